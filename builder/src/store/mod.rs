@@ -1,0 +1,283 @@
+//! Results on disk: blobs by content, trees by content, step results by the digest of the step's key.
+//!
+//! ```text
+//! <store>/format                the version of this layout
+//! <store>/blobs/ab/<sha256>     content, read-only; encoded trees are blobs too
+//! <store>/steps/ab/<key>.json   what a step gave, beside its key in readable form
+//! <store>/roots/<key>/          toolchain roots: trees laid out as folders
+//! <store>/logs/<key>.log        all that a step's commands printed
+//! <store>/locks/<name>          flock(2) files; one builder of a step at a time
+//! <store>/tmp/<n>/              work in hand; each is locked by its owner and swept when that has died
+//! ```
+//!
+//! An object appears under its final name by rename(2) after its data has reached the disk, so whatever is found there
+//! is whole. Killing a build at any point costs the work in hand only.
+
+mod batch;
+mod results;
+mod work;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::digest::{Digest, Hasher};
+use crate::tree::Tree;
+
+pub use batch::Batch;
+pub use results::{Key, Output, StepResult};
+pub use work::{Lock, WorkDir};
+
+/// The layout that this code reads and writes.
+const FORMAT: &str = "1";
+
+/// A store on disk. Cheap to clone; several processes may share one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A system call failed on a path.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// What was tried: `write`, `read`, `make` …
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another version's layout.
+    #[error("{} has store format {found}, this dbco reads {FORMAT}: choose another folder with --store, or remove it", path.display())]
+    Format {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// Content that is not what its name says.
+    #[error("sha256 is {got} ({got_size} bytes), expected {want}")]
+    Mismatch {
+        /// The expected digest.
+        want: Digest,
+        /// The digest of what came.
+        got: Digest,
+        /// Its length in bytes.
+        got_size: u64,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: an error of a system call on `path`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+        let path = path.to_owned();
+        move |source| StoreError::Io { action, path, source }
+    }
+
+    /// Whether the disk is full (or the quota used up).
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+}
+
+impl Store {
+    /// Opens the store at `root`, making it if it is not there, and sweeps what killed builds left.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for folder in ["blobs", "steps", "roots", "logs", "locks", "tmp"] {
+            let path = root.join(folder);
+            fs::create_dir_all(&path).map_err(StoreError::io("make", &path))?;
+        }
+        let store = Self { root: root.canonicalize().map_err(StoreError::io("open", root))? };
+        store.check_format()?;
+        work::sweep(&store.root.join("tmp"));
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let path = self.root.join("format");
+        match fs::read_to_string(&path) {
+            Ok(found) if found.trim() == FORMAT => Ok(()),
+            Ok(found) => Err(StoreError::Format { path: self.root.clone(), found: found.trim().to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::write(&path, format!("{FORMAT}\n")).map_err(StoreError::io("write", &path))
+            }
+            Err(error) => Err(StoreError::io("read", &path)(error)),
+        }
+    }
+
+    /// The store's folder.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a blob stands if the store has it.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        sharded(&self.root.join("blobs"), &digest.to_string())
+    }
+
+    /// Whether the store has a blob.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).exists()
+    }
+
+    /// Opens a blob for reading.
+    pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
+        let path = self.blob_path(digest);
+        File::open(&path).map_err(StoreError::io("open", &path))
+    }
+
+    /// A blob in the making; nothing is seen of it before [`BlobWriter::commit`].
+    pub fn blob_writer(&self) -> Result<BlobWriter, StoreError> {
+        let work = self.work_dir()?;
+        let path = work.path().join("blob");
+        let file = File::create(&path).map_err(StoreError::io("write", &path))?;
+        Ok(BlobWriter {
+            store: self.clone(),
+            out: Hasher::new(BufWriter::with_capacity(1 << 17, file)),
+            path,
+            _work: work,
+        })
+    }
+
+    /// Copies a file in; gives its digest and length in bytes.
+    pub fn add_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
+        let mut file = File::open(path).map_err(StoreError::io("open", path))?;
+        let mut writer = self.blob_writer()?;
+        crate::digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", path))?;
+        writer.commit()
+    }
+
+    /// Keeps bytes as a blob; gives their digest.
+    pub fn add_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if !self.has_blob(&digest) {
+            let mut writer = self.blob_writer()?;
+            writer.write_all(bytes).map_err(StoreError::io("write", &self.root))?;
+            writer.commit()?;
+        }
+        Ok(digest)
+    }
+
+    /// Many small blobs at once: one flush to disk for all.
+    pub fn batch(&self) -> Result<Batch, StoreError> {
+        Batch::new(self)
+    }
+
+    /// Keeps a tree's encoding as a blob; gives its digest. The files' content is not touched.
+    pub fn add_tree(&self, tree: &Tree) -> Result<Digest, StoreError> {
+        let mut writer = self.blob_writer()?;
+        tree.encode(&mut writer).map_err(StoreError::io("write", &self.root))?;
+        Ok(writer.commit()?.0)
+    }
+
+    /// Reads a tree that [`Store::add_tree`] kept.
+    pub fn tree(&self, digest: &Digest) -> Result<Tree, StoreError> {
+        let path = self.blob_path(digest);
+        Tree::decode(BufReader::new(self.open_blob(digest)?)).map_err(StoreError::io("decode", &path))
+    }
+
+    /// Where the log of a step is kept.
+    pub fn log_path(&self, key: &Digest) -> PathBuf {
+        self.root.join("logs").join(format!("{key}.log"))
+    }
+
+    /// Where the root that a step lays out stands when it is whole.
+    pub fn root_path(&self, key: &Digest) -> PathBuf {
+        self.root.join("roots").join(key.to_string())
+    }
+
+    /// A folder for work in hand, on the store's file system; it goes when dropped, or when its owner has died.
+    pub fn work_dir(&self) -> Result<WorkDir, StoreError> {
+        work::make(&self.root.join("tmp"))
+    }
+
+    /// Waits for the lock of that name, which all processes that share the store honour.
+    pub fn lock(&self, name: &str) -> Result<Lock, StoreError> {
+        Lock::take(&self.root.join("locks").join(name))
+    }
+}
+
+/// Writes one blob: a temporary file that gets its name when it is whole.
+pub struct BlobWriter {
+    store: Store,
+    out: Hasher<BufWriter<File>>,
+    path: PathBuf,
+    _work: WorkDir,
+}
+
+impl BlobWriter {
+    /// Flushes to disk and gives the blob its name; returns its digest and length in bytes.
+    pub fn commit(self) -> Result<(Digest, u64), StoreError> {
+        let Self { store, out, path, _work } = self;
+        let (digest, size, out) = out.into_parts();
+        out.into_inner()
+            .map_err(|error| error.into_error())
+            .and_then(|file| file.sync_data())
+            .map_err(StoreError::io("write", &path))?;
+        publish(&path, &store.blob_path(&digest))?;
+        Ok((digest, size))
+    }
+
+    /// As [`BlobWriter::commit`], but only if the content has the digest `want`; otherwise nothing is kept.
+    pub fn commit_as(self, want: &Digest) -> Result<u64, StoreError> {
+        let Self { store, out, path, _work } = self;
+        let (got, size, out) = out.into_parts();
+        if got != *want {
+            return Err(StoreError::Mismatch { want: *want, got, got_size: size });
+        }
+        out.into_inner()
+            .map_err(|error| error.into_error())
+            .and_then(|file| file.sync_data())
+            .map_err(StoreError::io("write", &path))?;
+        publish(&path, &store.blob_path(&got))?;
+        Ok(size)
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Moves a whole, flushed file to its final name, read-only. One that stands there already has the same content.
+fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(from, fs::Permissions::from_mode(0o444)).map_err(StoreError::io("close", from))?;
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
+    }
+    fs::rename(from, to).map_err(StoreError::io("write", to))
+}
+
+/// `base/ab/abcd…`: no folder grows beyond what every file system handles well.
+fn sharded(base: &Path, name: &str) -> PathBuf {
+    base.join(&name[..2]).join(name)
+}
+
+/// Writes a small file whole: temporary name in the same folder, flush, rename.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".dbco-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(StoreError::io("write", path))?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_data()).map_err(StoreError::io("write", path))?;
+    temporary.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
+    Ok(())
+}
+
+/// Opens a lock file, making it when missing.
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+}
