@@ -1,0 +1,41 @@
+use super::{Check, Subject};
+use crate::recipe::decode::{At, Sink};
+use crate::tree::TreePath;
+
+pub const CHECK: Check = Check {
+    id: "paths",
+    rule: "Paths in the image are absolute, do not climb with `..`, and keep to the layout.",
+    run,
+};
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    let rootfs = &subject.image.rootfs;
+    let modes = rootfs.modes.iter().chain(&rootfs.dirs).map(|mode| &mode.path);
+    let nodes = rootfs.nodes.iter().map(|node| &node.path);
+    let links = rootfs.links.iter().map(|(path, _)| path);
+    for path in modes.chain(nodes).chain(links) {
+        check(path, subject, sink);
+    }
+}
+
+fn check(path: &At<String>, subject: &Subject<'_>, sink: &Sink) {
+    let mut findings = sink.borrow_mut();
+    if !path.starts_with('/') {
+        let message = format!("`{}` is not absolute", path.value);
+        findings.add(CHECK.id, path.span, message).label("a path in the image begins with `/`");
+        return;
+    }
+    match TreePath::new(path) {
+        Err(error) => {
+            findings.add(CHECK.id, path.span, error.to_string());
+        }
+        Ok(inside) => {
+            let layout = subject.image.rootfs.layout;
+            if layout.top().is_some_and(|top| !top.contains(&inside.top())) {
+                let top = layout.top().unwrap_or_default().join(", /");
+                let message = format!("`{}` lies outside of layout `{}`", path.value, layout.name());
+                findings.add(CHECK.id, path.span, message).help(format!("at the top stand only: /{top}"));
+            }
+        }
+    }
+}

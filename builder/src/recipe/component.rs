@@ -1,0 +1,184 @@
+//! Components: something built from source into an install tree.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::load::Place;
+use super::node::{Key, Node, Value};
+use super::origin::{Origin, decode_origin};
+use super::text::Span;
+
+/// A component as its YAML file states it, with every local file found.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// Its name, which is also its file's.
+    pub name: String,
+    /// Upstream's version.
+    pub version: String,
+    /// SPDX licence expression.
+    pub license: String,
+    /// The archive, tree or folder that is unpacked into `/build/src`.
+    pub source: At<Origin>,
+    /// The patch series, in order.
+    pub patches: Vec<At<Origin>>,
+    /// Components whose install trees stand under `/deps` during the build.
+    pub needs: Vec<At<String>>,
+    /// Configuration by Kconfig fragments.
+    pub kconfig: Option<Kconfig>,
+    /// Extra environment of every command.
+    pub env: BTreeMap<String, String>,
+    /// Shell script that builds; empty for none.
+    pub build: String,
+    /// Shell script that installs under `$OUT`; empty for none.
+    pub install: String,
+    /// Named outputs: paths relative to the source folder.
+    pub files: BTreeMap<String, String>,
+    /// Where its file names it.
+    pub span: Span,
+}
+
+/// How a component is configured.
+#[derive(Clone, Debug)]
+pub struct Kconfig {
+    /// What the fragments are laid over.
+    pub base: Base,
+    /// The make target that completes the merged configuration.
+    pub resolve: Resolve,
+    /// Fragments, in order; a later one wins.
+    pub fragments: Vec<At<PathBuf>>,
+    /// Extra arguments of make.
+    pub make: Vec<String>,
+}
+
+/// The start of a configuration.
+#[derive(Clone, Debug)]
+pub enum Base {
+    /// A make target: `tinyconfig`.
+    Target(String),
+    /// A whole `.config` from elsewhere.
+    File(At<Origin>),
+}
+
+/// How symbols that no fragment names are settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    /// `make olddefconfig`.
+    OldDefConfig,
+    /// `make oldconfig` with an empty answer to every question (for trees that lack `olddefconfig`).
+    OldConfig,
+}
+
+impl Resolve {
+    /// The make target.
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::OldDefConfig => "olddefconfig",
+            Self::OldConfig => "oldconfig",
+        }
+    }
+}
+
+/// Reads a component's file.
+pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> {
+    let table = Table::open(node, "a component", sink)?;
+    let name = table.required("component");
+    let version = table.required("version");
+    let _summary: Option<String> = table.optional("summary");
+    let license = table.required("license");
+    let source = table.node("source").map(|node| (node.span, decode_origin(node, place, sink)));
+    if source.is_none() {
+        table.required::<String>("source");
+    }
+    let patches = decode_patches(table.node("patches"), place, sink);
+    let needs = table.or_default("needs");
+    let kconfig = table.node("kconfig").and_then(|node| decode_kconfig(node, place, sink));
+    let env = pairs(table.or_default("env"));
+    let build = table.or_default("build");
+    let install = table.or_default("install");
+    let files = pairs(table.or_default("files"));
+    let span = table.span;
+    table.close();
+    let (source_span, source) = source?;
+    Some(Component {
+        name: name?,
+        version: version?,
+        license: license?,
+        source: At { value: source?, span: source_span },
+        patches,
+        needs,
+        kconfig,
+        env,
+        build,
+        install,
+        files,
+        span,
+    })
+}
+
+fn pairs(list: Vec<(Key, String)>) -> BTreeMap<String, String> {
+    list.into_iter().map(|(key, value)| (key.name, value)).collect()
+}
+
+/// Reads a patch series: names under `patches/`, or sources.
+pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Vec<At<Origin>> {
+    let nodes = match node.map(|node| &node.value) {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::List(nodes)) => nodes,
+        Some(_) => {
+            wrong_type(node.expect("it has a value"), "a list of patches", sink);
+            return Vec::new();
+        }
+    };
+    let read = |node: &Node| {
+        let value = match &node.value {
+            Value::Text { text, .. } => place.find_file("patches", text, node.span, "patch", sink).map(Origin::Path),
+            _ => decode_origin(node, place, sink),
+        };
+        Some(At { value: value?, span: node.span })
+    };
+    nodes.iter().filter_map(read).collect()
+}
+
+/// Reads fragment names: `name` for `kernel-config/name.config`, or a path.
+pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
+    let find = |name: At<String>| {
+        let path = if name.contains('/') {
+            place.existing(&name, name.span, "fragment", sink)
+        } else {
+            let file = format!("{}.config", name.value);
+            place.find_file("kernel-config", &file, name.span, "fragment", sink)
+        };
+        Some(At { value: path?, span: name.span })
+    };
+    names.into_iter().filter_map(find).collect()
+}
+
+fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig> {
+    let table = Table::open(node, "a Kconfig configuration", sink)?;
+    let target: Option<String> = table.optional("base");
+    let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
+    let words = [("olddefconfig", Resolve::OldDefConfig), ("oldconfig", Resolve::OldConfig)];
+    let resolve = table.node("resolve").map(|node| word(node, &words, sink));
+    let fragments = decode_fragments(table.or_default("fragments"), place, sink);
+    let make = table.or_default("make");
+    let span = table.span;
+    table.close();
+    let base = match (target, config) {
+        (Some(target), None) => Base::Target(target),
+        (None, Some((span, origin))) => Base::File(At { value: origin?, span }),
+        _ => {
+            let message = "a Kconfig configuration needs either `base` (a make target) or `config` (a whole .config)";
+            sink.borrow_mut().add("missing-key", span, message);
+            return None;
+        }
+    };
+    Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
+}
+
+/// A mapping of text to text.
+impl Decode for BTreeMap<String, String> {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        Vec::<(Key, String)>::decode(node, sink).map(pairs)
+    }
+}

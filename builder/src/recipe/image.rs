@@ -1,0 +1,277 @@
+//! The image recipe: what goes into one image, and how it proves itself.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::boot::{Boot, Entry, Test};
+use super::component::{decode_fragments, decode_patches};
+use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::load::Place;
+use super::node::{Key, Node, Value};
+use super::origin::{Origin, decode_archive};
+use super::rootfs::{Rootfs, decode_rootfs};
+use super::text::Span;
+use crate::image::compress::Compression;
+use crate::source::Request;
+
+/// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Its name: that of its outputs' folder and of its ISO.
+    pub name: At<String>,
+    /// One line for people.
+    pub summary: String,
+    /// Clamps every timestamp: seconds since 1970-01-01 UTC.
+    pub epoch: i64,
+    /// Names of the toolchains.
+    pub toolchains: Toolchains,
+    /// Where the kernel comes from.
+    pub kernel: Kernel,
+    /// The live system's root filesystem.
+    pub rootfs: Rootfs,
+    /// How it is packed.
+    pub initrd: Initrd,
+    /// The boot menu.
+    pub boot: Boot,
+    /// What is asked for.
+    pub outputs: Vec<At<OutputKind>>,
+    /// Boot tests.
+    pub tests: Vec<Test>,
+    /// Where the recipe names itself.
+    pub span: Span,
+}
+
+/// The toolchains of a recipe, by what they are for.
+#[derive(Clone, Debug)]
+pub struct Toolchains {
+    /// Compilers, for components.
+    pub build: At<String>,
+    /// mksquashfs, GRUB, xorriso, mke2fs.
+    pub image: At<String>,
+    /// QEMU and firmware, for `run` and `test`.
+    pub boot: At<String>,
+}
+
+/// Where the kernel comes from.
+#[derive(Clone, Debug)]
+pub enum Kernel {
+    /// Built from source.
+    Component {
+        /// The component's name.
+        component: At<String>,
+        /// Patches after the component's own.
+        patches: Vec<At<Origin>>,
+        /// Fragments after the component's own.
+        config: Vec<At<PathBuf>>,
+    },
+    /// A distribution's package.
+    Package {
+        /// The package, alone: its dependencies are of no use in an image.
+        request: Request,
+        /// Modules by name; what they depend on comes with them.
+        modules: Vec<At<String>>,
+    },
+}
+
+/// How the initrd is made.
+#[derive(Clone, Debug)]
+pub struct Initrd {
+    /// The compression of its main segment.
+    pub compression: Compression,
+    /// Whether the root filesystem is a squashfs inside, or the cpio itself.
+    pub squashfs: bool,
+    /// Components that the initramfs itself holds, beside the livefs.
+    pub components: Vec<At<String>>,
+    /// Folders copied into the initramfs itself.
+    pub overlays: Vec<At<PathBuf>>,
+    /// Files of the first, uncompressed segment (microcode): path in the segment to file.
+    pub early: Vec<(String, At<PathBuf>)>,
+}
+
+/// What a build can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutputKind {
+    /// `bzImage`, and `config` and `System.map` where the kernel has them.
+    BzImage,
+    /// `initrd.img`.
+    Initrd,
+    /// `grub.cfg`.
+    GrubCfg,
+    /// `<recipe>.iso`.
+    Iso,
+}
+
+/// The words of the recipe and of `--only`.
+pub const OUTPUTS: [(&str, OutputKind); 4] = [
+    ("bzimage", OutputKind::BzImage),
+    ("initrd", OutputKind::Initrd),
+    ("grub-cfg", OutputKind::GrubCfg),
+    ("iso", OutputKind::Iso),
+];
+
+/// Reads an image recipe whose `extends` and parameters are settled.
+pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Image> {
+    let table = Table::open(node, "an image recipe", sink)?;
+    // Settled before; named here so that they are known keys.
+    let _ = (table.node("extends"), table.node("params"));
+    let name = table.required("recipe");
+    let summary = table.or_default("summary");
+    if let Some(node) = table.node("arch") {
+        word(node, &[("x86_64", ())], sink);
+    }
+    let epoch: Option<Epoch> = table.required("epoch");
+    let toolchains = table.required("toolchains");
+    let kernel = required(&table, "kernel", |node| decode_kernel(node, place, sink));
+    let rootfs = required(&table, "rootfs", |node| decode_rootfs(node, place, sink));
+    let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
+    let boot = table.required("boot");
+    let outputs = table.required("outputs");
+    let tests = table.or_default("tests");
+    let span = table.key("recipe").unwrap_or(table.span);
+    table.close();
+    Some(Image {
+        name: name?,
+        summary,
+        epoch: epoch?.0,
+        toolchains: toolchains?,
+        kernel: kernel?,
+        rootfs: rootfs?,
+        initrd: initrd?,
+        boot: boot?,
+        outputs: outputs?,
+        tests,
+        span,
+    })
+}
+
+pub(super) fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
+    match table.node(name) {
+        Some(node) => read(node),
+        None => {
+            // Says that it is missing.
+            table.required::<String>(name);
+            None
+        }
+    }
+}
+
+struct Epoch(i64);
+
+impl Decode for Epoch {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { text, .. } = &node.value {
+            if let Ok(seconds) = text.parse::<u32>() {
+                return Some(Self(seconds.into()));
+            }
+            let date = text.parse::<jiff::civil::Date>().ok();
+            let midnight = date.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
+            let seconds = midnight.map(|midnight| midnight.timestamp().as_second());
+            if let Some(seconds) = seconds.filter(|seconds| (0..=u32::MAX.into()).contains(seconds)) {
+                return Some(Self(seconds));
+            }
+        }
+        wrong_type(node, "a date (2026-11-01) or seconds since 1970", sink);
+        None
+    }
+}
+
+impl Decode for Toolchains {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "`toolchains`", sink)?;
+        let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
+        table.close();
+        Some(Self { build: build?, image: image?, boot: boot? })
+    }
+}
+
+fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> {
+    let table = Table::open(node, "`kernel`", sink)?;
+    let component = table.optional("component");
+    let package: Option<String> = table.optional("package");
+    let span = table.span;
+    let kernel = match (component, package) {
+        (Some(component), None) => {
+            let patches = decode_patches(table.node("patches"), place, sink);
+            let config = decode_fragments(table.or_default("config"), place, sink);
+            Some(Kernel::Component { component, patches, config })
+        }
+        (None, Some(package)) => {
+            let archive = required(&table, "debian", |node| decode_archive(node, place, sink));
+            let modules = table.or_default("modules");
+            archive.map(|archive| {
+                let request = Request::Debian { archive, packages: vec![package], closure: false };
+                Kernel::Package { request, modules }
+            })
+        }
+        _ => {
+            let message = "`kernel` needs either `component` (built from source) or `package` (a distribution's)";
+            sink.borrow_mut().add("missing-key", span, message);
+            return None;
+        }
+    };
+    table.close();
+    kernel
+}
+
+pub(super) fn existing(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
+    let find =
+        |name: At<String>| Some(At { value: place.existing(&name, name.span, "overlay", sink)?, span: name.span });
+    names.into_iter().filter_map(find).collect()
+}
+
+const COMPRESSIONS: [(&str, Compression); 5] = [
+    ("zstd", Compression::Zstd),
+    ("xz", Compression::Xz),
+    ("gzip", Compression::Gzip),
+    ("lz4", Compression::Lz4),
+    ("none", Compression::None),
+];
+
+fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> {
+    let table = Table::open(node, "`initrd`", sink)?;
+    let compression = match table.node("compression") {
+        Some(node) => word(node, &COMPRESSIONS, sink),
+        None => Some(Compression::Zstd),
+    };
+    let squashfs = match table.node("livefs") {
+        Some(node) => word(node, &[("squashfs", true), ("none", false)], sink),
+        None => Some(true),
+    };
+    let components = table.or_default("components");
+    let overlays = existing(table.or_default("overlays"), place, sink);
+    let early: Vec<(Key, At<String>)> = table.or_default("early");
+    let early = early
+        .into_iter()
+        .filter_map(|(key, file)| {
+            let path = place.existing(&file, file.span, "file", sink)?;
+            Some((key.name, At { value: path, span: file.span }))
+        })
+        .collect();
+    table.close();
+    Some(Initrd { compression: compression?, squashfs: squashfs?, components, overlays, early })
+}
+
+impl Decode for OutputKind {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        word(node, &OUTPUTS, sink)
+    }
+}
+
+impl Image {
+    /// Components that the image names itself, by place.
+    pub fn named_components(&self) -> Vec<&At<String>> {
+        let kernel = match &self.kernel {
+            Kernel::Component { component, .. } => Some(component),
+            Kernel::Package { .. } => None,
+        };
+        kernel.into_iter().chain(&self.rootfs.components).chain(&self.initrd.components).collect()
+    }
+
+    /// The boot menu's entry of that id.
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        self.boot.entries.iter().find(|entry| entry.id.value == id)
+    }
+}
+
+/// Settings of parameters: `--set name=value`.
+pub type Settings = BTreeMap<String, String>;

@@ -1,0 +1,355 @@
+//! From a file's path to a complete [`Recipe`].
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::checks;
+use super::component::{self, Component};
+use super::decode::{At, Decode, Sink, Table};
+use super::image::{self, Image, Settings};
+use super::node::{self, Node, Value};
+use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
+use super::toolchain::{self, Toolchain};
+use crate::source::Request;
+
+/// A recipe with everything it names.
+#[derive(Debug)]
+pub struct Recipe {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The recipe itself.
+    pub image: Image,
+    /// Every component that it needs, by name, those that others need included.
+    pub components: BTreeMap<String, Component>,
+    /// Compilers, for components.
+    pub build: Toolchain,
+    /// Tools that make images.
+    pub packer: Toolchain,
+    /// QEMU and firmware.
+    pub boot: Toolchain,
+    /// The files that it was read from, for messages of later stages.
+    pub files: Files,
+}
+
+/// Why a recipe could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The recipe's own file can't be read.
+    #[error("can't read the recipe {}", path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something is wrong in it.
+    #[error(transparent)]
+    Bad(#[from] Box<BadRecipe>),
+    /// `--set` names no parameter.
+    #[error("`--set {name}=…`: the recipe has no parameter `{name}`{hint}")]
+    Parameter {
+        /// The name given.
+        name: String,
+        /// The nearest, or those there are.
+        hint: String,
+    },
+}
+
+/// Finds files that a recipe names.
+pub struct Place<'a> {
+    files: &'a Files,
+    /// The folder of the image recipe.
+    pub root: &'a Path,
+}
+
+impl Place<'_> {
+    /// A path relative to the file that names it, which has to exist. `what` names it in the finding.
+    pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
+        let found = self.files.folder(span.file).join(path);
+        if found.exists() {
+            return Some(found);
+        }
+        let message = format!("there is no {what} `{path}`");
+        let help = format!("looked for {}", found.display());
+        sink.borrow_mut().add("missing-file", span, message).label("not found").help(help);
+        None
+    }
+
+    /// A file in `folder`, which is looked for beside the file that names it and in every folder above.
+    pub fn find_file(&self, folder: &str, name: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
+        let found = find(self.files.folder(span.file), folder, name);
+        if found.is_none() {
+            let known = known(self.files.folder(span.file), folder, name);
+            let message = format!(
+                "there is no {what} `{name}` in any `{folder}/` from {} upwards",
+                self.files.folder(span.file).display()
+            );
+            let mut findings = sink.borrow_mut();
+            let finding = findings.add("missing-file", span, message);
+            match suggestion(name, known.iter().map(String::as_str)) {
+                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                None => finding.label("not found").help(format!("there are: {}", known.join(", "))),
+            };
+        }
+        found
+    }
+}
+
+/// The nearest `folder/name` at `from` or above.
+fn find(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
+    above(from).map(|base| base.join(folder).join(name)).find(|path| path.is_file())
+}
+
+/// `from` and the folders above it, as far as its text and then the working folder's path go.
+fn above(from: &Path) -> impl Iterator<Item = PathBuf> {
+    let absolute = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());
+    let levels = absolute.ancestors().count();
+    // Relative paths stay relative while they can: messages then read as the user typed them.
+    let relative: Vec<PathBuf> =
+        from.ancestors().filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect();
+    let above = absolute.ancestors().skip(relative.len()).map(Path::to_owned).collect::<Vec<_>>();
+    relative.into_iter().chain(above).take(levels)
+}
+
+/// The files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
+fn known(from: &Path, folder: &str, like: &str) -> Vec<String> {
+    let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
+    let mut names: Vec<String> = above(from)
+        .filter_map(|base| fs::read_dir(base.join(folder).join(&within)).ok())
+        .flat_map(|entries| entries.flatten())
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| within.join(entry.file_name()).display().to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Reads a recipe and everything it names. All that is wrong comes back at once.
+pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
+    let text = fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let mut loader = Loader { files: Files::default(), sink: RefCell::default(), root: PathBuf::new() };
+    let file = loader.files.add(path, text);
+    loader.root = loader.files.folder(file).to_owned();
+    let recipe = loader.load(file, settings)?;
+    let findings = loader.sink.into_inner();
+    match recipe {
+        Some(parts) if findings.is_empty() => {
+            let Parts { image, components, toolchains: [build, packer, boot] } = parts;
+            Ok(Recipe { path: path.to_owned(), image, components, build, packer, boot, files: loader.files })
+        }
+        _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
+    }
+}
+
+struct Loader {
+    files: Files,
+    sink: Sink,
+    root: PathBuf,
+}
+
+struct Parts {
+    image: Image,
+    components: BTreeMap<String, Component>,
+    toolchains: [Toolchain; 3],
+}
+
+impl Loader {
+    fn load(&mut self, file: FileId, settings: &Settings) -> Result<Option<Parts>, LoadError> {
+        let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
+        substitute(&mut node, settings, &self.sink)?;
+        let place = Place { files: &self.files, root: &self.root };
+        let Some(image) = image::decode(&node, &place, &self.sink) else { return Ok(None) };
+        let components = self.components(&image);
+        let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
+        let toolchains = names.map(|name| self.toolchain(name));
+        checks::run(&image, &components, &self.sink);
+        let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
+        Ok(Some(Parts { image, components, toolchains: [build, packer, boot] }))
+    }
+
+    /// Parses a file and lays it over the one that it extends.
+    fn extended(&mut self, file: FileId, chain: &mut Vec<PathBuf>) -> Option<Node> {
+        let node = self.parse(file)?;
+        chain.push(self.files.path(file).canonicalize().unwrap_or_default());
+        let Some(extends) = node.get("extends") else { return Some(node) };
+        let name = At::<String>::decode(extends, &self.sink)?;
+        let path = self.files.folder(file).join(&name.value);
+        if chain.contains(&path.canonicalize().unwrap_or_default()) {
+            let message = format!("`{}` extends itself", name.value);
+            self.sink.borrow_mut().add("extends-itself", name.span, message);
+            return None;
+        }
+        let base = self.read(&path, name.span, "recipe")?;
+        let mut base = self.extended(base, chain)?;
+        base.overlay(node);
+        Some(base)
+    }
+
+    fn parse(&mut self, file: FileId) -> Option<Node> {
+        node::parse(&self.files, file, &mut self.sink.borrow_mut())
+    }
+
+    fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
+        match fs::read_to_string(path) {
+            Ok(text) => Some(self.files.add(path, text)),
+            Err(error) => {
+                let message = format!("can't read the {what} {}: {error}", path.display());
+                self.sink.borrow_mut().add("missing-file", span, message);
+                None
+            }
+        }
+    }
+
+    fn open(&mut self, folder: &str, name: &At<String>, what: &'static str) -> Option<Node> {
+        let place = Place { files: &self.files, root: &self.root };
+        let path = place.find_file(folder, &format!("{}.yaml", name.value), name.span, what, &self.sink)?;
+        let file = self.read(&path, name.span, what)?;
+        self.parse(file)
+    }
+
+    /// Loads the components that the image names, and those that they need, each once.
+    fn components(&mut self, image: &Image) -> BTreeMap<String, Component> {
+        let mut wanted: Vec<At<String>> = image.named_components().into_iter().cloned().collect();
+        let mut seen = BTreeMap::new();
+        while let Some(name) = wanted.pop() {
+            if seen.contains_key(&name.value) {
+                continue;
+            }
+            let node = self.open("components", &name, "component");
+            let place = Place { files: &self.files, root: &self.root };
+            let component = node.and_then(|node| component::decode(&node, &place, &self.sink));
+            if let Some(component) = &component {
+                if component.name != name.value {
+                    let message = format!("this file names component `{}`, not `{}`", component.name, name.value);
+                    self.sink.borrow_mut().add("wrong-name", component.span, message);
+                }
+                wanted.extend(component.needs.iter().cloned());
+            }
+            seen.insert(name.value, component);
+        }
+        seen.into_iter().filter_map(|(name, component)| Some((name, component?))).collect()
+    }
+
+    fn toolchain(&mut self, name: &At<String>) -> Option<Toolchain> {
+        let node = self.open("toolchains", name, "toolchain")?;
+        toolchain::decode(&node, &Place { files: &self.files, root: &self.root }, &self.sink)
+    }
+}
+
+struct Parameter {
+    default: Option<String>,
+    choices: Vec<String>,
+}
+
+impl Decode for Parameter {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { text, .. } = &node.value {
+            return Some(Self { default: Some(text.clone()), choices: Vec::new() });
+        }
+        let table = Table::open(node, "a parameter", sink)?;
+        if let Some(kind) = table.node("type") {
+            super::decode::word(kind, &[("string", ())], sink);
+        }
+        let parameter = Self { default: table.optional("default"), choices: table.or_default("choices") };
+        let _help: Option<String> = table.optional("help");
+        table.close();
+        Some(parameter)
+    }
+}
+
+/// Puts the values of parameters in the place of `${name}`; `$${` stands for `${`.
+fn substitute(root: &mut Node, settings: &Settings, sink: &Sink) -> Result<(), LoadError> {
+    let params = match root.get("params") {
+        Some(node) => Vec::<(node::Key, Parameter)>::decode(node, sink).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut values = BTreeMap::new();
+    for (key, parameter) in &params {
+        let value = settings.get(&key.name).or(parameter.default.as_ref());
+        if let Some(value) = value {
+            if !parameter.choices.is_empty() && !parameter.choices.contains(value) {
+                let message = format!("`{value}` is no choice of parameter `{}`", key.name);
+                let help = format!("one of: {}", parameter.choices.join(", "));
+                sink.borrow_mut().add("parameter", key.span, message).help(help);
+            }
+            values.insert(key.name.clone(), value.clone());
+        } else {
+            let message = format!("parameter `{}` has no default and was not set", key.name);
+            let help = format!("pass --set {}=…", key.name);
+            sink.borrow_mut().add("parameter", key.span, message).help(help);
+        }
+    }
+    if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
+        let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
+        let hint = match suggestion(name, names.iter().copied()) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => format!("; there are: {}", names.join(", ")),
+        };
+        return Err(LoadError::Parameter { name: name.clone(), hint });
+    }
+    root.visit_text(&mut |text, span| *text = expand(text, &values, span, &mut sink.borrow_mut()));
+    Ok(())
+}
+
+fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &mut Findings) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let escaped = rest[..at].ends_with('$');
+        out.push_str(rest[..at].strip_suffix('$').filter(|_| escaped).unwrap_or(&rest[..at]));
+        rest = &rest[at + 2..];
+        if escaped {
+            out.push_str("${");
+            continue;
+        }
+        let (name, after) = rest.split_once('}').unwrap_or((rest, ""));
+        match values.get(name) {
+            Some(value) => out.push_str(value),
+            None => {
+                let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
+                match suggestion(name, values.keys().map(String::as_str)) {
+                    Some(near) => finding.label(format!("did you mean `{near}`?")),
+                    None => finding.help("state it under `params`, or write $${ for a literal ${"),
+                };
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+impl Recipe {
+    /// Everything that the lock has to pin, each once, in a stable order.
+    pub fn requests(&self) -> Vec<Request> {
+        let toolchains = [&self.build, &self.packer, &self.boot].map(|toolchain| toolchain.packages.clone());
+        let components = self.components.values().flat_map(|component| {
+            let config = match component.kconfig.as_ref().map(|kconfig| &kconfig.base) {
+                Some(component::Base::File(origin)) => origin.request(),
+                _ => None,
+            };
+            let patches = component.patches.iter().filter_map(|patch| patch.request());
+            component.source.request().into_iter().chain(patches).chain(config).cloned()
+        });
+        let kernel = match &self.image.kernel {
+            image::Kernel::Package { request, .. } => vec![request.clone()],
+            image::Kernel::Component { patches, .. } => patches.iter().filter_map(|p| p.request()).cloned().collect(),
+        };
+        let packages = self.image.rootfs.packages.clone();
+        let mut requests: Vec<Request> =
+            toolchains.into_iter().chain(components).chain(kernel).chain(packages).collect();
+        requests.sort();
+        requests.dedup();
+        requests
+    }
+
+    /// Where its lock stands: beside it, `<name>.lock`.
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+}

@@ -1,0 +1,23 @@
+//! The YAML model: image recipes, components and toolchains, read with every mistake located.
+//!
+//! [`load`] turns a file into a [`Recipe`]: `extends` merged, parameters set, every named component, toolchain, patch,
+//! fragment and overlay found. What comes out is complete; later stages read no YAML.
+
+pub mod boot;
+pub mod checks;
+pub mod component;
+pub mod decode;
+pub mod image;
+mod load;
+pub mod node;
+pub mod origin;
+pub mod rootfs;
+pub mod text;
+pub mod toolchain;
+
+pub use component::{Base, Component, Kconfig, Resolve};
+pub use image::Image;
+pub use load::{LoadError, Place, Recipe, load};
+pub use origin::Origin;
+pub use text::{BadRecipe, Files, Finding};
+pub use toolchain::Toolchain;

@@ -1,0 +1,168 @@
+//! The files that a recipe is made of, places in them, and what was found wrong there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// A file that was read, by its number in [`Files`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(usize);
+
+/// A place in a file: byte offsets, end exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+/// Every file that was read for a recipe.
+#[derive(Debug, Default)]
+pub struct Files {
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Files {
+    /// Takes a file in.
+    pub fn add(&mut self, path: &Path, text: String) -> FileId {
+        self.files.push((path.to_owned(), text));
+        FileId(self.files.len() - 1)
+    }
+
+    /// The path a file was read from.
+    pub fn path(&self, file: FileId) -> &Path {
+        &self.files[file.0].0
+    }
+
+    /// The folder of a file: what relative paths in it are relative to.
+    pub fn folder(&self, file: FileId) -> &Path {
+        match self.path(file).parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// A file's text.
+    pub fn text(&self, file: FileId) -> &str {
+        &self.files[file.0].1
+    }
+
+    /// `path:line:column` of the start of a span, both counted from 1, the column in characters.
+    pub fn locate(&self, span: Span) -> String {
+        let before = &self.text(span.file)[..span.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("{}:{line}:{column}", self.path(span.file).display())
+    }
+}
+
+/// One thing that is wrong with a recipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which rule it breaks: `unknown-key`, `wrong-type` …
+    pub id: &'static str,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// A few words to stand under the place.
+    pub label: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// All that was found wrong; collected to the end instead of stopping at the first.
+#[derive(Debug, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    /// Adds a finding; what can be added to it comes back.
+    pub fn add(&mut self, id: &'static str, span: Span, message: impl Into<String>) -> &mut Finding {
+        self.list.push(Finding { id, message: message.into(), span, label: String::new(), help: None });
+        self.list.last_mut().expect("one was just added")
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// In the order of their places, without repetitions.
+    pub fn sorted(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|finding| finding.span);
+        self.list.dedup();
+        self.list
+    }
+}
+
+impl Finding {
+    /// Sets the words under the place.
+    pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Sets what to do.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// A recipe that can't be used: every finding, and the files they stand in.
+#[derive(Debug)]
+pub struct BadRecipe {
+    /// The files that were read.
+    pub files: Files,
+    /// What is wrong with them; never empty.
+    pub findings: Vec<Finding>,
+}
+
+impl BadRecipe {
+    /// Prose with the source lines, as compilers show it.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for finding in &self.findings {
+            let file = finding.span.file;
+            let path = self.files.path(file).display().to_string();
+            let source = self.files.text(file);
+            let end = finding.span.end.min(source.len()).max(finding.span.start);
+            let mark = AnnotationKind::Primary.span(finding.span.start..end).label(finding.label.as_str());
+            let snippet = Snippet::source(source).path(path).annotation(mark);
+            let title = Level::ERROR.primary_title(finding.message.as_str()).id(finding.id);
+            let mut group = title.element(snippet);
+            if let Some(help) = &finding.help {
+                group = group.element(Level::HELP.message(help.as_str()));
+            }
+            text += &renderer.render(&[group]);
+            text += "\n\n";
+        }
+        text
+    }
+}
+
+impl fmt::Display for BadRecipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for BadRecipe {}
+
+/// The nearest of `names` to `word`, if it is near enough to be what was meant.
+pub fn suggestion<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let score = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
+    names
+        .into_iter()
+        .map(|name| (score(name), name))
+        .filter(|&(distance, name)| distance <= 1 + name.len().min(word.len()) / 4)
+        .min()
+        .map(|(_, name)| name)
+}
