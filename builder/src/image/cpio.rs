@@ -1,0 +1,154 @@
+//! The initrd: cpio archives in the `newc` form, one after another.
+//!
+//! The format is that of cpio(5) and the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`. The
+//! kernel's unpacker (`init/initramfs.c`) skips in silence what it can't make, so whatever it could not take is an error
+//! here.
+
+use std::io::{self, Write};
+
+use cpio::newc::{Builder, trailer};
+
+use super::content::copy_checked;
+use super::{Compression, Contents, ImageError, file_type, rooted};
+use crate::tree::{Entry, Node, Tree, TreePath};
+
+const FORMAT: &str = "cpio newc";
+
+/// `name_len > PATH_MAX` is skipped by `init/initramfs.c`; the length counts the NUL at the end.
+const PATH_MAX: usize = 4096;
+
+/// GNU cpio's block. A segment starts at a multiple of 4 for the kernel; 512 is what every other reader expects.
+const BLOCK: u64 = 512;
+
+/// One archive of an initrd.
+#[derive(Clone, Copy)]
+pub struct Segment<'a> {
+    /// What it holds.
+    pub tree: &'a Tree,
+    /// How it is compressed. Early microcode must not be: the kernel looks for it before it can decompress
+    /// (Documentation/arch/x86/microcode.rst).
+    pub compression: Compression,
+}
+
+/// Writes segments one after another, each padded with zeros to 512 bytes but the last.
+///
+/// Later segments win over earlier ones. Inode numbers run on from one segment to the next.
+pub fn write_initrd(
+    segments: &[Segment<'_>],
+    contents: &dyn Contents,
+    epoch: u64,
+    out: impl Write,
+) -> Result<(), ImageError> {
+    let mut out = Counter { out, count: 0 };
+    let mut inode = 0;
+    for (index, segment) in segments.iter().enumerate() {
+        let mut compressor = segment.compression.writer(&mut out).map_err(ImageError::Write)?;
+        write_archive(segment.tree, contents, epoch, &mut inode, &mut compressor)?;
+        compressor.finish().map_err(ImageError::Write)?;
+        if index + 1 < segments.len() {
+            let padding = (BLOCK - out.count % BLOCK) % BLOCK;
+            out.write_all(&[0; BLOCK as usize][..padding as usize]).map_err(ImageError::Write)?;
+        }
+    }
+    out.flush().map_err(ImageError::Write)
+}
+
+/// Writes one uncompressed archive with its trailer.
+pub fn write_cpio(tree: &Tree, contents: &dyn Contents, epoch: u64, out: impl Write) -> Result<(), ImageError> {
+    write_initrd(&[Segment { tree, compression: Compression::None }], contents, epoch, out)
+}
+
+fn write_archive(
+    tree: &Tree,
+    contents: &dyn Contents,
+    epoch: u64,
+    inode: &mut u32,
+    out: &mut dyn Write,
+) -> Result<(), ImageError> {
+    let mtime = u32::try_from(epoch).map_err(|_| ImageError::Epoch { format: FORMAT, epoch })?;
+    for item in rooted(tree) {
+        let (path, entry) = item?;
+        *inode += 1;
+        write_entry(&path, &entry, contents, mtime, *inode, out)?;
+    }
+    trailer(out).map_err(ImageError::Write)?;
+    Ok(())
+}
+
+fn write_entry(
+    path: &TreePath,
+    entry: &Entry,
+    contents: &dyn Contents,
+    mtime: u32,
+    inode: u32,
+    out: &mut dyn Write,
+) -> Result<(), ImageError> {
+    let size = check(path, entry)?;
+    let (major, minor) = match entry.node {
+        Node::Char { major, minor } | Node::Block { major, minor } => (major, minor),
+        _ => (0, 0),
+    };
+    // The link count of a folder is the host's business: 2, as if it held no folders; of all else 1, which also keeps
+    // the kernel from looking for hard links. Device 0:0 and inodes by order, for the same reason.
+    let nlink = if entry.is_dir() { 2 } else { 1 };
+    let header = Builder::new(if path.is_root() { "." } else { path.as_str() })
+        .ino(inode)
+        .mode(file_type(&entry.node) | entry.mode)
+        .uid(entry.uid)
+        .gid(entry.gid)
+        .nlink(nlink)
+        .mtime(mtime)
+        .rdev_major(major)
+        .rdev_minor(minor);
+    let mut body = header.write(&mut *out, size);
+    match &entry.node {
+        Node::File { blob, size } => copy_checked(contents, path, blob, *size, &mut body)?,
+        Node::Symlink { target } => body.write_all(target.as_bytes()).map_err(ImageError::Write)?,
+        _ => {}
+    }
+    body.finish().map_err(ImageError::Write)?;
+    Ok(())
+}
+
+/// The length of the entry's body, if newc and the kernel can take the entry at all.
+fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
+    let refuse = |what: String| Err(ImageError::CantHold { format: FORMAT, path: path.clone(), what });
+    if path.as_str().len() >= PATH_MAX {
+        return refuse(format!("its path has {} bytes, the kernel takes {}", path.as_str().len(), PATH_MAX - 1));
+    }
+    if path.as_str() == "TRAILER!!!" {
+        return refuse("its name marks the end of an archive".into());
+    }
+    if let Some(name) = entry.xattrs.keys().next() {
+        return refuse(format!("it has the extended attribute `{name}`; use a squashfs for it"));
+    }
+    match &entry.node {
+        Node::File { size, .. } => match u32::try_from(*size) {
+            Ok(size) => Ok(size),
+            Err(_) => refuse(format!("it has {size} bytes, a file must be smaller than 4 GiB; use a squashfs for it")),
+        },
+        Node::Symlink { target } if target.is_empty() || target.len() > PATH_MAX => {
+            refuse(format!("the link's text has {} bytes, the kernel takes 1 to {PATH_MAX}", target.len()))
+        }
+        Node::Symlink { target } => Ok(target.len() as u32),
+        _ => Ok(0),
+    }
+}
+
+/// Counts what passes.
+struct Counter<W> {
+    out: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,183 @@
+//! A disk image: ext4 that holds a tree under a folder.
+//!
+//! The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
+//! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+
+use super::content::place;
+use super::tools::argv;
+use super::{Contents, ImageError, Tools, file_type};
+use crate::digest::Digest;
+use crate::tree::{Entry, Node, Tree, TreePath};
+
+const FORMAT: &str = "ext4 (through debugfs)";
+
+/// An ext4 image to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk<'a> {
+    /// The folder that the tree is put under: `system0`; the root puts it at the top.
+    pub folder: &'a TreePath,
+    /// Bytes of the image; None for what the tree needs and half as much again, at least 32 MiB.
+    pub size: Option<u64>,
+    /// Label of the file system, at most 16 bytes.
+    pub label: &'a str,
+    /// Every time in it: seconds since 1970.
+    pub epoch: u64,
+}
+
+const BLOCK: u64 = 4096;
+
+/// Namespace of the identifiers that are made from the image's own parameters.
+const UUID_DOMAIN: &str = "dbco ext4";
+
+impl Disk<'_> {
+    /// Writes the sparse image `output` into the tools' folder.
+    pub fn write(
+        &self,
+        tree: &Tree,
+        contents: &dyn Contents,
+        tools: &dyn Tools,
+        output: &str,
+    ) -> Result<(), ImageError> {
+        let mut whole = Tree::new();
+        for (path, entry) in &tree.entries {
+            whole.insert(self.folder.join(path), entry.clone());
+        }
+        whole.complete();
+        self.write_script(&whole, contents, tools)?;
+
+        let needed = whole.entries.values().map(|entry| match entry.node {
+            Node::File { size, .. } => size.next_multiple_of(BLOCK),
+            Node::Dir | Node::Symlink { .. } => BLOCK,
+            _ => 0,
+        });
+        let inodes = whole.entries.len() as u64 + 1024;
+        let size = self.size.unwrap_or_else(|| {
+            ((needed.sum::<u64>() + inodes * 256) * 3 / 2 + (8 << 20)).max(32 << 20).next_multiple_of(1 << 20)
+        });
+        let image = tools.folder().join(output);
+        File::create(&image).and_then(|file| file.set_len(size)).map_err(ImageError::io("write", &image))?;
+
+        let time = format!("E2FSPROGS_FAKE_TIME={}", self.epoch);
+        let uuid = |what| uuid(&format!("{UUID_DOMAIN} {what} {} {size}", self.label));
+        let extended =
+            format!("hash_seed={},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", uuid("hash seed"));
+        let make = argv![
+            "env",
+            time,
+            "mke2fs",
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-b",
+            BLOCK,
+            "-m",
+            0,
+            "-N",
+            inodes,
+            "-L",
+            self.label,
+            "-U",
+            uuid("file system"),
+            "-E",
+            extended,
+            output,
+        ];
+        tools.run(&make, None).map_err(ImageError::tool("ext4 file system"))?;
+
+        // debugfs ends with status 0 whatever its commands do, and prints its version on the same stream as errors.
+        let fill = "if debugfs -w -f disk.debugfs \"$1\" 2>&1 >/dev/null | grep -v '^debugfs [0-9]'; then exit 1; fi";
+        let fill = argv!["env", time, "sh", "-c", fill, "sh", output];
+        tools.run(&fill, None).map_err(ImageError::tool("content of the ext4 file system"))?;
+        let check = argv!["env", time, "e2fsck", "-f", "-n", output];
+        tools.run(&check, None).map_err(ImageError::tool("ext4 file system: e2fsck does not accept it"))
+    }
+
+    fn write_script(&self, tree: &Tree, contents: &dyn Contents, tools: &dyn Tools) -> Result<(), ImageError> {
+        let blobs = tools.folder().join("disk.blobs");
+        fs::create_dir_all(&blobs).map_err(ImageError::io("make", &blobs))?;
+        let path = tools.folder().join("disk.debugfs");
+        let file = File::create(&path).map_err(ImageError::io("write", &path))?;
+        let mut script = Script { out: BufWriter::new(file), epoch: self.epoch };
+        let mut placed: HashSet<Digest> = HashSet::new();
+        let written = |result: std::io::Result<()>| result.map_err(ImageError::io("write", &path));
+        for (at, entry) in &tree.entries {
+            if let Node::File { blob, size } = &entry.node
+                && placed.insert(*blob)
+            {
+                place(contents, at, blob, *size, &blobs.join(blob.to_string()))?;
+            }
+            let target = if let Node::Symlink { target } = &entry.node { target.as_str() } else { "" };
+            if [at.as_str(), target].iter().any(|text| text.contains(['\n', '\r'])) {
+                let what = "a line break in a name or link".to_owned();
+                return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
+            }
+            for (index, value) in entry.xattrs.values().enumerate() {
+                let file = blobs.join(xattr_file(at, index));
+                fs::write(&file, value).map_err(ImageError::io("write", &file))?;
+            }
+            written(script.entry(at, entry))?;
+        }
+        written(script.out.flush())
+    }
+}
+
+/// Writes debugfs(8)'s commands.
+struct Script<W> {
+    out: W,
+    epoch: u64,
+}
+
+impl<W: Write> Script<W> {
+    fn entry(&mut self, path: &TreePath, entry: &Entry) -> std::io::Result<()> {
+        let full = word(&path.to_string());
+        if let Some(parent) = path.parent() {
+            // `write` and `mknod` take a name in the current folder only.
+            writeln!(self.out, "cd {}", word(&parent.to_string()))?;
+        }
+        let name = word(path.name());
+        match &entry.node {
+            Node::Dir if path.is_root() => {}
+            Node::Dir => writeln!(self.out, "mkdir {name}")?,
+            Node::File { blob, .. } => writeln!(self.out, "write disk.blobs/{blob} {name}")?,
+            Node::Symlink { target } => writeln!(self.out, "symlink {name} {}", word(target))?,
+            Node::Char { major, minor } => writeln!(self.out, "mknod {name} c {major} {minor}")?,
+            Node::Block { major, minor } => writeln!(self.out, "mknod {name} b {major} {minor}")?,
+            Node::Fifo => writeln!(self.out, "mknod {name} p")?,
+        }
+        let mode = file_type(&entry.node) | entry.mode;
+        writeln!(self.out, "sif {full} mode {mode:#o}")?;
+        for (field, id) in [("uid", entry.uid), ("gid", entry.gid)] {
+            if id != 0 {
+                writeln!(self.out, "sif {full} {field} {id}")?;
+            }
+        }
+        for field in ["atime", "mtime", "ctime", "crtime"] {
+            writeln!(self.out, "sif {full} {field} @{}", self.epoch)?;
+        }
+        for (index, name) in entry.xattrs.keys().enumerate() {
+            writeln!(self.out, "ea_set -f disk.blobs/{} {full} {}", xattr_file(path, index), word(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// The file that holds the value of a path's n-th extended attribute.
+fn xattr_file(path: &TreePath, index: usize) -> String {
+    format!("{}.{index}", Digest::of(path.as_str()))
+}
+
+/// A word for libss, which debugfs reads its commands with: in double quotes, a quote in it doubled.
+fn word(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// A UUID (RFC 9562, version 8) made of a text.
+fn uuid(text: &str) -> String {
+    let hex = Digest::of(text).to_string();
+    format!("{}-{}-8{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}

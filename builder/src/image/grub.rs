@@ -1,0 +1,215 @@
+//! GRUB: its configuration, and its boot images for BIOS and UEFI.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+
+use super::tools::argv;
+use super::{ImageError, Tools};
+
+/// GRUB's menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Menu {
+    /// Seconds until the first entry starts by itself; 0 starts it at once.
+    pub timeout: u32,
+    /// Whether the menu also is on the first serial port, 115200 baud.
+    pub serial: bool,
+    /// Path of the kernel as GRUB sees it: `/boot/bzImage`.
+    pub kernel: String,
+    /// Path of the initrd, for the entries that want one.
+    pub initrd: String,
+    /// The entries, the first being the default.
+    pub entries: Vec<MenuEntry>,
+}
+
+/// One entry of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MenuEntry {
+    /// What the menu shows.
+    pub title: String,
+    /// The name by which tools choose it.
+    pub id: String,
+    /// The kernel's command line, every parameter included.
+    pub cmdline: String,
+    /// Whether it loads the initrd.
+    pub initrd: bool,
+}
+
+/// Keys that choose an entry at once. `c`, `e`, `v` and `^` have a meaning of their own in GRUB's menu.
+const HOTKEYS: &str = "123456789abdfghijklmnopqrstuwxyz";
+
+impl Menu {
+    /// The key that starts entry `index` at once, for those entries that have one.
+    ///
+    /// A single byte: escape sequences of arrow keys may be torn where firmware and GRUB read the same serial port.
+    pub fn hotkey(index: usize) -> Option<char> {
+        HOTKEYS.chars().nth(index)
+    }
+
+    /// The text of `grub.cfg`.
+    pub fn config(&self) -> Result<String, ImageError> {
+        let mut text = String::from("# Written by dbco from the recipe's `boot:`; change it there.\n");
+        if self.serial {
+            // UTF-8, so that titles survive; a machine without the port keeps its screen.
+            text.push_str(
+                "if serial --unit=0 --speed=115200; then\n  terminal_input console serial\n  terminal_output console serial\n  terminfo -u serial vt100\nfi\n",
+            );
+        }
+        let _ = writeln!(text, "set timeout_style=menu\nset timeout={}\nset default=0", self.timeout);
+        for (index, entry) in self.entries.iter().enumerate() {
+            let hotkey = Self::hotkey(index).map(|key| format!(" --hotkey={key}")).unwrap_or_default();
+            let title = quote("the title", &entry.title)?;
+            let id = quote("the id", &entry.id)?;
+            let _ = writeln!(text, "\nmenuentry {title} --id {id}{hotkey} {{");
+            let _ = write!(text, "  linux {}", quote("the kernel's path", &self.kernel)?);
+            for word in words(&entry.cmdline)? {
+                let _ = write!(text, " {}", quote("the command line", &word)?);
+            }
+            text.push('\n');
+            if entry.initrd {
+                let _ = writeln!(text, "  initrd {}", quote("the initrd's path", &self.initrd)?);
+            }
+            text.push_str("}\n");
+        }
+        Ok(text)
+    }
+}
+
+/// A word as GRUB's script reads it back (GRUB manual, "Quoting"): plain, or in single quotes.
+fn quote(what: &'static str, word: &str) -> Result<String, ImageError> {
+    if word.chars().any(char::is_control) {
+        return Err(ImageError::Grub { what, text: word.to_owned(), why: "it holds a control character" });
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:=@_%".contains(c);
+    // A keyword of the script would end the entry.
+    if !word.is_empty() && word.chars().all(plain) && word.contains(|c: char| !c.is_ascii_alphabetic()) {
+        Ok(word.to_owned())
+    } else {
+        Ok(format!("'{}'", word.replace('\'', r"'\''")))
+    }
+}
+
+/// A command line as the kernel's `next_arg` (`lib/cmdline.c`) splits it: at spaces outside of double quotes.
+///
+/// GRUB puts double quotes around each word with a space in it, so quotes stand around the whole word in the end; the
+/// kernel reads `"a=b c"` as it reads `a="b c"`. It also puts a backslash before `\`, `'` and `"`
+/// (`grub-core/lib/cmdline.c`), which the kernel would keep: those can't be passed on.
+fn words(cmdline: &str) -> Result<Vec<String>, ImageError> {
+    let refuse = |why| Err(ImageError::Grub { what: "the command line", text: cmdline.to_owned(), why });
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for c in cmdline.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' | '\'' => return refuse("GRUB would put a backslash before `\\` and `'`"),
+            ' ' | '\t' | '\n' if !quoted => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            c => word.push(c),
+        }
+    }
+    if quoted {
+        return refuse("a double quote is not closed");
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    Ok(words)
+}
+
+/// Name of the BIOS boot image in the tools' folder: `cdboot.img` and GRUB's core.
+pub const ELTORITO: &str = "eltorito.img";
+/// Name of the master boot record's code in the tools' folder.
+pub const HYBRID_MBR: &str = "boot_hybrid.img";
+/// Name of the EFI system partition's FAT image in the tools' folder.
+pub const ESP: &str = "esp.img";
+
+const MODULES: &str = "/usr/lib/grub";
+
+/// Modules in both images. There is no folder of modules on the medium: what a configuration may use is built in.
+const COMMON: [&str; 21] = [
+    "normal",
+    "linux",
+    "iso9660",
+    "ext2",
+    "fat",
+    "part_msdos",
+    "part_gpt",
+    "search",
+    "search_fs_file",
+    "search_fs_uuid",
+    "search_label",
+    "serial",
+    "terminal",
+    "terminfo",
+    "configfile",
+    "test",
+    "echo",
+    "ls",
+    "reboot",
+    "halt",
+    "chain",
+];
+
+/// GRUB's boot images, for an ISO or a disk whose root file system GRUB reads `/boot/grub/grub.cfg` from.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// Path of a file that only our medium has. UEFI's GRUB starts from the EFI system partition and finds by it the
+    /// file system that holds the configuration.
+    pub marker: &'a str,
+    /// Every time in the images: seconds since 1970.
+    pub epoch: u64,
+}
+
+impl Images<'_> {
+    /// Writes [`ELTORITO`], [`HYBRID_MBR`] and [`ESP`] into the tools' folder.
+    pub fn write(&self, tools: &dyn Tools) -> Result<(), ImageError> {
+        let folder = tools.folder();
+        let run = |what, argv: Vec<String>| tools.run(&argv, None).map_err(ImageError::tool(what));
+
+        // The firmware tells the core its drive: no configuration has to be embedded to find it.
+        let mut bios = mkimage("i386-pc-eltorito", "i386-pc", ELTORITO);
+        bios.extend(COMMON.into_iter().chain(["biosdisk"]).map(str::to_owned));
+        run("BIOS boot image", bios)?;
+        run("MBR", argv!["cp", format!("{MODULES}/i386-pc/boot_hybrid.img"), HYBRID_MBR])?;
+
+        let early = folder.join("early.cfg");
+        fs::write(&early, self.early_config()?).map_err(ImageError::io("write", &early))?;
+        let mut efi = mkimage("x86_64-efi", "x86_64-efi", "BOOTX64.EFI");
+        efi.extend(argv!["-c", "early.cfg"]);
+        efi.extend(COMMON.into_iter().chain(["efi_gop", "regexp"]).map(str::to_owned));
+        run("UEFI boot image", efi)?;
+        self.write_esp(tools)
+    }
+
+    /// Looks on the disk that the firmware started us from first, so that another stick of the same recipe is not taken.
+    fn early_config(&self) -> Result<String, ImageError> {
+        let marker = quote("the marker's path", &format!("/{}", self.marker.trim_start_matches('/')))?;
+        Ok(format!(
+            "regexp --set=1:disk '^.([^,)]+)' $cmdpath\n\
+             search --no-floppy --file --set=root --hint=$disk {marker}\n\
+             set prefix=($root)/boot/grub\n"
+        ))
+    }
+
+    fn write_esp(&self, tools: &dyn Tools) -> Result<(), ImageError> {
+        let program = tools.folder().join("BOOTX64.EFI");
+        let length = program.metadata().map_err(ImageError::io("read", &program))?.len();
+        // FAT12: boot sector, two tables, a root folder of 16 sectors, two folders, the program; in tracks of 32 sectors.
+        let sectors = (length.div_ceil(512) + 64).next_multiple_of(32);
+        let path = tools.folder().join(ESP);
+        File::create(&path).and_then(|file| file.set_len(sectors * 512)).map_err(ImageError::io("write", &path))?;
+        let mtools = |argv: Vec<String>| {
+            let mut all = argv!["env", "TZ=UTC", "MTOOLS_SKIP_CHECK=1", format!("SOURCE_DATE_EPOCH={}", self.epoch)];
+            all.extend(argv);
+            tools.run(&all, None).map_err(ImageError::tool("EFI system partition"))
+        };
+        let tracks = sectors / 32;
+        mtools(argv![
+            "mformat", "-i", ESP, "-t", tracks, "-h", 1, "-s", 32, "-c", 1, "-r", 16, "-N", "0dbc0dbc", "-v", "EFI",
+            "::"
+        ])?;
+        mtools(argv!["mmd", "-i", ESP, "::/EFI", "::/EFI/BOOT"])?;
+        mtools(argv!["mcopy", "-i", ESP, "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"])
+    }
+}
+
+fn mkimage(format: &str, modules: &str, output: &str) -> Vec<String> {
+    argv!["grub-mkimage", "-O", format, "-d", format!("{MODULES}/{modules}"), "-p", "/boot/grub", "-o", output]
+}

@@ -1,0 +1,148 @@
+//! From trees to the files that a machine boots: archives, file systems, GRUB's own files, the ISO.
+//!
+//! What is written here is a pure function of its arguments: every time is the recipe's epoch, every order is the
+//! tree's. Archives stream in constant memory; foreign tools run through [`Tools`].
+
+pub mod compress;
+pub mod content;
+pub mod cpio;
+pub mod disk;
+pub mod grub;
+pub mod iso;
+pub mod squashfs;
+pub mod tar;
+pub mod tools;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::tree::{Entry, Node, Tree, TreePath};
+
+pub use compress::Compression;
+pub use content::{Contents, LocalFiles};
+pub use tools::{ToolError, Tools};
+
+/// Why an image could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// A file's content could not be read.
+    #[error("can't read the content of {path}")]
+    Content {
+        /// Where the file stands in the tree.
+        path: TreePath,
+        /// What reading said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file's content is not what its tree says: it changed after it was looked at.
+    #[error("{path} changed while it was read: expected {size} bytes with sha256 {want}, got {got}")]
+    Changed {
+        /// Where the file stands in the tree.
+        path: TreePath,
+        /// The tree's digest of it.
+        want: Digest,
+        /// The tree's length of it.
+        size: u64,
+        /// What came instead.
+        got: String,
+    },
+    /// The format has no place for what the tree holds.
+    #[error("{format} can't hold {path}: {what}")]
+    CantHold {
+        /// The format: `cpio newc`, `tar`, …
+        format: &'static str,
+        /// Where it stands in the tree.
+        path: TreePath,
+        /// What has no place, and what to do.
+        what: String,
+    },
+    /// A path below something that is no folder.
+    #[error("{path} stands below {parent}, which is not a folder of the tree")]
+    NoParent {
+        /// Where it stands in the tree.
+        path: TreePath,
+        /// Its missing folder.
+        parent: TreePath,
+    },
+    /// A time that the format can't hold.
+    #[error("{format} can't hold the time {epoch} s after 1970")]
+    Epoch {
+        /// The format.
+        format: &'static str,
+        /// Seconds since 1970-01-01T00:00Z.
+        epoch: u64,
+    },
+    /// The output could not be written.
+    #[error("can't write the image")]
+    Write(#[source] io::Error),
+    /// A file of the work folder could not be made or read.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// `write`, `read` …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A foreign tool failed.
+    #[error("can't make the {what}")]
+    Tool {
+        /// What it was to make.
+        what: &'static str,
+        /// The tool's own words.
+        #[source]
+        source: ToolError,
+    },
+    /// Text that GRUB can't take as it is.
+    #[error("GRUB can't take {what} `{text}`: {why}")]
+    Grub {
+        /// `the title`, `the command line` …
+        what: &'static str,
+        /// The text.
+        text: String,
+        /// The reason.
+        why: &'static str,
+    },
+}
+
+impl ImageError {
+    /// For `map_err`: an error of a system call on `path`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// For `map_err`: a tool that failed while it made `what`.
+    pub(crate) fn tool(what: &'static str) -> impl FnOnce(ToolError) -> Self {
+        move |source| Self::Tool { what, source }
+    }
+}
+
+/// All entries with the root first, whether the tree states it or not.
+///
+/// An entry whose folder is missing is an error: the kernel's unpacker skips such entries in silence.
+pub(crate) fn rooted(tree: &Tree) -> impl Iterator<Item = Result<(TreePath, Entry), ImageError>> {
+    let root = tree.get(&TreePath::ROOT).cloned().unwrap_or_else(|| Entry::dir(0o755));
+    let below = tree.entries.iter().filter(|(path, _)| !path.is_root()).map(|(path, entry)| match path.parent() {
+        Some(parent) if !parent.is_root() && !tree.get(&parent).is_some_and(Entry::is_dir) => {
+            Err(ImageError::NoParent { path: path.clone(), parent })
+        }
+        _ => Ok((path.clone(), entry.clone())),
+    });
+    std::iter::once(Ok((TreePath::ROOT, root))).chain(below)
+}
+
+/// The S_IFMT bits of inode(7), which cpio, debugfs and stat(2) share.
+pub(crate) fn file_type(node: &Node) -> u32 {
+    match node {
+        Node::Fifo => 0o010000,
+        Node::Char { .. } => 0o020000,
+        Node::Dir => 0o040000,
+        Node::Block { .. } => 0o060000,
+        Node::File { .. } => 0o100000,
+        Node::Symlink { .. } => 0o120000,
+    }
+}

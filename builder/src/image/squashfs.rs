@@ -1,0 +1,84 @@
+//! The livefs as a squashfs, packed by `sqfstar` from a tar stream on its standard input.
+//!
+//! So owners, device nodes and modes never have to exist on this machine's disk.
+
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use super::tools::argv;
+use super::{Contents, ImageError, Tools, rooted, tar};
+use crate::tree::Tree;
+
+/// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Zstandard at its highest level.
+    #[default]
+    Zstd,
+    /// XZ, with and without the filter for x86 code, the smaller of both for each block.
+    Xz,
+    /// Deflate, level 9.
+    Gzip,
+    /// LZ4 in its high compression mode.
+    Lz4,
+}
+
+/// A squashfs to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Squashfs {
+    /// Compression of its blocks.
+    pub packing: Packing,
+    /// Bytes of a block: a power of two from 4 KiB to 1 MiB. Larger ones are smaller in all and slower to read from.
+    pub block: u32,
+    /// Time of every file and of the file system itself: seconds since 1970.
+    pub epoch: u64,
+}
+
+impl Squashfs {
+    /// Packs `tree` into the file `output` of the tools' folder.
+    pub fn write(
+        &self,
+        tree: &Tree,
+        contents: &dyn Contents,
+        tools: &dyn Tools,
+        output: &str,
+    ) -> Result<(), ImageError> {
+        let format = "squashfs";
+        let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;
+        let root = rooted(tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
+        let mut argv = argv!["sqfstar", "-quiet", "-no-progress", "-exit-on-error", "-reproducible"];
+        // sqfstar makes the root itself and takes nothing of the archive's `./`.
+        argv.extend(argv!["-root-mode", format!("{:o}", root.mode), "-root-uid", root.uid, "-root-gid", root.gid]);
+        argv.extend(argv!["-root-time", epoch, "-mkfs-time", epoch, "-all-time", epoch, "-b", self.block]);
+        // Many files of one content are common (links of busybox as copies); blocks of zeros are sparse.
+        argv.extend(match self.packing {
+            Packing::Zstd => argv!["-comp", "zstd", "-Xcompression-level", 22],
+            Packing::Xz => argv!["-comp", "xz", "-Xbcj", "x86"],
+            Packing::Gzip => argv!["-comp", "gzip", "-Xcompression-level", 9],
+            Packing::Lz4 => argv!["-comp", "lz4", "-Xhc"],
+        });
+        if tree.entries.values().all(|entry| entry.xattrs.is_empty()) {
+            argv.extend(argv!["-no-xattrs"]);
+        }
+        argv.extend(argv![output]);
+        // What went wrong in the tree is more telling than that sqfstar found the end of its input too early.
+        let failure = Mutex::new(None);
+        let feed = |out: &mut dyn std::io::Write| {
+            tar::write_tar(tree, contents, self.epoch, out).map_err(|error| match error {
+                ImageError::Write(source) => source,
+                other => {
+                    let text = std::io::Error::other(other.to_string());
+                    *failure.lock().unwrap_or_else(|e| e.into_inner()) = Some(other);
+                    text
+                }
+            })
+        };
+        let result = tools.run(&argv, Some(Box::new(feed)));
+        match failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            Some(error) => Err(error),
+            None => result.map_err(ImageError::tool("squashfs")),
+        }
+    }
+}

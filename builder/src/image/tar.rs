@@ -1,0 +1,125 @@
+//! A tree as a tar stream: POSIX ustar, with pax records (POSIX.1-2017, `pax`) where ustar has no room.
+
+use std::io::Write;
+
+use super::content::copy_checked;
+use super::{Contents, ImageError, rooted};
+use crate::tree::{Entry, Node, Tree, TreePath};
+
+const FORMAT: &str = "tar";
+
+/// A size or owner that does not fit into ustar's octal digits goes into a pax record.
+const MAX_SIZE: u64 = 0o77777777777;
+const MAX_ID: u32 = 0o7777777;
+
+/// Writes the whole tree, the root (`./`) first, every time being `epoch`. Memory use does not grow with the tree.
+pub fn write_tar(tree: &Tree, contents: &dyn Contents, epoch: u64, out: impl Write) -> Result<(), ImageError> {
+    if epoch > MAX_SIZE {
+        return Err(ImageError::Epoch { format: FORMAT, epoch });
+    }
+    let mut archive = tar::Builder::new(out);
+    for item in rooted(tree) {
+        let (path, entry) = item?;
+        write_entry(&path, &entry, contents, epoch, &mut archive)?;
+    }
+    archive.into_inner().and_then(|mut out| out.flush()).map_err(ImageError::Write)
+}
+
+fn write_entry<W: Write>(
+    path: &TreePath,
+    entry: &Entry,
+    contents: &dyn Contents,
+    epoch: u64,
+    archive: &mut tar::Builder<W>,
+) -> Result<(), ImageError> {
+    if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
+        && major.max(minor) > MAX_ID
+    {
+        let what = format!("device {major}:{minor} does not fit into its header");
+        return Err(ImageError::CantHold { format: FORMAT, path: path.clone(), what });
+    }
+    let mut records: Vec<(String, Vec<u8>)> = Vec::new();
+    let header = header(path, entry, epoch, &mut records);
+    records.extend(entry.xattrs.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.clone())));
+    if !records.is_empty() {
+        let records = records.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        archive.append_pax_extensions(records).map_err(ImageError::Write)?;
+    }
+    let out = archive.get_mut();
+    out.write_all(header.as_bytes()).map_err(ImageError::Write)?;
+    if let Node::File { blob, size } = &entry.node {
+        copy_checked(contents, path, blob, *size, out)?;
+        let padding = (512 - size % 512) % 512;
+        out.write_all(&[0; 512][..padding as usize]).map_err(ImageError::Write)?;
+    }
+    Ok(())
+}
+
+fn header(path: &TreePath, entry: &Entry, epoch: u64, records: &mut Vec<(String, Vec<u8>)>) -> tar::Header {
+    use tar::EntryType;
+    let mut header = tar::Header::new_ustar();
+    let slash = if entry.is_dir() && !path.is_root() { "/" } else { "" };
+    let name = format!("./{}{slash}", path.as_str());
+    // What does not fit is cut in the header: readers take the record's text. Names beyond ASCII are stated in a record
+    // too, where they are UTF-8 by definition.
+    let split = if name.is_ascii() { split(&name) } else { None };
+    if split.is_none() {
+        records.push(("path".into(), name.clone().into_bytes()));
+    }
+    let (prefix, rest) = split.unwrap_or(("", &name));
+    let (kind, size) = match &entry.node {
+        Node::Dir => (EntryType::Directory, 0),
+        Node::File { size, .. } => (EntryType::Regular, *size),
+        Node::Symlink { .. } => (EntryType::Symlink, 0),
+        Node::Char { .. } => (EntryType::Char, 0),
+        Node::Block { .. } => (EntryType::Block, 0),
+        Node::Fifo => (EntryType::Fifo, 0),
+    };
+    header.set_entry_type(kind);
+    let ustar = header.as_ustar_mut().expect("made as ustar");
+    fill(&mut ustar.prefix, prefix);
+    fill(&mut ustar.name, rest);
+    match &entry.node {
+        Node::Symlink { target } => {
+            // The literal text: the crate's `set_link_name` would tidy it up.
+            if !target.is_ascii() || target.len() > ustar.linkname.len() {
+                records.push(("linkpath".into(), target.clone().into_bytes()));
+            }
+            fill(&mut ustar.linkname, target);
+        }
+        Node::Char { major, minor } | Node::Block { major, minor } => {
+            ustar.set_device_major(*major);
+            ustar.set_device_minor(*minor);
+        }
+        _ => {}
+    }
+    let mut number = |name: &str, value: u64, max: u64| {
+        if value > max {
+            records.push((name.into(), value.to_string().into_bytes()));
+        }
+        value.min(max)
+    };
+    header.set_size(number("size", size, MAX_SIZE));
+    header.set_uid(number("uid", entry.uid.into(), MAX_ID.into()));
+    header.set_gid(number("gid", entry.gid.into(), MAX_ID.into()));
+    header.set_mode(entry.mode);
+    header.set_mtime(epoch);
+    header.set_cksum();
+    header
+}
+
+/// Prefix and name as ustar splits a path: at a slash, at most 155 and 100 bytes.
+fn split(name: &str) -> Option<(&str, &str)> {
+    if name.len() <= 100 {
+        return Some(("", name));
+    }
+    let from = name.len() - 101;
+    let at = from + name[from..name.len() - 1].find('/')?;
+    (at <= 155).then(|| (&name[..at], &name[at + 1..]))
+}
+
+/// Copies as much as there is room for; the rest of the field is NUL already.
+fn fill(field: &mut [u8], text: &str) {
+    let length = text.len().min(field.len());
+    field[..length].copy_from_slice(&text.as_bytes()[..length]);
+}
