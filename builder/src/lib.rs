@@ -4,5 +4,8 @@
 pub mod digest;
 pub mod image;
 pub mod process;
+pub mod recipe;
+pub mod rootfs;
+pub mod source;
 pub mod store;
 pub mod tree;

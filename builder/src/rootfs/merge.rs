@@ -1,0 +1,138 @@
+//! Layers laid over each other, without silent winners.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Pattern;
+use crate::tree::{Entry, Node, Tree, TreePath};
+
+/// A tree and who brought it.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// For messages: `component busybox`, `overlay overlays/base`.
+    pub origin: String,
+    /// What it brings.
+    pub tree: Tree,
+}
+
+/// Two origins that bring different things to the same path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The path.
+    pub path: TreePath,
+    /// Who came first.
+    pub first: String,
+    /// Who came later.
+    pub second: String,
+    /// How they differ.
+    pub difference: String,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, first, second, difference } = self;
+        write!(f, "{path} comes from {first} and from {second}: {difference}")
+    }
+}
+
+/// Merges layers in order. The same entry twice is fine; different ones are a conflict unless a pattern of `replace`
+/// covers the path: then the later wins. Folders merge; one that is not plain (root's, mode 755) wins over a plain one.
+pub fn merge(layers: Vec<Layer>, replace: &[Pattern]) -> Result<Tree, Vec<Conflict>> {
+    let mut tree = Tree::new();
+    let mut origins: BTreeMap<TreePath, usize> = BTreeMap::new();
+    let mut names = Vec::new();
+    let mut conflicts = Vec::new();
+    for (number, layer) in layers.into_iter().enumerate() {
+        names.push(layer.origin);
+        for (path, entry) in layer.tree.entries {
+            let Some(present) = tree.entries.get_mut(&path) else {
+                tree.insert(path.clone(), entry);
+                origins.insert(path, number);
+                continue;
+            };
+            let plain = |entry: &Entry| *entry == Entry::dir(0o755);
+            if *present == entry || (present.is_dir() && plain(&entry)) {
+                continue;
+            }
+            if (entry.is_dir() && plain(present)) || replace.iter().any(|pattern| pattern.matches(&path)) {
+                *present = entry;
+                origins.insert(path, number);
+                continue;
+            }
+            conflicts.push(Conflict {
+                first: names[origins[&path]].clone(),
+                second: names[number].clone(),
+                difference: difference(present, &entry),
+                path,
+            });
+        }
+    }
+    for path in below_no_folder(&tree) {
+        let parent = path.parent().expect("the root is a folder");
+        let origin = |path: &TreePath| origins.get(path).map_or_else(String::new, |&number| names[number].clone());
+        let difference = format!("{parent} is no folder, so nothing can lie below it");
+        conflicts.push(Conflict { first: origin(&parent), second: origin(&path), difference, path });
+    }
+    if conflicts.is_empty() { Ok(tree) } else { Err(conflicts) }
+}
+
+fn below_no_folder(tree: &Tree) -> Vec<TreePath> {
+    let blocked = |path: &&TreePath| {
+        let parent = path.parent().and_then(|parent| tree.get(&parent));
+        parent.is_some_and(|parent| !parent.is_dir())
+    };
+    tree.entries.keys().filter(blocked).cloned().collect()
+}
+
+fn difference(first: &Entry, second: &Entry) -> String {
+    let kind = |entry: &Entry| match &entry.node {
+        Node::Dir => "a folder".to_owned(),
+        Node::File { .. } => "a file".to_owned(),
+        Node::Symlink { target } => format!("a link to {target}"),
+        Node::Char { major, minor } => format!("character device {major}:{minor}"),
+        Node::Block { major, minor } => format!("block device {major}:{minor}"),
+        Node::Fifo => "a pipe".to_owned(),
+    };
+    match (&first.node, &second.node) {
+        (Node::File { blob: a, .. }, Node::File { blob: b, .. }) if a != b => "the contents differ".to_owned(),
+        (a, b) if a != b => format!("{} there, {} here", kind(first), kind(second)),
+        _ => format!(
+            "mode and owner {:o} {}:{} there, {:o} {}:{} here",
+            first.mode, first.uid, first.gid, second.mode, second.uid, second.gid
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn layer(origin: &str, path: &str, content: &str) -> Layer {
+        let mut tree = Tree::new();
+        let entry = Entry::file(Digest::of(content), content.len() as u64, 0o644);
+        tree.insert(TreePath::new(path).unwrap(), entry);
+        tree.complete();
+        Layer { origin: origin.into(), tree }
+    }
+
+    #[test]
+    fn a_conflict_names_both_origins() {
+        let conflicts = merge(vec![layer("one", "etc/a", "x"), layer("two", "etc/a", "y")], &[]).unwrap_err();
+        assert_eq!(conflicts[0].to_string(), "/etc/a comes from one and from two: the contents differ");
+    }
+
+    #[test]
+    fn the_later_wins_where_the_recipe_says_so() {
+        let replace = [Pattern::new("/etc/*").unwrap()];
+        let tree = merge(vec![layer("one", "etc/a", "x"), layer("two", "etc/a", "yy")], &replace).unwrap();
+        assert_eq!(tree.size(), 2);
+    }
+
+    #[test]
+    fn the_same_twice_is_no_conflict_and_a_file_is_no_folder() {
+        assert!(merge(vec![layer("one", "a", "x"), layer("two", "a", "x")], &[]).is_ok());
+        let conflicts = merge(vec![layer("one", "a", "x"), layer("two", "a/b", "x")], &[]).unwrap_err();
+        assert!(conflicts.iter().any(|conflict| conflict.path.to_string() == "/a/b"), "{conflicts:?}");
+    }
+}
