@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod digest;
+pub mod kernel;
 pub mod process;
 pub mod store;
 pub mod tree;
