@@ -1,8 +1,11 @@
 //! `dbco` reads a YAML recipe and produces a bootable Linux; see `ARCHITECTURE.md` for the map of this crate.
 #![deny(unsafe_code)]
 
+pub mod archive;
 pub mod digest;
 pub mod image;
+pub mod kernel;
+pub mod plan;
 pub mod process;
 pub mod recipe;
 pub mod rootfs;

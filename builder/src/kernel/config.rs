@@ -1,0 +1,93 @@
+//! A whole `.config`: reading one, and laying fragments over one.
+
+use std::collections::{HashMap, HashSet};
+
+use super::fragment::{Fragment, Value, requests};
+
+/// The values of a `.config`.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    values: HashMap<String, Value>,
+}
+
+/// The symbol that a line of a `.config` sets, and the text of its value; `None` as text for "is not set".
+fn entry(line: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = line.strip_prefix("# CONFIG_") {
+        let (symbol, rest) = rest.split_once(' ')?;
+        return rest.starts_with("is not set").then_some((symbol, None));
+    }
+    let (symbol, value) = line.strip_prefix("CONFIG_")?.split_once('=')?;
+    Some((symbol, Some(value.trim_end())))
+}
+
+impl Config {
+    /// Reads a `.config` as `conf` does: what is no setting is skipped, the last setting of a symbol counts.
+    pub fn parse(text: &str) -> Self {
+        let parsed = text.lines().filter_map(entry).map(|(symbol, value)| {
+            let value = match value {
+                None => Value::No,
+                Some(text) => Value::parse(text).unwrap_or_else(|| Value::Text(text.to_owned())),
+            };
+            (symbol.to_owned(), value)
+        });
+        Self { values: parsed.collect() }
+    }
+
+    /// The value of a symbol (named without `CONFIG_`); `None` where the file doesn't mention it.
+    pub fn get(&self, symbol: &str) -> Option<&Value> {
+        self.values.get(symbol)
+    }
+
+    /// Whether the symbol has this value; one that is not mentioned is not set.
+    pub fn holds(&self, symbol: &str, wanted: &Value) -> bool {
+        self.get(symbol).unwrap_or(&Value::No).same(wanted)
+    }
+}
+
+/// Lays fragments over a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line goes, the new ones
+/// stand at the end, the last fragment's setting wins. The result still needs `make olddefconfig`.
+pub fn merge(base: &str, fragments: &[Fragment]) -> String {
+    let requests = requests(fragments);
+    let mut merged = String::with_capacity(base.len() + 64 * requests.len());
+    let kept = base.lines().filter(|line| entry(line).is_none_or(|(symbol, _)| !requests.contains_key(symbol)));
+    for line in kept {
+        merged.push_str(line);
+        merged.push('\n');
+    }
+    let mut written = HashSet::new();
+    for setting in fragments.iter().flat_map(|fragment| &fragment.settings) {
+        if written.insert(&setting.symbol) {
+            merged.push_str(&requests[&setting.symbol].origin.value.line(&setting.symbol));
+            merged.push('\n');
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_is_read_as_conf_reads_it() {
+        let config = Config::parse(
+            "#\n# Automatically generated\n#\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x y\"\n\nCONFIG_A=m\n",
+        );
+        assert!(config.holds("A", &Value::Module));
+        assert!(config.holds("B", &Value::No) && config.get("B").is_some());
+        assert!(config.holds("C", &Value::Text("x y".into())));
+        assert!(config.holds("D", &Value::No) && config.get("D").is_none());
+    }
+
+    #[test]
+    fn fragments_replace_and_extend_and_the_last_wins() {
+        let base = "# head\nCONFIG_A=y\n# CONFIG_AB is not set\nCONFIG_KEEP=y";
+        let one = Fragment::parse("one", "CONFIG_A=m\nCONFIG_NEW=\"a\\\"\"\n").unwrap();
+        let two = Fragment::parse("two", "CONFIG_AB=y\nCONFIG_A=n\n").unwrap();
+        let merged = merge(base, &[one, two]);
+        assert_eq!(
+            merged, "# head\nCONFIG_KEEP=y\n# CONFIG_A is not set\nCONFIG_NEW=\"a\\\"\"\nCONFIG_AB=y\n",
+            "A is not AB"
+        );
+    }
+}

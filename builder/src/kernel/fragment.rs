@@ -1,0 +1,359 @@
+//! Kconfig fragments: the settings that a recipe asks of a kernel (or of busybox), in the `.config` syntax.
+//!
+//! A fragment is stricter than a `.config`, because `conf` ignores a line that it can't read and the setting is then
+//! silently lost. Here each such line is an error that says what was expected.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+/// The value of a symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// `# CONFIG_X is not set` (or, in a fragment, `CONFIG_X=n`).
+    No,
+    /// `CONFIG_X=m`
+    Module,
+    /// `CONFIG_X=y`
+    Yes,
+    /// `CONFIG_X="text"`, held without quotes and escapes.
+    Text(String),
+    /// `CONFIG_X=-5` or `CONFIG_X=0x1f`, as written.
+    Number(String),
+}
+
+impl Value {
+    /// Reads what stands to the right of `CONFIG_X=`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "y" => Some(Self::Yes),
+            "m" => Some(Self::Module),
+            "n" => Some(Self::No),
+            _ if text.starts_with('"') => unquote(text).map(Self::Text),
+            _ => number(text).map(|_| Self::Number(text.to_owned())),
+        }
+    }
+
+    /// Whether both stand for the same value: `0x10` and `0X0010` do.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => number(a) == number(b),
+            _ => self == other,
+        }
+    }
+
+    /// The line that sets `symbol` (without `CONFIG_`) to this value in a `.config`.
+    pub fn line(&self, symbol: &str) -> String {
+        match self {
+            Self::No => format!("# CONFIG_{symbol} is not set"),
+            value => format!("CONFIG_{symbol}={value}"),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No => f.write_str("n"),
+            Self::Module => f.write_str("m"),
+            Self::Yes => f.write_str("y"),
+            Self::Text(text) => write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            Self::Number(number) => f.write_str(number),
+        }
+    }
+}
+
+/// The radix and value of a decimal or hexadecimal number.
+pub(super) fn number(text: &str) -> Option<(u32, i128)> {
+    let (radix, digits) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (16, digits),
+        None => (10, text),
+    };
+    let unsigned = if radix == 10 { digits.strip_prefix('-').unwrap_or(digits) } else { digits };
+    if unsigned.is_empty() || !unsigned.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    i128::from_str_radix(digits, radix).ok().map(|value| (radix, value))
+}
+
+/// The text between quotes, `\x` standing for `x`; `None` unless the closing quote is the last character.
+fn unquote(quoted: &str) -> Option<String> {
+    let mut chars = quoted.strip_prefix('"')?.chars();
+    let mut text = String::new();
+    loop {
+        match chars.next()? {
+            '"' => return chars.as_str().is_empty().then_some(text),
+            '\\' => text.push(chars.next()?),
+            c => text.push(c),
+        }
+    }
+}
+
+/// One line of a fragment that asks for a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Without `CONFIG_`.
+    pub symbol: String,
+    /// What is asked for.
+    pub value: Value,
+    /// Line of the fragment, from 1.
+    pub line: usize,
+}
+
+/// A parsed fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Its file, as messages should name it.
+    pub name: String,
+    /// In the order of the file; a symbol appears once.
+    pub settings: Vec<Setting>,
+}
+
+/// A line of a fragment that is no setting, comment or empty line, or that contradicts an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fragment}:{line}: {what}")]
+pub struct FragmentError {
+    /// The fragment's name.
+    pub fragment: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// The line itself.
+    pub text: String,
+    /// What is wrong, and what was expected.
+    pub what: String,
+}
+
+impl Fragment {
+    /// Reads a fragment. All lines that are wrong are returned, not only the first.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Vec<FragmentError>> {
+        let mut settings: Vec<Setting> = Vec::new();
+        let mut seen = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            let mut error = |what| {
+                errors.push(FragmentError { fragment: name.to_owned(), line, text: text.to_owned(), what });
+            };
+            let (symbol, value) = match parse_line(text.trim_end()) {
+                Ok(Some(setting)) => setting,
+                Ok(None) => continue,
+                Err(what) => {
+                    error(what);
+                    continue;
+                }
+            };
+            match seen.entry(symbol.to_owned()) {
+                Entry::Vacant(free) => {
+                    free.insert(settings.len());
+                    settings.push(Setting { symbol: symbol.to_owned(), value, line });
+                }
+                Entry::Occupied(taken) => {
+                    let first = &settings[*taken.get()];
+                    if !first.value.same(&value) {
+                        error(format!(
+                            "CONFIG_{symbol} is {value} here but {} in line {}; keep one of them",
+                            first.value, first.line
+                        ));
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Self { name: name.to_owned(), settings }) } else { Err(errors) }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The setting of one line, `None` for comments and empty lines, or what is wrong with it.
+fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
+    let start = line.trim_start();
+    if start.is_empty() {
+        return Ok(None);
+    }
+    if let Some(comment) = start.strip_prefix('#') {
+        return match not_set(comment) {
+            // Anything near the one exact form is meant as a setting, but `conf` would take it for a comment.
+            Some(symbol) if line != format!("# CONFIG_{symbol} is not set") => {
+                Err(format!("this reads as a plain comment; write `# CONFIG_{symbol} is not set`"))
+            }
+            Some(symbol) => Ok(Some((symbol, Value::No))),
+            None => Ok(None),
+        };
+    }
+    let Some((left, right)) = line.split_once('=') else {
+        return Err(format!(
+            "expected `CONFIG_NAME=value`, `# CONFIG_NAME is not set` or a comment, found `{}`",
+            shorten(start)
+        ));
+    };
+    let bare = left.trim();
+    let Some(symbol) = bare.strip_prefix("CONFIG_") else {
+        let hint =
+            if is_name(bare) { format!(": write `CONFIG_{bare}={}`", shorten(right.trim())) } else { String::new() };
+        return Err(format!("a symbol's name starts with CONFIG_{hint}"));
+    };
+    if !is_name(symbol) {
+        return Err(format!("`{}` is not a symbol's name: letters, digits and _ are expected", shorten(bare)));
+    }
+    if left != bare || right != right.trim_start() {
+        return Err(format!(
+            "no space may stand before CONFIG_ or around `=`: write `{bare}={}`",
+            shorten(right.trim())
+        ));
+    }
+    if let Some(value) = Value::parse(right) {
+        return Ok(Some((symbol, value)));
+    }
+    let trailing = right.match_indices('#').any(|(at, _)| Value::parse(right[..at].trim_end()).is_some());
+    Err(match right {
+        _ if trailing => format!("a comment needs a line of its own, before `CONFIG_{symbol}=…`"),
+        "" => "a value is missing: y, m, n, a number or \"text\"".to_owned(),
+        _ if right.starts_with('"') => {
+            "a text ends with its closing `\"`, and `\"` inside is written `\\\"`".to_owned()
+        }
+        "Y" | "M" | "N" | "yes" | "no" | "true" | "false" => {
+            format!("expected y, m, n, a number or \"text\", found `{right}`")
+        }
+        _ => format!("expected y, m, n, a number or \"text\" in double quotes, found `{}`", shorten(right)),
+    })
+}
+
+/// The symbol of a comment that is, or nearly is, ` CONFIG_X is not set`.
+fn not_set(comment: &str) -> Option<&str> {
+    let mut words = comment.split_whitespace();
+    let symbol = words.next()?.strip_prefix("CONFIG_").filter(|symbol| is_name(symbol))?;
+    let rest: Vec<_> = words.map(str::to_ascii_lowercase).collect();
+    let rest: Vec<_> = rest.iter().map(|word| word.trim_end_matches('.')).collect();
+    matches!(rest[..], ["is", "not", "set"] | ["not", "set"] | ["is", "unset"] | ["is", "notset"]).then_some(symbol)
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Where a setting stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The fragment's name.
+    pub fragment: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// The value asked for there.
+    pub value: Value,
+}
+
+/// What the fragments of a recipe ask of one symbol, taken together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The setting that holds: the last one.
+    pub origin: Origin,
+    /// Earlier settings of the same symbol to another value.
+    pub overridden: Vec<Origin>,
+}
+
+/// The request for every symbol: of several fragments that set it, the last wins, as with `merge_config.sh`.
+pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, Request> {
+    let mut all: BTreeMap<String, Request> = BTreeMap::new();
+    for fragment in fragments {
+        for Setting { symbol, value, line } in &fragment.settings {
+            let origin = Origin { fragment: fragment.name.clone(), line: *line, value: value.clone() };
+            match all.entry(symbol.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(Request { origin, overridden: Vec::new() });
+                }
+                Entry::Occupied(mut taken) => {
+                    let request = taken.get_mut();
+                    let earlier = std::mem::replace(&mut request.origin, origin);
+                    if !earlier.value.same(value) {
+                        request.overridden.push(earlier);
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(text: &str) -> Vec<String> {
+        let errors = Fragment::parse("a.config", text).expect_err(text);
+        errors.iter().map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let text = "# why\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=n\n# CONFIG_D is not set\n\nCONFIG_E=\"a \\\"b\\\" \\\\ # =\"\n\
+                    CONFIG_F=-5\nCONFIG_G=0x1F\r\nCONFIG_H=\"\"\n";
+        let fragment = Fragment::parse("a.config", text).unwrap();
+        let lines: Vec<_> = fragment.settings.iter().map(|s| s.value.line(&s.symbol)).collect();
+        assert_eq!(
+            lines,
+            [
+                "CONFIG_A=y",
+                "CONFIG_B=m",
+                "# CONFIG_C is not set",
+                "# CONFIG_D is not set",
+                "CONFIG_E=\"a \\\"b\\\" \\\\ # =\"",
+                "CONFIG_F=-5",
+                "CONFIG_G=0x1F",
+                "CONFIG_H=\"\"",
+            ]
+        );
+        assert_eq!(fragment.settings[4].value, Value::Text("a \"b\" \\ # =".into()));
+        assert_eq!(fragment.settings[6].line, 9);
+        assert!(Value::Number("0x1f".into()).same(&fragment.settings[6].value));
+        assert!(!Value::Number("31".into()).same(&fragment.settings[6].value));
+    }
+
+    #[test]
+    fn a_line_that_conf_would_ignore_is_an_error_that_says_what_to_write() {
+        for (line, expected) in [
+            ("CONFIG_X = y", "no space may stand before CONFIG_ or around `=`: write `CONFIG_X=y`"),
+            (" CONFIG_X=y", "write `CONFIG_X=y`"),
+            ("FOO=y", "a symbol's name starts with CONFIG_: write `CONFIG_FOO=y`"),
+            ("CONFIG_X=", "a value is missing"),
+            ("CONFIG_X=Y", "expected y, m, n, a number or \"text\", found `Y`"),
+            ("CONFIG_X=hello", "in double quotes, found `hello`"),
+            ("CONFIG_X=\"hello", "closing `\"`"),
+            ("CONFIG_X=\"a\"b\"", "closing `\"`"),
+            ("CONFIG_X=0xZZ", "found `0xZZ`"),
+            ("CONFIG_X=+5", "found `+5`"),
+            ("CONFIG_X-Y=y", "`CONFIG_X-Y` is not a symbol's name"),
+            ("CONFIG_X", "expected `CONFIG_NAME=value`"),
+            ("CONFIG_X=y # since it is good", "a comment needs a line of its own"),
+            ("#CONFIG_X is not set", "write `# CONFIG_X is not set`"),
+            ("#  CONFIG_X is not set", "write `# CONFIG_X is not set`"),
+            ("# CONFIG_X not set", "write `# CONFIG_X is not set`"),
+            ("# CONFIG_X is not set.", "write `# CONFIG_X is not set`"),
+        ] {
+            let found = errors(&format!("CONFIG_A=y\n{line}\n"));
+            assert_eq!(found.len(), 1, "{line}");
+            assert!(found[0].starts_with("a.config:2: ") && found[0].contains(expected), "{line}: {found:?}");
+        }
+        assert!(Fragment::parse("a", "# CONFIG_X is needed by Y\n#CONFIG_Z=y\n").unwrap().settings.is_empty());
+    }
+
+    #[test]
+    fn all_errors_of_a_fragment_are_found_contradictions_included() {
+        let found = errors("CONFIG_A=y\nB=y\nCONFIG_A=y\n# CONFIG_A is not set\n");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1], "a.config:4: CONFIG_A is n here but y in line 1; keep one of them");
+    }
+
+    #[test]
+    fn the_last_fragment_wins_and_both_origins_are_known() {
+        let one = Fragment::parse("one", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
+        let two = Fragment::parse("two", "CONFIG_B=y\nCONFIG_A=m\n").unwrap();
+        let all = requests(&[one, two]);
+        assert_eq!(all["A"].origin, Origin { fragment: "two".into(), line: 2, value: Value::Module });
+        assert_eq!(all["A"].overridden, [Origin { fragment: "one".into(), line: 1, value: Value::Yes }]);
+        assert_eq!((all["B"].origin.fragment.as_str(), all["B"].overridden.len()), ("two", 0));
+    }
+}

@@ -1,0 +1,364 @@
+//! A patch of a series: what it touches, and why GNU patch refused it.
+//!
+//! The executor runs [`ARGUMENTS`] in the toolchain. [`inspect`] comes first: it finds what patch(1) would apply in part
+//! (a truncated file) or not at all (binary changes), and names that climb out. [`failures`] reads patch's output.
+
+use super::compressed;
+
+/// Arguments of patch(1), without `-i FILE`. No fuzz: a hunk whose context differs may land in the wrong function, so it is
+/// an error. Neither `.orig` nor `.rej` files are left in the source.
+pub const ARGUMENTS: [&str; 6] =
+    ["-p1", "--batch", "--forward", "--fuzz=0", "--no-backup-if-mismatch", "--reject-file=-"];
+
+/// What is wrong with a patch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{patch}{}: {what}", at.map(|at| format!(":{at}")).unwrap_or_default())]
+pub struct PatchError {
+    /// The patch's name.
+    pub patch: String,
+    /// Line of the patch that this is about, from 1.
+    pub at: Option<usize>,
+    /// The file to be patched, relative to the source's root.
+    pub file: Option<String>,
+    /// Number of the hunk within that file's part, from 1.
+    pub hunk: Option<usize>,
+    /// Line of the file where the hunk was expected, from 1.
+    pub line: Option<usize>,
+    /// The whole story in prose, file, hunk and line included.
+    pub what: String,
+}
+
+impl PatchError {
+    fn new(patch: &str, what: impl Into<String>) -> Self {
+        Self { patch: patch.to_owned(), at: None, file: None, hunk: None, line: None, what: what.into() }
+    }
+
+    fn at(self, at: usize) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
+    fn file(self, file: &str) -> Self {
+        Self { file: Some(file.to_owned()), ..self }
+    }
+}
+
+/// One file's part of a patch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePatch {
+    /// Name before, relative to the source's root; `None` for a file that the patch creates.
+    pub old: Option<String>,
+    /// Name after; `None` for a file that the patch deletes.
+    pub new: Option<String>,
+    /// Line of the patch where this part starts, from 1.
+    pub line: usize,
+    /// Line of the patch of each hunk's `@@`, from 1.
+    pub hunks: Vec<usize>,
+}
+
+impl FilePatch {
+    /// The name by which to speak of it.
+    pub fn name(&self) -> &str {
+        self.new.as_deref().or(self.old.as_deref()).unwrap_or_default()
+    }
+}
+
+/// The patch in plain text, whether it is stored plain, or as .gz, .xz, .bz2 or .zst.
+pub fn plain(patch: &str, bytes: Vec<u8>) -> Result<Vec<u8>, PatchError> {
+    compressed::unpack(bytes).map_err(|error| PatchError::new(patch, format!("can't be decompressed: {error}")))
+}
+
+/// Lists the files of a unified diff (`diff -u`, `git format-patch`; GNU diffutils manual, "Detailed Unified") and
+/// checks what can be checked without the source.
+pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut files: Vec<FilePatch> = Vec::new();
+    // The names given by a `diff --git` section's extended header; that section may have no hunks.
+    let mut git: Option<FilePatch> = None;
+    let mut index = 0;
+    while index < lines.len() {
+        let (line, number) = (lines[index], index + 1);
+        if line.starts_with("diff --git ") {
+            files.extend(git.take().filter(|section| section.old.is_some() || section.new.is_some()));
+            git = Some(FilePatch { old: None, new: None, line: number, hunks: Vec::new() });
+        } else if let Some(section) = &mut git
+            && let Some(name) = line.strip_prefix("rename from ").or_else(|| line.strip_prefix("copy from "))
+        {
+            section.old = Some(inside(patch, number, unquoted(name), name)?);
+        } else if let Some(section) = &mut git
+            && let Some(name) = line.strip_prefix("rename to ").or_else(|| line.strip_prefix("copy to "))
+        {
+            section.new = Some(inside(patch, number, unquoted(name), name)?);
+        } else if line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ")) {
+            let what =
+                "it changes a binary file, which patch(1) can't; put that file into an overlay or the install script";
+            return Err(PatchError::new(patch, what).at(number));
+        } else if let Some(old) = line.strip_prefix("--- ")
+            && let Some(new) = lines.get(index + 1).and_then(|next| next.strip_prefix("+++ "))
+        {
+            let (old, new) = (stripped(patch, number, old)?, stripped(patch, number + 1, new)?);
+            let start = match git.take() {
+                // A pure rename, followed by a part without a git header.
+                Some(section) if section.old.is_some() && (&section.old, &section.new) != (&old, &new) => {
+                    files.push(section);
+                    number
+                }
+                section => section.map_or(number, |section| section.line),
+            };
+            if old.is_none() && new.is_none() {
+                return Err(PatchError::new(patch, "both names are /dev/null").at(number));
+            }
+            let mut file = FilePatch { old, new, line: start, hunks: Vec::new() };
+            index += 2;
+            while let Some(counts) = lines.get(index).and_then(|line| hunk_counts(line)) {
+                file.hunks.push(index + 1);
+                index = after_hunk(patch, &lines, index, counts, &file)?;
+            }
+            if file.hunks.is_empty() {
+                let what =
+                    format!("the part of {} has no hunk: `@@ -line,count +line,count @@` is expected", file.name());
+                return Err(PatchError::new(patch, what).at(number + 2).file(file.name()));
+            }
+            files.push(file);
+            continue;
+        }
+        index += 1;
+    }
+    files.extend(git.filter(|section| section.old.is_some() || section.new.is_some()));
+    if files.is_empty() {
+        return Err(PatchError::new(patch, "it holds no change in unified format (`diff -u`, `git format-patch`)"));
+    }
+    Ok(files)
+}
+
+/// A name of a `---` or `+++` line as `-p1` leaves it.
+fn stripped(patch: &str, at: usize, rest: &str) -> Result<Option<String>, PatchError> {
+    let name = if rest.starts_with('"') { unquoted(rest) } else { rest.split('\t').next().unwrap_or(rest).trim_end() };
+    if name == "/dev/null" {
+        return Ok(None);
+    }
+    match name.split_once('/') {
+        Some((first, below)) if !first.is_empty() => inside(patch, at, below, name).map(Some),
+        None => {
+            let what =
+                format!("`{name}` has no first folder to strip; make the patch with a/ and b/ in front of the names");
+            Err(PatchError::new(patch, what).at(at))
+        }
+        Some(_) => {
+            Err(PatchError::new(patch, format!("`{name}` is absolute; names below the source are expected")).at(at))
+        }
+    }
+}
+
+/// `name`, unless it climbs out of the source.
+fn inside(patch: &str, at: usize, name: &str, whole: &str) -> Result<String, PatchError> {
+    if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+        return Err(PatchError::new(patch, format!("`{whole}` climbs out of the source")).at(at));
+    }
+    Ok(name.to_owned())
+}
+
+fn unquoted(name: &str) -> &str {
+    name.strip_prefix('"').and_then(|name| name.split('"').next()).unwrap_or(name)
+}
+
+/// How many lines of the old and of the new file a hunk covers: `@@ -l[,count] +l[,count] @@`.
+fn hunk_counts(line: &str) -> Option<(usize, usize)> {
+    let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
+    let count = |range: &str| match range.split_once(',') {
+        Some((start, count)) => start.parse::<usize>().ok().and(count.parse().ok()),
+        None => range.parse::<usize>().ok().map(|_| 1),
+    };
+    Some((count(old)?, count(new)?))
+}
+
+/// The index of the line after a hunk, whose `@@` is at `start`.
+fn after_hunk(
+    patch: &str,
+    lines: &[&str],
+    start: usize,
+    (mut old, mut new): (usize, usize),
+    file: &FilePatch,
+) -> Result<usize, PatchError> {
+    let mut index = start + 1;
+    loop {
+        // "\ No newline at end of file" belongs to the line above it.
+        let first = lines.get(index).map(|line| line.chars().next().unwrap_or(' '));
+        match first {
+            Some('\\') => {}
+            _ if old == 0 && new == 0 => return Ok(index),
+            Some(' ' | '\t' | '\r') if old > 0 && new > 0 => (old, new) = (old - 1, new - 1),
+            Some('-') if old > 0 => old -= 1,
+            Some('+') if new > 0 => new -= 1,
+            _ => {
+                let hunk = file.hunks.len();
+                let so = if first.is_none() { "the patch ends" } else { "another line stands" };
+                let what = format!(
+                    "{so} within hunk {hunk} of {}, which starts in line {}: {old} old and {new} new lines are missing",
+                    file.name(),
+                    start + 1
+                );
+                let error = PatchError::new(patch, what).at(index.min(lines.len().saturating_sub(1)) + 1);
+                return Err(PatchError { hunk: Some(hunk), ..error.file(file.name()) });
+            }
+        }
+        index += 1;
+    }
+}
+
+/// What GNU patch (2.7) said when it failed on a patch whose parts are `files`. Never empty.
+pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchError> {
+    let mut errors = Vec::new();
+    let mut current: Option<&str> = None;
+    let lines: Vec<&str> = output.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        let section = || files.iter().find(|file| current == Some(file.name()));
+        let start = || section().map(|file| file.line);
+        let name = current.unwrap_or("a file");
+        if let Some(rest) = line.strip_prefix("patching file ") {
+            let rest =
+                rest.split(" (renamed from ").next().unwrap_or(rest).split(" (copied from ").next().unwrap_or(rest);
+            current = Some(rest.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(rest));
+        } else if let Some((hunk, at, endings)) = failed_hunk(line) {
+            let why =
+                if endings { "the line endings differ (CRLF against LF)" } else { "the source has other lines there" };
+            errors.push(PatchError {
+                at: section().and_then(|file| file.hunks.get(hunk - 1)).copied(),
+                file: Some(name.to_owned()),
+                hunk: Some(hunk),
+                line: Some(at),
+                ..PatchError::new(patch, format!("hunk {hunk} doesn't fit {name} at line {at}: {why}"))
+            });
+        } else if let Some(input) = line.strip_prefix("can't find file to patch at input line ") {
+            let input: usize = input.trim_end_matches('.').parse().unwrap_or(0);
+            let file = files.iter().rfind(|file| file.line <= input);
+            let name = file.map_or("a file", FilePatch::name);
+            let what = format!("{name} is not in the source");
+            errors.push(PatchError { at: file.map(|file| file.line), ..PatchError::new(patch, what).file(name) });
+        } else if line.starts_with("Reversed (or previously applied) patch detected") {
+            let what = format!("the change to {name} is in the source already; drop it from the series");
+            errors.push(PatchError { at: start(), ..PatchError::new(patch, what).file(name) });
+        } else if let Some((doing, rest)) =
+            line.strip_prefix("The next patch would ").and_then(|rest| rest.split_once(" the file "))
+        {
+            let name = rest.trim_end_matches(',');
+            let next = lines.get(index + 1).copied().unwrap_or_default();
+            let why = if next.starts_with("which already exists") { "exists already" } else { "doesn't exist" };
+            let at = files.iter().find(|file| file.name() == name).map(|file| file.line);
+            let what = format!("it would {doing} {name}, which {why} in the source");
+            errors.push(PatchError { at, ..PatchError::new(patch, what).file(name) });
+        } else if let Some(rest) = line.strip_prefix("File ")
+            && let Some((name, why)) = rest.split_once(" is ")
+            && let Some(why) = why.strip_suffix(" -- refusing to patch")
+        {
+            errors.push(PatchError::new(patch, format!("{name} is {why} in the source")).file(name));
+        } else if let Some(message) = line.strip_prefix("patch: **** ") {
+            errors.push(PatchError::new(patch, format!("patch says: {message}")));
+        }
+    }
+    if errors.is_empty() {
+        let last = lines.iter().rfind(|line| !line.trim().is_empty()).unwrap_or(&"nothing");
+        errors.push(PatchError::new(patch, format!("it doesn't apply; the last that patch said: {last}")));
+    }
+    errors
+}
+
+/// Hunk, line and whether line endings are to blame, of `Hunk #2 FAILED at 47 (different line endings).`
+fn failed_hunk(line: &str) -> Option<(usize, usize, bool)> {
+    let (hunk, at) = line.strip_prefix("Hunk #")?.split_once(" FAILED at ")?;
+    let digits = at.split(|c: char| !c.is_ascii_digit()).next()?;
+    let hunk = hunk.parse().ok().filter(|hunk| *hunk > 0)?;
+    Some((hunk, digits.parse().ok()?, at.contains("different line endings")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATCH: &str = "From: someone\n---\n a/f.c | 2\n\ndiff --git a/a/f.c b/a/f.c\n--- a/a/f.c\t2026-11-23\n+++ b/a/f.c\n\
+                         @@ -1,2 +1,2 @@\n one\n-two\n+TWO\n@@ -9 +9,2 @@ fn\n--- nine\n+++ nine\n+ten\n\\ No newline at end of file\n\
+                         diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n\
+                         --- /dev/null\n+++ b/new.c\n@@ -0,0 +1 @@\n+x\n-- \n2.39\n";
+
+    #[test]
+    fn the_files_and_hunks_of_a_patch_are_found() {
+        let files = inspect("p", PATCH.as_bytes()).unwrap();
+        let seen: Vec<_> = files.iter().map(|f| (f.old.as_deref(), f.new.as_deref(), f.line, &f.hunks[..])).collect();
+        assert_eq!(
+            seen,
+            [
+                (Some("a/f.c"), Some("a/f.c"), 5, &[8, 12][..]),
+                (Some("x"), Some("y"), 17, &[][..]),
+                (None, Some("new.c"), 21, &[23][..]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_must_not_or_cannot_be_applied_is_refused() {
+        let hunk = "@@ -1 +1 @@\n-a\n+b\n";
+        for (text, expected) in [
+            (format!("--- a/../x\n+++ b/../x\n{hunk}"), "p:1: `a/../x` climbs out of the source"),
+            (format!("--- a/x\n+++ b/y/../../x\n{hunk}"), "p:2: `b/y/../../x` climbs out of the source"),
+            (format!("--- /etc/passwd\n+++ /etc/passwd\n{hunk}"), "p:1: `/etc/passwd` is absolute"),
+            (format!("--- a//etc/passwd\n+++ b//etc/passwd\n{hunk}"), "p:1: `a//etc/passwd` climbs out"),
+            (format!("--- x\n+++ x\n{hunk}"), "p:1: `x` has no first folder to strip"),
+            ("diff --git a/x b/x\nrename from x\nrename to ../x\n".into(), "p:3: `../x` climbs out of the source"),
+            ("diff --git a/x b/x\nGIT binary patch\nliteral 1\n".into(), "p:2: it changes a binary file"),
+            (
+                "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n a\n-b\n".into(),
+                "p:5: the patch ends within hunk 1 of x, which starts in line 3: 1 old and 2 new",
+            ),
+            ("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\nfoo\n".into(), "p:6: another line stands within hunk 1 of x"),
+            ("--- a/x\n+++ b/x\nfoo\n".into(), "p:3: the part of x has no hunk"),
+            ("hello\n".into(), "p: it holds no change"),
+        ] {
+            let error = inspect("p", text.as_bytes()).expect_err(&text).to_string();
+            assert!(error.starts_with(expected), "{error}\n{expected}");
+        }
+    }
+
+    /// What GNU patch 2.7.6 prints with [`ARGUMENTS`].
+    #[test]
+    fn patchs_own_words_become_findings() {
+        let files = inspect("p", PATCH.as_bytes()).unwrap();
+        let say = |output: &str| failures("p", &files, output).iter().map(|e| e.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            say(
+                "patching file a/f.c\nHunk #1 succeeded at 4 (offset -3 lines).\nHunk #2 FAILED at 47.\n1 out of 2 hunks FAILED\n"
+            ),
+            ["p:12: hunk 2 doesn't fit a/f.c at line 47: the source has other lines there"]
+        );
+        assert_eq!(
+            say("patching file a/f.c\nHunk #1 FAILED at 7 (different line endings).\n1 out of 2 hunks FAILED\n"),
+            ["p:8: hunk 1 doesn't fit a/f.c at line 7: the line endings differ (CRLF against LF)"]
+        );
+        assert_eq!(
+            say("can't find file to patch at input line 8\nPerhaps you used the wrong -p or --strip option?\n\
+                 The text leading up to this was:\n----\n|--- a/a/f.c\n----\nNo file to patch.  Skipping patch.\n2 out of 2 hunks ignored\n"),
+            ["p:5: a/f.c is not in the source"]
+        );
+        assert_eq!(
+            say(
+                "patching file a/f.c\nReversed (or previously applied) patch detected!  Skipping patch.\n2 out of 2 hunks ignored\n"
+            ),
+            ["p:5: the change to a/f.c is in the source already; drop it from the series"]
+        );
+        assert_eq!(
+            say(
+                "patching file y (renamed from x)\nThe next patch would create the file new.c,\nwhich already exists!  Skipping patch.\n"
+            ),
+            ["p:21: it would create new.c, which exists already in the source"]
+        );
+        assert_eq!(
+            say("The next patch would delete the file gone.c,\nwhich does not exist!  Skipping patch.\n"),
+            ["p: it would delete gone.c, which doesn't exist in the source"]
+        );
+        assert_eq!(
+            say("File a/l.c is not a regular file -- refusing to patch\n1 out of 1 hunk ignored\n"),
+            ["p: a/l.c is not a regular file in the source"]
+        );
+        assert_eq!(say("patch: **** malformed patch at line 5: x\n"), ["p: patch says: malformed patch at line 5: x"]);
+        assert_eq!(say("what?\n\n"), ["p: it doesn't apply; the last that patch said: what?"]);
+    }
+}
