@@ -1,6 +1,7 @@
 //! `dbco` reads a YAML recipe and produces a bootable Linux; see `ARCHITECTURE.md` for the map of this crate.
 #![deny(unsafe_code)]
 
+pub mod archive;
 pub mod digest;
 pub mod process;
 pub mod store;
