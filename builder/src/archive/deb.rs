@@ -1,0 +1,100 @@
+//! Debian packages: an `ar` archive of `debian-binary`, `control.tar.*` and `data.tar.*` (deb(5)).
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use super::decompress::{Stream, decompress_with};
+use super::{ArchiveError, Entries, Kind, lossy};
+
+/// No maintainer script or list of checksums is longer.
+const MAX_CONTROL: u64 = 16 << 20;
+
+/// The tar archive of what the package installs, decompressed by that many threads at most.
+pub fn data<'a>(reader: impl Read + Send + 'a, package: &str, threads: usize) -> Result<Stream<'a>, ArchiveError> {
+    let member = find(reader, package, "data.tar")?;
+    decompress_with(member, package, threads)
+}
+
+/// The package's control files by name: `control`, `md5sums`, maintainer scripts …
+pub fn control(reader: impl Read + Send, package: &str) -> Result<BTreeMap<String, Vec<u8>>, ArchiveError> {
+    let mut entries = Entries::new(decompress_with(find(reader, package, "control.tar")?, package, 1)?, package);
+    let mut files = BTreeMap::new();
+    while let Some(member) = entries.next_member()? {
+        if member.kind != Kind::File {
+            continue;
+        }
+        if member.size > MAX_CONTROL {
+            return Err(entries.refused(&member.path, "a control file of more than 16 MiB"));
+        }
+        let mut content = Vec::new();
+        entries.read_to_end(&mut content).map_err(|error| entries.reading(error))?;
+        let name = lossy(&member.path);
+        files.insert(name.trim_start_matches("./").to_owned(), content);
+    }
+    Ok(files)
+}
+
+/// Reads up to the member whose name starts with `wanted`.
+fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>, ArchiveError> {
+    let not_a_deb = || ArchiveError::NotAnArchive { archive: package.to_owned(), expected: "a Debian package" };
+    let mut magic = [0; 8];
+    reader.read_exact(&mut magic).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => not_a_deb(),
+        _ => ArchiveError::reading(package, "its first bytes", error),
+    })?;
+    if &magic != b"!<arch>\n" {
+        return Err(not_a_deb());
+    }
+    let mut first = true;
+    loop {
+        let inside = format!("the headers before `{wanted}`");
+        // ar(5): name 16, mtime 12, owner 6, group 6, mode 8, size 10, end mark 2; all text, padded with spaces.
+        let mut header = [0; 60];
+        reader.read_exact(&mut header).map_err(|error| ArchiveError::reading(package, &inside, error))?;
+        let damaged = |what: &str| ArchiveError::Damaged { archive: package.to_owned(), what: what.to_owned() };
+        let size = std::str::from_utf8(&header[48..58]).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
+        let (Some(size), b"`\n") = (size, &header[58..]) else {
+            return Err(damaged("a member's header makes no sense"));
+        };
+        let name = lossy(&header[..16]);
+        let name = name.trim_end().trim_end_matches('/').to_owned();
+        if std::mem::take(&mut first) {
+            let mut version = String::new();
+            if name != "debian-binary" || size > 64 {
+                return Err(not_a_deb());
+            }
+            let read = reader.by_ref().take(size + size % 2).read_to_string(&mut version);
+            read.map_err(|error| ArchiveError::reading(package, &name, error))?;
+            if !version.starts_with("2.") {
+                return Err(damaged(&format!("its format version is `{}`, not 2", version.trim())));
+            }
+            continue;
+        }
+        if name.starts_with(wanted) {
+            return Ok(Member { input: reader, left: size });
+        }
+        let skip = size + size % 2;
+        let skipped = io::copy(&mut reader.by_ref().take(skip), &mut io::sink());
+        if skipped.map_err(|error| ArchiveError::reading(package, &name, error))? < skip {
+            return Err(ArchiveError::Truncated { archive: package.to_owned(), inside: format!("`{name}`") });
+        }
+    }
+}
+
+/// One member's content; an early end of the file is an error.
+struct Member<R> {
+    input: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Member<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.input.read(&mut buffer[..most])?;
+        if count == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

@@ -1,0 +1,113 @@
+//! Archives from outside, read as streams in constant memory: compressed tar files and Debian packages.
+//!
+//! What comes from outside is not trusted to be well-formed. An entry that would land outside of where it is unpacked
+//! is an error; so is an archive that ends early, and an entry of a type that can't be kept.
+
+pub mod deb;
+mod decompress;
+mod dir;
+mod entries;
+mod pax;
+pub mod tar;
+
+use std::io;
+
+pub use decompress::{ahead, decompress, decompress_with};
+pub use dir::{Dir, Links};
+pub use entries::{Entries, Kind, Member};
+
+/// Why an archive could not be read or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not in the format that was expected.
+    #[error("{archive} is not {expected}")]
+    NotAnArchive {
+        /// The archive.
+        archive: String,
+        /// `a tar archive`, `a Debian package` …
+        expected: &'static str,
+    },
+    /// The file ends before the archive does.
+    #[error("{archive} is truncated: it ends inside {inside}")]
+    Truncated {
+        /// The archive.
+        archive: String,
+        /// The entry or part that is cut off.
+        inside: String,
+    },
+    /// Bytes that make no sense.
+    #[error("{archive} is damaged: {what}")]
+    Damaged {
+        /// The archive.
+        archive: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An entry that would land outside of where it is unpacked.
+    #[error("{archive}: entry `{entry}` climbs out: {how}")]
+    Climbs {
+        /// The archive.
+        archive: String,
+        /// The entry's name as the archive holds it.
+        entry: String,
+        /// By which trick.
+        how: String,
+    },
+    /// A well-formed entry that can't be kept.
+    #[error("{archive}: entry `{entry}`: {why}")]
+    Entry {
+        /// The archive.
+        archive: String,
+        /// The entry's name.
+        entry: String,
+        /// Why not.
+        why: String,
+    },
+    /// The disk, not the archive: a system call failed.
+    #[error("{archive}: can't {action} `{entry}`")]
+    Io {
+        /// The archive.
+        archive: String,
+        /// The entry in hand.
+        entry: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The store refused what was unpacked into it.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}
+
+impl ArchiveError {
+    /// Whether the disk is full (or the quota used up).
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Store(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+
+    /// An error of reading `archive` while `inside` some part of it: an early end, or content that does not decode.
+    fn reading(archive: &str, inside: &str, error: io::Error) -> Self {
+        let (archive, inside) = (archive.to_owned(), inside.to_owned());
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated { archive, inside },
+            // What decoders say about content that does not decode.
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                Self::Damaged { archive, what: format!("{error}, inside {inside}") }
+            }
+            _ => Self::Io { archive, entry: inside, action: "read", source: error },
+        }
+    }
+}
+
+/// Bytes of a name for people.
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
