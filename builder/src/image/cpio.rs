@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use cpio::newc::{Builder, trailer};
 
+use super::compress::Compressor;
 use super::content::copy_checked;
 use super::{Compression, Contents, ImageError, file_type, rooted};
 use crate::tree::{Entry, Node, Tree, TreePath};
@@ -17,7 +18,7 @@ const FORMAT: &str = "cpio newc";
 /// `name_len > PATH_MAX` is skipped by `init/initramfs.c`; the length counts the NUL at the end.
 const PATH_MAX: usize = 4096;
 
-/// GNU cpio's block. A segment starts at a multiple of 4 for the kernel; 512 is what every other reader expects.
+/// GNU cpio's block, which some readers insist on; the kernel asks for segments at multiples of 4 only.
 const BLOCK: u64 = 512;
 
 /// One archive of an initrd.
@@ -30,7 +31,8 @@ pub struct Segment<'a> {
     pub compression: Compression,
 }
 
-/// Writes segments one after another, each padded with zeros to 512 bytes but the last.
+/// Writes segments one after another. Each archive fills whole blocks; so does each compressed segment but the last, since
+/// decompressors other than the kernel's complain about zeros at the end.
 ///
 /// Later segments win over earlier ones. Inode numbers run on from one segment to the next.
 pub fn write_initrd(
@@ -42,12 +44,12 @@ pub fn write_initrd(
     let mut out = Counter { out, count: 0 };
     let mut inode = 0;
     for (index, segment) in segments.iter().enumerate() {
-        let mut compressor = segment.compression.writer(&mut out).map_err(ImageError::Write)?;
-        write_archive(segment.tree, contents, epoch, &mut inode, &mut compressor)?;
-        compressor.finish().map_err(ImageError::Write)?;
+        let compressor = segment.compression.writer(&mut out).map_err(ImageError::Write)?;
+        let mut archive = Counter { out: compressor, count: 0 };
+        write_archive(segment.tree, contents, epoch, &mut inode, &mut archive)?;
+        archive.padded().and_then(Compressor::finish).map_err(ImageError::Write)?;
         if index + 1 < segments.len() {
-            let padding = (BLOCK - out.count % BLOCK) % BLOCK;
-            out.write_all(&[0; BLOCK as usize][..padding as usize]).map_err(ImageError::Write)?;
+            out.pad().map_err(ImageError::Write)?;
         }
     }
     out.flush().map_err(ImageError::Write)
@@ -139,6 +141,20 @@ fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
 struct Counter<W> {
     out: W,
     count: u64,
+}
+
+impl<W: Write> Counter<W> {
+    /// Fills the block with zeros.
+    fn pad(&mut self) -> io::Result<()> {
+        let padding = (BLOCK - self.count % BLOCK) % BLOCK;
+        self.write_all(&[0; BLOCK as usize][..padding as usize])
+    }
+
+    /// Fills the block with zeros; gives the writer behind.
+    fn padded(mut self) -> io::Result<W> {
+        self.pad()?;
+        Ok(self.out)
+    }
 }
 
 impl<W: Write> Write for Counter<W> {

@@ -116,6 +116,12 @@ impl Disk<'_> {
                 let what = "a line break in a name or link".to_owned();
                 return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
             }
+            if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
+                && major.max(minor) > u16::MAX.into()
+            {
+                let what = format!("device {major}:{minor}; debugfs takes numbers up to 65535");
+                return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
+            }
             for (index, value) in entry.xattrs.values().enumerate() {
                 let file = blobs.join(xattr_file(at, index));
                 fs::write(&file, value).map_err(ImageError::io("write", &file))?;
@@ -150,7 +156,7 @@ impl<W: Write> Script<W> {
             Node::Fifo => writeln!(self.out, "mknod {name} p")?,
         }
         let mode = file_type(&entry.node) | entry.mode;
-        writeln!(self.out, "sif {full} mode {mode:#o}")?;
+        writeln!(self.out, "sif {full} mode 0{mode:o}")?;
         for (field, id) in [("uid", entry.uid), ("gid", entry.gid)] {
             if id != 0 {
                 writeln!(self.out, "sif {full} {field} {id}")?;

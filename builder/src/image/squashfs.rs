@@ -1,4 +1,4 @@
-//! The livefs as a squashfs, packed by `sqfstar` from a tar stream on its standard input.
+//! The livefs as a squashfs, packed by `mksquashfs -tar` from a tar stream on its standard input.
 //!
 //! So owners, device nodes and modes never have to exist on this machine's disk.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tools::argv;
 use super::{Contents, ImageError, Tools, rooted, tar};
-use crate::tree::Tree;
+use crate::tree::{Tree, TreePath};
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,11 +48,25 @@ impl Squashfs {
         let format = "squashfs";
         let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;
         let root = rooted(tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
-        let mut argv = argv!["sqfstar", "-quiet", "-no-progress", "-exit-on-error", "-reproducible"];
-        // sqfstar makes the root itself and takes nothing of the archive's `./`.
-        argv.extend(argv!["-root-mode", format!("{:o}", root.mode), "-root-uid", root.uid, "-root-gid", root.gid]);
+        let mut argv = argv![
+            "mksquashfs",
+            "-",
+            output,
+            "-tar",
+            "-noappend",
+            "-quiet",
+            "-no-progress",
+            "-exit-on-error",
+            "-reproducible"
+        ];
+        // Not `sqfstar`: that of 4.5.1 takes the level after `-Xcompression-level` for the file to write.
+        // mksquashfs makes the root itself, takes nothing of the archive's `./`, and gives it to whoever runs it.
+        if (root.uid, root.gid) != (0, 0) {
+            let what = format!("it belongs to {}:{}, the root of a squashfs must be 0:0", root.uid, root.gid);
+            return Err(ImageError::CantHold { format, path: TreePath::ROOT, what });
+        }
+        argv.extend(argv!["-root-mode", format!("{:o}", root.mode)]);
         argv.extend(argv!["-root-time", epoch, "-mkfs-time", epoch, "-all-time", epoch, "-b", self.block]);
-        // Many files of one content are common (links of busybox as copies); blocks of zeros are sparse.
         argv.extend(match self.packing {
             Packing::Zstd => argv!["-comp", "zstd", "-Xcompression-level", 22],
             Packing::Xz => argv!["-comp", "xz", "-Xbcj", "x86"],
@@ -62,8 +76,7 @@ impl Squashfs {
         if tree.entries.values().all(|entry| entry.xattrs.is_empty()) {
             argv.extend(argv!["-no-xattrs"]);
         }
-        argv.extend(argv![output]);
-        // What went wrong in the tree is more telling than that sqfstar found the end of its input too early.
+        // What went wrong in the tree is more telling than that mksquashfs found the end of its input too early.
         let failure = Mutex::new(None);
         let feed = |out: &mut dyn std::io::Write| {
             tar::write_tar(tree, contents, self.epoch, out).map_err(|error| match error {

@@ -10,7 +10,7 @@ pub type ToolError = Box<dyn std::error::Error + Send + Sync>;
 /// Runs foreign tools in a work folder.
 ///
 /// The folder is the tools' current one, and every path in their arguments is relative to it or lies in the tools' own
-/// root (`/usr/lib/grub`). So arguments say nothing of where the folder is on this machine.
+/// root (`/usr/lib/grub`). So arguments say nothing of where the folder is on this machine. Tools see themselves as user 0.
 pub trait Tools {
     /// The work folder as this process sees it.
     fn folder(&self) -> &Path;
