@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 pub mod digest;
+pub mod lock;
 pub mod process;
+pub mod source;
 pub mod store;
 pub mod tree;
