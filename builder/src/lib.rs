@@ -2,13 +2,18 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+
+
 pub mod digest;
 pub mod image;
 pub mod kernel;
+pub mod lock;
+pub mod output;
 pub mod plan;
 pub mod process;
 pub mod recipe;
 pub mod rootfs;
+
 pub mod source;
 pub mod store;
 pub mod tree;

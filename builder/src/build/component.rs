@@ -93,7 +93,14 @@ impl Work<'_> {
                 said.push('\n');
             };
             let argv = [
-                "patch", "-p1", "--batch", "--forward", "--fuzz=0", "--no-backup-if-mismatch", "--reject-file=-", "-i",
+                "patch",
+                "-p1",
+                "--batch",
+                "--forward",
+                "--fuzz=0",
+                "--no-backup-if-mismatch",
+                "--reject-file=-",
+                "-i",
                 "/build/next.patch",
             ];
             match tools.call(&argv, None, Some(&listen)) {

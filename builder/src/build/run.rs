@@ -94,7 +94,8 @@ struct State {
 
 impl Queue {
     fn new(plan: &Plan, missing: &BTreeSet<StepId>) -> Self {
-        let inputs = |id: &StepId| plan.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
+        let inputs =
+            |id: &StepId| plan.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
         let waiting = missing.iter().map(|id| (*id, inputs(id))).collect();
         let state = State { waiting, running: 0, heavy: false, ran: Vec::new(), failed: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }

@@ -40,6 +40,21 @@ pub struct ComponentAction {
     pub epoch: i64,
 }
 
+impl ComponentAction {
+    /// Patches and configurations that come from outside.
+    pub fn remote_blobs(&self) -> Vec<Digest> {
+        let patches = self.patches.iter().filter_map(|patch| match patch.content {
+            PatchContent::Blob(blob) => Some(blob),
+            PatchContent::Bytes(_) => None,
+        });
+        let base = self.kconfig.as_ref().and_then(|kconfig| match kconfig.base {
+            ConfigBase::Blob(blob) => Some(blob),
+            ConfigBase::Target(_) => None,
+        });
+        patches.chain(base).collect()
+    }
+}
+
 /// What a component is built from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -154,7 +169,9 @@ pub(super) fn component(
             .row("config base", base)
             .row("config resolve", kconfig.resolve.target())
             .row("config make", kconfig.make.join(" "))
-            .rows(kconfig.fragments.iter().enumerate().map(|(n, fragment)| (format!("config {n}"), settings(fragment))));
+            .rows(
+                kconfig.fragments.iter().enumerate().map(|(n, fragment)| (format!("config {n}"), settings(fragment))),
+            );
     }
     let key = key
         .rows(component.env.iter().map(|(name, value)| (format!("env {name}"), value)))

@@ -17,7 +17,7 @@ use crate::recipe::image::OutputKind;
 use crate::store::Key;
 use crate::tree::Tree;
 
-pub use component::{ConfigBase, ComponentAction, KconfigAction, PatchText, Source};
+pub use component::{ComponentAction, ConfigBase, KconfigAction, PatchContent, PatchText, Source};
 pub use image::{AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction};
 pub use packages::{KernelPackageAction, Package, PackagesAction, ToolchainAction};
 pub use planner::{PlanError, Wanted, plan};

@@ -50,11 +50,8 @@ pub struct ToolchainAction {
 /// | `package <n>` | the content, in the order it is laid out |
 /// | `link <path>`, `file <path>` | what the toolchain states beside its packages |
 pub(super) fn toolchain(plan: &mut Plan, toolchain: &Toolchain, entry: &Entry) -> StepId {
-    let action = ToolchainAction {
-        packages: packages(entry),
-        links: toolchain.links.clone(),
-        files: toolchain.files.clone(),
-    };
+    let action =
+        ToolchainAction { packages: packages(entry), links: toolchain.links.clone(), files: toolchain.files.clone() };
     let key = Key::new("toolchain", 1)
         .rows(package_rows(&action.packages))
         .rows(action.links.iter().map(|(path, target)| (format!("link {path}"), target)))

@@ -137,7 +137,8 @@ impl Planner<'_> {
             root = Some(self.rootfs()?);
             self.plan.rootfs = root.map(|root| Ref::new(root, "tree"));
         }
-        let menu = grub_menu(&mut self.plan, &self.menu())?;
+        let menu = self.menu();
+        let menu = grub_menu(&mut self.plan, &menu)?;
         if wants(OutputKind::GrubCfg) {
             self.product("grub.cfg", OutputKind::GrubCfg, Ref::new(menu, "grub.cfg"), false);
         }
@@ -206,10 +207,8 @@ impl Planner<'_> {
         let mut layers = Vec::new();
         for name in names {
             let step = self.component(&name.value, &Additions::default())?;
-            layers.push(LayerFrom::Tree {
-                origin: format!("component {}", name.value),
-                from: Ref::new(step, "install"),
-            });
+            layers
+                .push(LayerFrom::Tree { origin: format!("component {}", name.value), from: Ref::new(step, "install") });
         }
         Ok(layers)
     }
@@ -257,7 +256,8 @@ impl Planner<'_> {
         let replace = if stated.squashfs { Vec::new() } else { assembly(&self.recipe.image.rootfs)?.replace };
         let action = AssembleAction { assembly: Assembly::empty(replace), layers };
         let tree = assemble(&mut self.plan, "initramfs", action);
-        let early = stated.early.iter().map(|(path, file)| (path.clone(), file.value.clone())).collect::<BTreeMap<_, _>>();
+        let early =
+            stated.early.iter().map(|(path, file)| (path.clone(), file.value.clone())).collect::<BTreeMap<_, _>>();
         let early = early_tree(self, &early)?;
         let action = InitrdAction { root: tree, early, compression: stated.compression, epoch: self.epoch() };
         Ok(initrd(&mut self.plan, action))
@@ -271,7 +271,8 @@ impl Planner<'_> {
             cmdline: boot.parameters(entry),
             initrd: entry.mode == BootMode::Live,
         };
-        Menu { timeout: boot.timeout, serial: true, entries: boot.entries.iter().map(entry).collect() }
+        let (kernel, initrd) = ("/boot/bzImage".into(), "/boot/initrd.img".into());
+        Menu { timeout: boot.timeout, serial: true, kernel, initrd, entries: boot.entries.iter().map(entry).collect() }
     }
 
     /// The disks that boot tests start from.

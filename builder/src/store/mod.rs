@@ -7,6 +7,7 @@
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
 //! <store>/logs/<key>.log        all that a step's commands printed
 //! <store>/locks/<name>          flock(2) files; one builder of a step at a time
+//! <store>/partial/<sha256>     downloads cut off; each is flocked by who writes it, any may be removed
 //! <store>/tmp/<n>/              work in hand; each is locked by its owner and swept when that has died
 //! ```
 //!
@@ -88,7 +89,7 @@ impl StoreError {
 impl Store {
     /// Opens the store at `root`, making it if it is not there, and sweeps what killed builds left.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for folder in ["blobs", "steps", "roots", "logs", "locks", "tmp"] {
+        for folder in ["blobs", "steps", "roots", "logs", "locks", "partial", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(StoreError::io("make", &path))?;
         }
@@ -163,6 +164,17 @@ impl Store {
         Ok(digest)
     }
 
+    /// Makes a blob of a whole file on the store's file system, whose digest its writer has taken while writing.
+    pub fn adopt(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
+        File::open(path).and_then(|file| file.sync_data()).map_err(StoreError::io("flush", path))?;
+        publish(path, &self.blob_path(digest))
+    }
+
+    /// Where a download of that content is kept while it is not whole.
+    pub fn partial_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("partial").join(digest.to_string())
+    }
+
     /// Many small blobs at once: one flush to disk for all.
     pub fn batch(&self) -> Result<Batch, StoreError> {
         Batch::new(self)
@@ -194,6 +206,11 @@ impl Store {
     /// A folder for work in hand, on the store's file system; it goes when dropped, or when its owner has died.
     pub fn work_dir(&self) -> Result<WorkDir, StoreError> {
         work::make(&self.root.join("tmp"))
+    }
+
+    /// Takes the lock of that name unless another process has it.
+    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        Lock::try_take(&self.root.join("locks").join(name))
     }
 
     /// Waits for the lock of that name, which all processes that share the store honour.

@@ -110,6 +110,20 @@ impl Store {
         Ok(there.then_some(result))
     }
 
+    /// The rows in which `key` differs from that of the newest result of the same label; none if there is no such result.
+    pub fn differences(&self, label: &str, key: &Key) -> Result<Vec<String>, StoreError> {
+        let last = match fs::read_to_string(self.newest_path(label)) {
+            Ok(text) => text.trim().parse::<Digest>().ok(),
+            Err(_) => None,
+        };
+        let Some(last) = last else { return Ok(Vec::new()) };
+        Ok(self.result(&last)?.map(|result| result.key.differences(key)).unwrap_or_default())
+    }
+
+    fn newest_path(&self, label: &str) -> PathBuf {
+        sharded(&self.root.join("steps"), &format!("{}.newest", Digest::of(label)))
+    }
+
     /// Keeps a step's result. All that it names must be in the store already.
     pub fn record(&self, result: &StepResult) -> Result<(), StoreError> {
         let path = self.result_path(&result.key.digest());
@@ -117,7 +131,12 @@ impl Store {
             fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
         }
         let text = serde_json::to_vec_pretty(result).map_err(|e| StoreError::io("encode", &path)(e.into()))?;
-        write_atomically(&path, &text)
+        write_atomically(&path, &text)?;
+        let newest = self.newest_path(&result.label);
+        if let Some(parent) = newest.parent() {
+            fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
+        }
+        write_atomically(&newest, format!("{}\n", result.key.digest()).as_bytes())
     }
 }
 

@@ -84,6 +84,15 @@ pub struct Lock {
 }
 
 impl Lock {
+    pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
+        let file = open_lock(path).map_err(StoreError::io("lock", path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(StoreError::io("lock", path)(error)),
+        }
+    }
+
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let lock = || -> io::Result<File> {
             let file = open_lock(path)?;

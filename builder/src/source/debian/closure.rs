@@ -1,0 +1,363 @@
+//! From names of packages to the whole set that they need.
+//!
+//! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages come only where something depends on
+//! them: what is laid out is a root for our purpose, not a host. The choice is a pure function of index and request:
+//!
+//! 1. the packages asked for, each in its highest version unless one is stated;
+//! 2. everything that leaves no choice: a dependency without alternatives on a package that exists;
+//! 3. only then, where there is one, a choice: nothing if a chosen package already fits, else the first alternative that
+//!    can be had, a real package before those that provide the name, and of these the one with the highest priority.
+//!
+//! There is no way back from a choice. Where that ends in a conflict, the error names both packages, and naming the
+//! other alternative in the recipe settles it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::lock::split_version;
+use crate::source::error::list;
+
+use super::index::{Id, Package, Packages};
+use super::relation::{self, Group, Relation};
+use super::version::compare;
+
+/// Why no set of packages satisfies a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClosureError {
+    /// There are no such packages.
+    #[error("{}", unknown(.0))]
+    Unknown(Vec<UnknownPackage>),
+    /// A dependency that nothing satisfies.
+    #[error("nothing satisfies `{wanted}`, which {} needs{}: {why}", .chain.last().map_or("the recipe", String::as_str), through(.chain))]
+    Unsatisfiable {
+        /// The dependency, with all its alternatives.
+        wanted: String,
+        /// From the package that was asked for to the one that has the dependency.
+        chain: Vec<String>,
+        /// What there is instead.
+        why: String,
+    },
+    /// Two of the packages can't be together.
+    #[error("`{one}` {relation} and both are needed\n  {}\n  {}\n  \
+             leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
+    Conflict {
+        /// The package that declares it.
+        one: String,
+        /// What it declares: `conflicts with …`, `breaks …`.
+        relation: String,
+        /// Who wanted the first, from the package that was asked for.
+        one_chain: Vec<String>,
+        /// Who wanted the other.
+        other_chain: Vec<String>,
+    },
+    /// One package was asked for in two versions.
+    #[error("package `{package}` is asked for in two versions, {} and {}", .versions[0], .versions[1])]
+    TwoVersions {
+        /// The package.
+        package: String,
+        /// Both.
+        versions: [String; 2],
+    },
+    /// A package whose relations can't be read.
+    #[error("package `{package}` has a dependency that can't be read: `{text}`")]
+    Malformed {
+        /// The package.
+        package: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A package that was asked for and is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPackage {
+    /// As it was asked for.
+    pub name: String,
+    /// What there is instead, in words; may be empty.
+    pub instead: String,
+}
+
+fn unknown(packages: &[UnknownPackage]) -> String {
+    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.instead);
+    packages.iter().map(one).collect::<Vec<_>>().join("\n  ")
+}
+
+fn through(chain: &[String]) -> String {
+    if chain.len() < 2 { String::new() } else { format!(" ({})", chain.join(" → ")) }
+}
+
+fn needed(chain: &[String]) -> String {
+    match chain {
+        [] => String::new(),
+        [one] => format!("`{one}` was asked for"),
+        [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
+    }
+}
+
+/// The packages that resemble a name most.
+pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let most = (name.len() / 3).max(1);
+    let near = |other: &'a str| {
+        let close = other.len().abs_diff(name.len()) <= most;
+        close.then(|| (strsim::osa_distance(name, other), other)).filter(|(distance, _)| *distance <= most)
+    };
+    let mut near: Vec<_> = names.filter_map(near).collect();
+    near.sort();
+    let best = near.first().map_or(0, |(distance, _)| *distance);
+    near.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+pub(super) fn did_you_mean(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", list(near)) }
+}
+
+/// The packages for a request, sorted by name.
+pub(super) fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<Id>, ClosureError> {
+    let roots = find_roots(index, wanted)?;
+    let mut solver = Solver::new(index);
+    for id in roots {
+        solver.take(id, None)?;
+    }
+    if deep {
+        solver.follow()?;
+    }
+    Ok(solver.chosen.into_values().collect())
+}
+
+fn find_roots(index: &Packages, wanted: &[String]) -> Result<Vec<Id>, ClosureError> {
+    let mut roots: Vec<Id> = Vec::new();
+    let mut unknown = Vec::new();
+    for text in wanted {
+        let (name, version) = split_version(text);
+        let versions = index.named(name);
+        let found =
+            versions.iter().find(|&&id| version.is_none_or(|wanted| compare(&index.all[id].version, wanted).is_eq()));
+        match found {
+            Some(&id) => roots.push(id),
+            None => unknown.push(UnknownPackage { name: text.clone(), instead: instead(index, name, versions) }),
+        }
+    }
+    if unknown.is_empty() { Ok(roots) } else { Err(ClosureError::Unknown(unknown)) }
+}
+
+fn instead(index: &Packages, name: &str, versions: &[Id]) -> String {
+    if !versions.is_empty() {
+        let versions: Vec<_> = versions.iter().map(|&id| index.all[id].version.to_string()).collect();
+        return format!("; there is {name} {}", list(&versions));
+    }
+    let providers: Vec<_> = index.providers(name).iter().map(|&id| index.all[id].name.to_string()).collect();
+    if !providers.is_empty() {
+        return format!(": the name is a virtual one; ask for {}", list(&providers).replace(" and ", " or "));
+    }
+    did_you_mean(&similar(name, index.names()))
+}
+
+struct Solver<'a> {
+    index: &'a Packages,
+    chosen: BTreeMap<&'a str, Id>,
+    /// The chosen packages by each name that they have or provide.
+    known_as: HashMap<&'a str, Vec<Id>>,
+    /// What the chosen packages exclude, by name.
+    excluded: HashMap<&'a str, Vec<(Id, Exclusion, Relation<'a>)>>,
+    /// Which package made us take one.
+    wanted_by: HashMap<Id, Id>,
+    /// Dependencies that leave no choice.
+    forced: VecDeque<(Id, Group<'a>)>,
+    /// All others.
+    open: VecDeque<(Id, Group<'a>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exclusion {
+    Conflicts,
+    Breaks,
+}
+
+impl Exclusion {
+    fn says(self, relation: &Relation<'_>) -> String {
+        match self {
+            Exclusion::Conflicts => format!("conflicts with `{relation}`"),
+            Exclusion::Breaks => format!("breaks `{relation}`"),
+        }
+    }
+}
+
+impl<'a> Solver<'a> {
+    fn new(index: &'a Packages) -> Self {
+        Self {
+            index,
+            chosen: BTreeMap::new(),
+            known_as: HashMap::new(),
+            excluded: HashMap::new(),
+            wanted_by: HashMap::new(),
+            forced: VecDeque::new(),
+            open: VecDeque::new(),
+        }
+    }
+
+    fn package(&self, id: Id) -> &'a Package {
+        &self.index.all[id]
+    }
+
+    /// Satisfies dependencies until none is left.
+    fn follow(&mut self) -> Result<(), ClosureError> {
+        while let Some((by, group)) = self.forced.pop_front().or_else(|| self.open.pop_front()) {
+            if group.iter().any(|relation| self.satisfied(relation)) {
+                continue;
+            }
+            let candidate = group.iter().find_map(|relation| self.candidates(relation).find(|&id| self.possible(id)));
+            match candidate {
+                Some(id) => self.take(id, Some(by))?,
+                None => return Err(self.unsatisfiable(by, &group)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a package and notes all that it wants and excludes.
+    fn take(&mut self, id: Id, by: Option<Id>) -> Result<(), ClosureError> {
+        let package = self.package(id);
+        match self.chosen.get(&*package.name) {
+            Some(&there) if there == id => return Ok(()),
+            Some(&there) => {
+                let versions = [there, id].map(|id| self.package(id).version.to_string());
+                return Err(ClosureError::TwoVersions { package: package.name.to_string(), versions });
+            }
+            None => {}
+        }
+        if let Some(by) = by {
+            self.wanted_by.insert(id, by);
+        }
+        if let Some((one, other, exclusion, relation)) = self.exclusion(id)? {
+            return Err(ClosureError::Conflict {
+                one: self.package(one).name.to_string(),
+                relation: exclusion.says(&relation),
+                one_chain: self.chain(one),
+                other_chain: self.chain(other),
+            });
+        }
+        self.chosen.insert(&package.name, id);
+        self.known_as.entry(&package.name).or_default().push(id);
+        for provided in self.read(id, &package.provides)?.into_iter().flatten() {
+            self.known_as.entry(provided.name).or_default().push(id);
+        }
+        for (exclusion, relation) in self.exclusions(id)? {
+            self.excluded.entry(relation.name).or_default().push((id, exclusion, relation));
+        }
+        for field in [&package.pre_depends, &package.depends] {
+            for group in self.read(id, field)? {
+                let queue = if self.leaves_choice(&group) { &mut self.open } else { &mut self.forced };
+                queue.push_back((id, group));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, id: Id, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
+        relation::parse(field).map_err(|text| ClosureError::Malformed {
+            package: self.package(id).name.to_string(),
+            text: text.to_owned(),
+        })
+    }
+
+    fn exclusions(&self, id: Id) -> Result<Vec<(Exclusion, Relation<'a>)>, ClosureError> {
+        let package = self.package(id);
+        let mut all = Vec::new();
+        for (exclusion, field) in [(Exclusion::Conflicts, &package.conflicts), (Exclusion::Breaks, &package.breaks)] {
+            all.extend(self.read(id, field)?.into_iter().flatten().map(|relation| (exclusion, relation)));
+        }
+        Ok(all)
+    }
+
+    fn leaves_choice(&self, group: &Group<'_>) -> bool {
+        match group.as_slice() {
+            [one] => !self.index.named(one.name).iter().any(|&id| self.index.fits(id, one)),
+            _ => true,
+        }
+    }
+
+    fn satisfied(&self, relation: &Relation<'_>) -> bool {
+        let known = self.known_as.get(relation.name);
+        known.is_some_and(|ids| ids.iter().any(|&id| self.index.fits(id, relation)))
+    }
+
+    /// All packages that fit, the preferred first.
+    fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = Id> + use<'a, 'b> {
+        let index = self.index;
+        let ids = index.named(relation.name).iter().chain(index.providers(relation.name)).copied();
+        ids.filter(move |&id| index.fits(id, relation))
+    }
+
+    /// Whether a package can stand beside all that are chosen.
+    fn possible(&self, id: Id) -> bool {
+        !self.chosen.contains_key(&*self.package(id).name) && matches!(self.exclusion(id), Ok(None))
+    }
+
+    /// What excludes a package: who declares it, whom it hits, and what it says.
+    #[allow(clippy::type_complexity)]
+    fn exclusion(&self, id: Id) -> Result<Option<(Id, Id, Exclusion, Relation<'a>)>, ClosureError> {
+        let package = self.package(id);
+        // A package may exclude a name that it provides itself: then it excludes all others (policy §7.6.2).
+        for (exclusion, relation) in self.exclusions(id)? {
+            let hit = self.known_as.get(relation.name).into_iter().flatten();
+            if let Some(&other) = hit.filter(|&&other| other != id).find(|&&other| self.index.fits(other, &relation)) {
+                return Ok(Some((id, other, exclusion, relation)));
+            }
+        }
+        let provided = self.read(id, &package.provides)?;
+        let names = std::iter::once(&*package.name).chain(provided.into_iter().flatten().map(|one| one.name));
+        for name in names {
+            for &(other, exclusion, relation) in self.excluded.get(name).into_iter().flatten() {
+                if other != id && self.index.fits(id, &relation) {
+                    return Ok(Some((other, id, exclusion, relation)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// From the package that was asked for down to this one.
+    fn chain(&self, id: Id) -> Vec<String> {
+        let mut chain = vec![self.package(id).name.to_string()];
+        let mut at = id;
+        while let Some(&by) = self.wanted_by.get(&at) {
+            chain.push(self.package(by).name.to_string());
+            at = by;
+        }
+        chain.reverse();
+        chain
+    }
+
+    fn unsatisfiable(&self, by: Id, group: &Group<'a>) -> ClosureError {
+        let wanted = group.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        let reasons: Vec<_> = group.iter().map(|relation| self.why_not(relation)).collect();
+        ClosureError::Unsatisfiable { wanted, chain: self.chain(by), why: reasons.join("; ") }
+    }
+
+    fn why_not(&self, relation: &Relation<'_>) -> String {
+        let name = relation.name;
+        if let Some(&id) = self.chosen.get(name) {
+            return format!("{name} {} is chosen already", self.package(id).version);
+        }
+        if let Some(id) = self.candidates(relation).next() {
+            return match self.exclusion(id) {
+                Ok(Some((one, other, exclusion, relation))) => {
+                    let (one, other) = (&self.package(one).name, &self.package(other).name);
+                    format!("`{one}` {}, and so can't stand beside `{other}`", exclusion.says(&relation))
+                }
+                _ => format!("another version of {} is chosen already", self.package(id).name),
+            };
+        }
+        if !relation.admits_arch(&self.index.arch) {
+            return format!("the archive's architecture is {}", self.index.arch);
+        }
+        let mut there: Vec<String> =
+            self.index.named(name).iter().map(|&id| format!("{name} {}", self.package(id).version)).collect();
+        let providers = self.index.providers(name).iter();
+        there.extend(providers.map(|&id| format!("{}, which provides {name},", self.package(id).name)));
+        if there.is_empty() {
+            format!("there is no package {name}")
+        } else {
+            format!("there is only {}", there.join(" and "))
+        }
+    }
+}

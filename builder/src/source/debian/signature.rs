@@ -1,0 +1,280 @@
+//! Whether an archive's Release file is signed by a key that it may be signed by.
+//!
+//! The keyring's primary keys are trusted because they stand in it; subkeys need a binding signature in both directions
+//! (RFC 9580 §5.2.1). A key must have been valid when it signed, not today: an archived suite keeps the signatures it
+//! has, and its keys expire. For the same reason `Valid-Until` and signatures' own expiry are not looked at.
+
+use std::fmt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{PublicKey, Signature, SignatureType};
+use pgp::types::{KeyDetails, Tag, VerifyingKey};
+
+use crate::source::SourceError;
+
+/// Debian's archive keys of bookworm and trixie, from its package debian-archive-keyring.
+const DEBIAN: &[u8] = include_bytes!("../../../keys/debian-archive.asc");
+
+/// What is wrong with a signature. Keys are named by their fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// There is none.
+    #[error("not signed")]
+    Unsigned,
+    /// Not what OpenPGP describes.
+    #[error("its signature can't be read: {0}")]
+    Malformed(String),
+    /// By a key that the keyring lacks.
+    #[error("signed by a key that is not accepted: {}", .0.join(", "))]
+    UnknownKey(Vec<String>),
+    /// The text is not the one that was signed.
+    #[error("the signature by {0} does not fit: the file was changed after it was signed")]
+    Bad(String),
+    /// By a known key that must not sign, or not that way.
+    #[error("the signature by {key} does not count: {reason}")]
+    Refused {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Keys that may sign.
+pub(super) struct Keyring {
+    name: String,
+    keys: Vec<Key>,
+}
+
+/// A primary key or a signing subkey.
+struct Key {
+    public: Box<dyn DynVerify>,
+    fingerprint: String,
+    /// From when and, if limited, until when it may sign.
+    valid: (SystemTime, Option<SystemTime>),
+    /// Why it may not sign at all.
+    refused: Option<&'static str>,
+}
+
+/// [`VerifyingKey`] for keys and subkeys alike.
+trait DynVerify: Send + Sync {
+    fn issued(&self, signature: &Signature) -> bool;
+    fn verify(&self, signature: &Signature, data: &[u8]) -> bool;
+}
+
+impl<K: VerifyingKey + KeyDetails + Send + Sync> DynVerify for K {
+    fn issued(&self, signature: &Signature) -> bool {
+        let (ids, fingerprints) = (signature.issuer_key_id(), signature.issuer_fingerprint());
+        fingerprints.contains(&&self.fingerprint()) || fingerprints.is_empty() && ids.contains(&&self.legacy_key_id())
+    }
+
+    fn verify(&self, signature: &Signature, data: &[u8]) -> bool {
+        signature.verify(self, data).is_ok()
+    }
+}
+
+impl fmt::Display for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Keyring {
+    /// Debian's own keys.
+    pub(super) fn built_in() -> Result<Self, SourceError> {
+        Self::parse("a built-in Debian archive key", DEBIAN, Path::new("the built-in keyring"))
+    }
+
+    /// Reads a file, armoured or binary.
+    pub(super) fn load(path: &Path) -> Result<Self, SourceError> {
+        let fail = |reason: String| SourceError::Keyring { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+        Self::parse(&format!("a key of {}", path.display()), &bytes, path)
+    }
+
+    fn parse(name: &str, bytes: &[u8], path: &Path) -> Result<Self, SourceError> {
+        let fail = |reason: String| SourceError::Keyring { path: path.to_owned(), reason };
+        let (parsed, _) = SignedPublicKey::from_reader_many(bytes).map_err(|error| fail(error.to_string()))?;
+        let mut keys = Vec::new();
+        for key in parsed {
+            collect(&key.map_err(|error| fail(error.to_string()))?, &mut keys);
+        }
+        if keys.is_empty() {
+            return Err(fail("it holds no public key".to_owned()));
+        }
+        Ok(Self { name: name.to_owned(), keys })
+    }
+
+    /// Checks a text signed in place (RFC 9580 §7) and gives just what was signed, with `\n` at the ends of lines.
+    pub(super) fn open_clear(&self, bytes: &[u8]) -> Result<String, SignatureError> {
+        if !bytes.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
+            return Err(SignatureError::Unsigned);
+        }
+        let (message, _) =
+            CleartextSignedMessage::from_armor(bytes).map_err(|error| SignatureError::Malformed(error.to_string()))?;
+        let text = message.signed_text();
+        self.check(message.signatures(), text.as_bytes())?;
+        Ok(text.replace("\r\n", "\n"))
+    }
+
+    /// Checks a signature that stands beside its file.
+    pub(super) fn check_detached(&self, data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let malformed = |error: pgp::errors::Error| SignatureError::Malformed(error.to_string());
+        let (parsed, _) = DetachedSignature::from_reader_many(signature).map_err(malformed)?;
+        let signatures: Vec<Signature> =
+            parsed.map(|one| one.map(|detached| detached.signature)).collect::<Result<_, _>>().map_err(malformed)?;
+        self.check(&signatures, data)
+    }
+
+    /// One good signature suffices: an archive signs with its old and its new key while it changes them. A known key's
+    /// signature that does not fit means that somebody changed the file.
+    fn check(&self, signatures: &[Signature], data: &[u8]) -> Result<(), SignatureError> {
+        let mut unknown = Vec::new();
+        let mut refused = None;
+        let mut good = false;
+        for signature in signatures {
+            let Some(key) = self.keys.iter().find(|key| key.public.issued(signature)) else {
+                unknown.push(issuer(signature));
+                continue;
+            };
+            if let Some(reason) = key.refuses(signature) {
+                refused = Some(SignatureError::Refused { key: key.fingerprint.clone(), reason });
+            } else if key.public.verify(signature, data) {
+                good = true;
+            } else {
+                return Err(SignatureError::Bad(key.fingerprint.clone()));
+            }
+        }
+        match refused {
+            _ if good => Ok(()),
+            Some(error) => Err(error),
+            None if unknown.is_empty() => Err(SignatureError::Unsigned),
+            None => Err(SignatureError::UnknownKey(unknown)),
+        }
+    }
+}
+
+fn issuer(signature: &Signature) -> String {
+    if let Some(fingerprint) = signature.issuer_fingerprint().first() {
+        return format!("{fingerprint:X}");
+    }
+    signature.issuer_key_id().first().map_or("an unnamed key".to_owned(), |id| id.to_string().to_uppercase())
+}
+
+impl Key {
+    fn refuses(&self, signature: &Signature) -> Option<String> {
+        if let Some(reason) = self.refused {
+            return Some(reason.to_owned());
+        }
+        if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
+            return Some("it is not a signature of a document".to_owned());
+        }
+        match signature.hash_alg() {
+            Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512) => {}
+            Some(HashAlgorithm::Sha3_256 | HashAlgorithm::Sha3_512) => {}
+            other => {
+                let name = other.map_or("an unknown algorithm".to_owned(), |hash| hash.to_string());
+                return Some(format!("it rests on {name}, which is broken"));
+            }
+        }
+        let Some(made) = signature.created().map(SystemTime::from) else {
+            return Some("it does not say when it was made".to_owned());
+        };
+        let (from, until) = self.valid;
+        if made < from {
+            Some("it was made before the key was".to_owned())
+        } else if until.is_some_and(|until| made > until) {
+            Some("it was made after the key had expired".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+/// The keys of a certificate that may sign documents.
+fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
+    let primary = &certificate.primary_key;
+    let details = &certificate.details;
+    let revoked = details.revocation_signatures.iter().any(|signature| signature.verify_key(primary).is_ok());
+    let newest = newest_self_signature(certificate, primary);
+    let limit = newest.and_then(|signature| expiry(primary, signature));
+    let may_sign = newest.is_some_and(|signature| signature.key_flags().sign());
+    keys.push(Key {
+        fingerprint: format!("{:X}", primary.fingerprint()),
+        valid: (primary.created_at().into(), limit),
+        refused: match (revoked, newest, may_sign) {
+            (true, ..) => Some("the key was revoked"),
+            (_, None, _) => Some("the key lacks a signature by itself"),
+            (_, _, false) => Some("the key is not meant for signing"),
+            _ => None,
+        },
+        public: Box::new(primary.clone()),
+    });
+    for subkey in &certificate.public_subkeys {
+        let of_type = |kind: SignatureType| {
+            subkey.signatures.iter().filter(move |signature| {
+                signature.typ() == Some(kind) && signature.verify_subkey_binding(primary, &subkey.key).is_ok()
+            })
+        };
+        let Some(binding) = of_type(SignatureType::SubkeyBinding).max_by_key(|signature| signature.created()) else {
+            continue;
+        };
+        let bound_back = binding
+            .embedded_signature()
+            .is_some_and(|back| back.verify_primary_key_binding(&subkey.key, primary).is_ok());
+        if !binding.key_flags().sign() || !bound_back {
+            continue;
+        }
+        let own_limit = expiry(&subkey.key, binding);
+        keys.push(Key {
+            fingerprint: format!("{:X}", subkey.key.fingerprint()),
+            // The earlier of both ends: a subkey does not outlive its primary key.
+            valid: (subkey.key.created_at().into(), [own_limit, limit].into_iter().flatten().min()),
+            refused: if revoked || of_type(SignatureType::SubkeyRevocation).next().is_some() {
+                Some("the key was revoked")
+            } else {
+                None
+            },
+            public: Box::new(subkey.key.clone()),
+        });
+    }
+}
+
+/// The latest statement of a key about itself: on a user id or directly.
+fn newest_self_signature<'a>(certificate: &'a SignedPublicKey, primary: &PublicKey) -> Option<&'a Signature> {
+    let details = &certificate.details;
+    let on_users = details.users.iter().flat_map(|user| {
+        user.signatures.iter().filter(|signature| {
+            signature.is_certification() && signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
+        })
+    });
+    let direct = details.direct_signatures.iter().filter(|signature| signature.verify_key(primary).is_ok());
+    on_users.chain(direct).max_by_key(|signature| signature.created())
+}
+
+fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<SystemTime> {
+    let lifetime = std::time::Duration::from(signature.key_expiration_time()?);
+    // Zero seconds: without end (RFC 9580 §5.2.3.13).
+    (!lifetime.is_zero()).then(|| SystemTime::from(key.created_at()) + lifetime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_keys_may_sign() {
+        let keyring = Keyring::built_in().unwrap();
+        let usable = keyring.keys.iter().filter(|key| key.refused.is_none()).count();
+        // Two of the three certificates of each release have a signing subkey; all six primaries may sign.
+        assert_eq!((usable, keyring.keys.len()), (10, 10));
+        let bookworm = "4CB50190207B4758A3F73A796ED0E7B82643E131";
+        let key = keyring.keys.iter().find(|key| key.fingerprint == bookworm).expect("bookworm's signing subkey");
+        let (from, until) = key.valid;
+        let year = 365 * 24 * 60 * 60;
+        assert_eq!(until.unwrap().duration_since(from).unwrap().as_secs() / year, 7);
+    }
+}

@@ -1,0 +1,87 @@
+//! The source packages of an archive.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+
+use deb822_fast::Deb822;
+
+use crate::lock::{Location, LockedFile, is_pool_path};
+use crate::source::error::list;
+use crate::source::{Archive, SourceError};
+
+use super::version::compare;
+
+/// All source packages.
+pub(in crate::source) struct Sources {
+    pub(in crate::source) date: Option<String>,
+    by_name: BTreeMap<Box<str>, Vec<Source>>,
+}
+
+struct Source {
+    version: Box<str>,
+    folder: Box<str>,
+    /// The field `Checksums-Sha256` as it stands.
+    files: Box<str>,
+}
+
+impl Sources {
+    pub(super) fn new(date: Option<String>) -> Self {
+        Self { date, by_name: BTreeMap::new() }
+    }
+
+    /// Reads an index to its end.
+    pub(super) fn read(&mut self, reader: &mut dyn Read) -> Result<(), String> {
+        for paragraph in Deb822::iter_paragraphs_from_reader(BufReader::with_capacity(1 << 17, reader)) {
+            let paragraph = paragraph.map_err(|error| error.to_string())?;
+            let field = |name: &str| paragraph.get(name).map(|value| Box::<str>::from(value.trim()));
+            let named = (field("Package"), field("Version"), field("Directory"), field("Checksums-Sha256"));
+            if let (Some(name), Some(version), Some(folder), Some(files)) = named {
+                self.by_name.entry(name).or_default().push(Source { version, folder, files });
+            }
+        }
+        Ok(())
+    }
+
+    /// One file of a source package, pinned.
+    pub(in crate::source) fn file(
+        &self,
+        archive: &Archive,
+        package: &str,
+        version: &str,
+        file: &str,
+    ) -> Result<LockedFile, SourceError> {
+        let fail = |message: String| SourceError::DebianSource { archive: archive.to_string(), message };
+        let Some(all) = self.by_name.get(package) else {
+            let near = super::closure::similar(package, self.by_name.keys().map(|name| &**name));
+            return Err(fail(format!("there is no source package `{package}`{}", super::closure::did_you_mean(&near))));
+        };
+        let Some(source) = all.iter().find(|source| &*source.version == version) else {
+            let mut versions: Vec<&str> = all.iter().map(|source| &*source.version).collect();
+            versions.sort_by(|a, b| compare(b, a));
+            let there = list(&versions);
+            return Err(fail(format!("source package `{package}` has no version `{version}`; there is {there}")));
+        };
+        let lines = || source.files.lines().filter(|line| !line.trim().is_empty());
+        let names: Vec<&str> = lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+        let found = lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (sha256, size, name) = (words.next()?, words.next()?, words.next()?);
+            (name == file).then_some((sha256.parse().ok()?, size.parse().ok()?))
+        });
+        let Some((sha256, size)) = found else {
+            let there = list(&names);
+            return Err(fail(format!("source package `{package}` {version} has no file `{file}`; it has {there}")));
+        };
+        let path = format!("{}/{file}", source.folder);
+        if !is_pool_path(&path) {
+            return Err(fail(format!("the index gives `{path}`, which is no path inside the archive")));
+        }
+        Ok(LockedFile {
+            name: file.to_owned(),
+            version: Some(version.to_owned()),
+            at: Location::Pool(path),
+            sha256,
+            size,
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What can go wrong with sources, as data and in prose.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::process::ProcessError;
+use crate::store::StoreError;
+
+use super::debian::{ClosureError, IndexError, SignatureError};
+
+/// One place that was tried, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The URL, without any password.
+    pub url: String,
+    /// The reason, in words.
+    pub said: String,
+    /// How often it was asked.
+    pub times: u32,
+    /// The place answers, and the file is not there.
+    pub missing: bool,
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.url, self.said)?;
+        if self.times > 1 { write!(f, " (asked {} times)", self.times) } else { Ok(()) }
+    }
+}
+
+/// Why a source could not be resolved or brought.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Every place failed.
+    #[error("can't get {name}{}{}", places(.attempts), advice(.hint))]
+    Unreachable {
+        /// The file.
+        name: String,
+        /// All places, in the order they were tried.
+        attempts: Vec<Attempt>,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// No mirror has an archive with a good signature.
+    #[error("no mirror has a Release file of {archive} that can be trusted{}\n  \
+             its signature must be by {keys}; choose another mirror with --mirror, or name the archive's keys with `keyring:`",
+            places(.attempts))]
+    Untrusted {
+        /// The archive.
+        archive: String,
+        /// Which keys were accepted.
+        keys: String,
+        /// All mirrors, in the order they were tried.
+        attempts: Vec<Attempt>,
+        /// What was wrong with the last signature.
+        #[source]
+        source: SignatureError,
+    },
+    /// The network may not be used, and the store lacks files.
+    #[error("offline, and the store lacks {}: run `dbco fetch` while there is a network", list(.missing))]
+    Offline {
+        /// Their names.
+        missing: Vec<String>,
+    },
+    /// Nobody says where Debian is.
+    #[error(
+        "no mirror is known for {archive}; name one in any of three ways:\n  \
+             --mirror {family}=URL on the command line\n  \
+             `mirrors: {{{family}: [URL]}}` in {user_config}\n  \
+             a `deb` entry for it in this host's /etc/apt/sources.list.d/\n  \
+             URL is the folder that holds `dists/` and `pool/`"
+    )]
+    NoMirror {
+        /// The archive.
+        archive: String,
+        /// The name of its kind of mirror: `debian` …
+        family: &'static str,
+        /// The user's configuration file.
+        user_config: String,
+    },
+    /// A mirror's name or address that makes no sense.
+    #[error("{place}: {message}")]
+    Mirror {
+        /// The flag, or file and line.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The keys that an archive names can't be used.
+    #[error("can't use the keys in {}: {reason}", path.display())]
+    Keyring {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// An index is not what it should be.
+    #[error("{archive}: {source}")]
+    Index {
+        /// The archive.
+        archive: String,
+        /// What is wrong.
+        source: IndexError,
+    },
+    /// No set of packages satisfies the request.
+    #[error("{archive}: {source}")]
+    Closure {
+        /// The archive.
+        archive: String,
+        /// What stands in the way.
+        source: ClosureError,
+    },
+    /// A source package, its version or its file is not there.
+    #[error("{archive}: {message}")]
+    DebianSource {
+        /// The archive.
+        archive: String,
+        /// What is missing, and what there is.
+        message: String,
+    },
+    /// A git tree can't be had.
+    #[error("can't get {request}: {message}")]
+    Git {
+        /// Commit and repository.
+        request: String,
+        /// What is wrong and what to do.
+        message: String,
+        /// What git said.
+        #[source]
+        source: Option<ProcessError>,
+    },
+    /// A request that can't be carried out as written.
+    #[error("{request}: {message}")]
+    BadRequest {
+        /// The request.
+        request: String,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP client could not be made.
+    #[error("can't use the network: {0}")]
+    Client(String),
+    /// ^C.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl SourceError {
+    /// Whether to go on with other files makes no sense.
+    pub(super) fn stops_all(&self) -> bool {
+        match self {
+            SourceError::Store(error) => error.is_disk_full(),
+            SourceError::Cancelled | SourceError::Client(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn places(attempts: &[Attempt]) -> String {
+    attempts.iter().map(|attempt| format!("\n  {attempt}")).collect()
+}
+
+fn advice(hint: &Option<String>) -> String {
+    hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default()
+}
+
+/// `a`, `a and b`, `a, b and 7 more`.
+pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 8;
+    let name = |n: &str| format!("`{n}`");
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => name(one.as_ref()),
+        [most @ .., last] if names.len() <= SHOWN => {
+            format!(
+                "{} and {}",
+                most.iter().map(|n| name(n.as_ref())).collect::<Vec<_>>().join(", "),
+                name(last.as_ref())
+            )
+        }
+        _ => {
+            let shown: Vec<_> = names[..SHOWN].iter().map(|n| name(n.as_ref())).collect();
+            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! From what a recipe asks for to what the lock pins.
+
+use std::path::PathBuf;
+
+use crate::lock::{Entry, Location, LockedFile};
+use crate::store::Store;
+
+use super::debian::Archives;
+use super::download::bring_unknown;
+use super::network::file_name;
+use super::{Mirrors, Network, Progress, Request, SourceError, git};
+
+/// Resolves requests. One resolver reads each archive's index once, however many requests need it.
+pub struct Resolver<'a> {
+    pub(super) network: &'a Network,
+    pub(super) mirrors: &'a Mirrors,
+    pub(super) store: &'a Store,
+    pub(super) project: PathBuf,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) archives: Archives,
+}
+
+impl<'a> Resolver<'a> {
+    /// `project` is the folder that keyrings are relative to.
+    pub fn new(
+        network: &'a Network,
+        mirrors: &'a Mirrors,
+        store: &'a Store,
+        project: impl Into<PathBuf>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self { network, mirrors, store, project: project.into(), progress, archives: Archives::default() }
+    }
+
+    /// Pins one request. Debian packages are not brought, only named: their digests stand in the signed index.
+    pub fn resolve(&self, request: &Request) -> Result<Entry, SourceError> {
+        match request {
+            Request::Url { urls, .. } => self.resolve_url(request, urls),
+            Request::Git { url, commit } => {
+                let (name, meter) = (git::file_name(url, commit), self.progress.start(url, None));
+                let (sha256, size) = git::archive(self.store, url, commit, &*meter)?;
+                let at = Location::Git { url: url.clone(), commit: commit.clone() };
+                Ok(entry(request, vec![LockedFile { name, version: None, at, sha256, size }]))
+            }
+            Request::Debian { archive, packages, closure } => {
+                let index = self.packages(archive)?;
+                let files = index.choose(archive, packages, *closure)?;
+                Ok(Entry { request: request.clone(), archive_date: index.date.clone(), files })
+            }
+            Request::DebianSource { archive, package, version, file } => {
+                let index = self.sources(archive)?;
+                let files = vec![index.file(archive, package, version, file)?];
+                Ok(Entry { request: request.clone(), archive_date: index.date.clone(), files })
+            }
+        }
+    }
+
+    fn resolve_url(&self, request: &Request, urls: &[String]) -> Result<Entry, SourceError> {
+        let Some(name) = urls.first().and_then(|url| file_name(url)) else {
+            let message = "a URL is expected that ends in a file's name".to_owned();
+            return Err(SourceError::BadRequest { request: request.to_string(), message });
+        };
+        let meter = self.progress.start(&name, None);
+        let (sha256, size) = match request {
+            Request::Url { sha256: Some(pin), .. } => {
+                let want = super::download::Want { name: name.clone(), sha256: *pin, size: None, urls: urls.to_vec() };
+                super::download::bring(self.network, self.store, &want, &*meter)?;
+                let path = self.store.blob_path(pin);
+                let size = std::fs::metadata(&path).map_err(crate::store::StoreError::io("read", &path))?.len();
+                (*pin, size)
+            }
+            _ => bring_unknown(self.network, self.store, &name, urls, &*meter)?,
+        };
+        let at = Location::Urls(urls.to_vec());
+        Ok(entry(request, vec![LockedFile { name, version: None, at, sha256, size }]))
+    }
+}
+
+fn entry(request: &Request, files: Vec<LockedFile>) -> Entry {
+    Entry { request: request.clone(), archive_date: None, files }
+}
