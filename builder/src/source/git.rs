@@ -11,7 +11,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-use std::sync::Mutex;
 
 use crate::digest::Digest;
 use crate::lock::LockedFile;
@@ -130,11 +129,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<(), ProcessError> {
-        let last = Mutex::new(String::new());
-        let watch = |line: &str| {
-            self.meter.say(line);
-            line.clone_into(&mut last.lock().unwrap_or_else(|e| e.into_inner()));
-        };
+        let watch = |line: &str| self.meter.say(line);
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(self.folder);
         let mut run = Run::new("git").args([git_dir]).args(arguments).watch(&watch);
