@@ -291,8 +291,10 @@ fn likeness(one: &Request, other: &Request) -> usize {
             let common = names(p).intersection(&names(q)).count();
             if a.suite == b.suite { common + 1 } else { common }
         }
-        (Request::DebianSource { package: p, file: a, .. }, Request::DebianSource { package: q, file: b, .. }) => {
-            if p == q { 1 + usize::from(a == b) } else { 0 }
+        (Request::DebianSource { package: p, file: a, .. }, Request::DebianSource { package: q, file: b, .. })
+            if p == q =>
+        {
+            1 + usize::from(a == b)
         }
         (Request::Git { url: a, commit: c }, Request::Git { url: b, commit: d }) => {
             2 * usize::from(a == b) + usize::from(c == d)

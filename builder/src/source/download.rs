@@ -25,12 +25,12 @@ pub(super) struct Want {
 /// What ends one request: the place failed, or all is over.
 pub(super) enum Trouble {
     Place(Failure),
-    Over(SourceError),
+    Over(Box<SourceError>),
 }
 
 impl<E: Into<SourceError>> From<E> for Trouble {
     fn from(error: E) -> Self {
-        Trouble::Over(error.into())
+        Trouble::Over(Box::new(error.into()))
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn try_each<T>(
             }
             let failure = match one(url) {
                 Ok(value) => return Ok(Ok(value)),
-                Err(Trouble::Over(error)) => return Err(error),
+                Err(Trouble::Over(error)) => return Err(*error),
                 Err(Trouble::Place(failure)) => failure,
             };
             times += 1;

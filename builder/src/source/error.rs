@@ -54,7 +54,7 @@ pub enum SourceError {
         attempts: Vec<Attempt>,
         /// What was wrong with the last signature.
         #[source]
-        source: SignatureError,
+        source: Box<SignatureError>,
     },
     /// The network may not be used, and the store lacks files.
     #[error("offline, and the store lacks {}: run `dbco fetch` while there is a network", list(.missing))]
@@ -108,7 +108,7 @@ pub enum SourceError {
         /// The archive.
         archive: String,
         /// What stands in the way.
-        source: ClosureError,
+        source: Box<ClosureError>,
     },
     /// A source package, its version or its file is not there.
     #[error("{archive}: {message}")]
@@ -127,7 +127,7 @@ pub enum SourceError {
         message: String,
         /// What git said.
         #[source]
-        source: Option<ProcessError>,
+        source: Option<Box<ProcessError>>,
     },
     /// A request that can't be carried out as written.
     #[error("{request}: {message}")]

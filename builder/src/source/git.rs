@@ -11,7 +11,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-use std::sync::Mutex;
 
 use crate::digest::Digest;
 use crate::lock::LockedFile;
@@ -71,7 +70,11 @@ pub(super) fn bring(
 
 /// Brings a commit and keeps its tree as a tar archive; gives the archive's digest and length in bytes.
 pub(super) fn archive(store: &Store, url: &str, commit: &str, meter: &dyn Meter) -> Result<(Digest, u64), SourceError> {
-    let fail = |message: String, source| SourceError::Git { request: request(url, commit), message, source };
+    let fail = |message: String, source: Option<ProcessError>| SourceError::Git {
+        request: request(url, commit),
+        message,
+        source: source.map(Box::new),
+    };
     if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
         return Err(fail("a commit's full name is expected: 40 lower-case hexadecimal digits".to_owned(), None));
     }
@@ -126,11 +129,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<(), ProcessError> {
-        let last = Mutex::new(String::new());
-        let watch = |line: &str| {
-            self.meter.say(line);
-            line.clone_into(&mut last.lock().unwrap_or_else(|e| e.into_inner()));
-        };
+        let watch = |line: &str| self.meter.say(line);
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(self.folder);
         let mut run = Run::new("git").args([git_dir]).args(arguments).watch(&watch);
@@ -169,6 +168,8 @@ fn normalize(tar: &Path, store: &Store) -> Result<(Digest, u64), Normalize> {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         let runs = entry.header().mode().map_err(io)? & 0o100 != 0;
         match kind {
             tar::EntryType::Directory => {

@@ -104,11 +104,10 @@ impl fmt::Display for Request {
                 let exactly = if *closure { "" } else { "exactly " };
                 match packages.as_slice() {
                     [] => write!(f, "no packages of {archive}"),
-                    [all @ ..] if all.len() <= 4 => write!(f, "{exactly}{} of {archive}", all.join(", ")),
-                    [first, second, third, rest @ ..] => {
+                    [first, second, third, rest @ ..] if rest.len() > 1 => {
                         write!(f, "{exactly}{first}, {second}, {third} and {} more of {archive}", rest.len())
                     }
-                    _ => write!(f, "{exactly}{} of {archive}", packages.join(", ")),
+                    few => write!(f, "{exactly}{} of {archive}", few.join(", ")),
                 }
             }
             Request::Git { url, commit } => write!(f, "commit {commit} of {url}"),

@@ -1,12 +1,13 @@
 //! From what a recipe asks for to what the lock pins.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::lock::{Entry, Location, LockedFile};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 use super::debian::Archives;
-use super::download::bring_unknown;
+use super::download::{Want, bring, bring_unknown};
 use super::network::file_name;
 use super::{Mirrors, Network, Progress, Request, SourceError, git};
 
@@ -63,10 +64,10 @@ impl<'a> Resolver<'a> {
         let meter = self.progress.start(&name, None);
         let (sha256, size) = match request {
             Request::Url { sha256: Some(pin), .. } => {
-                let want = super::download::Want { name: name.clone(), sha256: *pin, size: None, urls: urls.to_vec() };
-                super::download::bring(self.network, self.store, &want, &*meter)?;
+                let want = Want { name: name.clone(), sha256: *pin, size: None, urls: urls.to_vec() };
+                bring(self.network, self.store, &want, &*meter)?;
                 let path = self.store.blob_path(pin);
-                let size = std::fs::metadata(&path).map_err(crate::store::StoreError::io("read", &path))?.len();
+                let size = fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
                 (*pin, size)
             }
             _ => bring_unknown(self.network, self.store, &name, urls, &*meter)?,

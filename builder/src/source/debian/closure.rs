@@ -207,7 +207,7 @@ impl<'a> Solver<'a> {
             let candidate = group.iter().find_map(|relation| self.candidates(relation).find(|&id| self.possible(id)));
             match candidate {
                 Some(id) => self.take(id, Some(by))?,
-                None => return Err(self.unsatisfiable(by, &group)),
+                None => self.give_up(by, &group)?,
             }
         }
         Ok(())
@@ -325,6 +325,16 @@ impl<'a> Solver<'a> {
         }
         chain.reverse();
         chain
+    }
+
+    /// Where one package alone would do and another excludes it, these two are the news; otherwise the dependency is.
+    fn give_up(&mut self, by: Id, group: &Group<'a>) -> Result<(), ClosureError> {
+        let mut candidates: Vec<Id> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
+        candidates.dedup();
+        match candidates.as_slice() {
+            &[id] if !self.chosen.contains_key(&*self.package(id).name) => self.take(id, Some(by)),
+            _ => Err(self.unsatisfiable(by, group)),
+        }
     }
 
     fn unsatisfiable(&self, by: Id, group: &Group<'a>) -> ClosureError {

@@ -122,7 +122,7 @@ impl Packages {
         packages: &[String],
         closure: bool,
     ) -> Result<Vec<LockedFile>, SourceError> {
-        let fail = |source| SourceError::Closure { archive: archive.to_string(), source };
+        let fail = |error| SourceError::Closure { archive: archive.to_string(), source: Box::new(error) };
         let ids = closure::choose(self, packages, closure).map_err(fail)?;
         Ok(ids.into_iter().map(|id| self.all[id].locked()).collect())
     }

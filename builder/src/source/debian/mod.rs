@@ -145,9 +145,12 @@ impl Resolver<'_> {
                 self.release_at(base, archive, &keyring, &mut bad_signature, &*meter)
             })?;
             outcome.map_err(|attempts| match bad_signature {
-                Some(source) => {
-                    SourceError::Untrusted { archive: archive.to_string(), keys: keyring.to_string(), attempts, source }
-                }
+                Some(source) => SourceError::Untrusted {
+                    archive: archive.to_string(),
+                    keys: keyring.to_string(),
+                    attempts,
+                    source: Box::new(source),
+                },
                 None => SourceError::Unreachable { name, attempts, hint: None },
             })
         })

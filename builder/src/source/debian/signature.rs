@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{PublicKey, Signature, SignatureType};
+use pgp::packet::{KeyFlags, PublicKey, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
 use crate::source::SourceError;
@@ -207,7 +207,7 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
         valid: (primary.created_at().into(), limit),
         refused: match (revoked, newest, may_sign) {
             (true, ..) => Some("the key was revoked"),
-            (_, None, _) => Some("the key lacks a signature by itself"),
+            (_, None, _) => Some("the key does not say by its own signature what it is for"),
             (_, _, false) => Some("the key is not meant for signing"),
             _ => None,
         },
@@ -243,7 +243,8 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
     }
 }
 
-/// The latest statement of a key about itself: on a user id or directly.
+/// The latest statement of a key about what it is for and how long: on a user id or directly. Direct ones without key
+/// flags only name who may revoke the key; Debian's have several of them.
 fn newest_self_signature<'a>(certificate: &'a SignedPublicKey, primary: &PublicKey) -> Option<&'a Signature> {
     let details = &certificate.details;
     let on_users = details.users.iter().flat_map(|user| {
@@ -252,7 +253,8 @@ fn newest_self_signature<'a>(certificate: &'a SignedPublicKey, primary: &PublicK
         })
     });
     let direct = details.direct_signatures.iter().filter(|signature| signature.verify_key(primary).is_ok());
-    on_users.chain(direct).max_by_key(|signature| signature.created())
+    let stating = on_users.chain(direct).filter(|signature| signature.key_flags() != KeyFlags::default());
+    stating.max_by_key(|signature| signature.created())
 }
 
 fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<SystemTime> {
@@ -273,8 +275,8 @@ mod tests {
         assert_eq!((usable, keyring.keys.len()), (10, 10));
         let bookworm = "4CB50190207B4758A3F73A796ED0E7B82643E131";
         let key = keyring.keys.iter().find(|key| key.fingerprint == bookworm).expect("bookworm's signing subkey");
-        let (from, until) = key.valid;
-        let year = 365 * 24 * 60 * 60;
-        assert_eq!(until.unwrap().duration_since(from).unwrap().as_secs() / year, 7);
+        let until = key.valid.1.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(until.as_secs(), 1_926_589_461, "2031-01-19, as `gpg --show-keys` has it");
+        assert!(keyring.keys.iter().all(|key| key.valid.1.is_some()), "all of Debian's keys expire");
     }
 }

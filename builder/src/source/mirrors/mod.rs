@@ -101,7 +101,7 @@ impl Mirrors {
         let of_family = |stated: &[(Family, String)]| -> Vec<String> {
             stated.iter().filter(|(of, _)| *of == family).map(|(_, url)| url.clone()).collect()
         };
-        let by_layer = [of_family(&self.flags), of_family(&self.config), self.from_apt(archive, family)];
+        let by_layer = [of_family(&self.flags), of_family(&self.config), self.apt_urls(archive, family)];
         by_layer.into_iter().find(|urls| !urls.is_empty()).ok_or_else(|| SourceError::NoMirror {
             archive: archive.to_string(),
             family: family.name(),
@@ -113,7 +113,7 @@ impl Mirrors {
     }
 
     /// apt's sources that name the suite, then those that look like mirrors of the same family.
-    fn from_apt(&self, archive: &Archive, family: Family) -> Vec<String> {
+    fn apt_urls(&self, archive: &Archive, family: Family) -> Vec<String> {
         let suits = |source: &&AptSource| archive.components.iter().all(|wanted| source.components.contains(wanted));
         let names_suite = |source: &&AptSource| source.suites.contains(&archive.suite);
         let same_family = |source: &&AptSource| {

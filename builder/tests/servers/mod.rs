@@ -1,0 +1,306 @@
+//! What the tests of sources share: an HTTP server on this machine that misbehaves on demand, and signed archives.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dbco::digest::Digest;
+use dbco::source::{Archive, Cancel, Limits, Mirrors, Network};
+use dbco::store::Store;
+use pgp::composed::{
+    CleartextSignedMessage, DetachedSignature, EncryptionCaps, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
+    SignedSecretKey,
+};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::types::Password;
+
+/// How a server treats one request, in place of the plain answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// That status and no content.
+    Status(u16),
+    /// Announces everything, sends that many bytes and closes.
+    Cut(usize),
+    /// Announces everything, sends that many bytes and keeps silent until the client goes.
+    Stall(usize),
+}
+
+#[derive(Default)]
+struct State {
+    files: HashMap<String, Vec<u8>>,
+    faults: HashMap<String, VecDeque<Fault>>,
+    no_ranges: bool,
+    asked: Vec<Asked>,
+}
+
+/// One request that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The path, without the leading `/`.
+    pub path: String,
+    /// The first byte that was asked for.
+    pub from: usize,
+}
+
+/// A server; it lives as long as the test's process.
+#[derive(Clone)]
+pub struct Server {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = shared.clone();
+                // A client that goes away is no failure of the server.
+                std::thread::spawn(move || drop(serve(stream, &state)));
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn file(&self, path: &str, content: impl Into<Vec<u8>>) -> String {
+        self.state.lock().unwrap().files.insert(path.to_owned(), content.into());
+        format!("{}/{path}", self.url)
+    }
+
+    pub fn remove(&self, path: &str) {
+        self.state.lock().unwrap().files.remove(path);
+    }
+
+    /// What the next requests for a path get, one each.
+    pub fn faults(&self, path: &str, faults: &[Fault]) {
+        self.state.lock().unwrap().faults.entry(path.to_owned()).or_default().extend(faults);
+    }
+
+    /// From now on always sends whole files.
+    pub fn without_ranges(&self) {
+        self.state.lock().unwrap().no_ranges = true;
+    }
+
+    /// Every request so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// The first byte of each request for a path.
+    pub fn asked_for(&self, path: &str) -> Vec<usize> {
+        self.asked().into_iter().filter(|asked| asked.path == path).map(|asked| asked.from).collect()
+    }
+}
+
+fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut from = None;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
+            from = range.trim().trim_end_matches('-').parse::<usize>().ok();
+        }
+    }
+    let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').replace("%2B", "+").replace("%3A", ":");
+    let (content, fault, from) = {
+        let mut state = state.lock().unwrap();
+        state.asked.push(Asked { path: path.clone(), from: from.unwrap_or(0) });
+        let from = from.filter(|_| !state.no_ranges);
+        (state.files.get(&path).cloned(), state.faults.get_mut(&path).and_then(VecDeque::pop_front), from)
+    };
+    let close = "Connection: close\r\n\r\n";
+    if let Some(Fault::Status(status)) = fault {
+        return write!(stream, "HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n{close}");
+    }
+    let Some(content) = content else {
+        return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n{close}");
+    };
+    let total = content.len();
+    let body = match from {
+        Some(from) if from >= total => {
+            let headers = format!("Content-Range: bytes */{total}\r\nContent-Length: 0\r\n{close}");
+            return write!(stream, "HTTP/1.1 416 Range Not Satisfiable\r\n{headers}");
+        }
+        Some(from) => {
+            let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
+            write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}Content-Length: {}\r\n{close}", total - from)?;
+            &content[from..]
+        }
+        None => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n{close}")?;
+            &content[..]
+        }
+    };
+    match fault {
+        Some(Fault::Cut(count)) => stream.write_all(&body[..count.min(body.len())]),
+        Some(Fault::Stall(count)) => {
+            stream.write_all(&body[..count.min(body.len())])?;
+            // Ends when the client closes its side.
+            reader.read_line(&mut String::new()).map(drop)
+        }
+        _ => stream.write_all(body),
+    }
+}
+
+/// A URL where nobody listens.
+pub fn dead_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// Bytes that look like nothing, the same every time.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// A store of its own.
+pub fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    (folder, store)
+}
+
+/// Waits hardly at all between tries.
+pub fn limits() -> Limits {
+    Limits { backoff: Duration::from_millis(1), ..Limits::default() }
+}
+
+pub fn network() -> Network {
+    Network::new(Cancel::default(), limits())
+}
+
+/// Only these mirrors; no configuration of the host.
+pub fn mirrors(urls: &[&str]) -> Mirrors {
+    let flags: Vec<String> = urls.iter().map(|&url| url.to_owned()).collect();
+    Mirrors::discover(&flags, None, std::path::Path::new("/nonexistent")).unwrap()
+}
+
+/// An OpenPGP key made for a test.
+pub struct Key(SignedSecretKey);
+
+impl Key {
+    pub fn generate() -> Self {
+        let mut parameters = SecretKeyParamsBuilder::default();
+        parameters
+            .key_type(KeyType::Ed25519)
+            .can_certify(true)
+            .can_sign(true)
+            .can_encrypt(EncryptionCaps::None)
+            .primary_user_id("Test archive <archive@mirror.example>".into());
+        Self(parameters.build().unwrap().generate(rand::thread_rng()).unwrap())
+    }
+
+    pub fn public(&self) -> String {
+        SignedPublicKey::from(self.0.clone()).to_armored_string(Default::default()).unwrap()
+    }
+
+    pub fn sign_clear(&self, text: &str) -> String {
+        let signed =
+            CleartextSignedMessage::sign(rand::thread_rng(), text, &self.0.primary_key, &Password::empty()).unwrap();
+        signed.to_armored_string(Default::default()).unwrap()
+    }
+
+    pub fn sign_detached(&self, text: &str, hash: HashAlgorithm) -> String {
+        let (key, password) = (&self.0.primary_key, Password::empty());
+        let signed =
+            DetachedSignature::sign_binary_data(rand::thread_rng(), key, &password, hash, text.as_bytes()).unwrap();
+        signed.to_armored_string(Default::default()).unwrap()
+    }
+}
+
+/// A Debian archive in the making: suite `test`, component `main`, architecture `amd64`.
+#[derive(Default)]
+pub struct TestArchive {
+    packages: String,
+    sources: String,
+    pool: Vec<(String, Vec<u8>)>,
+}
+
+impl TestArchive {
+    /// Adds a package `name version`; `fields` are further lines of its paragraph.
+    pub fn package(mut self, name: &str, version: &str, fields: &str) -> Self {
+        let content = format!("{name} {version}").into_bytes();
+        let path = format!("pool/main/{}/{name}/{name}_{version}_amd64.deb", &name[..1]);
+        self.packages += &format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: amd64\n{}Filename: {path}\nSize: {}\nSHA256: {}\n\n",
+            if fields.is_empty() { String::new() } else { format!("{fields}\n") },
+            content.len(),
+            Digest::of(&content),
+        );
+        self.pool.push((path, content));
+        self
+    }
+
+    /// Adds a source package with one file.
+    pub fn source(mut self, name: &str, version: &str, file: &str) -> Self {
+        let content = format!("source {name} {version}").into_bytes();
+        let folder = format!("pool/main/{}/{name}", &name[..1]);
+        self.sources += &format!(
+            "Package: {name}\nVersion: {version}\nDirectory: {folder}\nChecksums-Sha256:\n {} {} {file}\n\n",
+            Digest::of(&content),
+            content.len(),
+        );
+        self.pool.push((format!("{folder}/{file}"), content));
+        self
+    }
+
+    /// The Release file's text.
+    pub fn release(&self) -> String {
+        let line = |path: &str, text: &str| format!(" {} {} {path}\n", Digest::of(xz(text)), xz(text).len());
+        format!(
+            "Origin: Test\nSuite: test\nCodename: testname\nDate: Sat, 10 Jan 2026 10:12:13 UTC\nValid-Until: Sat, 17 Jan 2026 10:12:13 UTC\n\
+             Architectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n{}{}",
+            line("main/binary-amd64/Packages.xz", &self.packages),
+            line("main/source/Sources.xz", &self.sources),
+        )
+    }
+
+    /// Puts it on a server, signed by `key`.
+    pub fn publish(&self, server: &Server, key: &Key) {
+        server.file("dists/test/InRelease", key.sign_clear(&self.release()));
+        self.publish_unsigned(server);
+    }
+
+    /// Puts all but a Release file on a server.
+    pub fn publish_unsigned(&self, server: &Server) {
+        server.file("dists/test/main/binary-amd64/Packages.xz", xz(&self.packages));
+        server.file("dists/test/main/source/Sources.xz", xz(&self.sources));
+        for (path, content) in &self.pool {
+            server.file(path, content.clone());
+        }
+    }
+}
+
+/// The archive that [`TestArchive`] makes, with the keyring `keys.asc` of the project.
+pub fn archive() -> Archive {
+    Archive {
+        suite: "test".to_owned(),
+        components: vec!["main".to_owned()],
+        arch: "amd64".to_owned(),
+        keyring: Some("keys.asc".to_owned()),
+    }
+}
+
+pub fn xz(text: &str) -> Vec<u8> {
+    let mut out = xz2::write::XzEncoder::new(Vec::new(), 0);
+    out.write_all(text.as_bytes()).unwrap();
+    out.finish().unwrap()
+}
