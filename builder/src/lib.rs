@@ -4,5 +4,6 @@
 pub mod archive;
 pub mod digest;
 pub mod process;
+pub mod sandbox;
 pub mod store;
 pub mod tree;

@@ -33,7 +33,7 @@ pub(super) fn make(tmp: &Path) -> Result<WorkDir, StoreError> {
     let mut builder = tempfile::Builder::new();
     let name = builder.prefix("").rand_bytes(12).suffix(".lock");
     loop {
-        let lock_path = name.make_in(tmp, |path| open_lock(path)).map_err(StoreError::io("make a folder in", tmp))?;
+        let lock_path = name.make_in(tmp, open_lock).map_err(StoreError::io("make a folder in", tmp))?;
         let (lock, lock_path) = lock_path.into_parts();
         let lock_path = lock_path.keep().map_err(|error| StoreError::io("make", tmp)(error.error))?;
         // A sweep may have taken the name between its making and its locking: then take another.
