@@ -15,5 +15,6 @@ pub mod recipe;
 pub mod rootfs;
 
 pub mod source;
+pub mod sandbox;
 pub mod store;
 pub mod tree;

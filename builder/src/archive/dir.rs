@@ -5,7 +5,7 @@
 //! there is no race to lose.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -191,9 +191,4 @@ pub fn trim(mut path: &[u8]) -> &[u8] {
 /// The type bits of what a handle stands for.
 pub fn file_type(handle: &OwnedFd) -> nix::Result<SFlag> {
     Ok(SFlag::from_bits_truncate(fstat(handle)?.st_mode) & SFlag::S_IFMT)
-}
-
-/// As a string of the operating system.
-pub fn os(bytes: &[u8]) -> OsString {
-    OsStr::from_bytes(bytes).to_owned()
 }

@@ -252,7 +252,7 @@ impl<R: Read> Entries<R> {
     }
 
     /// An error about a well-formed member.
-    pub(super) fn refused(&self, entry: &[u8], why: impl Into<String>) -> ArchiveError {
+    pub(crate) fn refused(&self, entry: &[u8], why: impl Into<String>) -> ArchiveError {
         ArchiveError::Entry { archive: self.archive.clone(), entry: lossy(entry), why: why.into() }
     }
 }

@@ -107,6 +107,11 @@ impl ArchiveError {
     }
 }
 
+/// Bytes of a name as a path.
+pub(crate) fn os_path(bytes: &[u8]) -> &std::path::Path {
+    std::path::Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
+}
+
 /// Bytes of a name for people.
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

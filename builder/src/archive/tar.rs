@@ -12,9 +12,9 @@ use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, futi
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
-use super::dir::{Refusal, os, trim};
+use super::dir::{Refusal, trim};
 use super::entries::{Kind, Member};
-use super::{ArchiveError, Dir, Entries, Links, lossy};
+use super::{ArchiveError, Dir, Entries, Links, lossy, os_path};
 use crate::store::{Batch, StoreError};
 use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 
@@ -120,8 +120,8 @@ impl Unpack {
                 fill(entries, file, member.mode & 0o777 | 0o600, member.mtime)?;
             }
             Kind::Symlink => {
-                let target = os(&member.link);
-                self.fresh(|| symlinkat(target.as_os_str(), &parent, name), &parent, name, "make")?;
+                let target = os_path(&member.link);
+                self.fresh(|| symlinkat(target, &parent, name), &parent, name, "make")?;
                 set_time(&parent, name, member.mtime).map_err(Failure::system("set the time of"))?;
             }
             Kind::HardLink => {
@@ -163,17 +163,11 @@ impl Unpack {
     fn finish(mut self) -> Result<(), (Vec<u8>, Errno)> {
         // Deepest first, so that no mode that is set shuts the way to another folder.
         for (path, mode, mtime) in std::mem::take(&mut self.folders).into_iter().rev() {
-            let set = |error| (path.clone(), error);
-            match self.dir.parent(&path) {
-                Ok(Some((parent, name))) => {
-                    let mode = Mode::from_bits_truncate(mode);
-                    // Through a link it may be the same folder that another entry named; the last one wins.
-                    fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink).map_err(set)?;
-                    set_time(&parent, name, mtime).map_err(set)?;
-                }
-                // The top, or a folder that a later entry has replaced.
-                Ok(None) | Err(_) => {}
-            }
+            // Looked up anew: a later entry may have replaced a link on the way by another, which leads out.
+            let Ok(folder) = self.dir.folder(&path, false) else { continue };
+            let set = fchmodat(&folder, ".", Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
+                .and_then(|()| set_time(&folder, std::ffi::OsStr::new("."), mtime));
+            set.map_err(|error| (path, error))?;
         }
         Ok(())
     }

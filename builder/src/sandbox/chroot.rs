@@ -1,0 +1,237 @@
+//! The sandbox where neither namespaces nor mounts are allowed: a copy of the root, made of hard links, for each run.
+//!
+//! - Folders of the copy have mode 555, and the files it shares with the root belong to an owner that no tool runs as.
+//!   The tools have uid 0 but no capability, so they can write to neither: the root stays as it was laid out.
+//! - Work folders are moved into the copy by rename(2) and moved back at the end.
+//! - The copy is locked while in use. One whose owner was killed is removed by the next run.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, chroot};
+
+use super::init::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
+use super::mounts::{DEVICE_LINKS, DEVICES, ordered};
+use super::{Job, SKELETON, Spec, Stage};
+
+/// Owner of the files of a root that has been copied: "nobody", by the kernel's `overflowuid`.
+const NOBODY: u32 = 65534;
+
+/// As init: makes the copy, runs the tool in it, ends what the tool left running, and moves the work folders back.
+pub fn init(job: Job, signals: &SigSet) -> Outcome {
+    let Some(spec) = job.spec else {
+        return try_out().map(|()| 0);
+    };
+    prctl::set_child_subreaper(true).map_err(why("prctl"))?;
+    let binds = ordered(&spec.binds)?;
+    let copy = Copy::make(&spec)?;
+    let mut moved = Moved { list: Vec::new() };
+    for (host, below, _) in binds {
+        moved.bring(host, copy.path.join(below))?;
+    }
+    let inner = Spec { root: copy.path.clone(), ..spec.clone() };
+    let job = Job { way: job.way, parent: std::process::id(), spec: Some(inner) };
+    let child = this_program(&job, Stage::Enter).spawn().map_err(|error| cannot_start(&spec, error))?;
+    let code = wait_for(child.id(), signals);
+    end_all();
+    moved.back()?;
+    Ok(code?.unwrap_or(128 + Signal::SIGTERM as i32))
+}
+
+/// As the process that becomes the tool.
+pub fn enter(job: Job) -> Outcome {
+    use std::os::unix::process::CommandExt;
+    let spec = job.spec.ok_or("there is no command")?;
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(why("prctl"))?;
+    chroot(&spec.root).map_err(why("chroot"))?;
+    become_plain(&spec)?;
+    let mut command = tool(&spec)?;
+    // Init blocks these for itself.
+    SigSet::all().thread_unblock().map_err(why("can't unblock signals"))?;
+    Err(cannot_start(&spec, command.exec()))
+}
+
+fn try_out() -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(why("can't make a temporary folder"))?;
+    let null = folder.path().join("null");
+    mknod(&null, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3)).map_err(why("mknod of a device"))?;
+    chroot("/").map_err(why("chroot"))?;
+    super::sys::give_up_capabilities().map_err(why("can't give up capabilities"))
+}
+
+struct Copy {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Copy {
+    fn make(spec: &Spec) -> Result<Self, String> {
+        let root = spec.root.canonicalize().map_err(why(format!("no toolchain root at {}", spec.root.display())))?;
+        let (Some(above), Some(name)) = (root.parent(), root.file_name().and_then(OsStr::to_str)) else {
+            return Err(format!("{} is no toolchain root", root.display()));
+        };
+        let prefix = format!(".{name}.run-");
+        sweep(above, &prefix);
+        let (path, lock) = loop {
+            let path =
+                tempfile::Builder::new().prefix(&prefix).tempdir_in(above).map_err(why("can't copy the root"))?.keep();
+            let lock = File::open(&path).and_then(|lock| lock.lock().map(|()| lock));
+            // Another run may have swept it away between its making and its locking: then there is none to open or hold.
+            match lock {
+                Ok(lock) if path.exists() => break (path, lock),
+                Err(error) if path.exists() => return Err(why("can't lock the copy of the root")(error)),
+                _ => {}
+            }
+        };
+        let copy = Self { path, _lock: lock };
+        link_all(&root, &copy.path, true)?;
+        set_mode(&copy.path, 0o555)?;
+        for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
+            set_mode(&copy.path.join(name), if *name == "tmp" { 0o1777 } else { 0o755 })?;
+        }
+        copy.devices(&spec.devices)?;
+        Ok(copy)
+    }
+
+    fn devices(&self, more: &[PathBuf]) -> Result<(), String> {
+        let dev = self.path.join("dev");
+        let basic = DEVICES.iter().map(|name| Path::new("/dev").join(name)).filter(|path| path.exists());
+        for node in basic.chain(more.iter().cloned()) {
+            let failed = |what: &str| format!("can't {what} {} in a copy of the root", node.display());
+            let below = node.strip_prefix("/dev").map_err(|_| format!("{} is not below /dev", node.display()))?;
+            let meta = fs::metadata(&node).map_err(why(failed("find")))?;
+            let kind = if meta.file_type().is_block_device() { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
+            let target = dev.join(below);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).map_err(why(failed("make")))?;
+            }
+            mknod(&target, kind, Mode::from_bits_truncate(0o666), meta.rdev()).map_err(why(failed("make")))?;
+            set_mode(&target, 0o666)?;
+        }
+        // On a file system mounted with `nodev` the nodes are there but dead.
+        File::open(dev.join("null")).map_err(why(format!("the device nodes in {} don't work", dev.display())))?;
+        for (name, text) in DEVICE_LINKS {
+            symlink(text, dev.join(name)).map_err(why("can't fill /dev"))?;
+        }
+        let shm = dev.join("shm");
+        fs::create_dir(&shm).map_err(why("can't fill /dev"))?;
+        set_mode(&shm, 0o1777)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Removes copies that nobody holds a lock on.
+fn sweep(above: &Path, prefix: &str) {
+    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
+        let Ok(lock) = File::open(entry.path()) else { continue };
+        if lock.try_lock().is_ok() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(why(format!("can't set the mode of {}", path.display())))
+}
+
+/// Copies folders and links, and gives files a second name.
+fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
+    for entry in fs::read_dir(from).map_err(why(format!("can't read {}", from.display())))? {
+        let entry = entry.map_err(why(format!("can't read {}", from.display())))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let failed = format!("can't copy {} to {}", source.display(), target.display());
+        let kind = entry.file_type().map_err(why(&failed))?;
+        if kind.is_dir() {
+            fs::create_dir(&target).map_err(why(&failed))?;
+            let skeleton = top && SKELETON.iter().any(|name| entry.file_name() == *name);
+            if !skeleton {
+                link_all(&source, &target, false)?;
+            }
+            set_mode(&target, 0o555)?;
+        } else if kind.is_symlink() {
+            let text = fs::read_link(&source).map_err(why(&failed))?;
+            symlink(text, &target).map_err(why(&failed))?;
+        } else {
+            // Owned by root only until the first copy is made: nothing to be done again after.
+            if entry.metadata().map_err(why(&failed))?.uid() != NOBODY {
+                std::os::unix::fs::lchown(&source, Some(NOBODY), Some(NOBODY)).map_err(why(&failed))?;
+            }
+            fs::hard_link(&source, &target).map_err(why(&failed))?;
+        }
+    }
+    Ok(())
+}
+
+/// Work folders that are inside the copy now, with the place they came from.
+struct Moved {
+    list: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Moved {
+    fn bring(&mut self, host: PathBuf, inside: PathBuf) -> Result<(), String> {
+        let failed = format!("can't move {} into the copy of the root", host.display());
+        if let Some(parent) = inside.parent() {
+            fs::create_dir_all(parent).map_err(why(&failed))?;
+        }
+        // An empty folder in its place is replaced, a full one is an error.
+        fs::rename(&host, &inside).map_err(why(failed))?;
+        self.list.push((host, inside));
+        Ok(())
+    }
+
+    fn back(&mut self) -> Result<(), String> {
+        while let Some((host, inside)) = self.list.pop() {
+            fs::rename(&inside, &host).map_err(why(format!("can't move {} back", host.display())))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        while let Some((host, inside)) = self.list.pop() {
+            let _ = fs::rename(inside, host);
+        }
+    }
+}
+
+/// Kills all descendants: what loses its parent falls to this process, so that killing children until there are none
+/// finds every one.
+fn end_all() {
+    loop {
+        for pid in children() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        // No child is left to wait for: ECHILD.
+        if waitpid(None, None).is_err() {
+            return;
+        }
+    }
+}
+
+fn children() -> Vec<Pid> {
+    let own = std::process::id().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |pid: &i32| {
+        // proc_pid_stat(5): the name in parentheses may hold anything; after it state and parent follow.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(own.as_str())
+    };
+    pids.filter(is_child).map(Pid::from_raw).collect()
+}

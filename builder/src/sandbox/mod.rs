@@ -1,0 +1,273 @@
+//! Runs foreign tools inside a toolchain root, where they see nothing of the host.
+//!
+//! Two modes give the tools the same view: uid 0 without any capability, a root that can't be written to, an empty
+//! `/tmp`, a `/dev` with the harmless nodes, the folders they work in, a fixed environment, umask, limits and memory
+//! layout.
+//!
+//! - [`Mode::Namespaces`]: new user, mount, pid, network, UTS, IPC and cgroup namespaces. An unprivileged user suffices;
+//!   root does without the user namespace where that one alone is forbidden. No network, host name `dbco`.
+//! - [`Mode::Chroot`]: for root where namespaces are forbidden, as in a container engine's default profile. Each run
+//!   gets a copy of the root made of hard links, and its work folders are moved into that copy and back out. There is no
+//!   `/proc`, and network and host name are the host's: the container around it is what isolates.
+//!
+//! What no mode can hide: the kernel's version, the number and kind of processors, and the clock. Linux has no namespace
+//! for the time of day; tools get `SOURCE_DATE_EPOCH` in [`Spec::env`], and a step whose output still holds the time is
+//! found by comparing two builds.
+//!
+//! Three processes, all this same program started anew with a hidden argument, since namespaces are entered by processes
+//! of one thread: the *outer* one makes the namespaces and dies with us; *init*, pid 1 of the new pid namespace, lays
+//! out the mounts and reaps orphans; the tool is init's child. When one dies the kernel kills those after it.
+
+mod chroot;
+mod init;
+mod mounts;
+mod probe;
+pub mod root;
+mod sys;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::{self, Feed, ProcessError, Run, Watch};
+
+/// Folders at the top of every toolchain root. All but `proc` and `sys` are empty and writable inside the sandbox, and
+/// gone after it; what is bound below them needs no mount point of its own. `sys` stays empty.
+pub const SKELETON: &[&str] = &["build", "deps", "dev", "in", "out", "proc", "run", "sys", "tmp"];
+
+/// Host name inside the sandbox.
+const HOST_NAME: &str = "dbco";
+
+/// The hidden first argument that makes this program a part of the sandbox.
+const HIDDEN: &str = "__sandbox";
+
+/// Exit status when the sandbox could not be set up or the tool not be started, as env(1) and docker(1) have it.
+const SETUP_FAILED: u8 = 125;
+
+/// What the line that says why starts with.
+const MARK: &str = "dbco-sandbox: ";
+
+/// A command and what it sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The toolchain root, laid out by [`root::lay_out`]; the tools can't write to it.
+    pub root: PathBuf,
+    /// What of the host is seen inside.
+    pub binds: Vec<Bind>,
+    /// Working directory inside.
+    pub cwd: String,
+    /// Command and arguments; without a slash the command is looked up in the `PATH` of `env`.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Device nodes of the host that the tool may use, such as `/dev/kvm`.
+    pub devices: Vec<PathBuf>,
+}
+
+/// A file or folder of the host at a path inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// Where it is on the host. In [`Mode::Chroot`] it must lie on the root's file system, is moved away for the
+    /// duration of the run, and so must be used by no other run.
+    pub host: PathBuf,
+    /// Absolute path inside: one that exists in the root, or any path below [`SKELETON`].
+    pub inside: String,
+    /// Whether the tools may write to it. [`Mode::Chroot`] can't forbid it.
+    pub writable: bool,
+}
+
+/// How tools are kept apart from the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In namespaces.
+    Namespaces,
+    /// In a chroot, as root.
+    Chroot,
+}
+
+/// By which system calls; the first that works is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Way {
+    /// A user namespace, and the others inside of it.
+    User,
+    /// All but the user namespace.
+    Root,
+    /// No namespace.
+    Chroot,
+}
+
+/// The way to run tools on this host.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    way: Way,
+    helper: PathBuf,
+}
+
+/// Why a tool did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// This host allows no way to isolate tools.
+    #[error(
+        "this host lets nobody isolate the tools of the toolchain\n  namespaces: {namespaces}\n  chroot: {chroot}\n{advice}"
+    )]
+    Unavailable {
+        /// Why namespaces can't be used.
+        namespaces: String,
+        /// Why chroot can't be used.
+        chroot: String,
+        /// What to change, a line each.
+        advice: String,
+    },
+    /// The root, a bind or the command is not as it should be.
+    #[error("can't run `{command}` in its sandbox: {why}")]
+    Setup {
+        /// The command inside.
+        command: String,
+        /// What is missing.
+        why: String,
+    },
+    /// The tool ran and failed; a status above 128 is a signal's number and 128.
+    #[error(transparent)]
+    Tool(#[from] ProcessError),
+}
+
+impl Spec {
+    /// The command as a shell would take it.
+    pub fn quoted(&self) -> String {
+        self.argv.iter().map(|word| process::quote(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Sandbox {
+    /// Finds the way that works here, by trying; takes a few milliseconds.
+    pub fn detect() -> Result<Self, SandboxError> {
+        // Not its path: that may name another program after an upgrade during the build.
+        Self::with_helper(Path::new("/proc/self/exe"))
+    }
+
+    /// As [`Sandbox::detect`], with the program that calls [`entry`] first thing in its `main`: for tests of the
+    /// library, whose own program does not.
+    pub fn with_helper(helper: &Path) -> Result<Self, SandboxError> {
+        probe::detect(helper).map(|way| Self { way, helper: helper.to_owned() })
+    }
+
+    /// How tools are run.
+    pub fn mode(&self) -> Mode {
+        match self.way {
+            Way::User | Way::Root => Mode::Namespaces,
+            Way::Chroot => Mode::Chroot,
+        }
+    }
+
+    /// Runs a command to its end; any other end than exit status 0 is an error.
+    ///
+    /// `log` gets all it prints, `watch` sees each line, `feed` writes its standard input, which otherwise is empty.
+    pub fn run<'a>(
+        &self,
+        spec: &Spec,
+        log: Option<&Path>,
+        watch: Option<Watch<'a>>,
+        feed: Option<Feed<'a>>,
+    ) -> Result<(), SandboxError> {
+        let job = Job::new(self.way, Some(spec));
+        let mut run = Run::new(&self.helper).args(job.arguments(Stage::Outer));
+        if let Some(log) = log {
+            run = run.log(log);
+        }
+        if let Some(watch) = watch {
+            run = run.watch(watch);
+        }
+        if let Some(feed) = feed {
+            run = run.feed(feed);
+        }
+        let command = spec.quoted();
+        run.run().map_err(|error| match error {
+            ProcessError::Failed { status, tail, .. } => match setup_failure(status.code(), &tail) {
+                Some(why) => SandboxError::Setup { command, why },
+                None => ProcessError::Failed { command, status, tail }.into(),
+            },
+            ProcessError::Start { source, .. } => ProcessError::Start { command, source }.into(),
+            ProcessError::Io { source, .. } => ProcessError::Io { command, source }.into(),
+        })
+    }
+
+    /// The command, for callers that handle its pipes themselves (QEMU's console); the environment is set.
+    ///
+    /// The thread that spawns it must outlive it: its end is what the sandbox takes for the end of dbco. Register the
+    /// child with [`process::Registered`].
+    pub fn command(&self, spec: &Spec) -> Command {
+        let mut command = process::command(&self.helper);
+        command.args(Job::new(self.way, Some(spec)).arguments(Stage::Outer)).env_clear();
+        command
+    }
+}
+
+fn setup_failure(code: Option<i32>, tail: &[String]) -> Option<String> {
+    let line = tail.last().filter(|_| code == Some(SETUP_FAILED.into()))?;
+    line.strip_prefix(MARK).map(str::to_owned)
+}
+
+/// What one process of the sandbox is told by the one before.
+#[derive(Debug, Serialize, Deserialize)]
+struct Job {
+    way: Way,
+    /// Process id of the one before: when that is no more, nobody waits for the result.
+    parent: u32,
+    /// `None` to only try whether the way works.
+    spec: Option<Spec>,
+}
+
+/// Which process of the sandbox this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Outer,
+    Init,
+    Enter,
+}
+
+impl Stage {
+    const ALL: [(&'static str, Stage); 3] = [("outer", Stage::Outer), ("init", Stage::Init), ("enter", Stage::Enter)];
+}
+
+/// Bytes of one argument: the kernel takes no more than 128 KiB in one (`MAX_ARG_STRLEN`), and a build script is one
+/// argument of the tool already.
+const PIECE: usize = 64 * 1024;
+
+impl Job {
+    fn new(way: Way, spec: Option<&Spec>) -> Self {
+        Self { way, parent: std::process::id(), spec: spec.cloned() }
+    }
+
+    fn arguments(&self, stage: Stage) -> Vec<OsString> {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let name = Stage::ALL.iter().find(|(_, s)| *s == stage).map_or("", |(name, _)| name);
+        let pieces = json.chunks(PIECE).map(|piece| OsString::from_vec(piece.to_vec()));
+        [HIDDEN.into(), name.into()].into_iter().chain(pieces).collect()
+    }
+}
+
+/// To be called first in `main`: becomes a part of the sandbox if that is what this process was started for, and then
+/// does not return.
+pub fn entry() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != HIDDEN) {
+        return;
+    }
+    let stage = arguments.next().and_then(|name| Stage::ALL.iter().find(|(n, _)| name == *n).map(|(_, stage)| *stage));
+    let json: Vec<u8> = arguments.flat_map(OsStringExt::into_vec).collect();
+    let result = match (stage, serde_json::from_slice::<Job>(&json)) {
+        (Some(Stage::Outer), Ok(job)) => init::outer(job),
+        (Some(Stage::Init), Ok(job)) => init::init(job),
+        (Some(Stage::Enter), Ok(job)) => chroot::enter(job),
+        _ => Err("this argument is for dbco's own use".to_owned()),
+    };
+    let code = result.unwrap_or_else(|why| {
+        eprintln!("{MARK}{why}");
+        SETUP_FAILED.into()
+    });
+    std::process::exit(code)
+}

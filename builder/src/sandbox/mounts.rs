@@ -1,0 +1,180 @@
+//! The file systems that a tool sees, made of mounts in a mount namespace of its own.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::pivot_root;
+
+use super::init::why;
+use super::{Bind, SKELETON, Spec};
+
+/// Nodes that every host has and that carry nothing of it.
+pub const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
+
+/// Links that programs expect in `/dev`.
+pub const DEVICE_LINKS: &[(&str, &str)] = &[
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+const NONE: Option<&str> = None;
+
+/// Tries the mounts that a sandbox is made of.
+pub fn try_out() -> Result<(), String> {
+    make_private()?;
+    tmpfs(Path::new("/tmp"), "mode=0755")?;
+    fs::create_dir("/tmp/root").map_err(why("can't make a folder on a fresh tmpfs"))?;
+    bind(Path::new("/tmp"), Path::new("/tmp/root"))?;
+    read_only(Path::new("/tmp/root"))?;
+    nix::unistd::sethostname(super::HOST_NAME).map_err(why("sethostname"))
+}
+
+/// Makes `spec.root` the root of this process, with all that `spec` asks for in it.
+pub fn enter(spec: &Spec) -> Result<(), String> {
+    make_private()?;
+    let root = spec.root.canonicalize().map_err(why(format!("no toolchain root at {}", spec.root.display())))?;
+    let binds = ordered(&spec.binds)?;
+    bind(&root, &root)?;
+    read_only(&root)?;
+    for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
+        tmpfs(&root.join(name), if *name == "tmp" { "mode=1777" } else { "mode=0755" })?;
+    }
+    devices(&root.join("dev"), &spec.devices)?;
+    proc(&root.join("proc"))?;
+    for (host, below, writable) in binds {
+        let target = root.join(&below);
+        mount_point(&host, &target)?;
+        bind(&host, &target)?;
+        if !writable {
+            read_only(&target)?;
+        }
+    }
+    // pivot_root(2), "pivot_root(".", ".")": the old root is stacked on the new one and taken off again, so that no
+    // folder for it is needed.
+    std::env::set_current_dir(&root).map_err(why("can't enter the root"))?;
+    pivot_root(".", ".").map_err(why("pivot_root"))?;
+    umount2(".", MntFlags::MNT_DETACH).map_err(why("can't detach the host's root"))?;
+    std::env::set_current_dir("/").map_err(why("can't enter the root"))
+}
+
+/// Binds by their path inside, without its leading slash, parents first; hosts' paths without links.
+pub fn ordered(binds: &[Bind]) -> Result<Vec<(PathBuf, PathBuf, bool)>, String> {
+    let mut list = Vec::with_capacity(binds.len());
+    for bind in binds {
+        let host = bind.host.canonicalize().map_err(why(format!("can't bind {}", bind.host.display())))?;
+        let inside = crate::tree::TreePath::new(&bind.inside).map_err(|error| error.to_string())?;
+        if inside.is_root() {
+            return Err("the root itself can't be a bind".to_owned());
+        }
+        list.push((host, PathBuf::from(inside.as_str()), bind.writable));
+    }
+    list.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(list)
+}
+
+/// Nothing that is mounted here shall be seen outside, nor the other way round.
+fn make_private() -> Result<(), String> {
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(why("can't make the mounts private"))
+}
+
+fn tmpfs(target: &Path, options: &str) -> Result<(), String> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options))
+        .map_err(why(format!("can't mount a tmpfs at {}", target.display())))
+}
+
+/// A bind of what stands at `host` alone. Where other file systems are mounted below it, in a user namespace, the kernel
+/// insists on taking these along: what they cover shall stay covered (mount_namespaces(7), "Restrictions").
+fn bind(host: &Path, target: &Path) -> Result<(), String> {
+    let bind = |flags| mount(Some(host), target, NONE, MsFlags::MS_BIND | flags, NONE);
+    match bind(MsFlags::empty()) {
+        Err(Errno::EINVAL) => bind(MsFlags::MS_REC),
+        other => other,
+    }
+    .map_err(why(format!("can't bind {} to {}", host.display(), target.display())))
+}
+
+/// Makes the mount at `target` read-only. Flags that the file system was mounted with have to be repeated: in a user
+/// namespace they are locked.
+fn read_only(target: &Path) -> Result<(), String> {
+    let failed = || format!("can't make {} read-only", target.display());
+    let has = statvfs(target).map_err(why(failed()))?.flags();
+    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    for (had, flag) in [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ] {
+        if has.contains(had) {
+            flags |= flag;
+        }
+    }
+    mount(NONE, target, NONE, flags, NONE).map_err(why(failed()))
+}
+
+fn devices(dev: &Path, more: &[PathBuf]) -> Result<(), String> {
+    let make = |error: io::Error| why(format!("can't fill {}", dev.display()))(error);
+    let basic = DEVICES.iter().map(|name| Path::new("/dev").join(name)).filter(|path| path.exists());
+    for node in basic.chain(more.iter().cloned()) {
+        let below = node.strip_prefix("/dev").map_err(|_| format!("{} is not below /dev", node.display()))?;
+        let target = dev.join(below);
+        mount_point(&node, &target)?;
+        bind(&node, &target)?;
+    }
+    for (name, text) in DEVICE_LINKS {
+        symlink(text, dev.join(name)).map_err(make)?;
+    }
+    let shm = dev.join("shm");
+    fs::create_dir(&shm).map_err(make)?;
+    fs::set_permissions(&shm, fs::Permissions::from_mode(0o1777)).map_err(make)
+}
+
+/// A `/proc` of the new pid namespace. Container engines cover parts of theirs, and then the kernel allows no fresh one
+/// (`mount_too_revealing`); the engine's own, covers and all, must do.
+fn proc(target: &Path) -> Result<(), String> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("proc"), target, Some("proc"), flags, NONE) {
+        Err(Errno::EPERM) => mount(Some("/proc"), target, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE),
+        other => other,
+    }
+    .map_err(why("can't mount /proc"))?;
+    // Where dbco itself runs as root, these heed the uid and no capability.
+    for knobs in ["bus", "fs", "irq", "sys", "sysrq-trigger"].map(|name| target.join(name)) {
+        if knobs.exists() {
+            bind(&knobs, &knobs)?;
+            read_only(&knobs)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes what `host` can be mounted on, if it is not there.
+fn mount_point(host: &Path, target: &Path) -> Result<(), String> {
+    if target.exists() {
+        return Ok(());
+    }
+    let failed = |error: io::Error| {
+        let hint = match error.raw_os_error() == Some(Errno::EROFS as i32) {
+            true => format!(": the root has no such path; use one below /{}", SKELETON.join(", /")),
+            false => String::new(),
+        };
+        format!("can't make the mount point {}: {error}{hint}", target.display())
+    };
+    if host.is_dir() {
+        return fs::create_dir_all(target).map_err(failed);
+    }
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    File::create(target).map(drop).map_err(failed)
+}

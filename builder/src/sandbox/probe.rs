@@ -1,0 +1,118 @@
+//! Which way of isolating tools this host allows, found by trying, and what to change when it is none.
+
+use std::path::Path;
+
+use nix::unistd::Uid;
+
+use super::{Job, MARK, SandboxError, Stage, Way};
+use crate::process::{ProcessError, Run};
+
+/// The first way that works.
+pub fn detect(helper: &Path) -> Result<Way, SandboxError> {
+    let namespaces = match attempt(helper, Way::User) {
+        Ok(()) => return Ok(Way::User),
+        Err(why) => why,
+    };
+    let root = Uid::effective().is_root();
+    if root && attempt(helper, Way::Root).is_ok() {
+        return Ok(Way::Root);
+    }
+    let chroot = match root {
+        true => match attempt(helper, Way::Chroot) {
+            Ok(()) => return Ok(Way::Chroot),
+            Err(why) => why,
+        },
+        false => "only root may use it".to_owned(),
+    };
+    Err(SandboxError::Unavailable { namespaces, chroot, advice: advice(&Host::read()) })
+}
+
+fn attempt(helper: &Path, way: Way) -> Result<(), String> {
+    let run = Run::new(helper).args(Job::new(way, None).arguments(Stage::Outer)).run();
+    run.map_err(|error| match error {
+        ProcessError::Failed { tail, status, .. } => match tail.last() {
+            Some(line) => line.strip_prefix(MARK).unwrap_or(line).to_owned(),
+            None => status.to_string(),
+        },
+        ProcessError::Start { source, .. } | ProcessError::Io { source, .. } => source.to_string(),
+    })
+}
+
+/// What of the host decides which advice helps.
+#[derive(Debug, Default)]
+struct Host {
+    /// `kernel.unprivileged_userns_clone`: Debian's and Arch's switch.
+    unprivileged_clone: Option<String>,
+    /// `user.max_user_namespaces`.
+    most_namespaces: Option<String>,
+    /// `kernel.apparmor_restrict_unprivileged_userns`: Ubuntu's switch, since 23.10.
+    apparmor: Option<String>,
+    /// A seccomp filter is in force, as inside of a container.
+    seccomp: bool,
+    root: bool,
+}
+
+impl Host {
+    fn read() -> Self {
+        let sysctl = |name: &str| {
+            let text = std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
+            Some(text.trim().to_owned())
+        };
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        Self {
+            unprivileged_clone: sysctl("kernel/unprivileged_userns_clone"),
+            most_namespaces: sysctl("user/max_user_namespaces"),
+            apparmor: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
+            seccomp: status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|value| value.trim() == "2")),
+            root: Uid::effective().is_root(),
+        }
+    }
+}
+
+fn advice(host: &Host) -> String {
+    let is = |value: &Option<String>, bad: &str| value.as_deref() == Some(bad);
+    let mut lines = Vec::new();
+    if is(&host.unprivileged_clone, "0") {
+        lines.push("allow user namespaces: `sudo sysctl kernel.unprivileged_userns_clone=1` (it is 0 here)");
+    }
+    if is(&host.most_namespaces, "0") {
+        lines.push("allow user namespaces: `sudo sysctl user.max_user_namespaces=10000` (it is 0 here)");
+    }
+    if is(&host.apparmor, "1") {
+        lines.push(
+            "allow user namespaces: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` (it is 1 here), or \
+             give dbco an AppArmor profile with `userns,`",
+        );
+    }
+    if host.seccomp {
+        lines.push(
+            "this process runs under a seccomp filter, as in a container: start the container with \
+             `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`",
+        );
+    }
+    if !host.root {
+        lines.push("or run dbco as root");
+    } else {
+        lines.push("or give root the capabilities SYS_CHROOT, MKNOD and SETPCAP (Docker: `--cap-add`)");
+    }
+    lines.iter().map(|line| format!("  help: {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_the_switch_that_is_off() {
+        let set = |value: &str| Some(value.to_owned());
+        let host = Host { unprivileged_clone: set("0"), most_namespaces: set("100"), ..Host::default() };
+        let text = advice(&host);
+        assert!(text.contains("unprivileged_userns_clone=1") && text.contains("as root"), "{text}");
+        assert!(!text.contains("max_user") && !text.contains("seccomp"), "{text}");
+        let host = Host { most_namespaces: set("0"), apparmor: set("1"), seccomp: true, root: true, ..Host::default() };
+        let text = advice(&host);
+        for word in ["max_user_namespaces=", "apparmor_restrict", "--security-opt seccomp", "SYS_CHROOT"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
