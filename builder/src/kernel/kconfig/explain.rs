@@ -1,5 +1,6 @@
 //! Why a symbol did not get the value that was asked for.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::super::fragment::{Value, number};
 use super::expr::{Atom, Tristate};
 use super::needs::listed;
 use super::values::Values;
-use super::{Kconfig, Kind, Place, Symbol};
+use super::{DefaultValue, Definition, Kconfig, Kind, Place, Symbol};
 
 /// The reason; `Display` gives it as a clause or two of prose that name the Kconfig file's line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl fmt::Display for Reason {
                     [one, ..] => write!(f, "; did you mean {one}?"),
                 }
             }
-            Self::WrongType { kind, expected, place } => write!(f, "its type is {kind}: write {expected} ({place})"),
+            Self::WrongType { kind, expected, place } => write!(f, "its type is {kind} ({place}): write {expected}"),
             Self::NoPrompt(text) | Self::Unmet(text) => f.write_str(text),
             Self::Selected { by } => {
                 let each: Vec<_> = by.iter().map(|(name, value, place)| format!("{name}={value} ({place})")).collect();
@@ -130,9 +131,8 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
     };
     // First as if the toolchain had passed every test: a plain dependency is the better answer.
     let values = Values { kconfig, config, unknown: Tristate::Yes };
-    if let Some(expected) = wrong_type(known.kind, wanted) {
-        let kind = known.kind.unwrap_or(Kind::Bool);
-        return Reason::WrongType { kind, expected: format!("CONFIG_{symbol}={expected}"), place: first.place.clone() };
+    if let Some((kind, expected)) = known.kind.and_then(|kind| Some((kind, wrong_type(kind, wanted)?))) {
+        return Reason::WrongType { kind, expected, place: first.place.clone() };
     }
     let reason = match tristate(wanted) {
         Some(wanted) => explain_tristate(values, symbol, known, wanted),
@@ -151,20 +151,19 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
 }
 
 /// What to write instead, where a symbol of this type can't hold `wanted`.
-fn wrong_type(kind: Option<Kind>, wanted: &Value) -> Option<String> {
+fn wrong_type(kind: Kind, wanted: &Value) -> Option<String> {
     let hex = |number: &str| number.starts_with("0x") || number.starts_with("0X");
-    let expected = match (kind?, wanted) {
-        (Kind::Bool, Value::Module) => "y",
+    let expected = match (kind, wanted) {
+        (Kind::Bool, Value::Module) => "y or n, it can't be a module",
         (Kind::Bool, Value::Text(_) | Value::Number(_)) => "y or n",
         (Kind::Tristate, Value::Text(_) | Value::Number(_)) => "y, m or n",
-        (Kind::Text, Value::Text(_)) => return None,
         (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
-        (Kind::Text, _) => "\"text\"",
+        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a text in double quotes",
         (Kind::Int, Value::Number(number)) if !hex(number) => return None,
         (Kind::Int, _) => "a decimal number",
-        (Kind::Hex, Value::Number(number)) if hex(number) => return None,
-        (Kind::Hex, Value::Number(number)) => return Some(format!("0x{number}")),
-        (Kind::Hex, _) => "0x and a hexadecimal number",
+        // `conf` takes 1000 for 0x1000.
+        (Kind::Hex, Value::Number(number)) if !hex(number) => return Some(format!("0x{number}, if that is meant")),
+        (Kind::Hex, Value::Text(_) | Value::Yes | Value::Module | Value::No) => "a hexadecimal number, 0x…",
         _ => return None,
     };
     Some(expected.to_owned())
@@ -233,20 +232,32 @@ impl fmt::Display for It<'_> {
     }
 }
 
-/// The line of the default that gives a symbol its value.
-fn default_place<'a>(values: Values<'a>, known: &'a Symbol) -> Option<&'a Place> {
+/// The default that gives a symbol its value, and the block that states it.
+fn active_default<'a>(values: Values<'a>, known: &'a Symbol) -> Option<(&'a Definition, &'a DefaultValue)> {
     let active = known.definitions.iter().filter(|block| values.dependencies_hold(block) > Tristate::No);
-    let mut defaults = active.flat_map(|block| &block.defaults);
-    defaults.find(|default| values.holds(&default.condition) > Tristate::No).map(|default| &default.place)
+    let mut defaults = active.flat_map(|block| block.defaults.iter().map(move |default| (block, default)));
+    defaults.find(|(_, default)| values.holds(&default.condition) > Tristate::No)
+}
+
+/// The line of that default.
+fn default_place<'a>(values: Values<'a>, known: &'a Symbol) -> Option<&'a Place> {
+    active_default(values, known).map(|(_, default)| &default.place)
 }
 
 /// How a symbol without a prompt came to its value.
 fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> {
     let implied =
         values.kconfig.selectors(symbol).find(|(name, _, select)| values.imposed(name, &select.condition).is_some());
-    let cause = match (implied, default_place(values, known)) {
+    let cause = match (implied, active_default(values, known)) {
         (Some((name, _, select)), _) => format!("{name} implies it ({})", select.place),
-        (None, Some(place)) => format!("its default turns it on ({place})"),
+        (None, Some((block, default))) => {
+            let depends = block.depends.iter().map(|guard| &guard.condition);
+            let all: Vec<_> = Some(&default.value).into_iter().chain(&default.condition).chain(depends).collect();
+            let shown: Vec<_> =
+                all.iter().filter(|expr| expr.symbol() != Some("y")).map(|expr| expr.to_string()).collect();
+            let while_ = if shown.is_empty() { String::new() } else { format!(", while {}", listed(&shown)) };
+            format!("its default turns it on{while_} ({})", default.place)
+        }
         (None, None) => return None,
     };
     Some(format!("it has no prompt, so it can't be asked for; {cause}"))
@@ -304,9 +315,18 @@ fn similar(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
     near.into_iter().take(3).map(|(_, name)| name.clone()).collect()
 }
 
-/// Where files that this architecture doesn't read define a symbol.
+/// Where files that this architecture doesn't read define a symbol; other architectures' folders first.
 fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<Place> {
-    let mut found = Vec::new();
+    let all = kconfig.elsewhere.get_or_init(|| unread(kconfig));
+    let mut found = all.get(symbol).cloned().unwrap_or_default();
+    found.sort_by_key(|place| (arch_of(&place.file).is_none(), place.clone()));
+    found
+}
+
+/// Every symbol that some Kconfig file below the root defines, but none that was read. Walking a kernel's 5,000 folders
+/// takes longer than parsing, so it is done for unknown symbols only, and once.
+fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
+    let mut found: HashMap<String, Vec<Place>> = HashMap::new();
     let mut folders = vec![(kconfig.root.clone(), String::new())];
     while let Some((folder, inside)) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
@@ -314,29 +334,32 @@ fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<Place> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
             match entry.file_type() {
+                // Examples of the language itself.
                 Ok(kind) if kind.is_dir() && path != "Documentation" && path != "scripts" => {
                     folders.push((entry.path(), path));
                 }
                 Ok(kind) if kind.is_file() && (name.starts_with("Kconfig") || name.starts_with("Config.")) => {
-                    found.extend(line_defining(&entry.path(), symbol).map(|line| Place { file: path.into(), line }));
+                    for (symbol, line) in defined_in(&entry.path()) {
+                        if !kconfig.symbols.contains_key(&symbol) {
+                            found.entry(symbol).or_default().push(Place { file: path.as_str().into(), line });
+                        }
+                    }
                 }
                 _ => {}
             }
         }
     }
-    // Other architectures' folders first, then by name.
-    found.sort_by_key(|place| (arch_of(&place.file).is_none(), place.clone()));
-    let own = format!("arch/{}/", kconfig.srcarch);
-    found.retain(|place| !place.file.starts_with(&own));
     found
 }
 
-fn line_defining(file: &Path, symbol: &str) -> Option<usize> {
-    let bytes = std::fs::read(file).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let defines = |line: &str| {
+/// The symbols that a file has `config` lines for, with those lines.
+fn defined_in(file: &Path) -> Vec<(String, usize)> {
+    let Ok(bytes) = std::fs::read(file) else { return Vec::new() };
+    let defined = |line: &str| {
         let mut words = line.split_whitespace();
-        matches!(words.next(), Some("config" | "menuconfig")) && words.next() == Some(symbol)
+        let defines = matches!(words.next(), Some("config" | "menuconfig"));
+        words.next().filter(|_| defines && words.next().is_none()).map(str::to_owned)
     };
-    text.lines().position(defines).map(|index| index + 1)
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().zip(1..).filter_map(|(text, line)| Some((defined(text)?, line))).collect()
 }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use expr::{Atom, Expr, Tristate};
 pub use token::Op;
@@ -209,7 +209,8 @@ pub struct Kconfig {
     /// Symbols that take their value from the environment (`option env=`).
     environment: HashMap<String, String>,
     root: PathBuf,
-    srcarch: String,
+    /// Where files that were not read define symbols; filled when it is first asked for.
+    elsewhere: OnceLock<HashMap<String, Vec<Place>>>,
 }
 
 impl Kconfig {
@@ -225,7 +226,7 @@ impl Kconfig {
         for (name, value) in [("ARCH", arch), ("SRCARCH", srcarch), ("srctree", ".")] {
             variables.set(name, value);
         }
-        Ok(parse::parse(root, top, srcarch, variables))
+        Ok(parse::parse(root, top, variables))
     }
 
     /// A scope and all that enclose it, from the inside out.

@@ -92,11 +92,10 @@ impl<'a> Values<'a> {
         blocked.min_by_key(|(_, needs)| (needs.iter().filter(|need| !self.possible(&need.expr)).count(), needs.len()))
     }
 
-    /// `it depends on FOO, which is n (drivers/Kconfig:3), and on BAR || BAZ (BAR=n, BAZ=n; net/Kconfig:5)`, and then
-    /// what stands in the way of FOO.
+    /// `it depends on FOO, which is n (drivers/Kconfig:3), and on BAR || BAZ (both n; net/Kconfig:5)`, and then what
+    /// stands in the way of FOO. What was told once is not repeated.
     pub(super) fn tell_needs(&self, subject: &str, needs: &[Need], level: Tristate) -> String {
-        let mut told = BTreeSet::new();
-        self.tell(subject, needs, level, 0, &mut told)
+        self.tell(subject, needs, level, 0, &mut BTreeSet::new())
     }
 
     fn tell(
@@ -107,29 +106,53 @@ impl<'a> Values<'a> {
         depth: usize,
         told: &mut BTreeSet<String>,
     ) -> String {
-        let mut text = format!("{subject} depends on ");
-        for (index, need) in needs.iter().enumerate() {
-            if index > 0 {
-                text.push_str(", and on ");
-            }
-            self.tell_need(need, level, &mut text);
+        let needs: Vec<_> = needs.iter().filter(|need| told.insert(need.expr.to_string())).collect();
+        if needs.is_empty() {
+            return String::new();
         }
-        let mut singles: Vec<&str> = Vec::new();
-        for need in needs {
-            match &need.expr {
-                Expr::And(all) => singles.extend(all.iter().filter_map(Expr::symbol)),
-                Expr::Or(all) if self.only_defined(all).is_some() => singles.extend(self.only_defined(all)),
-                expr => singles.extend(expr.symbol()),
+        // Symbols that share a value share a clause.
+        let mut plain: Vec<(String, Vec<String>)> = Vec::new();
+        let mut clauses = Vec::new();
+        for need in &needs {
+            match self.plain(&need.expr) {
+                Some((name, value)) => {
+                    let named = format!("{name} ({})", need.place);
+                    match plain.iter_mut().find(|(seen, _)| *seen == value) {
+                        Some((_, names)) => names.push(named),
+                        None => plain.push((value, vec![named])),
+                    }
+                }
+                None => clauses.push(self.tell_need(need, level)),
             }
         }
-        for symbol in singles {
-            if told.insert(symbol.to_owned())
-                && let Some(more) = self.follow(symbol, level, depth + 1, told)
-            {
+        let plain = plain.iter().map(|(value, names)| match &names[..] {
+            [one] => one.replacen(" (", &format!(", which is {value} ("), 1),
+            names => format!("{}, which are {value}", listed(names)),
+        });
+        let clauses: Vec<_> = plain.chain(clauses).collect();
+        let mut text = format!("{subject} depends on {}", clauses.join(", and on "));
+        for symbol in needs.iter().flat_map(|need| self.wanted_symbols(&need.expr)) {
+            let more = self.follow(symbol, level, depth + 1, told).unwrap_or_default();
+            if !more.is_empty() {
                 write!(text, "; {more}").ok();
             }
         }
         text
+    }
+
+    /// A defined symbol that is the whole of an expression, with its value.
+    fn plain<'e>(&self, expr: &'e Expr) -> Option<(&'e str, String)> {
+        let name = expr.symbol().filter(|name| self.kconfig.symbols.contains_key(*name))?;
+        Some((name, self.shown(name)))
+    }
+
+    /// The symbols that must rise for an expression to be met, where there is no alternative.
+    fn wanted_symbols<'e>(&self, expr: &'e Expr) -> Vec<&'e str> {
+        match expr {
+            Expr::And(all) => all.iter().filter_map(Expr::symbol).collect(),
+            Expr::Or(all) => self.only_defined(all).into_iter().collect(),
+            expr => expr.symbol().into_iter().collect(),
+        }
     }
 
     /// The one alternative of an `||` that this architecture has.
@@ -138,41 +161,48 @@ impl<'a> Values<'a> {
         defined.next().filter(|_| defined.next().is_none())?.symbol()
     }
 
-    fn tell_need(&self, need: &Need, level: Tristate, text: &mut String) {
+    /// One condition, the values of its symbols, and its place.
+    fn tell_need(&self, need: &Need, level: Tristate) -> String {
         let Need { expr, place } = need;
-        let value = |symbol: &str| self.shown(symbol);
         match expr {
+            Expr::Atom(Atom::Symbol(name)) if &**name == "m" && self.modules() => {
+                format!("m: it can only be a module ({place})")
+            }
             Expr::Atom(Atom::Symbol(name)) if &**name == "m" => {
-                write!(text, "m: it can only be a module, and MODULES is n ({place})")
+                format!("m: it can only be a module, and MODULES is n ({place})")
             }
             Expr::Atom(Atom::Symbol(name)) if !self.kconfig.symbols.contains_key(&**name) => {
-                write!(text, "{name}, which does not exist for this architecture ({place})")
+                format!("{name}, which does not exist for this architecture ({place})")
             }
-            Expr::Atom(Atom::Symbol(name)) => write!(text, "{name}, which is {} ({place})", value(name)),
-            Expr::Atom(Atom::Unknown(_)) => write!(text, "{expr}, which the toolchain does not pass ({place})"),
+            Expr::Atom(Atom::Symbol(name)) => format!("{name}, which is {} ({place})", self.shown(name)),
+            Expr::Atom(Atom::Unknown(_)) => format!("{expr}, which the toolchain does not pass ({place})"),
+            Expr::Atom(Atom::Text(text)) if level > Tristate::No => format!("\"{text}\", which is never met ({place})"),
             _ => {
-                let mut symbols = Vec::new();
+                let mut values: Vec<(String, String)> = Vec::new();
                 let mut unknown = false;
                 expr.atoms(&mut |atom| match atom {
-                    Atom::Symbol(name) if symbols.iter().all(|(seen, _)| seen != &**name) && self.is_symbol(name) => {
-                        symbols.push((name.to_string(), value(name)));
+                    Atom::Symbol(name) if values.iter().all(|(seen, _)| *seen != **name) && self.is_symbol(name) => {
+                        values.push((name.to_string(), self.shown(name)));
                     }
                     Atom::Unknown(_) => unknown = true,
                     _ => {}
                 });
-                let equal = |level: Tristate| symbols.iter().all(|(_, value)| *value == level.to_string());
-                let values = match &symbols[..] {
-                    [(_, _), (_, _), ..] if equal(Tristate::No) && level == Tristate::Module => "all n".to_owned(),
+                let mut notes = match &values[..] {
+                    [_, _] if values.iter().all(|(_, value)| value == "n") => vec!["both n".to_owned()],
+                    [_, _, _, ..] if values.iter().all(|(_, value)| value == "n") => vec!["all n".to_owned()],
+                    [] => Vec::new(),
                     _ => {
-                        let each: Vec<_> = symbols.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                        listed(&each)
+                        let each: Vec<_> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                        vec![listed(&each)]
                     }
                 };
-                let values = if unknown { format!("{values}; the rest is the toolchain's answer") } else { values };
-                write!(text, "{} ({}{place})", shown_expr(expr), if values.is_empty() { values } else { values + "; " })
+                if unknown {
+                    notes.push("$(…) is the toolchain's answer".to_owned());
+                }
+                notes.push(place.to_string());
+                format!("{} ({})", shown_expr(expr), notes.join("; "))
             }
         }
-        .ok();
     }
 
     /// Whether a word of an expression is a symbol, not a number or constant.
@@ -197,7 +227,8 @@ impl<'a> Values<'a> {
             return Some(self.tell_promptless(symbol, level));
         };
         if !needs.is_empty() {
-            return (depth <= DEEPEST).then(|| self.tell(&format!("{symbol} in turn"), &needs, level, depth, told));
+            let subject = format!("{symbol} in turn");
+            return (depth <= DEEPEST).then(|| self.tell(&subject, &needs, level, depth, told));
         }
         let (title, place, members) = self.choice(definition)?;
         let chosen = members.iter().find(|member| self.tristate_of(member) == Tristate::Yes)?;
@@ -208,37 +239,45 @@ impl<'a> Values<'a> {
     pub(super) fn tell_promptless(&self, symbol: &str, level: Tristate) -> String {
         let definitions = self.kconfig.symbols.get(symbol).map_or(&[][..], |known| &known.definitions[..]);
         let place = definitions.first().map(|block| format!(" ({})", block.place)).unwrap_or_default();
-        let mut selectors: Vec<(usize, String)> = Vec::new();
-        for (name, definition, select) in self.kconfig.selectors(symbol) {
-            // Those that the user can ask for now come first.
+        let cause = match self.tell_selectors(symbol) {
+            Some(selectors) => format!("is turned on by {selectors}"),
+            None => {
+                let guards: Vec<Guard> = definitions.iter().flat_map(|block| self.default_guards(block)).collect();
+                let needs = [self.unknown, Tristate::No].into_iter().find_map(|unknown| {
+                    Some(Self { unknown, ..*self }.needs(&guards, level)).filter(|needs| !needs.is_empty())
+                });
+                match needs {
+                    Some(needs) => {
+                        let each: Vec<_> = needs.iter().take(2).map(|need| self.tell_need(need, level)).collect();
+                        format!("its default needs {}", each.join(", or "))
+                    }
+                    None => "its value is computed".to_owned(),
+                }
+            }
+        };
+        format!("{symbol} can't be asked for{place}: it has no prompt, and {cause}")
+    }
+
+    /// The symbols that select or imply one: first its namesakes, then those that could be asked for at once.
+    fn tell_selectors(&self, symbol: &str) -> Option<String> {
+        let mut selectors: Vec<(bool, usize, String)> = Vec::new();
+        for (name, _, select) in self.kconfig.selectors(symbol) {
+            let namesake = name.strip_prefix(symbol).is_some_and(|rest| rest.starts_with('_'));
             let distance = self.nearest(name, Tristate::Module).map_or(usize::MAX, |(_, needs)| needs.len());
-            let distance = distance.saturating_add(usize::from(self.dependencies_hold(definition) == Tristate::No));
             let condition = match &select.condition {
                 Some(condition) => format!(" if {}", shown_expr(condition)),
                 None => String::new(),
             };
-            selectors.push((distance, format!("{name}{condition}")));
+            let value = match self.tristate_of(name) {
+                Tristate::No => String::new(),
+                value => format!(" (which is {value})"),
+            };
+            selectors.push((!namesake, distance, format!("{name}{value}{condition}")));
         }
         selectors.sort();
-        selectors.dedup_by(|a, b| a.1 == b.1);
-        if !selectors.is_empty() {
-            let names: Vec<_> = selectors.into_iter().map(|(_, name)| name).collect();
-            return format!(
-                "{symbol} can't be asked for{place}: it has no prompt, and is turned on by {}",
-                listed(&names)
-            );
-        }
-        let guards: Vec<Guard> = definitions.iter().flat_map(|block| self.default_guards(block)).collect();
-        let needs = self.needs(&guards, level);
-        if needs.is_empty() {
-            return format!("{symbol} can't be asked for{place}: it has no prompt, and its value is computed");
-        }
-        let mut text = format!("{symbol} can't be asked for{place}: it has no prompt, and its default needs ");
-        for (index, need) in needs.iter().take(2).enumerate() {
-            text.push_str(if index > 0 { ", or " } else { "" });
-            self.tell_need(need, level, &mut text);
-        }
-        text
+        selectors.dedup_by(|a, b| a.2 == b.2);
+        let names: Vec<_> = selectors.into_iter().map(|(_, _, name)| name).collect();
+        (!names.is_empty()).then(|| listed(&names))
     }
 
     /// The conditions of a block's defaults, its own dependencies first.

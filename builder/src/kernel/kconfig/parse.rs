@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::expr::{Atom, Expr};
 use super::token::{Lines, Op, Token, Variables, tokens};
@@ -13,7 +13,7 @@ use super::{
 /// How deep files may include each other; more is a loop.
 const DEEPEST: usize = 64;
 
-pub(super) fn parse(root: &Path, top: &str, srcarch: &str, variables: Variables) -> Kconfig {
+pub(super) fn parse(root: &Path, top: &str, variables: Variables) -> Kconfig {
     let place = Place { file: top.into(), line: 1 };
     let scope = Scope {
         parent: None,
@@ -30,7 +30,7 @@ pub(super) fn parse(root: &Path, top: &str, srcarch: &str, variables: Variables)
         selectors: HashMap::new(),
         environment: HashMap::new(),
         root: root.to_owned(),
-        srcarch: srcarch.to_owned(),
+        elsewhere: OnceLock::new(),
     };
     let mut parser = Parser { kconfig, variables, depth: 0 };
     if let Err(what) = parser.file(top, ScopeId(0)) {
