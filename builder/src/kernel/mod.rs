@@ -7,6 +7,7 @@ mod compressed;
 pub mod config;
 pub mod fragment;
 pub mod kconfig;
+pub mod modules;
 pub mod patch;
 
 use std::fmt;
