@@ -6,6 +6,8 @@
 mod compressed;
 pub mod config;
 pub mod fragment;
+pub mod kconfig;
+pub mod modules;
 pub mod patch;
 
 use std::fmt;
@@ -15,6 +17,8 @@ pub use config::{Config, merge};
 pub use fragment::{Fragment, FragmentError, Value};
 
 use fragment::{Origin, requests};
+use kconfig::Kconfig;
+use kconfig::explain::explain;
 
 /// A setting that did not take effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ pub struct Mismatch {
     pub got: Option<Value>,
     /// Earlier settings of other fragments that this one overrode.
     pub overridden: Vec<Origin>,
-    /// Why, in prose, with the place in the Kconfig files; empty where that is not known.
+    /// Why, in prose, with the place in the Kconfig files.
     pub reason: String,
 }
 
@@ -44,6 +48,7 @@ impl fmt::Display for Mismatch {
         }
         match got {
             None | Some(Value::No) => f.write_str("not set")?,
+            Some(Value::Text(text)) if text.is_empty() => f.write_str("empty")?,
             Some(got) => write!(f, "{got}")?,
         }
         if !reason.is_empty() {
@@ -61,7 +66,6 @@ impl fmt::Display for Mismatch {
 /// In the order of fragments and lines.
 pub fn check(fragments: &[Fragment], final_config: &str, source_root: &Path, arch: &str) -> Vec<Mismatch> {
     let config = Config::parse(final_config);
-    let _ = (source_root, arch);
     let mut mismatches = Vec::new();
     for (symbol, request) in requests(fragments) {
         let Origin { fragment, line, value: wanted } = request.origin;
@@ -71,6 +75,16 @@ pub fn check(fragments: &[Fragment], final_config: &str, source_root: &Path, arc
         let got = config.get(&symbol).cloned();
         let overridden = request.overridden;
         mismatches.push(Mismatch { fragment, line, symbol, wanted, got, overridden, reason: String::new() });
+    }
+    if mismatches.is_empty() {
+        return mismatches;
+    }
+    let kconfig = Kconfig::load(source_root, arch);
+    for mismatch in &mut mismatches {
+        mismatch.reason = match &kconfig {
+            Ok(kconfig) => explain(kconfig, &config, &mismatch.symbol, &mismatch.wanted).to_string(),
+            Err(error) => error.to_string(),
+        };
     }
     let place = |name: &str| fragments.iter().position(|fragment| fragment.name == name);
     mismatches.sort_by_key(|mismatch| (place(&mismatch.fragment), mismatch.line));

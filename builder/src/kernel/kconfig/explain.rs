@@ -1,0 +1,365 @@
+//! Why a symbol did not get the value that was asked for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use super::super::config::Config;
+use super::super::fragment::{Value, number};
+use super::expr::{Atom, Tristate};
+use super::needs::listed;
+use super::values::Values;
+use super::{DefaultValue, Definition, Kconfig, Kind, Place, Symbol};
+
+/// The reason; `Display` gives it as a clause or two of prose that name the Kconfig file's line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No Kconfig file that this architecture reads defines it.
+    NoSuchSymbol {
+        /// Names that it may have been meant to be, nearest first.
+        similar: Vec<String>,
+        /// Where it is defined for others.
+        elsewhere: Vec<Place>,
+    },
+    /// It can't hold a value of this type.
+    WrongType {
+        /// Its type.
+        kind: Kind,
+        /// What to write.
+        expected: String,
+        /// Its definition.
+        place: Place,
+    },
+    /// Users aren't asked, others turn it on; in prose.
+    NoPrompt(String),
+    /// A condition is not met; in prose.
+    Unmet(String),
+    /// Others turn it on.
+    Selected {
+        /// Who, with the value imposed and the line.
+        by: Vec<(String, Tristate, Place)>,
+    },
+    /// Another member of its choice was taken.
+    Choice {
+        /// The choice's title.
+        title: String,
+        /// The choice's line.
+        place: Place,
+        /// The member that holds.
+        chosen: String,
+        /// All members.
+        members: Vec<String>,
+    },
+    /// `m` was wanted, but this configuration has no modules.
+    NoModules,
+    /// It is outside of a range.
+    Range {
+        /// Least value.
+        low: String,
+        /// Greatest value.
+        high: String,
+        /// The range's line.
+        place: Place,
+    },
+    /// Nothing in the Kconfig files explains it; its definition.
+    Unexplained(Place),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchSymbol { similar, elsewhere } => {
+                f.write_str("this source has no such symbol")?;
+                let mut arches: Vec<_> = elsewhere.iter().filter_map(|place| arch_of(&place.file)).collect();
+                arches.sort();
+                arches.dedup();
+                if let Some(place) = elsewhere.first() {
+                    if arches.is_empty() {
+                        write!(f, " for this architecture; {place} defines it, but is not read")?;
+                    } else {
+                        write!(f, " for this architecture, only for {} ({place})", listed(&arches))?;
+                    }
+                }
+                match &similar[..] {
+                    [] => Ok(()),
+                    [first @ .., last] if !first.is_empty() => {
+                        write!(f, "; did you mean {} or {last}?", first.join(", "))
+                    }
+                    [one, ..] => write!(f, "; did you mean {one}?"),
+                }
+            }
+            Self::WrongType { kind, expected, place } => write!(f, "its type is {kind} ({place}): write {expected}"),
+            Self::NoPrompt(text) | Self::Unmet(text) => f.write_str(text),
+            Self::Selected { by } => {
+                let each: Vec<_> = by.iter().map(|(name, value, place)| format!("{name}={value} ({place})")).collect();
+                write!(f, "it is selected by {}", listed(&each))
+            }
+            Self::Choice { title, place, chosen, members } => {
+                let others: Vec<_> = members.iter().filter(|member| *member != chosen).cloned().collect();
+                write!(f, "the choice \"{title}\" takes one of its members, and {chosen} is taken ({place})")?;
+                if others.is_empty() { Ok(()) } else { write!(f, "; the others are {}", listed(&others)) }
+            }
+            Self::NoModules => f.write_str("MODULES is n, so it can be y or n only"),
+            Self::Range { low, high, place } => write!(f, "its range is {low} to {high} ({place})"),
+            Self::Unexplained(place) => write!(
+                f,
+                "no dependency stands in its way ({place}); did something change the configuration after the fragments?"
+            ),
+        }
+    }
+}
+
+/// The architecture whose folder a file lies in.
+fn arch_of(file: &str) -> Option<String> {
+    file.strip_prefix("arch/")?.split_once('/').map(|(arch, _)| arch.to_owned())
+}
+
+fn tristate(value: &Value) -> Option<Tristate> {
+    match value {
+        Value::No => Some(Tristate::No),
+        Value::Module => Some(Tristate::Module),
+        Value::Yes => Some(Tristate::Yes),
+        Value::Text(_) | Value::Number(_) => None,
+    }
+}
+
+/// Says why `symbol` (without `CONFIG_`) does not have the value `wanted` in `config`.
+pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value) -> Reason {
+    let Some((known, first)) = kconfig.symbols.get(symbol).and_then(|known| Some((known, known.definitions.first()?)))
+    else {
+        return no_such_symbol(kconfig, symbol);
+    };
+    // First as if the toolchain had passed every test: a plain dependency is the better answer.
+    let values = Values { kconfig, config, unknown: Tristate::Yes };
+    if let Some((kind, expected)) = known.kind.and_then(|kind| Some((kind, wrong_type(kind, wanted)?))) {
+        return Reason::WrongType { kind, expected, place: first.place.clone() };
+    }
+    let reason = match tristate(wanted) {
+        Some(wanted) => explain_tristate(values, symbol, known, wanted),
+        None => explain_value(values, symbol, known, wanted),
+    };
+    let toolchain = Values { unknown: Tristate::No, ..values };
+    let level = values.level(known.kind, tristate(wanted).unwrap_or(Tristate::Module));
+    reason
+        .or_else(|| match toolchain.nearest(symbol, level) {
+            Some((_, needs)) if !needs.is_empty() && *wanted != Value::No => {
+                Some(Reason::Unmet(toolchain.tell_needs("it", &needs, level)))
+            }
+            _ => None,
+        })
+        .unwrap_or_else(|| Reason::Unexplained(first.place.clone()))
+}
+
+/// What to write instead, where a symbol of this type can't hold `wanted`.
+fn wrong_type(kind: Kind, wanted: &Value) -> Option<String> {
+    let hex = |number: &str| number.starts_with("0x") || number.starts_with("0X");
+    let expected = match (kind, wanted) {
+        (Kind::Bool, Value::Module) => "y or n, it can't be a module",
+        (Kind::Bool, Value::Text(_) | Value::Number(_)) => "y or n",
+        (Kind::Tristate, Value::Text(_) | Value::Number(_)) => "y, m or n",
+        (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
+        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a text in double quotes",
+        (Kind::Int, Value::Number(number)) if !hex(number) => return None,
+        (Kind::Int, _) => "a decimal number",
+        // `conf` takes 1000 for 0x1000.
+        (Kind::Hex, Value::Number(number)) if !hex(number) => return Some(format!("0x{number}, if that is meant")),
+        (Kind::Hex, Value::Text(_) | Value::Yes | Value::Module | Value::No) => "a hexadecimal number, 0x…",
+        _ => return None,
+    };
+    Some(expected.to_owned())
+}
+
+fn explain_tristate(values: Values<'_>, symbol: &str, known: &Symbol, wanted: Tristate) -> Option<Reason> {
+    let got = values.tristate_of(symbol);
+    if got > wanted {
+        let by: Vec<_> = values
+            .kconfig
+            .selectors(symbol)
+            .filter(|(_, _, select)| !select.weak)
+            .filter_map(|(name, _, select)| {
+                let value = values.imposed(name, &select.condition)?;
+                (value > wanted || !values.modules()).then(|| (name.to_owned(), value, select.place.clone()))
+            })
+            .collect();
+        if !by.is_empty() {
+            return Some(Reason::Selected { by });
+        }
+        if wanted == Tristate::Module && !values.modules() {
+            return Some(Reason::NoModules);
+        }
+    }
+    let level = values.level(known.kind, wanted.max(Tristate::Module));
+    let Some((definition, needs)) = values.nearest(symbol, level) else {
+        if got > wanted {
+            return Some(Reason::NoPrompt(computed(values, symbol, known)?));
+        }
+        return Some(Reason::NoPrompt(format!("{}", It(symbol, values.tell_promptless(symbol, level)))));
+    };
+    if !needs.is_empty() {
+        let told = if got > wanted {
+            // Its default holds because users aren't asked.
+            let default = default_place(values, known)
+                .map(|place| format!("it is {got} by default ({place}), and "))
+                .unwrap_or_default();
+            default + &values.tell_needs("asking for another value", &needs, level)
+        } else {
+            values.tell_needs("it", &needs, level)
+        };
+        return Some(Reason::Unmet(told));
+    }
+    if wanted == Tristate::Module && !values.modules() {
+        return Some(Reason::NoModules);
+    }
+    let (title, place, members) = values.choice(definition)?;
+    let chosen = members.iter().find(|member| values.tristate_of(member) == Tristate::Yes)?;
+    Some(Reason::Choice {
+        title: title.to_owned(),
+        place: place.clone(),
+        chosen: chosen.clone(),
+        members: members.to_vec(),
+    })
+}
+
+/// Says "it" for the symbol that the message began with.
+struct It<'a>(&'a str, String);
+
+impl fmt::Display for It<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1.strip_prefix(self.0) {
+            Some(rest) => write!(f, "it{rest}"),
+            None => f.write_str(&self.1),
+        }
+    }
+}
+
+/// The default that gives a symbol its value, and the block that states it.
+fn active_default<'a>(values: Values<'a>, known: &'a Symbol) -> Option<(&'a Definition, &'a DefaultValue)> {
+    let active = known.definitions.iter().filter(|block| values.dependencies_hold(block) > Tristate::No);
+    let mut defaults = active.flat_map(|block| block.defaults.iter().map(move |default| (block, default)));
+    defaults.find(|(_, default)| values.holds(&default.condition) > Tristate::No)
+}
+
+/// The line of that default.
+fn default_place<'a>(values: Values<'a>, known: &'a Symbol) -> Option<&'a Place> {
+    active_default(values, known).map(|(_, default)| &default.place)
+}
+
+/// How a symbol without a prompt came to its value.
+fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> {
+    let implied =
+        values.kconfig.selectors(symbol).find(|(name, _, select)| values.imposed(name, &select.condition).is_some());
+    let cause = match (implied, active_default(values, known)) {
+        (Some((name, _, select)), _) => format!("{name} implies it ({})", select.place),
+        (None, Some((block, default))) => {
+            let depends = block.depends.iter().map(|guard| &guard.condition);
+            let all: Vec<_> = Some(&default.value).into_iter().chain(&default.condition).chain(depends).collect();
+            let shown: Vec<_> =
+                all.iter().filter(|expr| expr.symbol() != Some("y")).map(|expr| expr.to_string()).collect();
+            let while_ = if shown.is_empty() { String::new() } else { format!(", while {}", listed(&shown)) };
+            format!("its default turns it on{while_} ({})", default.place)
+        }
+        (None, None) => return None,
+    };
+    Some(format!("it has no prompt, so it can't be asked for; {cause}"))
+}
+
+fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Value) -> Option<Reason> {
+    let Some((definition, needs)) = values.nearest(symbol, Tristate::Module) else {
+        let place = default_place(values, known).or(known.definitions.first().map(|block| &block.place))?;
+        let text = format!("it has no prompt, so it can't be asked for; its value is computed ({place})");
+        return Some(Reason::NoPrompt(text));
+    };
+    if !needs.is_empty() {
+        return Some(Reason::Unmet(values.tell_needs("it", &needs, Tristate::Module)));
+    }
+    let Value::Number(wanted) = wanted else { return None };
+    let (_, wanted) = number(wanted)?;
+    let bound = |atom: &Atom| match atom {
+        Atom::Symbol(name) => values.text_of(name),
+        Atom::Text(text) => text.to_string(),
+        Atom::Unknown(text) => text.to_string(),
+    };
+    let range = definition.ranges.iter().find(|range| values.holds(&range.condition) > Tristate::No)?;
+    let (low, high) = (bound(&range.low), bound(&range.high));
+    let outside =
+        number(&low).is_some_and(|(_, low)| wanted < low) || number(&high).is_some_and(|(_, high)| wanted > high);
+    outside.then(|| Reason::Range { low, high, place: range.place.clone() })
+}
+
+fn no_such_symbol(kconfig: &Kconfig, symbol: &str) -> Reason {
+    Reason::NoSuchSymbol { similar: similar(kconfig, symbol), elsewhere: elsewhere(kconfig, symbol) }
+}
+
+/// Defined symbols with names near to `symbol`: a slip of the hand, or a name with a piece too few or too many.
+fn similar(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
+    let upper = symbol.to_ascii_uppercase();
+    let limit = (upper.len() / 4).clamp(1, 3);
+    let mut near: Vec<(usize, &String)> = Vec::new();
+    for name in kconfig.symbols.keys().filter(|name| name.len().abs_diff(upper.len()) <= limit) {
+        let distance = strsim::damerau_levenshtein(&upper, name);
+        if distance <= limit {
+            near.push((distance, name));
+        }
+    }
+    if near.is_empty() {
+        let pieces = |name: &str| name.split('_').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let wanted = pieces(&upper);
+        for name in kconfig.symbols.keys() {
+            let different = pieces(name).symmetric_difference(&wanted).count();
+            if different == 1 && wanted.len() > 1 {
+                near.push((different, name));
+            }
+        }
+    }
+    near.sort();
+    near.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+}
+
+/// Where files that this architecture doesn't read define a symbol; other architectures' folders first.
+fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<Place> {
+    let all = kconfig.elsewhere.get_or_init(|| unread(kconfig));
+    let mut found = all.get(symbol).cloned().unwrap_or_default();
+    found.sort_by_key(|place| (arch_of(&place.file).is_none(), place.clone()));
+    found
+}
+
+/// Every symbol that some Kconfig file below the root defines, but none that was read. Walking a kernel's 5,000 folders
+/// takes longer than parsing, so it is done for unknown symbols only, and once.
+fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
+    let mut found: HashMap<String, Vec<Place>> = HashMap::new();
+    let mut folders = vec![(kconfig.root.clone(), String::new())];
+    while let Some((folder, inside)) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
+            match entry.file_type() {
+                // Examples of the language itself.
+                Ok(kind) if kind.is_dir() && path != "Documentation" && path != "scripts" => {
+                    folders.push((entry.path(), path));
+                }
+                Ok(kind) if kind.is_file() && (name.starts_with("Kconfig") || name.starts_with("Config.")) => {
+                    for (symbol, line) in defined_in(&entry.path()) {
+                        if !kconfig.symbols.contains_key(&symbol) {
+                            found.entry(symbol).or_default().push(Place { file: path.as_str().into(), line });
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// The symbols that a file has `config` lines for, with those lines.
+fn defined_in(file: &Path) -> Vec<(String, usize)> {
+    let Ok(bytes) = std::fs::read(file) else { return Vec::new() };
+    let defined = |line: &str| {
+        let mut words = line.split_whitespace();
+        let defines = matches!(words.next(), Some("config" | "menuconfig"));
+        words.next().filter(|_| defines && words.next().is_none()).map(str::to_owned)
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().zip(1..).filter_map(|(text, line)| Some((defined(text)?, line))).collect()
+}

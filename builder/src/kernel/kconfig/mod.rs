@@ -1,0 +1,261 @@
+//! The Kconfig language, read well enough to say why a symbol has the value it has.
+//!
+//! The grammar is that of the kernel's `Documentation/kbuild/kconfig-language.rst` and `kconfig-macro-language.rst`, with
+//! what older kernels (`---help---`, `option env=`, `$SRCARCH`), busybox (unquoted paths) and kconfiglib's users
+//! (`rsource`, globs) add. `conf` itself has accepted the files before they are read here, so a line that isn't
+//! understood costs only that line and is kept as an [`Oddity`].
+
+pub mod explain;
+mod expr;
+mod needs;
+mod parse;
+mod token;
+mod values;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+pub use expr::{Atom, Expr, Tristate};
+pub use token::Op;
+
+use token::Variables;
+
+/// A line of a Kconfig file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Relative to the root of the source.
+    pub file: Arc<str>,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// The type of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// n or y
+    Bool,
+    /// n, m or y
+    Tristate,
+    /// A text in quotes.
+    Text,
+    /// A decimal number.
+    Int,
+    /// A hexadecimal number.
+    Hex,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "bool",
+            Self::Tristate => "tristate",
+            Self::Text => "string",
+            Self::Int => "int",
+            Self::Hex => "hex",
+        })
+    }
+}
+
+/// A condition and where it is stated.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// What must hold.
+    pub condition: Expr,
+    /// Where that is said.
+    pub place: Place,
+}
+
+/// A text by which a user is asked.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    /// The question.
+    pub text: String,
+    /// When it is asked; always where `None`.
+    pub condition: Option<Expr>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `default VALUE if CONDITION`, `def_bool` …
+#[derive(Clone, Debug)]
+pub struct DefaultValue {
+    /// The value.
+    pub value: Expr,
+    /// When it holds.
+    pub condition: Option<Expr>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `select SYMBOL if CONDITION`, or `imply`.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// The symbol turned on.
+    pub symbol: String,
+    /// When.
+    pub condition: Option<Expr>,
+    /// Whether it is an `imply`, which the user may override.
+    pub weak: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `range LOW HIGH if CONDITION`
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// Least value.
+    pub low: Atom,
+    /// Greatest value.
+    pub high: Atom,
+    /// When it holds.
+    pub condition: Option<Expr>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One `config` block. A symbol may have several.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its first line.
+    pub place: Place,
+    /// What encloses it.
+    pub scope: ScopeId,
+    /// How users are asked; a symbol without any is computed.
+    pub prompt: Option<Prompt>,
+    /// Its own `depends on` lines.
+    pub depends: Vec<Guard>,
+    /// Its defaults, the first that holds counts.
+    pub defaults: Vec<DefaultValue>,
+    /// What it turns on.
+    pub selects: Vec<Select>,
+    /// Its ranges.
+    pub ranges: Vec<Range>,
+}
+
+/// A symbol.
+#[derive(Clone, Debug, Default)]
+pub struct Symbol {
+    /// Its type, where a definition states one.
+    pub kind: Option<Kind>,
+    /// Every `config` block of it.
+    pub definitions: Vec<Definition>,
+}
+
+/// Index of a [`Scope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopeId(usize);
+
+/// What a scope is.
+#[derive(Clone, Debug)]
+pub enum ScopeKind {
+    /// The whole.
+    Root,
+    /// `menu`
+    Menu,
+    /// `if`
+    If,
+    /// `choice`: the symbols among which one is chosen.
+    Choice {
+        /// In the order of the file.
+        members: Vec<String>,
+    },
+}
+
+/// A block whose conditions hold for all that stands in it.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// What encloses it.
+    pub parent: Option<ScopeId>,
+    /// What it is.
+    pub kind: ScopeKind,
+    /// A menu's or choice's title.
+    pub title: String,
+    /// Where it starts.
+    pub place: Place,
+    /// `depends on`, or the condition of an `if` or of a choice's prompt.
+    pub depends: Vec<Guard>,
+    /// `visible if`: for prompts only.
+    pub visible: Vec<Guard>,
+}
+
+/// A line that was not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// Where it stands.
+    pub place: Place,
+    /// What is odd.
+    pub what: String,
+}
+
+/// All symbols of a source.
+#[derive(Clone, Debug)]
+pub struct Kconfig {
+    /// By name, without `CONFIG_`.
+    pub symbols: HashMap<String, Symbol>,
+    /// Lines that were not understood.
+    pub oddities: Vec<Oddity>,
+    scopes: Vec<Scope>,
+    /// Who selects or implies a symbol, with where in its definitions: (name, definition, select).
+    selectors: HashMap<String, Vec<(String, usize, usize)>>,
+    /// Symbols that take their value from the environment (`option env=`).
+    environment: HashMap<String, String>,
+    root: PathBuf,
+    /// Where files that were not read define symbols; filled when it is first asked for.
+    elsewhere: OnceLock<HashMap<String, Vec<Place>>>,
+}
+
+impl Kconfig {
+    /// Reads the Kconfig files of a source for an architecture, named as the kernel (`ARCH=x86_64`) or uname names it.
+    pub fn load(root: &Path, arch: &str) -> io::Result<Self> {
+        let (arch, srcarch) = kernel_arch(arch);
+        let top = ["Kconfig".to_owned(), format!("arch/{srcarch}/Kconfig"), "Config.in".to_owned()];
+        let Some(top) = top.iter().find(|name| root.join(name).is_file()) else {
+            let what = format!("no Kconfig, arch/{srcarch}/Kconfig or Config.in in {}", root.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        };
+        let mut variables = Variables::default();
+        for (name, value) in [("ARCH", arch), ("SRCARCH", srcarch), ("srctree", ".")] {
+            variables.set(name, value);
+        }
+        Ok(parse::parse(root, top, variables))
+    }
+
+    /// A scope and all that enclose it, from the inside out.
+    pub fn enclosing(&self, scope: ScopeId) -> impl Iterator<Item = &Scope> {
+        std::iter::successors(Some(&self.scopes[scope.0]), |scope| scope.parent.map(|parent| &self.scopes[parent.0]))
+    }
+
+    /// Every active or inactive `select` and `imply` of a symbol, with the definition that holds it and its symbol's name.
+    pub fn selectors(&self, symbol: &str) -> impl Iterator<Item = (&str, &Definition, &Select)> {
+        self.selectors.get(symbol).into_iter().flatten().map(|(name, definition, select)| {
+            let definition = &self.symbols[name].definitions[*definition];
+            (name.as_str(), definition, &definition.selects[*select])
+        })
+    }
+}
+
+/// What the kernel's Makefile calls ARCH and SRCARCH.
+fn kernel_arch(arch: &str) -> (&str, &str) {
+    match arch {
+        "x86_64" | "i386" | "x86" => (arch, "x86"),
+        "aarch64" => ("arm64", "arm64"),
+        "armv7l" | "armhf" => ("arm", "arm"),
+        "riscv64" | "riscv32" => ("riscv", "riscv"),
+        "ppc64le" | "ppc64" | "ppc" => ("powerpc", "powerpc"),
+        "s390x" => ("s390", "s390"),
+        "loongarch64" => ("loongarch", "loongarch"),
+        "mips64" | "mipsel" | "mips64el" => ("mips", "mips"),
+        "sparc32" | "sparc64" => (arch, "sparc"),
+        "parisc64" => (arch, "parisc"),
+        _ => (arch, arch),
+    }
+}

@@ -1,0 +1,420 @@
+//! From Kconfig files to the table of symbols.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::expr::{Atom, Expr};
+use super::token::{Lines, Op, Token, Variables, tokens};
+use super::{
+    DefaultValue, Definition, Guard, Kconfig, Kind, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
+};
+
+/// How deep files may include each other; more is a loop.
+const DEEPEST: usize = 64;
+
+pub(super) fn parse(root: &Path, top: &str, variables: Variables) -> Kconfig {
+    let place = Place { file: top.into(), line: 1 };
+    let scope = Scope {
+        parent: None,
+        kind: ScopeKind::Root,
+        title: String::new(),
+        place: place.clone(),
+        depends: Vec::new(),
+        visible: Vec::new(),
+    };
+    let kconfig = Kconfig {
+        symbols: HashMap::new(),
+        oddities: Vec::new(),
+        scopes: vec![scope],
+        selectors: HashMap::new(),
+        environment: HashMap::new(),
+        root: root.to_owned(),
+        elsewhere: OnceLock::new(),
+    };
+    let mut parser = Parser { kconfig, variables, depth: 0 };
+    if let Err(what) = parser.file(top, ScopeId(0)) {
+        parser.kconfig.oddities.push(Oddity { place, what });
+    }
+    parser.kconfig.index_selectors();
+    parser.kconfig
+}
+
+impl Kconfig {
+    fn index_selectors(&mut self) {
+        for (name, symbol) in &self.symbols {
+            for (definition, block) in symbol.definitions.iter().enumerate() {
+                for (index, select) in block.selects.iter().enumerate() {
+                    let found = self.selectors.entry(select.symbol.clone()).or_default();
+                    found.push((name.clone(), definition, index));
+                }
+            }
+        }
+        self.selectors.values_mut().for_each(|found| found.sort());
+    }
+}
+
+struct Parser {
+    kconfig: Kconfig,
+    variables: Variables,
+    depth: usize,
+}
+
+/// What the attribute lines belong to.
+enum Subject {
+    /// A comment, or nothing: attributes say nothing about symbols.
+    Nobody,
+    /// The last definition of a symbol.
+    Symbol(String),
+    /// A menu or choice.
+    Scope(ScopeId),
+}
+
+impl Parser {
+    /// Reads one file into a scope.
+    fn file(&mut self, path: &str, scope: ScopeId) -> Result<(), String> {
+        let bytes =
+            std::fs::read(self.kconfig.root.join(path)).map_err(|error| format!("can't read {path}: {error}"))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let file: Arc<str> = path.into();
+        let mut lines = Lines::new(&text);
+        let mut reader = File { scope, outermost: scope, subject: Subject::Nobody, path: file.clone() };
+        while let Some((line, text)) = lines.next() {
+            let place = Place { file: file.clone(), line };
+            match self.line(&mut reader, &place, &text) {
+                Ok(Next::Line) => {}
+                Ok(Next::Help) => lines.skip_help(),
+                Err(what) => self.kconfig.oddities.push(Oddity { place, what }),
+            }
+        }
+        if reader.scope != scope {
+            let place = self.kconfig.scopes[reader.scope.0].place.clone();
+            self.kconfig.oddities.push(Oddity { place, what: "the block is not closed in its file".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, file: &mut File, place: &Place, text: &str) -> Result<Next, String> {
+        let start = text.trim();
+        // A line that is nothing but a macro is run for what it prints or forbids.
+        if start.is_empty() || start.starts_with('#') || start.starts_with("$(") {
+            return Ok(Next::Line);
+        }
+        if let Some((name, operator, value)) = assignment(start) {
+            match operator {
+                "+=" => self.variables.append(name, value),
+                _ => self.variables.set(name, value),
+            }
+            return Ok(Next::Line);
+        }
+        let tokens = tokens(start, &self.variables)?;
+        let Some((Token::Word(keyword), rest)) = tokens.split_first() else {
+            return Err(format!("a keyword is expected, found `{start}`"));
+        };
+        match keyword.as_str() {
+            "help" | "---help---" => return Ok(Next::Help),
+            "config" | "menuconfig" => self.config(file, place, rest)?,
+            "menu" | "choice" => {
+                let kind = match keyword.as_str() {
+                    "menu" => ScopeKind::Menu,
+                    _ => ScopeKind::Choice { members: Vec::new() },
+                };
+                let title = rest.first().map(text_of).unwrap_or_default();
+                let scope = self.open(file, kind, title, place);
+                file.subject = Subject::Scope(scope);
+            }
+            "if" => {
+                let guard = self.guard(rest, place)?;
+                let scope = self.open(file, ScopeKind::If, String::new(), place);
+                self.kconfig.scopes[scope.0].depends.push(guard);
+                file.subject = Subject::Nobody;
+            }
+            "endmenu" | "endchoice" | "endif" => {
+                file.subject = Subject::Nobody;
+                return self.close(file, keyword);
+            }
+            "comment" | "mainmenu" => file.subject = Subject::Nobody,
+            "source" | "osource" | "rsource" | "orsource" => {
+                file.subject = Subject::Nobody;
+                self.source(file, keyword, rest)?;
+            }
+            _ => self.attribute(&file.subject, keyword, rest, place)?,
+        }
+        Ok(Next::Line)
+    }
+
+    fn config(&mut self, file: &mut File, place: &Place, rest: &[Token]) -> Result<(), String> {
+        let [Token::Word(name)] = rest else {
+            file.subject = Subject::Nobody;
+            return Err("a symbol's name is expected".to_owned());
+        };
+        let definition = Definition {
+            place: place.clone(),
+            scope: file.scope,
+            prompt: None,
+            depends: Vec::new(),
+            defaults: Vec::new(),
+            selects: Vec::new(),
+            ranges: Vec::new(),
+        };
+        self.kconfig.symbols.entry(name.clone()).or_default().definitions.push(definition);
+        // A member may stand in an `if` within its choice.
+        let mut at = Some(file.scope);
+        while let Some(id) = at {
+            let scope = &mut self.kconfig.scopes[id.0];
+            if let ScopeKind::Choice { members } = &mut scope.kind {
+                members.push(name.clone());
+                break;
+            }
+            at = scope.parent;
+        }
+        file.subject = Subject::Symbol(name.clone());
+        Ok(())
+    }
+
+    fn open(&mut self, file: &mut File, kind: ScopeKind, title: String, place: &Place) -> ScopeId {
+        let id = ScopeId(self.kconfig.scopes.len());
+        let parent = Some(file.scope);
+        let scope = Scope { parent, kind, title, place: place.clone(), depends: Vec::new(), visible: Vec::new() };
+        self.kconfig.scopes.push(scope);
+        file.scope = id;
+        id
+    }
+
+    fn close(&mut self, file: &mut File, keyword: &str) -> Result<Next, String> {
+        let scope = &self.kconfig.scopes[file.scope.0];
+        let fits = matches!(
+            (&scope.kind, keyword),
+            (ScopeKind::Menu, "endmenu") | (ScopeKind::If, "endif") | (ScopeKind::Choice { .. }, "endchoice")
+        );
+        match scope.parent {
+            Some(parent) if fits && file.scope != file.outermost => {
+                file.scope = parent;
+                Ok(Next::Line)
+            }
+            _ => Err(format!("`{keyword}` closes nothing")),
+        }
+    }
+
+    fn source(&mut self, file: &File, keyword: &str, rest: &[Token]) -> Result<(), String> {
+        let [Token::Word(path) | Token::Text(path)] = rest else {
+            return Err("the path of a file is expected".to_owned());
+        };
+        let optional = keyword.starts_with('o');
+        let path = match keyword {
+            "rsource" | "orsource" => {
+                let folder = Path::new(&*file.path).parent().unwrap_or(Path::new(""));
+                folder.join(path).to_string_lossy().into_owned()
+            }
+            // With a $(srctree) of its own, `conf` looks there first; here both are the same folder.
+            _ => path.strip_prefix("./").unwrap_or(path).to_owned(),
+        };
+        let paths = if path.contains(['*', '?', '[']) { self.matching(&path)? } else { vec![path.clone()] };
+        if paths.is_empty() && !optional {
+            return Err(format!("no file matches {path}"));
+        }
+        if self.depth == DEEPEST {
+            return Err(format!("{path} includes itself"));
+        }
+        self.depth += 1;
+        let mut result = Ok(());
+        for path in paths {
+            if !optional || self.kconfig.root.join(&path).is_file() {
+                result = result.and(self.file(&path, file.scope));
+            }
+        }
+        self.depth -= 1;
+        result
+    }
+
+    /// The files that a pattern names, sorted, relative to the root.
+    fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let root = PathBuf::from(glob::Pattern::escape(&self.kconfig.root.to_string_lossy()));
+        let found = glob::glob(&root.join(pattern).to_string_lossy()).map_err(|error| error.to_string())?;
+        let relative = found.flatten().filter_map(|path| {
+            let inside = path.strip_prefix(&self.kconfig.root).ok()?;
+            Some(inside.to_string_lossy().into_owned())
+        });
+        Ok(relative.collect())
+    }
+
+    fn guard(&self, mut tokens: &[Token], place: &Place) -> Result<Guard, String> {
+        let mut condition = Expr::parse(&mut tokens)?;
+        // `depends on A if B`, of Linux 6.19: A matters only where B holds.
+        if let Some(when) = self.condition(&mut tokens)? {
+            condition = Expr::Or(vec![condition, Expr::Not(Box::new(when))]);
+        }
+        at_end(tokens)?;
+        Ok(Guard { condition, place: place.clone() })
+    }
+
+    /// `if EXPR`, where there is one.
+    fn condition(&self, tokens: &mut &[Token]) -> Result<Option<Expr>, String> {
+        match tokens.split_first() {
+            Some((Token::Word(word), rest)) if word == "if" => {
+                *tokens = rest;
+                Expr::parse(tokens).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn attribute(&mut self, subject: &Subject, keyword: &str, rest: &[Token], place: &Place) -> Result<(), String> {
+        let mut rest = rest;
+        let place = place.clone();
+        let kind = kind_of(keyword);
+        match (keyword, kind) {
+            ("depends" | "visible", _) => {
+                if let Some((Token::Word(word), after)) = rest.split_first()
+                    && (word == "on" || word == "if")
+                {
+                    rest = after;
+                }
+                let guard = self.guard(rest, &place)?;
+                match subject {
+                    Subject::Nobody => {}
+                    Subject::Symbol(name) => self.definition(name)?.depends.push(guard),
+                    Subject::Scope(id) if keyword == "visible" => self.kconfig.scopes[id.0].visible.push(guard),
+                    Subject::Scope(id) => self.kconfig.scopes[id.0].depends.push(guard),
+                }
+            }
+            ("prompt", _) | (_, Some((_, false))) => {
+                if let Some((kind, _)) = kind {
+                    self.set_kind(subject, kind);
+                }
+                let Some((text, after)) = rest.split_first() else { return Ok(()) };
+                rest = after;
+                let text = text_of(text);
+                let condition = self.condition(&mut rest)?;
+                at_end(rest)?;
+                match subject {
+                    Subject::Nobody => {}
+                    Subject::Symbol(name) => self.definition(name)?.prompt = Some(Prompt { text, condition, place }),
+                    Subject::Scope(id) => {
+                        let scope = &mut self.kconfig.scopes[id.0];
+                        scope.title = text;
+                        scope.depends.extend(condition.map(|condition| Guard { condition, place }));
+                    }
+                }
+            }
+            ("default", _) | (_, Some((_, true))) => {
+                if let Some((kind, _)) = kind {
+                    self.set_kind(subject, kind);
+                }
+                let value = Expr::parse(&mut rest)?;
+                let condition = self.condition(&mut rest)?;
+                at_end(rest)?;
+                if let Subject::Symbol(name) = subject {
+                    self.definition(name)?.defaults.push(DefaultValue { value, condition, place });
+                }
+            }
+            ("select" | "imply" | "enable", _) => {
+                let (Some((Token::Word(symbol), mut rest)), Subject::Symbol(name)) = (rest.split_first(), subject)
+                else {
+                    return Err(format!("`{keyword}` needs a symbol, and a config to stand in"));
+                };
+                let condition = self.condition(&mut rest)?;
+                at_end(rest)?;
+                let select = Select { symbol: symbol.clone(), condition, weak: keyword == "imply", place };
+                self.definition(name)?.selects.push(select);
+            }
+            ("range", _) => {
+                let [low, high, after @ ..] = rest else { return Err("`range` needs two values".to_owned()) };
+                rest = after;
+                let (low, high) = (atom_of(low)?, atom_of(high)?);
+                let condition = self.condition(&mut rest)?;
+                at_end(rest)?;
+                if let Subject::Symbol(name) = subject {
+                    self.definition(name)?.ranges.push(Range { low, high, condition, place });
+                }
+            }
+            ("option", _) => {
+                if let ([Token::Word(env), Token::Op(Op::Equal), Token::Text(variable)], Subject::Symbol(name)) =
+                    (rest, subject)
+                    && env == "env"
+                    && let Some(value) = self.variables.get(variable).map(str::to_owned)
+                {
+                    self.kconfig.environment.insert(name.clone(), value.clone());
+                    self.variables.set(name, &value);
+                }
+            }
+            ("optional" | "modules" | "transitional", _) => {}
+            _ => return Err(format!("`{keyword}` is no keyword")),
+        }
+        Ok(())
+    }
+
+    fn set_kind(&mut self, subject: &Subject, kind: Kind) {
+        if let Subject::Symbol(name) = subject {
+            self.kconfig.symbols.entry(name.clone()).or_default().kind.get_or_insert(kind);
+        }
+    }
+
+    fn definition(&mut self, name: &str) -> Result<&mut Definition, String> {
+        let symbol = self.kconfig.symbols.get_mut(name);
+        symbol.and_then(|symbol| symbol.definitions.last_mut()).ok_or_else(|| format!("{name} has no config block"))
+    }
+}
+
+/// Where the reading of a file stands.
+struct File {
+    scope: ScopeId,
+    /// The scope that the file was sourced into: what it may not close.
+    outermost: ScopeId,
+    subject: Subject,
+    path: Arc<str>,
+}
+
+enum Next {
+    Line,
+    Help,
+}
+
+/// The type that a keyword states, and whether a default (not a prompt) follows.
+fn kind_of(keyword: &str) -> Option<(Kind, bool)> {
+    let (keyword, default) = match keyword.strip_prefix("def_") {
+        Some(rest) => (rest, true),
+        None => (keyword, false),
+    };
+    let kind = match keyword {
+        "bool" | "boolean" => Kind::Bool,
+        "tristate" => Kind::Tristate,
+        "string" => Kind::Text,
+        "int" => Kind::Int,
+        "hex" => Kind::Hex,
+        _ => return None,
+    };
+    Some((kind, default))
+}
+
+fn at_end(tokens: &[Token]) -> Result<(), String> {
+    match tokens.first() {
+        None => Ok(()),
+        Some(token) => Err(format!("nothing more is expected, found `{}`", text_of(token))),
+    }
+}
+
+fn text_of(token: &Token) -> String {
+    match token {
+        Token::Word(text) | Token::Text(text) | Token::Unknown(text) => text.clone(),
+        Token::Op(op) => op.to_string(),
+    }
+}
+
+fn atom_of(token: &Token) -> Result<Atom, String> {
+    match token {
+        Token::Word(word) => Ok(Atom::Symbol(word.as_str().into())),
+        Token::Text(text) => Ok(Atom::Text(text.as_str().into())),
+        Token::Unknown(text) => Ok(Atom::Unknown(text.as_str().into())),
+        Token::Op(op) => Err(format!("a value is expected, found `{op}`")),
+    }
+}
+
+/// `name := value`, `name = value`, `name += value`.
+fn assignment(line: &str) -> Option<(&str, &str, &str)> {
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))?;
+    let (name, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let operator = [":=", "+=", "="].into_iter().find(|operator| rest.starts_with(operator))?;
+    (!name.is_empty()).then(|| (name, operator, rest[operator.len()..].trim_start()))
+}

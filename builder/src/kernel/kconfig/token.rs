@@ -1,0 +1,299 @@
+//! Lines and words of a Kconfig file, and as much of the macro language (kconfig-macro-language.rst) as needs no shell.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// An operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as they are read")]
+pub enum Op {
+    And,
+    Or,
+    Not,
+    Equal,
+    Unequal,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Open,
+    Close,
+}
+
+/// Longer spellings first: the first that fits is taken.
+const OPERATORS: [(&str, Op); 11] = [
+    ("&&", Op::And),
+    ("||", Op::Or),
+    ("!=", Op::Unequal),
+    ("<=", Op::LessEqual),
+    (">=", Op::GreaterEqual),
+    ("!", Op::Not),
+    ("=", Op::Equal),
+    ("<", Op::Less),
+    (">", Op::Greater),
+    ("(", Op::Open),
+    (")", Op::Close),
+];
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spelling = OPERATORS.iter().find(|(_, op)| op == self).map_or("", |(spelling, _)| spelling);
+        f.write_str(spelling)
+    }
+}
+
+/// A word of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A keyword, symbol, number or unquoted path.
+    Word(String),
+    /// Text in quotes, without them.
+    Text(String),
+    /// A word or text with a macro in it that can't be expanded here; as it is written.
+    Unknown(String),
+    /// An operator.
+    Op(Op),
+}
+
+/// Variables by name: those that make's environment gives and those that Kconfig files assign.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables(HashMap<String, String>);
+
+impl Variables {
+    pub(super) fn set(&mut self, name: &str, text: &str) {
+        self.0.insert(name.to_owned(), text.to_owned());
+    }
+
+    pub(super) fn append(&mut self, name: &str, text: &str) {
+        let value = self.0.entry(name.to_owned()).or_default();
+        value.push(' ');
+        value.push_str(text);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// `text` with every `$(name)` replaced; `None` where one is a function or not known.
+    pub(super) fn expand(&self, text: &str) -> Option<String> {
+        self.expand_within(text, 0)
+    }
+
+    fn expand_within(&self, text: &str, depth: usize) -> Option<String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            expanded.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if rest.starts_with("$(") {
+                let end = macro_end(rest)?;
+                let name = &rest[2..end - 1];
+                // A variable that names itself would not end.
+                let value = (depth < 16).then(|| self.get(name)).flatten()?;
+                expanded.push_str(&self.expand_within(value, depth + 1)?);
+                rest = &rest[end..];
+            } else {
+                // Before Linux 4.18, `$SRCARCH` in text stood for a symbol whose value the environment gives.
+                let length = rest[1..].find(|c: char| !is_name(c)).unwrap_or(rest.len() - 1);
+                match self.get(&rest[1..1 + length]) {
+                    Some(value) => expanded.push_str(value),
+                    None => expanded.push_str(&rest[..1 + length]),
+                }
+                rest = &rest[1 + length..];
+            }
+        }
+        expanded.push_str(rest);
+        Some(expanded)
+    }
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The length of the macro at the head of `text`, which starts with `$(`; parentheses inside are counted.
+fn macro_end(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some(at + 1),
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The words of a line, up to its comment.
+pub(super) fn tokens(line: &str, variables: &Variables) -> Result<Vec<Token>, String> {
+    let mut tokens = Vec::new();
+    let mut rest = line.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let used = match first {
+            '#' => break,
+            '"' | '\'' => {
+                let (text, used) = quoted(rest, first).ok_or("a closing quote is missing")?;
+                tokens.push(variables.expand(&text).map_or_else(|| Token::Unknown(text), Token::Text));
+                used
+            }
+            c if is_word(c) => {
+                let used = word(rest)?;
+                let text = &rest[..used];
+                tokens.push(variables.expand(text).map_or_else(|| Token::Unknown(text.to_owned()), Token::Word));
+                used
+            }
+            _ => match OPERATORS.iter().find(|(spelling, _)| rest.starts_with(spelling)) {
+                Some((spelling, op)) => {
+                    tokens.push(Token::Op(*op));
+                    spelling.len()
+                }
+                None => return Err(format!("`{first}` has no meaning here")),
+            },
+        };
+        rest = rest[used..].trim_start();
+    }
+    Ok(tokens)
+}
+
+fn is_word(c: char) -> bool {
+    is_name(c) || matches!(c, '-' | '/' | '.' | '$' | '*' | '?' | '+' | '@' | ',' | ':')
+}
+
+/// The length of the word at the head of `text`; macros in it may hold anything.
+fn word(text: &str) -> Result<usize, String> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if text[at..].starts_with("$(") {
+            at += macro_end(&text[at..]).ok_or("a `$(` is not closed")?;
+        } else if is_word(c) {
+            at += c.len_utf8();
+        } else {
+            break;
+        }
+    }
+    Ok(at)
+}
+
+/// The text between quotes at the head of `line` and the length with quotes. Quotes within a macro don't end it.
+fn quoted(line: &str, quote: char) -> Option<(String, usize)> {
+    let mut text = String::new();
+    let mut at = 1;
+    loop {
+        let rest = &line[at..];
+        let c = rest.chars().next()?;
+        if c == quote {
+            return Some((text, at + 1));
+        }
+        if c == '\\' {
+            let escaped = rest[1..].chars().next()?;
+            text.push(escaped);
+            at += 1 + escaped.len_utf8();
+        } else if let Some(length) = rest.starts_with("$(").then(|| macro_end(rest)).flatten() {
+            text.push_str(&rest[..length]);
+            at += length;
+        } else {
+            text.push(c);
+            at += c.len_utf8();
+        }
+    }
+}
+
+/// The lines of a file, continued lines joined.
+pub(super) struct Lines<'a> {
+    lines: Vec<&'a str>,
+    next: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { lines: text.lines().collect(), next: 0 }
+    }
+
+    /// The next line and its number from 1.
+    pub(super) fn next(&mut self) -> Option<(usize, std::borrow::Cow<'a, str>)> {
+        let number = self.next + 1;
+        let first = *self.lines.get(self.next)?;
+        self.next += 1;
+        let Some(head) = first.strip_suffix('\\') else {
+            return Some((number, first.into()));
+        };
+        let mut joined = head.to_owned();
+        while let Some(line) = self.lines.get(self.next) {
+            self.next += 1;
+            match line.strip_suffix('\\') {
+                Some(head) => joined.push_str(head),
+                None => {
+                    joined.push_str(line);
+                    break;
+                }
+            }
+        }
+        Some((number, joined.into()))
+    }
+
+    /// Skips a help text: it ends before the first line that is indented less than its first one.
+    pub(super) fn skip_help(&mut self) {
+        let mut text_indent = None;
+        while let Some(line) = self.lines.get(self.next) {
+            if let Some(indent) = indent(line) {
+                let least = *text_indent.get_or_insert(indent.max(1));
+                if indent < least {
+                    return;
+                }
+            }
+            self.next += 1;
+        }
+    }
+}
+
+/// The column of the first character that is not blank, tabs at every 8; `None` for an empty line.
+fn indent(line: &str) -> Option<usize> {
+    let mut column = 0;
+    for c in line.chars() {
+        match c {
+            '\t' => column = column / 8 * 8 + 8,
+            c if c.is_whitespace() => column += 1,
+            _ => return Some(column),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_texts_macros_and_comments_are_told_apart() {
+        let mut variables = Variables::default();
+        variables.set("SRCARCH", "x86");
+        variables.set("comma", ",");
+        variables.set("loop", "$(loop)");
+        let read = |line: &str| tokens(line, &variables).unwrap();
+        let word = |text: &str| Token::Word(text.into());
+        let text = |text: &str| Token::Text(text.into());
+        assert_eq!(read("source \"arch/$(SRCARCH)/Kconfig\""), [word("source"), text("arch/x86/Kconfig")]);
+        assert_eq!(read("source \"arch/$SRCARCH/$OTHER\""), [word("source"), text("arch/x86/$OTHER")]);
+        assert_eq!(read("source libbb/Config.in"), [word("source"), word("libbb/Config.in")]);
+        assert_eq!(read("prompt 'a \"b\\'' # c"), [word("prompt"), text("a \"b'")]);
+        assert_eq!(read("x $(sh,a (b) \"c\")"), [word("x"), Token::Unknown("$(sh,a (b) \"c\")".into())]);
+        assert_eq!(read("x \"$(sh,echo \"c\")\""), [word("x"), Token::Unknown("$(sh,echo \"c\")".into())]);
+        assert_eq!(read("x $(loop)"), [word("x"), Token::Unknown("$(loop)".into())]);
+        assert_eq!(read("range -5 0x10"), [word("range"), word("-5"), word("0x10")]);
+        assert!(tokens("prompt \"open", &variables).is_err());
+    }
+
+    #[test]
+    fn help_ends_with_its_indentation_and_lines_may_continue() {
+        let mut lines = Lines::new("help\n\n\t  one\n\n\t    config TWO\n\tdepends on \\\n\t\tA\n");
+        assert_eq!(lines.next().unwrap().1, "help");
+        lines.skip_help();
+        assert_eq!(lines.next().unwrap(), (6, "\tdepends on \t\tA".into()));
+        assert!(lines.next().is_none());
+        let mut none = Lines::new("help\nconfig B\n");
+        none.next();
+        none.skip_help();
+        assert_eq!(none.next().unwrap().1, "config B");
+    }
+}
