@@ -13,13 +13,7 @@ const MARKER: &str = "boot/grub/dbco-sample";
 
 fn menu(title: &str, cmdline: &str) -> Menu {
     let entry = |id: &str, initrd| MenuEntry { title: title.into(), id: id.into(), cmdline: cmdline.into(), initrd };
-    Menu {
-        timeout: 3,
-        serial: true,
-        kernel: "/boot/bzImage".into(),
-        initrd: "/boot/initrd.img".into(),
-        entries: vec![entry("live", true), entry("disk", false)],
-    }
+    Menu { timeout: 3, serial: true, entries: vec![entry("live", true), entry("disk", false)] }
 }
 
 #[test]
