@@ -89,7 +89,7 @@ pub fn guest_lives(
     let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
     argv.extend(argv!["-machine", format!("q35,accel={accelerator}"), "-m", 64, "-monitor", "none"]);
     argv.extend(argv!["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
-    argv.extend(argv!["-drive", "if=ide,format=raw,readonly=on,file=probe.img"]);
+    argv.extend(argv!["-drive", "if=ide,format=raw,file=probe.img"]);
     argv.extend(argv!["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
     let devices: &[PathBuf] = if accelerator == "kvm" { &[KVM.into()] } else { &[] };
     let started = Instant::now();

@@ -243,10 +243,7 @@ mod tests {
     fn commands_give_output_and_status() {
         let (mut child, mut console) = shell();
         console.shell(soon()).unwrap();
-        assert_eq!(
-            console.run("echo one; echo 'two three'", soon()).unwrap(),
-            ("one\ntwo three\n".trim_end().into(), 0)
-        );
+        assert_eq!(console.run("echo one; echo 'two three'", soon()).unwrap(), ("one\ntwo three\n".into(), 0));
         assert_eq!(console.run("printf x; (exit 7)", soon()).unwrap(), ("x".into(), 7));
         assert_eq!(console.run("false", soon()).unwrap(), (String::new(), 1));
         assert!(matches!(console.run("exit 3", soon()), Err(ConsoleError::Ended { .. })));
