@@ -58,12 +58,12 @@ fn initrd(compression: Compression) -> Vec<u8> {
     bytes
 }
 
-fn iso(tools: &HostTools) -> PathBuf {
+fn iso(tools: &HostTools, tag: &str) -> PathBuf {
     const MARKER: &str = "boot/grub/dbco-sample";
     let entry = |id: &str| MenuEntry {
         title: format!("样品 {id}"),
         id: id.into(),
-        cmdline: format!("console=ttyS0 panic=-1 entry={id} \"words=two three\""),
+        cmdline: format!("console=ttyS0 panic=-1 entry={id} medium={tag} \"words=two three\""),
         initrd: true,
     };
     let menu = Menu { timeout: 30, serial: true, entries: vec![entry("first"), entry("second")] };
@@ -83,7 +83,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
     let step = |command: &str, expect: &str| Step { command: command.into(), expect: Some(expect.into()), status: 0 };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
     if menu == Some(1) {
-        run.push(step("cat /proc/cmdline", "entry=second \"words=two three\""));
+        run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
     }
     run.push(Step { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
     BootTest {
@@ -110,12 +110,33 @@ fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::Outcome> {
 #[ignore = "boots four machines"]
 fn an_iso_boots_as_cd_and_usb_in_bios_and_uefi() {
     let tools = HostTools::new();
-    let iso = iso(&tools);
+    let iso = iso(&tools, "one");
     let tests: Vec<BootTest> = [Firmware::Bios, Firmware::Uefi]
         .into_iter()
         .flat_map(|firmware| [(firmware, Medium::Cd(iso.clone())), (firmware, Medium::Usb(iso.clone()))])
         .enumerate()
         .map(|(index, (firmware, medium))| boot(&format!("boot-{index}"), firmware, medium, Some(1)))
+        .collect();
+    for outcome in run(&tests, 2) {
+        assert!(outcome.passed(), "{:?}\n{}", outcome, outcome.tail.join("\n"));
+    }
+}
+
+/// Two media of one recipe in one machine: each starts its own kernel.
+#[test]
+#[ignore = "boots four machines"]
+fn grub_takes_the_medium_that_it_was_started_from() {
+    let folders = [HostTools::new(), HostTools::new()];
+    let (one, other) = (iso(&folders[0], "one"), iso(&folders[1], "other"));
+    let tests: Vec<BootTest> = [Firmware::Bios, Firmware::Uefi]
+        .into_iter()
+        .flat_map(|firmware| [(firmware, Medium::Cd(one.clone())), (firmware, Medium::Usb(one.clone()))])
+        .enumerate()
+        .map(|(index, (firmware, medium))| {
+            let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
+            test.machine.disks = vec![other.clone()];
+            test
+        })
         .collect();
     for outcome in run(&tests, 2) {
         assert!(outcome.passed(), "{:?}\n{}", outcome, outcome.tail.join("\n"));
