@@ -4,6 +4,7 @@
 pub mod archive;
 
 
+pub mod boot;
 pub mod digest;
 pub mod image;
 pub mod kernel;

@@ -6,6 +6,11 @@ use std::fs::{self, File};
 use super::tools::argv;
 use super::{ImageError, Tools};
 
+/// Path of the kernel on every medium, as GRUB sees it.
+pub const KERNEL: &str = "/boot/bzImage";
+/// Path of the initrd on every medium.
+pub const INITRD: &str = "/boot/initrd.img";
+
 /// GRUB's menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Menu {
@@ -13,10 +18,6 @@ pub struct Menu {
     pub timeout: u32,
     /// Whether the menu also is on the first serial port, 115200 baud.
     pub serial: bool,
-    /// Path of the kernel as GRUB sees it: `/boot/bzImage`.
-    pub kernel: String,
-    /// Path of the initrd, for the entries that want one.
-    pub initrd: String,
     /// The entries, the first being the default.
     pub entries: Vec<MenuEntry>,
 }
@@ -60,13 +61,13 @@ impl Menu {
             let title = quote("the title", &entry.title)?;
             let id = quote("the id", &entry.id)?;
             let _ = writeln!(text, "\nmenuentry {title} --id {id}{hotkey} {{");
-            let _ = write!(text, "  linux {}", quote("the kernel's path", &self.kernel)?);
+            let _ = write!(text, "  linux {KERNEL}");
             for word in words(&entry.cmdline)? {
                 let _ = write!(text, " {}", quote("the command line", &word)?);
             }
             text.push('\n');
             if entry.initrd {
-                let _ = writeln!(text, "  initrd {}", quote("the initrd's path", &self.initrd)?);
+                let _ = writeln!(text, "  initrd {INITRD}");
             }
             text.push_str("}\n");
         }

@@ -82,7 +82,16 @@ impl Iso<'_> {
         argv.extend(argv!["-quiet", "-o", output, "-V", self.volume]);
         argv.extend(argv![format!("--modification-date={date}"), "--set_all_file_dates", date]);
         argv.extend(argv!["-r", "-J", "-joliet-long", "--sort-weight-list", "iso.weights"]);
-        argv.extend(argv!["-b", BOOT_IMAGE, "-no-emul-boot", "-boot-load-size", 4, "-boot-info-table"]);
+        argv.extend(argv![
+            "-c",
+            "boot/grub/boot.cat",
+            "-b",
+            BOOT_IMAGE,
+            "-no-emul-boot",
+            "-boot-load-size",
+            4,
+            "-boot-info-table"
+        ]);
         argv.extend(argv!["--grub2-boot-info", "--grub2-mbr", HYBRID_MBR]);
         argv.extend(argv!["--efi-boot", BOOT_ESP, "-efi-boot-part", "--efi-boot-image"]);
         // Some BIOSes start a disk only if a partition is marked active.

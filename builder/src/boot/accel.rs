@@ -1,0 +1,130 @@
+//! Whether QEMU may use KVM here.
+//!
+//! That `/dev/kvm` opens says little: in nested virtualisation guests may hang, or be slower than without. So a guest is
+//! started with it, and has to end its work in time.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{Launch, probe};
+use crate::image::tools::argv;
+use crate::process;
+
+pub(super) const KVM: &str = "/dev/kvm";
+
+/// What runs a guest's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The host's processor.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+/// The accelerator, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accel {
+    /// Which.
+    pub kind: Accelerator,
+    /// Why, as a phrase: `a guest ended its work in 0.2 s`.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Accel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self.kind {
+            Accelerator::Kvm => "KVM",
+            Accelerator::Tcg => "TCG",
+        };
+        write!(f, "{name} ({})", self.reason)
+    }
+}
+
+/// The probe takes 0.3 s under TCG, about as long with a KVM that is worth having, and more than ten times this where
+/// each privileged instruction of a guest is emulated. Two busy cores make it no longer than a second.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Accel {
+    /// Probes with a guest that has to end its work within three seconds. Keep the result for the whole run.
+    ///
+    /// `folder` is an empty folder for the guest's disk.
+    pub fn detect(launch: &dyn Launch, folder: &Path) -> Self {
+        Self::detect_on(launch, folder, Path::new(KVM))
+    }
+
+    fn detect_on(launch: &dyn Launch, folder: &Path, device: &Path) -> Self {
+        let tcg = |reason: String| Self { kind: Accelerator::Tcg, reason };
+        if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
+            return tcg(format!("{} can't be used: {error}", device.display()));
+        }
+        match guest_lives(launch, folder, "kvm", PATIENCE) {
+            Ok(Some(time)) => {
+                let reason = format!("a guest ended its work in {:.1} s", time.as_secs_f64());
+                Self { kind: Accelerator::Kvm, reason }
+            }
+            Ok(None) => {
+                let device = device.display();
+                tcg(format!("{device} is there, but a guest did not end its work in {} s", PATIENCE.as_secs()))
+            }
+            Err(reason) => tcg(format!("{} can't be probed: {reason}", device.display())),
+        }
+    }
+}
+
+/// Runs the probe's guest; how long it took, or None if it did not end well in time.
+pub fn guest_lives(
+    launch: &dyn Launch,
+    folder: &Path,
+    accelerator: &str,
+    patience: Duration,
+) -> Result<Option<Duration>, String> {
+    // AHCI takes no disk of a single sector.
+    let mut disk = probe::BOOT_SECTOR.to_vec();
+    disk.resize(1 << 20, 0);
+    std::fs::write(folder.join("probe.img"), disk).map_err(|error| error.to_string())?;
+    let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
+    argv.extend(argv!["-machine", format!("q35,accel={accelerator}"), "-m", 64, "-monitor", "none"]);
+    argv.extend(argv!["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+    argv.extend(argv!["-drive", "if=ide,format=raw,file=probe.img"]);
+    argv.extend(argv!["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
+    let devices: &[PathBuf] = if accelerator == "kvm" { &[KVM.into()] } else { &[] };
+    let started = Instant::now();
+    let mut command = launch.command(&argv, folder, devices).map_err(|error| error.to_string())?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let guard = process::Registered::new(&child);
+    let output = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // Whatever came before an error is what counts.
+        let _ = output.map(|mut output| output.read_to_end(&mut text));
+        let _ = sender.send(text);
+    });
+    let text = receiver.recv_timeout(patience);
+    let time = started.elapsed();
+    // It may have ended already; then there is nothing to kill.
+    let _ = child.kill();
+    let _ = child.wait();
+    drop(guard);
+    let _ = reader.join();
+    Ok(text.is_ok_and(|text| text == probe::WORD).then_some(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::HostQemu;
+
+    #[test]
+    fn without_the_device_it_is_tcg_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
+        assert_eq!(accel.kind, Accelerator::Tcg);
+        assert!(accel.to_string().starts_with("TCG (/nonexistent/kvm can't be used: No such file"), "{accel}");
+    }
+}

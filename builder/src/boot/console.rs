@@ -1,0 +1,279 @@
+//! What a machine's serial port shows, and what is typed at it.
+//!
+//! Nothing here sleeps: every wait is for a text, with a deadline, and ends at once when the machine does.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::process::quote;
+
+mod screen;
+
+use screen::Screen;
+
+/// Why the console did not show what was waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// It did not come in time.
+    #[error("the console did not show `{wanted}` in time")]
+    Timeout {
+        /// What was waited for.
+        wanted: String,
+    },
+    /// The machine ended first.
+    #[error("the machine ended before its console showed `{wanted}`")]
+    Ended {
+        /// What was waited for.
+        wanted: String,
+    },
+    /// The kernel gave up.
+    #[error("the kernel panicked: {line}")]
+    Panic {
+        /// The kernel's own words.
+        line: String,
+    },
+    /// Typing failed.
+    #[error("can't type at the machine's console")]
+    Send(#[source] io::Error),
+}
+
+/// How the kernel's last message starts (kernel/panic.c).
+const PANIC: &str = "Kernel panic - not syncing";
+
+/// Text kept for [`Console::tail`]; the log has all of it.
+const KEPT: usize = 64 << 10;
+
+/// A serial console.
+pub struct Console {
+    shared: Arc<Shared>,
+    input: Box<dyn Write + Send>,
+    reader: Option<JoinHandle<()>>,
+    markers: u32,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What was shown, without control sequences; its oldest part is forgotten in time.
+    text: String,
+    /// Up to where it has been matched.
+    matched: usize,
+    ended: bool,
+}
+
+/// What is waited for next.
+enum Found {
+    Text(String),
+    Panic(String),
+    Nothing,
+}
+
+impl State {
+    fn find(&mut self, wanted: &str) -> Found {
+        let rest = &self.text[self.matched..];
+        let text = rest.find(wanted);
+        let panic = rest.find(PANIC);
+        match (text, panic) {
+            (Some(at), panic) if panic.is_none_or(|panic| at <= panic) => {
+                let before = rest[..at].to_owned();
+                self.matched += at + wanted.len();
+                self.forget();
+                Found::Text(before)
+            }
+            (_, Some(at)) => Found::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
+            _ => Found::Nothing,
+        }
+    }
+
+    /// Keeps the matched text short. What is not matched yet stays: it may be waited for.
+    fn forget(&mut self) {
+        if self.matched > 2 * KEPT {
+            let mut cut = self.matched - KEPT;
+            while !self.text.is_char_boundary(cut) {
+                cut += 1;
+            }
+            self.text.drain(..cut);
+            self.matched -= cut;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Console {
+    /// A console that shows what `output` gives and types into `input`. All bytes go to `log` as they come.
+    pub fn new(output: impl Read + Send + 'static, input: impl Write + Send + 'static, log: Option<File>) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let reader = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || read_all(output, log, &shared)
+        });
+        Self { shared, input: Box::new(input), reader: Some(reader), markers: 0 }
+    }
+
+    /// Waits until `wanted` is shown after what was matched last; gives the text before it.
+    pub fn expect(&mut self, wanted: &str, deadline: Instant) -> Result<String, ConsoleError> {
+        let mut state = self.shared.lock();
+        loop {
+            match state.find(wanted) {
+                Found::Text(before) => return Ok(before),
+                Found::Panic(line) => return Err(ConsoleError::Panic { line }),
+                Found::Nothing if state.ended => return Err(ConsoleError::Ended { wanted: wanted.to_owned() }),
+                Found::Nothing => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ConsoleError::Timeout { wanted: wanted.to_owned() });
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
+    }
+
+    /// Types keys.
+    pub fn send(&mut self, keys: &str) -> Result<(), ConsoleError> {
+        self.input.write_all(keys.as_bytes()).and_then(|()| self.input.flush()).map_err(ConsoleError::Send)
+    }
+
+    /// The last lines shown.
+    pub fn tail(&self, lines: usize) -> Vec<String> {
+        let state = self.shared.lock();
+        let mut tail: Vec<String> =
+            state.text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(str::to_owned).collect();
+        tail.reverse();
+        tail
+    }
+
+    /// Waits until the output has ended, as it has when QEMU was killed, so that the log is whole.
+    pub fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // A panic of the reader has ended the output, too.
+            let _ = reader.join();
+        }
+    }
+
+    /// Waits for a shell that reads commands. A shell that is still starting may lose what is typed: it is asked again.
+    pub fn shell(&mut self, deadline: Instant) -> Result<(), ConsoleError> {
+        loop {
+            let marker = self.marker();
+            self.send(&format!(" printf '\\n%s%s\\n' dbco- {marker}.\n"))?;
+            let patience = deadline.min(Instant::now() + Duration::from_secs(3));
+            match self.expect(&format!("dbco-{marker}."), patience) {
+                Ok(_) => return Ok(()),
+                Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs a command in the shell; gives what it printed, and its exit status.
+    ///
+    /// The markers around the output are put together by `printf`, so that the echo of what is typed does not hold them.
+    /// The last is printed twice: a message of the kernel may tear one.
+    pub fn run(&mut self, command: &str, deadline: Instant) -> Result<(String, u32), ConsoleError> {
+        let (begin, end) = (self.marker(), self.marker());
+        let finish = format!("printf '\\n%s%s:%d.' dbco- {end} $s dbco- {end} $s");
+        self.send(&format!(" printf '%s%s.' dbco- {begin}; eval {}; s=$?; {finish}\n", quote(command)))?;
+        self.expect(&format!("dbco-{begin}."), deadline)?;
+        let output = self.expect(&format!("dbco-{end}:"), deadline)?;
+        let status = self.expect(".", deadline)?;
+        let text = output.strip_suffix('\n').unwrap_or(&output).to_owned();
+        // What is no number was torn: 255, as if the shell had failed.
+        Ok((text, status.parse().unwrap_or(255)))
+    }
+
+    fn marker(&mut self) -> String {
+        self.markers += 1;
+        format!("m{}", self.markers)
+    }
+}
+
+fn read_all(mut output: impl Read, mut log: Option<File>, shared: &Shared) {
+    let mut screen = Screen::default();
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let count = match output.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // A pseudo-terminal gives EIO at its end.
+            Err(_) => break,
+        };
+        if let Some(file) = &mut log
+            && file.write_all(&buffer[..count]).is_err()
+        {
+            // The log is for people; the console goes on without it.
+            log = None;
+        }
+        screen.show(&buffer[..count], &mut shared.lock().text);
+        shared.changed.notify_all();
+    }
+    shared.lock().ended = true;
+    shared.changed.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    /// A shell of this machine at the other end, without a terminal: it echoes nothing.
+    fn shell() -> (std::process::Child, Console) {
+        use std::process::Stdio;
+        let mut command = crate::process::command("/bin/sh");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let console = Console::new(child.stdout.take().unwrap(), child.stdin.take().unwrap(), None);
+        (child, console)
+    }
+
+    #[test]
+    fn commands_give_output_and_status() {
+        let (mut child, mut console) = shell();
+        console.shell(soon()).unwrap();
+        assert_eq!(console.run("echo one; echo 'two three'", soon()).unwrap(), ("one\ntwo three\n".into(), 0));
+        assert_eq!(console.run("printf x; (exit 7)", soon()).unwrap(), ("x".into(), 7));
+        assert_eq!(console.run("false", soon()).unwrap(), (String::new(), 1));
+        assert!(matches!(console.run("exit 3", soon()), Err(ConsoleError::Ended { .. })));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_does_not_come_is_an_error_at_the_deadline() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut console = Console::new(reader, io::sink(), None);
+        writer.write_all(b"booting\n").unwrap();
+        console.expect("booting", soon()).unwrap();
+        let error = console.expect("login:", Instant::now() + Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(error, ConsoleError::Timeout { .. }), "{error}");
+        writer.write_all(b"Kernel panic - not syncing: no init\nlogin:").unwrap();
+        let error = console.expect("login:", soon()).unwrap_err();
+        assert_eq!(error.to_string(), "the kernel panicked: Kernel panic - not syncing: no init");
+        drop(writer);
+        assert!(matches!(console.expect("x", soon()), Err(ConsoleError::Panic { .. })));
+    }
+
+    #[test]
+    fn text_is_matched_once_and_in_order() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut console = Console::new(reader, io::sink(), None);
+        writer.write_all("a\r\n\u{1b}[1;31m系统\u{1b}[0m b a".as_bytes()).unwrap();
+        drop(writer);
+        assert_eq!(console.expect("系统", soon()).unwrap(), "a\n");
+        assert_eq!(console.expect("a", soon()).unwrap(), " b ");
+        assert!(matches!(console.expect("a", soon()), Err(ConsoleError::Ended { .. })));
+        assert_eq!(console.tail(1), ["系统 b a"]);
+    }
+}

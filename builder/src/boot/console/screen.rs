@@ -1,0 +1,118 @@
+//! Plain text of what a terminal is sent.
+
+/// Strips control sequences (ECMA-48) from a stream of bytes, in whatever pieces it comes.
+#[derive(Default)]
+pub(super) struct Screen {
+    state: State,
+    /// The start of a UTF-8 sequence whose rest has not come yet.
+    partial: Vec<u8>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Text,
+    /// After ESC.
+    Escape,
+    /// After ESC and an intermediate byte, as in `ESC ( B`.
+    Intermediate,
+    /// After `ESC [`.
+    Control,
+    /// After `ESC ]`, to BEL or `ESC \`.
+    Command,
+}
+
+impl Screen {
+    /// Appends the text of `bytes` to `text`.
+    pub(super) fn show(&mut self, bytes: &[u8], text: &mut String) {
+        for &byte in bytes {
+            self.state = match self.state {
+                State::Text => {
+                    if byte == 0x1b {
+                        self.flush(text);
+                        State::Escape
+                    } else {
+                        self.character(byte, text);
+                        State::Text
+                    }
+                }
+                State::Escape => match byte {
+                    b'[' => State::Control,
+                    b']' => State::Command,
+                    0x20..=0x2f => State::Intermediate,
+                    _ => State::Text,
+                },
+                State::Intermediate => match byte {
+                    0x20..=0x2f => State::Intermediate,
+                    _ => State::Text,
+                },
+                State::Control => match byte {
+                    0x40..=0x7e => {
+                        // Where the cursor jumps a new piece of text starts: GRUB draws its menu so.
+                        if matches!(byte, b'H' | b'f' | b'd') && !text.is_empty() && !text.ends_with('\n') {
+                            text.push('\n');
+                        }
+                        State::Text
+                    }
+                    0x1b => State::Escape,
+                    _ => State::Control,
+                },
+                State::Command => match byte {
+                    0x07 => State::Text,
+                    0x1b => State::Escape,
+                    _ => State::Command,
+                },
+            };
+        }
+        // Shown at once where it is whole.
+        if !self.partial.is_empty() && std::str::from_utf8(&self.partial).is_ok() {
+            self.flush(text);
+        }
+    }
+
+    fn character(&mut self, byte: u8, text: &mut String) {
+        match byte {
+            b'\n' | b'\t' | 0x20..=0x7e => {
+                self.flush(text);
+                text.push(byte as char);
+            }
+            0x00..=0x1f | 0x7f => self.flush(text),
+            // A continuation byte goes with what came before; any other starts anew.
+            0x80..=0xbf => self.partial.push(byte),
+            _ => {
+                self.flush(text);
+                self.partial.push(byte);
+            }
+        }
+    }
+
+    fn flush(&mut self, text: &mut String) {
+        text.push_str(&String::from_utf8_lossy(&self.partial));
+        self.partial.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_vanish_in_whatever_pieces_they_come() {
+        let grub =
+            "\u{1b}[2J\u{1b}[1;1H\u{1b}(B\u{1b}[0;30;47m*实时 系统 \u{1b}[5;3H b\r\n\u{1b}]0;title\u{7}\u{1b}7c\u{8}";
+        for size in 1..12 {
+            let (mut screen, mut text) = (Screen::default(), String::new());
+            for piece in grub.as_bytes().chunks(size) {
+                screen.show(piece, &mut text);
+            }
+            assert_eq!(text, "*实时 系统 \n b\nc", "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced() {
+        let (mut screen, mut text) = (Screen::default(), String::new());
+        screen.show(b"a\xff\xfeb\x80\xe5c", &mut text);
+        assert_eq!(text, "a\u{fffd}\u{fffd}b\u{fffd}\u{fffd}c");
+    }
+}

@@ -1,0 +1,36 @@
+//! Test results as JUnit XML, which every CI service reads.
+
+use std::io::Write;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::Outcome;
+
+/// Writes one suite. Failed cases carry the end of the machine's console; all carry their phases and the accelerator.
+pub fn write(suite: &str, outcomes: &[Outcome], out: impl Write) -> Result<(), quick_junit::SerializeError> {
+    let mut report = Report::new("dbco");
+    let mut cases = TestSuite::new(suite);
+    for outcome in outcomes {
+        let status = match &outcome.failure {
+            None => TestCaseStatus::success(),
+            Some(failure) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                status.set_message(failure.lines().next().unwrap_or_default()).set_description(failure.as_str());
+                status
+            }
+        };
+        let mut case = TestCase::new(outcome.name.as_str(), status);
+        case.set_classname(suite).set_time(Duration::from_secs_f64(outcome.seconds()));
+        case.add_property(Property::new("accelerator", outcome.accel.to_string().as_str()));
+        for phase in &outcome.phases {
+            case.add_property(Property::new(phase.name, format!("{:.1} s", phase.seconds).as_str()));
+        }
+        if outcome.failure.is_some() {
+            case.set_system_out(outcome.tail.join("\n"));
+        }
+        cases.add_test_case(case);
+    }
+    report.add_test_suite(cases);
+    report.serialize(out)
+}

@@ -1,0 +1,162 @@
+//! A machine as data, and QEMU's arguments for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Accel, Accelerator, BootError, Launch};
+use crate::image::tools::argv;
+
+/// What starts the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS.
+    Bios,
+    /// OVMF, with variables of its own that nobody has written to.
+    Uefi,
+}
+
+/// What the machine boots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// An image in a SATA CD drive.
+    Cd(PathBuf),
+    /// An image as a USB stick on an xHCI controller.
+    Usb(PathBuf),
+    /// A kernel that QEMU itself loads, as a boot loader would (Documentation/arch/x86/boot.rst).
+    Kernel {
+        /// A bzImage.
+        kernel: PathBuf,
+        /// Its initrd.
+        initrd: Option<PathBuf>,
+        /// Its command line.
+        cmdline: String,
+    },
+}
+
+/// A machine to boot. Paths are of this machine's file system.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// What starts it.
+    pub firmware: Firmware,
+    /// What it boots.
+    pub medium: Medium,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Raw images of virtio disks, `/dev/vda` and so on. The machine writes to copies that end with it.
+    pub disks: Vec<PathBuf>,
+    /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
+    /// inside of the sandbox there is nothing behind.
+    pub network: bool,
+}
+
+/// Where the first serial port goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// QEMU's standard input and output, nothing else on them.
+    Pipe,
+    /// The same for a person: Ctrl-a x ends QEMU, Ctrl-a c is its monitor.
+    Terminal,
+}
+
+/// Where Debian's `ovmf` has the firmware and its empty variables.
+const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const OVMF_VARS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+impl Machine {
+    /// Puts all files into `folder` and gives QEMU's command line, every path in it relative to that folder.
+    pub fn prepare(
+        &self,
+        launch: &dyn Launch,
+        accel: &Accel,
+        serial: Serial,
+        folder: &Path,
+    ) -> Result<Vec<String>, BootError> {
+        let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
+        // RDRAND, so that the kernel's random numbers are ready at once; nothing else beyond the plain x86-64 of 2003.
+        argv.extend(match accel.kind {
+            Accelerator::Kvm => argv!["-machine", "q35,accel=kvm", "-cpu", "host"],
+            Accelerator::Tcg => argv!["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand"],
+        });
+        argv.extend(argv!["-m", self.memory, "-smp", self.cpus]);
+        argv.extend(match serial {
+            Serial::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
+            Serial::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
+        });
+        argv.extend(argv!["-serial", "chardev:console"]);
+        if self.firmware == Firmware::Uefi {
+            let vars = folder.join("vars.fd");
+            let from = launch.file(OVMF_VARS);
+            copy_writable(&from, &vars)?;
+            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}");
+            argv.extend(argv!["-drive", code, "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]);
+        }
+        self.medium(folder, &mut argv)?;
+        for (index, disk) in self.disks.iter().enumerate() {
+            let name = format!("disk{index}.img");
+            copy_writable(disk, &folder.join(&name))?;
+            argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,cache=unsafe,file={name}")]);
+            argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index}")]);
+        }
+        if self.network {
+            // No boot ROM: nothing of ours boots from a network, and looking for one costs seconds.
+            argv.extend(argv!["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="]);
+        }
+        Ok(argv)
+    }
+
+    /// The host's devices that QEMU needs for it.
+    pub fn devices(accel: &Accel) -> Vec<PathBuf> {
+        match accel.kind {
+            Accelerator::Kvm => vec![super::accel::KVM.into()],
+            Accelerator::Tcg => Vec::new(),
+        }
+    }
+
+    fn medium(&self, folder: &Path, argv: &mut Vec<String>) -> Result<(), BootError> {
+        let drive = |file: &str| argv!["-drive", format!("if=none,id=medium,format=raw,readonly=on,file={file}")];
+        match &self.medium {
+            Medium::Cd(image) => {
+                link(image, &folder.join("medium.iso"))?;
+                argv.extend(drive("medium.iso"));
+                // GRUB draws its menu on a screen too, as on a real machine.
+                argv.extend(argv!["-device", "VGA", "-device", "ide-cd,drive=medium,bootindex=0"]);
+            }
+            Medium::Usb(image) => {
+                link(image, &folder.join("medium.iso"))?;
+                argv.extend(drive("medium.iso"));
+                argv.extend(argv!["-device", "VGA", "-device", "qemu-xhci"]);
+                argv.extend(argv!["-device", "usb-storage,drive=medium,bootindex=0,removable=on"]);
+            }
+            Medium::Kernel { kernel, initrd, cmdline } => {
+                link(kernel, &folder.join("kernel"))?;
+                argv.extend(argv!["-kernel", "kernel", "-append", cmdline]);
+                if let Some(initrd) = initrd {
+                    link(initrd, &folder.join("initrd"))?;
+                    argv.extend(argv!["-initrd", "initrd"]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that QEMU only reads: a second name where the file system can, else a copy.
+fn link(from: &Path, to: &Path) -> Result<(), BootError> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to).map(drop).map_err(BootError::io("copy", from))
+}
+
+/// A copy that QEMU may write to, whatever the mode of the original.
+fn copy_writable(from: &Path, to: &Path) -> Result<(), BootError> {
+    let copy = || -> std::io::Result<()> {
+        // Not `fs::copy`, which keeps the mode: the store's files are read-only.
+        let mut source = fs::File::open(from)?;
+        std::io::copy(&mut source, &mut fs::File::create(to)?)?;
+        Ok(())
+    };
+    copy().map_err(BootError::io("copy", from))
+}

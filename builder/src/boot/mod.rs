@@ -1,0 +1,119 @@
+//! Boots images in QEMU: by hand ([`run`]), and to prove that they work ([`test`]).
+//!
+//! QEMU is a foreign tool like any other: what starts it is a [`Launch`], which the toolchain's sandbox is, or the host's
+//! own QEMU. Every file that a machine uses is put into a folder of its own first, so that machines run side by side
+//! share nothing, and QEMU sees nothing else of the host.
+
+pub mod accel;
+pub mod console;
+pub mod junit;
+pub mod machine;
+pub mod probe;
+pub mod run;
+pub mod test;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::image::ToolError;
+use crate::process;
+
+pub use accel::{Accel, Accelerator};
+pub use console::{Console, ConsoleError};
+pub use machine::{Firmware, Machine, Medium};
+pub use test::{BootTest, Outcome};
+
+/// Why a machine could not be started, or did not do what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// A file of the machine's folder could not be made or read.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// `copy`, `write` …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// QEMU could not be started.
+    #[error("can't start QEMU (`{command}`)")]
+    Start {
+        /// The command as a shell would take it.
+        command: String,
+        /// Why.
+        #[source]
+        source: ToolError,
+    },
+    /// The machine's console did not show what was expected.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// A command in the machine ended with another status.
+    #[error("`{command}` ended with status {got}, expected {want}; it printed:\n{output}")]
+    Status {
+        /// As typed.
+        command: String,
+        /// Expected.
+        want: u32,
+        /// What came.
+        got: u32,
+        /// All it printed.
+        output: String,
+    },
+    /// A command in the machine printed something else.
+    #[error("`{command}` did not print `{want}`, but:\n{output}")]
+    Output {
+        /// As typed.
+        command: String,
+        /// Expected somewhere in the output.
+        want: String,
+        /// All it printed.
+        output: String,
+    },
+    /// GRUB has no key for an entry.
+    #[error("the boot menu has no key for entry {0}; put it further up")]
+    NoHotkey(usize),
+    /// QEMU ended with an error.
+    #[error("QEMU ended with {0}")]
+    Ended(std::process::ExitStatus),
+}
+
+impl BootError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// Starts QEMU.
+pub trait Launch: Sync {
+    /// A command that runs `argv` with `folder` as its current folder, and with the use of `devices` of the host
+    /// (`/dev/kvm`). The arguments name files of the folder by relative paths, those of QEMU's root by absolute ones.
+    fn command(&self, argv: &[String], folder: &Path, devices: &[PathBuf]) -> Result<Command, ToolError>;
+
+    /// Where a file of QEMU's root (`/usr/share/OVMF/…`) stands on this machine.
+    fn file(&self, inside: &str) -> PathBuf;
+}
+
+/// The QEMU of this machine (`--host-qemu`).
+pub struct HostQemu;
+
+impl Launch for HostQemu {
+    fn command(&self, argv: &[String], folder: &Path, _devices: &[PathBuf]) -> Result<Command, ToolError> {
+        let (program, arguments) = argv.split_first().ok_or("no command")?;
+        let mut command = process::command(program);
+        command.args(arguments).current_dir(folder);
+        Ok(command)
+    }
+
+    fn file(&self, inside: &str) -> PathBuf {
+        inside.into()
+    }
+}
+
+/// The command as a shell would take it, for messages.
+pub(crate) fn quoted(argv: &[String]) -> String {
+    argv.iter().map(|word| process::quote(word)).collect::<Vec<_>>().join(" ")
+}

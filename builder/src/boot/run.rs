@@ -1,0 +1,45 @@
+//! A machine for a person: its first serial port is the terminal.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use super::machine::Serial;
+use super::{Accel, BootError, Launch, Machine, quoted};
+use crate::process;
+
+/// How to get out, to be shown before the machine starts.
+pub const HINT: &str = "Ctrl-a x ends the machine, Ctrl-a h lists QEMU's other keys";
+
+/// Boots a machine with its console on this process's terminal and waits for its end.
+///
+/// `folder` is an empty folder for the machine's files.
+pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder: &Path) -> Result<(), BootError> {
+    let argv = machine.prepare(launch, accel, Serial::Terminal, folder)?;
+    let failed = |source| BootError::Start { command: quoted(&argv), source };
+    let mut command = launch.command(&argv, folder, &Machine::devices(accel)).map_err(failed)?;
+    // QEMU makes the terminal raw and puts it back at its end, but not if it is killed.
+    let _terminal = SavedTerminal::take();
+    let mut child = command.spawn().map_err(|error| failed(error.into()))?;
+    let _guard = process::Registered::new(&child);
+    let status = child.wait().map_err(|error| failed(error.into()))?;
+    if status.success() { Ok(()) } else { Err(BootError::Ended(status)) }
+}
+
+/// The terminal's settings, put back when dropped.
+struct SavedTerminal(Option<nix::sys::termios::Termios>);
+
+impl SavedTerminal {
+    fn take() -> Self {
+        let stdin = std::io::stdin();
+        Self(if stdin.is_terminal() { nix::sys::termios::tcgetattr(stdin).ok() } else { None })
+    }
+}
+
+impl Drop for SavedTerminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            // Nothing to do about a terminal that is gone.
+            let _ = nix::sys::termios::tcsetattr(std::io::stdin(), nix::sys::termios::SetArg::TCSANOW, settings);
+        }
+    }
+}

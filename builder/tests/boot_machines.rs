@@ -1,0 +1,227 @@
+//! Real boots of a real kernel: an ISO as CD and as USB stick, in BIOS and in UEFI, and a kernel handed over by QEMU.
+//!
+//! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or what DBCO_TEST_KERNEL names) and the initramfs a static busybox:
+//! what is tested is everything between the two. Slow, so it runs in the full test only: `cargo test -- --ignored`.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dbco::boot::test::{Event, Login, Step, Tests};
+use dbco::boot::{Accel, Accelerator, BootTest, Firmware, HostQemu, Launch, Machine, Medium, accel, junit};
+use dbco::image::Compression;
+use dbco::image::cpio::{Segment, write_initrd};
+use dbco::image::grub::{Images, Menu, MenuEntry};
+use dbco::image::iso::Iso;
+use dbco::tree::{Entry, Node, Tree};
+use support::{EPOCH, HostTools, Memory, path};
+
+const INIT: &str = "#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /bin
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+test -d /sys/firmware/efi && echo 'started by UEFI' || echo 'started by BIOS'
+stty -F /dev/console sane
+while :; do printf 'sample login: '; read user; test \"$user\" = tc && setsid cttyhack sh; done
+";
+
+fn kernel() -> PathBuf {
+    if let Some(path) = std::env::var_os("DBCO_TEST_KERNEL") {
+        return path.into();
+    }
+    let mut kernels: Vec<PathBuf> = std::fs::read_dir("/boot")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
+        .collect();
+    kernels.sort();
+    kernels.pop().expect("this test needs a kernel: install linux-image-cloud-amd64, or name one in DBCO_TEST_KERNEL")
+}
+
+fn initrd(compression: Compression) -> Vec<u8> {
+    let mut memory = Memory::default();
+    let mut tree = Tree::new();
+    let busybox = std::fs::read("/bin/busybox").expect("this test needs busybox-static");
+    tree.insert(path("bin/busybox"), memory.file(busybox, 0o755));
+    tree.insert(path("init"), memory.file(INIT, 0o755));
+    tree.insert(path("dev/console"), Entry::of(Node::Char { major: 5, minor: 1 }, 0o600));
+    tree.complete();
+    let mut early = Tree::new();
+    early.insert(path("kernel/x86/microcode/GenuineIntel.bin"), memory.file([0; 1000], 0o644));
+    early.complete();
+    let mut bytes = Vec::new();
+    let segments = [Segment { tree: &early, compression: Compression::None }, Segment { tree: &tree, compression }];
+    write_initrd(&segments, &memory, EPOCH, &mut bytes).unwrap();
+    bytes
+}
+
+fn iso(tools: &HostTools, tag: &str) -> PathBuf {
+    const MARKER: &str = "boot/grub/dbco-sample";
+    let entry = |id: &str| MenuEntry {
+        title: format!("样品 {id}"),
+        id: id.into(),
+        cmdline: format!("console=ttyS0 panic=-1 entry={id} medium={tag} \"words=two three\""),
+        initrd: true,
+    };
+    let menu = Menu { timeout: 30, serial: true, entries: vec![entry("first"), entry("second")] };
+    let mut memory = Memory::default();
+    let mut tree = Tree::new();
+    tree.insert(path("boot/bzImage"), memory.file(std::fs::read(kernel()).unwrap(), 0o644));
+    tree.insert(path("boot/initrd.img"), memory.file(initrd(Compression::Zstd), 0o644));
+    tree.insert(path("boot/grub/grub.cfg"), memory.file(menu.config().unwrap(), 0o644));
+    tree.complete();
+    Images { marker: MARKER, epoch: EPOCH }.write(tools).unwrap();
+    Iso { volume: "SAMPLE", epoch: EPOCH, marker: MARKER }.write(&tree, &memory, tools, "x.iso").unwrap();
+    tools.path("x.iso")
+}
+
+fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> BootTest {
+    let started = if firmware == Firmware::Uefi { "started by UEFI" } else { "started by BIOS" };
+    let step = |command: &str, expect: &str| Step { command: command.into(), expect: Some(expect.into()), status: 0 };
+    let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
+    if menu == Some(1) {
+        run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
+    }
+    run.push(Step { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
+    BootTest {
+        name: name.into(),
+        machine: Machine { firmware, medium, memory: 512, cpus: 1, disks: Vec::new(), network: false },
+        menu,
+        expect: started.into(),
+        login: Some(Login { user: "tc".into(), password: None }),
+        run,
+        timeout: Duration::from_secs(180),
+    }
+}
+
+fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::Outcome> {
+    let work = tempfile::tempdir().unwrap();
+    let accel = Accel::detect(&HostQemu, work.path());
+    println!("{accel}");
+    let watch = |event: Event<'_>| println!("{event:?}");
+    let logs = std::env::var_os("DBCO_TEST_LOGS").map_or(work.path().to_owned(), PathBuf::from);
+    Tests { launch: &HostQemu, accel, work: work.path(), logs: &logs, jobs }.run(tests, &watch)
+}
+
+#[test]
+#[ignore = "boots four machines"]
+fn an_iso_boots_as_cd_and_usb_in_bios_and_uefi() {
+    let tools = HostTools::new();
+    let iso = iso(&tools, "one");
+    let tests: Vec<BootTest> = [Firmware::Bios, Firmware::Uefi]
+        .into_iter()
+        .flat_map(|firmware| [(firmware, Medium::Cd(iso.clone())), (firmware, Medium::Usb(iso.clone()))])
+        .enumerate()
+        .map(|(index, (firmware, medium))| boot(&format!("boot-{index}"), firmware, medium, Some(1)))
+        .collect();
+    for outcome in run(&tests, 2) {
+        assert!(outcome.passed(), "{:?}\n{}", outcome, outcome.tail.join("\n"));
+    }
+}
+
+/// Two media of one recipe in one machine: each starts its own kernel.
+#[test]
+#[ignore = "boots four machines"]
+fn grub_takes_the_medium_that_it_was_started_from() {
+    let folders = [HostTools::new(), HostTools::new()];
+    let (one, other) = (iso(&folders[0], "one"), iso(&folders[1], "other"));
+    let tests: Vec<BootTest> = [Firmware::Bios, Firmware::Uefi]
+        .into_iter()
+        .flat_map(|firmware| [(firmware, Medium::Cd(one.clone())), (firmware, Medium::Usb(one.clone()))])
+        .enumerate()
+        .map(|(index, (firmware, medium))| {
+            let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
+            test.machine.disks = vec![other.clone()];
+            test
+        })
+        .collect();
+    for outcome in run(&tests, 2) {
+        assert!(outcome.passed(), "{:?}\n{}", outcome, outcome.tail.join("\n"));
+    }
+}
+
+#[test]
+#[ignore = "boots five machines"]
+fn the_kernel_unpacks_every_compression() {
+    let folder = tempfile::tempdir().unwrap();
+    let tests: Vec<BootTest> =
+        [Compression::Zstd, Compression::Xz, Compression::Gzip, Compression::Lz4, Compression::None]
+            .into_iter()
+            .map(|compression| {
+                let file = folder.path().join(compression.to_string());
+                std::fs::write(&file, initrd(compression)).unwrap();
+                let cmdline = "console=ttyS0 panic=-1".to_owned();
+                let medium = Medium::Kernel { kernel: kernel(), initrd: Some(file), cmdline };
+                boot(&compression.to_string(), Firmware::Bios, medium, None)
+            })
+            .collect();
+    for outcome in run(&tests, 2) {
+        assert!(outcome.passed(), "{:?}\n{}", outcome, outcome.tail.join("\n"));
+    }
+}
+
+/// A firmware without anything to boot: the deadline ends it, and the report says what was missing.
+#[test]
+fn a_machine_that_does_not_get_there_is_ended_and_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.iso");
+    std::fs::write(&empty, vec![0; 1 << 20]).unwrap();
+    let mut test = boot("nothing to boot", Firmware::Bios, Medium::Cd(empty), Some(0));
+    test.timeout = Duration::from_millis(500);
+    let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
+    let logs = folder.path();
+    let work = folder.path().join("work");
+    let outcomes = Tests { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
+    assert_eq!(outcomes[0].failure.as_deref(), Some("the console did not show `GNU GRUB` in time"));
+    assert!(outcomes[0].log.ends_with("nothing_to_boot.log") && outcomes[0].log.exists());
+    assert!(!work.join("0").exists(), "nothing stays behind");
+    let mut xml = Vec::new();
+    junit::write("sample", &outcomes, &mut xml).unwrap();
+    let xml = String::from_utf8(xml).unwrap();
+    assert!(xml.contains("<failure message=\"the console did not show `GNU GRUB` in time\">"), "{xml}");
+    assert!(xml.contains("value=\"TCG (stated)\""), "{xml}");
+}
+
+/// The keys that [`dbco::boot::run::HINT`] promises.
+#[test]
+fn ctrl_a_x_ends_a_machine_at_the_terminal() {
+    use dbco::boot::machine::Serial;
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.iso");
+    std::fs::write(&empty, vec![0; 1 << 20]).unwrap();
+    let machine = boot("", Firmware::Bios, Medium::Cd(empty), None).machine;
+    let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
+    let argv = machine.prepare(&HostQemu, &accel, Serial::Terminal, folder.path()).unwrap();
+    let mut command = HostQemu.command(&argv, folder.path(), &[]).unwrap();
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"\x01x").unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_qemu_itself_says_is_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kernel, initrd) = (folder.path().join("kernel"), None);
+    std::fs::write(&kernel, "no kernel").unwrap();
+    let medium = Medium::Kernel { kernel, initrd, cmdline: String::new() };
+    let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
+    let test = boot("no-kernel", Firmware::Bios, medium, None);
+    let outcome =
+        &Tests { launch: &HostQemu, accel, work: folder.path(), logs: folder.path(), jobs: 1 }.run(&[test], &|_| ())[0];
+    assert!(outcome.failure.as_ref().unwrap().starts_with("the machine ended before"), "{outcome:?}");
+    assert!(outcome.tail.iter().any(|line| line.starts_with("QEMU: ")), "{outcome:?}");
+}
+
+#[test]
+fn the_probe_s_guest_lives_under_tcg_and_is_ended_when_it_takes_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let time = accel::guest_lives(&HostQemu, folder.path(), "tcg", Duration::from_secs(20)).unwrap();
+    assert!(time.is_some());
+    let none = accel::guest_lives(&HostQemu, folder.path(), "tcg", Duration::from_millis(1)).unwrap();
+    assert_eq!(none, None);
+    assert!(accel::guest_lives(&HostQemu, Path::new("/nonexistent"), "tcg", Duration::from_secs(1)).is_err());
+}
