@@ -2,9 +2,9 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
-
-
 pub mod boot;
+pub mod build;
+pub mod cli;
 pub mod digest;
 pub mod image;
 pub mod kernel;
@@ -14,8 +14,7 @@ pub mod plan;
 pub mod process;
 pub mod recipe;
 pub mod rootfs;
-
-pub mod source;
 pub mod sandbox;
+pub mod source;
 pub mod store;
 pub mod tree;

@@ -1,6 +1,6 @@
-//! The `dbco` command.
+//! The `dbco` command; all of it is in the library.
 
 fn main() -> std::process::ExitCode {
     dbco::sandbox::entry();
-    std::process::ExitCode::SUCCESS
+    dbco::cli::main()
 }

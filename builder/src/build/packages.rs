@@ -14,8 +14,10 @@ use crate::tree::{Entry, Tree, TreePath};
 
 impl Work<'_> {
     pub(super) fn toolchain(&self, action: &ToolchainAction) -> Result<Outputs, StepError> {
-        let packages: Vec<_> = action.packages.iter().map(|package| package.blob).collect();
-        root::lay_out(self.store(), &self.step.digest, &packages, &action.links, &action.files)?;
+        let named = |package: &Package| root::Package { name: package.name.clone(), blob: package.blob };
+        let packages: Vec<_> = action.packages.iter().map(named).collect();
+        let layout = root::Layout { packages: &packages, links: &action.links, files: &action.files };
+        root::lay_out(self.store(), &self.step.digest, layout, &|package| self.line(&format!("unpacking {package}")))?;
         Ok(BTreeMap::from([("root".to_owned(), Output::Root)]))
     }
 
@@ -56,7 +58,7 @@ impl Work<'_> {
                 outputs.insert(output.to_owned(), self.blob(&path)?);
             }
         }
-        let modules = self.modules(action, &work.path().join("lib/modules"))?;
+        let modules = self.modules(action, work.path())?;
         outputs.insert("modules".to_owned(), Output::Tree { digest: self.store().add_tree(&modules)? });
         Ok(outputs)
     }
@@ -74,20 +76,25 @@ impl Work<'_> {
             std::fs::File::open(path)?.read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let base = TreePath::new(&action.folder).map_err(crate::rootfs::AssemblyError::from)?;
+        let path = |text: &str| TreePath::new(text).map_err(crate::rootfs::AssemblyError::from);
+        let base = path(&action.folder)?;
+        let order = load_order(&action.modules, &all.tree, &read)?;
+        for name in &order.built_in {
+            self.line(&format!("module {name} is part of the kernel itself"));
+        }
         let mut list = String::new();
         let mut batch = self.store().batch()?;
-        for path in load_order(&action.modules, &all.tree, &read)? {
-            let host = folder.join(path.as_str());
+        for file in order.files {
+            let host = folder.join(file.as_str());
             let (blob, size) = batch.add(std::fs::File::open(&host).map_err(StoreError::io("open", &host))?)?;
-            let inside = base.join(&path);
+            let below = file.as_str().strip_prefix("lib/modules/").unwrap_or(file.as_str());
+            let inside = base.join(&path(below)?);
             list.push_str(&format!("{inside}\n"));
             tree.insert(inside, Entry::file(blob, size, 0o644));
         }
         let (blob, size) = batch.add(list.as_bytes())?;
         batch.commit()?;
-        let load = base.join(&TreePath::new("load").map_err(crate::rootfs::AssemblyError::from)?);
-        tree.insert(load, Entry::file(blob, size, 0o644));
+        tree.insert(base.join(&path("load")?), Entry::file(blob, size, 0o644));
         tree.complete();
         Ok(tree)
     }

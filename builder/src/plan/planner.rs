@@ -271,8 +271,7 @@ impl Planner<'_> {
             cmdline: boot.parameters(entry),
             initrd: entry.mode == BootMode::Live,
         };
-        let (kernel, initrd) = ("/boot/bzImage".into(), "/boot/initrd.img".into());
-        Menu { timeout: boot.timeout, serial: true, kernel, initrd, entries: boot.entries.iter().map(entry).collect() }
+        Menu { timeout: boot.timeout, serial: true, entries: boot.entries.iter().map(entry).collect() }
     }
 
     /// The disks that boot tests start from.

@@ -1,0 +1,61 @@
+//! Events as JSON lines on standard output.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::Show;
+use crate::build::Event;
+use crate::source::Meter;
+
+pub struct Json;
+
+/// Prints one event.
+pub fn print(value: &Value) {
+    let _ = writeln!(std::io::stdout(), "{value}");
+}
+
+impl Show for Json {
+    fn event(&self, event: &Event<'_>) {
+        print(&match event {
+            Event::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
+            Event::Started { step, changed } => {
+                json!({"event": "started", "step": step.label, "key": step.digest, "changed": changed})
+            }
+            Event::Waiting { step } => json!({"event": "waiting", "step": step.label}),
+            Event::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
+            Event::Finished { step, seconds } => {
+                json!({"event": "finished", "step": step.label, "key": step.digest, "seconds": seconds})
+            }
+            Event::Failed { step } => json!({"event": "failed", "step": step.label}),
+        });
+    }
+
+    fn line(&self, text: &str) {
+        print(&json!({"event": "note", "text": text}));
+    }
+
+    fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
+        print(&json!({"event": "fetching", "name": name, "size": total}));
+        Box::new(Ended { name: name.to_owned() })
+    }
+}
+
+/// Tells when a download has ended.
+struct Ended {
+    name: String,
+}
+
+impl Meter for Ended {
+    fn at(&self, _bytes: u64) {}
+
+    fn say(&self, text: &str) {
+        print(&json!({"event": "note", "name": self.name, "text": text}));
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        print(&json!({"event": "fetched", "name": self.name}));
+    }
+}

@@ -1,0 +1,212 @@
+//! The command line: arguments, progress, prose and exit codes; no logic of its own.
+
+mod audit;
+mod boot;
+mod build;
+mod cache;
+mod check;
+mod face;
+mod fetch;
+mod interrupt;
+mod lock;
+mod prose;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::recipe::image::{OUTPUTS, OutputKind, Settings};
+
+/// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
+#[derive(Debug, Parser)]
+#[command(name = "dbco", version, after_help = EXAMPLES, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dbco build recipes/quick.yaml          an image with a distribution's kernel, in about a minute
+  dbco build recipes/dbcolinux.yaml      the whole system, its kernel built from source
+  dbco run recipes/quick.yaml            boots it in this terminal
+  dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
+  dbco check my.yaml                     all that is wrong with a recipe, without building
+
+Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 130 interrupted.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Where results are kept [default: $XDG_CACHE_HOME/dbco or ~/.cache/dbco]
+    #[arg(long, global = true, env = "DBCO_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A Debian mirror's base URL, tried before all others; may be repeated
+    #[arg(long, global = true, value_name = "URL")]
+    mirror: Vec<String>,
+    /// Events as JSON, one a line, on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Colours and moving progress
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: clap::ColorChoice,
+}
+
+#[derive(Debug, Args)]
+struct RecipeArgs {
+    /// The image recipe
+    #[arg(default_value = "recipes/dbcolinux.yaml", value_name = "RECIPE")]
+    recipe: PathBuf,
+    /// Sets a parameter of the recipe; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+struct BuildArgs {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Where outputs go: DIR/<recipe>/
+    #[arg(short, long, default_value = "out", value_name = "DIR")]
+    output: PathBuf,
+    /// Refuse a lock that does not fit the recipe instead of bringing it up to date
+    #[arg(long)]
+    locked: bool,
+    /// Use no network: everything has to be fetched already (implies --locked)
+    #[arg(long)]
+    offline: bool,
+    /// Processes that a build may run side by side [default: the number of processors]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build an image
+    #[command(
+        after_help = "Examples:\n  dbco build\n  dbco build --only iso --set console=ttyS1\n  dbco build --offline -o /tmp/images"
+    )]
+    Build {
+        #[command(flatten)]
+        args: BuildArgs,
+        /// Give only this output (the folder then holds nothing else); may be repeated
+        #[arg(long, value_name = "OUTPUT", value_parser = output)]
+        only: Vec<OutputKind>,
+    },
+    /// Pin every source of a recipe to its sha256, in a lock beside it
+    #[command(after_help = "Examples:\n  dbco lock\n  dbco lock --update\n  dbco lock --update linux")]
+    Lock {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// Resolve again what is pinned already: all, or the sources whose name holds SOURCE
+        #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "")]
+        update: Option<String>,
+    },
+    /// Bring everything that is locked, so that a build needs no network
+    Fetch {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// Connections at a time
+        #[arg(short, long, default_value_t = crate::source::CONNECTIONS, value_name = "N")]
+        jobs: usize,
+    },
+    /// Show all that is wrong with a recipe
+    Check {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// Also refuse a lock that does not fit the recipe
+        #[arg(long)]
+        locked: bool,
+    },
+    /// Boot an image in this terminal
+    #[command(after_help = "Examples:\n  dbco run\n  dbco run --firmware uefi --medium cd --memory 512")]
+    Run(boot::RunArgs),
+    /// Run the boot tests that a recipe declares
+    #[command(after_help = "Examples:\n  dbco test\n  dbco test --filter uefi --junit report.xml")]
+    Test(boot::TestArgs),
+    /// Find what leaks out of the root filesystem's layout
+    Audit {
+        #[command(flatten)]
+        args: BuildArgs,
+    },
+    /// The store of results
+    Cache {
+        #[command(subcommand)]
+        command: cache::CacheCommand,
+    },
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let face = face::Face::new(cli.global.json, cli.global.color);
+    let interrupt = match interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return prose::fail(&face, &Failure::from(error)),
+    };
+    let session = session::Session::new(cli.global, &face, interrupt.clone());
+    let result = match cli.command {
+        Command::Build { args, only } => build::run(&session, &args, &only),
+        Command::Lock { recipe, update } => lock::run(&session, &recipe, update.as_deref()),
+        Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
+        Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
+        Command::Run(args) => boot::run(&session, &args),
+        Command::Test(args) => boot::test(&session, &args),
+        Command::Audit { args } => audit::run(&session, &args),
+        Command::Cache { command } => cache::run(&session, &command),
+    };
+    face.finish();
+    if interrupt.is_cancelled() {
+        face.note("interrupted: what was in hand is thrown away, finished steps are kept, nothing in the output folder has changed");
+        return ExitCode::from(130);
+    }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => prose::fail(&face, &failure),
+    }
+}
+
+/// Why a command failed; its kind decides the exit status.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong usage or recipe: exit status 2.
+    Usage(anyhow::Error),
+    /// A build or a test failed: exit status 1.
+    Failed(anyhow::Error),
+    /// It has been said already: exit status 1.
+    Said,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+fn usage(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::Usage(error.into())
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
+
+fn output(text: &str) -> Result<OutputKind, String> {
+    let known = OUTPUTS.iter().find(|(name, _)| *name == text);
+    known.map(|(_, kind)| *kind).ok_or_else(|| {
+        let names: Vec<&str> = OUTPUTS.iter().map(|(name, _)| *name).collect();
+        format!("expected one of: {}", names.join(", "))
+    })
+}
+
+impl RecipeArgs {
+    fn settings(&self) -> Settings {
+        self.set.iter().cloned().collect()
+    }
+}
