@@ -61,7 +61,7 @@ impl Work<'_> {
                 let input = self.read(blob)?;
                 let input = archive::decompress(input, name)?;
                 let input = archive::ahead(input);
-                Ok(tar::unpack_to_dir(input, name, src, tar::Options { strip: 1, ..Default::default() })?)
+                Ok(tar::unpack_to_dir(input, name, src, tar::Options { strip: 1 })?)
             }
         }
     }
