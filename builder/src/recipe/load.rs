@@ -163,11 +163,14 @@ impl Loader {
         let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
         let place = Place { files: &self.files, root: &self.root };
-        let Some(image) = image::decode(&node, &place, &self.sink) else { return Ok(None) };
-        let components = self.components(&image);
+        let (image, names) = image::decode(&node, &place, &self.sink);
+        let components = self.components(names);
+        let Some(image) = image else { return Ok(None) };
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
-        checks::run(&image, &components, &self.sink);
+        if self.sink.borrow().is_empty() {
+            checks::run(&image, &components, &self.sink);
+        }
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
         Ok(Some(Parts { image, components, toolchains: [build, packer, boot] }))
     }
@@ -213,8 +216,7 @@ impl Loader {
     }
 
     /// Loads the components that the image names, and those that they need, each once.
-    fn components(&mut self, image: &Image) -> BTreeMap<String, Component> {
-        let mut wanted: Vec<At<String>> = image.named_components().into_iter().cloned().collect();
+    fn components(&mut self, mut wanted: Vec<At<String>>) -> BTreeMap<String, Component> {
         let mut seen = BTreeMap::new();
         while let Some(name) = wanted.pop() {
             if seen.contains_key(&name.value) {
