@@ -63,7 +63,7 @@ fn missing(context: &Context<'_>, targets: &[StepId]) -> Result<BTreeSet<StepId>
         let fail = |source: crate::store::StoreError| BuildError {
             label: step.label.clone(),
             log: None,
-            source: source.into(),
+            source: Box::new(source.into()),
         };
         match context.store.result(&step.digest).map_err(fail)? {
             Some(result) => {
@@ -148,7 +148,7 @@ fn work(context: &Context<'_>, queue: &Queue) {
         let outcome = run(context, id).map_err(|source| {
             context.observer.event(&Event::Failed { step });
             let log = context.store.log_path(&step.digest);
-            BuildError { label: step.label.clone(), log: log.exists().then_some(log), source }
+            BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
         });
         queue.done(context.plan, id, outcome);
     }

@@ -99,7 +99,7 @@ fn decode_debian_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<O
     let archive = Archive {
         suite: suite?,
         components: components.unwrap_or_else(|| vec!["main".into()]),
-        arch: "source".into(),
+        arch: "amd64".into(),
         keyring,
     };
     Some(Origin::Remote(Request::DebianSource { archive, package: package?, version: version?, file: file? }))
