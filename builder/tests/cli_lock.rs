@@ -129,7 +129,7 @@ fn a_build_without_a_network_says_what_was_not_fetched() {
 fn a_source_that_changed_since_it_was_locked_is_refused_with_both_digests() {
     let project = unfetched();
     std::fs::remove_dir_all(project.path("store")).unwrap();
-    project.write("mirror/kernel.tar", "something else entirely!");
+    project.write("mirror/kernel.tar", "NOT MUCH OF AN ARCHIVE");
     let ran = project.dbco(&["fetch", "small.yaml"]).ends(1);
     ran.says(&["can't get kernel.tar", "sha256 is ", "expected ", "1 source could not be fetched"]);
 }
