@@ -32,7 +32,8 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
         Err(error) => format!("\n  {error}"),
     };
     if !stale.is_empty() && locked {
-        return Err(usage(anyhow!("{} does not fit the recipe:{stale}", path.display())));
+        let what = format!("{} does not fit the recipe:{stale}", path.display());
+        return Err(usage(anyhow!("{what}\nrun `dbco lock` to bring it up to date")));
     }
     let note = if stale.is_empty() { String::new() } else { format!("; its lock does not fit:{stale}") };
     let image = &recipe.image;

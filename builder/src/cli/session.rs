@@ -110,8 +110,7 @@ impl<'a> Session<'a> {
 
     fn mirrors(&self) -> Result<Mirrors, Failure> {
         let config = Mirrors::user_config_path();
-        let config = config.as_deref().filter(|path| path.exists());
-        Mirrors::discover(&self.global.mirror, config, Path::new("/")).map_err(usage)
+        Mirrors::discover(&self.global.mirror, config.as_deref(), Path::new("/")).map_err(usage)
     }
 
     /// Brings files of a lock that the store lacks.

@@ -132,7 +132,9 @@ pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Ve
     };
     let read = |node: &Node| {
         let value = match &node.value {
-            Value::Text { text, .. } => place.find_file("patches", text, node.span, "patch", sink).map(Origin::Path),
+            Value::Text { text, .. } => {
+                place.find_file("patches", (text, ""), node.span, "patch", sink).map(Origin::Path)
+            }
             _ => decode_origin(node, place, sink),
         };
         Some(At { value: value?, span: node.span })
@@ -146,8 +148,7 @@ pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) 
         let path = if name.contains('/') {
             place.existing(&name, name.span, "fragment", sink)
         } else {
-            let file = format!("{}.config", name.value);
-            place.find_file("kernel-config", &file, name.span, "fragment", sink)
+            place.find_file("kernel-config", (&name.value, ".config"), name.span, "fragment", sink)
         };
         Some(At { value: path?, span: name.span })
     };

@@ -79,11 +79,19 @@ impl Place<'_> {
         None
     }
 
-    /// A file in `folder`, which is looked for beside the file that names it and in every folder above.
-    pub fn find_file(&self, folder: &str, name: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
-        let found = find(self.files.folder(span.file), folder, name);
+    /// The file `name` + `suffix` in `folder`, which is looked for beside the file that names it and in every folder
+    /// above. Findings leave the suffix out: the recipe does too.
+    pub fn find_file(
+        &self,
+        folder: &str,
+        (name, suffix): (&str, &str),
+        span: Span,
+        what: &str,
+        sink: &Sink,
+    ) -> Option<PathBuf> {
+        let found = find(self.files.folder(span.file), folder, &format!("{name}{suffix}"));
         if found.is_none() {
-            let known = known(self.files.folder(span.file), folder, name);
+            let known = known(self.files.folder(span.file), folder, (name, suffix));
             let message = format!(
                 "there is no {what} `{name}` in any `{folder}/` from {} upwards",
                 self.files.folder(span.file).display()
@@ -92,6 +100,7 @@ impl Place<'_> {
             let finding = findings.add("missing-file", span, message);
             match suggestion(name, known.iter().map(String::as_str)) {
                 Some(near) => finding.label(format!("did you mean `{near}`?")),
+                None if known.is_empty() => finding.label("not found"),
                 None => finding.label("not found").help(format!("there are: {}", known.join(", "))),
             };
         }
@@ -115,14 +124,14 @@ fn above(from: &Path) -> impl Iterator<Item = PathBuf> {
     relative.into_iter().chain(above).take(levels)
 }
 
-/// The files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
-fn known(from: &Path, folder: &str, like: &str) -> Vec<String> {
+/// The names of the files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
+fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
     let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
     let mut names: Vec<String> = above(from)
         .filter_map(|base| fs::read_dir(base.join(folder).join(&within)).ok())
         .flat_map(|entries| entries.flatten())
         .filter(|entry| entry.path().is_file())
-        .map(|entry| within.join(entry.file_name()).display().to_string())
+        .filter_map(|entry| Some(within.join(entry.file_name()).to_str()?.strip_suffix(suffix)?.to_owned()))
         .collect();
     names.sort();
     names.dedup();
@@ -163,9 +172,17 @@ impl Loader {
         let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
         let place = Place { files: &self.files, root: &self.root };
+<<<<<<< HEAD
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
         let Some(image) = image else { return Ok(None) };
+=======
+        let Some(image) = image::decode(&node, &place, &self.sink) else {
+            self.named_by(&node);
+            return Ok(None);
+        };
+        let components = self.components(image.named_components().into_iter().cloned().collect());
+>>>>>>> clitests
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
         if self.sink.borrow().is_empty() {
@@ -210,12 +227,37 @@ impl Loader {
 
     fn open(&mut self, folder: &str, name: &At<String>, what: &'static str) -> Option<Node> {
         let place = Place { files: &self.files, root: &self.root };
-        let path = place.find_file(folder, &format!("{}.yaml", name.value), name.span, what, &self.sink)?;
+        let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
         let file = self.read(&path, name.span, what)?;
         self.parse(file)
     }
 
+<<<<<<< HEAD
     /// Loads the components that the image names, and those that they need, each once.
+=======
+    /// Reads what a recipe names that is wrong itself, for what is wrong there: all findings come at once.
+    fn named_by(&mut self, recipe: &Node) {
+        let texts = |keys: [&str; 2]| {
+            let node = keys.iter().try_fold(recipe, |node, key| node.get(key));
+            let nodes = match node.map(|node| &node.value) {
+                Some(Value::List(nodes)) => nodes.as_slice(),
+                _ => node.map_or(&[][..], std::slice::from_ref),
+            };
+            let text = |node: &Node| match &node.value {
+                Value::Text { text, .. } => Some(At { value: text.clone(), span: node.span }),
+                _ => None,
+            };
+            nodes.iter().filter_map(text).collect::<Vec<_>>()
+        };
+        let components = [["kernel", "component"], ["rootfs", "components"], ["initrd", "components"]];
+        self.components(components.into_iter().flat_map(texts).collect());
+        for name in ["build", "image", "boot"].into_iter().flat_map(|key| texts(["toolchains", key])) {
+            self.toolchain(&name);
+        }
+    }
+
+    /// Loads the components that are wanted, and those that they need, each once.
+>>>>>>> clitests
     fn components(&mut self, mut wanted: Vec<At<String>>) -> BTreeMap<String, Component> {
         let mut seen = BTreeMap::new();
         while let Some(name) = wanted.pop() {

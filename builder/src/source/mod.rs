@@ -40,6 +40,8 @@ pub enum Request {
         /// Where from.
         archive: Archive,
         /// Sorted; each `name` or `name=version`.
+        // serde-saphyr 2.1 writes an empty list here on a line of its own, which it then can't read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         packages: Vec<String>,
         /// Whether all they depend on comes with them; otherwise exactly these.
         closure: bool,
@@ -79,6 +81,7 @@ pub struct Archive {
     /// `bookworm`; a codename, or a suite's name such as `stable`.
     pub suite: String,
     /// `main`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
     /// Debian's name of the architecture: `amd64`.
     pub arch: String,

@@ -2,6 +2,7 @@
 
 mod boot_entries;
 mod component_needs;
+mod kernel_config;
 mod paths;
 mod test_entries;
 mod users;
@@ -30,8 +31,14 @@ pub struct Check {
 }
 
 /// All rules.
-pub const CHECKS: &[Check] =
-    &[boot_entries::CHECK, component_needs::CHECK, paths::CHECK, test_entries::CHECK, users::CHECK];
+pub const CHECKS: &[Check] = &[
+    boot_entries::CHECK,
+    component_needs::CHECK,
+    kernel_config::CHECK,
+    paths::CHECK,
+    test_entries::CHECK,
+    users::CHECK,
+];
 
 /// Runs every check.
 pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, sink: &Sink) {

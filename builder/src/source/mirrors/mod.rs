@@ -169,9 +169,12 @@ fn read_config(path: &Path) -> Result<Vec<(Family, String)>, SourceError> {
     })?;
     let mut mirrors = Vec::new();
     for (name, urls) in config.mirrors {
-        // The decoded map no longer knows lines; a key stands on its own line in any sensible file.
-        let line_of =
-            |word: &str| text.lines().position(|line| line.contains(word)).map_or(0, |index| index as u64 + 1);
+        // The decoded map no longer knows lines. A key or a URL stands in one line, between what YAML puts around it.
+        let holds = |line: &str, word: &str| {
+            line.split([' ', '\t', '"', '\'', ',', '[', ']', '{', '}'])
+                .any(|part| part == word || part.strip_suffix(':') == Some(word))
+        };
+        let line_of = |word: &str| text.lines().position(|line| holds(line, word)).map_or(0, |index| index as u64 + 1);
         let family = Family::named(&name).map_err(|message| at(line_of(&name), message))?;
         for url in urls {
             mirrors.push((family, check_url(&url).map_err(|message| at(line_of(&url), message))?));

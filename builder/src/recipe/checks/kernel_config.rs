@@ -1,0 +1,18 @@
+use super::{Check, Subject};
+use crate::recipe::decode::Sink;
+use crate::recipe::image::Kernel;
+
+pub const CHECK: Check = Check {
+    id: "kernel-config",
+    rule: "The kernel's fragments need a component that Kconfig configures; without `kconfig` they would do nothing.",
+    run,
+};
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    let Kernel::Component { component, config, .. } = &subject.image.kernel else { return };
+    let Some(described) = subject.components.get(&component.value) else { return };
+    if let (Some(first), None) = (config.first(), &described.kconfig) {
+        let message = format!("component `{}` has no `kconfig`, so no fragment can take effect", component.value);
+        sink.borrow_mut().add(CHECK.id, first.span, message).help("kconfig: {base: tinyconfig}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Wrong usage, full disks, foreign stores: the exit status, and what to do.
+
+mod project;
+
+use project::Project;
+
+#[test]
+fn a_misspelt_subcommand_or_flag_is_wrong_usage_with_a_suggestion() {
+    let project = Project::new();
+    project.dbco(&["biuld"]).ends(2).says(&["unrecognized subcommand 'biuld'", "'build'"]);
+    project.dbco(&["build", "--ofline"]).ends(2).says(&["unexpected argument '--ofline'", "'--offline'"]);
+    project.dbco(&["build", "--jobs", "many"]).ends(2).says(&["invalid value 'many'"]);
+    project.dbco(&["build", "--only", "cd"]).ends(2).says(&["expected one of: bzimage, initrd, grub-cfg, iso"]);
+    project.dbco(&[]).ends(2).says(&["Usage: dbco"]);
+}
+
+#[test]
+fn help_and_version_end_well() {
+    let project = Project::new();
+    let help = project.dbco(&["--help"]).ends(0).out;
+    assert!(help.contains("dbco build recipes/quick.yaml"), "{help}");
+    assert!(
+        help.contains("Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 130 interrupted.")
+    );
+    for command in ["build", "lock", "run", "test"] {
+        let help = project.dbco(&[command, "--help"]).ends(0).out;
+        assert!(help.contains(&format!("dbco {command}")), "{help}");
+    }
+    assert!(project.dbco(&["--version"]).ends(0).out.starts_with("dbco "));
+}
+
+#[test]
+fn an_output_that_the_recipe_does_not_have_is_wrong_usage() {
+    let ran = Project::new().dbco(&["build", "--offline", "--only", "iso", "small.yaml"]).ends(2);
+    ran.says(&["--only iso: the recipe's `outputs` do not hold it"]);
+}
+
+#[test]
+fn only_gives_that_output_and_leaves_nothing_else() {
+    let project = Project::new();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    project.dbco(&["build", "--offline", "--only", "grub-cfg", "small.yaml"]).ends(0);
+    let mut names: Vec<_> = std::fs::read_dir(project.path("out/small"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["SHA256SUMS", "grub.cfg"]);
+    assert!(project.read("out/small/grub.cfg").contains("host=box"));
+}
+
+/// Bytes that no compression makes smaller.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .take(size / 8)
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn a_full_disk_under_the_store_is_said_and_leaves_the_outputs_as_they_were() {
+    let project = Project::new();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let before = project.read("out/small/SHA256SUMS");
+    project.write("overlay/system/big", noise(2 << 20));
+    let script = "mkdir full; mount -t tmpfs -o size=1m none full; \
+                  \"$DBCO\" build --offline --store full small.yaml; code=$?; \
+                  ls full/tmp full/partial; exit $code";
+    let script = script.replace("small.yaml; code=$?", "small.yaml && code=0 || code=$?");
+    let ran = project.unshared(&script).ends(1);
+    assert_eq!(ran.out.trim(), "full/partial:\n\nfull/tmp:", "work in hand is left behind");
+    ran.says(&["No space left on device", "the disk is full: free some space, or choose another place with --store"]);
+    assert_eq!(project.read("out/small/SHA256SUMS"), before);
+}
+
+#[test]
+fn a_full_disk_under_the_outputs_is_said_and_leaves_them_as_they_were() {
+    let project = Project::new();
+    let script = "mkdir -p out; mount -t tmpfs -o size=1m none out; \
+                  \"$DBCO\" build --offline small.yaml; cp out/small/SHA256SUMS .; \
+                  head -c 2097152 /dev/urandom > overlay/system/big; \
+                  \"$DBCO\" build --offline small.yaml && code=0 || code=$?; \
+                  cmp out/small/SHA256SUMS SHA256SUMS; echo left: $(ls -A out); exit $code";
+    let ran = project.unshared(script).ends(1);
+    assert!(ran.out.ends_with("left: small\n"), "{}", ran.out);
+    ran.says(&["No space left on device", "the disk is full: free some space"]);
+}
+
+#[test]
+fn a_store_of_another_version_is_refused() {
+    let project = Project::new();
+    project.write("store/format", "99\n");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&["has store format 99, this dbco reads 1", "choose another folder with --store, or remove it"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_made_is_named() {
+    let project = Project::new();
+    project.write("store", "a file");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["store", "Not a directory"]);
+}
+
+#[test]
+fn without_a_home_there_has_to_be_a_store() {
+    let project = Project::new();
+    let ran = project.unshared("env -u HOME -u DBCO_STORE \"$DBCO\" build --offline small.yaml");
+    ran.ends(2).says(&["neither XDG_CACHE_HOME nor HOME is set: pass --store DIR"]);
+}
+
+#[test]
+fn origins_that_disagree_are_both_named() {
+    let project = Project::with("overlays: [overlay]", "overlays: [overlay, other]");
+    project.write("other/system/etc/motd", "another\n");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&[
+        "rootfs failed",
+        "/system/etc/motd comes from overlay ",
+        "overlay and from overlay ",
+        "the contents differ",
+    ]);
+    project.edit("small.yaml", "overlays: [overlay, other]", "overlays: [overlay, other]\n  replace: [/system/etc/*]");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn what_lies_outside_of_the_layout_is_named() {
+    let project = Project::new();
+    project.write("overlay/var/log/x", "");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&["outside of layout `split`", "/dev, /proc, /sys, /system, /usr", "/var/log/x"]);
+}
+
+#[test]
+fn an_audit_names_each_leak_and_each_line_that_nothing_needs() {
+    let project = Project::new();
+    project.write("overlay/system/bin/hello", "#!/bin/sh\necho /etc/motd\n");
+    let ran = project.dbco(&["audit", "--offline", "small.yaml"]).ends(1);
+    ran.says(&[
+        "/system/bin/hello: /bin/sh (shebang)",
+        "/system/bin/hello: /etc/motd (text)",
+        "leaks out of layout `split`",
+    ]);
+    let allow = "audit: {allow: ['/system/bin/*: /bin/sh', '/system/bin/hello: /etc/*', '/system/x: *']}";
+    project.edit("small.yaml", "  overlays: [overlay]", &format!("  overlays: [overlay]\n  {allow}"));
+    let ran = project.dbco(&["audit", "--offline", "small.yaml"]).ends(0);
+    ran.says(&["`audit.allow` has `/system/x: *`, which nothing needs", "leaks allowed by the recipe, no other"]);
+}

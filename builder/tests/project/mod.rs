@@ -1,0 +1,177 @@
+//! A project of its own for each test: a small recipe with everything that it names, a store, an empty home.
+//!
+//! Nothing in it needs a network or a compiler: its toolchains ask for no packages, and of its outputs only those are
+//! asked for that dbco makes by itself.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use dbco::process::command;
+
+/// The recipe, which stands at line 1 of `small.yaml`.
+pub const RECIPE: &str = "\
+recipe: small
+epoch: 2021-01-01
+toolchains: {build: none, image: none, boot: none}
+params:
+  host: {default: box, choices: [box, crate]}
+kernel:
+  component: kernel
+  patches: [first.patch]
+  config: [tiny]
+rootfs:
+  layout: split
+  overlays: [overlay]
+  users:
+    - {name: root, uid: 0, shell: /system/bin/sh, home: /system/root}
+initrd:
+  compression: none
+  livefs: none
+boot:
+  cmdline: host=${host}
+  entries:
+    - {id: live, title: Live, mode: live}
+outputs: [initrd, grub-cfg]
+tests:
+  - {name: first, entry: live, medium: kernel, expect: \"login:\"}
+";
+
+/// A lock that fits [`RECIPE`].
+pub const LOCK: &str = "\
+format: 1
+entries:
+- request:
+    debian:
+      archive: {suite: bookworm, components: [main], arch: amd64}
+      packages: []
+      closure: true
+  files: []
+";
+
+const COMPONENT: &str = "\
+component: kernel
+version: '1'
+license: MIT
+source: {path: ../sources/kernel}
+kconfig: {base: tinyconfig}
+";
+
+const TOOLCHAIN: &str = "\
+toolchain: none
+debian: bookworm
+packages: []
+";
+
+/// A folder with a recipe that passes every check and a lock that fits it.
+pub struct Project {
+    folder: tempfile::TempDir,
+}
+
+/// What a run of dbco gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Project {
+    pub fn new() -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        project.write("small.yaml", RECIPE);
+        project.write("small.lock", LOCK);
+        project.write("components/kernel.yaml", COMPONENT);
+        project.write("toolchains/none.yaml", TOOLCHAIN);
+        project.write("kernel-config/tiny.config", "CONFIG_64BIT=y\n");
+        project.write("patches/first.patch", "");
+        project.write("sources/kernel/Makefile", "");
+        project.write("overlay/system/etc/motd", "hello\n");
+        fs::create_dir(project.path("home")).unwrap();
+        project
+    }
+
+    /// A project whose recipe has `from` replaced by `to`.
+    pub fn with(from: &str, to: &str) -> Self {
+        let project = Self::new();
+        project.edit("small.yaml", from, to);
+        project
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Replaces the one place where a file has `from`.
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {name}");
+        self.write(name, text.replacen(from, to, 1));
+    }
+
+    /// Runs dbco in the project's folder.
+    pub fn dbco(&self, arguments: &[&str]) -> Ran {
+        self.run(command(env!("CARGO_BIN_EXE_dbco")).args(arguments))
+    }
+
+    /// Runs a script of the host's shell as root of a user and a mount namespace of its own; `$DBCO` is dbco. Nothing
+    /// that it mounts outlives it.
+    pub fn unshared(&self, script: &str) -> Ran {
+        self.run(command("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]))
+    }
+
+    fn run(&self, command: &mut Command) -> Ran {
+        let Output { status, stdout, stderr } = command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("DBCO", env!("CARGO_BIN_EXE_dbco"))
+            .env("DBCO_STORE", self.path("store"))
+            .env("HOME", self.path("home"))
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { code: status.code(), out: text(stdout), err: text(stderr) }
+    }
+}
+
+impl Ran {
+    /// The run has to end with this status.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Standard error has to hold each of these.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.err.contains(part), "no `{part}` in:\n{}", self.err);
+        }
+        self
+    }
+
+    /// Standard error must not hold this.
+    #[track_caller]
+    pub fn never_says(self, part: &str) -> Self {
+        assert!(!self.err.contains(part), "`{part}` in:\n{}", self.err);
+        self
+    }
+}
+
+/// The repository's top folder.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}

@@ -1,0 +1,102 @@
+//! What is shipped with dbco fits it: recipes, locks, checks and the README's examples.
+
+mod project;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use dbco::lock::Lock;
+use dbco::recipe::checks::CHECKS;
+use dbco::recipe::image::Settings;
+use dbco::recipe::load;
+use project::{Project, repository};
+
+/// The image recipes under `recipes/`.
+fn recipes() -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join("recipes")).unwrap().map(|entry| entry.unwrap().path());
+    let mut recipes: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    recipes.sort();
+    assert!(!recipes.is_empty());
+    recipes
+}
+
+#[test]
+fn every_shipped_recipe_is_accepted_and_its_lock_fits() {
+    let project = Project::new();
+    for recipe in recipes() {
+        let locked: &[&str] = if recipe.with_extension("lock").exists() { &["--locked"] } else { &[] };
+        let arguments = [&["check", recipe.to_str().unwrap()], locked].concat();
+        let ran = project.dbco(&arguments).ends(0);
+        assert!(locked.is_empty() || !ran.err.contains("does not fit"), "{}", ran.err);
+    }
+}
+
+/// `dbco lock` would change nothing in them: they are written as this dbco writes them.
+#[test]
+fn every_shipped_lock_is_as_it_is_written() {
+    for lock in recipes().iter().map(|recipe| recipe.with_extension("lock")).filter(|path| path.exists()) {
+        let text = fs::read_to_string(&lock).unwrap();
+        assert!(Lock::parse(&text, &lock).unwrap().to_text() == text, "{} is not as written", lock.display());
+    }
+}
+
+/// No component or toolchain lies about unread, where a mistake in it would go unnoticed.
+#[test]
+fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
+    let mut used = BTreeSet::new();
+    for recipe in recipes() {
+        let recipe = load(&recipe, &Settings::new()).unwrap();
+        used.extend(recipe.components.keys().map(|name| format!("components/{name}.yaml")));
+        used.extend([recipe.build, recipe.packer, recipe.boot].map(|chain| format!("toolchains/{}.yaml", chain.name)));
+    }
+    for folder in ["components", "toolchains"] {
+        for entry in fs::read_dir(repository().join("recipes").join(folder)).unwrap() {
+            let name = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+            assert!(used.contains(&name), "{name} is used by no recipe");
+        }
+    }
+}
+
+#[test]
+fn every_check_has_an_id_of_its_own_a_rule_and_a_file() {
+    let mut ids = BTreeSet::new();
+    for check in CHECKS {
+        assert!(ids.insert(check.id), "two checks have the id `{}`", check.id);
+        let word = |c: char| c.is_ascii_lowercase() || c == '-';
+        assert!(!check.id.is_empty() && check.id.chars().all(word), "`{}` is no id", check.id);
+        assert!(check.rule.ends_with('.') && check.rule.len() > 20, "`{}` says: {}", check.id, check.rule);
+    }
+    let folder = repository().join("builder/src/recipe/checks");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = names.filter(|name| name != "mod.rs").collect();
+    let expected: BTreeSet<String> = ids.iter().map(|id| format!("{}.rs", id.replace('-', "_"))).collect();
+    assert_eq!(files, expected, "each check in a file of its name, each file in CHECKS");
+}
+
+/// The YAML blocks of the README that are image recipes, as a user would copy them: beside the shipped recipes.
+#[test]
+fn the_recipes_in_the_readme_are_accepted() {
+    let readme = repository().join("README.md");
+    if !readme.exists() {
+        return;
+    }
+    let text = fs::read_to_string(readme).unwrap();
+    let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let recipes: Vec<&str> = blocks.filter(|block| block.starts_with("recipe:")).collect();
+    assert!(!recipes.is_empty(), "README.md has no ```yaml block that begins with `recipe:`");
+    // A copy of what is shipped, so that the README's recipes find what they name, with what they add themselves.
+    let project = Project::new();
+    let copy = format!("cp -R '{0}/recipes' '{0}/kernel-config' .", repository().display());
+    project.unshared(&copy).ends(0);
+    for (number, recipe) in recipes.iter().enumerate() {
+        let name = format!("recipes/readme-{number}.yaml");
+        project.write(&name, recipe);
+        for overlay in recipe.lines().filter_map(|line| line.trim().strip_prefix("overlays: [")?.strip_suffix(']')) {
+            for folder in overlay.split(", ") {
+                fs::create_dir_all(project.path("recipes").join(folder)).unwrap();
+            }
+        }
+        project.dbco(&["check", &name]).ends(0);
+    }
+}
