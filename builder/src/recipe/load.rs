@@ -172,17 +172,9 @@ impl Loader {
         let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
         let place = Place { files: &self.files, root: &self.root };
-<<<<<<< HEAD
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
         let Some(image) = image else { return Ok(None) };
-=======
-        let Some(image) = image::decode(&node, &place, &self.sink) else {
-            self.named_by(&node);
-            return Ok(None);
-        };
-        let components = self.components(image.named_components().into_iter().cloned().collect());
->>>>>>> clitests
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
         if self.sink.borrow().is_empty() {
@@ -232,32 +224,7 @@ impl Loader {
         self.parse(file)
     }
 
-<<<<<<< HEAD
     /// Loads the components that the image names, and those that they need, each once.
-=======
-    /// Reads what a recipe names that is wrong itself, for what is wrong there: all findings come at once.
-    fn named_by(&mut self, recipe: &Node) {
-        let texts = |keys: [&str; 2]| {
-            let node = keys.iter().try_fold(recipe, |node, key| node.get(key));
-            let nodes = match node.map(|node| &node.value) {
-                Some(Value::List(nodes)) => nodes.as_slice(),
-                _ => node.map_or(&[][..], std::slice::from_ref),
-            };
-            let text = |node: &Node| match &node.value {
-                Value::Text { text, .. } => Some(At { value: text.clone(), span: node.span }),
-                _ => None,
-            };
-            nodes.iter().filter_map(text).collect::<Vec<_>>()
-        };
-        let components = [["kernel", "component"], ["rootfs", "components"], ["initrd", "components"]];
-        self.components(components.into_iter().flat_map(texts).collect());
-        for name in ["build", "image", "boot"].into_iter().flat_map(|key| texts(["toolchains", key])) {
-            self.toolchain(&name);
-        }
-    }
-
-    /// Loads the components that are wanted, and those that they need, each once.
->>>>>>> clitests
     fn components(&mut self, mut wanted: Vec<At<String>>) -> BTreeMap<String, Component> {
         let mut seen = BTreeMap::new();
         while let Some(name) = wanted.pop() {
