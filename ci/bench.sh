@@ -274,7 +274,7 @@ kernel() {
   done | head -n 1)
   rm -rf "$work/by-hand"
   mkdir -p "$work/by-hand/build/patches"
-  sha256=$(grep -A 3 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
+  sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
   ln "$store/blobs/${sha256:0:2}/$sha256" "$work/by-hand/build/linux.tar.xz"
   cp recipes/patches/linux-6.1/*.patch "$work/by-hand/build/patches/"
   for name in tiny hardware virt ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"
