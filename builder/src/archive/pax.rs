@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn values_may_hold_line_ends_and_nul_bytes() {
         let mut records = Records::new();
-        parse(b"9 path=a\n15 SCHILY.x=\n\0=\n12 mtime=1.5\n", &mut records).unwrap();
+        parse(b"9 path=a\n16 SCHILY.x=\n\0=\n13 mtime=1.5\n", &mut records).unwrap();
         assert_eq!(records["path"], b"a");
         assert_eq!(records["SCHILY.x"], b"\n\0=");
         assert_eq!(number(&records, "mtime"), Some(Ok(1)));

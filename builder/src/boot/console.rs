@@ -162,15 +162,20 @@ impl Console {
         }
     }
 
-    /// Waits for a shell that reads commands. A shell that is still starting may lose what is typed: it is asked again.
+    /// Waits for a shell that reads commands. A shell that is still starting may lose what is typed, or the beginning of
+    /// it: it is asked again, and in words that leave nothing open, such as a quote, when their beginning is lost.
     pub fn shell(&mut self, deadline: Instant) -> Result<(), ConsoleError> {
+        let mut patience = Duration::from_millis(500);
         loop {
-            let marker = self.marker();
-            self.send(&format!(" printf '\\n%s%s\\n' dbco- {marker}.\n"))?;
-            let patience = deadline.min(Instant::now() + Duration::from_secs(3));
-            match self.expect(&format!("dbco-{marker}."), patience) {
+            self.markers += 1;
+            let marker = self.markers;
+            // The echo of what is typed does not hold the sum.
+            self.send(&format!(" echo dbco-ready-$(({marker}+0)).\n"))?;
+            match self.expect(&format!("dbco-ready-{marker}."), deadline.min(Instant::now() + patience)) {
                 Ok(_) => return Ok(()),
-                Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {}
+                Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {
+                    patience = (patience * 2).min(Duration::from_secs(4));
+                }
                 Err(error) => return Err(error),
             }
         }

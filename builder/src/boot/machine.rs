@@ -97,7 +97,8 @@ impl Machine {
             let name = format!("disk{index}.img");
             copy_writable(disk, &folder.join(&name))?;
             argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,cache=unsafe,file={name}")]);
-            argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index}")]);
+            // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
+            argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index},bootindex={}", index + 1)]);
         }
         if self.network {
             // No boot ROM: nothing of ours boots from a network, and looking for one costs seconds.

@@ -25,7 +25,7 @@ pub struct BootTest {
     pub name: String,
     /// What is booted.
     pub machine: Machine,
-    /// Which entry of GRUB's menu is chosen; None where no GRUB is on the way.
+    /// Which entry of GRUB's menu is chosen; None where no GRUB is on the way, or its timeout of 0 hides the menu.
     pub menu: Option<usize>,
     /// What the console has to show.
     pub expect: String,

@@ -33,11 +33,16 @@ impl Work<'_> {
             let tree = self.context.tree(&Ref::new(*step, "install"))?;
             lay_out(&tree, &self.context.contents(), &deps.join(name), time(action.epoch))?;
         }
-        let jobs = self.context.jobs.to_string();
-        let tools = Toolbox::new(self, action.toolchain, &build, action.epoch)?
+        let (jobs, epoch) = (self.context.jobs.to_string(), action.epoch.to_string());
+        let tools = Toolbox::new(self, action.toolchain, &build)?
             .bind(&deps, "/deps")
             .cwd(SRC)
-            .env([("JOBS", jobs.as_str()), ("OUT", "/build/out"), ("DEPS", "/deps")])
+            .env([
+                ("JOBS", jobs.as_str()),
+                ("OUT", "/build/out"),
+                ("SOURCE_DATE_EPOCH", epoch.as_str()),
+                ("DEPS", "/deps"),
+            ])
             .env(action.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         self.patch(action, &build, &tools)?;
         if let Some(kconfig) = &action.kconfig {
@@ -56,7 +61,7 @@ impl Work<'_> {
                 let input = self.read(blob)?;
                 let input = archive::decompress(input, name)?;
                 let input = archive::ahead(input);
-                Ok(tar::unpack_to_dir(input, name, src, tar::Options { strip: 1, ..Default::default() })?)
+                Ok(tar::unpack_to_dir(input, name, src, tar::Options { strip: 1 })?)
             }
         }
     }

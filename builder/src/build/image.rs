@@ -11,10 +11,10 @@ use crate::image::iso::Iso;
 use crate::image::squashfs::Squashfs;
 use crate::image::{Compression, Tools};
 use crate::plan::{
-    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, Ref, SquashfsAction, StepId,
+    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, Ref, SquashfsAction,
 };
 use crate::rootfs::{Layer, assemble};
-use crate::store::{Output, WorkDir};
+use crate::store::Output;
 use crate::tree::{Entry, Tree, TreePath};
 
 /// By this file GRUB knows the medium that it was started from.
@@ -43,8 +43,8 @@ impl Work<'_> {
     }
 
     pub(super) fn squashfs(&self, action: &SquashfsAction) -> Result<Outputs, StepError> {
-        let (work, tools) = self.tools(action.toolchain, action.epoch)?;
-        let tools = tools(&work)?;
+        let work = self.store().work_dir()?;
+        let tools = Toolbox::new(self, action.toolchain, work.path())?;
         let tree = self.context.tree(&Ref::new(action.root, "tree"))?;
         let squashfs = Squashfs { packing: action.packing, block: action.block, epoch: action.epoch };
         squashfs.write(&tree, &self.context.contents(), &tools, "livefs.squashfs")?;
@@ -71,8 +71,8 @@ impl Work<'_> {
     }
 
     pub(super) fn iso(&self, action: &IsoAction) -> Result<Outputs, StepError> {
-        let (work, tools) = self.tools(action.toolchain, action.epoch)?;
-        let tools = tools(&work)?;
+        let work = self.store().work_dir()?;
+        let tools = Toolbox::new(self, action.toolchain, work.path())?;
         Images { marker: &format!("/{MARKER}"), epoch: action.epoch }.write(&tools)?;
         let mut tree = Tree::new();
         let files = [
@@ -92,24 +92,12 @@ impl Work<'_> {
     }
 
     pub(super) fn disk(&self, action: &DiskAction) -> Result<Outputs, StepError> {
-        let (work, tools) = self.tools(action.toolchain, action.epoch)?;
-        let tools = tools(&work)?;
+        let work = self.store().work_dir()?;
+        let tools = Toolbox::new(self, action.toolchain, work.path())?;
         let tree = self.context.tree(&Ref::new(action.root, "tree"))?;
         let disk = Disk { folder: &action.folder, size: None, label: &action.label, epoch: action.epoch };
         disk.write(&tree, &self.context.contents(), &tools, "disk.img")?;
         self.single("disk", &tools, "disk.img")
-    }
-
-    /// A new work folder, and how to get tools that work on it.
-    #[allow(clippy::type_complexity)]
-    fn tools<'s>(
-        &'s self,
-        toolchain: StepId,
-        epoch: u64,
-    ) -> Result<(WorkDir, impl Fn(&WorkDir) -> Result<Toolbox<'s>, StepError>), StepError> {
-        let epoch = epoch.try_into().unwrap_or_default();
-        let work = self.store().work_dir()?;
-        Ok((work, move |work: &WorkDir| Toolbox::new(self, toolchain, work.path(), epoch)))
     }
 
     fn single(&self, name: &str, tools: &Toolbox<'_>, file: &str) -> Result<Outputs, StepError> {

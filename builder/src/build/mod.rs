@@ -90,7 +90,7 @@ pub struct BuildError {
     pub log: Option<PathBuf>,
     /// Why.
     #[source]
-    pub source: StepError,
+    pub source: Box<StepError>,
 }
 
 /// Why a step failed.

@@ -54,7 +54,7 @@ impl Work<'_> {
         let kernel = boot("vmlinuz-").ok_or_else(|| StepError::NoKernel(name.clone()))?;
         outputs.insert("bzImage".to_owned(), self.blob(&kernel)?);
         for (prefix, output) in [("config-", "config"), ("System.map-", "System.map")] {
-            if let Some(path) = boot(prefix) {
+            if let Some(path) = boot(prefix).filter(|path| !is_placeholder(path)) {
                 outputs.insert(output.to_owned(), self.blob(&path)?);
             }
         }
@@ -98,4 +98,10 @@ impl Work<'_> {
         tree.complete();
         Ok(tree)
     }
+}
+
+/// Debian's kernel packages hold a `System.map` of one line, which says that the real one is in the `-dbg` package.
+fn is_placeholder(path: &std::path::Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.len() < 4096)
+        && std::fs::read_to_string(path).is_ok_and(|text| text.contains("The real System.map is in"))
 }

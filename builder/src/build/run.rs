@@ -23,7 +23,10 @@ impl Built {
     }
 }
 
-/// Makes everything that a plan's targets need. Only one step at a time uses all cores; light ones run beside it.
+/// How many steps that can keep all cores busy run side by side. Two: while one configures, on one core, the other compiles.
+const HEAVY: usize = 2;
+
+/// Makes everything that a plan's targets need.
 pub fn build(
     plan: &Plan,
     targets: &[StepId],
@@ -63,7 +66,7 @@ fn missing(context: &Context<'_>, targets: &[StepId]) -> Result<BTreeSet<StepId>
         let fail = |source: crate::store::StoreError| BuildError {
             label: step.label.clone(),
             log: None,
-            source: source.into(),
+            source: Box::new(source.into()),
         };
         match context.store.result(&step.digest).map_err(fail)? {
             Some(result) => {
@@ -86,8 +89,7 @@ struct Queue {
 struct State {
     /// Steps not begun yet, with the inputs that they wait for.
     waiting: BTreeMap<StepId, BTreeSet<StepId>>,
-    running: usize,
-    heavy: bool,
+    heavy: usize,
     ran: Vec<(String, f64)>,
     failed: Option<BuildError>,
 }
@@ -97,7 +99,7 @@ impl Queue {
         let inputs =
             |id: &StepId| plan.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
         let waiting = missing.iter().map(|id| (*id, inputs(id))).collect();
-        let state = State { waiting, running: 0, heavy: false, ran: Vec::new(), failed: None };
+        let state = State { waiting, heavy: 0, ran: Vec::new(), failed: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -109,12 +111,11 @@ impl Queue {
                 return None;
             }
             let heavy = state.heavy;
-            let free = |id: StepId| !(heavy && plan.step(id).action.is_heavy());
+            let free = |id: StepId| heavy < HEAVY || !plan.step(id).action.is_heavy();
             let ready = state.waiting.iter().find(|(id, inputs)| inputs.is_empty() && free(**id)).map(|(id, _)| *id);
             if let Some(id) = ready {
                 state.waiting.remove(&id);
-                state.running += 1;
-                state.heavy |= plan.step(id).action.is_heavy();
+                state.heavy += usize::from(plan.step(id).action.is_heavy());
                 return Some(id);
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
@@ -123,10 +124,7 @@ impl Queue {
 
     fn done(&self, plan: &Plan, id: StepId, outcome: Result<f64, BuildError>) {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        state.running -= 1;
-        if plan.step(id).action.is_heavy() {
-            state.heavy = false;
-        }
+        state.heavy -= usize::from(plan.step(id).action.is_heavy());
         match outcome {
             Ok(seconds) => {
                 state.ran.push((plan.step(id).label.clone(), seconds));
@@ -148,7 +146,7 @@ fn work(context: &Context<'_>, queue: &Queue) {
         let outcome = run(context, id).map_err(|source| {
             context.observer.event(&Event::Failed { step });
             let log = context.store.log_path(&step.digest);
-            BuildError { label: step.label.clone(), log: log.exists().then_some(log), source }
+            BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
         });
         queue.done(context.plan, id, outcome);
     }

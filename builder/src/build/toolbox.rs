@@ -17,9 +17,11 @@ pub(super) struct Toolbox<'a> {
     folder: PathBuf,
 }
 
-/// The environment of every tool: nothing of the host's. Tools take the time from `SOURCE_DATE_EPOCH`
-/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn environment(epoch: i64) -> BTreeMap<String, String> {
+/// The environment of every tool: nothing of the host's.
+///
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it: mksquashfs refuses
+/// it beside options that say the same. Whoever wants it sets it.
+fn environment() -> BTreeMap<String, String> {
     let pairs = [
         ("HOME", "/build"),
         ("LC_ALL", "C.UTF-8"),
@@ -28,19 +30,18 @@ fn environment(epoch: i64) -> BTreeMap<String, String> {
         ("TZ", "UTC"),
         ("USER", "root"),
     ];
-    let epoch = ("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain([epoch]).collect()
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 impl<'a> Toolbox<'a> {
     /// Tools of `toolchain` that see `folder` as `/build`.
-    pub fn new(work: &'a Work<'a>, toolchain: StepId, folder: &Path, epoch: i64) -> Result<Self, StepError> {
+    pub fn new(work: &'a Work<'a>, toolchain: StepId, folder: &Path) -> Result<Self, StepError> {
         let bind = Bind { host: folder.to_owned(), inside: "/build".into(), writable: true };
         let spec = Spec {
             root: work.context.root(toolchain),
             binds: vec![bind],
             cwd: "/build".into(),
-            env: environment(epoch),
+            env: environment(),
             ..Spec::default()
         };
         Ok(Self { work, sandbox: work.context.sandbox()?, spec, folder: folder.to_owned() })

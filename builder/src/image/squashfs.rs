@@ -2,13 +2,15 @@
 //!
 //! So owners, device nodes and modes never have to exist on this machine's disk.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
 use super::tools::argv;
 use super::{Contents, ImageError, Tools, rooted, tar};
-use crate::tree::{Tree, TreePath};
+use crate::digest::Digest;
+use crate::tree::{Node, Tree, TreePath};
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,6 +78,9 @@ impl Squashfs {
         if tree.entries.values().all(|entry| entry.xattrs.is_empty()) {
             argv.extend(argv!["-no-xattrs"]);
         }
+        if !search_for_duplicates(tree) {
+            argv.push("-no-duplicates".into());
+        }
         // What went wrong in the tree is more telling than that mksquashfs found the end of its input too early.
         let failure = Mutex::new(None);
         let feed = |out: &mut dyn std::io::Write| {
@@ -93,5 +98,57 @@ impl Squashfs {
             Some(error) => Err(error),
             None => result.map_err(ImageError::tool("squashfs")),
         }
+    }
+}
+
+/// How many different files of one size mksquashfs may search for duplicates: at this number it takes a second.
+const SAME_SIZE: usize = 8192;
+
+/// Whether mksquashfs is to store files of one content once.
+///
+/// It compares each file with all others of its size: 100,000 small files take minutes. The tree knows the contents, so
+/// there is nothing to search where no two files are the same.
+fn search_for_duplicates(tree: &Tree) -> bool {
+    let mut blobs: HashMap<Digest, u64> = HashMap::new();
+    let mut repeated = false;
+    for entry in tree.entries.values() {
+        if let Node::File { blob, size } = entry.node
+            && size > 0
+        {
+            repeated |= blobs.insert(blob, size).is_some();
+        }
+    }
+    let mut sizes: HashMap<u64, usize> = HashMap::new();
+    for size in blobs.values() {
+        *sizes.entry(*size).or_default() += 1;
+    }
+    repeated && sizes.values().all(|count| *count <= SAME_SIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Entry;
+
+    fn tree(files: impl IntoIterator<Item = (String, u64)>) -> Tree {
+        let mut tree = Tree::new();
+        for (index, (content, size)) in files.into_iter().enumerate() {
+            tree.insert(TreePath::new(&index.to_string()).unwrap(), Entry::file(Digest::of(content), size, 0o644));
+        }
+        tree
+    }
+
+    #[test]
+    fn duplicates_are_searched_for_where_there_are_some_and_it_does_not_take_minutes() {
+        let same = |content: &str| (content.to_owned(), 1);
+        assert!(search_for_duplicates(&tree([same("a"), same("b"), same("a")])));
+        assert!(!search_for_duplicates(&tree([same("a"), same("b")])));
+        assert!(!search_for_duplicates(&tree([(String::new(), 0), (String::new(), 0)])));
+        let many = |size: fn(u64) -> u64| {
+            let files = (0..20_000).map(move |n| (n.to_string(), size(n)));
+            tree(files.chain([("0".to_owned(), size(0))]))
+        };
+        assert!(!search_for_duplicates(&many(|_| 7)));
+        assert!(search_for_duplicates(&many(|n| 1 + n % 10)));
     }
 }

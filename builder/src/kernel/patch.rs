@@ -125,6 +125,11 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
         index += 1;
     }
     files.extend(git.filter(|section| section.old.is_some() || section.new.is_some()));
+    // patch(1) would take half a line for a whole one, and may even apply it.
+    if !text.ends_with('\n') && lines.last().is_some_and(|line| line.starts_with([' ', '+', '-', '@'])) {
+        let what = "it ends in the middle of a line: it was cut off, or its last newline is missing";
+        return Err(PatchError::new(patch, what).at(lines.len()));
+    }
     if files.is_empty() {
         return Err(PatchError::new(patch, "it holds no change in unified format (`diff -u`, `git format-patch`)"));
     }
@@ -311,6 +316,7 @@ mod tests {
             ),
             ("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\nfoo\n".into(), "p:6: another line stands within hunk 1 of x"),
             ("--- a/x\n+++ b/x\nfoo\n".into(), "p:3: the part of x has no hunk"),
+            ("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b".into(), "p:5: it ends in the middle of a line"),
             ("hello\n".into(), "p: it holds no change"),
         ] {
             let error = inspect("p", text.as_bytes()).expect_err(&text).to_string();

@@ -98,7 +98,7 @@ pub struct KernelPackageAction {
 /// | `folder` | where they stand |
 pub(super) fn kernel(plan: &mut Plan, entry: &Entry, modules: &[String], folder: &str) -> Option<StepId> {
     let package = packages(entry).into_iter().next()?;
-    let key = Key::new("kernel-package", 1)
+    let key = Key::new("kernel-package", 2)
         .row("package", package.blob)
         .row("folder", folder)
         .rows(modules.iter().enumerate().map(|(index, name)| (format!("module {index}"), name)));

@@ -109,8 +109,15 @@ pub const OUTPUTS: [(&str, OutputKind); 4] = [
     ("iso", OutputKind::Iso),
 ];
 
-/// Reads an image recipe whose `extends` and parameters are settled.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Image> {
+/// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
+/// is wrong elsewhere, so that what is wrong with these is found in the same run.
+pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
+    let mut names = Vec::new();
+    let image = decode_image(node, place, sink, &mut names);
+    (image, names)
+}
+
+fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
     // Settled before; named here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
@@ -129,6 +136,11 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Image> {
     let tests = table.or_default("tests");
     let span = table.key("recipe").unwrap_or(table.span);
     table.close();
+    if let Some(Kernel::Component { component, .. }) = &kernel {
+        names.push(component.clone());
+    }
+    names.extend(rootfs.iter().flat_map(|rootfs: &Rootfs| &rootfs.components).cloned());
+    names.extend(initrd.iter().flat_map(|initrd: &Initrd| &initrd.components).cloned());
     Some(Image {
         name: name?,
         summary,
@@ -248,7 +260,9 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
         })
         .collect();
     table.close();
-    Some(Initrd { compression: compression?, squashfs: squashfs?, components, overlays, early })
+    // A wrong word is a finding already; the rest is worth looking at.
+    let (compression, squashfs) = (compression.unwrap_or(Compression::Zstd), squashfs.unwrap_or(true));
+    Some(Initrd { compression, squashfs, components, overlays, early })
 }
 
 impl Decode for OutputKind {
@@ -258,15 +272,6 @@ impl Decode for OutputKind {
 }
 
 impl Image {
-    /// Components that the image names itself, by place.
-    pub fn named_components(&self) -> Vec<&At<String>> {
-        let kernel = match &self.kernel {
-            Kernel::Component { component, .. } => Some(component),
-            Kernel::Package { .. } => None,
-        };
-        kernel.into_iter().chain(&self.rootfs.components).chain(&self.initrd.components).collect()
-    }
-
     /// The boot menu's entry of that id.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.boot.entries.iter().find(|entry| entry.id.value == id)

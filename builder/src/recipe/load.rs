@@ -172,16 +172,29 @@ impl Loader {
         let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
         let place = Place { files: &self.files, root: &self.root };
-        let Some(image) = image::decode(&node, &place, &self.sink) else {
-            self.named_by(&node);
+        let (image, names) = image::decode(&node, &place, &self.sink);
+        let components = self.components(names);
+        let Some(image) = image else {
+            self.toolchains_of(&node);
             return Ok(None);
         };
-        let components = self.components(image.named_components().into_iter().cloned().collect());
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
-        checks::run(&image, &components, &self.sink);
+        if self.sink.borrow().is_empty() {
+            checks::run(&image, &components, &self.sink);
+        }
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
         Ok(Some(Parts { image, components, toolchains: [build, packer, boot] }))
+    }
+
+    /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
+    fn toolchains_of(&mut self, recipe: &Node) {
+        for key in ["build", "image", "boot"] {
+            let node = recipe.get("toolchains").and_then(|node| node.get(key));
+            if let Some(Node { value: Value::Text { text, .. }, span }) = node {
+                self.toolchain(&At { value: text.clone(), span: *span });
+            }
+        }
     }
 
     /// Parses a file and lays it over the one that it extends.
@@ -224,28 +237,7 @@ impl Loader {
         self.parse(file)
     }
 
-    /// Reads what a recipe names that is wrong itself, for what is wrong there: all findings come at once.
-    fn named_by(&mut self, recipe: &Node) {
-        let texts = |keys: [&str; 2]| {
-            let node = keys.iter().try_fold(recipe, |node, key| node.get(key));
-            let nodes = match node.map(|node| &node.value) {
-                Some(Value::List(nodes)) => nodes.as_slice(),
-                _ => node.map_or(&[][..], std::slice::from_ref),
-            };
-            let text = |node: &Node| match &node.value {
-                Value::Text { text, .. } => Some(At { value: text.clone(), span: node.span }),
-                _ => None,
-            };
-            nodes.iter().filter_map(text).collect::<Vec<_>>()
-        };
-        let components = [["kernel", "component"], ["rootfs", "components"], ["initrd", "components"]];
-        self.components(components.into_iter().flat_map(texts).collect());
-        for name in ["build", "image", "boot"].into_iter().flat_map(|key| texts(["toolchains", key])) {
-            self.toolchain(&name);
-        }
-    }
-
-    /// Loads the components that are wanted, and those that they need, each once.
+    /// Loads the components that the image names, and those that they need, each once.
     fn components(&mut self, mut wanted: Vec<At<String>>) -> BTreeMap<String, Component> {
         let mut seen = BTreeMap::new();
         while let Some(name) = wanted.pop() {

@@ -63,14 +63,19 @@ impl Node {
         }
     }
 
-    /// Lays `over` on this node: mappings merge key by key, everything else is replaced.
+    /// Lays `over` on this node as RFC 7396 (JSON Merge Patch) does: mappings merge key by key, a key without a value takes
+    /// the one below away, everything else is replaced.
     pub fn overlay(&mut self, over: Node) {
         match (&mut self.value, over.value) {
             (Value::Map(mine), Value::Map(theirs)) => {
                 for (key, node) in theirs {
-                    match mine.iter_mut().find(|(known, _)| known.name == key.name) {
-                        Some((_, known)) => known.overlay(node),
-                        None => mine.push((key, node)),
+                    let known = mine.iter().position(|(known, _)| known.name == key.name);
+                    match (known, &node.value) {
+                        (Some(index), Value::Null) => {
+                            mine.remove(index);
+                        }
+                        (Some(index), _) => mine[index].1.overlay(node),
+                        (None, _) => mine.push((key, node)),
                     }
                 }
             }

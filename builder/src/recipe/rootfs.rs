@@ -169,6 +169,7 @@ pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Root
         Some(allow)
     });
     let rootfs = Rootfs {
+        // A wrong word is a finding already; the rest is worth looking at.
         layout: layout.unwrap_or(Layout::Split),
         components: table.or_default("components"),
         packages,
@@ -184,7 +185,6 @@ pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Root
         audit_allow: audit_allow.unwrap_or_default(),
     };
     table.close();
-    layout?;
     Some(rootfs)
 }
 

@@ -30,6 +30,7 @@ pub fn init(job: Job, signals: &SigSet) -> Outcome {
     };
     prctl::set_child_subreaper(true).map_err(why("prctl"))?;
     let binds = ordered(&spec.binds)?;
+    check_places(&spec.root, &binds)?;
     let copy = Copy::make(&spec)?;
     let mut moved = Moved { list: Vec::new() };
     for (host, below, _) in binds {
@@ -63,6 +64,20 @@ fn try_out() -> Result<(), String> {
     mknod(&null, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3)).map_err(why("mknod of a device"))?;
     chroot("/").map_err(why("chroot"))?;
     super::sys::give_up_capabilities().map_err(why("can't give up capabilities"))
+}
+
+/// Moving a folder that is not the build's own could take the host apart: `/usr`, say.
+fn check_places(root: &Path, binds: &[(PathBuf, PathBuf, bool)]) -> Result<(), String> {
+    let root = root.canonicalize().map_err(why(format!("no toolchain root at {}", root.display())))?;
+    let store = root.ancestors().nth(2).ok_or("the toolchain root is in no store")?;
+    match binds.iter().find(|(host, _, _)| !host.starts_with(store)) {
+        Some((host, _, _)) => Err(format!(
+            "without namespaces only folders of the store ({}) can be used, {} is outside of it",
+            store.display(),
+            host.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 struct Copy {

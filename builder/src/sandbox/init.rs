@@ -104,7 +104,12 @@ pub fn init(job: Job) -> Outcome {
     sys::set_domain_name("(none)").map_err(why("setdomainname"))?;
     become_plain(&spec)?;
     let mut command = tool(&spec)?;
-    let child = command.spawn().map_err(|error| cannot_start(&spec, error))?;
+    // A child inherits the mask. A SIGCHLD that is lost meanwhile does no harm: `wait_for` looks before it waits; and
+    // SIGTERM means nothing to pid 1.
+    signals.thread_unblock().map_err(why("can't unblock signals"))?;
+    let child = command.spawn();
+    signals.thread_block().map_err(why("can't block signals"))?;
+    let child = child.map_err(|error| cannot_start(&spec, error))?;
     // When pid 1 ends the kernel kills what is left in its namespace, before anybody sees pid 1 end.
     Ok(wait_for(child.id(), &signals)?.unwrap_or(128 + Signal::SIGTERM as i32))
 }

@@ -71,7 +71,7 @@ pub struct Spec {
 /// A file or folder of the host at a path inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
-    /// Where it is on the host. In [`Mode::Chroot`] it must lie on the root's file system, is moved away for the
+    /// Where it is on the host. In [`Mode::Chroot`] it must lie in the store that the root is in, is moved away for the
     /// duration of the run, and so must be used by no other run.
     pub host: PathBuf,
     /// Absolute path inside: one that exists in the root, or any path below [`SKELETON`].
@@ -152,7 +152,12 @@ impl Sandbox {
     /// As [`Sandbox::detect`], with the program that calls [`entry`] first thing in its `main`: for tests of the
     /// library, whose own program does not.
     pub fn with_helper(helper: &Path) -> Result<Self, SandboxError> {
-        probe::detect(helper).map(|way| Self { way, helper: helper.to_owned() })
+        Self::in_mode(helper, None)
+    }
+
+    /// As [`Sandbox::with_helper`], but with the given mode only, if there is one.
+    pub fn in_mode(helper: &Path, mode: Option<Mode>) -> Result<Self, SandboxError> {
+        probe::detect(helper, mode).map(|way| Self { way, helper: helper.to_owned() })
     }
 
     /// How tools are run.

@@ -4,27 +4,23 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-use super::{Job, MARK, SandboxError, Stage, Way};
+use super::{Job, MARK, Mode, SandboxError, Stage, Way};
 use crate::process::{ProcessError, Run};
 
-/// The first way that works.
-pub fn detect(helper: &Path) -> Result<Way, SandboxError> {
-    let namespaces = match attempt(helper, Way::User) {
-        Ok(()) => return Ok(Way::User),
+/// The first way that works, among those of `mode` if that is given.
+pub fn detect(helper: &Path, mode: Option<Mode>) -> Result<Way, SandboxError> {
+    let root = Uid::effective().is_root();
+    let try_way = |way, own: Mode, allowed: bool| match (mode.is_none_or(|mode| mode == own), allowed) {
+        (false, _) => Err("not asked for".to_owned()),
+        (true, false) => Err("only root may use it".to_owned()),
+        (true, true) => attempt(helper, way).map(|()| way),
+    };
+    let namespaces = match try_way(Way::User, Mode::Namespaces, true) {
+        Ok(way) => return Ok(way),
         Err(why) => why,
     };
-    let root = Uid::effective().is_root();
-    if root && attempt(helper, Way::Root).is_ok() {
-        return Ok(Way::Root);
-    }
-    let chroot = match root {
-        true => match attempt(helper, Way::Chroot) {
-            Ok(()) => return Ok(Way::Chroot),
-            Err(why) => why,
-        },
-        false => "only root may use it".to_owned(),
-    };
-    Err(SandboxError::Unavailable { namespaces, chroot, advice: advice(&Host::read()) })
+    let chroot = try_way(Way::Root, Mode::Namespaces, root).or_else(|_| try_way(Way::Chroot, Mode::Chroot, root));
+    chroot.map_err(|chroot| SandboxError::Unavailable { namespaces, chroot, advice: advice(&Host::read()) })
 }
 
 fn attempt(helper: &Path, way: Way) -> Result<(), String> {

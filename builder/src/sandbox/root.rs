@@ -130,7 +130,8 @@ fn make_skeleton(top: &Path) -> Result<(), StoreError> {
     }
     for name in MERGED {
         let path = top.join(name);
-        symlink(Path::new("usr").join(name), &path).map_err(StoreError::io("make", &path))?;
+        let made = symlink(Path::new("usr").join(name), &path).and_then(|()| set_mtime(&path, 0));
+        made.map_err(StoreError::io("make", &path))?;
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ trait Show: Sync + Send {
     fn event(&self, event: &Event<'_>);
     /// A line that stays, on standard error.
     fn line(&self, text: &str);
+    /// Many downloads are to come.
+    fn batch(&self, _files: usize, _bytes: u64) {}
     /// A download begins.
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
     /// Nothing moves any more.
@@ -132,6 +134,10 @@ impl Observer for Face {
 }
 
 impl Progress for Face {
+    fn expect(&self, files: usize, bytes: u64) {
+        self.show.batch(files, bytes);
+    }
+
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
         self.show.download(name, total)
     }

@@ -1,44 +1,65 @@
 //! Plain lines, for pipes and logs.
 
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Show, because};
+use super::{Show, because, bytes};
 use crate::build::Event;
 use crate::source::Meter;
 
 #[derive(Default)]
-pub struct Plain;
+pub struct Plain {
+    /// Whether downloads were announced together: then each needs no line of its own.
+    announced: AtomicBool,
+}
+
+fn print(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 impl Show for Plain {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Started { step, changed } => self.line(&format!("{}{}", step.label, because(changed))),
-            Event::Waiting { step } => self.line(&format!("{}: another build makes it, waiting", step.label)),
-            Event::Finished { step, seconds } => self.line(&format!("{}: done in {seconds:.1} s", step.label)),
-            Event::Failed { step } => self.line(&format!("{}: failed", step.label)),
+            Event::Started { step, changed } => print(&format!("{}{}", step.label, because(changed))),
+            Event::Waiting { step } => print(&format!("{}: another build makes it, waiting", step.label)),
+            Event::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
+            Event::Failed { step } => print(&format!("{}: failed", step.label)),
             Event::Planned { .. } | Event::Line { .. } => {}
         }
     }
 
     fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        print(text);
+    }
+
+    fn batch(&self, files: usize, size: u64) {
+        self.announced.store(true, Ordering::Relaxed);
+        print(&format!("fetching {files} files, {}", bytes(size)));
     }
 
     fn download(&self, name: &str, _total: Option<u64>) -> Box<dyn Meter + '_> {
-        self.line(&format!("fetching {name}"));
-        Box::new(Remarks { name: name.to_owned() })
+        if !self.announced.load(Ordering::Relaxed) {
+            print(&format!("fetching {name}"));
+        }
+        Box::new(Remarks { name: name.to_owned(), last: Mutex::default() })
     }
 }
 
-/// Prints what a download remarks.
+/// Prints what a download remarks, each remark once.
 struct Remarks {
     name: String,
+    last: Mutex<String>,
 }
 
 impl Meter for Remarks {
     fn at(&self, _bytes: u64) {}
 
     fn say(&self, text: &str) {
-        Plain.line(&format!("{}: {text}", self.name));
+        let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());
+        if *last != text {
+            print(&format!("{}: {text}", self.name));
+            *last = text.to_owned();
+        }
     }
 }

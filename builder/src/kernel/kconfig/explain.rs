@@ -203,7 +203,12 @@ fn explain_tristate(values: Values<'_>, symbol: &str, known: &Symbol, wanted: Tr
                 .unwrap_or_default();
             default + &values.tell_needs("asking for another value", &needs, level)
         } else {
-            values.tell_needs("it", &needs, level)
+            let told = values.tell_needs("it", &needs, level);
+            // Only the question is hidden: who turns it on without asking is as good an answer.
+            match values.tell_selectors(symbol).filter(|_| values.dependencies_hold(definition) >= level) {
+                Some(selectors) => format!("{told}; unasked, it is turned on by {selectors}"),
+                None => told,
+            }
         };
         return Some(Reason::Unmet(told));
     }

@@ -9,6 +9,8 @@ pub mod explain;
 mod expr;
 mod needs;
 mod parse;
+#[cfg(test)]
+mod tests;
 mod token;
 mod values;
 

@@ -79,10 +79,18 @@ impl<'a> Values<'a> {
         needs
     }
 
-    /// What keeps users from being asked about a block.
+    /// What keeps users from being asked about a block; the parts of an `&&` singly.
     pub(super) fn blockers(&self, definition: &'a Definition, level: Tristate) -> Vec<Need> {
         let visibility = self.visibility(definition);
-        self.needs(self.dependencies(definition).into_iter().chain(&visibility), level)
+        let guards = self.dependencies(definition).into_iter().chain(&visibility);
+        let parts = guards.flat_map(|Guard { condition, place }| {
+            let parts = match condition {
+                Expr::And(all) => all.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            parts.iter().map(|part| Guard { condition: part.clone(), place: place.clone() })
+        });
+        self.needs(&parts.collect::<Vec<_>>(), level)
     }
 
     /// The block with a prompt that is nearest to being asked about, and what is in its way.
@@ -251,6 +259,9 @@ impl<'a> Values<'a> {
                         let each: Vec<_> = needs.iter().take(2).map(|need| self.tell_need(need, level)).collect();
                         format!("its default needs {}", each.join(", or "))
                     }
+                    None if definitions.iter().all(|block| block.defaults.is_empty()) => {
+                        "nothing that this architecture reads turns it on".to_owned()
+                    }
                     None => "its value is computed".to_owned(),
                 }
             }
@@ -259,7 +270,7 @@ impl<'a> Values<'a> {
     }
 
     /// The symbols that select or imply one: first its namesakes, then those that could be asked for at once.
-    fn tell_selectors(&self, symbol: &str) -> Option<String> {
+    pub(super) fn tell_selectors(&self, symbol: &str) -> Option<String> {
         let mut selectors: Vec<(bool, usize, String)> = Vec::new();
         for (name, _, select) in self.kconfig.selectors(symbol) {
             let namesake = name.strip_prefix(symbol).is_some_and(|rest| rest.starts_with('_'));

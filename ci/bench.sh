@@ -1,0 +1,308 @@
+#!/usr/bin/env bash
+# What dbco costs, beside what the same costs by hand. Each part prints one line for each figure, with its limit.
+#
+#   ci/bench.sh [PART...]     default: toolchain second overlay scale
+#
+#   toolchain   the build toolchain's root from fetched packages, and `mmdebstrap --variant=extract` of the same packages
+#   second      a build that finds everything done
+#   overlay     a build after one file of an overlay has changed
+#   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
+#   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
+#
+# Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is left as it is), GNU time,
+# and for `toolchain` mmdebstrap. Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5).
+# The work folder is beside the store, so that results can be linked.
+set -euo pipefail
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/.."
+project=$PWD
+
+DBCO=$(realpath "${DBCO:-target/release/dbco}")
+RUNS=${RUNS:-5}
+from=${DBCO_STORE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbco}
+unset DBCO_STORE
+
+failed=0
+die() {
+  echo "error: $*" >&2
+  exit 2
+}
+
+[ -x "$DBCO" ] || die "no $DBCO: run \`cargo build --release\`, or name one in DBCO"
+[ -d "$from/blobs" ] || die "no store at $from: run \`dbco build\`, or name one in DBCO_STORE"
+[ -x /usr/bin/time ] || die "no /usr/bin/time: install GNU time"
+
+work=$(mktemp -d "$(realpath "$from")-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+store=$work/store
+
+# A project of its own, and a store of its own with what the user's holds: blobs and results are never written in place.
+prepare() {
+  mkdir "$work/project" "$store"
+  cp -a "$project/recipes" "$project/kernel-config" "$work/project/"
+  cp -al "$from/blobs" "$from/steps" "$store/"
+  cp -a "$from/format" "$store/"
+  mkdir "$store/roots"
+  cd "$work/project"
+  build recipes/dbcolinux.yaml > "$work/events" || die "recipes/dbcolinux.yaml does not build from $from alone"
+}
+
+build() {
+  "$DBCO" build --offline --json --store "$store" -o "$work/out" "$@"
+}
+
+# The seconds of a step's end in $work/events.
+step_seconds() {
+  grep '"event":"finished"' "$work/events" | grep "\"step\":\"$1\"" | sed 's/.*"seconds":\([0-9.e-]*\).*/\1/'
+}
+
+# Runs a command; prints its seconds.
+seconds() {
+  local begin=$EPOCHREALTIME
+  "$@" > "$work/output" 2>&1 || { tail -n 20 "$work/output" >&2 && return 1; }
+  awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f\n", b - a }'
+}
+
+# Removes the results of steps from the store.
+forget() {
+  local label
+  for label; do
+    find "$store/steps" -name '*.json' -exec grep -q "^  \"label\": \"$label\"" {} \; -delete
+  done
+}
+
+# The middle one of the numbers on standard input.
+median() {
+  sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+}
+
+# figure NAME VALUE UNIT LIMIT: a line of the report; the value has to be below the limit.
+figure() {
+  local verdict=ok
+  if [ -n "${4:-}" ] && ! awk -v a="$2" -v b="$4" 'BEGIN { exit !(a <= b) }'; then verdict=MISSED failed=1; fi
+  printf '%-58s %10s %-4s' "$1" "$2" "$3"
+  if [ -n "${4:-}" ]; then printf ' (at most %s: %s)' "$4" "$verdict"; fi
+  printf '\n'
+}
+
+ratio() {
+  awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a / b }'
+}
+
+# A recipe whose only heavy step is the toolchain's root: dbcolinux without what is built from source.
+small_recipe() {
+  mkdir -p recipes/nothing
+  cat > recipes/components/nothing.yaml << 'END'
+component: nothing
+version: "1"
+license: MIT
+source: {path: ../nothing}
+install: mkdir -p "$OUT/usr"
+END
+  cat > recipes/small.yaml << 'END'
+recipe: small
+extends: dbcolinux.yaml
+rootfs:
+  components: [busybox, busybox-suid, nothing]
+outputs: [initrd]
+END
+  cp recipes/dbcolinux.lock recipes/small.lock
+}
+
+# Debian packages of the lock's first request that names $1, from the store, in one folder with an index.
+repository() {
+  local name version sha256 package
+  mkdir "$work/repository"
+  awk -v wanted="$1" '
+    /^- request:/ { if (found) exit; packages = 0; delete line; n = 0 }
+    $1 == "-" && $2 == wanted && NF == 2 { found = 1 }
+    /^  - name:/ { name = $3 } /^    version:/ { version = $2 }
+    /^    sha256:/ { if (found) print name, version, $2 }
+  ' recipes/dbcolinux.lock > "$work/packages"
+  while read -r name version sha256; do
+    package=${name}_${version//:/%3a}.deb
+    ln "$store/blobs/${sha256:0:2}/$sha256" "$work/repository/$package"
+    dpkg-deb --field "$work/repository/$package"
+    printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$package" "$(stat -c %s "$work/repository/$package")" "$sha256"
+  done < "$work/packages" > "$work/repository/Packages"
+}
+
+by_mmdebstrap() {
+  rm -rf "$work/by-hand"
+  mmdebstrap --quiet --variant=extract --include="$(cut -d' ' -f1 "$work/packages" | paste -sd,)" bookworm \
+    "$work/by-hand" "deb [trusted=yes] copy:$work/repository ./"
+}
+
+toolchain() {
+  command -v mmdebstrap > /dev/null || die 'the part `toolchain` needs mmdebstrap'
+  small_recipe
+  repository gcc
+  local n steps=() walls=() hands=()
+  for ((n = 0; n < RUNS; n++)); do
+    forget 'toolchain bookworm' 'component nothing'
+    rm -rf "$store/roots"/*
+    walls+=("$(seconds build recipes/small.yaml)")
+    cp "$work/output" "$work/events"
+    steps+=("$(step_seconds 'toolchain bookworm')")
+    if [ "$n" -lt 3 ]; then hands+=("$(seconds by_mmdebstrap)"); fi
+  done
+  local step wall hand
+  step=$(printf '%s\n' "${steps[@]}" | median)
+  wall=$(printf '%s\n' "${walls[@]}" | median)
+  hand=$(printf '%s\n' "${hands[@]}" | median)
+  echo "toolchain: $(wc -l < "$work/packages") packages, medians of $RUNS and ${#hands[@]} runs"
+  figure '  dbco, the step' "$(printf %.2f "$step")" s
+  figure '  dbco, whole command with image toolchain and initrd' "$(printf %.2f "$wall")" s
+  figure '  mmdebstrap --variant=extract' "$hand" s
+  figure '  ratio' "$(ratio "$step" "$hand")" '' 1
+}
+
+second() {
+  local n
+  for ((n = 0; n < 2 * RUNS + 1; n++)); do seconds build recipes/dbcolinux.yaml; done > "$work/times"
+  grep -q '"steps":0' "$work/output" || die 'the second build ran steps'
+  figure "second build, median of $((2 * RUNS + 1))" "$(median < "$work/times")" s 0.1
+}
+
+overlay() {
+  local n file=recipes/overlays/base/system/etc/motd
+  for ((n = 0; n < RUNS; n++)); do
+    echo "$n $EPOCHREALTIME" >> "$file"
+    seconds build recipes/dbcolinux.yaml
+    ! grep '"event":"started"' "$work/output" | grep -q '"step":"component ' || die 'a component was built again'
+  done > "$work/times"
+  cp "$project/$file" "$file"
+  figure "changed overlay file, median of $RUNS" "$(median < "$work/times")" s 2
+}
+
+# The most memory that dbco itself took, in MiB: VmHWM never falls, so the last look before the end is what counts.
+# GNU time would count mksquashfs as well, which is no part of it.
+own_peak() {
+  "$@" > "$work/output" 2>&1 &
+  local pid=$! peak=0 now
+  while now=$(awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status" 2> /dev/null) && [ -n "$now" ]; do
+    peak=$now
+    sleep 0.02
+  done
+  wait "$pid" || { tail -n 20 "$work/output" >&2 && return 1; }
+  echo $(((peak + 1023) / 1024))
+}
+
+# As GNU time has it: dbco, and any program that it ran.
+whole_peak() {
+  /usr/bin/time -o "$work/time" -v "$@" > "$work/output" 2>&1 || { tail -n 20 "$work/output" >&2 && return 1; }
+  awk '/Maximum resident set size/ { print int(($NF + 1023) / 1024) }' "$work/time"
+}
+
+scale() {
+  local n way name folder components overlays
+  mkdir -p recipes/overlays/files/usr/files recipes/overlays/large/usr
+  for ((n = 0; n < 100; n++)); do
+    folder=recipes/overlays/files/usr/files/$n
+    mkdir "$folder"
+    seq "${n}000" "${n}999" | split -l 1 -a 3 -d - "$folder/file-"
+  done
+  # 3 GiB that newc can hold and that compress to nothing; every byte is read all the same.
+  truncate -s 3G recipes/overlays/large/usr/large
+  for way in none squashfs; do
+    components='' overlays=''
+    if [ "$way" = squashfs ]; then components=busybox overlays=overlays/initramfs; fi
+    for name in files large; do
+      cat > "recipes/$name.yaml" << END
+recipe: $name
+extends: dbcolinux.yaml
+rootfs: {overlays: [overlays/base, overlays/$name]}
+initrd: {livefs: $way, components: [$components], overlays: [$overlays]}
+outputs: [initrd]
+END
+      cp recipes/dbcolinux.lock "recipes/$name.lock"
+      local begin=$EPOCHREALTIME peak what="100,000 files"
+      if [ "$name" = large ]; then what="one file of 3 GiB"; fi
+      if [ "$way" = none ]; then
+        peak=$(whole_peak "$DBCO" build --offline --json --store "$store" -o "$work/out" "recipes/$name.yaml")
+      else
+        peak=$(own_peak "$DBCO" build --offline --json --store "$store" -o "$work/out" "recipes/$name.yaml")
+      fi
+      figure "$what, livefs $way: peak of dbco's memory" "$peak" MiB 256
+      figure "  its build" "$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }')" s
+      rm -rf "$work/out/$name"
+    done
+  done
+  rm -rf recipes/overlays/files recipes/overlays/large
+}
+
+# What the component says, in words of a shell; run inside the toolchain's root.
+kernel_by_hand() {
+  cat > "$work/by-hand/build/run" << 'END'
+set -eu
+mkdir /build/src
+cd /build/src
+tar -xJf /build/linux.tar.xz --strip-components=1 --no-same-owner
+for patch in /build/patches/*.patch; do patch -p1 --batch --fuzz=0 --quiet -i "$patch"; done
+make ARCH=x86_64 tinyconfig
+cat /build/fragments >> .config
+make ARCH=x86_64 olddefconfig
+make ARCH=x86_64 -j"$JOBS" bzImage
+END
+  # shellcheck disable=SC2016
+  unshare --user --map-root-user --mount --pid --fork --net --uts bash -euc '
+    root=$1
+    hostname dbco
+    mount --bind "$root" "$root"
+    mount --bind "$2/build" "$root/build"
+    for node in null zero full random urandom; do
+      if [ $node = null ]; then mount -t tmpfs dev "$root/dev"; fi
+      : > "$root/dev/$node"
+      mount --bind "/dev/$node" "$root/dev/$node"
+    done
+    mount -t tmpfs tmp "$root/tmp"
+    mount -t proc proc "$root/proc"
+    exec chroot "$root" /usr/bin/env -i HOME=/build LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin SHELL=/bin/sh \
+      TZ=UTC USER=root JOBS="$3" KBUILD_BUILD_USER=dbco KBUILD_BUILD_HOST=dbco KBUILD_BUILD_VERSION=1 \
+      SOURCE_DATE_EPOCH="$4" KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$4")" /bin/sh /build/run
+  ' - "$1" "$work/by-hand" "$(nproc)" "$2"
+}
+
+kernel() {
+  local epoch key sha256 name
+  forget 'component linux-6.1'
+  build --only bzimage recipes/dbcolinux.yaml > "$work/events"
+  key=$(find "$store/roots" -mindepth 1 -maxdepth 1 -type d | while read -r root; do
+    [ ! -x "$root/usr/bin/gcc" ] || basename "$root"
+  done | head -n 1)
+  rm -rf "$work/by-hand"
+  mkdir -p "$work/by-hand/build/patches"
+  sha256=$(grep -A 3 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
+  ln "$store/blobs/${sha256:0:2}/$sha256" "$work/by-hand/build/linux.tar.xz"
+  cp recipes/patches/linux-6.1/*.patch "$work/by-hand/build/patches/"
+  for name in tiny hardware virt ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"
+  epoch=$(date -u -d "$(sed -n 's/^epoch: *\([0-9-]*\).*/\1/p' recipes/dbcolinux.yaml)" +%s)
+  local dbco hand
+  dbco=$(step_seconds 'component linux-6.1')
+  hand=$(seconds kernel_by_hand "$store/roots/$key" "$epoch")
+  cmp "$work/by-hand/build/src/.config" "$work/out/dbcolinux/config" || die 'the two configurations differ'
+  if cmp -s "$work/by-hand/build/src/arch/x86/boot/bzImage" "$work/out/dbcolinux/bzImage"; then
+    echo 'kernel: both are the same, bit for bit'
+  else
+    echo 'kernel: same configuration, other bits'
+  fi
+  figure '  dbco, the step' "$(printf %.1f "$dbco")" s
+  figure '  by hand' "$hand" s
+  figure '  ratio' "$(ratio "$dbco" "$hand")" '' 1.05
+}
+
+if [ $# -eq 0 ]; then set -- toolchain second overlay scale; fi
+for part; do
+  case $part in
+    toolchain | second | overlay | scale | kernel) ;;
+    *)
+      sed -n '2,15s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
+      exit 2
+      ;;
+  esac
+done
+echo "$(uname -sr), $(nproc) cores, $(awk '/^MemTotal/ { print int($2 / 1048576 + 0.5) }' /proc/meminfo) GiB, load $(cut -d' ' -f1 /proc/loadavg)"
+prepare
+for part; do "$part"; done
+exit $failed

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# All tests. Installs nothing and needs no root: what is missing on this machine makes a test fail that says so
+# (.ci/run lists the Debian packages).
+#
+#   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
+#   ci/test.sh quick      unit and integration tests only
+#   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
+#                         or else the one that recipes/quick.yaml gives; takes minutes, not part of the first
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  exit "$1"
+}
+
+units() {
+  cargo test --locked --workspace
+}
+
+# Builds what is missing, then boots it.
+boots() {
+  for recipe in dbcolinux quick; do
+    cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
+  done
+}
+
+machines() {
+  if [ -z "${DBCO_TEST_KERNEL:-}" ]; then
+    cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
+    export DBCO_TEST_KERNEL=$PWD/out/quick/bzImage
+  fi
+  cargo test --locked --test boot_machines -- --ignored
+}
+
+case "${1:-all}" in
+  all) units && boots ;;
+  quick) units ;;
+  machines) machines ;;
+  -h | --help) usage 0 ;;
+  *) usage 2 >&2 ;;
+esac
