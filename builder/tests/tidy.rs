@@ -89,7 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("recipe", &["digest", "image", "source", "tree"]),
     ("lock", &["digest", "source", "store"]),
     ("rootfs", &["digest", "image", "recipe", "store", "tree"]),
-    ("plan", &["digest", "image", "kernel", "lock", "recipe", "rootfs", "source", "store", "tree"]),
+    ("plan", &["digest", "image", "kernel", "lock", "process", "recipe", "rootfs", "source", "store", "tree"]),
     (
         "build",
         &["archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "store", "tree"],
