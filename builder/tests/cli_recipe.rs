@@ -186,6 +186,9 @@ fn each_rule_beyond_the_shape_is_kept() {
     refused("  overlays: [overlay]", "  dirs: [/var]", &["`/var` lies outside of layout `split`", "[paths]"]);
     refused("  overlays: [overlay]", "  dirs: [usr/bin]", &["`usr/bin` is not absolute", "[paths]"]);
     refused("  overlays: [overlay]", "  dirs: [/usr/../x]", &["climbs out with `..`", "[paths]"]);
+    refused("  overlays: [overlay]", "  replace: [etc/*]", &["does not begin with `/`", "did you mean `/etc/*`?"]);
+    refused("  overlays: [overlay]", "  exclude: [/usr/a***]", &["`/usr/a***` is no pattern", "[patterns]"]);
+    refused("  overlays: [overlay]", "  audit: {allow: [/a]}", &["does not say which text", "small.yaml:12:19"]);
     let project = Project::new();
     project.edit("components/kernel.yaml", "kconfig: {base: tinyconfig}\n", "");
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["component `kernel` has no `kconfig`", "small.yaml:9:12"]);
