@@ -126,3 +126,106 @@ fn exchange(new: tempfile::TempDir, folder: &Path) -> Result<(), StoreError> {
         Err(error) => Err(StoreError::io("replace", folder)(error.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Products = BTreeMap<String, (Digest, u64)>;
+
+    struct Place {
+        folder: tempfile::TempDir,
+        store: Store,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(&folder.path().join("store")).unwrap();
+            Self { folder, store }
+        }
+
+        fn out(&self) -> PathBuf {
+            self.folder.path().join("out/small")
+        }
+
+        fn products(&self, files: &[(&str, &str)]) -> (Products, String) {
+            let add = |(name, text): &(&str, &str)| {
+                (name.to_string(), (self.store.add_bytes(text.as_bytes()).unwrap(), text.len() as u64))
+            };
+            let products: Products = files.iter().map(add).collect();
+            let sums = products.iter().map(|(name, (digest, _))| format!("{digest}  {name}\n")).collect();
+            (products, sums)
+        }
+
+        fn put(&self, files: &[(&str, &str)]) {
+            let (products, sums) = self.products(files);
+            replace(&self.out(), &products, &sums, &self.store).unwrap();
+        }
+
+        fn holds(&self, files: &[(&str, &str)]) -> bool {
+            let (products, sums) = self.products(files);
+            holds(&self.out(), &products, &sums).unwrap()
+        }
+
+        fn names(&self, folder: &Path) -> Vec<String> {
+            let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn the_folder_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let place = Place::new();
+        place.put(&[("a", "1"), ("b", "2")]);
+        assert_eq!(place.names(&place.out()), [SUMS, "a", "b"]);
+        fs::write(place.out().join("mine"), "x").unwrap();
+        place.put(&[("a", "3")]);
+        assert_eq!(place.names(&place.out()), [SUMS, "a"]);
+        assert_eq!(fs::read_to_string(place.out().join("a")).unwrap(), "3");
+        assert_eq!(place.names(place.out().parent().unwrap()), ["small"]);
+    }
+
+    #[test]
+    fn who_has_the_old_folder_open_keeps_it_whole() {
+        let place = Place::new();
+        place.put(&[("a", "1")]);
+        let mut old = File::open(place.out().join("a")).unwrap();
+        place.put(&[("a", "2")]);
+        let mut text = String::new();
+        io::Read::read_to_string(&mut old, &mut text).unwrap();
+        assert_eq!(text, "1");
+    }
+
+    #[test]
+    fn only_exactly_the_same_files_are_unchanged() {
+        let place = Place::new();
+        let files = [("a", "1"), ("b", "2")];
+        assert!(!place.holds(&files));
+        place.put(&files);
+        assert!(place.holds(&files));
+        assert!(!place.holds(&[("a", "1")]) && !place.holds(&[("a", "1"), ("b", "3")]));
+        fs::write(place.out().join("b"), "3").unwrap();
+        assert!(!place.holds(&files), "a file of the same length was edited");
+        place.put(&files);
+        fs::write(place.out().join("c"), "").unwrap();
+        assert!(!place.holds(&files), "a file came in");
+        place.put(&files);
+        fs::remove_file(place.out().join("a")).unwrap();
+        fs::write(place.out().join("c"), "1").unwrap();
+        assert!(!place.holds(&files), "a file was renamed");
+    }
+
+    #[test]
+    fn what_can_not_be_written_leaves_the_old_folder_as_it_was() {
+        let place = Place::new();
+        place.put(&[("a", "1")]);
+        let (products, sums) = place.products(&[("a", "2"), ("b", "3")]);
+        fs::remove_file(place.store.blob_path(&products["b"].0)).unwrap();
+        assert!(replace(&place.out(), &products, &sums, &place.store).is_err());
+        assert!(place.holds(&[("a", "1")]));
+        assert_eq!(place.names(place.out().parent().unwrap()), ["small"]);
+    }
+}

@@ -8,6 +8,7 @@ use super::planner::{PlanError, Planner};
 use super::{Action, StepId, tree_digest};
 use crate::digest::Digest;
 use crate::kernel::Fragment;
+use crate::process::quote;
 use crate::recipe::{Base, Component, Kconfig, Origin, Resolve};
 use crate::rootfs::scan;
 use crate::store::Key;
@@ -168,7 +169,7 @@ pub(super) fn component(
         key = key
             .row("config base", base)
             .row("config resolve", kconfig.resolve.target())
-            .row("config make", kconfig.make.join(" "))
+            .row("config make", kconfig.make.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "))
             .rows(
                 kconfig.fragments.iter().enumerate().map(|(n, fragment)| (format!("config {n}"), settings(fragment))),
             );

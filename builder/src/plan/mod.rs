@@ -167,3 +167,6 @@ fn tree_digest(tree: &Tree) -> Digest {
     tree.encode(&mut hasher).expect("a sink takes everything");
     hasher.finish().0
 }
+
+#[cfg(test)]
+mod tests;

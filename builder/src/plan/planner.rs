@@ -222,7 +222,8 @@ impl Planner<'_> {
         let mut layers = Vec::new();
         if let Some(request) = &rootfs.packages {
             let entry = self.entry(request)?.clone();
-            let step = packages::unpacked(&mut self.plan, &entry, &rootfs.exclude);
+            let exclude: Vec<String> = rootfs.exclude.iter().map(|pattern| pattern.value.clone()).collect();
+            let step = packages::unpacked(&mut self.plan, &entry, &exclude);
             layers.push(LayerFrom::Tree { origin: "the packages".into(), from: Ref::new(step, "tree") });
         }
         layers.extend(self.component_layers(&rootfs.components)?);

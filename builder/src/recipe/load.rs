@@ -174,7 +174,10 @@ impl Loader {
         let place = Place { files: &self.files, root: &self.root };
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
-        let Some(image) = image else { return Ok(None) };
+        let Some(image) = image else {
+            self.toolchains_of(&node);
+            return Ok(None);
+        };
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
         if self.sink.borrow().is_empty() {
@@ -182,6 +185,16 @@ impl Loader {
         }
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
         Ok(Some(Parts { image, components, toolchains: [build, packer, boot] }))
+    }
+
+    /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
+    fn toolchains_of(&mut self, recipe: &Node) {
+        for key in ["build", "image", "boot"] {
+            let node = recipe.get("toolchains").and_then(|node| node.get(key));
+            if let Some(Node { value: Value::Text { text, .. }, span }) = node {
+                self.toolchain(&At { value: text.clone(), span: *span });
+            }
+        }
     }
 
     /// Parses a file and lays it over the one that it extends.

@@ -54,7 +54,7 @@ pub struct Rootfs {
     /// Debian packages and their dependency closure.
     pub packages: Option<Request>,
     /// Patterns of paths that packages bring and the image does not want.
-    pub exclude: Vec<String>,
+    pub exclude: Vec<At<String>>,
     /// Folders copied in.
     pub overlays: Vec<At<PathBuf>>,
     /// Accounts.
@@ -70,7 +70,7 @@ pub struct Rootfs {
     /// Owners and modes that differ from what the origins say.
     pub modes: Vec<Mode>,
     /// Paths where a later origin may win over an earlier one; a trailing `/**` covers what lies below.
-    pub replace: Vec<String>,
+    pub replace: Vec<At<String>>,
     /// What the audit may pass over: `<path>: <string>`, either with `*`.
     pub audit_allow: Vec<At<String>>,
 }

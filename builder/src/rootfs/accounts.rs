@@ -56,3 +56,40 @@ pub fn group(accounts: &[Account], groups: &[(String, u32)]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, uid: u32, gid: u32, groups: &[&str]) -> Account {
+        Account {
+            name: name.into(),
+            uid,
+            gid,
+            groups: groups.iter().map(ToString::to_string).collect(),
+            gecos: String::new(),
+            home: format!("/usr/home/{name}"),
+            shell: "/system/bin/sh".into(),
+            password: "!".into(),
+        }
+    }
+
+    #[test]
+    fn each_file_has_a_line_in_its_own_format() {
+        let root = Account { gecos: "The owner".into(), password: String::new(), ..account("root", 0, 0, &[]) };
+        let accounts = [root, account("tc", 1001, 1001, &["disk"])];
+        assert_eq!(
+            passwd(&accounts),
+            "root:x:0:0:The owner:/usr/home/root:/system/bin/sh\ntc:x:1001:1001::/usr/home/tc:/system/bin/sh\n"
+        );
+        assert_eq!(shadow(&accounts), "root:::0:99999:7:::\ntc:!::0:99999:7:::\n");
+    }
+
+    #[test]
+    fn groups_are_those_stated_and_one_for_each_gid_without_a_name() {
+        let accounts =
+            [account("root", 0, 0, &[]), account("tc", 1001, 1001, &["disk"]), account("ann", 1002, 6, &["disk"])];
+        let groups = [("disk".to_owned(), 6), ("wheel".to_owned(), 0)];
+        assert_eq!(group(&accounts, &groups), "wheel:x:0:\ndisk:x:6:tc,ann\ntc:x:1001:\n");
+    }
+}

@@ -167,3 +167,112 @@ fn check_layout(assembly: &Assembly, tree: &Tree) -> Result<(), AssemblyError> {
     let allowed = top.iter().map(|name| format!("/{name}")).collect::<Vec<_>>().join(", ");
     Err(AssemblyError::Layout { layout: layout.name(), allowed, paths })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::decode::At;
+    use crate::recipe::text::{Files, Span};
+
+    fn at(path: &str) -> At<String> {
+        let file = Files::default().add(std::path::Path::new("a.yaml"), String::new());
+        At { value: path.to_owned(), span: Span { file, start: 0, end: 0 } }
+    }
+
+    fn mode(path: &str, mode: u32, uid: Option<u32>) -> Mode {
+        Mode { path: at(path), mode: Some(mode), uid, gid: None }
+    }
+
+    fn split() -> Assembly {
+        Assembly { layout: Some(Layout::Split), ..Assembly::empty(Vec::new()) }
+    }
+
+    fn layer(paths: &[&str]) -> Layer {
+        let mut tree = Tree::new();
+        for path in paths {
+            tree.insert(TreePath::new(path).unwrap(), Entry::file(Digest::of("x"), 1, 0o644));
+        }
+        tree.complete();
+        Layer { origin: "overlay one".into(), tree }
+    }
+
+    fn run(assembly: &Assembly, layers: Vec<Layer>) -> (Result<Tree, AssemblyError>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        (assemble(assembly, layers, &store), folder)
+    }
+
+    fn get(tree: &Tree, path: &str) -> Entry {
+        tree.get(&TreePath::new(path).unwrap()).unwrap_or_else(|| panic!("{path} is missing")).clone()
+    }
+
+    #[test]
+    fn what_the_recipe_states_stands_in_the_tree() {
+        let mut assembly = split();
+        assembly.dirs = vec![mode("/system/tmp", 0o1777, None)];
+        assembly.nodes = vec![DeviceNode { path: at("/dev/null"), block: false, major: 1, minor: 3, mode: 0o666 }];
+        assembly.links = vec![("/system/init".into(), "bin/busybox".into())];
+        assembly.modes = vec![mode("/system/bin/su", 0o4755, Some(7))];
+        let tree = run(&assembly, vec![layer(&["system/bin/su"])]).0.unwrap();
+        assert_eq!(get(&tree, "system/tmp"), Entry::dir(0o1777));
+        assert_eq!(get(&tree, "dev/null"), Entry::of(Node::Char { major: 1, minor: 3 }, 0o666));
+        assert_eq!(get(&tree, "system/init"), Entry::symlink("bin/busybox"));
+        assert_eq!((get(&tree, "system/bin/su").mode, get(&tree, "system/bin/su").uid), (0o4755, 7));
+        for mount_point in ["proc", "sys", "dev"] {
+            assert_eq!(get(&tree, mount_point), Entry::dir(0o755));
+        }
+    }
+
+    #[test]
+    fn accounts_bring_their_files_and_their_homes() {
+        let mut assembly = split();
+        let account = |name: &str, uid, home: &str| Account {
+            name: name.into(),
+            uid,
+            gid: uid,
+            groups: Vec::new(),
+            gecos: String::new(),
+            home: home.into(),
+            shell: "/system/bin/sh".into(),
+            password: "!".into(),
+        };
+        assembly.accounts = vec![account("tc", 1001, "/usr/home/tc"), account("nobody", 65534, "/")];
+        let (tree, folder) = run(&assembly, Vec::new());
+        let tree = tree.unwrap();
+        assert_eq!(get(&tree, "system/etc/shadow").mode, 0o600);
+        assert_eq!(get(&tree, "usr/home/tc"), Entry { uid: 1001, gid: 1001, ..Entry::dir(0o700) });
+        assert_eq!(get(&tree, ""), Entry::dir(0o755), "the root is nobody's home");
+        let Node::File { blob, .. } = get(&tree, "system/etc/group").node else { panic!() };
+        let text = std::fs::read_to_string(Store::open(folder.path()).unwrap().blob_path(&blob)).unwrap();
+        assert_eq!(text, "tc:x:1001:\nnobody:x:65534:\n");
+    }
+
+    #[test]
+    fn paths_outside_of_the_layout_are_named_the_first_ten_of_many() {
+        let error = run(&split(), vec![layer(&["etc/a", "usr/b"])]).0.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "outside of layout `split` (/dev, /proc, /sys, /system, /usr): \n  /etc\n  /etc/a"
+        );
+        let many: Vec<String> = (0..20).map(|n| format!("var/{n:02}")).collect();
+        let many = layer(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        let text = run(&split(), vec![many.clone()]).0.unwrap_err().to_string();
+        assert!(text.contains("/var/08") && !text.contains("/var/09") && text.ends_with("and 11 more"), "{text}");
+        assert!(run(&Assembly { layout: Some(Layout::Fhs), ..split() }, vec![many]).0.is_ok());
+    }
+
+    #[test]
+    fn a_mode_of_a_path_that_nothing_brings_is_an_error() {
+        let assembly = Assembly { modes: vec![mode("/system/bin/su", 0o4755, None)], ..split() };
+        let error = run(&assembly, Vec::new()).0.unwrap_err();
+        let said = "`modes` names /system/bin/su, which no component, package or overlay brings";
+        assert_eq!(error.to_string(), said);
+    }
+
+    #[test]
+    fn the_recipe_itself_conflicts_as_any_other_origin() {
+        let assembly = Assembly { links: vec![("/system/init".into(), "x".into())], ..split() };
+        let error = run(&assembly, vec![layer(&["system/init"])]).0.unwrap_err().to_string();
+        assert!(error.contains("/system/init comes from overlay one and from the recipe"), "{error}");
+    }
+}

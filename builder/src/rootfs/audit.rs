@@ -78,7 +78,11 @@ pub fn audit(tree: &Tree, contents: &dyn Contents, layout: Layout, allow: &[Allo
         match &entry.node {
             Node::Symlink { target } => {
                 report.files += 1;
-                note(path, "link", target, top, &mut found);
+                if climbs(path, target, top) {
+                    found.push(Leak { file: path.clone(), kind: "link", text: target.clone() });
+                } else {
+                    note(path, "link", target, top, &mut found);
+                }
             }
             Node::File { blob, .. } => {
                 report.files += 1;
@@ -101,9 +105,32 @@ pub fn audit(tree: &Tree, contents: &dyn Contents, layout: Layout, allow: &[Allo
     Ok(report)
 }
 
+/// Whether a relative link leaves its folder upwards and arrives outside of the layout.
+fn climbs(link: &TreePath, target: &str, top: &[&str]) -> bool {
+    if target.starts_with('/') {
+        return false;
+    }
+    let mut at: Vec<&str> = link.as_str().split('/').collect();
+    at.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(at.pop()),
+            part => at.push(part),
+        }
+    }
+    at.first().is_some_and(|first| !top.contains(first))
+}
+
 fn note(file: &TreePath, kind: &'static str, text: &str, top: &[&str], found: &mut Vec<Leak>) {
-    let Some(first) = text.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or_default()) else { return };
-    let outside = FOLDERS.contains(&first) && !top.contains(&first);
+    if !text.starts_with('/') {
+        return;
+    }
+    // In a text, `//` mostly is a URL's. What the kernel or the dynamic linker follows is a path, however it looks.
+    let followed = kind != "text";
+    let mut parts = text.split('/').skip(1).filter(|part| !followed || !["", "."].contains(part));
+    let first = parts.next().unwrap_or_default();
+    let outside = !top.contains(&first) && if followed { !first.is_empty() } else { FOLDERS.contains(&first) };
     if outside {
         let leak = Leak { file: file.clone(), kind, text: text.to_owned() };
         if !found.contains(&leak) {
@@ -212,4 +239,133 @@ fn paths_of<H: FileHeader>(header: &H, endian: H::Endian, bytes: &[u8]) -> objec
         }
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::process::Run;
+    use crate::tree::Entry;
+
+    /// A tree and the contents of its files.
+    #[derive(Default)]
+    struct Sample(Tree, HashMap<Digest, Vec<u8>>);
+
+    impl Contents for Sample {
+        fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+            Ok(Box::new(io::Cursor::new(self.1[blob].clone())))
+        }
+    }
+
+    impl Sample {
+        fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
+            let digest = Digest::of(&content);
+            let entry = Entry::file(digest, content.as_ref().len() as u64, 0o755);
+            self.0.insert(TreePath::new(path).unwrap(), entry);
+            self.1.insert(digest, content.as_ref().to_vec());
+            self
+        }
+
+        fn link(mut self, path: &str, target: &str) -> Self {
+            self.0.insert(TreePath::new(path).unwrap(), Entry::symlink(target));
+            self
+        }
+
+        fn audit(&self, allow: &[&str]) -> Report {
+            let allow: Vec<Allow> = allow.iter().map(|line| Allow::parse(line).unwrap()).collect();
+            audit(&self.0, self, Layout::Split, &allow).unwrap()
+        }
+
+        fn leaks(&self) -> Vec<String> {
+            self.audit(&[]).leaks.iter().map(Leak::to_string).collect()
+        }
+    }
+
+    #[test]
+    fn a_shebang_outside_of_the_layout_leaks() {
+        let sample = Sample::default().file("system/a", "#! /bin/sh -e\n").file("system/b", "#!/system/bin/sh\n");
+        assert_eq!(sample.leaks(), ["/system/a: /bin/sh (shebang)", "/system/a: /bin/sh (text)"]);
+        // No folder of Unix, but the kernel would look there all the same.
+        let sample = Sample::default().file("system/a", "#!/toolchain/bin/perl\n").file("system/b", "#!//bin/sh\n");
+        assert_eq!(sample.leaks(), ["/system/a: /toolchain/bin/perl (shebang)", "/system/b: //bin/sh (shebang)"]);
+    }
+
+    #[test]
+    fn a_link_outside_of_the_layout_leaks_upwards_too() {
+        let sample = Sample::default()
+            .link("system/bin/a", "/bin/busybox")
+            .link("system/bin/b", "../../lib/b")
+            .link("system/bin/c", "../lib/c")
+            .link("system/bin/d", "/proc/self/fd")
+            .link("system/bin/e", "../../../usr/e")
+            .link("system/bin/f", "/");
+        assert_eq!(sample.leaks(), ["/system/bin/a: /bin/busybox (link)", "/system/bin/b: ../../lib/b (link)"]);
+    }
+
+    #[test]
+    fn absolute_paths_in_texts_leak_and_parts_of_others_do_not() {
+        let text =
+            b"PATH=/bin:/usr/bin\0a/bin/b http://etc.example/etc \"/etc/passwd\" ${HOME}/lib /system/etc /x/etc\0";
+        assert_eq!(
+            Sample::default().file("usr/a", text).leaks(),
+            ["/usr/a: /bin (text)", "/usr/a: /etc/passwd (text)"]
+        );
+    }
+
+    #[test]
+    fn a_path_is_found_whole_wherever_the_blocks_of_a_file_end() {
+        for before in [4090, 4096, 4096 + 64 * 1024 - 3] {
+            let mut content = vec![b' '; before];
+            content.extend_from_slice(b"/etc/passwd");
+            assert_eq!(Sample::default().file("usr/a", content).leaks(), ["/usr/a: /etc/passwd (text)"], "{before}");
+        }
+    }
+
+    #[test]
+    fn an_elf_file_leaks_by_its_interpreter_and_its_run_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("a.c");
+        std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+        // The linker of every Rust program is a C compiler: it is there where tests are.
+        let flags = [
+            "-nostdlib",
+            "-pie",
+            "-fPIE",
+            "-Wl,-e,main",
+            "-Wl,-I,/build/ld.so",
+            "-Wl,-rpath,/deps/a:/system/lib:$ORIGIN",
+        ];
+        let program = folder.path().join("a");
+        let path = std::env::var("PATH").unwrap();
+        Run::new("cc").env("PATH", path).args(flags).args([&source]).args(["-o"]).args([&program]).run().unwrap();
+        let leaks = Sample::default().file("usr/a", std::fs::read(program).unwrap()).leaks();
+        assert_eq!(leaks, ["/usr/a: /build/ld.so (interpreter)", "/usr/a: /deps/a (run path)"]);
+    }
+
+    #[test]
+    fn a_broken_elf_file_is_still_read_as_text() {
+        let mut content = b"\x7fELF\x02\x01\x01".to_vec();
+        content.extend_from_slice(&[0xff; 100]);
+        content.extend_from_slice(b"\0/lib64/ld-linux.so\0");
+        assert_eq!(Sample::default().file("usr/a", content).leaks(), ["/usr/a: /lib64/ld-linux.so (text)"]);
+    }
+
+    #[test]
+    fn allowed_leaks_are_counted_and_unused_lines_are_named() {
+        let sample = Sample::default().file("system/a", "/etc/a /etc/b /var/c").file("system/b", "/etc/a");
+        let report = sample.audit(&["/system/a: /etc/*", "/system/*: /var/c", "/system/c: *"]);
+        assert_eq!(report.leaks.iter().map(Leak::to_string).collect::<Vec<_>>(), ["/system/b: /etc/a (text)"]);
+        assert_eq!((report.allowed, report.files), (3, 2));
+        assert_eq!(report.unused, ["/system/c: *"]);
+        assert_eq!(Allow::parse("/system/a").unwrap_err(), "`/system/a`: expected `<file>: <text>`");
+    }
+
+    #[test]
+    fn a_layout_that_allows_everything_has_no_leaks() {
+        let sample = Sample::default().file("etc/a", "#!/bin/sh\n");
+        assert_eq!(audit(&sample.0, &sample, Layout::Fhs, &[]).unwrap().leaks, []);
+    }
 }

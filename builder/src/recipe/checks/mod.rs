@@ -4,6 +4,7 @@ mod boot_entries;
 mod component_needs;
 mod kernel_config;
 mod paths;
+mod patterns;
 mod test_entries;
 mod users;
 
@@ -36,6 +37,7 @@ pub const CHECKS: &[Check] = &[
     component_needs::CHECK,
     kernel_config::CHECK,
     paths::CHECK,
+    patterns::CHECK,
     test_entries::CHECK,
     users::CHECK,
 ];

@@ -1,0 +1,98 @@
+//! The language of recipes: parameters, `extends`, YAML's own shorthands.
+
+mod project;
+
+use dbco::recipe::image::{Kernel, Settings};
+use dbco::recipe::{Recipe, load};
+use project::Project;
+
+#[track_caller]
+fn read(project: &Project, name: &str, settings: &[(&str, &str)]) -> Recipe {
+    let settings: Settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    load(&project.path(name), &settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn cmdline(text: &str, settings: &[(&str, &str)]) -> String {
+    read(&Project::with("host=${host}", text), "small.yaml", settings).image.boot.cmdline
+}
+
+#[test]
+fn parameters_have_defaults_and_are_set_from_outside() {
+    assert_eq!(cmdline("host=${host}", &[]), "host=box");
+    assert_eq!(cmdline("a=${host} b=${host}", &[("host", "crate")]), "a=crate b=crate");
+    let project = Project::with("{default: box, choices: [box, crate]}", "9");
+    project.edit("small.yaml", "uid: 0,", "uid: \"${host}\",");
+    let message = load(&project.path("small.yaml"), &Settings::new()).unwrap_err().to_string();
+    assert!(message.contains("expected a whole number"), "quoted text is no number: {message}");
+    project.edit("small.yaml", "\"${host}\"", "0");
+    project.edit("small.yaml", "boot:\n", "boot:\n  timeout: ${host}\n");
+    assert_eq!(read(&project, "small.yaml", &[("host", "12")]).image.boot.timeout, 12);
+}
+
+#[test]
+fn a_doubled_dollar_stands_for_itself_before_a_brace_only() {
+    assert_eq!(cmdline("$${host}", &[]), "${host}");
+    assert_eq!(cmdline("$$ $host $${host}=${host} $", &[]), "$$ $host ${host}=box $");
+    assert_eq!(cmdline("'$$${host}'", &[]), "$${host}");
+}
+
+#[test]
+fn a_value_is_not_looked_at_for_further_parameters() {
+    let project = Project::with("{default: box, choices: [box, crate]}", "box");
+    assert_eq!(read(&project, "small.yaml", &[("host", "${host}")]).image.boot.cmdline, "host=${host}");
+}
+
+#[test]
+fn a_file_that_extends_another_lays_its_mappings_over_and_replaces_the_rest() {
+    let project = Project::new();
+    project.write(
+        "more/large.yaml",
+        "extends: ../small.yaml\nrecipe: large\nparams:\n  disk: vda\n\
+         boot:\n  timeout: 9\noutputs: [grub-cfg]\ninitrd: {overlays: [own]}\n",
+    );
+    project.write("more/own/x", "");
+    let recipe = read(&project, "more/large.yaml", &[("host", "crate"), ("disk", "vdb")]);
+    let image = &recipe.image;
+    assert_eq!((image.name.as_str(), image.boot.timeout, image.boot.cmdline.as_str()), ("large", 9, "host=crate"));
+    assert_eq!(image.outputs.len(), 1, "a list is replaced, not appended to");
+    assert_eq!(image.boot.entries.len(), 1, "what is not said is as below");
+    // Each path is relative to the file that says it.
+    assert!(image.rootfs.overlays[0].value.ends_with("more/../overlay"), "{:?}", image.rootfs.overlays);
+    assert!(image.initrd.overlays[0].value.ends_with("more/own"), "{:?}", image.initrd.overlays);
+    assert_eq!(recipe.lock_path(), project.path("more/large.lock"), "its lock is its own");
+}
+
+#[test]
+fn a_key_without_a_value_takes_away_what_lies_below() {
+    let project = Project::new();
+    project
+        .write("bare.yaml", "extends: small.yaml\nrecipe: bare\nrootfs: {users: }\nkernel: {patches: }\ntests: []\n");
+    let recipe = read(&project, "bare.yaml", &[]);
+    assert!(recipe.image.rootfs.users.is_empty() && recipe.image.tests.is_empty());
+    let Kernel::Component { patches, config, .. } = &recipe.image.kernel else { panic!() };
+    assert!(patches.is_empty() && config.len() == 1);
+}
+
+#[test]
+fn anchors_stand_for_what_they_name() {
+    let project = Project::with("image: none,", "image: *t,");
+    project.edit("small.yaml", "build: none", "build: &t none");
+    project.edit("small.yaml", "  overlays: [overlay]", "  overlays: &o [overlay]");
+    project.edit("small.yaml", "  livefs: none", "  livefs: none\n  overlays: *o");
+    let image = read(&project, "small.yaml", &[]).image;
+    assert_eq!(image.toolchains.image.value, "none");
+    assert_eq!(image.initrd.overlays[0].value, image.rootfs.overlays[0].value);
+}
+
+#[test]
+fn texts_that_look_like_numbers_stay_as_they_were_written() {
+    let project = Project::new();
+    project.edit("components/kernel.yaml", "version: '1'", "version: 1.10\nenv: {LEVEL: 007, YES: yes, NONE: 'null'}");
+    let recipe = read(&project, "small.yaml", &[]);
+    let kernel = &recipe.components["kernel"];
+    assert_eq!(kernel.version, "1.10");
+    assert_eq!(
+        (kernel.env["LEVEL"].as_str(), kernel.env["YES"].as_str(), kernel.env["NONE"].as_str()),
+        ("007", "yes", "null")
+    );
+}
