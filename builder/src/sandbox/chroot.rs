@@ -17,7 +17,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, chroot};
 
 use super::init::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
-use super::mounts::{DEVICE_LINKS, DEVICES, ordered};
+use super::mounts::{DEVICE_LINKS, nodes, ordered};
 use super::{Job, SKELETON, Spec, Stage};
 
 /// Owner of the files of a root that has been copied: "nobody", by the kernel's `overflowuid`.
@@ -116,8 +116,7 @@ impl Copy {
 
     fn devices(&self, more: &[PathBuf]) -> Result<(), String> {
         let dev = self.path.join("dev");
-        let basic = DEVICES.iter().map(|name| Path::new("/dev").join(name)).filter(|path| path.exists());
-        for node in basic.chain(more.iter().cloned()) {
+        for node in nodes(more) {
             let failed = |what: &str| format!("can't {what} {} in a copy of the root", node.display());
             let below = node.strip_prefix("/dev").map_err(|_| format!("{} is not below /dev", node.display()))?;
             let meta = fs::metadata(&node).map_err(why(failed("find")))?;

@@ -1,5 +1,6 @@
 //! The file systems that a tool sees, made of mounts in a mount namespace of its own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,7 +15,7 @@ use super::init::why;
 use super::{Bind, SKELETON, Spec};
 
 /// Nodes that every host has and that carry nothing of it.
-pub const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
+const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
 
 /// Links that programs expect in `/dev`.
 pub const DEVICE_LINKS: &[(&str, &str)] = &[
@@ -122,10 +123,15 @@ fn read_only(target: &Path) -> Result<(), String> {
     mount(NONE, target, NONE, flags, NONE).map_err(why(failed()))
 }
 
+/// The harmless nodes that this host has, and `more`; each once.
+pub fn nodes(more: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let basic = DEVICES.iter().map(|name| Path::new("/dev").join(name)).filter(|path| path.exists());
+    basic.chain(more.iter().cloned()).collect()
+}
+
 fn devices(dev: &Path, more: &[PathBuf]) -> Result<(), String> {
     let make = |error: io::Error| why(format!("can't fill {}", dev.display()))(error);
-    let basic = DEVICES.iter().map(|name| Path::new("/dev").join(name)).filter(|path| path.exists());
-    for node in basic.chain(more.iter().cloned()) {
+    for node in nodes(more) {
         let below = node.strip_prefix("/dev").map_err(|_| format!("{} is not below /dev", node.display()))?;
         let target = dev.join(below);
         mount_point(&node, &target)?;

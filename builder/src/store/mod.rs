@@ -4,6 +4,7 @@
 //! <store>/format                the version of this layout
 //! <store>/blobs/ab/<sha256>     content, read-only; encoded trees are blobs too
 //! <store>/steps/ab/<key>.json   what a step gave, beside its key in readable form
+//! <store>/newest/<label>        digest of the newest key of the steps of a label, to say what changed
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
 //! <store>/logs/<key>.log        all that a step's commands printed
 //! <store>/locks/<name>          flock(2) files; one builder of a step at a time
@@ -105,7 +106,7 @@ impl Store {
             Ok(found) if found.trim() == FORMAT => Ok(()),
             Ok(found) => Err(StoreError::Format { path: self.root.clone(), found: found.trim().to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::write(&path, format!("{FORMAT}\n")).map_err(StoreError::io("write", &path))
+                write_atomically(&path, format!("{FORMAT}\n").as_bytes())
             }
             Err(error) => Err(StoreError::io("read", &path)(error)),
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, sharded, write_atomically};
+use super::{Store, StoreError, publish, sharded};
 use crate::digest::Digest;
 
 /// Everything that a step's result depends on, as named rows in a fixed order. Its digest names the result.
@@ -121,22 +121,25 @@ impl Store {
     }
 
     fn newest_path(&self, label: &str) -> PathBuf {
-        sharded(&self.root.join("steps"), &format!("{}.newest", Digest::of(label)))
+        self.root.join("newest").join(Digest::of(label).to_string())
     }
 
     /// Keeps a step's result. All that it names must be in the store already.
     pub fn record(&self, result: &StepResult) -> Result<(), StoreError> {
         let path = self.result_path(&result.key.digest());
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
-        }
         let text = serde_json::to_vec_pretty(result).map_err(|e| StoreError::io("encode", &path)(e.into()))?;
-        write_atomically(&path, &text)?;
-        let newest = self.newest_path(&result.label);
-        if let Some(parent) = newest.parent() {
-            fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
-        }
-        write_atomically(&newest, format!("{}\n", result.key.digest()).as_bytes())
+        self.put(&path, &text)?;
+        self.put(&self.newest_path(&result.label), format!("{}\n", result.key.digest()).as_bytes())
+    }
+
+    /// Writes a small file by way of a work folder: beside its final name nobody would sweep what a kill leaves.
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let work = self.work_dir()?;
+        let temporary = work.path().join("file");
+        fs::File::create(&temporary)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()))
+            .map_err(StoreError::io("write", &temporary))?;
+        publish(&temporary, path)
     }
 }
 
