@@ -64,12 +64,9 @@ seconds() {
   awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f\n", b - a }'
 }
 
-# Removes the results of steps from the store.
+# Removes the results of a step from the store.
 forget() {
-  local label
-  for label; do
-    find "$store/steps" -name '*.json' -exec grep -q "^  \"label\": \"$label\"" {} \; -delete
-  done
+  find "$store/steps" -name '*.json' -exec grep -q "^  \"label\": \"$1\"" {} \; -delete
 }
 
 # The middle one of the numbers on standard input.
@@ -105,7 +102,9 @@ recipe: small
 extends: dbcolinux.yaml
 rootfs:
   components: [busybox, busybox-suid, nothing]
+initrd: {livefs: none, components: [], overlays: []}
 outputs: [initrd]
+tests: []
 END
   cp recipes/dbcolinux.lock recipes/small.lock
 }
@@ -140,8 +139,9 @@ toolchain() {
   repository gcc
   local n steps=() walls=() hands=()
   for ((n = 0; n < RUNS; n++)); do
-    forget 'toolchain bookworm' 'component nothing'
-    rm -rf "$store/roots"/*
+    rm -rf "$store/roots"/* "$store/steps"
+    cp -al "$from/steps" "$store/"
+    forget 'toolchain bookworm'
     walls+=("$(seconds build recipes/small.yaml)")
     cp "$work/output" "$work/events"
     steps+=("$(step_seconds 'toolchain bookworm')")
@@ -153,7 +153,7 @@ toolchain() {
   hand=$(printf '%s\n' "${hands[@]}" | median)
   echo "toolchain: $(wc -l < "$work/packages") packages, medians of $RUNS and ${#hands[@]} runs"
   figure '  dbco, the step' "$(printf %.2f "$step")" s
-  figure '  dbco, whole command with image toolchain and initrd' "$(printf %.2f "$wall")" s
+  figure '  dbco, whole command with an initrd' "$(printf %.2f "$wall")" s
   figure '  mmdebstrap --variant=extract' "$hand" s
   figure '  ratio' "$(ratio "$step" "$hand")" '' 1
 }
@@ -215,6 +215,7 @@ extends: dbcolinux.yaml
 rootfs: {overlays: [overlays/base, overlays/$name]}
 initrd: {livefs: $way, components: [$components], overlays: [$overlays]}
 outputs: [initrd]
+tests: []
 END
       cp recipes/dbcolinux.lock "recipes/$name.lock"
       local begin=$EPOCHREALTIME peak what="100,000 files"
@@ -273,7 +274,7 @@ kernel() {
   done | head -n 1)
   rm -rf "$work/by-hand"
   mkdir -p "$work/by-hand/build/patches"
-  sha256=$(grep -A 3 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
+  sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
   ln "$store/blobs/${sha256:0:2}/$sha256" "$work/by-hand/build/linux.tar.xz"
   cp recipes/patches/linux-6.1/*.patch "$work/by-hand/build/patches/"
   for name in tiny hardware virt ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"

@@ -120,7 +120,7 @@ pub struct SquashfsAction {
 /// |---|---|
 /// | `toolchain`, `root`, `packing`, `block`, `epoch` | all there is |
 pub(super) fn squashfs(plan: &mut Plan, action: SquashfsAction) -> StepId {
-    let key = Key::new("squashfs", 1)
+    let key = Key::new("squashfs", 2)
         .row("toolchain", plan.digest(action.toolchain))
         .row("root", plan.digest(action.root))
         .row("packing", format!("{:?}", action.packing))
