@@ -5,7 +5,7 @@
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
 #   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
-#                         or else the one that recipes/quick.yaml gives; takes minutes, not part of the first
+#                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

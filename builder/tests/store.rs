@@ -37,7 +37,7 @@ fn writer(store: &Path) -> Child {
 
 /// Not a test of its own: the writer.
 #[test]
-#[ignore = "run by other tests"]
+#[ignore = "run by another test"]
 fn write_until_killed() {
     let Some(folder) = std::env::var_os(WRITER) else { return };
     let store = Store::open(Path::new(&folder)).unwrap();
