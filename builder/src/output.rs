@@ -13,6 +13,9 @@ use crate::store::{Output, Store, StoreError};
 /// The name of the list of digests, as `sha256sum -c` takes it.
 pub const SUMS: &str = "SHA256SUMS";
 
+/// How the names of folders begin that are about to take an outputs' folder's place.
+const NEW: &str = ".dbco-";
+
 /// A file that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -52,9 +55,31 @@ pub fn write(folder: &Path, plan: &Plan, built: &Built, store: &Store) -> Result
     let sums: String = products.iter().map(|(name, (digest, _))| format!("{digest}  {name}\n")).collect();
     let unchanged = holds(folder, &products, &sums).map_err(StoreError::io("read", folder))?;
     if !unchanged {
+        check(folder)?;
         replace(folder, &products, &sums, store)?;
     }
     Ok(Report { folder: folder.to_owned(), files, unchanged })
+}
+
+/// Whether a folder may be replaced: it holds nothing but what [`write`] put there.
+pub fn check(folder: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(StoreError::io("read", folder))?,
+    };
+    let sums = fs::read_to_string(folder.join(SUMS)).unwrap_or_default();
+    let ours: Vec<_> = sums.lines().filter_map(|line| line.split_once("  ")).map(|(_, name)| name).collect();
+    for entry in entries {
+        let name = entry.map_err(StoreError::io("read", folder))?.file_name();
+        if name != SUMS && !ours.iter().any(|ours| name == *ours) {
+            let message = format!(
+                "it holds `{}`, which is no output of dbco and would be lost: move it away, or choose another folder with --output",
+                name.display()
+            );
+            return Err(StoreError::io("replace", folder)(io::Error::other(message)));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a folder holds exactly these files, by content.
@@ -84,8 +109,13 @@ fn replace(
 ) -> Result<(), StoreError> {
     let parent = folder.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
+    // One writer at a time. Where there are no locks (some network file systems), what a killed one left stays.
+    let lock = File::open(parent).map_err(StoreError::io("open", parent))?;
+    if lock.lock().is_ok() {
+        sweep(parent);
+    }
     let new = tempfile::Builder::new()
-        .prefix(".dbco-")
+        .prefix(NEW)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir_in(parent)
         .map_err(StoreError::io("make a folder in", parent))?;
@@ -105,6 +135,14 @@ fn replace(
     });
     done.map_err(StoreError::io("write", &path))?;
     exchange(new, folder)
+}
+
+/// Removes what a killed writer left. The caller holds the lock.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes())) {
+        let _ = fs::remove_dir_all(entry.path());
+    }
 }
 
 /// Puts the new folder in the old one's place; the old one then goes.
@@ -181,10 +219,33 @@ mod tests {
         let place = Place::new();
         place.put(&[("a", "1"), ("b", "2")]);
         assert_eq!(place.names(&place.out()), [SUMS, "a", "b"]);
-        fs::write(place.out().join("mine"), "x").unwrap();
         place.put(&[("a", "3")]);
         assert_eq!(place.names(&place.out()), [SUMS, "a"]);
         assert_eq!(fs::read_to_string(place.out().join("a")).unwrap(), "3");
+        assert_eq!(place.names(place.out().parent().unwrap()), ["small"]);
+    }
+
+    #[test]
+    fn a_folder_with_files_of_others_is_not_replaced() {
+        let place = Place::new();
+        check(&place.out()).unwrap();
+        place.put(&[("a", "1")]);
+        check(&place.out()).unwrap();
+        fs::write(place.out().join("mine"), "x").unwrap();
+        let error = check(&place.out()).unwrap_err();
+        let text = format!("{}", std::error::Error::source(&error).unwrap());
+        assert!(text.contains("`mine`") && text.contains("--output"), "{text}");
+        fs::remove_file(place.out().join(SUMS)).unwrap();
+        check(&place.out()).unwrap_err();
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept() {
+        let place = Place::new();
+        let left = place.folder.path().join("out/.dbco-left");
+        fs::create_dir_all(&left).unwrap();
+        fs::write(left.join("a"), "half").unwrap();
+        place.put(&[("a", "1")]);
         assert_eq!(place.names(place.out().parent().unwrap()), ["small"]);
     }
 

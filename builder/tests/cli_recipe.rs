@@ -37,6 +37,14 @@ fn a_key_like_no_other_gets_the_list_of_those_there_are() {
 }
 
 #[test]
+fn a_file_of_a_component_can_not_take_the_name_of_its_install_tree() {
+    let project = Project::new();
+    project.edit("components/kernel.yaml", "license: MIT", "license: MIT\nfiles: {install: a}");
+    let ran = project.dbco(&["check", "small.yaml"]).ends(2);
+    ran.says(&["error[reserved-name]", "components/kernel.yaml:4:9", "give the file another name"]);
+}
+
+#[test]
 fn a_build_refuses_what_a_check_refuses() {
     let project = Project::with("compression: none", "compresion: none");
     project

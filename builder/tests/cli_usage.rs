@@ -49,6 +49,19 @@ fn only_gives_that_output_and_leaves_nothing_else() {
     assert!(project.read("out/small/grub.cfg").contains("host=box"));
 }
 
+#[test]
+fn a_folder_that_holds_what_dbco_did_not_put_there_is_left_alone() {
+    let project = Project::new();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    project.write("out/small/notes", "mine");
+    project.write("overlay/system/more", "more");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&["out/small", "`notes`", "--output"]);
+    assert_eq!(project.read("out/small/notes"), "mine");
+    std::fs::remove_file(project.path("out/small/notes")).unwrap();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}
+
 /// Bytes that no compression makes smaller.
 fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;

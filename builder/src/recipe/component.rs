@@ -38,6 +38,9 @@ pub struct Component {
     pub span: Span,
 }
 
+/// The output that every component has: its install tree.
+pub const INSTALL: &str = "install";
+
 /// How a component is configured.
 #[derive(Clone, Debug)]
 pub struct Kconfig {
@@ -96,7 +99,12 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     let env = pairs(table.or_default("env"));
     let build = table.or_default("build");
     let install = table.or_default("install");
-    let files = pairs(table.or_default("files"));
+    let files: Vec<(Key, String)> = table.or_default("files");
+    if let Some((key, _)) = files.iter().find(|(key, _)| key.name == INSTALL) {
+        let message = format!("`{INSTALL}` is the name of the install tree");
+        sink.borrow_mut().add("reserved-name", key.span, message).help("give the file another name");
+    }
+    let files = pairs(files);
     let span = table.span;
     table.close();
     let (source_span, source) = source?;
