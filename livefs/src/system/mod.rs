@@ -1,0 +1,1 @@
+//! Systems and templates: trees that hold a whole system, packed or on a disk.

@@ -1,0 +1,1 @@
+//! OpenVZ's classic tools: their configuration, commands, messages and exit codes.
