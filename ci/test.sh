@@ -16,6 +16,7 @@ usage() {
 
 units() {
   cargo test --locked --workspace
+  cargo test --locked --manifest-path livefs/Cargo.toml
 }
 
 # Builds what is missing, then boots it.
