@@ -8,7 +8,7 @@ use std::process::ExitCode;
 type Applet = (&'static str, fn(Vec<OsString>) -> u8);
 
 /// All names, one a line.
-const APPLETS: &[Applet] = &[];
+const APPLETS: &[Applet] = &[("vz", livefs::vz::vz), ("vzctl", livefs::vz::vzctl), ("vzlist", livefs::vz::vzlist)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();

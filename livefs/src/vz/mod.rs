@@ -1,1 +1,180 @@
-//! OpenVZ's classic tools: their configuration, commands, messages and exit codes.
+//! The classic OpenVZ face: `vzctl`, `vzlist` and `vz` with the commands, files, messages and exit codes of vzctl 4.x.
+//!
+//! `livefs/COMPATIBILITY.md` tells command by command what is the same and what differs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `exit` | what can go wrong, with the classic exit codes |
+//! | `conf` | configuration files and what their parameters may be |
+//! | `spec` | a configuration as plain data for the engine |
+//! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
+//! | `node` | what is needed of the machine, behind one trait |
+//! | `options` | command lines, as getopt_long(3) reads them |
+//! | `cmd` | the commands, a file per family |
+//! | `list` | `vzlist` |
+//! | `service` | `vz`: all containers at boot and at shutdown |
+
+pub mod cmd;
+pub mod conf;
+pub mod exit;
+pub mod layout;
+pub mod list;
+pub mod lock;
+pub mod log;
+pub mod names;
+pub mod node;
+pub mod options;
+pub mod paths;
+mod process;
+pub mod service;
+pub mod snapshots;
+pub mod spec;
+pub mod template;
+
+use conf::{ConfFile, Config};
+use exit::{Error, Result};
+use lock::Lock;
+use log::Log;
+use node::Node;
+use paths::Paths;
+use spec::Spec;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+/// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
+const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
+const SHELLS: &str = "/bin/bash /system/bin/sh /bin/sh";
+
+/// What every command works with.
+pub struct Vz {
+    /// Where things are.
+    pub paths: Paths,
+    /// The machine.
+    pub node: Box<dyn Node>,
+    /// What is said.
+    pub log: Log,
+    /// `vz.conf`.
+    pub global: ConfFile,
+}
+
+/// A container: its number and what is configured.
+pub struct Ct {
+    /// Its number.
+    pub id: u32,
+    /// Its own file. None: there is none.
+    pub file: Option<ConfFile>,
+    /// The values in effect.
+    pub config: Config,
+}
+
+impl Vz {
+    /// Reads `vz.conf`.
+    ///
+    /// # Errors
+    /// [`Error::NoGlobalConfig`]
+    pub fn global(paths: &Paths) -> Result<ConfFile> {
+        let path = paths.global_conf();
+        ConfFile::read(&path).map_err(|error| Error::NoGlobalConfig(path, error))
+    }
+
+    /// Reads a container's configuration, if there is one.
+    ///
+    /// # Errors
+    /// It is there and can't be read.
+    pub fn container(&self, id: u32) -> Result<Ct> {
+        let path = self.paths.container_conf(id);
+        let file = match ConfFile::read(&path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::file(&path, error)),
+        };
+        // Whose layout it is tells its private area; the global one is for new containers.
+        let mut global = self.global.clone();
+        ["VE_LAYOUT", "NETFILTER", "ONBOOT"].iter().for_each(|key| global.remove(key));
+        let config = Config::layered([Some(&global), file.as_ref()].into_iter().flatten(), id);
+        Ok(Ct { id, file, config })
+    }
+
+    /// Takes a container's lock.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], or `LOCKDIR` is not set.
+    pub fn lock(&self, id: u32, status: &str) -> Result<Lock> {
+        let folder = self.lock_folder(id)?;
+        Lock::take(&folder, id, status, |path| {
+            self.log.info(format_args!("Removing stale lock file {}", path.display()))
+        })
+    }
+
+    /// `LOCKDIR`
+    ///
+    /// # Errors
+    /// It is not set.
+    pub fn lock_folder(&self, id: u32) -> Result<PathBuf> {
+        Ok(self.paths.at(Config::layered([&self.global], id).path("LOCKDIR")?))
+    }
+
+    /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
+    ///
+    /// # Errors
+    /// The mark can't be written.
+    pub fn mark(&self, id: u32, runs: bool) -> Result<()> {
+        let folder = self.paths.running();
+        let path = folder.join(id.to_string());
+        let done = if runs {
+            fs::create_dir_all(&folder).and_then(|()| conf::replace(&path, b"", 0o644))
+        } else {
+            fs::remove_file(&path)
+                .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+        };
+        done.map_err(|error| Error::file(&path, error))
+    }
+}
+
+impl Ct {
+    /// What the engine needs to know. Init and shell are looked for in the mounted root.
+    ///
+    /// # Errors
+    /// As [`Spec::of`].
+    pub fn spec(&self, vz: &Vz) -> Result<Spec> {
+        let mut spec = Spec::of(self.id, &self.config, &vz.paths)?;
+        let first = |key, default: &str| {
+            let names: Vec<String> =
+                self.config.get(key).unwrap_or(default).split_whitespace().map(str::to_owned).collect();
+            names.into_iter().map(PathBuf::from).find(|name| exists_below(&spec.root, name))
+        };
+        (spec.init, spec.shell) = (first("INIT", INITS), first("SHELL", SHELLS));
+        Ok(spec)
+    }
+
+    /// Fails if there is no configuration.
+    ///
+    /// # Errors
+    /// [`Error::NoConfig`]
+    pub fn configured(&self) -> Result<()> {
+        if self.file.is_some() { Ok(()) } else { Err(Error::NoConfig) }
+    }
+}
+
+/// Whether a path exists in a root. Its last part may be a symlink, which is for the container to follow; a folder on the way that
+/// is one must lead to a folder of the same root by a relative path.
+fn exists_below(root: &std::path::Path, name: &std::path::Path) -> bool {
+    let path = root.join(name.strip_prefix("/").unwrap_or(name));
+    fs::symlink_metadata(&path).is_ok_and(|about| !about.is_dir())
+}
+
+/// The applet `vzctl`.
+pub fn vzctl(arguments: Vec<OsString>) -> u8 {
+    cmd::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0)).0
+}
+
+/// The applet `vzlist`.
+pub fn vzlist(arguments: Vec<OsString>) -> u8 {
+    list::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0)).0
+}
+
+/// The applet `vz`.
+pub fn vz(arguments: Vec<OsString>) -> u8 {
+    service::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0))
+}

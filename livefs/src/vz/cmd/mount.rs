@@ -1,0 +1,99 @@
+//! `mount`, `umount`, `status`, `quotaon`, `quotaoff`, `quotainit`.
+
+use super::{Call, host_script, make_folder};
+use crate::vz::exit::{Error, Result};
+use crate::vz::layout::{self, Layout};
+use crate::vz::{Ct, Vz};
+
+/// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script takes all back.
+///
+/// # Errors
+/// The private area is missing, a script failed, the kernel refused.
+pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
+    let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
+    if vz.node.is_mounted(&root)? {
+        return Err(Error::Mounted("Container is already mounted".into()));
+    }
+    if !private.is_dir() {
+        return Err(Error::NoPrivate(private));
+    }
+    let mounts = layout::mounts(Layout::of(&private, ct.config.get("VE_LAYOUT"))?, &private, &root)?;
+    host_script(vz, ct.id, "vps.premount")?;
+    host_script(vz, ct.id, &format!("{}.premount", ct.id))?;
+    make_folder(&root)?;
+    vz.node.mount(&mounts)?;
+    let after = host_script(vz, ct.id, "vps.mount").and_then(|()| host_script(vz, ct.id, &format!("{}.mount", ct.id)));
+    if let Err(error) = after {
+        vz.node.umount(&root)?;
+        return Err(error);
+    }
+    vz.log.info("Container is mounted");
+    Ok(())
+}
+
+/// Unmounts a container's root: `CTID.umount`, `vps.umount`, the mounts, `CTID.postumount`, `vps.postumount`.
+///
+/// # Errors
+/// It runs or is not mounted, a script failed, something is in use below.
+pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
+    let root = vz.paths.at(ct.config.path("VE_ROOT")?);
+    if !vz.node.is_mounted(&root)? {
+        return Err(Error::NotMounted("CT is not mounted".into()));
+    }
+    if vz.node.is_running(ct.id)? {
+        return Err(Error::Running("Container is running -- stop it first".into()));
+    }
+    host_script(vz, ct.id, &format!("{}.umount", ct.id))?;
+    host_script(vz, ct.id, "vps.umount")?;
+    vz.node.umount(&root)?;
+    vz.log.info("Container is unmounted");
+    host_script(vz, ct.id, &format!("{}.postumount", ct.id))?;
+    host_script(vz, ct.id, "vps.postumount")
+}
+
+pub(super) fn mount_command(vz: &Vz, call: &Call) -> Result<u8> {
+    call.no_arguments()?;
+    mount_root(vz, &vz.container(call.id)?).map(|()| 0)
+}
+
+pub(super) fn umount_command(vz: &Vz, call: &Call) -> Result<u8> {
+    call.no_arguments()?;
+    umount_root(vz, &vz.container(call.id)?).map(|()| 0)
+}
+
+/// `CTID 101 exist mounted running`
+pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
+    call.no_arguments()?;
+    let ct = vz.container(call.id)?;
+    let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
+    let exists = ct.file.is_some() && private.is_dir();
+    let running = vz.node.is_running(ct.id)?;
+    let word = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
+    vz.log.print(format_args!(
+        "CTID {} {} {} {}{}",
+        ct.id,
+        word(exists, "exist", "deleted"),
+        word(vz.node.is_mounted(&root)?, "mounted", "unmounted"),
+        word(running, "running", "down"),
+        word(running && vz.node.is_frozen(ct.id)?, " suspended", ""),
+    ));
+    Ok(0)
+}
+
+/// Limits of the disk on and off by hand. They are on by themselves as long as a container is mounted.
+pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
+    call.no_arguments()?;
+    let ct = vz.container(call.id)?;
+    if ct.config.yes("DISK_QUOTA")? == Some(false) {
+        vz.log.info("Disk quota is not enabled, skipping operation");
+        return Ok(0);
+    }
+    let on = call.name != "quotaoff";
+    for key in ["DISKSPACE", "DISKINODES"].into_iter().filter(|_| on) {
+        if ct.config.get(key).is_none() {
+            return Err(Error::DiskLimitNotSet(key));
+        }
+    }
+    vz.node.quota(&ct.spec(vz)?, on)?;
+    Ok(0)
+}

@@ -1,0 +1,175 @@
+//! `start`, `stop`, `restart`.
+
+use super::{Call, inner_script, mount_root, umount_root};
+use crate::vz::exit::{Error, Result};
+use crate::vz::node::Command;
+use crate::vz::options::{Given, Known};
+use crate::vz::spec::Spec;
+use crate::vz::{Ct, Vz};
+use std::time::Duration;
+
+/// Seconds that a container has to stop when it is not told otherwise.
+const STOP_TIMEOUT: u64 = 120;
+/// Seconds that `--wait` waits.
+const START_TIMEOUT: u64 = 300;
+
+const START: &[&str] = &["force", "wait", "skip-fsck", "skip-remount", "skip_ve_setup"];
+/// `shutdown` is ours: the machine goes down, and the container starts again with it.
+const STOP: &[&str] = &["fast", "skip-umount", "shutdown"];
+
+/// Reads options of all three; those that belong to the others are refused by name.
+fn options(call: &Call) -> Result<Given> {
+    let known: Vec<Known> = START.iter().chain(STOP).map(|name| (*name, None, false)).collect();
+    let given = call.options(&known, Error::Syntax)?;
+    let foreign = match call.name {
+        "start" => STOP,
+        "stop" => START,
+        _ => &[],
+    };
+    if let Some(name) = foreign.iter().find(|name| given.has(name)) {
+        return Err(Error::Syntax(format!("Option --{name} is not applicable to {} command", call.name)));
+    }
+    Ok(given)
+}
+
+pub(super) fn start_command(vz: &Vz, call: &Call) -> Result<u8> {
+    start(vz, &vz.container(call.id)?, &options(call)?)
+}
+
+pub(super) fn stop_command(vz: &Vz, call: &Call) -> Result<u8> {
+    let given = options(call)?;
+    let how = Stop { fast: given.has("fast"), keep_mounted: given.has("skip-umount"), shutdown: given.has("shutdown") };
+    stop(vz, &vz.container(call.id)?, how).map(|()| 0)
+}
+
+pub(super) fn restart_command(vz: &Vz, call: &Call) -> Result<u8> {
+    restart(vz, &vz.container(call.id)?, &options(call)?)
+}
+
+/// Stops a container if it runs, and starts it.
+pub(super) fn restart(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
+    vz.log.info("Restarting container");
+    if vz.node.is_running(ct.id)? {
+        stop(vz, ct, Stop { fast: given.has("fast"), keep_mounted: given.has("skip-umount"), shutdown: false })?;
+    }
+    start(vz, ct, given)
+}
+
+fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
+    if ct.config.yes("DISABLED")? == Some(true) && !given.has("force") {
+        return Err(Error::Disabled);
+    }
+    let private = vz.paths.at(ct.config.path("VE_PRIVATE")?);
+    let root = vz.paths.at(ct.config.path("VE_ROOT")?);
+    if !private.is_dir() {
+        return Err(Error::NoPrivate(private));
+    }
+    if vz.node.is_running(ct.id)? {
+        return Err(Error::running());
+    }
+    vz.log.info("Starting container...");
+    vz.node.clean(ct.id)?;
+    let mounted = vz.node.is_mounted(&root)?;
+    if mounted && !given.has("skip-remount") {
+        umount_root(vz, ct)?;
+    }
+    if !mounted || !given.has("skip-remount") {
+        mount_root(vz, ct)?;
+    }
+    let started = begin(vz, ct, given);
+    if started.is_err() {
+        // What failed is more worth telling than that something stays mounted.
+        let _ = vz.node.kill(ct.id).and_then(|()| vz.node.clean(ct.id));
+        let _ = umount_root(vz, ct);
+        vz.log.error("Container start failed");
+    }
+    started
+}
+
+/// From the mounted root to a running container.
+fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
+    let spec = ct.spec(vz)?;
+    if spec.init.is_none() {
+        return Err(Error::BadTemplate("Unable to start init, probably incorrect template".into()));
+    }
+    if !given.has("skip_ve_setup") {
+        super::set::write_inside(vz, ct, &spec)?;
+    }
+    vz.node.start(&spec)?;
+    vz.mark(ct.id, true)?;
+    inside(vz, &spec, "start")?;
+    if !given.has("wait") {
+        vz.log.info("Container start in progress...");
+        return Ok(0);
+    }
+    vz.log.info("Container start in progress, waiting ...");
+    if vz.node.wait_started(&spec, Duration::from_secs(START_TIMEOUT))? {
+        vz.log.info("Container started successfully");
+        return Ok(0);
+    }
+    // The container runs: only the waiting failed.
+    vz.log.info("Container wait failed - timeout expired");
+    Ok(133)
+}
+
+/// Runs `CTID.start` or `CTID.stop` inside.
+fn inside(vz: &Vz, spec: &Spec, action: &str) -> Result<()> {
+    let name = format!("{}.{action}", spec.id);
+    let Some(text) = inner_script(vz, &name)? else { return Ok(()) };
+    vz.log.say(1, format_args!("Running container script: {name}"));
+    let command = Command { input: Some(text), ..super::exec::shell(spec, &["-s".to_owned()])? };
+    match vz.node.exec(spec.id, &command)? {
+        0 => Ok(()),
+        _ => Err(Error::Script(vz.paths.conf().join(name))),
+    }
+}
+
+/// How a container is stopped.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stop {
+    /// Kill it at once.
+    pub fast: bool,
+    /// Leave its root mounted.
+    pub keep_mounted: bool,
+    /// The machine goes down: it starts again at the next boot.
+    pub shutdown: bool,
+}
+
+/// Stops a container: `CTID.stop` inside, halt, after `STOP_TIMEOUT` a kill, then its root is unmounted.
+///
+/// # Errors
+/// It does not run; it can't be killed; see [`umount_root`].
+pub fn stop(vz: &Vz, ct: &Ct, how: Stop) -> Result<()> {
+    let spec = ct.spec(vz)?;
+    if !vz.node.is_running(ct.id)? {
+        // Its init may have ended by itself: what it left is put away.
+        vz.node.clean(ct.id)?;
+        if !how.shutdown {
+            vz.mark(ct.id, false)?;
+        }
+        return Err(Error::NotRunning("Unable to stop: container is not running".into()));
+    }
+    if vz.node.is_frozen(ct.id)? {
+        vz.node.freeze(ct.id, false)?;
+    }
+    let mut stopped = false;
+    if !how.fast {
+        inside(vz, &spec, "stop")?;
+        vz.log.info("Stopping container ...");
+        let seconds = ct.config.number("STOP_TIMEOUT")?.filter(|seconds| *seconds > 0).unwrap_or(STOP_TIMEOUT);
+        stopped = vz.node.halt(&spec, Duration::from_secs(seconds))?;
+    }
+    if !stopped {
+        vz.log.info("Killing container ...");
+        vz.node.kill(ct.id).map_err(|error| Error::Stop(format!("Unable to stop container: {error}")))?;
+    }
+    vz.node.clean(ct.id)?;
+    vz.log.info("Container was stopped");
+    if !how.shutdown {
+        vz.mark(ct.id, false)?;
+    }
+    if how.keep_mounted {
+        return Ok(());
+    }
+    umount_root(vz, ct)
+}

@@ -1,0 +1,470 @@
+//! Commands against a machine that keeps notes, in a folder of their own.
+
+use super::main;
+use crate::vz::exit::{Error, Result};
+use crate::vz::log::Log;
+use crate::vz::node::{Command, Mount, Node, Usage};
+use crate::vz::paths::Paths;
+use crate::vz::spec::Spec;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the machine would hold.
+#[derive(Default)]
+struct State {
+    running: BTreeSet<u32>,
+    frozen: BTreeSet<u32>,
+    mounted: BTreeSet<PathBuf>,
+    notes: Vec<String>,
+    exit: u8,
+}
+
+#[derive(Clone, Default)]
+struct Notes(Rc<RefCell<State>>);
+
+impl Notes {
+    fn note(&self, text: String) {
+        self.0.borrow_mut().notes.push(text);
+    }
+    fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().notes)
+    }
+}
+
+impl Node for Notes {
+    fn running(&self) -> Result<Vec<u32>> {
+        Ok(self.0.borrow().running.iter().copied().collect())
+    }
+    fn is_frozen(&self, id: u32) -> Result<bool> {
+        Ok(self.0.borrow().frozen.contains(&id))
+    }
+    fn is_mounted(&self, path: &Path) -> Result<bool> {
+        Ok(self.0.borrow().mounted.contains(path))
+    }
+    fn mount(&self, mounts: &[Mount]) -> Result<()> {
+        // The tree of a simple bind shows at its target, so that what is looked for in a root is found.
+        for mount in mounts {
+            if let Some(source) = mount.source.as_ref().or(mount.lower.last()) {
+                fs::remove_dir(&mount.target).unwrap();
+                std::os::unix::fs::symlink(source, &mount.target).unwrap();
+            }
+            self.0.borrow_mut().mounted.insert(mount.target.clone());
+        }
+        Ok(())
+    }
+    fn umount(&self, path: &Path) -> Result<()> {
+        self.0.borrow_mut().mounted.remove(path);
+        if path.is_symlink() {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }
+        Ok(())
+    }
+    fn start(&self, spec: &Spec) -> Result<()> {
+        self.note(format!("start {} {}", spec.id, spec.init.as_ref().unwrap().display()));
+        self.0.borrow_mut().running.insert(spec.id);
+        Ok(())
+    }
+    fn wait_started(&self, _: &Spec, _: Duration) -> Result<bool> {
+        Ok(true)
+    }
+    fn halt(&self, spec: &Spec, most: Duration) -> Result<bool> {
+        self.note(format!("halt {} {}", spec.id, most.as_secs()));
+        Ok(self.0.borrow_mut().running.remove(&spec.id))
+    }
+    fn kill(&self, id: u32) -> Result<()> {
+        self.note(format!("kill {id}"));
+        self.0.borrow_mut().running.remove(&id);
+        Ok(())
+    }
+    fn clean(&self, _: u32) -> Result<()> {
+        Ok(())
+    }
+    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
+        let words: Vec<String> = command.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let input = command
+            .input
+            .as_ref()
+            .map(|input| format!(" <{}", String::from_utf8_lossy(input).trim_end()))
+            .unwrap_or_default();
+        self.note(format!("exec {id} {}{input}", words.join("|")));
+        Ok(self.0.borrow().exit)
+    }
+    fn console(&self, _: u32, _: u32) -> Result<()> {
+        Ok(())
+    }
+    fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        if frozen {
+            state.frozen.insert(id)
+        } else {
+            state.frozen.remove(&id)
+        };
+        Ok(())
+    }
+    fn apply(&self, _: &Spec, _: &Spec, keys: &[String]) -> Result<()> {
+        self.note(format!("apply {}", keys.join(" ")));
+        Ok(())
+    }
+    fn quota(&self, _: &Spec, _: bool) -> Result<()> {
+        Err(Error::Quota("none".into()))
+    }
+    fn usage(&self, _: u32) -> Result<Usage> {
+        Ok(Usage { counters: vec![("numproc", 12, 15, 0)], uptime: Some(93_784.5), ..Usage::default() })
+    }
+}
+
+/// A machine in a folder, with a template.
+struct World {
+    folder: tempfile::TempDir,
+    node: Notes,
+}
+
+impl World {
+    fn new() -> World {
+        let world = World { folder: tempfile::tempdir().unwrap(), node: Notes::default() };
+        for folder in [
+            "etc/vz/conf",
+            "vz/private",
+            "vz/template/cache",
+            "system/live/ro/sbin",
+            "system/live/ro/bin",
+            "system/live/ro/etc",
+        ] {
+            fs::create_dir_all(world.at(folder)).unwrap();
+        }
+        let conf = "LOCKDIR=/vz/lock\nTEMPLATE=/vz/template\nVE_ROOT=/vz/root/$VEID\nVE_PRIVATE=/vz/private/$VEID\nCONFIGFILE=basic\nDEF_OSTEMPLATE=live\n";
+        fs::write(world.at("etc/vz/vz.conf"), conf).unwrap();
+        fs::write(
+            world.at("etc/vz/conf/ve-basic.conf-sample"),
+            "# sample\nPHYSPAGES=\"0:256M\"\nNUMPROC=\"240:240\"\n",
+        )
+        .unwrap();
+        fs::write(world.at("system/live/ro/sbin/init"), "").unwrap();
+        fs::write(world.at("system/live/ro/bin/sh"), "").unwrap();
+        world
+    }
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+    fn conf(&self, id: u32) -> String {
+        fs::read_to_string(self.at(&format!("etc/vz/conf/{id}.conf"))).unwrap()
+    }
+    /// Runs a command line; words are split at spaces, `_` stands for one in a word.
+    fn run(&self, line: &str) -> (u8, String) {
+        let words = line.split_whitespace().map(|word| word.replace('~', " ").into()).collect();
+        let (code, log) = main(&Paths::under(self.folder.path()), Box::new(self.node.clone()), words, Log::captured());
+        (code, log.taken().replace(&self.folder.path().display().to_string(), ""))
+    }
+    fn ok(&self, line: &str) -> String {
+        let (code, said) = self.run(line);
+        assert_eq!(code, 0, "vzctl {line}: {said}");
+        said
+    }
+    fn list(&self, line: &str) -> (u8, String) {
+        let words = line.split_whitespace().map(Into::into).collect();
+        let (code, log) = crate::vz::list::main(
+            &Paths::under(self.folder.path()),
+            Box::new(self.node.clone()),
+            words,
+            Log::captured(),
+        );
+        (code, log.taken())
+    }
+}
+
+#[test]
+fn wrong_command_lines() {
+    let world = World::new();
+    world.ok("create 101");
+    for (line, code, text) in [
+        ("", 20, "Usage: vzctl"),
+        ("fly 101", 20, "! Bad command: fly"),
+        ("start", 21, "! CT ID missing"),
+        ("start nobody", 21, "! Bad CT ID nobody"),
+        ("start 102", 14, "! Container config file does not exist"),
+        ("start 101 --fast", 20, "! Option --fast is not applicable to start command"),
+        ("stop 101 --wait", 20, "! Option --wait is not applicable to stop command"),
+        ("stop 101", 31, "! Unable to stop: container is not running"),
+        ("exec 101 ls", 31, "! Container is not running"),
+        ("exec 101", 20, "! No command line given for exec"),
+        ("enter 101 --exec", 20, "! No command line given for --exec"),
+        ("runscript 101", 20, "! Script not specified"),
+        ("umount 101", 40, "! CT is not mounted"),
+        ("status 101 x", 20, "! Invalid options: x"),
+        ("create 101", 44, "Private area already exists in /vz/private/101"),
+        ("create 102 --ostemplate nothing", 91, "not found"),
+        ("create 102 --layout ploop", 99, "ploop is not supported"),
+        ("create 102 --config none", 3, "Sample config"),
+        ("create 102 --ipadd 1.2.3", 21, "! Bad parameter for --ipadd: 1.2.3"),
+        ("create 102 --color red", 21, "! vzctl: unrecognized option '--color'"),
+        ("convert 101", 99, "ploop"),
+        ("compact 101", 0, "Compact only makes sense for ploop containers"),
+        ("suspend 101", 31, "container is not running"),
+        ("suspend 101 --dumpfile /x", 16, "can't be saved to disk"),
+        ("resume 101 --dumpfile /x", 17, "can't be saved to disk"),
+        ("snapshot 101", 156, "only available for CTs of layout overlay or app"),
+        ("snapshot-switch 101", 20, "! Invalid syntax: snapshot id is missing"),
+        ("quotaon 101", 63, "DISKSPACE is not set"),
+        ("set 101 --ram lots --save", 21, "! Bad parameter for --ram: lots"),
+        ("set 101 --name web", 21, "! Error: unable to use --name option without --save"),
+        ("set 101 --setmode restart", 21, "--setmode restart doesn't make sense without --save flag"),
+        ("set 101 --force", 21, "! Error: --force is useless without --save"),
+        ("set 101 --reset_ub --save", 20, "! Error: option --reset_ub is exclusive"),
+        ("set 101 --nodemask 0 --save", 21, "! Error: option --nodemask requires --cpumask"),
+        ("set 101 --applyconfig none --save", 109, "Sample config file not found"),
+        ("set 101 --numproc 5", 31, "not running"),
+        ("set 0 --numproc 5", 21, "CT0"),
+        ("set 101 extra --save", 20, "! Invalid extra arguments: extra"),
+    ] {
+        let (got, said) = world.run(line);
+        assert_eq!(got, code, "vzctl {line}: {said}");
+        assert!(said.contains(text), "vzctl {line}: {said}");
+    }
+    fs::remove_file(world.at("etc/vz/vz.conf")).unwrap();
+    assert_eq!(world.run("start 101").0, 10);
+}
+
+#[test]
+fn start_and_stop() {
+    let world = World::new();
+    world.ok("create 101 --hostname web.example.org --ipadd 10.0.0.1 --name web");
+    let conf = "# sample\nPHYSPAGES=\"0:256M\"\nNUMPROC=\"240:240\"\nORIGIN_SAMPLE=\"basic\"\nHOSTNAME=\"web.example.org\"\nNAME=\"web\"\nIP_ADDRESS=\"10.0.0.1\"\nOSTEMPLATE=\"live\"\nVE_LAYOUT=\"simfs\"\n";
+    assert_eq!(world.conf(101), conf);
+    assert_eq!(world.ok("status web"), "CTID 101 exist unmounted down\n");
+    assert_eq!(world.ok("status 102"), "CTID 102 deleted unmounted down\n");
+    assert_eq!(world.ok("start web"), "Starting container...\nContainer is mounted\nContainer start in progress...\n");
+    assert_eq!(world.node.taken(), ["start 101 /sbin/init"]);
+    assert_eq!(world.ok("status web"), "CTID 101 exist mounted running\n");
+    assert_eq!(world.run("start 101"), (32, "! Container is already running\n".into()));
+    assert_eq!(world.run("destroy 101").0, 32);
+    assert_eq!(world.run("umount 101").0, 32);
+    assert!(world.at("vz/running/101").exists());
+    world.node.0.borrow_mut().exit = 3;
+    assert_eq!(world.run("exec 101 false  x"), (8, String::new()));
+    assert_eq!(world.run("exec2 101 false"), (3, String::new()));
+    assert_eq!(world.node.taken(), ["exec 101 /bin/sh|-c|false x", "exec 101 /bin/sh|-c|false"]);
+    world.node.0.borrow_mut().exit = 0;
+    world.ok("suspend 101");
+    assert_eq!(world.ok("status 101"), "CTID 101 exist mounted running suspended\n");
+    assert_eq!(world.run("suspend 101").0, 16);
+    world.ok("resume 101");
+    assert_eq!(world.run("resume 101").0, 32);
+    fs::write(world.at("etc/vz/conf/101.stop"), "sync\n").unwrap();
+    world.ok("set 101 --stop-timeout 7 --save");
+    let said = world.ok("stop 101");
+    assert_eq!(said, "Stopping container ...\nContainer was stopped\nContainer is unmounted\n");
+    assert_eq!(world.node.taken(), ["exec 101 /bin/sh|-s <sync", "halt 101 7"]);
+    assert!(!world.at("vz/running/101").exists());
+    world.ok("set 101 --disabled yes --save");
+    assert_eq!(world.run("start 101"), (105, "! Container start disabled\n".into()));
+    world.ok("start 101 --force --wait");
+    world.ok("stop 101 --fast");
+    world.ok("destroy 101");
+    assert!(!world.at("vz/private/101").exists());
+    assert!(world.at("etc/vz/conf/101.conf.destroyed").exists());
+    assert_eq!(world.run("status web").0, 21, "its name is free");
+    assert_eq!(fs::read_dir(world.at("vz/lock")).unwrap().count(), 0);
+}
+
+#[test]
+fn no_init_and_failing_scripts() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    world.ok("create 101");
+    let script = world.at("etc/vz/conf/101.mount");
+    fs::write(&script, "#!/bin/sh\n[ \"$VEID\" = 101 ] && [ -f \"$VE_CONFFILE\" ] && exit 1\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(world.run("mount 101").0, 79);
+    assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
+    fs::remove_file(script).unwrap();
+    fs::remove_file(world.at("vz/private/101/sbin/init")).unwrap();
+    let (code, said) = world.run("start 101");
+    assert_eq!(code, 47, "{said}");
+    assert!(said.contains("! Unable to start init, probably incorrect template"));
+    assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
+    fs::remove_dir_all(world.at("vz/private/101")).unwrap();
+    assert_eq!(world.run("start 101").0, 43);
+}
+
+#[test]
+fn settings() {
+    let world = World::new();
+    world.ok("create 101");
+    world.ok("set 101 --ram 512M --swap 1G --cpuunits 2000 --ipadd 10.0.0.1 --ipadd 10.0.0.2/24 --netif_add eth0,,,,br0 --capability sys_time:on --devnodes sdb:rwq --nameserver 10.0.0.9 --nameserver 10.0.0.8 --onboot yes --save");
+    let conf = world.conf(101);
+    for line in [
+        "PHYSPAGES=\"0:131072\"",
+        "SWAPPAGES=\"0:262144\"",
+        "CPUUNITS=\"2000\"",
+        "IP_ADDRESS=\"10.0.0.1 10.0.0.2/24\"",
+        "NETIF=\"ifname=eth0,bridge=br0\"",
+        "CAPABILITY=\"sys_time:on\"",
+        "DEVNODES=\"sdb:rwq\"",
+        "NAMESERVER=\"10.0.0.9 10.0.0.8\"",
+        "ONBOOT=\"yes\"",
+        "# sample",
+    ] {
+        assert!(conf.lines().any(|one| one == line), "{line} in {conf}");
+    }
+    assert!(world.node.taken().is_empty(), "nothing to apply in one that is stopped");
+    world.ok("set 101 --ipdel 10.0.0.1 --devnodes sdb:none --capability mknod:off,sys_time:off --save");
+    let conf = world.conf(101);
+    assert!(
+        conf.contains("IP_ADDRESS=\"10.0.0.2/24\"")
+            && conf.contains("DEVNODES=\"\"")
+            && conf.contains("CAPABILITY=\"mknod:off sys_time:off\"")
+    );
+    world.ok("set 101 --ipdel all --save");
+    world.ok("start 101");
+    world.node.taken();
+    assert_eq!(
+        fs::read_to_string(world.at("vz/private/101/etc/resolv.conf")).unwrap(),
+        "nameserver 10.0.0.9\nnameserver 10.0.0.8\n"
+    );
+    let before = world.conf(101);
+    let said = world.ok("set 101 --numproc 300");
+    assert_eq!(
+        said,
+        "WARNING: Settings were not saved to config and will be lost after CT restart (use --save flag)\n"
+    );
+    assert_eq!(world.node.taken(), ["apply NUMPROC"]);
+    assert_eq!(world.conf(101), before);
+    let (code, said) = world.run("set 101 --features nfs:on --numproc 9 --save");
+    assert_eq!(code, 32);
+    assert!(said.contains("! Unable to set features on a running container\n"), "{said}");
+    assert!(said.contains("Please consider using --setmode option"), "{said}");
+    assert!(said.contains("not saving configuration file!"), "{said}");
+    assert_eq!((world.conf(101), world.node.taken().len()), (before, 0));
+    world.ok("set 101 --features nfs:on --save --setmode ignore");
+    assert!(world.conf(101).contains("FEATURES=\"nfs:on\""));
+    world.ok("set 101 --features nfs:off --save --setmode restart");
+    assert_eq!(world.node.taken(), ["halt 101 120", "start 101 /sbin/init"]);
+    assert_eq!(world.run("set 101 --private /vz/x --save").0, 32);
+    world.ok("set 101 --userpasswd root:se'cret");
+    let notes = world.node.taken();
+    assert!(notes[0].ends_with("exec chpasswd\n <root:se'cret"), "{notes:?}");
+    assert!(!world.conf(101).contains("cret"));
+    world.node.0.borrow_mut().exit = 1;
+    assert_eq!(world.run("set 101 --userpasswd root:x").0, 74);
+    assert_eq!(world.run("set 101 --userpasswd ro;ot:x").0, 21);
+    world.ok("set 101 --reset_ub");
+    assert!(world.node.taken().iter().any(|note| note.starts_with("apply KMEMSIZE")));
+}
+
+#[test]
+fn snapshots() {
+    let world = World::new();
+    world.ok("create 101 --layout overlay");
+    let file = world.at("vz/private/101/upper/a");
+    let ids = ["{00000000-0000-0000-0000-00000000000a}", "{00000000-0000-0000-0000-00000000000b}"];
+    fs::write(&file, "one").unwrap();
+    let said = world.ok(&format!("snapshot 101 --id {} --name first", ids[0]));
+    assert_eq!(said, format!("Creating snapshot {0}\nSnapshot {0} has been successfully created\n", ids[0]));
+    assert!(!file.exists(), "it is in the layer now");
+    assert_eq!(world.run(&format!("snapshot 101 --id {}", ids[0])).0, 21);
+    // One that is mounted keeps its upper folder.
+    fs::write(&file, "two").unwrap();
+    world.ok("mount 101");
+    world.ok(&format!("snapshot 101 --id {}", ids[1]));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+    world.ok("umount 101");
+    let listed = world.ok("snapshot-list 101 -o uuid,current,name -H");
+    assert_eq!(listed, format!("{}   first\n{} *\n", ids[0], ids[1]));
+    fs::write(&file, "three").unwrap();
+    world.ok(&format!("snapshot-switch 101 --id {}", ids[0]));
+    assert!(!file.exists());
+    world.ok(&format!("snapshot-delete 101 --id {}", ids[0]));
+    assert!(
+        world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a").exists(),
+        "the other and the changes lie on it"
+    );
+    assert_eq!(world.run(&format!("snapshot-delete 101 --id {}", ids[0])).0, 158);
+    world.ok(&format!("snapshot-switch 101 --id {}", ids[1]));
+    world.ok(&format!("snapshot-delete 101 --id {}", ids[1]));
+    assert_eq!(world.ok("snapshot-list 101 -H"), "");
+    assert_eq!(world.run(&format!("snapshot-switch 101 --id {}", ids[1])).0, 159);
+}
+
+#[test]
+fn listed() {
+    let world = World::new();
+    assert_eq!(world.list(""), (0, "! Container(s) not found\n".into()));
+    assert_eq!(world.list("-j"), (0, "[]\n".into()));
+    world.ok("create 101 --hostname web.example.org --ipadd 10.0.0.1 --ipadd 10.0.0.2 --name web");
+    world.ok("create 102 --hostname mail.example.org");
+    world.ok("start 101");
+    let header = "      CTID      NPROC STATUS    IP_ADDR         HOSTNAME\n";
+    let web = "       101         12 running   10.0.0.1        web.example.org\n";
+    let mail = "       102          - stopped   -               mail.example.org\n";
+    assert_eq!(world.list(""), (0, format!("{header}{web}")));
+    assert_eq!(world.list("-a"), (0, format!("{header}{web}{mail}")));
+    assert_eq!(world.list("-a -H -s -ctid"), (0, format!("{mail}{web}")));
+    assert_eq!(world.list("-S -H"), (0, mail.into()));
+    assert_eq!(world.list("-a1"), (0, "       101\n       102\n".into()));
+    assert_eq!(world.list("-aH -h mail*"), (0, mail.into()));
+    assert_eq!(world.list("-H -o name,ip web"), (0, "web                              10.0.0.1 10.0.0.2\n".into()));
+    assert_eq!(
+        world.list("-H -o numproc.m,numproc.b,numproc.l,numproc.f,physpages.l,uptime 101").1,
+        "        15        240        240          0      65536 001d02h:03m:04s\n"
+    );
+    let json = "[\n  {\n    \"ctid\": 101,\n    \"ip\": [\"10.0.0.1\", \"10.0.0.2\"],\n    \"numproc\": {\n      \"held\": 12,\n      \"maxheld\": 15,\n      \"barrier\": 240,\n      \"limit\": 240,\n      \"failcnt\": 0\n    }\n  }\n]\n";
+    assert_eq!(world.list("-j -o ctid,ip,numproc"), (0, json.into()));
+    let all: serde_json::Value = serde_json::from_str(&world.list("-a -j").1).unwrap();
+    assert_eq!(all[1]["hostname"], "mail.example.org");
+    assert_eq!(world.list("-o color"), (1, "! Unknown field: color\n".into()));
+    assert_eq!(world.list("-s color"), (1, "! Invalid sort field name: color\n".into()));
+    assert_eq!(world.list("-j -o numproc.m").0, 1);
+    assert_eq!(world.list("nobody"), (1, "! CT ID nobody is invalid.\n".into()));
+    assert_eq!(world.list("103").0, 1);
+    assert!(world.list("-L").1.starts_with("ctid            CTID           \n"));
+}
+
+#[test]
+fn after_a_power_cut() {
+    use crate::vz::{Vz, service};
+    let world = World::new();
+    for id in [101, 102, 103, 104] {
+        world.ok(&format!("create {id} --layout overlay"));
+        world.ok(&format!("start {id}"));
+    }
+    world.ok("set 103 --onboot no --save");
+    world.ok("set 104 --bootorder 9 --save");
+    world.ok("stop 102");
+    world.ok("destroy 102");
+    world.node.0.borrow_mut().running.clear();
+    // 105 was in the making, 102 was going when the power went, 101's snapshot had its description only.
+    fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
+    fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
+    fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
+    fs::write(world.at("vz/private/101/upper/a"), "kept").unwrap();
+    let id = "{00000000-0000-0000-0000-00000000000a}";
+    let text = fs::read_to_string(world.at("vz/private/101/Snapshots.json"))
+        .unwrap()
+        .replace("\"base\": null", &format!("\"base\": \"{id}\""));
+    fs::write(world.at("vz/private/101/Snapshots.json"), text).unwrap();
+    fs::write(world.at("vz/lock/101.lck"), "2147483646\n\n").unwrap();
+    let paths = Paths::under(world.folder.path());
+    let global = Vz::global(&paths).unwrap();
+    let vz = Vz { paths, node: Box::new(world.node.clone()), log: Log::captured(), global };
+    let said = service::sweep(&vz).unwrap();
+    assert_eq!(
+        said,
+        [
+            "CT 101: a snapshot was interrupted, and is finished now",
+            "CT 102: destruction was interrupted, and is finished now",
+            "CT 105: creation was interrupted; what there was of it is removed: create it again"
+        ]
+    );
+    assert_eq!(
+        fs::read_to_string(world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a/a")).unwrap(),
+        "kept"
+    );
+    assert!(!world.at("vz/lock/101.lck").exists() && !world.at("vz/private/105.creating").exists());
+    assert_eq!(service::to_start(&vz), [104, 101]);
+    assert!(service::sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");
+}

@@ -1,0 +1,150 @@
+//! A container's private area: what is in it, and which mounts make its root from it.
+//!
+//! | layout | private area | root |
+//! |---|---|---|
+//! | `simfs` | the tree itself | bound |
+//! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
+//! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
+
+use super::exit::{Error, Result};
+use super::node::Mount;
+use super::snapshots::Snapshots;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How a container's files are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Files of its own.
+    Simfs,
+    /// Its changes over a template.
+    Overlay,
+    /// Its changes over the live system, whose `/system` it shares and can't change.
+    App,
+}
+
+impl Layout {
+    /// Reads `--layout` or `VE_LAYOUT`.
+    ///
+    /// # Errors
+    /// [`Error::Ploop`], or [`Error::Value`] if there is no such layout.
+    pub fn parse(text: &str) -> Result<Layout> {
+        match text {
+            "simfs" => Ok(Layout::Simfs),
+            "overlay" => Ok(Layout::Overlay),
+            "app" => Ok(Layout::App),
+            _ if text == "ploop" || text.starts_with("ploop:") => Err(Error::Ploop),
+            _ => Err(Error::Value(format!("Bad parameter for --layout: {text}"))),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Simfs => "simfs",
+            Layout::Overlay => "overlay",
+            Layout::App => "app",
+        }
+    }
+
+    /// That of a private area, told by what is in it; `set` (`VE_LAYOUT`) only tells `app` from `overlay`.
+    ///
+    /// # Errors
+    /// [`Error::Ploop`]: it holds an image.
+    pub fn of(private: &Path, set: Option<&str>) -> Result<Layout> {
+        if private.join("root.hdd").exists() {
+            return Err(Error::Ploop);
+        }
+        Ok(match (private.join(Snapshots::FILE).exists(), set) {
+            (true, Some("app")) => Layout::App,
+            (true, _) => Layout::Overlay,
+            (false, _) => Layout::Simfs,
+        })
+    }
+}
+
+/// The mounts that make a container's root.
+///
+/// # Errors
+/// [`Error::NoPrivate`]; the layers' description can't be read.
+pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>> {
+    if !private.is_dir() {
+        return Err(Error::NoPrivate(private.to_owned()));
+    }
+    let bind = |source: &Path, target: PathBuf, read_only| Mount {
+        source: Some(source.to_owned()),
+        lower: Vec::new(),
+        upper: None,
+        target,
+        read_only,
+    };
+    if layout == Layout::Simfs {
+        return Ok(vec![bind(private, root.to_owned(), false)]);
+    }
+    let state = Snapshots::read(private)?;
+    let lower = state.lower(private, state.base.as_deref());
+    if let Some(colon) = lower.iter().find(|path| path.to_string_lossy().contains([':', ','])) {
+        return Err(Error::Mount(format!(
+            "Can't mount {}: an overlay's path must have no colon and no comma",
+            colon.display()
+        )));
+    }
+    let upper = Some((private.join("upper"), private.join("work")));
+    let mut all = vec![Mount { source: None, lower, upper, target: root.to_owned(), read_only: false }];
+    if layout == Layout::App {
+        // What the template's /system holds can't be changed, not even by copying up.
+        all.push(bind(&state.template.join("system"), root.join("system"), true));
+        for own in ["etc", "var", "run", "tmp"] {
+            let kept = private.join("upper/system").join(own);
+            if kept.is_dir() {
+                all.push(bind(&kept, root.join("system").join(own), false));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The name of a private area in the making, or about to go. A power cut leaves these, and nothing that looks whole.
+pub fn beside(private: &Path, what: &str) -> PathBuf {
+    let mut name = private.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{what}"));
+    private.with_file_name(name)
+}
+
+/// Suffixes that [`beside`] gives, with what was interrupted.
+pub const INTERRUPTED: &[(&str, &str)] = &[
+    ("creating", "creation"),
+    ("destroying", "destruction"),
+    ("switching", "switch of a snapshot"),
+    ("restoring", "restoration"),
+];
+
+/// What was interrupted in a folder of private areas: the path, and what it was.
+pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut all: Vec<(PathBuf, &'static str)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let suffix = name.rsplit_once('.')?.1;
+            let what = INTERRUPTED.iter().find(|(known, _)| *known == suffix)?.1;
+            Some((entry.path(), what))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole.
+///
+/// # Errors
+/// [`Error::Delete`]
+pub fn remove(private: &Path) -> Result<()> {
+    let failed = |error| Error::Delete(format!("Unable to remove {}: {error}", private.display()));
+    let aside = beside(private, "destroying");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(failed)?;
+    }
+    fs::rename(private, &aside).map_err(failed)?;
+    fs::remove_dir_all(&aside).map_err(failed)
+}

@@ -1,0 +1,318 @@
+//! `vzlist`: containers in columns or as JSON.
+
+mod fields;
+
+use super::conf::params::BEANCOUNTERS;
+use super::exit::{Error, Result};
+use super::log::Log;
+use super::node::{Node, Usage};
+use super::options::{self, Given, Known};
+use super::paths::Paths;
+use super::{Ct, Vz, layout, names};
+use fields::{Cell, Field};
+use std::ffi::OsString;
+use std::fs;
+
+const KNOWN: &[Known] = &[
+    ("no-header", Some('H'), false),
+    ("no-trim", Some('t'), false),
+    ("stopped", Some('S'), false),
+    ("all", Some('a'), false),
+    ("name", Some('n'), false),
+    ("json", Some('j'), false),
+    ("name_filter", Some('N'), true),
+    ("hostname", Some('h'), true),
+    ("description", Some('d'), true),
+    ("output", Some('o'), true),
+    ("sort", Some('s'), true),
+    ("list", Some('L'), false),
+    ("help", None, false),
+    ("only-ids", Some('1'), false),
+];
+
+const USAGE: &str = "\
+Usage: vzlist [-a | -S] [-n] [-H] [-t] [-j] [-o FIELD[,FIELD...] | -1] [-s [-]FIELD]
+              [-h PATTERN] [-N PATTERN] [-d PATTERN] [CTID [CTID ...]]
+       vzlist -L | --list
+
+Options:
+  -a, --all           list all containers
+  -S, --stopped       list stopped containers
+  -n, --name          display containers' names
+  -H, --no-header     suppress columns header
+  -t, --no-trim       do not trim long values
+  -j, --json          output in JSON format
+  -o, --output        output only specified fields
+  -1                  synonym for -H -octid
+  -s, --sort          sort by the specified field ('-field' to reverse sort order)
+  -h, --hostname      filter CTs by hostname pattern
+  -N, --name_filter   filter CTs by name pattern
+  -d, --description   filter CTs by description pattern
+  -L, --list          get possible field names";
+
+/// A container's state, as `vzlist` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Status {
+    /// It runs.
+    Running,
+    /// Its root is mounted.
+    Mounted,
+    /// It does not run.
+    Stopped,
+    /// It is frozen.
+    Suspended,
+}
+
+/// What is known of a container.
+pub(super) struct Row {
+    ct: Ct,
+    status: Status,
+    layout: &'static str,
+    usage: Usage,
+}
+
+/// Runs `vzlist`. Gives the exit code, and back what was said, for tests.
+pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: Log) -> (u8, Log) {
+    let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let given = match options::parse("vzlist", &arguments, KNOWN) {
+        Ok(given) if !given.has("help") => given,
+        other => {
+            if let Err(text) = other {
+                log.error(text);
+            }
+            log.print(USAGE);
+            return (1, log);
+        }
+    };
+    if given.has("list") {
+        fields::all().iter().for_each(|field| log.print(format_args!("{:<15} {:<15}", field.name, field.heading)));
+        return (0, log);
+    }
+    let global = match Vz::global(paths) {
+        Ok(global) => global,
+        Err(error) => {
+            log.error(&error);
+            return (error.code(), log);
+        }
+    };
+    let vz = Vz { paths: paths.clone(), node, log, global };
+    let code = show(&vz, &given).unwrap_or_else(|error| {
+        vz.log.error(&error);
+        1
+    });
+    (code, vz.log)
+}
+
+fn show(vz: &Vz, given: &Given) -> Result<u8> {
+    let value = |text: String| Error::Value(text);
+    let json = given.has("json");
+    let all = fields::all();
+    let find = |name: &str| all.iter().find(|field| field.name == name || field.alias == Some(name));
+    let sort = match given.value("sort") {
+        Some(text) => {
+            let name = text.strip_prefix('-').unwrap_or(text);
+            Some((find(name).ok_or_else(|| value(format!("Invalid sort field name: {text}")))?, text.starts_with('-')))
+        }
+        None => None,
+    };
+    let order = given.options.iter().rev().find_map(|(name, text)| match *name {
+        "output" => Some(text.as_str()),
+        "only-ids" => Some("ctid"),
+        "name" => Some("smart_name,numproc,status,ip,hostname"),
+        _ => None,
+    });
+    let mut shown = Vec::new();
+    match order.or((!json).then_some("ctid,numproc,status,ip,hostname")) {
+        Some(order) => {
+            for name in order.trim_end_matches(',').split(',') {
+                let field = find(name).ok_or_else(|| value(format!("Unknown field: {name}")))?;
+                if json && field.part {
+                    return Err(value(format!("Field `{name}' is not available in JSON output")));
+                }
+                shown.push(field);
+            }
+        }
+        None => shown.extend(all.iter().filter(|field| !field.part)),
+    }
+    let wanted = wanted(vz, given)?;
+    let mut rows = collect(vz, given, &wanted)?;
+    if rows.is_empty() {
+        if json {
+            vz.log.print("[]");
+        } else {
+            vz.log.error("Container(s) not found");
+        }
+        // None at all is no error, unless one was asked for.
+        return Ok(u8::from(!wanted.is_empty()));
+    }
+    if given.has("stopped") {
+        rows.retain(|row| row.status != Status::Running);
+    }
+    for (option, key) in [("hostname", "HOSTNAME"), ("name_filter", "NAME"), ("description", "DESCRIPTION")] {
+        if let Some(pattern) = given.value(option) {
+            rows.retain(|row| row.ct.config.get(key).is_some_and(|text| matches(pattern.as_bytes(), text.as_bytes())));
+        }
+    }
+    if let Some((field, reverse)) = sort {
+        rows.sort_by(|a, b| {
+            (field.cell)(field, a).key.partial_cmp(&(field.cell)(field, b).key).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        if reverse {
+            rows.reverse();
+        }
+    }
+    if json {
+        print_json(vz, &rows, &shown);
+    } else {
+        let header = !given.has("no-header") && !given.has("only-ids");
+        print_columns(vz, &rows, &shown, header, !given.has("no-trim"));
+    }
+    Ok(0)
+}
+
+/// The containers that were asked for by number or name.
+fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
+    let one =
+        |text: &String| names::resolve(&vz.paths, text).map_err(|_| Error::Value(format!("CT ID {text} is invalid.")));
+    given.rest.iter().map(one).collect()
+}
+
+fn collect(vz: &Vz, given: &Given, wanted: &[u32]) -> Result<Vec<Row>> {
+    let running = vz.node.running()?;
+    let mut ids = running.clone();
+    if given.has("all") || given.has("stopped") || !wanted.is_empty() {
+        ids.extend(configured(vz));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids.retain(|id| *id != 0 && (wanted.is_empty() || wanted.contains(id)));
+    ids.into_iter().map(|id| row(vz, id, running.contains(&id))).collect()
+}
+
+/// Numbers of all configurations.
+pub fn configured(vz: &Vz) -> Vec<u32> {
+    let entries = fs::read_dir(vz.paths.conf()).into_iter().flatten().flatten();
+    let number = |name: OsString| name.to_str()?.strip_suffix(".conf")?.parse().ok();
+    let mut ids: Vec<u32> =
+        entries.filter_map(|entry| number(entry.file_name())).filter(|id| (1..=names::MAX_ID).contains(id)).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn row(vz: &Vz, id: u32, running: bool) -> Result<Row> {
+    let ct = vz.container(id)?;
+    let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
+    let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
+    let mounted = root.is_some_and(|root| vz.node.is_mounted(&root).unwrap_or(false));
+    let status = match (running, mounted) {
+        (true, _) if vz.node.is_frozen(id)? => Status::Suspended,
+        (true, _) => Status::Running,
+        (false, true) => Status::Mounted,
+        (false, false) => Status::Stopped,
+    };
+    let kept = private.map(|private| layout::Layout::of(&private, ct.config.get("VE_LAYOUT")));
+    let layout = match kept {
+        Some(Ok(layout)) => layout.name(),
+        Some(Err(_)) => "ploop",
+        None => "???",
+    };
+    let usage = if running { vz.node.usage(id)? } else { Usage::default() };
+    Ok(Row { ct, status, layout, usage })
+}
+
+fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: bool) {
+    if header {
+        let cells: Vec<String> = fields.iter().map(|field| pad(field.heading, field.width)).collect();
+        vz.log.print(cells.join(" ").trim_end());
+    }
+    for row in rows {
+        let mut line = Vec::new();
+        for (place, field) in fields.iter().enumerate() {
+            let whole = !trim || place + 1 == fields.len();
+            let Cell { text, list, .. } = (field.cell)(field, row);
+            let text = match (whole, list) {
+                // In the middle of a line there is room for the first of a list.
+                (false, true) => text.split(' ').next().unwrap_or_default().to_owned(),
+                _ => text,
+            };
+            let most = field.width.unsigned_abs() as usize;
+            let cut = if !whole && field.cuts { text.chars().take(most).collect() } else { text };
+            line.push(pad(&cut, field.width));
+        }
+        vz.log.print(line.join(" ").trim_end());
+    }
+}
+
+/// Fills up to a width; a negative one means to the left, as in printf(3).
+fn pad(text: &str, width: i32) -> String {
+    let columns = width.unsigned_abs() as usize;
+    if width < 0 { format!("{text:<columns$}") } else { format!("{text:>columns$}") }
+}
+
+fn print_json(vz: &Vz, rows: &[Row], fields: &[&Field]) {
+    let row = |row: &Row| {
+        let cells: Vec<String> =
+            fields.iter().map(|field| format!("\n    \"{}\": {}", field.name, (field.cell)(field, row).json)).collect();
+        format!("\n  {{{}\n  }}", cells.join(","))
+    };
+    let all: Vec<String> = rows.iter().map(row).collect();
+    vz.log.print(format_args!("[{}\n]", all.join(",")));
+}
+
+/// A shell's pattern: `*`, `?`, `[a-z]`, `[!x]`, `\` (fnmatch(3) without flags).
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
+        ([b'?', rest @ ..], [_, more @ ..]) => matches(rest, more),
+        ([b'[', rest @ ..], [byte, more @ ..]) => {
+            let negated = matches!(rest.first(), Some(b'!' | b'^'));
+            let set = &rest[usize::from(negated)..];
+            // A bracket in the first place is one of the set.
+            let Some(end) = set.iter().skip(1).position(|b| *b == b']').map(|at| at + 1) else {
+                return *byte == b'[' && matches(rest, more);
+            };
+            let mut found = false;
+            let mut at = 0;
+            while at < end {
+                let range = at + 2 < end && set[at + 1] == b'-';
+                let last = if range { set[at + 2] } else { set[at] };
+                found |= (set[at]..=last).contains(byte);
+                at += if range { 3 } else { 1 };
+            }
+            found != negated && matches(&set[end + 1..], more)
+        }
+        ([b'\\', byte, rest @ ..], [same, more @ ..]) => byte == same && matches(rest, more),
+        ([byte, rest @ ..], [same, more @ ..]) => byte == same && matches(rest, more),
+        _ => false,
+    }
+}
+
+/// A beancounter of the classic list, by its place.
+fn beancounters() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BEANCOUNTERS.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("w*b", "web", true),
+            ("w?b", "web", true),
+            ("w?b", "wb", false),
+            ("[a-cw]eb", "web", true),
+            ("[!a-c]eb", "web", true),
+            ("[!w]eb", "web", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("[", "[", true),
+            ("web", "webs", false),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One command at a time works on a container: `/vz/lock/CTID.lck` holds a line with the pid and one with what is done.
+
+use super::exit::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A container's lock. It is given back when this goes.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Takes a container's lock. One whose owner is gone is removed; `stale` hears of it. `status` says what is done (classic
+    /// tools leave it empty but for `restoring` and the like).
+    ///
+    /// # Errors
+    /// [`Error::Locked`]; [`Error::System`] if the folder can't be written to.
+    pub fn take(folder: &Path, id: u32, status: &str, mut stale: impl FnMut(&Path)) -> Result<Lock> {
+        let path = folder.join(format!("{id}.lck"));
+        let failed = |error| {
+            Error::system(format!("Unable to create lock file {}, use --skiplock option", path.display()), error)
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let own = folder.join(format!("{id}.lck.{}", std::process::id()));
+        let result = File::create(&own)
+            .and_then(|mut file| write!(file, "{}\n{status}\n", std::process::id()))
+            .map_err(failed)
+            .and_then(|()| link(&own, &path, &mut stale));
+        let _ = fs::remove_file(&own);
+        result.map(|()| Lock { path })
+    }
+
+    /// The status line of a container that somebody works on.
+    pub fn status(folder: &Path, id: u32) -> Option<String> {
+        let text = fs::read_to_string(folder.join(format!("{id}.lck"))).ok()?;
+        let mut lines = text.lines();
+        let pid: i32 = lines.next()?.trim().parse().ok()?;
+        alive(pid).then(|| lines.next().unwrap_or_default().to_owned())
+    }
+}
+
+/// Links the written file to the lock's name, which fails if that exists: so the lock is never seen without its pid.
+fn link(own: &Path, path: &Path, stale: &mut impl FnMut(&Path)) -> Result<()> {
+    // Twice: whoever removes a stale lock may lose the race for the new one, and then sees a live one.
+    for _ in 0..2 {
+        match fs::hard_link(own, path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::file(path, error)),
+            Err(_) => {}
+        }
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let owner = text.lines().next().and_then(|pid| pid.trim().parse::<i32>().ok());
+        if let Some(pid) = owner.filter(|pid| alive(*pid)) {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ").trim_end().to_owned();
+            return Err(Error::Locked { pid, command });
+        }
+        stale(path);
+        // Renamed to a name of our own before it is removed: if another has replaced it meanwhile, that is seen and put back.
+        let aside = own.with_extension(format!("{}.stale", std::process::id()));
+        if fs::rename(path, &aside).is_ok() {
+            let same = fs::read_to_string(&aside).unwrap_or_default() == text;
+            if !same {
+                let _ = fs::hard_link(&aside, path);
+            }
+            let _ = fs::remove_file(&aside);
+        }
+    }
+    Err(Error::Locked { pid: 0, command: String::new() })
+}
+
+fn alive(pid: i32) -> bool {
+    pid > 0 && Path::new(&format!("/proc/{pid}")).exists()
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("101.lck");
+        let never = |path: &Path| panic!("{} is not stale", path.display());
+        let lock = Lock::take(folder.path(), 101, "starting", never).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\nstarting\n", std::process::id()));
+        assert_eq!(Lock::status(folder.path(), 101).as_deref(), Some("starting"));
+        let error = Lock::take(folder.path(), 101, "", never).unwrap_err();
+        assert_eq!(error.code(), 9);
+        assert!(error.to_string().ends_with("Container already locked"));
+        Lock::take(folder.path(), 102, "", never).unwrap();
+        drop(lock);
+        assert!(!path.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn owner_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["2147483646\n\n", "", "what\n"] {
+            fs::write(folder.path().join("101.lck"), text).unwrap();
+            let mut seen = 0;
+            drop(Lock::take(folder.path(), 101, "", |_| seen += 1).unwrap());
+            assert_eq!(seen, 1, "{text:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where things are. All paths hang below one root, which is `/` but in tests.
+
+use std::path::{Path, PathBuf};
+
+/// The classic folders.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// Those of the machine.
+    pub fn system() -> Paths {
+        Paths { root: PathBuf::from("/") }
+    }
+
+    /// Those below a folder.
+    pub fn under(root: &Path) -> Paths {
+        Paths { root: root.to_owned() }
+    }
+
+    /// A path of a configuration, which begins at the root, on the host.
+    pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// `/etc/vz/vz.conf`, else `/system/etc/vz/vz.conf`: the link `/etc/vz` is made at run time.
+    pub fn global_conf(&self) -> PathBuf {
+        self.etc().join("vz.conf")
+    }
+
+    fn etc(&self) -> PathBuf {
+        let etc = self.at("/etc/vz");
+        if etc.exists() { etc } else { self.at("/system/etc/vz") }
+    }
+
+    /// `/etc/vz/conf`: containers' configurations, samples, action scripts.
+    pub fn conf(&self) -> PathBuf {
+        self.etc().join("conf")
+    }
+
+    /// `/etc/vz/conf/CTID.conf`
+    pub fn container_conf(&self, id: u32) -> PathBuf {
+        self.conf().join(format!("{id}.conf"))
+    }
+
+    /// `/etc/vz/conf/ve-NAME.conf-sample`
+    pub fn sample(&self, name: &str) -> PathBuf {
+        self.conf().join(format!("ve-{name}.conf-sample"))
+    }
+
+    /// `/etc/vz/names`
+    pub fn names(&self) -> PathBuf {
+        self.etc().join("names")
+    }
+
+    /// `/vz/running`: a file for each container that runs, or ran when the power went.
+    pub fn running(&self) -> PathBuf {
+        self.at("/vz/running")
+    }
+}

@@ -1,0 +1,256 @@
+//! Snapshots of overlay layouts. A snapshot is a layer: what had changed since its parent. Its description is our own JSON,
+//! `Snapshots.json` in the private area, not ploop's `Snapshots.xml`.
+//!
+//! `base` is the layer that the current changes lie on; `current` is the snapshot that they follow. They differ after a
+//! snapshot of a running container: the overlay stays mounted as it is, and the layer is a copy of its changes.
+
+use super::conf::replace;
+use super::exit::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// All that is known of an overlay's layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshots {
+    /// The tree below all layers.
+    pub template: PathBuf,
+    /// The layer that the changes lie on. None: the template.
+    pub base: Option<String>,
+    /// The snapshot that the changes follow.
+    pub current: Option<String>,
+    /// All layers, oldest first.
+    #[serde(default)]
+    pub all: Vec<Snapshot>,
+}
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// A UUID in braces, as the classic tools write it.
+    pub id: String,
+    /// The layer below. None: the template.
+    pub below: Option<String>,
+    /// The snapshot before it.
+    pub parent: Option<String>,
+    /// When, as `2026-11-24 04:30:00`, UTC.
+    pub date: String,
+    /// Given by `--name`.
+    pub name: String,
+    /// Given by `--description`.
+    pub description: String,
+    /// Deleted, but a layer that others lie on.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+impl Snapshots {
+    /// The description's name in the private area.
+    pub const FILE: &'static str = "Snapshots.json";
+
+    /// Reads a private area's.
+    ///
+    /// # Errors
+    /// It is missing (then the layout is another), or not of the form.
+    pub fn read(private: &Path) -> Result<Snapshots> {
+        let path = private.join(Snapshots::FILE);
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Error::Snapshot(167, format!("Failed to read {}: {error}", path.display())))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Snapshot(167, format!("Failed to read {}: {error}", path.display())))
+    }
+
+    /// Writes it in one step.
+    ///
+    /// # Errors
+    /// The disk is full, or the folder can't be written to.
+    pub fn write(&self, private: &Path) -> Result<()> {
+        let path = private.join(Snapshots::FILE);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| Error::System(error.to_string()))?;
+        replace(&path, &text, 0o600).map_err(|error| Error::file(&path, error))
+    }
+
+    /// One that is not deleted, by its UUID with or without braces.
+    pub fn find(&self, id: &str) -> Option<&Snapshot> {
+        let id = uuid(id)?;
+        self.all.iter().find(|one| one.id == id && !one.hidden)
+    }
+
+    /// The trees of a layer and all below, the topmost first, for an overlay's `lowerdir`.
+    pub fn lower(&self, private: &Path, layer: Option<&str>) -> Vec<PathBuf> {
+        let mut trees = Vec::new();
+        let mut next = layer;
+        // A description that was changed by hand may hold a circle.
+        while let Some(one) =
+            next.and_then(|id| self.all.iter().find(|one| one.id == id)).filter(|_| trees.len() <= self.all.len())
+        {
+            trees.push(Snapshots::layer(private, &one.id));
+            next = one.below.as_deref();
+        }
+        trees.push(self.template.clone());
+        trees
+    }
+
+    /// A layer's tree.
+    pub fn layer(private: &Path, id: &str) -> PathBuf {
+        private.join("layers").join(id.trim_matches(['{', '}']))
+    }
+
+    /// Takes out deleted layers that nothing lies on any more, and names them.
+    pub fn unused(&mut self) -> Vec<String> {
+        let mut gone = Vec::new();
+        loop {
+            let used = |id: &str| {
+                self.base.as_deref() == Some(id) || self.all.iter().any(|one| one.below.as_deref() == Some(id))
+            };
+            let Some(place) = self.all.iter().position(|one| one.hidden && !used(&one.id)) else { return gone };
+            gone.push(self.all.remove(place).id);
+        }
+    }
+}
+
+/// A UUID in the classic form: braces and small letters. None: it is none.
+pub fn uuid(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    let good = bare.len() == 36
+        && bare
+            .bytes()
+            .enumerate()
+            .all(|(at, b)| if [8, 13, 18, 23].contains(&at) { b == b'-' } else { b.is_ascii_hexdigit() });
+    good.then(|| format!("{{{}}}", bare.to_lowercase()))
+}
+
+/// A new UUID, from the kernel.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn new_uuid() -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/random/uuid");
+    let text = fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    uuid(text.trim()).ok_or_else(|| Error::System(format!("{} holds no UUID", path.display())))
+}
+
+/// Copies a tree with all that an overlay keeps in it: owners, modes, times, extended attributes, devices (a whiteout is one), hard links.
+///
+/// # Errors
+/// The disk is full; the caller is not root.
+pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    copy(from, to, &mut std::collections::HashMap::new())
+}
+
+fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
+    use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
+    let about = fs::symlink_metadata(from)?;
+    let kind = about.file_type();
+    if !kind.is_dir() && about.nlink() > 1 {
+        if let Some(first) = seen.get(&(about.dev(), about.ino())) {
+            return fs::hard_link(first, to);
+        }
+        seen.insert((about.dev(), about.ino()), to.to_owned());
+    }
+    if kind.is_symlink() {
+        std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
+    } else if kind.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name), seen)?;
+        }
+    } else if kind.is_file() {
+        fs::copy(from, to)?;
+    } else {
+        let special = match () {
+            () if kind.is_char_device() => SFlag::S_IFCHR,
+            () if kind.is_block_device() => SFlag::S_IFBLK,
+            () if kind.is_fifo() => SFlag::S_IFIFO,
+            () => SFlag::S_IFSOCK,
+        };
+        mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
+    }
+    for name in xattr::list(from)? {
+        if let Some(value) = xattr::get(from, &name)? {
+            xattr::set(to, &name, &value)?;
+        }
+    }
+    std::os::unix::fs::lchown(to, Some(about.uid()), Some(about.gid()))?;
+    if !kind.is_symlink() {
+        // After the owner: chown takes set-user-ID away.
+        fs::set_permissions(to, fs::Permissions::from_mode(about.mode() & 0o7777))?;
+    }
+    let time = |seconds, nanoseconds| nix::sys::time::TimeSpec::new(seconds, nanoseconds);
+    let (accessed, changed) = (time(about.atime(), about.atime_nsec()), time(about.mtime(), about.mtime_nsec()));
+    Ok(utimensat(nix::fcntl::AT_FDCWD, to, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(id: &str, below: Option<&str>) -> Snapshot {
+        let text = String::new;
+        Snapshot {
+            id: id.into(),
+            below: below.map(Into::into),
+            parent: None,
+            date: text(),
+            name: text(),
+            description: text(),
+            hidden: false,
+        }
+    }
+
+    #[test]
+    fn layers() {
+        let (a, b) = ("{00000000-0000-0000-0000-00000000000a}", "{00000000-0000-0000-0000-00000000000b}");
+        let mut state = Snapshots {
+            template: "/t".into(),
+            base: Some(b.into()),
+            current: Some(b.into()),
+            all: vec![one(a, None), one(b, Some(a))],
+        };
+        let private = Path::new("/p");
+        let trees = state.lower(private, state.base.as_deref());
+        assert_eq!(trees, [Snapshots::layer(private, b), Snapshots::layer(private, a), "/t".into()]);
+        assert_eq!(trees[0], Path::new("/p/layers/00000000-0000-0000-0000-00000000000b"));
+        assert!(state.find("00000000-0000-0000-0000-00000000000A").is_some());
+        state.all[0].hidden = true;
+        assert!(state.find(a).is_none());
+        assert!(state.unused().is_empty(), "b lies on a");
+        state.all[1].hidden = true;
+        state.base = None;
+        assert_eq!(state.unused(), [b, a]);
+        assert!(state.all.is_empty());
+        state.all = vec![one(a, Some(b)), one(b, Some(a))];
+        assert!(state.lower(private, Some(a)).len() <= 4, "a circle ends");
+    }
+
+    #[test]
+    fn uuids() {
+        assert_eq!(
+            uuid("{12345678-1234-1234-1234-1234567890AB}").as_deref(),
+            Some("{12345678-1234-1234-1234-1234567890ab}")
+        );
+        for bad in ["", "12345678", "{12345678-1234-1234-1234-1234567890ab", "../../../../../../../../../../../abc/d"] {
+            assert_eq!(uuid(bad), None, "{bad}");
+        }
+        assert_ne!(new_uuid().unwrap(), new_uuid().unwrap());
+    }
+
+    #[test]
+    fn copies_keep_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("d")).unwrap();
+        fs::write(from.join("d/f"), "x").unwrap();
+        fs::set_permissions(from.join("d/f"), fs::Permissions::from_mode(0o4711)).unwrap();
+        fs::hard_link(from.join("d/f"), from.join("g")).unwrap();
+        std::os::unix::fs::symlink("nowhere", from.join("l")).unwrap();
+        copy_tree(&from, &to).unwrap();
+        let f = fs::metadata(to.join("d/f")).unwrap();
+        assert_eq!((f.mode() & 0o7777, f.nlink()), (0o4711, 2));
+        assert_eq!(f.mtime_nsec(), fs::metadata(from.join("d/f")).unwrap().mtime_nsec());
+        assert_eq!(fs::read_link(to.join("l")).unwrap(), Path::new("nowhere"));
+    }
+}

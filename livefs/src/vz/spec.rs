@@ -1,0 +1,272 @@
+//! What a container should be, made from its configuration: plain data for the engine and the network.
+
+use super::conf::netif::Netif;
+use super::conf::params::parse_set;
+use super::conf::{Config, PAGE, Pair};
+use super::exit::{Error, Result};
+use super::paths::Paths;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// A container, ready to run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Spec {
+    /// Its number.
+    pub id: u32,
+    /// Where its root is mounted.
+    pub root: PathBuf,
+    /// Its private area.
+    pub private: PathBuf,
+    /// Its host name.
+    pub hostname: Option<String>,
+    /// Its init and shell inside, found in its root.
+    pub init: Option<PathBuf>,
+    /// See [`Spec::init`].
+    pub shell: Option<PathBuf>,
+    /// Limits.
+    pub limits: Limits,
+    /// Capabilities that differ from the default: name in lower case without `cap_`, given or taken.
+    pub capabilities: Vec<(String, bool)>,
+    /// Features that are on or off.
+    pub features: Vec<(String, bool)>,
+    /// Device nodes below `/dev` with their permission letters.
+    pub devnodes: Vec<(String, String)>,
+    /// Devices by type, major, minor (None: all) and permission letters.
+    pub devices: Vec<Device>,
+    /// `NETFILTER`; None is the default, disabled.
+    pub netfilter: Option<String>,
+    /// Routed addresses with the length of their network, if one was given.
+    pub addresses: Vec<(IpAddr, Option<u8>)>,
+    /// Ethernet interfaces.
+    pub interfaces: Vec<Netif>,
+    /// The host's devices that move in.
+    pub host_devices: Vec<String>,
+    /// Forwarded ports (`FORWARD`, ours), as `tcp:8080:80`.
+    pub forwards: Vec<String>,
+    /// The first user and group on the host, if it has a user namespace.
+    pub ids: Option<(u32, u32)>,
+    /// Whether it takes its root read-only from outside (`app`).
+    pub layout: String,
+}
+
+/// A device by its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// `b` or `c`.
+    pub kind: char,
+    /// Its major number.
+    pub major: u32,
+    /// Its minor number; None: all.
+    pub minor: Option<u32>,
+    /// Letters of `rwq`, or `none`.
+    pub permissions: String,
+}
+
+/// Limits in the units of cgroup v2 where there is one; None: unlimited.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    /// `memory.max`, bytes (PHYSPAGES).
+    pub memory: Option<u64>,
+    /// `memory.low`, bytes (VMGUARPAGES' barrier).
+    pub memory_low: Option<u64>,
+    /// `memory.swap.max`, bytes (SWAPPAGES).
+    pub swap: Option<u64>,
+    /// `pids.max` (NUMPROC).
+    pub processes: Option<u64>,
+    /// `RLIMIT_NOFILE` (NUMFILE).
+    pub files: Option<u64>,
+    /// `RLIMIT_MEMLOCK`, bytes (LOCKEDPAGES).
+    pub locked: Option<u64>,
+    /// devpts' `max=` (NUMPTY).
+    pub terminals: Option<u64>,
+    /// Size of `/dev/shm`, bytes (SHMPAGES).
+    pub shared: Option<u64>,
+    /// `cpu.weight`, 1 to 10000 (CPUUNITS).
+    pub cpu_weight: Option<u64>,
+    /// Percent of one CPU (CPULIMIT, CPUS).
+    pub cpu_percent: Option<u64>,
+    /// `cpuset.cpus` (CPUMASK).
+    pub cpus: Option<Vec<u32>>,
+    /// `cpuset.mems` (NODEMASK).
+    pub nodes: Option<Vec<u32>>,
+    /// `io.weight` or `io.bfq.weight`, 1 to 1000 (IOPRIO).
+    pub io_weight: Option<u64>,
+    /// Bytes per second (IOLIMIT).
+    pub io_rate: Option<u64>,
+    /// Operations per second (IOPSLIMIT).
+    pub io_operations: Option<u64>,
+    /// Blocks of 1024 bytes, soft and hard (DISKSPACE).
+    pub disk: Option<Pair>,
+    /// Inodes, soft and hard (DISKINODES).
+    pub inodes: Option<Pair>,
+    /// Seconds that a soft limit may be passed (QUOTATIME).
+    pub grace: Option<u64>,
+}
+
+impl Limits {
+    /// Reads a configuration's limits.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`]: a value is not of its form.
+    pub fn of(config: &Config) -> Result<Limits> {
+        let positive = |key| Ok::<_, Error>(config.number(key)?.filter(|number| *number > 0));
+        let set = |key| config.get(key).filter(|text| !["all", "auto"].contains(text)).and_then(parse_set);
+        let hard =
+            |key| Ok::<_, Error>(if config.yes("DISK_QUOTA")? == Some(false) { None } else { config.pair(key)? });
+        // A container without VSwap's limits has PRIVVMPAGES, which bounds what it may ask for.
+        let memory = match config.limit("PHYSPAGES")? {
+            None if config.get("SWAPPAGES").is_none() => config.limit("PRIVVMPAGES")?,
+            memory => memory,
+        };
+        let guaranteed = config.pair("VMGUARPAGES")?.map(|pair| pair.barrier.saturating_mul(PAGE));
+        let percent = match (positive("CPULIMIT")?, positive("CPUS")?) {
+            (Some(percent), Some(cpus)) => Some(percent.min(cpus.saturating_mul(100))),
+            (percent, cpus) => percent.or(cpus.map(|cpus| cpus.saturating_mul(100))),
+        };
+        Ok(Limits {
+            memory,
+            memory_low: guaranteed.filter(|low| *low > 0).map(|low| memory.map_or(low, |most| low.min(most))),
+            swap: config.limit("SWAPPAGES")?,
+            processes: config.limit("NUMPROC")?,
+            files: config.limit("NUMFILE")?,
+            locked: config.limit("LOCKEDPAGES")?,
+            terminals: config.limit("NUMPTY")?,
+            shared: config.limit("SHMPAGES")?,
+            cpu_weight: config.number("CPUUNITS")?.map(|units| (units / 10).clamp(1, 10_000)),
+            cpu_percent: percent,
+            cpus: set("CPUMASK"),
+            nodes: set("NODEMASK"),
+            // 4 is the default of both: 100 of 1 to 1000.
+            io_weight: config
+                .number("IOPRIO")?
+                .map(|priority| [10, 25, 50, 75, 100, 200, 400, 800][priority.min(7) as usize]),
+            io_rate: positive("IOLIMIT")?,
+            io_operations: positive("IOPSLIMIT")?,
+            disk: hard("DISKSPACE")?,
+            inodes: hard("DISKINODES")?,
+            grace: config.number("QUOTATIME")?,
+        })
+    }
+}
+
+impl Spec {
+    /// Makes a spec from a configuration.
+    ///
+    /// # Errors
+    /// A path is not set, or a value is not of its form.
+    pub fn of(id: u32, config: &Config, paths: &Paths) -> Result<Spec> {
+        let bad = |key: &str, value: &str| Error::InvalidConfig(format!("Invalid value for {key}: {value}"));
+        let addresses =
+            config.list("IP_ADDRESS").into_iter().map(|text| address(text).ok_or_else(|| bad("IP_ADDRESS", text)));
+        let netif = config.get("NETIF").unwrap_or_default();
+        let devices = config.list("DEVICES").into_iter().map(|text| device(text).ok_or_else(|| bad("DEVICES", text)));
+        let id_of = |key| Ok::<_, Error>(config.number(key)?.and_then(|number| u32::try_from(number).ok()));
+        let uid = id_of("LOCAL_UID")?.filter(|uid| *uid > 0);
+        Ok(Spec {
+            id,
+            root: paths.at(config.path("VE_ROOT")?),
+            private: paths.at(config.path("VE_PRIVATE")?),
+            hostname: config.get("HOSTNAME").map(str::to_owned),
+            init: None,
+            shell: None,
+            limits: Limits::of(config)?,
+            capabilities: switches(config, "CAPABILITY"),
+            features: switches(config, "FEATURES"),
+            devnodes: config
+                .list("DEVNODES")
+                .into_iter()
+                .map(|text| {
+                    text.split_once(':')
+                        .map(|(name, may)| (name.to_owned(), may.to_owned()))
+                        .ok_or_else(|| bad("DEVNODES", text))
+                })
+                .collect::<Result<_>>()?,
+            devices: devices.collect::<Result<_>>()?,
+            netfilter: config.get("NETFILTER").map(str::to_owned),
+            addresses: addresses.collect::<Result<_>>()?,
+            interfaces: Netif::parse_all(netif).ok_or_else(|| bad("NETIF", netif))?,
+            host_devices: config.list("NETDEV").into_iter().map(str::to_owned).collect(),
+            forwards: config.list("FORWARD").into_iter().map(str::to_owned).collect(),
+            ids: match uid {
+                Some(uid) => Some((uid, id_of("LOCAL_GID")?.unwrap_or(uid))),
+                None => None,
+            },
+            layout: config.get("VE_LAYOUT").unwrap_or("simfs").to_owned(),
+        })
+    }
+}
+
+/// `NAME:on NAME:off`, as the lists of capabilities and features are.
+pub fn switches(config: &Config, key: &str) -> Vec<(String, bool)> {
+    let one = |text: &str| text.split_once(':').map(|(name, state)| (name.to_lowercase(), state == "on"));
+    config.list(key).into_iter().filter_map(one).collect()
+}
+
+/// An address with or without the length of its network: `10.0.0.1`, `10.0.0.1/24`, `fd00::1/64`, or with an IPv4 mask.
+pub fn address(text: &str) -> Option<(IpAddr, Option<u8>)> {
+    let (ip, length) = match text.split_once('/') {
+        Some((ip, length)) => (ip, Some(length)),
+        None => (text, None),
+    };
+    let ip: IpAddr = ip.parse().ok()?;
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let length = match length {
+        None => None,
+        Some(mask) if mask.contains('.') => {
+            let bits = u32::from(mask.parse::<std::net::Ipv4Addr>().ok()?);
+            (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(Some(bits.leading_ones() as u8))?
+        }
+        Some(length) => Some(length.parse().ok().filter(|length| *length <= most)?),
+    };
+    Some((ip, length))
+}
+
+/// `b:8:16:rw`, `c:4:all:none`
+pub fn device(text: &str) -> Option<Device> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [kind @ ("b" | "c"), major, minor, may] = parts[..] else { return None };
+    let minor = if minor == "all" { None } else { Some(minor.parse().ok()?) };
+    let kind = if kind == "b" { 'b' } else { 'c' };
+    permissions(may).then_some(Device { kind, major: major.parse().ok()?, minor, permissions: may.to_owned() })
+}
+
+/// Whether this is `none`, or letters of `rwq`.
+pub fn permissions(text: &str) -> bool {
+    text == "none" || (!text.is_empty() && text.bytes().all(|b| b"rwq".contains(&b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conf::ConfFile;
+    use super::*;
+
+    fn spec(text: &str) -> Result<Spec> {
+        let file = ConfFile::parse(&format!("VE_ROOT=/vz/root/$VEID\nVE_PRIVATE=/vz/private/$VEID\n{text}"));
+        Spec::of(101, &Config::layered([&file], 101), &Paths::system())
+    }
+
+    #[test]
+    fn limits_of_today() {
+        let limits = spec("PHYSPAGES=\"0:256M\"\nSWAPPAGES=\"0:512M\"\nCPUUNITS=1000\nCPULIMIT=50\nIOPRIO=7\nNUMPROC=\"240:240\"\nVMGUARPAGES=\"1G\"").unwrap().limits;
+        assert_eq!((limits.memory, limits.swap), (Some(256 << 20), Some(512 << 20)));
+        assert_eq!(limits.memory_low, Some(256 << 20), "no more is kept than may be used");
+        assert_eq!((limits.cpu_weight, limits.cpu_percent, limits.io_weight), (Some(100), Some(50), Some(800)));
+        assert_eq!(limits.processes, Some(240));
+        let old = spec("PRIVVMPAGES=\"65536:69632\"\nCPUS=2\nCPULIMIT=400").unwrap().limits;
+        assert_eq!((old.memory, old.cpu_percent), (Some(69632 * 4096), Some(200)));
+        assert_eq!(spec("NUMPROC=\"many\"").unwrap_err().code(), 85);
+    }
+
+    #[test]
+    fn lists() {
+        let spec = spec("IP_ADDRESS=\"10.0.0.1/255.255.255.0 fd00::1/64 10.0.0.2\"\nCAPABILITY=\"SYS_TIME:on mknod:off\"\nDEVICES=\"b:8:16:rw c:4:all:none\"\nDEVNODES=\"sdb:rwq\"\nLOCAL_UID=100000").unwrap();
+        assert_eq!(spec.addresses[0].1, Some(24));
+        assert_eq!(spec.addresses[2].1, None);
+        assert_eq!(spec.capabilities, [("sys_time".to_owned(), true), ("mknod".to_owned(), false)]);
+        assert_eq!(spec.devices[1], Device { kind: 'c', major: 4, minor: None, permissions: "none".into() });
+        assert_eq!(spec.ids, Some((100_000, 100_000)));
+        for bad in ["10.0.0.1/33", "10.0.0.1/255.0.255.0", "x", "1.2.3"] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
+    }
+}
