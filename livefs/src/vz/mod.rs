@@ -40,7 +40,7 @@ use paths::Paths;
 use spec::Spec;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
 const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
@@ -157,11 +157,12 @@ impl Ct {
     }
 }
 
-/// Whether a path exists in a root. Its last part may be a symlink, which is for the container to follow; a folder on the way that
-/// is one must lead to a folder of the same root by a relative path.
-fn exists_below(root: &std::path::Path, name: &std::path::Path) -> bool {
-    let path = root.join(name.strip_prefix("/").unwrap_or(name));
-    fs::symlink_metadata(&path).is_ok_and(|about| !about.is_dir())
+/// Whether a root has something to execute there. Symlinks on the way lead nowhere but into that root.
+fn exists_below(root: &Path, name: &Path) -> bool {
+    use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    let found = fs::File::open(root).ok().and_then(|top| openat2(top, name, how).ok());
+    found.map(fs::File::from).and_then(|file| file.metadata().ok()).is_some_and(|about| about.is_file())
 }
 
 /// The applet `vzctl`.
@@ -177,4 +178,40 @@ pub fn vzlist(arguments: Vec<OsString>) -> u8 {
 /// The applet `vz`.
 pub fn vz(arguments: Vec<OsString>) -> u8 {
     service::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_a_root_stay_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir_all(root.join("usr/sbin")).unwrap();
+        fs::write(root.join("usr/sbin/init"), "").unwrap();
+        std::os::unix::fs::symlink("/usr/sbin", root.join("sbin")).unwrap();
+        std::os::unix::fs::symlink("/proc/self/exe", root.join("sh")).unwrap();
+        assert!(exists_below(&root, Path::new("/sbin/init")));
+        assert!(!exists_below(&root, Path::new("/sh")), "it exists on the host alone");
+        assert!(!exists_below(&root, Path::new("/usr/sbin")), "a folder");
+    }
+
+    #[test]
+    fn the_shipped_files_are_valid() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/overlays/base/system/etc/vz");
+        let global = ConfFile::read(&etc.join("vz.conf")).unwrap();
+        for sample in ["basic", "vswap-256m", "app"] {
+            let file = ConfFile::read(&etc.join(format!("conf/ve-{sample}.conf-sample"))).unwrap();
+            for (key, value) in file.pairs() {
+                let param = conf::params::by_key(key).unwrap_or_else(|| panic!("{sample}: {key}"));
+                assert!(param.kind.canonical(value).is_some(), "{sample}: {key}={value}");
+            }
+            Spec::of(101, &Config::layered([&global, &file], 101), &Paths::system()).unwrap();
+        }
+        let config = Config::layered([&global], 101);
+        assert_eq!(config.get("CONFIGFILE"), Some("vswap-256m"));
+        assert_eq!((config.get("INIT"), config.get("SHELL")), (Some(INITS), Some(SHELLS)));
+        layout::Layout::parse(config.get("VE_LAYOUT").unwrap()).unwrap();
+    }
 }
