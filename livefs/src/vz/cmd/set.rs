@@ -38,9 +38,14 @@ const OWN: &[&str] = &["HOSTNAME", "IP_ADDRESS", "OSTEMPLATE", "VE_ROOT", "VE_PR
 /// Options that make no sense unless saved.
 const SAVED: &[&str] = &["name", "ostemplate", "stop-timeout"];
 
-pub(super) fn command(vz: &Vz, call: &Call) -> Result<u8> {
+/// All options of `set`.
+pub(super) fn options() -> Vec<Known> {
     let single = PARAMS.iter().map(|param| (param.option, None, true));
-    let known: Vec<Known> = single.chain(OTHERS.iter().copied()).chain(lists::KNOWN.iter().copied()).collect();
+    single.chain(OTHERS.iter().copied()).chain(lists::KNOWN.iter().copied()).collect()
+}
+
+pub(super) fn command(vz: &Vz, call: &Call) -> Result<u8> {
+    let known = options();
     let given = call.options(&known, Error::Value)?;
     let ct = vz.container(call.id)?;
     let save = given.has("save");

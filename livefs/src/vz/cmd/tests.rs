@@ -468,3 +468,19 @@ fn after_a_power_cut() {
     assert_eq!(service::to_start(&vz), [104, 101]);
     assert!(service::sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");
 }
+
+#[test]
+fn all_is_in_the_compatibility_table() {
+    let table = include_str!("../../../COMPATIBILITY.md");
+    let words: BTreeSet<&str> = table.split(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).collect();
+    for param in crate::vz::conf::params::PARAMS {
+        assert!(words.contains(format!("--{}", param.option).as_str()), "--{}", param.option);
+    }
+    for name in super::COMMANDS.iter().flat_map(|command| command.names) {
+        assert!(words.contains(name), "{name}");
+    }
+    for (name, ..) in super::set::options() {
+        let aliases = ["offline"];
+        assert!(aliases.contains(&name) || words.contains(format!("--{name}").as_str()), "--{name}");
+    }
+}
