@@ -1,0 +1,178 @@
+//! One container as data.
+
+use std::path::PathBuf;
+
+use super::{Error, Limits, Result};
+
+/// What a container's root may do when nothing else is asked: enough for an init, services and an SSH server. Not in it:
+/// MKNOD, NET_ADMIN, SYS_ADMIN, SYS_MODULE, SYS_PTRACE, SYS_RAWIO, SYS_RESOURCE, SYS_TIME, DAC_READ_SEARCH, SYSLOG, BPF.
+/// SYS_BOOT ends the container's own PID namespace only; kexec is refused by seccomp.
+pub const CAPABILITIES: &[&str] = &[
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_IPC_OWNER",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_CHROOT",
+];
+
+/// One container: everything that the runtime has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The container's number (CTID); never 0.
+    pub id: u32,
+    /// The mounted tree, in the host's mount namespace.
+    pub root: PathBuf,
+    /// Host name in its UTS namespace.
+    pub hostname: String,
+    /// PID 1 and its arguments, by a path inside the container.
+    pub init: Vec<String>,
+    /// PID 1's environment, `(name, value)`.
+    pub environment: Vec<(String, String)>,
+    /// The bounding set, as `CAP_…` names. [`CAPABILITIES`] is the default.
+    pub capabilities: Vec<String>,
+    /// Whether the system-call filter is set (module `seccomp`); on by default.
+    pub seccomp: bool,
+    /// Devices beside the usual ones (null zero full random urandom tty console ptmx pts).
+    pub devices: Vec<Device>,
+    /// Folders or files of the host shown inside.
+    pub binds: Vec<Bind>,
+    /// A user namespace's maps; none: the host's numbers.
+    pub ids: Option<IdMap>,
+    /// Limits of each process.
+    pub rlimits: Vec<Rlimit>,
+    /// How many pseudo-terminals its devpts may hold.
+    pub ptys: Option<u32>,
+    /// Limits of the whole, set before PID 1 runs.
+    pub limits: Limits,
+}
+
+/// A device that the container may use; its node is made in its /dev.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// The node's path inside.
+    pub path: PathBuf,
+    /// `true` for a block device.
+    pub block: bool,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Any of the letters `r`, `w`, `m`.
+    pub access: String,
+}
+
+/// A folder or file of the host, shown inside; always `nosuid` and `nodev`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// On the host.
+    pub source: PathBuf,
+    /// Inside.
+    pub target: PathBuf,
+    /// Mounted read-only.
+    pub readonly: bool,
+}
+
+/// Users and groups of the container on the host: inside 0 is `uid` and `gid` there, and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdMap {
+    /// The host's number of user 0 (LOCAL_UID).
+    pub uid: u32,
+    /// The host's number of group 0 (LOCAL_GID).
+    pub gid: u32,
+    /// How many numbers are mapped.
+    pub count: u32,
+}
+
+/// One process limit, in the units of setrlimit(2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rlimit {
+    /// `RLIMIT_NOFILE` and so on.
+    pub name: String,
+    /// The limit in force.
+    pub soft: u64,
+    /// The highest that `soft` may be raised to.
+    pub hard: u64,
+}
+
+impl Spec {
+    /// A container with tight defaults whose PID 1 is `/system/init`.
+    pub fn new(id: u32, root: impl Into<PathBuf>) -> Self {
+        Self {
+            id,
+            root: root.into(),
+            hostname: format!("ct{id}"),
+            init: vec!["/system/init".into()],
+            environment: vec![
+                ("PATH".into(), "/system/sbin:/system/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()),
+                ("TERM".into(), "linux".into()),
+                ("container".into(), "openvz".into()),
+            ],
+            capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
+            seccomp: true,
+            devices: Vec::new(),
+            binds: Vec::new(),
+            ids: None,
+            rlimits: Vec::new(),
+            ptys: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Refuses what can't be run, with what was expected.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |text: String| Err(Error::Invalid(text));
+        if self.id == 0 {
+            return wrong("container 0 is the host; a container's number starts at 1".into());
+        }
+        if !self.root.is_absolute() {
+            return wrong(format!("the root {} of container {} is not absolute", self.root.display(), self.id));
+        }
+        if self.init.first().is_none_or(|program| !program.starts_with('/')) {
+            return wrong(format!("container {}: the init has to be an absolute path inside", self.id));
+        }
+        if let Some(name) = self.capabilities.iter().find(|name| !name.starts_with("CAP_")) {
+            return wrong(format!("capability `{name}`: expected a name like CAP_CHOWN"));
+        }
+        if let Some((name, _)) = self.environment.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+            return wrong(format!("environment variable `{name}`: expected a name without `=`"));
+        }
+        if self.ids.is_some_and(|ids| ids.uid == 0 || ids.gid == 0 || ids.count == 0) {
+            return wrong(format!("container {}: a user namespace needs host numbers above 0", self.id));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_its_mistakes_are_named() {
+        assert!(Spec::new(101, "/vz/root/101").check().is_ok());
+        assert!(Spec::new(0, "/vz/root/0").check().unwrap_err().to_string().contains("is the host"));
+        assert!(Spec::new(1, "root").check().unwrap_err().to_string().contains("not absolute"));
+        let mut spec = Spec::new(1, "/r");
+        spec.init = vec!["init".into()];
+        assert!(spec.check().unwrap_err().to_string().contains("absolute path inside"));
+    }
+
+    #[test]
+    fn the_default_gives_nothing_that_reaches_the_host() {
+        for name in
+            ["SYS_ADMIN", "SYS_MODULE", "MKNOD", "SYS_RAWIO", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_TIME", "BPF"]
+        {
+            assert!(!CAPABILITIES.contains(&format!("CAP_{name}").as_str()), "{name}");
+        }
+    }
+}
