@@ -1,0 +1,100 @@
+//! What can go wrong.
+
+use super::{Forward, User};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Why a container's network could not be made or changed.
+#[derive(Debug)]
+pub enum Error {
+    /// The address is in use (classic exit code 78).
+    InUse {
+        /// Which.
+        address: IpAddr,
+        /// Who has it.
+        user: User,
+    },
+    /// A value doesn't have the form it should.
+    Invalid {
+        /// What it is.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// An interface of this name exists already.
+    Exists(String),
+    /// There is no such interface.
+    NoInterface(String),
+    /// There is no such bridge, or the device is none.
+    NoBridge(String),
+    /// Ports can't be forwarded to a container without an address.
+    NoAddress,
+    /// The host's port leads to another container already.
+    PortTaken {
+        /// Which.
+        forward: Forward,
+        /// Whose it is.
+        user: User,
+    },
+    /// A file could not be read or written.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The kernel refused.
+    Kernel {
+        /// What was to be done.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Error {
+        Error::File { path: path.into(), source }
+    }
+
+    pub(super) fn invalid(what: &'static str, value: &str, expected: &'static str) -> Error {
+        Error::Invalid { what, value: value.to_owned(), expected }
+    }
+
+    pub(super) fn unfinished() -> Error {
+        let source = std::io::ErrorKind::Unsupported.into();
+        Error::Kernel { what: "the network of containers".to_owned(), source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Error::InUse { address, user } => write!(out, "IP address {address} is in use by {user}"),
+            Error::Invalid { what, value, expected } => write!(out, "invalid {what} \"{value}\": expected {expected}"),
+            Error::Exists(name) => write!(out, "interface {name} exists already"),
+            Error::NoInterface(name) => write!(out, "there is no interface {name}"),
+            Error::NoBridge(name) => {
+                write!(out, "there is no bridge {name}: make it first (brctl addbr {name}), or give none")
+            }
+            Error::NoAddress => out.write_str("ports can't be forwarded to a container that has no IP address"),
+            Error::PortTaken { forward, user } => {
+                write!(out, "{} port {} of the host leads to {user} already", forward.protocol, forward.host_port)
+            }
+            Error::File { path, source } => write!(out, "{}: {source}", path.display()),
+            Error::Kernel { what, source } => write!(out, "{what}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::File { source, .. } | Error::Kernel { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
