@@ -7,6 +7,7 @@
 //! | `exit` | what can go wrong, with the classic exit codes |
 //! | `conf` | configuration files and what their parameters may be |
 //! | `spec` | a configuration as plain data for the engine |
+//! | `convert` | that data in the words of the engine and the network |
 //! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
 //! | `node` | what is needed of the machine, behind one trait |
 //! | `options` | command lines, as getopt_long(3) reads them |
@@ -16,6 +17,7 @@
 
 pub mod cmd;
 pub mod conf;
+pub mod convert;
 pub mod exit;
 pub mod layout;
 pub mod list;

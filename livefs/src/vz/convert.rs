@@ -1,0 +1,178 @@
+//! A spec in the words of the engine and of the network, and their errors in the classic ones.
+
+use super::conf::netif::Netif;
+use super::exit::{Error, Result};
+use super::spec::{Limits, Spec};
+use crate::container::limits::Max;
+use crate::{container, net};
+
+/// How many users and groups of the host a container with a user namespace has.
+const IDS: u32 = 65_536;
+
+/// What the engine runs. Devices by name are not among them: their numbers are read when the container starts.
+///
+/// # Errors
+/// [`Error::BadTemplate`]: no init was found.
+pub fn engine(spec: &Spec) -> Result<container::Spec> {
+    let init = spec
+        .init
+        .as_ref()
+        .ok_or_else(|| Error::BadTemplate("Unable to start init, probably incorrect template".into()))?;
+    let mut made = container::Spec::new(spec.id, &spec.root);
+    made.init = vec![init.display().to_string()];
+    if let Some(hostname) = &spec.hostname {
+        made.hostname.clone_from(hostname);
+    }
+    let confinement = netfilter(spec)?.confinement(!spec.interfaces.is_empty() || !spec.host_devices.is_empty());
+    let admin = confinement.net_admin.then(|| ("net_admin".to_owned(), true));
+    for (name, on) in admin.iter().chain(&spec.capabilities) {
+        // OpenVZ's own two have no meaning today.
+        if ["setveid", "ve_admin"].contains(&name.as_str()) {
+            continue;
+        }
+        let name = format!("CAP_{}", name.to_uppercase());
+        made.capabilities.retain(|known| *known != name);
+        if *on {
+            made.capabilities.push(name);
+        }
+    }
+    let unlimited = |name: &str, value: Option<u64>| {
+        value.map(|limit| container::spec::Rlimit { name: name.into(), soft: limit, hard: limit })
+    };
+    made.rlimits.extend(unlimited("RLIMIT_NOFILE", spec.limits.files));
+    made.rlimits.extend(unlimited("RLIMIT_MEMLOCK", spec.limits.locked));
+    made.ptys = spec.limits.terminals.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+    made.ids = spec.ids.map(|(uid, gid)| container::spec::IdMap { uid, gid, count: IDS });
+    made.limits = limits(&spec.limits);
+    Ok(made)
+}
+
+/// Limits as the engine sets them. What is not limited is set to unlimited, as it may have been limited before. Those of input and
+/// output need the disk's numbers, which whoever starts the container adds.
+pub fn limits(limits: &Limits) -> container::Limits {
+    let max = |limit: Option<u64>| Some(limit.map_or(Max::Unlimited, Max::Of));
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let set = |all: &Option<Vec<u32>>| {
+        let all = all.as_ref()?;
+        Some(all.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
+    };
+    container::Limits {
+        memory: max(limits.memory),
+        memory_high: None,
+        memory_low: Some(limits.memory_low.unwrap_or(0)),
+        swap: max(limits.swap),
+        pids: max(limits.processes),
+        cpu_weight: limits.cpu_weight.map(small),
+        cpu_percent: Some(limits.cpu_percent.map_or(0, small)),
+        cpus: set(&limits.cpus),
+        mems: set(&limits.nodes),
+        io_weight: limits.io_weight.map(small),
+        io: Vec::new(),
+    }
+}
+
+fn netfilter(spec: &Spec) -> Result<net::Netfilter> {
+    spec.netfilter.as_deref().map_or(Ok(net::Netfilter::default()), |mode| mode.parse().map_err(network_error))
+}
+
+/// The network of a container. `masquerade` and `neighbours` are the host's to say.
+///
+/// # Errors
+/// [`Error::InvalidConfig`]: a value is not of its form.
+pub fn network(spec: &Spec, masquerade: bool, neighbours: net::Neighbours) -> Result<net::Network> {
+    let address = |(ip, prefix): &(std::net::IpAddr, Option<u8>)| net::Address {
+        ip: *ip,
+        prefix: prefix.unwrap_or(net::Address::bits(*ip)),
+    };
+    let forwards = spec.forwards.iter().map(|text| text.parse().map_err(network_error));
+    Ok(net::Network {
+        ctid: spec.id,
+        addresses: spec.addresses.iter().map(address).collect(),
+        interfaces: spec.interfaces.iter().map(interface).collect::<Result<_>>()?,
+        devices: spec.host_devices.clone(),
+        forwards: forwards.collect::<Result<_>>()?,
+        masquerade,
+        neighbours,
+    })
+}
+
+fn interface(netif: &Netif) -> Result<net::Interface> {
+    let mac = |text: &Option<String>| text.as_ref().map(|text| text.parse().map_err(network_error)).transpose();
+    Ok(net::Interface {
+        name: netif.ifname.clone(),
+        mac: mac(&netif.mac)?,
+        host_name: netif.host_ifname.clone(),
+        host_mac: mac(&netif.host_mac)?,
+        bridge: netif.bridge.clone(),
+    })
+}
+
+/// The classic error of a network's.
+pub fn network_error(error: net::Error) -> Error {
+    let text = error.to_string();
+    match error {
+        net::Error::InUse { .. } | net::Error::PortTaken { .. } => Error::AddressInUse(text),
+        net::Error::Invalid { .. } => Error::InvalidConfig(text),
+        net::Error::Exists(_) | net::Error::NoInterface(_) | net::Error::NoBridge(_) => Error::Interface(text),
+        net::Error::NoAddress => Error::AddIp(text),
+        net::Error::File { .. } | net::Error::Kernel { .. } => Error::System(text),
+    }
+}
+
+/// The classic error of the engine's.
+pub fn engine_error(error: container::Error) -> Error {
+    let text = error.to_string();
+    match error {
+        container::Error::State { expected: "running", .. } => Error::not_running(),
+        container::Error::State { .. } => Error::running(),
+        container::Error::Unsupported(_) => Error::Kernel(text),
+        container::Error::Invalid(_) => Error::InvalidConfig(text),
+        container::Error::Timeout { .. } => Error::Stop(text),
+        container::Error::Runtime { .. } => Error::Resource(text),
+        container::Error::Io { source, .. } => match source.raw_os_error() {
+            Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(text),
+            _ => Error::System(text),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conf::{ConfFile, Config};
+    use super::super::paths::Paths;
+    use super::*;
+
+    fn spec(text: &str) -> Spec {
+        let file = ConfFile::parse(&format!("VE_ROOT=/vz/root/$VEID\nVE_PRIVATE=/vz/private/$VEID\n{text}"));
+        let spec = Spec::of(101, &Config::layered([&file], 101), &Paths::system()).unwrap();
+        Spec { init: Some("/sbin/init".into()), ..spec }
+    }
+
+    #[test]
+    fn the_engines_words() {
+        let made = engine(&spec("NUMPROC=10\nCPULIMIT=50\nCPUMASK=0-2\nNUMFILE=100\nCAPABILITY=\"sys_time:on kill:off ve_admin:on\"\nHOSTNAME=web\nLOCAL_UID=100000")).unwrap();
+        made.check().unwrap();
+        assert_eq!((made.hostname.as_str(), made.init[0].as_str()), ("web", "/sbin/init"));
+        assert!(made.capabilities.contains(&"CAP_SYS_TIME".into()) && !made.capabilities.contains(&"CAP_KILL".into()));
+        assert!(
+            !made.capabilities.contains(&"CAP_VE_ADMIN".into()) && !made.capabilities.contains(&"CAP_NET_ADMIN".into())
+        );
+        assert_eq!((made.limits.pids, made.limits.memory), (Some(Max::Of(10)), Some(Max::Unlimited)));
+        assert_eq!((made.limits.cpu_percent, made.limits.cpus.as_deref()), (Some(50), Some("0,1,2")));
+        assert_eq!((made.rlimits[0].hard, made.ids.unwrap().uid), (100, 100_000));
+        assert!(engine(&spec("NETFILTER=full")).unwrap().capabilities.contains(&"CAP_NET_ADMIN".into()));
+        assert_eq!(engine(&Spec { init: None, ..spec("") }).unwrap_err().code(), 47);
+    }
+
+    #[test]
+    fn the_networks_words() {
+        let text = "IP_ADDRESS=\"10.0.0.1/24 fd00::1\"\nNETIF=\"ifname=eth0,bridge=br0,mac=00:18:51:A4:B2:01\"\nFORWARD=\"tcp:8080:80\"";
+        let made = network(&spec(text), true, net::Neighbours::Detect).unwrap();
+        assert_eq!(made.addresses.iter().map(|one| one.prefix).collect::<Vec<_>>(), [24, 128]);
+        assert_eq!(made.interfaces[0].mac.unwrap().to_string(), "00:18:51:A4:B2:01");
+        assert_eq!(made.forwards[0].to_string(), "tcp:8080:80");
+        let user = net::User::Container(102);
+        let error = network_error(net::Error::InUse { address: "10.0.0.1".parse().unwrap(), user });
+        assert_eq!(error.code(), 78);
+    }
+}
