@@ -1,15 +1,20 @@
 //! The engine of containers: what one is made of, as data, and how it is run by the OCI runtime crun.
 //!
 //! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
-//! creates it (`runtime::create`), attaches the network to the namespace of the process that `runtime::state` names,
-//! and starts it (`runtime::start`).
+//! creates it ([`Runtime::create`]), attaches the network to the namespace of the process that [`Runtime::state`] names,
+//! and starts it ([`Runtime::start`]).
 
 pub mod error;
+pub mod freeze;
 pub mod limits;
+pub mod oci;
+pub mod runtime;
+mod seccomp;
 pub mod spec;
 
 pub use error::Error;
 pub use limits::Limits;
+pub use runtime::Runtime;
 pub use spec::Spec;
 
 /// What the engine's functions give.

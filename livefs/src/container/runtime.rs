@@ -1,0 +1,251 @@
+//! The life of one container, by way of crun: created, started, signalled, stopped, deleted.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::error::io;
+use super::{Error, Result, Spec, freeze, limits, oci};
+
+/// Where the runtime is and where it keeps what it knows.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// The program.
+    pub program: PathBuf,
+    /// A folder on a tmpfs, as it must not outlive a reboot.
+    pub folder: PathBuf,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { program: "/system/bin/crun".into(), folder: "/system/run/vz".into() }
+    }
+}
+
+/// A container that the runtime knows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct State {
+    /// PID 1's number on the host; its namespaces are `/proc/PID/ns/*`.
+    pub pid: i32,
+    /// Where it is in its life.
+    pub status: Status,
+}
+
+/// Where a container is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Its namespaces are there; PID 1 waits for `start`.
+    Created,
+    /// PID 1 runs.
+    Running,
+    /// All its processes are frozen.
+    Paused,
+    /// Its PID 1 is dead; only the runtime's notes are left.
+    Stopped,
+}
+
+impl Runtime {
+    /// Makes the container's cgroup with its limits, its namespaces and its mounts. PID 1 does not run before [`start`],
+    /// and writes its output to `output`. What a dead container of this number left is removed first.
+    ///
+    /// [`start`]: Self::start
+    pub fn create(&self, spec: &Spec, output: &File) -> Result<State> {
+        spec.check()?;
+        match self.state(spec.id)? {
+            Some(State { status: Status::Stopped, .. }) => self.delete(spec.id)?,
+            Some(_) => return Err(Error::State { id: spec.id, expected: "stopped" }),
+            None => {}
+        }
+        let made = self.create_new(spec, output);
+        if made.is_err() {
+            // The first error is the one to tell.
+            let _ = self.delete(spec.id);
+        }
+        made
+    }
+
+    fn create_new(&self, spec: &Spec, output: &File) -> Result<State> {
+        let cgroup = limits::make(spec.id)?;
+        limits::apply(&spec.limits, &cgroup)?;
+        let bundle = self.bundle(spec.id);
+        fs::create_dir_all(&bundle).map_err(io("make", &bundle))?;
+        let config = bundle.join("config.json");
+        fs::write(&config, oci::config(spec).to_string()).map_err(io("write", &config))?;
+        let copy = || output.try_clone().map(Stdio::from).map_err(io("copy the descriptor of", &bundle));
+        let mut command = self.command(spec.id, "create");
+        command.arg("--bundle").arg(&bundle).arg(spec.id.to_string()).stdout(copy()?).stderr(copy()?);
+        self.run(spec.id, "create", command)?;
+        self.state(spec.id)?.ok_or(Error::State { id: spec.id, expected: "created" })
+    }
+
+    /// What the runtime knows of a container; `None` if nothing.
+    pub fn state(&self, id: u32) -> Result<Option<State>> {
+        if !self.folder.join("crun").join(id.to_string()).exists() {
+            return Ok(None);
+        }
+        let mut command = self.command(id, "state");
+        command.arg(id.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
+        let output = command.output().map_err(io("run", &self.program))?;
+        if !output.status.success() {
+            return Err(self.told(id, "state", output.status));
+        }
+        let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
+        serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
+    }
+
+    /// Lets PID 1 of a created container run.
+    pub fn start(&self, id: u32) -> Result<()> {
+        self.simple(id, "start", &[])
+    }
+
+    /// Sends PID 1 a signal, by its number.
+    pub fn kill(&self, id: u32, signal: i32) -> Result<()> {
+        self.simple(id, "kill", &[&signal.to_string()])
+    }
+
+    /// Ends a container: `signal` to PID 1, and after `limit` the death of all. Gives whether it had to be killed. The
+    /// container is deleted; its tree stays mounted.
+    pub fn stop(&self, id: u32, signal: i32, limit: Duration) -> Result<bool> {
+        match self.state(id)? {
+            None => return Err(Error::State { id, expected: "running" }),
+            Some(State { status: Status::Stopped, .. }) => {
+                self.delete(id)?;
+                return Ok(false);
+            }
+            // A frozen process would take the signal only after the thaw.
+            Some(State { status: Status::Paused, .. }) => freeze::thaw(id)?,
+            Some(_) => {}
+        }
+        self.kill(id, signal)?;
+        let orderly = freeze::wait(&limits::cgroup(id), "populated", 0, limit)?;
+        if !orderly {
+            freeze::kill_all(id)?;
+        }
+        self.delete(id)?;
+        Ok(!orderly)
+    }
+
+    /// Runs a command inside, with the container's capabilities and filter and in its cgroup, on this process's standard
+    /// files; `terminal` gives it a pseudo-terminal of the container's and relays. Gives its exit code.
+    pub fn exec(&self, id: u32, arguments: &[String], environment: &[(String, String)], terminal: bool) -> Result<i32> {
+        if !self.state(id)?.is_some_and(|state| state.status == Status::Running) {
+            return Err(Error::State { id, expected: "running" });
+        }
+        let mut command = self.command(id, "exec");
+        if terminal {
+            command.arg("--tty");
+        }
+        for (name, value) in environment {
+            command.arg("--env").arg(format!("{name}={value}"));
+        }
+        command.arg(id.to_string()).args(arguments);
+        let status = command.status().map_err(io("run", &self.program))?;
+        match self.message(id) {
+            Some(message) => Err(Error::Runtime { action: "exec", id, message }),
+            None => status.code().ok_or_else(|| self.told(id, "exec", status)),
+        }
+    }
+
+    /// Removes all that is left of a container, with its processes; nothing if there is nothing.
+    pub fn delete(&self, id: u32) -> Result<()> {
+        let cgroup = limits::cgroup(id);
+        if cgroup.exists() {
+            freeze::kill_all(id)?;
+        }
+        if self.folder.join("crun").join(id.to_string()).exists() {
+            self.simple(id, "delete", &["--force"])?;
+        }
+        for (path, result) in [(cgroup.clone(), fs::remove_dir(&cgroup)), {
+            let bundle = self.bundle(id);
+            let removed = fs::remove_dir_all(&bundle);
+            (bundle, removed)
+        }] {
+            match result {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.map_err(io("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn simple(&self, id: u32, action: &'static str, more: &[&str]) -> Result<()> {
+        let mut command = self.command(id, action);
+        // `kill` wants the signal after the container, `delete` its option before.
+        let (options, operands): (Vec<&str>, Vec<&str>) = more.iter().partition(|word| word.starts_with('-'));
+        command.args(options).arg(id.to_string()).args(operands).stdout(Stdio::null()).stderr(Stdio::null());
+        self.run(id, action, command)
+    }
+
+    fn run(&self, id: u32, action: &'static str, mut command: Command) -> Result<()> {
+        let status = command.stdin(Stdio::null()).status().map_err(io("run", &self.program))?;
+        if status.success() { Ok(()) } else { Err(self.told(id, action, status)) }
+    }
+
+    fn bundle(&self, id: u32) -> PathBuf {
+        self.folder.join("bundle").join(id.to_string())
+    }
+
+    /// Errors go to a file of this process's own: a container inherits standard error, and would hold a pipe open.
+    fn log(&self, id: u32) -> PathBuf {
+        self.folder.join(format!("{id}.{}.log", std::process::id()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the rule names the builder's one place; this is the engine's")]
+    fn command(&self, id: u32, action: &str) -> Command {
+        let mut log = OsStr::new("--log=").to_owned();
+        log.push(self.log(id));
+        let mut command = Command::new(&self.program);
+        command.arg("--root").arg(self.folder.join("crun")).arg("--cgroup-manager=cgroupfs");
+        command.arg(log).arg("--log-format=json").arg(action);
+        command
+    }
+
+    fn told(&self, id: u32, action: &'static str, status: ExitStatus) -> Error {
+        Error::Runtime { action, id, message: self.message(id).unwrap_or_else(|| format!("ended with {status}")) }
+    }
+
+    /// The last error in the log, which is then removed.
+    fn message(&self, id: u32) -> Option<String> {
+        let path = self.log(id);
+        let text = fs::read_to_string(&path).ok()?;
+        let _ = fs::remove_file(&path);
+        last_error(&text)
+    }
+}
+
+/// crun's log as JSON: a line for each message.
+fn last_error(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Line {
+        msg: String,
+        level: String,
+    }
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    lines.filter(|line| line.level == "error").next_back().map(|line| line.msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_the_last_error() {
+        let text = "{\"msg\":\"a\",\"level\":\"warning\",\"time\":\"t\"}\n{\"msg\":\"no such file\",\"level\":\"error\",\"time\":\"t\"}\n";
+        assert_eq!(last_error(text).as_deref(), Some("no such file"));
+        assert_eq!(last_error("not JSON\n"), None);
+    }
+
+    #[test]
+    fn a_state_is_read_and_an_unknown_container_has_none() {
+        let state: State = serde_json::from_str("{\"ociVersion\":\"1.0.0\",\"pid\":7,\"status\":\"running\"}").unwrap();
+        assert_eq!(state, State { pid: 7, status: Status::Running });
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime { folder: folder.path().into(), ..Runtime::default() };
+        assert_eq!(runtime.state(101).unwrap(), None);
+    }
+}
