@@ -223,6 +223,24 @@ fn a_component_is_not_built_again_for_what_its_result_does_not_depend_on() {
 }
 
 #[test]
+fn a_component_is_built_in_the_toolchain_that_it_names() {
+    let project = Project::new();
+    project.write("toolchains/u.yaml", "toolchain: u\ndebian: s\npackages: [cc]\n");
+    project.edit("components/d.yaml", "license: MIT", "license: MIT\ntoolchain: u");
+    let recipe = load(&project.path("r.yaml"), &Settings::new()).unwrap();
+    let (build, own) = (recipe.build.packages.clone(), recipe.toolchains["u"].packages.clone());
+    assert!(recipe.requests().contains(&own) && recipe.requests().contains(&build), "{:?}", recipe.requests());
+    let lock = Lock::new([locked(build, &[("gcc", "12")]), locked(own, &[("cc", "1")])]);
+    let plan = plan(&recipe, &lock, &Wanted::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
+    let toolchain = |label: &str| {
+        let step = plan.steps.iter().find(|step| step.label == label).unwrap();
+        let Action::Component(action) = &step.action else { panic!("{label}") };
+        plan.step(action.toolchain).label.as_str()
+    };
+    assert_eq!((toolchain("component c"), toolchain("component d")), ("toolchain t", "toolchain u"));
+}
+
+#[test]
 fn arguments_of_make_are_told_apart_from_one_with_a_space() {
     let set = |make: &[&str]| {
         let make: Vec<String> = make.iter().map(ToString::to_string).collect();

@@ -26,6 +26,8 @@ pub struct Component {
     pub needs: Vec<At<String>>,
     /// Configuration by Kconfig fragments.
     pub kconfig: Option<Kconfig>,
+    /// The toolchain it is built in; the image recipe's `toolchains.build` if it names none.
+    pub toolchain: Option<At<String>>,
     /// Extra environment of every command.
     pub env: BTreeMap<String, String>,
     /// Shell script that builds; empty for none.
@@ -95,6 +97,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     }
     let patches = decode_patches(table.node("patches"), place, sink);
     let needs = table.or_default("needs");
+    let toolchain = table.optional("toolchain");
     let kconfig = table.node("kconfig").and_then(|node| decode_kconfig(node, place, sink));
     let env = pairs(table.or_default("env"));
     let build = table.or_default("build");
@@ -116,6 +119,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
         patches,
         needs,
         kconfig,
+        toolchain,
         env,
         build,
         install,
