@@ -33,6 +33,9 @@ impl Work<'_> {
             let tree = self.context.tree(&Ref::new(*step, "install"))?;
             lay_out(&tree, &self.context.contents(), &deps.join(name), time(action.epoch))?;
         }
+        if let Some(crates) = &action.crates {
+            self.vendor(crates, &build)?;
+        }
         let (jobs, epoch) = (self.context.jobs.to_string(), action.epoch.to_string());
         let tools = Toolbox::new(self, action.toolchain, &build)?
             .bind(&deps, "/deps")

@@ -13,7 +13,7 @@ use super::image::{self, Image, Settings};
 use super::node::{self, Node, Value};
 use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
 use super::toolchain::{self, Toolchain};
-use crate::source::Request;
+use crate::source::{CargoLock, Request};
 
 /// A recipe with everything it names.
 #[derive(Debug)]
@@ -388,6 +388,14 @@ impl Recipe {
         requests.sort();
         requests.dedup();
         requests
+    }
+
+    /// The locks of its components' crates, by path. They are locks themselves, and no part of the recipe's.
+    pub fn cargo_locks(&self) -> Vec<&CargoLock> {
+        let mut locks: Vec<_> = self.components.values().filter_map(|component| component.cargo.as_ref()).collect();
+        locks.sort_by(|a, b| a.path.cmp(&b.path));
+        locks.dedup_by(|a, b| a.path == b.path);
+        locks
     }
 
     /// Where its lock stands: beside it, `<name>.lock`.
