@@ -77,7 +77,7 @@ impl Work<'_> {
         }
     }
 
-    /// Applies the series with GNU patch, each hunk exactly where and as it was written against.
+    /// Applies the series with GNU patch, each hunk to exactly the lines that it was written against, wherever they moved.
     fn patch(&self, action: &ComponentAction, build: &Path, tools: &Toolbox<'_>) -> Result<(), StepError> {
         let file = build.join("next.patch");
         for PatchText { name, content } in &action.patches {
