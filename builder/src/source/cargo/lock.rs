@@ -41,7 +41,11 @@ pub enum CargoLockError {
         why: String,
     },
     /// Its packages come from several registries.
-    #[error("{}: its crates come from several registries ({}); one is supported, cargo's default or its replacement", path.display(), list(.registries))]
+    #[error(
+        "{}: its crates come from several registries ({}); one is supported, cargo's default or its replacement",
+        path.display(),
+        list(.registries)
+    )]
     Registries {
         /// Which lock.
         path: PathBuf,
