@@ -45,6 +45,28 @@ fn a_file_of_a_component_can_not_take_the_name_of_its_install_tree() {
 }
 
 #[test]
+fn a_components_own_toolchain_has_to_be_there_and_right() {
+    let project = Project::new();
+    project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: nome");
+    let ran = project.dbco(&["check", "small.yaml"]).ends(2);
+    ran.says(&["there is no toolchain `nome`", "components/kernel.yaml:4:12", "did you mean `none`?"]);
+    // One that several name is read once, and what is wrong in it said once.
+    project.edit("components/kernel.yaml", "nome", "none");
+    project.edit("toolchains/none.yaml", "debian:", "debain:");
+    let ran = project.dbco(&["check", "small.yaml"]).ends(2);
+    ran.says(&["unknown key `debain` in a toolchain", "error: 2 findings; nothing was built"]);
+}
+
+#[test]
+fn a_components_own_toolchain_has_to_be_in_the_lock() {
+    let project = Project::new();
+    project.write("toolchains/own.yaml", "toolchain: own\ndebian: bookworm\npackages: [cc]\n");
+    project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: own");
+    let ran = project.dbco(&["check", "--locked", "small.yaml"]).ends(2);
+    ran.says(&["small.lock does not fit the recipe:", "cc of Debian bookworm main (amd64): not in the lock"]);
+}
+
+#[test]
 fn a_build_refuses_what_a_check_refuses() {
     let project = Project::with("compression: none", "compresion: none");
     project

@@ -92,7 +92,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["digest", "image", "kernel", "lock", "process", "recipe", "rootfs", "source", "store", "tree"]),
     (
         "build",
-        &["archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "store", "tree"],
+        &[
+            "archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "source",
+            "store", "tree",
+        ],
     ),
     ("boot", &["digest", "image", "process", "recipe", "sandbox", "store"]),
     ("output", &["build", "digest", "plan", "store"]),

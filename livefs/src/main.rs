@@ -15,6 +15,11 @@ fn main() -> ExitCode {
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or(&called).to_owned();
     let mut rest: Vec<OsString> = arguments.collect();
+    // As busybox does: the image makes a link for each.
+    if name == "livefs" && rest == ["--list"] {
+        APPLETS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
     let mut run = find(&name);
     // `livefs NAME …` does the same without a link.
     if run.is_none() && !rest.is_empty() {

@@ -96,7 +96,7 @@ fn stated(assembly: &Assembly) -> String {
 
 /// A folder of the project as a layer.
 pub(super) fn folder_layer(planner: &mut Planner<'_>, path: &std::path::Path) -> Result<LayerFrom, PlanError> {
-    let folder = scan(path).map_err(PlanError::Folder)?;
+    let folder = scan(path, &[]).map_err(PlanError::Folder)?;
     planner.plan.files.extend(folder.files);
     Ok(LayerFrom::Folder { origin: format!("overlay {}", path.display()), tree: Arc::new(folder.tree) })
 }

@@ -195,7 +195,8 @@ impl Planner<'_> {
     fn component(&mut self, name: &str, additions: &Additions<'_>) -> Result<StepId, PlanError> {
         let recipe = self.recipe;
         let described = &recipe.components[name];
-        let toolchain = self.toolchain(&recipe.build)?;
+        let own = described.toolchain.as_ref().map(|name| &recipe.toolchains[&name.value]);
+        let toolchain = self.toolchain(own.unwrap_or(&recipe.build))?;
         let mut needs = Vec::new();
         for need in &described.needs {
             needs.push((need.value.clone(), self.component(&need.value, &Additions::default())?));
