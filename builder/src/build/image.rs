@@ -95,7 +95,7 @@ impl Work<'_> {
         let work = self.store().work_dir()?;
         let tools = Toolbox::new(self, action.toolchain, work.path())?;
         let tree = self.context.tree(&Ref::new(action.root, "tree"))?;
-        let disk = Disk { folder: &action.folder, size: None, label: &action.label, epoch: action.epoch };
+        let disk = Disk { folders: &action.folders, size: action.size, label: &action.label, epoch: action.epoch };
         disk.write(&tree, &self.context.contents(), &tools, "disk.img")?;
         self.single("disk", &tools, "disk.img")
     }

@@ -218,30 +218,35 @@ pub(super) fn iso(plan: &mut Plan, action: IsoAction) -> StepId {
     plan.add("iso".into(), key, Action::Iso(action))
 }
 
-/// Makes an ext4 image that holds a root under a folder (output `disk`).
+/// Makes an ext4 image that holds a root under one folder or several (output `disk`).
 #[derive(Clone, Debug)]
 pub struct DiskAction {
     /// mke2fs's root.
     pub toolchain: StepId,
     /// The step whose tree it holds.
     pub root: StepId,
-    /// The folder: `system0`.
-    pub folder: TreePath,
+    /// The folders: `system0`.
+    pub folders: Vec<TreePath>,
     /// Label of the file system.
     pub label: String,
+    /// Bytes; None for as many as it needs.
+    pub size: Option<u64>,
     /// Seconds since 1970.
     pub epoch: u64,
 }
 
 /// | row | why |
 /// |---|---|
-/// | `toolchain`, `root`, `folder`, `label`, `epoch` | all there is |
+/// | `toolchain`, `root`, `folders`, `label`, `size`, `epoch` | all there is |
 pub(super) fn disk(plan: &mut Plan, action: DiskAction) -> StepId {
-    let key = Key::new("disk", 1)
+    let folders = action.folders.iter().map(|folder| folder.to_string()).collect::<Vec<_>>().join("\n");
+    let size = action.size.map_or("as needed".to_owned(), |size| size.to_string());
+    let key = Key::new("disk", 2)
         .row("toolchain", plan.digest(action.toolchain))
         .row("root", plan.digest(action.root))
-        .row("folder", &action.folder)
+        .row("folders", &folders)
         .row("label", &action.label)
+        .row("size", size)
         .row("epoch", action.epoch);
-    plan.add(format!("disk {}", action.folder), key, Action::Disk(action))
+    plan.add(format!("disk {}", action.label), key, Action::Disk(action))
 }

@@ -129,8 +129,8 @@ pub struct Plan {
     pub rootfs: Option<Ref>,
     /// The root of QEMU and its firmware, if the plan has it.
     pub boot: Option<StepId>,
-    /// Disks of boot tests, by the system's folder.
-    pub disks: BTreeMap<String, Ref>,
+    /// Disks of boot tests, by the test's name and their place in it; blank ones are not made.
+    pub disks: BTreeMap<(String, usize), Ref>,
     /// Contents that stay where the user has them: overlays.
     pub files: HashMap<Digest, PathBuf>,
 }

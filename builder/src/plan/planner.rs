@@ -15,7 +15,6 @@ use crate::image::iso::volume_id;
 use crate::image::squashfs::Packing;
 use crate::lock::{Entry, Lock, LockedFile};
 use crate::recipe::Recipe;
-use crate::recipe::boot::{BootMode, Medium};
 use crate::recipe::decode::At;
 use crate::recipe::image::{Kernel, OutputKind};
 use crate::recipe::rootfs::{Layout, Rootfs};
@@ -271,7 +270,7 @@ impl Planner<'_> {
             id: entry.id.value.clone(),
             title: entry.title.clone(),
             cmdline: boot.parameters(entry),
-            initrd: entry.mode == BootMode::Live,
+            initrd: entry.mode.initrd(),
         };
         Menu { timeout: boot.timeout, serial: true, entries: boot.entries.iter().map(entry).collect() }
     }
@@ -279,17 +278,20 @@ impl Planner<'_> {
     /// The disks that boot tests start from.
     fn disks(&mut self, root: StepId) -> Result<(), PlanError> {
         let image = &self.recipe.image;
-        for test in image.tests.iter().filter(|test| test.medium == Medium::Disk) {
-            let system = image.entry(&test.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
-            let action = DiskAction {
-                toolchain: self.toolchain(&self.recipe.packer)?,
-                root,
-                folder: TreePath::new(&system).map_err(PlanError::Path)?,
-                label: "dbco".into(),
-                epoch: self.epoch(),
-            };
-            let step = disk(&mut self.plan, action);
-            self.plan.disks.insert(system, Ref::new(step, "disk"));
+        for test in &image.tests {
+            for (index, stated) in test.all_disks(image).iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
+                let folders = stated.systems.iter().map(|folder| TreePath::new(folder)).collect::<Result<_, _>>();
+                let action = DiskAction {
+                    toolchain: self.toolchain(&self.recipe.packer)?,
+                    root,
+                    folders: folders.map_err(PlanError::Path)?,
+                    label: stated.label.clone().unwrap_or_default(),
+                    size: stated.size,
+                    epoch: self.epoch(),
+                };
+                let step = disk(&mut self.plan, action);
+                self.plan.disks.insert((test.name.value.clone(), index), Ref::new(step, "disk"));
+            }
         }
         Ok(())
     }

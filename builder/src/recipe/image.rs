@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::boot::{Boot, Entry, Test};
+use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::load::Place;
 use super::node::{Key, Node, Value};
 use super::origin::{Origin, decode_archive};
 use super::rootfs::{Rootfs, decode_rootfs};
+use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
 use crate::source::Request;

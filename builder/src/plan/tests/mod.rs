@@ -331,21 +331,24 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
 
 #[test]
 fn a_disk_is_made_again_for_each_of_its_inputs() {
-    type Of = (&'static str, &'static str, &'static str, &'static str, u64);
-    let key = |(toolchain, root, folder, label, epoch): &Of| {
+    type Of = (&'static str, &'static str, &'static [&'static str], &'static str, Option<u64>, u64);
+    let key = |&(toolchain, root, folders, label, size, epoch): &Of| {
         added_to(&[toolchain, root], |plan, steps| {
-            let (folder, label) = (TreePath::new(folder).unwrap(), (*label).to_owned());
-            image::disk(plan, DiskAction { toolchain: steps[0], root: steps[1], folder, label, epoch: *epoch })
+            let folders = folders.iter().map(|folder| TreePath::new(folder).unwrap()).collect();
+            let (toolchain, root, label) = (steps[0], steps[1], label.to_owned());
+            image::disk(plan, DiskAction { toolchain, root, folders, label, size, epoch })
         })
     };
     let changes = vec![
         change("toolchain", |of: &mut Of| of.0 = "other"),
         change("root", |of: &mut Of| of.1 = "other"),
-        change("folder", |of: &mut Of| of.2 = "other"),
+        change("folders", |of: &mut Of| of.2 = &["system0", "system1"]),
         change("label", |of: &mut Of| of.3 = "other"),
-        change("epoch", |of: &mut Of| of.4 = 2),
+        change("size", |of: &mut Of| of.4 = Some(1 << 30)),
+        change("epoch", |of: &mut Of| of.5 = 2),
     ];
-    every_row(&("t", "r", "system0", "l", 1), key, changes);
+    let folders: &[&str] = &["system0"];
+    every_row(&("t", "r", folders, "l", None, 1), key, changes);
 }
 
 /// The plan of the same project in another folder has the same keys.
