@@ -94,7 +94,7 @@ fn a_file_that_changes_under_mksquashfs_is_named() {
 fn disk(tree: &Tree, memory: &support::Memory) -> (HostTools, Digest) {
     let tools = HostTools::new();
     let folder = path("system0");
-    let disk = Disk { folders: &[folder.clone()], size: None, label: "dbco", epoch: EPOCH };
+    let disk = Disk { folders: std::slice::from_ref(&folder), size: None, label: "dbco", epoch: EPOCH };
     disk.write(tree, memory, &tools, "disk.img").unwrap();
     let (digest, _) = Digest::of_file(&tools.path("disk.img")).unwrap();
     (tools, digest)
