@@ -226,6 +226,44 @@ fn each_rule_beyond_the_shape_is_kept() {
 }
 
 #[test]
+fn boot_entries_have_the_keys_of_their_mode() {
+    let entry = "{id: live, title: Live, mode: live}";
+    for (stated, said) in [
+        ("{id: live, title: L, mode: switch}", "enters a system but does not name it"),
+        ("{id: live, title: L, mode: live, system: /system0}", "`system` goes with the other modes"),
+        ("{id: live, title: L, mode: chroot, system: /system0, root: /dev/vda}", "`root` goes with mode `disk`"),
+        ("{id: live, title: L, mode: chroot, system: /system0, disk: vda}", "`vda` names no disk"),
+        ("{id: live, title: L, mode: disk, root: /dev/vda, system: /s, waitusb: 5}", "has no initrd, whose early init"),
+    ] {
+        refused(entry, stated, &[said, "[boot-entries]"]);
+    }
+    let switch = "{id: live, title: Live, mode: switch, system: /system1, disk: LABEL=systems, waitusb: 5}";
+    Project::with(entry, switch).dbco(&["check", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn boot_tests_have_disks_ports_and_boots_that_go_together() {
+    let rest = "medium: kernel, expect: \"login:\"}";
+    for (stated, said) in [
+        ("medium: kernel, expect: x, disks: [{}]}", "a blank disk needs a `size`"),
+        ("medium: kernel, expect: x, disks: [{size: 5}]}", "a size: a number with K, M or G"),
+        ("medium: kernel, expect: x, disks: [{size: 8M, label: seventeen-letters}]}", "at most 16 bytes"),
+        ("medium: kernel, expect: x, disks: [{systems: [system0]}]}", "`system0` is not a folder of the disk"),
+        ("medium: kernel, expect: x, run: [id]}", "commands to run but no `login`"),
+        ("medium: kernel, expect: x, run: [{tcp: 80, expect: y}]}", "port 80 is not forwarded"),
+        ("medium: cd, firmware: none, expect: x}", "need firmware `bios` or `uefi`"),
+    ] {
+        refused(rest, stated, &[said]);
+    }
+    refused(&format!("entry: live, {rest}"), "medium: kernel, boots: []}", &["test `first` has no boots"]);
+    let two = "medium: kernel, disks: [{size: 64M, label: systems, systems: [/system0]}], forward: [80], \
+               boots: [{entry: live, expect: x, run: [{tcp: 80, expect: y}, {type: a, expect: b}]}, \
+               {entry: live, expect: x, login: {user: root}, run: [id], end: poweroff}]}";
+    let entry = "entry: live, medium: kernel, expect: \"login:\"}";
+    Project::with(entry, two).dbco(&["check", "small.yaml"]).ends(0);
+}
+
+#[test]
 fn a_fragment_that_is_not_one_is_shown_with_its_line() {
     let project = Project::new();
     project.write("kernel-config/tiny.config", "CONFIG_64BIT=y\nCONFIG_SMP y\n");

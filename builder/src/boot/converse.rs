@@ -1,7 +1,7 @@
 //! What a boot test says to a machine, and what it wants to hear.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::test::{Boot, Clock, End, Step};
@@ -16,6 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most of an answer that is read, in bytes.
 const ANSWER: u64 = 1 << 20;
+
+/// A port of 127.0.0.1 that nobody listens at. Somebody else may take it before QEMU does, which then says so.
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
 
 /// Goes through a start of a machine, from GRUB's menu to its end.
 pub(super) fn converse(
@@ -134,7 +139,6 @@ fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
 
     use super::*;
 

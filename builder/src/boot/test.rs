@@ -2,14 +2,13 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::converse::converse;
+use super::converse::{converse, free_port};
 use super::machine::Serial;
 use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
 use crate::process;
@@ -241,11 +240,6 @@ impl Tests<'_> {
         };
         Ok(Running { child, console: Console::new(output, input, Some(log)), _registered: registered })
     }
-}
-
-/// A port of 127.0.0.1 that nobody listens at. Somebody else may take it before QEMU does, which then says so.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// A machine that runs; dropped, it is ended.

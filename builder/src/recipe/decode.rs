@@ -148,7 +148,10 @@ impl<'a> Table<'a> {
 
     /// The node under a key.
     pub fn node(&self, name: &'static str) -> Option<&'a Node> {
-        self.asked.borrow_mut().push(name);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&name) {
+            asked.push(name);
+        }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
