@@ -8,7 +8,7 @@ use std::process::ExitCode;
 type Applet = (&'static str, fn(Vec<OsString>) -> u8);
 
 /// All names, one a line.
-const APPLETS: &[Applet] = &[];
+const APPLETS: &[Applet] = &[("bootplan", livefs::boot::bootplan), ("chroot-system", livefs::boot::chroot_system)];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
