@@ -20,6 +20,8 @@ const FORMAT: &str = "ext4 (through debugfs)";
 pub struct Disk<'a> {
     /// The folders that the tree is put under: `system0`; the root puts it at the top. None makes it empty.
     pub folders: &'a [TreePath],
+    /// Files beside these, at their paths.
+    pub files: &'a Tree,
     /// Bytes of the image; None for what the tree needs and half as much again, at least 32 MiB.
     pub size: Option<u64>,
     /// Label of the file system, at most 16 bytes.
@@ -47,6 +49,9 @@ impl Disk<'_> {
             for (path, entry) in &tree.entries {
                 whole.insert(folder.join(path), entry.clone());
             }
+        }
+        for (path, entry) in &self.files.entries {
+            whole.insert(path.clone(), entry.clone());
         }
         whole.complete();
         self.write_script(&whole, contents, tools)?;

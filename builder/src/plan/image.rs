@@ -218,6 +218,28 @@ pub(super) fn iso(plan: &mut Plan, action: IsoAction) -> StepId {
     plan.add("iso".into(), key, Action::Iso(action))
 }
 
+/// Packs a tree as an archive that containers and systems are made from (output `template`).
+#[derive(Clone, Debug)]
+pub struct TemplateAction {
+    /// The step whose tree is packed.
+    pub root: StepId,
+    /// Compression of the archive.
+    pub compression: Compression,
+    /// Seconds since 1970.
+    pub epoch: u64,
+}
+
+/// | row | why |
+/// |---|---|
+/// | `root`, `compression`, `epoch` | all there is |
+pub(super) fn template(plan: &mut Plan, action: TemplateAction) -> StepId {
+    let key = Key::new("template", 1)
+        .row("root", plan.digest(action.root))
+        .row("compression", format!("{:?}", action.compression))
+        .row("epoch", action.epoch);
+    plan.add("template".into(), key, Action::Template(action))
+}
+
 /// Makes an ext4 image that holds a root under one folder or several (output `disk`).
 #[derive(Clone, Debug)]
 pub struct DiskAction {
@@ -227,6 +249,8 @@ pub struct DiskAction {
     pub root: StepId,
     /// The folders: `system0`.
     pub folders: Vec<TreePath>,
+    /// A template, and where it stands.
+    pub template: Option<(TreePath, Ref)>,
     /// Label of the file system.
     pub label: String,
     /// Bytes; None for as many as it needs.
@@ -237,14 +261,17 @@ pub struct DiskAction {
 
 /// | row | why |
 /// |---|---|
-/// | `toolchain`, `root`, `folders`, `label`, `size`, `epoch` | all there is |
+/// | `toolchain`, `root`, `folders`, `template`, `label`, `size`, `epoch` | all there is |
 pub(super) fn disk(plan: &mut Plan, action: DiskAction) -> StepId {
     let folders = action.folders.iter().map(|folder| folder.to_string()).collect::<Vec<_>>().join("\n");
     let size = action.size.map_or("as needed".to_owned(), |size| size.to_string());
-    let key = Key::new("disk", 2)
+    let template = action.template.as_ref();
+    let template = template.map_or("none".into(), |(path, from)| format!("{path} {}", plan.digest_of(from)));
+    let key = Key::new("disk", 3)
         .row("toolchain", plan.digest(action.toolchain))
         .row("root", plan.digest(action.root))
         .row("folders", &folders)
+        .row("template", template)
         .row("label", &action.label)
         .row("size", size)
         .row("epoch", action.epoch);

@@ -18,7 +18,9 @@ use crate::store::Key;
 use crate::tree::Tree;
 
 pub use component::{ComponentAction, ConfigBase, KconfigAction, PatchContent, PatchText, Source};
-pub use image::{AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction};
+pub use image::{
+    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction, TemplateAction,
+};
 pub use packages::{KernelPackageAction, Package, PackagesAction, ToolchainAction};
 pub use planner::{PlanError, Wanted, plan};
 
@@ -78,6 +80,8 @@ pub enum Action {
     Iso(IsoAction),
     /// Makes an ext4 image.
     Disk(DiskAction),
+    /// Packs a tree as a template.
+    Template(TemplateAction),
 }
 
 impl Action {
@@ -95,7 +99,11 @@ impl Action {
             Self::Iso(action) => {
                 vec![action.toolchain, action.kernel.step, action.initrd.step, action.menu.step]
             }
-            Self::Disk(action) => vec![action.toolchain, action.root],
+            Self::Disk(action) => {
+                let template = action.template.as_ref().map(|(_, from)| from.step);
+                [action.toolchain, action.root].into_iter().chain(template).collect()
+            }
+            Self::Template(action) => vec![action.root],
         }
     }
 

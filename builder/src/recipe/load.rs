@@ -383,7 +383,9 @@ impl Recipe {
             image::Kernel::Package { request, .. } => vec![request.clone()],
             image::Kernel::Component { patches, .. } => patches.iter().filter_map(|p| p.request()).cloned().collect(),
         };
-        let packages = self.image.rootfs.packages.clone();
+        let content = self.image.template.content.as_ref();
+        let packages = [Some(&self.image.rootfs), content].into_iter().flatten();
+        let packages = packages.filter_map(|rootfs| rootfs.packages.clone());
         let mut requests: Vec<Request> = toolchains.chain(components).chain(kernel).chain(packages).collect();
         requests.sort();
         requests.dedup();

@@ -61,6 +61,8 @@ pub struct Disk {
     pub label: Option<String>,
     /// Folders that hold the recipe's root filesystem: `/system0`.
     pub systems: Vec<At<String>>,
+    /// Whether it holds the recipe's template, where vzctl looks for it on the systems' disk: `/vz/template/cache`.
+    pub template: bool,
     /// Where it is stated.
     pub span: Span,
 }
@@ -142,7 +144,13 @@ impl Test {
             Some(boot) if self.disks.is_empty() => {
                 let system = image.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
                 let system = At { value: system, span: self.name.span };
-                vec![Disk { size: None, label: Some("dbco".into()), systems: vec![system], span: self.name.span }]
+                vec![Disk {
+                    size: None,
+                    label: Some("dbco".into()),
+                    systems: vec![system],
+                    template: false,
+                    span: self.name.span,
+                }]
             }
             _ => self.disks.clone(),
         }
@@ -152,7 +160,7 @@ impl Test {
 impl Disk {
     /// Whether it has no file system.
     pub fn is_blank(&self) -> bool {
-        self.label.is_none() && self.systems.is_empty()
+        self.label.is_none() && self.systems.is_empty() && !self.template
     }
 }
 
@@ -210,13 +218,14 @@ impl Decode for Disk {
         let table = Table::open(node, "a disk of a test", sink)?;
         let size = table.node("size").map(|node| decode_size(node, sink));
         let (label, systems) = (table.optional("label"), table.or_default("systems"));
+        let template = table.or_default("template");
         let span = table.span;
         table.close();
         let size = match size {
             Some(decoded) => Some(decoded?),
             None => None,
         };
-        Some(Self { size, label, systems, span })
+        Some(Self { size, label, systems, template, span })
     }
 }
 

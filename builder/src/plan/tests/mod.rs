@@ -331,12 +331,14 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
 
 #[test]
 fn a_disk_is_made_again_for_each_of_its_inputs() {
-    type Of = (&'static str, &'static str, &'static [&'static str], &'static str, Option<u64>, u64);
-    let key = |&(toolchain, root, folders, label, size, epoch): &Of| {
+    type Of =
+        (&'static str, &'static str, &'static [&'static str], &'static str, Option<u64>, u64, Option<&'static str>);
+    let key = |&(toolchain, root, folders, label, size, epoch, template): &Of| {
         added_to(&[toolchain, root], |plan, steps| {
+            let template = template.map(|path| (TreePath::new(path).unwrap(), Ref::new(steps[1], "template")));
             let folders = folders.iter().map(|folder| TreePath::new(folder).unwrap()).collect();
             let (toolchain, root, label) = (steps[0], steps[1], label.to_owned());
-            image::disk(plan, DiskAction { toolchain, root, folders, label, size, epoch })
+            image::disk(plan, DiskAction { toolchain, root, folders, template, label, size, epoch })
         })
     };
     let changes = vec![
@@ -346,9 +348,24 @@ fn a_disk_is_made_again_for_each_of_its_inputs() {
         change("label", |of: &mut Of| of.3 = "other"),
         change("size", |of: &mut Of| of.4 = Some(1 << 30)),
         change("epoch", |of: &mut Of| of.5 = 2),
+        change("template", |of: &mut Of| of.6 = Some("vz/template/cache/small.tar.gz")),
     ];
     let folders: &[&str] = &["system0"];
-    every_row(&("t", "r", folders, "l", None, 1), key, changes);
+    every_row(&("t", "r", folders, "l", None, 1, None), key, changes);
+}
+
+#[test]
+fn a_template_is_packed_again_for_each_of_its_inputs() {
+    type Of = (&'static str, Compression, u64);
+    let key = |&(root, compression, epoch): &Of| {
+        added(root, |plan, root| image::template(plan, TemplateAction { root, compression, epoch }))
+    };
+    let changes = vec![
+        change("root", |of: &mut Of| of.0 = "other"),
+        change("compression", |of: &mut Of| of.1 = Compression::Xz),
+        change("epoch", |of: &mut Of| of.2 = 2),
+    ];
+    every_row(&("root", Compression::Gzip, 1), key, changes);
 }
 
 /// The plan of the same project in another folder has the same keys.
