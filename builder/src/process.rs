@@ -25,6 +25,7 @@ pub struct Run<'a> {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    cwd: Option<PathBuf>,
     log: Option<PathBuf>,
     watch: Option<Watch<'a>>,
     feed: Option<Feed<'a>>,
@@ -70,6 +71,7 @@ impl<'a> Run<'a> {
             program: program.as_ref().to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            cwd: None,
             log: None,
             watch: None,
             feed: None,
@@ -85,6 +87,12 @@ impl<'a> Run<'a> {
     /// Sets a variable of its environment, which otherwise is empty.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts it in a folder; otherwise it starts in ours.
+    pub fn cwd(mut self, folder: &Path) -> Self {
+        self.cwd = Some(folder.to_owned());
         self
     }
 
@@ -156,6 +164,9 @@ impl<'a> Run<'a> {
             .stdin(if self.feed.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(writer.try_clone()?)
             .stderr(writer);
+        if let Some(folder) = &self.cwd {
+            command.current_dir(folder);
+        }
         let child = command.spawn()?;
         Ok((child, reader))
     }

@@ -210,6 +210,22 @@ fn a_source_tree_keeps_names_links_modes_and_times() {
     }
 }
 
+/// As cargo writes crates: the fields of the owner hold nothing at all.
+#[test]
+fn an_owner_that_is_not_stated_is_root() {
+    let mut bytes = Tar::default().file("a", "1").0;
+    bytes[108..124].fill(0);
+    let sum: u32 = (0..512).map(|at| if (148..156).contains(&at) { 32 } else { u32::from(bytes[at]) }).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let tree = tree_of(&Tar(bytes.clone()).end()).unwrap();
+    assert_eq!((tree.entries[&path("a")].uid, tree.entries[&path("a")].gid), (0, 0));
+    // What is no number is still damage.
+    bytes[108] = b'x';
+    let sum = sum + u32::from(b'x');
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    assert!(tree_of(&Tar(bytes).end()).unwrap_err().to_string().contains("uid"));
+}
+
 #[test]
 fn a_package_becomes_a_tree_with_owners_and_devices() {
     let long = format!("./{}/{}", "d".repeat(90), "f".repeat(120));

@@ -8,8 +8,10 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dbco::boot::test::{Event, Login, Step, Tests};
-use dbco::boot::{Accel, Accelerator, BootTest, Firmware, HostQemu, Launch, Machine, Medium, accel, junit};
+use dbco::boot::test::{End, Event, Login, Step, Tests};
+use dbco::boot::{
+    Accel, Accelerator, Boot, BootTest, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, accel, junit,
+};
 use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
 use dbco::image::grub::{Images, Menu, MenuEntry};
@@ -80,20 +82,33 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
 
 fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> BootTest {
     let started = if firmware == Firmware::Uefi { "started by UEFI" } else { "started by BIOS" };
-    let step = |command: &str, expect: &str| Step { command: command.into(), expect: Some(expect.into()), status: 0 };
+    let step =
+        |command: &str, expect: &str| Step::Command { command: command.into(), expect: Some(expect.into()), status: 0 };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
     if menu == Some(1) {
         run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
     }
-    run.push(Step { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
+    run.push(Step::Command { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
     BootTest {
         name: name.into(),
-        machine: Machine { firmware, medium, memory: 512, cpus: 1, disks: Vec::new(), network: false },
-        menu,
-        expect: started.into(),
-        login: Some(Login { user: "tc".into(), password: None }),
-        run,
+        boots: vec![Boot {
+            machine: Machine {
+                firmware,
+                medium,
+                memory: 512,
+                cpus: 1,
+                disks: Vec::new(),
+                network: false,
+                forward: Vec::new(),
+            },
+            menu,
+            expect: started.into(),
+            login: Some(Login { user: "tc".into(), password: None }),
+            run,
+            end: End::Cut,
+        }],
         timeout: Duration::from_secs(180),
+        forward: Vec::new(),
     }
 }
 
@@ -134,7 +149,7 @@ fn grub_takes_the_medium_that_it_was_started_from() {
         .enumerate()
         .map(|(index, (firmware, medium))| {
             let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
-            test.machine.disks = vec![other.clone()];
+            test.boots[0].machine.disks = vec![Disk::Image(other.clone())];
             test
         })
         .collect();
@@ -193,10 +208,10 @@ fn ctrl_a_x_ends_a_machine_at_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.iso");
     std::fs::write(&empty, vec![0; 1 << 20]).unwrap();
-    let machine = boot("", Firmware::Bios, Medium::Cd(empty), None).machine;
+    let machine = boot("", Firmware::Bios, Medium::Cd(empty), None).boots.remove(0).machine;
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let argv = machine.prepare(&HostQemu, &accel, Serial::Terminal, folder.path()).unwrap();
-    let mut command = HostQemu.command(&argv, folder.path(), &[]).unwrap();
+    let mut command = HostQemu.command(&argv, folder.path(), &HostAccess::default()).unwrap();
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(b"\x01x").unwrap();
     assert!(child.wait().unwrap().success());

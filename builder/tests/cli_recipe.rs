@@ -45,6 +45,28 @@ fn a_file_of_a_component_can_not_take_the_name_of_its_install_tree() {
 }
 
 #[test]
+fn a_components_own_toolchain_has_to_be_there_and_right() {
+    let project = Project::new();
+    project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: nome");
+    let ran = project.dbco(&["check", "small.yaml"]).ends(2);
+    ran.says(&["there is no toolchain `nome`", "components/kernel.yaml:4:12", "did you mean `none`?"]);
+    // One that several name is read once, and what is wrong in it said once.
+    project.edit("components/kernel.yaml", "nome", "none");
+    project.edit("toolchains/none.yaml", "debian:", "debain:");
+    let ran = project.dbco(&["check", "small.yaml"]).ends(2);
+    ran.says(&["unknown key `debain` in a toolchain", "error: 2 findings; nothing was built"]);
+}
+
+#[test]
+fn a_components_own_toolchain_has_to_be_in_the_lock() {
+    let project = Project::new();
+    project.write("toolchains/own.yaml", "toolchain: own\ndebian: bookworm\npackages: [cc]\n");
+    project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: own");
+    let ran = project.dbco(&["check", "--locked", "small.yaml"]).ends(2);
+    ran.says(&["small.lock does not fit the recipe:", "cc of Debian bookworm main (amd64): not in the lock"]);
+}
+
+#[test]
 fn a_build_refuses_what_a_check_refuses() {
     let project = Project::with("compression: none", "compresion: none");
     project
@@ -201,6 +223,44 @@ fn each_rule_beyond_the_shape_is_kept() {
     project.edit("components/kernel.yaml", "kconfig: {base: tinyconfig}\n", "");
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["component `kernel` has no `kconfig`", "small.yaml:9:12"]);
     refused("uid: 0,", "uid: 0, groups: [wheel],", &["there is no group `wheel`", "[users]"]);
+}
+
+#[test]
+fn boot_entries_have_the_keys_of_their_mode() {
+    let entry = "{id: live, title: Live, mode: live}";
+    for (stated, said) in [
+        ("{id: live, title: L, mode: switch}", "enters a system but does not name it"),
+        ("{id: live, title: L, mode: live, system: /system0}", "`system` goes with the other modes"),
+        ("{id: live, title: L, mode: chroot, system: /system0, root: /dev/vda}", "`root` goes with mode `disk`"),
+        ("{id: live, title: L, mode: chroot, system: /system0, disk: vda}", "`vda` names no disk"),
+        ("{id: live, title: L, mode: disk, root: /dev/vda, system: /s, waitusb: 5}", "has no initrd, whose early init"),
+    ] {
+        refused(entry, stated, &[said, "[boot-entries]"]);
+    }
+    let switch = "{id: live, title: Live, mode: switch, system: /system1, disk: LABEL=systems, waitusb: 5}";
+    Project::with(entry, switch).dbco(&["check", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn boot_tests_have_disks_ports_and_boots_that_go_together() {
+    let rest = "medium: kernel, expect: \"login:\"}";
+    for (stated, said) in [
+        ("medium: kernel, expect: x, disks: [{}]}", "a blank disk needs a `size`"),
+        ("medium: kernel, expect: x, disks: [{size: 5}]}", "a size: a number with K, M or G"),
+        ("medium: kernel, expect: x, disks: [{size: 8M, label: seventeen-letters}]}", "at most 16 bytes"),
+        ("medium: kernel, expect: x, disks: [{systems: [system0]}]}", "`system0` is not a folder of the disk"),
+        ("medium: kernel, expect: x, run: [id]}", "commands to run but no `login`"),
+        ("medium: kernel, expect: x, run: [{tcp: 80, expect: y}]}", "port 80 is not forwarded"),
+        ("medium: cd, firmware: none, expect: x}", "need firmware `bios` or `uefi`"),
+    ] {
+        refused(rest, stated, &[said]);
+    }
+    refused(&format!("entry: live, {rest}"), "medium: kernel, boots: []}", &["test `first` has no boots"]);
+    let two = "medium: kernel, disks: [{size: 64M, label: systems, systems: [/system0]}], forward: [80], \
+               boots: [{entry: live, expect: x, run: [{tcp: 80, expect: y}, {type: a, expect: b}]}, \
+               {entry: live, expect: x, login: {user: root}, run: [id], end: poweroff}]}";
+    let entry = "entry: live, medium: kernel, expect: \"login:\"}";
+    Project::with(entry, two).dbco(&["check", "small.yaml"]).ends(0);
 }
 
 #[test]

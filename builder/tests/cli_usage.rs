@@ -2,6 +2,7 @@
 
 mod project;
 
+use dbco::process::command;
 use project::Project;
 
 #[test]
@@ -164,4 +165,34 @@ fn an_audit_names_each_leak_and_each_line_that_nothing_needs() {
     project.edit("small.yaml", "  overlays: [overlay]", &format!("  overlays: [overlay]\n  {allow}"));
     let ran = project.dbco(&["audit", "--offline", "small.yaml"]).ends(0);
     ran.says(&["`audit.allow` has `/system/x: *`, which nothing needs", "leaks allowed by the recipe, no other"]);
+}
+
+/// The names in a template, as GNU tar lists them with their owners.
+fn listed(project: &Project, archive: &str) -> String {
+    let output = command("tar").args(["--numeric-owner", "-tvf"]).arg(project.path(archive)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_template_is_the_root_filesystem_as_an_archive_or_an_applications_own_content() {
+    let project = Project::with("outputs: [initrd, grub-cfg]", "outputs: [template]");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let names = listed(&project, "out/small/small.tar.gz");
+    assert!(names.contains(" 0/0 ") && names.contains("./system/etc/motd") && names.contains("./system/etc/passwd"));
+    let first = project.read("out/small/SHA256SUMS");
+    project.dbco(&["build", "--offline", "--output", "again", "small.yaml"]).ends(0);
+    assert_eq!(project.read("again/small/SHA256SUMS"), first);
+
+    let own = "outputs: [template]\ntemplate: {compression: zstd, layout: app, overlays: [app]}";
+    project.write("app/usr/app/run", "#!/system/bin/sh\n");
+    project.edit("small.yaml", "outputs: [template]", own);
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let names = listed(&project, "out/small/small.tar.zst");
+    assert!(names.contains("./usr/app/run") && !names.contains("system"), "{names}");
+    // An application has nothing outside of /usr.
+    project.write("app/system/etc/motd", "mine\n");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["layout `app`", "/system/etc/motd", "/usr"]);
+    project.edit("small.yaml", "layout: app, overlays: [app]", "layout: app, dirs: [/etc]");
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`/etc` lies outside of layout `app`"]);
 }

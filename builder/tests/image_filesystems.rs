@@ -94,7 +94,8 @@ fn a_file_that_changes_under_mksquashfs_is_named() {
 fn disk(tree: &Tree, memory: &support::Memory) -> (HostTools, Digest) {
     let tools = HostTools::new();
     let folder = path("system0");
-    let disk = Disk { folder: &folder, size: None, label: "dbco", epoch: EPOCH };
+    let none = Tree::new();
+    let disk = Disk { folders: std::slice::from_ref(&folder), files: &none, size: None, label: "dbco", epoch: EPOCH };
     disk.write(tree, memory, &tools, "disk.img").unwrap();
     let (digest, _) = Digest::of_file(&tools.path("disk.img")).unwrap();
     (tools, digest)
@@ -155,12 +156,13 @@ fn what_debugfs_refuses_is_an_error() {
     // Longer than a directory entry of ext4 can be.
     tree.insert(path(&"n".repeat(256)), Entry::dir(0o755));
     let tools = HostTools::new();
-    let disk = Disk { folder: &TreePath::ROOT, size: None, label: "dbco", epoch: EPOCH };
+    let none = Tree::new();
+    let disk = Disk { folders: &[TreePath::ROOT], files: &none, size: None, label: "dbco", epoch: EPOCH };
     assert!(matches!(disk.write(&tree, &memory, &tools, "disk.img"), Err(ImageError::Tool { .. })));
 
     let (tree, mut memory) = sample();
     let mut tree = tree;
     tree.insert(path("big"), memory.file(vec![1; 40 << 20], 0o644));
-    let small = Disk { folder: &TreePath::ROOT, size: Some(8 << 20), label: "dbco", epoch: EPOCH };
+    let small = Disk { folders: &[TreePath::ROOT], files: &none, size: Some(8 << 20), label: "dbco", epoch: EPOCH };
     assert!(matches!(small.write(&tree, &memory, &HostTools::new(), "disk.img"), Err(ImageError::Tool { .. })));
 }

@@ -70,6 +70,7 @@ impl Place {
             argv: ["sh", "-euc", script].map(String::from).into(),
             env: BTreeMap::from([("PATH".into(), "/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
             devices: Vec::new(),
+            network: false,
         }
     }
 

@@ -48,7 +48,9 @@ fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
     for recipe in recipes() {
         let recipe = load(&recipe, &Settings::new()).unwrap();
         used.extend(recipe.components.keys().map(|name| format!("components/{name}.yaml")));
-        used.extend([recipe.build, recipe.packer, recipe.boot].map(|chain| format!("toolchains/{}.yaml", chain.name)));
+        let own = recipe.toolchains.into_values();
+        let toolchains = [recipe.build, recipe.packer, recipe.boot].into_iter().chain(own);
+        used.extend(toolchains.map(|chain| format!("toolchains/{}.yaml", chain.name)));
     }
     for folder in ["components", "toolchains"] {
         for entry in fs::read_dir(repository().join("recipes").join(folder)).unwrap() {

@@ -92,7 +92,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["digest", "image", "kernel", "lock", "process", "recipe", "rootfs", "source", "store", "tree"]),
     (
         "build",
-        &["archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "store", "tree"],
+        &[
+            "archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "source",
+            "store", "tree",
+        ],
     ),
     ("boot", &["digest", "image", "process", "recipe", "sandbox", "store"]),
     ("output", &["build", "digest", "plan", "store"]),
@@ -129,7 +132,12 @@ fn modules_use_only_what_lies_below_them() {
 
 /// Texts that may stand in these files only; a path that ends in `/` is a folder.
 const PLACES: &[(&[&str], &[&str], &str)] = &[
-    (&["reqwest", "std::net", "TcpStream", "UdpSocket"], &["builder/src/source/"], "one module touches the network"),
+    (&["reqwest", "UdpSocket"], &["builder/src/source/"], "one module touches the network"),
+    (
+        &["std::net", "TcpStream"],
+        &["builder/src/source/", "builder/src/boot/converse.rs"],
+        "beside it only boot tests do, which ask their own machines",
+    ),
     (&["Command::new"], &["builder/src/process.rs"], "one module starts processes"),
     (
         &["println!", "print!(", "eprint!(", "io::stdout", "io::stderr", "stdout()", "stderr()"],

@@ -4,7 +4,7 @@
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | `boot` | the early init in the initramfs: the kernel's command line, finding disks, the boot modes |
+//! | `boot` | the kernel's command line, finding disks, the boot modes |
 //! | `system` | systems (`/systemN`) and templates as trees: make, pack, restore, copy, remove; backup; installation |
 //! | `container` | the engine: one container's namespaces, limits, mounts and processes, by way of an OCI runtime |
 //! | `net` | a container's network: links, addresses, routes, packet filter, forwarded ports |
@@ -13,5 +13,6 @@
 pub mod boot;
 pub mod container;
 pub mod net;
+mod process;
 pub mod system;
 pub mod vz;

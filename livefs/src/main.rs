@@ -8,13 +8,24 @@ use std::process::ExitCode;
 type Applet = (&'static str, fn(Vec<OsString>) -> u8);
 
 /// All names, one a line.
-const APPLETS: &[Applet] = &[("vz", livefs::vz::vz), ("vzctl", livefs::vz::vzctl), ("vzlist", livefs::vz::vzlist)];
+const APPLETS: &[Applet] = &[
+    ("bootplan", livefs::boot::bootplan),
+    ("chroot-system", livefs::boot::chroot_system),
+    ("vz", livefs::vz::vz),
+    ("vzctl", livefs::vz::vzctl),
+    ("vzlist", livefs::vz::vzlist),
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or(&called).to_owned();
     let mut rest: Vec<OsString> = arguments.collect();
+    // As busybox does: the image makes a link for each.
+    if name == "livefs" && rest == ["--list"] {
+        APPLETS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
     let mut run = find(&name);
     // `livefs NAME …` does the same without a link.
     if run.is_none() && !rest.is_empty() {

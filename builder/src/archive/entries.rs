@@ -134,7 +134,8 @@ impl<R: Read> Entries<R> {
             None => field.map_err(|error| self.damaged(error)),
         };
         let size = number("size", header.entry_size())?;
-        let (uid, gid) = (number("uid", header.uid())?, number("gid", header.gid())?);
+        let (uid, gid) =
+            (number("uid", owner(header.uid(), header, 108))?, number("gid", owner(header.gid(), header, 116))?);
         let mtime = match pax::number(&extended, "mtime") {
             Some(value) => value.map_err(|what| self.damaged(what))?,
             // Some archivers write times before 1970 as huge base-256 numbers: two's complement.
@@ -271,6 +272,11 @@ impl<R: Read> Read for Entries<R> {
             }
         }
     }
+}
+
+/// An owner's number, whose field begins at `at`. Cargo leaves it empty in crates: that is nobody's, so root's.
+fn owner(field: io::Result<u64>, header: &::tar::Header, at: usize) -> io::Result<u64> {
+    if header.as_bytes()[at..at + 8].iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(0) } else { field }
 }
 
 /// Fills `buffer` as far as the input goes.

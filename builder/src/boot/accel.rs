@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Launch, probe};
+use super::{HostAccess, Launch, probe};
 use crate::image::tools::argv;
 use crate::process;
 
@@ -91,9 +91,10 @@ pub fn guest_lives(
     argv.extend(argv!["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     argv.extend(argv!["-drive", "if=ide,format=raw,file=probe.img"]);
     argv.extend(argv!["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
-    let devices: &[PathBuf] = if accelerator == "kvm" { &[KVM.into()] } else { &[] };
+    let devices: Vec<PathBuf> = if accelerator == "kvm" { vec![KVM.into()] } else { Vec::new() };
+    let access = HostAccess { devices, network: false };
     let started = Instant::now();
-    let mut command = launch.command(&argv, folder, devices).map_err(|error| error.to_string())?;
+    let mut command = launch.command(&argv, folder, &access).map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let guard = process::Registered::new(&child);

@@ -140,6 +140,22 @@ impl Console {
         }
     }
 
+    /// Waits until the output has ended.
+    pub fn ended(&mut self, deadline: Instant) -> Result<(), ConsoleError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if self.ends_within(left) {
+            return Ok(());
+        }
+        Err(ConsoleError::Timeout { wanted: "the machine's end".to_owned() })
+    }
+
+    /// Whether the output ends before the time is up; waits for either.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let state = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(state, time, |state| !state.ended);
+        waited.unwrap_or_else(|e| e.into_inner()).0.ended
+    }
+
     /// Types keys.
     pub fn send(&mut self, keys: &str) -> Result<(), ConsoleError> {
         self.input.write_all(keys.as_bytes()).and_then(|()| self.input.flush()).map_err(ConsoleError::Send)

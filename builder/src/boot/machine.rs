@@ -44,10 +44,40 @@ pub struct Machine {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Raw images of virtio disks, `/dev/vda` and so on. The machine writes to copies that end with it.
-    pub disks: Vec<PathBuf>,
+    /// Virtio disks, `/dev/vda` and so on. The machine writes to copies in its folder: what they hold is there again when
+    /// it is started once more in the same folder.
+    pub disks: Vec<Disk>,
     /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
     /// inside of the sandbox there is nothing behind.
+    pub network: bool,
+    /// Its TCP ports that this host reaches. Then it is behind the host's network, which it sees nothing of.
+    pub forward: Vec<Forward>,
+}
+
+/// A virtio disk before the machine has first started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// A copy of a raw image.
+    Image(PathBuf),
+    /// That many bytes, all of them 0.
+    Blank(u64),
+}
+
+/// A port of the machine, seen from this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The port at 127.0.0.1.
+    pub host: u16,
+    /// The machine's.
+    pub guest: u16,
+}
+
+/// What of this host QEMU needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostAccess {
+    /// Devices: `/dev/kvm`.
+    pub devices: Vec<PathBuf>,
+    /// Whether it listens on the host's network.
     pub network: bool,
 }
 
@@ -87,32 +117,48 @@ impl Machine {
         argv.extend(argv!["-serial", "chardev:console"]);
         if self.firmware == Firmware::Uefi {
             let vars = folder.join("vars.fd");
-            let from = launch.file(OVMF_VARS);
-            copy_writable(&from, &vars)?;
+            if !vars.exists() {
+                copy_writable(&launch.file(OVMF_VARS), &vars)?;
+            }
             let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}");
             argv.extend(argv!["-drive", code, "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]);
         }
         self.medium(folder, &mut argv)?;
         for (index, disk) in self.disks.iter().enumerate() {
             let name = format!("disk{index}.img");
-            copy_writable(disk, &folder.join(&name))?;
+            let path = folder.join(&name);
+            match disk {
+                _ if path.exists() => {}
+                Disk::Image(image) => copy_writable(image, &path)?,
+                Disk::Blank(size) => fs::File::create_new(&path)
+                    .and_then(|file| file.set_len(*size))
+                    .map_err(BootError::io("make", &path))?,
+            }
             argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,cache=unsafe,file={name}")]);
             // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
             argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index},bootindex={}", index + 1)]);
         }
         if self.network {
             // No boot ROM: nothing of ours boots from a network, and looking for one costs seconds.
-            argv.extend(argv!["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="]);
+            let mut user = "user,id=net0".to_owned();
+            if !self.forward.is_empty() {
+                user.push_str(",restrict=on");
+            }
+            for Forward { host, guest } in &self.forward {
+                user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+            }
+            argv.extend(argv!["-netdev", user, "-device", "virtio-net-pci,netdev=net0,romfile="]);
         }
         Ok(argv)
     }
 
-    /// The host's devices that QEMU needs for it.
-    pub fn devices(accel: &Accel) -> Vec<PathBuf> {
-        match accel.kind {
+    /// What of this host QEMU needs for it.
+    pub fn access(&self, accel: &Accel) -> HostAccess {
+        let devices = match accel.kind {
             Accelerator::Kvm => vec![super::accel::KVM.into()],
             Accelerator::Tcg => Vec::new(),
-        }
+        };
+        HostAccess { devices, network: !self.forward.is_empty() }
     }
 
     fn medium(&self, folder: &Path, argv: &mut Vec<String>) -> Result<(), BootError> {
@@ -143,8 +189,12 @@ impl Machine {
     }
 }
 
-/// A file that QEMU only reads: a second name where the file system can, else a copy.
+/// A file that QEMU only reads: a second name where the file system can, else a copy. What an earlier start left there goes.
 fn link(from: &Path, to: &Path) -> Result<(), BootError> {
+    match fs::remove_file(to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(BootError::io("remove", to)(error)),
+        _ => {}
+    }
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 
 pub mod accel;
 pub mod console;
+mod converse;
 pub mod junit;
 pub mod machine;
 pub mod probe;
@@ -21,8 +22,8 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Firmware, Machine, Medium};
-pub use test::{BootTest, Outcome};
+pub use machine::{Disk, Firmware, Forward, HostAccess, Machine, Medium};
+pub use test::{Boot, BootTest, Outcome};
 
 /// Why a machine could not be started, or did not do what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,19 @@ pub enum BootError {
     /// GRUB has no key for an entry.
     #[error("the boot menu has no key for entry {0}; put it further up")]
     NoHotkey(usize),
+    /// A forwarded port did not give what was expected.
+    #[error("port {port} did not answer `{want}` in time; the last answer was:\n{last}")]
+    Answer {
+        /// The machine's port.
+        port: u16,
+        /// Expected somewhere in the answer.
+        want: String,
+        /// What came last, or why nothing did.
+        last: String,
+    },
+    /// There is no port for the machine.
+    #[error("can't find a free port of this host for the machine")]
+    Port(#[source] io::Error),
     /// QEMU ended with an error.
     #[error("QEMU ended with {0}")]
     Ended(std::process::ExitStatus),
@@ -89,9 +103,8 @@ impl BootError {
 
 /// Starts QEMU.
 pub trait Launch: Sync {
-    /// A command that runs `argv` with `folder` as its current folder, and with the use of `devices` of the host
-    /// (`/dev/kvm`). The arguments name files of the folder by relative paths, those of QEMU's root by absolute ones.
-    fn command(&self, argv: &[String], folder: &Path, devices: &[PathBuf]) -> Result<Command, ToolError>;
+    /// A command that runs `argv` with `folder` as its current folder, and with what it needs of the host. The arguments name files of the folder by relative paths, those of QEMU's root by absolute ones.
+    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError>;
 
     /// Where a file of QEMU's root (`/usr/share/OVMF/…`) stands on this machine.
     fn file(&self, inside: &str) -> PathBuf;
@@ -101,7 +114,7 @@ pub trait Launch: Sync {
 pub struct HostQemu;
 
 impl Launch for HostQemu {
-    fn command(&self, argv: &[String], folder: &Path, _devices: &[PathBuf]) -> Result<Command, ToolError> {
+    fn command(&self, argv: &[String], folder: &Path, _access: &HostAccess) -> Result<Command, ToolError> {
         let (program, arguments) = argv.split_first().ok_or("no command")?;
         let mut command = process::command(program);
         command.args(arguments).current_dir(folder);

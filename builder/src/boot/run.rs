@@ -16,7 +16,7 @@ pub const HINT: &str = "Ctrl-a x ends the machine, Ctrl-a h lists QEMU's other k
 pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder: &Path) -> Result<(), BootError> {
     let argv = machine.prepare(launch, accel, Serial::Terminal, folder)?;
     let failed = |source| BootError::Start { command: quoted(&argv), source };
-    let mut command = launch.command(&argv, folder, &Machine::devices(accel)).map_err(failed)?;
+    let mut command = launch.command(&argv, folder, &machine.access(accel)).map_err(failed)?;
     // QEMU makes the terminal raw and puts it back at its end, but not if it is killed.
     let _terminal = SavedTerminal::take();
     let mut child = command.spawn().map_err(|error| failed(error.into()))?;

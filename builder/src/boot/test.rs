@@ -1,28 +1,37 @@
 //! Boot tests: what a recipe says that its images do, seen on the serial console.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::converse::{converse, free_port};
 use super::machine::Serial;
-use super::{Accel, BootError, Console, Launch, Machine, quoted};
-use crate::image::grub::Menu;
+use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
 use crate::process;
 
 /// Lines of the console that a failure carries.
 const TAIL: usize = 40;
 
-/// What GRUB's menu starts with.
-const MENU: &str = "GNU GRUB";
-
-/// A test: boot a machine, wait for a text, log in, run commands.
+/// A test: a machine that is started once or several times with the same disks.
 #[derive(Clone, Debug)]
 pub struct BootTest {
     /// Its name in reports, and the name of its log.
     pub name: String,
+    /// Its starts, in order.
+    pub boots: Vec<Boot>,
+    /// For all of it.
+    pub timeout: Duration,
+    /// The machine's TCP ports that the test reaches from outside.
+    pub forward: Vec<u16>,
+}
+
+/// A start of a machine: wait for a text, log in, run commands.
+#[derive(Clone, Debug)]
+pub struct Boot {
     /// What is booted.
     pub machine: Machine,
     /// Which entry of GRUB's menu is chosen; None where no GRUB is on the way, or its timeout of 0 hides the menu.
@@ -31,10 +40,10 @@ pub struct BootTest {
     pub expect: String,
     /// Who logs in afterwards.
     pub login: Option<Login>,
-    /// What is run after the login, in order.
+    /// What is done after the login, in order.
     pub run: Vec<Step>,
-    /// For all of it.
-    pub timeout: Duration,
+    /// How it ends.
+    pub end: End,
 }
 
 /// Who logs in.
@@ -46,21 +55,49 @@ pub struct Login {
     pub password: Option<String>,
 }
 
-/// A command and what is expected of it.
+/// Something that is done and what is expected of it.
 #[derive(Clone, Debug)]
-pub struct Step {
-    /// One line for the shell.
-    pub command: String,
-    /// What its output has to hold.
-    pub expect: Option<String>,
-    /// Its exit status.
-    pub status: u32,
+pub enum Step {
+    /// A command of the machine's shell.
+    Command {
+        /// One line.
+        command: String,
+        /// What its output has to hold.
+        expect: Option<String>,
+        /// Its exit status.
+        status: u32,
+    },
+    /// Keys typed at the console.
+    Type {
+        /// Which, line breaks included.
+        keys: String,
+        /// What the console has to show after them.
+        expect: Option<String>,
+    },
+    /// A connection to a forwarded port, tried until the answer is right.
+    Tcp {
+        /// The machine's port.
+        port: u16,
+        /// What is sent.
+        send: String,
+        /// What the answer has to hold.
+        expect: String,
+    },
+}
+
+/// How a start ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// QEMU is killed. What the machine had written to its disks stays, flushed or not.
+    Cut,
+    /// The machine ends by itself after this command of the shell.
+    After(&'static str),
 }
 
 /// A part of a test and how long it took.
 #[derive(Clone, Debug)]
 pub struct Phase {
-    /// `menu`, `boot`, `login`, `commands`.
+    /// `menu`, `boot`, `login`, `commands`, `end`; those of a later start again.
     pub name: &'static str,
     /// Seconds.
     pub seconds: f64,
@@ -170,20 +207,30 @@ impl Tests<'_> {
         fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
         let log = File::create(log).map_err(BootError::io("write", log))?;
         let errors = folder.join("qemu.err");
-        let mut running = self.start(test, folder, &errors, log)?;
         let deadline = Instant::now() + test.timeout;
-        let result = converse(test, &mut running.console, deadline, clock);
-        running.stop();
-        *tail = running.console.tail(TAIL);
-        // QEMU's own words, where it did not even start the machine.
-        tail.extend(fs::read_to_string(&errors).unwrap_or_default().lines().map(|line| format!("QEMU: {line}")));
-        result
+        let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
+        let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
+        for (index, boot) in test.boots.iter().enumerate() {
+            if index > 0 {
+                clock.phase("start");
+            }
+            let machine = Machine { forward: forward.clone(), ..boot.machine.clone() };
+            let log = log.try_clone().map_err(BootError::io("write", folder))?;
+            let mut running = self.start(&machine, folder, &errors, log)?;
+            let result = converse(boot, &forward, &mut running.console, deadline, clock);
+            running.stop();
+            *tail = running.console.tail(TAIL);
+            // QEMU's own words, where it did not even start the machine.
+            tail.extend(fs::read_to_string(&errors).unwrap_or_default().lines().map(|line| format!("QEMU: {line}")));
+            result?;
+        }
+        Ok(())
     }
 
-    fn start(&self, test: &BootTest, folder: &Path, errors: &Path, log: File) -> Result<Running, BootError> {
-        let argv = test.machine.prepare(self.launch, &self.accel, Serial::Pipe, folder)?;
+    fn start(&self, machine: &Machine, folder: &Path, errors: &Path, log: File) -> Result<Running, BootError> {
+        let argv = machine.prepare(self.launch, &self.accel, Serial::Pipe, folder)?;
         let failed = |source| BootError::Start { command: quoted(&argv), source };
-        let mut command = self.launch.command(&argv, folder, &Machine::devices(&self.accel)).map_err(failed)?;
+        let mut command = self.launch.command(&argv, folder, &machine.access(&self.accel)).map_err(failed)?;
         let errors = File::create(errors).map_err(BootError::io("write", errors))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().map_err(|error| failed(error.into()))?;
@@ -217,42 +264,8 @@ impl Drop for Running {
     }
 }
 
-fn converse(test: &BootTest, console: &mut Console, deadline: Instant, clock: &mut Clock<'_>) -> Result<(), BootError> {
-    if let Some(index) = test.menu {
-        clock.phase("menu");
-        let key = Menu::hotkey(index).ok_or(BootError::NoHotkey(index))?;
-        console.expect(MENU, deadline)?;
-        console.send(&key.to_string())?;
-    }
-    clock.phase("boot");
-    console.expect(&test.expect, deadline)?;
-    let Some(login) = &test.login else { return Ok(()) };
-    clock.phase("login");
-    if !test.expect.trim_end().ends_with("login:") {
-        console.expect("login:", deadline)?;
-    }
-    console.send(&format!("{}\n", login.user))?;
-    if let Some(password) = &login.password {
-        console.expect("assword:", deadline)?;
-        console.send(&format!("{password}\n"))?;
-    }
-    console.shell(deadline)?;
-    clock.phase("commands");
-    for step in &test.run {
-        let (output, got) = console.run(&step.command, deadline)?;
-        let command = step.command.clone();
-        if got != step.status {
-            return Err(BootError::Status { command, want: step.status, got, output });
-        }
-        if let Some(want) = step.expect.as_ref().filter(|want| !output.contains(want.as_str())) {
-            return Err(BootError::Output { command, want: want.clone(), output });
-        }
-    }
-    Ok(())
-}
-
 /// Measures phases and tells of them.
-struct Clock<'a> {
+pub(super) struct Clock<'a> {
     name: &'a str,
     watch: &'a (dyn Fn(Event<'_>) + Sync),
     phases: Vec<Phase>,
@@ -261,7 +274,7 @@ struct Clock<'a> {
 }
 
 impl Clock<'_> {
-    fn phase(&mut self, name: &'static str) {
+    pub(super) fn phase(&mut self, name: &'static str) {
         self.end();
         self.current = name;
         (self.watch)(Event::Phase { name: self.name, phase: name });

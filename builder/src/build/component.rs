@@ -33,6 +33,9 @@ impl Work<'_> {
             let tree = self.context.tree(&Ref::new(*step, "install"))?;
             lay_out(&tree, &self.context.contents(), &deps.join(name), time(action.epoch))?;
         }
+        if let Some(crates) = &action.crates {
+            self.vendor(crates, &build)?;
+        }
         let (jobs, epoch) = (self.context.jobs.to_string(), action.epoch.to_string());
         let tools = Toolbox::new(self, action.toolchain, &build)?
             .bind(&deps, "/deps")
@@ -74,7 +77,7 @@ impl Work<'_> {
         }
     }
 
-    /// Applies the series with GNU patch, each hunk exactly where and as it was written against.
+    /// Applies the series with GNU patch, each hunk to exactly the lines that it was written against, wherever they moved.
     fn patch(&self, action: &ComponentAction, build: &Path, tools: &Toolbox<'_>) -> Result<(), StepError> {
         let file = build.join("next.patch");
         for PatchText { name, content } in &action.patches {

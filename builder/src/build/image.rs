@@ -9,9 +9,10 @@ use crate::image::disk::Disk;
 use crate::image::grub::Images;
 use crate::image::iso::Iso;
 use crate::image::squashfs::Squashfs;
-use crate::image::{Compression, Tools};
+use crate::image::tar::write_tar;
+use crate::image::{Compression, ImageError, Tools};
 use crate::plan::{
-    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, Ref, SquashfsAction,
+    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, Ref, SquashfsAction, TemplateAction,
 };
 use crate::rootfs::{Layer, assemble};
 use crate::store::Output;
@@ -95,9 +96,24 @@ impl Work<'_> {
         let work = self.store().work_dir()?;
         let tools = Toolbox::new(self, action.toolchain, work.path())?;
         let tree = self.context.tree(&Ref::new(action.root, "tree"))?;
-        let disk = Disk { folder: &action.folder, size: None, label: &action.label, epoch: action.epoch };
+        let mut files = Tree::new();
+        if let Some((path, from)) = &action.template
+            && let Some((blob, size)) = self.context.blob(from)
+        {
+            files.insert(path.clone(), Entry::file(blob, size, 0o644));
+        }
+        let (size, label, epoch) = (action.size, action.label.as_str(), action.epoch);
+        let disk = Disk { folders: &action.folders, files: &files, size, label, epoch };
         disk.write(&tree, &self.context.contents(), &tools, "disk.img")?;
         self.single("disk", &tools, "disk.img")
+    }
+
+    pub(super) fn template(&self, action: &TemplateAction) -> Result<Outputs, StepError> {
+        let tree = self.context.tree(&Ref::new(action.root, "tree"))?;
+        let mut out = action.compression.writer(self.store().blob_writer()?).map_err(ImageError::Write)?;
+        write_tar(&tree, &self.context.contents(), action.epoch, &mut out)?;
+        let (digest, size) = out.finish().map_err(ImageError::Write)?.commit()?;
+        Ok(BTreeMap::from([("template".to_owned(), Output::Blob { digest, size })]))
     }
 
     fn single(&self, name: &str, tools: &Toolbox<'_>, file: &str) -> Result<Outputs, StepError> {

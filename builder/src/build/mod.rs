@@ -1,6 +1,7 @@
 //! Runs a plan: what the store has is taken, the rest is made, independent steps side by side.
 
 mod component;
+mod crates;
 mod image;
 mod kconfig;
 mod packages;

@@ -69,7 +69,7 @@ impl Work<'_> {
         if action.modules.is_empty() {
             return Ok(tree);
         }
-        let all = scan(folder)?;
+        let all = scan(folder, &[])?;
         let read = |blob: &crate::digest::Digest| {
             let mut bytes = Vec::new();
             let path = all.files.get(blob).ok_or(std::io::ErrorKind::NotFound)?;

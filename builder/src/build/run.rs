@@ -195,5 +195,6 @@ fn perform(work: &Work<'_>) -> Result<Outputs, StepError> {
         Action::GrubMenu(action) => work.grub_menu(action),
         Action::Iso(action) => work.iso(action),
         Action::Disk(action) => work.disk(action),
+        Action::Template(action) => work.template(action),
     }
 }

@@ -11,12 +11,14 @@ use clap::{Args, ValueEnum};
 use super::build::{Done, prepare};
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
-use crate::boot::test::{Event, Login, Step, Tests};
-use crate::boot::{Accel, BootTest, Firmware, HostQemu, Launch, Machine, Medium, junit, run::HINT, run::interactive};
+use crate::boot::test::{End, Event, Login, Step, Tests};
+use crate::boot::{Accel, Boot, BootTest, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
+use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::ToolError;
 use crate::plan::{Ref, Wanted};
-use crate::recipe::boot::{self as declared, Entry, Test};
+use crate::recipe::boot::Entry;
 use crate::recipe::image::OutputKind;
+use crate::recipe::test::{self as declared, Test};
 use crate::sandbox::{Bind, Sandbox, Spec};
 use crate::store::Output;
 
@@ -79,7 +81,7 @@ struct Locked {
 }
 
 impl Launch for Locked {
-    fn command(&self, argv: &[String], folder: &Path, devices: &[PathBuf]) -> Result<Command, ToolError> {
+    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError> {
         let env = [("HOME", "/build"), ("LC_ALL", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TERM", "dumb")];
         let spec = Spec {
             root: self.root.clone(),
@@ -87,7 +89,8 @@ impl Launch for Locked {
             cwd: "/build".into(),
             argv: argv.to_vec(),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            devices: devices.to_vec(),
+            devices: access.devices.clone(),
+            network: access.network,
         };
         Ok(self.sandbox.command(&spec))
     }
@@ -117,11 +120,12 @@ impl Done {
         path.ok_or_else(|| usage(anyhow!("the recipe's `outputs` lack what this boots from")))
     }
 
-    fn kernel(&self, entry: &Entry, initrd: bool) -> Result<Medium, Failure> {
+    fn kernel(&self, entry: &Entry, more: &str) -> Result<Medium, Failure> {
+        let parameters = self.recipe.image.boot.parameters(entry);
         Ok(Medium::Kernel {
             kernel: self.product(OutputKind::BzImage)?,
-            initrd: if initrd { Some(self.product(OutputKind::Initrd)?) } else { None },
-            cmdline: self.recipe.image.boot.parameters(entry),
+            initrd: if entry.mode.initrd() { Some(self.product(OutputKind::Initrd)?) } else { None },
+            cmdline: format!("{parameters} {more}").trim_end().to_owned(),
         })
     }
 }
@@ -135,7 +139,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         None => &image.boot.entries[0],
     };
     let medium = match args.medium {
-        RunMedium::Kernel => done.kernel(entry, true)?,
+        RunMedium::Kernel => done.kernel(entry, "")?,
         RunMedium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
         RunMedium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
     };
@@ -143,7 +147,15 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         RunFirmware::Bios => Firmware::Bios,
         RunFirmware::Uefi => Firmware::Uefi,
     };
-    let machine = Machine { firmware, medium, memory: args.memory, cpus: 1, disks: Vec::new(), network: true };
+    let machine = Machine {
+        firmware,
+        medium,
+        memory: args.memory,
+        cpus: 1,
+        disks: Vec::new(),
+        network: true,
+        forward: Vec::new(),
+    };
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
     let accel = Accel::detect(&*launch, probe.path());
@@ -206,38 +218,53 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
 }
 
 fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
+    let mut disks = Vec::new();
+    for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
+        let made = done.plan.disks.get(&(test.name.value.clone(), index)).and_then(|from| done.blob(from));
+        disks.push(made.map_or(Disk::Blank(disk.size.unwrap_or_default()), Disk::Image));
+    }
+    Ok(BootTest {
+        name: test.name.value.clone(),
+        boots: test.boots.iter().map(|boot| one_boot(done, test, boot, &disks)).collect::<Result<_, _>>()?,
+        timeout: Duration::from_secs(test.timeout.into()),
+        forward: test.forward.clone(),
+    })
+}
+
+fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> Result<Boot, Failure> {
     let image = &done.recipe.image;
     // The recipe's checks have found the entry.
-    let index = image.boot.entries.iter().position(|entry| entry.id.value == test.entry.value).unwrap_or_default();
+    let index = image.boot.entries.iter().position(|entry| entry.id.value == boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
-    let mut disks = Vec::new();
-    let medium = match test.medium {
+    let declared_medium = boot.medium.unwrap_or(test.medium);
+    let medium = match declared_medium {
         declared::Medium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
         declared::Medium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
-        declared::Medium::Kernel => done.kernel(entry, true)?,
-        declared::Medium::Disk => {
-            let system = entry.system.clone().unwrap_or_default();
-            disks.extend(done.plan.disks.get(&system).and_then(|from| done.blob(from)));
-            done.kernel(entry, false)?
-        }
+        declared::Medium::Kernel | declared::Medium::Disk => done.kernel(entry, &boot.cmdline)?,
     };
     let firmware = match test.firmware {
         declared::Firmware::Uefi => Firmware::Uefi,
         declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
     };
-    let menu = matches!(test.medium, declared::Medium::Cd | declared::Medium::Usb).then_some(index);
-    let step = |command: &declared::Command| Step {
-        command: command.command.clone(),
-        expect: command.expect.clone(),
-        status: command.status,
-    };
-    Ok(BootTest {
-        name: test.name.value.clone(),
-        machine: Machine { firmware, medium, memory: test.memory, cpus: 1, disks, network: true },
-        menu,
-        expect: test.expect.clone(),
-        login: test.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
-        run: test.run.iter().map(step).collect(),
-        timeout: Duration::from_secs(test.timeout.into()),
+    let (memory, cpus) = (test.memory, test.cpus);
+    Ok(Boot {
+        machine: Machine { firmware, medium, memory, cpus, disks: disks.to_vec(), network: true, forward: Vec::new() },
+        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb).then_some(index),
+        expect: boot.expect.clone(),
+        login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
+        run: boot.run.iter().map(step).collect(),
+        end: match boot.end {
+            declared::End::Cut => End::Cut,
+            declared::End::Poweroff => End::After("poweroff"),
+            declared::End::Reboot => End::After("reboot"),
+        },
     })
+}
+
+fn step(action: &declared::Action) -> Step {
+    match action.clone() {
+        declared::Action::Command { command, expect, status } => Step::Command { command, expect, status },
+        declared::Action::Type { keys, expect } => Step::Type { keys, expect },
+        declared::Action::Tcp { port, send, expect } => Step::Tcp { port: port.value, send, expect },
+    }
 }

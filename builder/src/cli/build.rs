@@ -40,7 +40,7 @@ pub fn prepare(session: &Session<'_>, args: &BuildArgs, wanted: &Wanted) -> Resu
     let lock = session.lock(&recipe, args, &store)?;
     let plan = plan_for(&recipe, &lock, wanted, &store)?;
     let targets = targets(&plan);
-    session.fetch_for(&plan, &targets, &lock, &store, args.offline)?;
+    session.fetch_for(&recipe, &plan, &targets, &lock, &store, args.offline)?;
     let built = build(&plan, &targets, &store, jobs(args), session.face)?;
     Ok(Done { recipe, store, plan, built })
 }

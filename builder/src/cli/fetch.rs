@@ -9,7 +9,8 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, connections: usize) -> Outc
     let recipe = session.recipe(args)?;
     let store = session.store()?;
     let lock = Lock::load(&recipe.lock_path()).map_err(usage)?;
-    let report = session.fetch(&lock.entries, &store, false, connections)?;
+    let files = session.fetch(&lock.entries, &store, false, connections)?;
+    let report = files + session.fetch_crates(&recipe, None, &store, false)?;
     let text = format!("fetched {} files ({}), {} were here", report.fetched, bytes(report.bytes), report.present);
     session.face.note(&text);
     Ok(())

@@ -11,7 +11,9 @@ use crate::digest::Digest;
 use crate::lock::{Entry, Lock, LockError};
 use crate::plan::{Action, Plan, Source, StepId};
 use crate::recipe::{Recipe, load};
-use crate::source::{Access, Cancel, Limits, Mirrors, Network, Resolver, fetch};
+use crate::source::{
+    Access, Cancel, Crate, FetchReport, Limits, Mirrors, Network, Resolver, SourceError, fetch, fetch_crates,
+};
 use crate::store::Store;
 
 pub struct Session<'a> {
@@ -120,13 +122,40 @@ impl<'a> Session<'a> {
         store: &Store,
         offline: bool,
         connections: usize,
-    ) -> Result<crate::source::FetchReport, Failure> {
+    ) -> Result<FetchReport, Failure> {
         let report = if offline {
             fetch(entries, store, Access::Offline, connections, self.face)
         } else {
             let (network, mirrors) = (self.network(), self.mirrors()?);
             fetch(entries, store, Access::Online { network: &network, mirrors: &mirrors }, connections, self.face)
         };
+        self.fetched(report)
+    }
+
+    /// Brings crates that the store lacks, those of `needed` or all.
+    pub fn fetch_crates(
+        &self,
+        recipe: &Recipe,
+        needed: Option<&BTreeSet<Digest>>,
+        store: &Store,
+        offline: bool,
+    ) -> Result<FetchReport, Failure> {
+        let wanted = |pinned: &&Crate| needed.is_none_or(|needed| needed.contains(&pinned.sha256));
+        let locks: Vec<_> = recipe
+            .cargo_locks()
+            .into_iter()
+            .map(|lock| (lock, lock.crates.iter().filter(wanted).collect::<Vec<_>>()))
+            .collect();
+        let report = if offline {
+            fetch_crates(&locks, store, Access::Offline, self.face)
+        } else {
+            let (network, mirrors) = (self.network(), self.mirrors()?);
+            fetch_crates(&locks, store, Access::Online { network: &network, mirrors: &mirrors }, self.face)
+        };
+        self.fetched(report)
+    }
+
+    fn fetched(&self, report: Result<FetchReport, Vec<SourceError>>) -> Result<FetchReport, Failure> {
         report.map_err(|errors| {
             if self.cancel.is_cancelled() {
                 return Failure::Said;
@@ -136,7 +165,15 @@ impl<'a> Session<'a> {
     }
 
     /// Brings what the steps that have to run need, and no more.
-    pub fn fetch_for(&self, plan: &Plan, targets: &[StepId], lock: &Lock, store: &Store, offline: bool) -> Outcome {
+    pub fn fetch_for(
+        &self,
+        recipe: &Recipe,
+        plan: &Plan,
+        targets: &[StepId],
+        lock: &Lock,
+        store: &Store,
+        offline: bool,
+    ) -> Outcome {
         let needed = needed_blobs(plan, targets, store).context("can't read the store")?;
         if needed.is_empty() {
             return Ok(());
@@ -146,7 +183,8 @@ impl<'a> Session<'a> {
             entry.files.retain(|file| needed.contains(&file.sha256));
         }
         entries.retain(|entry| !entry.files.is_empty());
-        let report = self.fetch(&entries, store, offline, crate::source::CONNECTIONS)?;
+        let files = self.fetch(&entries, store, offline, crate::source::CONNECTIONS)?;
+        let report = files + self.fetch_crates(recipe, Some(&needed), store, offline)?;
         if report.fetched > 0 {
             self.face.note(&format!("fetched {} files, {}", report.fetched, super::prose::bytes(report.bytes)));
         }

@@ -1,4 +1,4 @@
-//! A disk image: ext4 that holds a tree under a folder.
+//! A disk image: ext4 that holds a tree under one folder or several.
 //!
 //! The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
 //! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
@@ -18,8 +18,10 @@ const FORMAT: &str = "ext4 (through debugfs)";
 /// An ext4 image to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Disk<'a> {
-    /// The folder that the tree is put under: `system0`; the root puts it at the top.
-    pub folder: &'a TreePath,
+    /// The folders that the tree is put under: `system0`; the root puts it at the top. None makes it empty.
+    pub folders: &'a [TreePath],
+    /// Files beside these, at their paths.
+    pub files: &'a Tree,
     /// Bytes of the image; None for what the tree needs and half as much again, at least 32 MiB.
     pub size: Option<u64>,
     /// Label of the file system, at most 16 bytes.
@@ -43,8 +45,13 @@ impl Disk<'_> {
         output: &str,
     ) -> Result<(), ImageError> {
         let mut whole = Tree::new();
-        for (path, entry) in &tree.entries {
-            whole.insert(self.folder.join(path), entry.clone());
+        for folder in self.folders {
+            for (path, entry) in &tree.entries {
+                whole.insert(folder.join(path), entry.clone());
+            }
+        }
+        for (path, entry) in &self.files.entries {
+            whole.insert(path.clone(), entry.clone());
         }
         whole.complete();
         self.write_script(&whole, contents, tools)?;

@@ -10,7 +10,8 @@ use crate::digest::Digest;
 use crate::kernel::Fragment;
 use crate::process::quote;
 use crate::recipe::{Base, Component, Kconfig, Origin, Resolve};
-use crate::rootfs::scan;
+use crate::rootfs::{Pattern, scan};
+use crate::source::Crate;
 use crate::store::Key;
 use crate::tree::Tree;
 
@@ -27,6 +28,8 @@ pub struct ComponentAction {
     pub patches: Vec<PatchText>,
     /// Components whose install trees stand under `/deps`.
     pub needs: Vec<(String, StepId)>,
+    /// Crates that cargo finds in place of a registry; `None` for a component that has nothing to do with cargo.
+    pub crates: Option<Vec<Crate>>,
     /// Its configuration.
     pub kconfig: Option<KconfigAction>,
     /// Environment of every command.
@@ -42,7 +45,7 @@ pub struct ComponentAction {
 }
 
 impl ComponentAction {
-    /// Patches and configurations that come from outside.
+    /// Patches, configurations and crates, which come from outside.
     pub fn remote_blobs(&self) -> Vec<Digest> {
         let patches = self.patches.iter().filter_map(|patch| match patch.content {
             PatchContent::Blob(blob) => Some(blob),
@@ -52,7 +55,8 @@ impl ComponentAction {
             ConfigBase::Blob(blob) => Some(blob),
             ConfigBase::Target(_) => None,
         });
-        patches.chain(base).collect()
+        let crates = self.crates.iter().flatten().map(|pinned| pinned.sha256);
+        patches.chain(base).chain(crates).collect()
     }
 }
 
@@ -132,6 +136,8 @@ pub(super) struct Additions<'a> {
 /// | `source` | what is built: an archive's sha256, or a folder's tree |
 /// | `patch <n>` | the content of each, in order; its name is for messages only |
 /// | `need <name>` | what stands at `/deps/<name>` |
+/// | `cargo` | that, and how, crates are laid out for cargo |
+/// | `crate <name> <version>` | the content of each |
 /// | `config base`, `config resolve`, `config make` | how the configuration is made |
 /// | `config <n>` | each fragment's settings: comments and blank lines don't count |
 /// | `env <name>`, `build`, `install` | the commands |
@@ -161,6 +167,11 @@ pub(super) fn component(
         )
         .rows(patches.iter().enumerate().map(|(n, patch)| (format!("patch {n}"), patch.content.digest())))
         .rows(needs.iter().map(|(name, step)| (format!("need {name}"), plan.digest(*step))));
+    let crates = component.cargo.as_ref().map(|lock| lock.crates.clone());
+    if let Some(crates) = &crates {
+        let name = |pinned: &Crate| format!("crate {} {}", pinned.name, pinned.version);
+        key = key.row("cargo", 1).rows(crates.iter().map(|pinned| (name(pinned), pinned.sha256)));
+    }
     if let Some(kconfig) = &kconfig {
         let base = match &kconfig.base {
             ConfigBase::Target(target) => target.clone(),
@@ -186,6 +197,7 @@ pub(super) fn component(
         source,
         patches,
         needs,
+        crates,
         kconfig,
         env: component.env.clone(),
         build: component.build.clone(),
@@ -207,12 +219,13 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
             let file = planner.locked_file(request)?;
             Ok(Source::Archive { name: file.name.clone(), blob: file.sha256 })
         }
-        Origin::Path(path) if path.is_dir() => {
-            let folder = scan(path).map_err(PlanError::Folder)?;
+        Origin::Path { path, exclude } if path.is_dir() => {
+            let exclude = exclude.iter().map(|pattern| Pattern::new(pattern)).collect::<Result<Vec<_>, _>>();
+            let folder = scan(path, &exclude.map_err(PlanError::Pattern)?).map_err(PlanError::Folder)?;
             planner.plan.files.extend(folder.files);
             Ok(Source::Folder(Arc::new(folder.tree)))
         }
-        Origin::Path(path) => {
+        Origin::Path { path, .. } => {
             let (blob, _) = Digest::of_file(path).map_err(PlanError::read(path))?;
             planner.plan.files.insert(blob, path.clone());
             Ok(Source::Archive { name: path.display().to_string(), blob })
@@ -226,7 +239,7 @@ fn patch_text(planner: &Planner<'_>, patch: &Origin) -> Result<PatchText, PlanEr
             let file = planner.locked_file(request)?;
             Ok(PatchText { name: file.name.clone(), content: PatchContent::Blob(file.sha256) })
         }
-        Origin::Path(path) => {
+        Origin::Path { path, .. } => {
             let bytes = fs::read(path).map_err(PlanError::read(path))?;
             Ok(PatchText { name: path.display().to_string(), content: PatchContent::Bytes(Arc::new(bytes)) })
         }
@@ -242,7 +255,7 @@ fn kconfig_action(
         Base::Target(target) => ConfigBase::Target(target.clone()),
         Base::File(origin) => match &origin.value {
             Origin::Remote(request) => ConfigBase::Blob(planner.locked_file(request)?.sha256),
-            Origin::Path(path) => ConfigBase::Blob(planner.store.add_file(path)?.0),
+            Origin::Path { path, .. } => ConfigBase::Blob(planner.store.add_file(path)?.0),
         },
     };
     let mut fragments = Vec::new();

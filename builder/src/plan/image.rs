@@ -96,7 +96,7 @@ fn stated(assembly: &Assembly) -> String {
 
 /// A folder of the project as a layer.
 pub(super) fn folder_layer(planner: &mut Planner<'_>, path: &std::path::Path) -> Result<LayerFrom, PlanError> {
-    let folder = scan(path).map_err(PlanError::Folder)?;
+    let folder = scan(path, &[]).map_err(PlanError::Folder)?;
     planner.plan.files.extend(folder.files);
     Ok(LayerFrom::Folder { origin: format!("overlay {}", path.display()), tree: Arc::new(folder.tree) })
 }
@@ -218,30 +218,62 @@ pub(super) fn iso(plan: &mut Plan, action: IsoAction) -> StepId {
     plan.add("iso".into(), key, Action::Iso(action))
 }
 
-/// Makes an ext4 image that holds a root under a folder (output `disk`).
+/// Packs a tree as an archive that containers and systems are made from (output `template`).
 #[derive(Clone, Debug)]
-pub struct DiskAction {
-    /// mke2fs's root.
-    pub toolchain: StepId,
-    /// The step whose tree it holds.
+pub struct TemplateAction {
+    /// The step whose tree is packed.
     pub root: StepId,
-    /// The folder: `system0`.
-    pub folder: TreePath,
-    /// Label of the file system.
-    pub label: String,
+    /// Compression of the archive.
+    pub compression: Compression,
     /// Seconds since 1970.
     pub epoch: u64,
 }
 
 /// | row | why |
 /// |---|---|
-/// | `toolchain`, `root`, `folder`, `label`, `epoch` | all there is |
+/// | `root`, `compression`, `epoch` | all there is |
+pub(super) fn template(plan: &mut Plan, action: TemplateAction) -> StepId {
+    let key = Key::new("template", 1)
+        .row("root", plan.digest(action.root))
+        .row("compression", format!("{:?}", action.compression))
+        .row("epoch", action.epoch);
+    plan.add("template".into(), key, Action::Template(action))
+}
+
+/// Makes an ext4 image that holds a root under one folder or several (output `disk`).
+#[derive(Clone, Debug)]
+pub struct DiskAction {
+    /// mke2fs's root.
+    pub toolchain: StepId,
+    /// The step whose tree it holds.
+    pub root: StepId,
+    /// The folders: `system0`.
+    pub folders: Vec<TreePath>,
+    /// A template, and where it stands.
+    pub template: Option<(TreePath, Ref)>,
+    /// Label of the file system.
+    pub label: String,
+    /// Bytes; None for as many as it needs.
+    pub size: Option<u64>,
+    /// Seconds since 1970.
+    pub epoch: u64,
+}
+
+/// | row | why |
+/// |---|---|
+/// | `toolchain`, `root`, `folders`, `template`, `label`, `size`, `epoch` | all there is |
 pub(super) fn disk(plan: &mut Plan, action: DiskAction) -> StepId {
-    let key = Key::new("disk", 1)
+    let folders = action.folders.iter().map(|folder| folder.to_string()).collect::<Vec<_>>().join("\n");
+    let size = action.size.map_or("as needed".to_owned(), |size| size.to_string());
+    let template = action.template.as_ref();
+    let template = template.map_or("none".into(), |(path, from)| format!("{path} {}", plan.digest_of(from)));
+    let key = Key::new("disk", 3)
         .row("toolchain", plan.digest(action.toolchain))
         .row("root", plan.digest(action.root))
-        .row("folder", &action.folder)
+        .row("folders", &folders)
+        .row("template", template)
         .row("label", &action.label)
+        .row("size", size)
         .row("epoch", action.epoch);
-    plan.add(format!("disk {}", action.folder), key, Action::Disk(action))
+    plan.add(format!("disk {}", action.label), key, Action::Disk(action))
 }

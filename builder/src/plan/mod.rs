@@ -18,7 +18,9 @@ use crate::store::Key;
 use crate::tree::Tree;
 
 pub use component::{ComponentAction, ConfigBase, KconfigAction, PatchContent, PatchText, Source};
-pub use image::{AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction};
+pub use image::{
+    AssembleAction, DiskAction, GrubMenuAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction, TemplateAction,
+};
 pub use packages::{KernelPackageAction, Package, PackagesAction, ToolchainAction};
 pub use planner::{PlanError, Wanted, plan};
 
@@ -78,6 +80,8 @@ pub enum Action {
     Iso(IsoAction),
     /// Makes an ext4 image.
     Disk(DiskAction),
+    /// Packs a tree as a template.
+    Template(TemplateAction),
 }
 
 impl Action {
@@ -95,7 +99,11 @@ impl Action {
             Self::Iso(action) => {
                 vec![action.toolchain, action.kernel.step, action.initrd.step, action.menu.step]
             }
-            Self::Disk(action) => vec![action.toolchain, action.root],
+            Self::Disk(action) => {
+                let template = action.template.as_ref().map(|(_, from)| from.step);
+                [action.toolchain, action.root].into_iter().chain(template).collect()
+            }
+            Self::Template(action) => vec![action.root],
         }
     }
 
@@ -129,8 +137,8 @@ pub struct Plan {
     pub rootfs: Option<Ref>,
     /// The root of QEMU and its firmware, if the plan has it.
     pub boot: Option<StepId>,
-    /// Disks of boot tests, by the system's folder.
-    pub disks: BTreeMap<String, Ref>,
+    /// Disks of boot tests, by the test's name and their place in it; blank ones are not made.
+    pub disks: BTreeMap<(String, usize), Ref>,
     /// Contents that stay where the user has them: overlays.
     pub files: HashMap<Digest, PathBuf>,
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::component::{Additions, component};
 use super::image::{
-    AssembleAction, DiskAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction, assemble, disk, early_tree,
-    folder_layer, grub_menu, initrd, iso, squashfs,
+    AssembleAction, DiskAction, InitrdAction, IsoAction, LayerFrom, SquashfsAction, TemplateAction, assemble, disk,
+    early_tree, folder_layer, grub_menu, initrd, iso, squashfs, template,
 };
 use super::{Plan, Product, Ref, StepId, packages};
 use crate::image::grub::{Menu, MenuEntry};
@@ -15,7 +15,6 @@ use crate::image::iso::volume_id;
 use crate::image::squashfs::Packing;
 use crate::lock::{Entry, Lock, LockedFile};
 use crate::recipe::Recipe;
-use crate::recipe::boot::{BootMode, Medium};
 use crate::recipe::decode::At;
 use crate::recipe::image::{Kernel, OutputKind};
 use crate::recipe::rootfs::{Layout, Rootfs};
@@ -117,7 +116,11 @@ impl Planner<'_> {
     fn plan_outputs(&mut self, wanted: &Wanted) -> Result<(), PlanError> {
         let image = &self.recipe.image;
         let asked: Vec<OutputKind> = image.outputs.iter().map(|output| output.value).collect();
-        let chosen = if wanted.only.is_empty() { asked } else { wanted.only.clone() };
+        let mut chosen = if wanted.only.is_empty() { asked } else { wanted.only.clone() };
+        if wanted.boot || wanted.disks {
+            // What a machine starts from, whether it is an output of the recipe or not.
+            chosen.extend([OutputKind::BzImage, OutputKind::Initrd]);
+        }
         let wants = |kind: OutputKind| chosen.contains(&kind);
         let iso_wanted = wants(OutputKind::Iso);
         if wanted.boot {
@@ -133,7 +136,8 @@ impl Planner<'_> {
             }
         }
         let mut root = None;
-        if wanted.rootfs || wanted.disks || wants(OutputKind::Initrd) || iso_wanted {
+        let template_of_root = wants(OutputKind::Template) && image.template.content.is_none();
+        if wanted.rootfs || template_of_root || wanted.disks || wants(OutputKind::Initrd) || iso_wanted {
             root = Some(self.rootfs()?);
             self.plan.rootfs = root.map(|root| Ref::new(root, "tree"));
         }
@@ -162,6 +166,10 @@ impl Planner<'_> {
                 self.product(&format!("{}.iso", image.name.value), OutputKind::Iso, Ref::new(iso, "iso"), false);
             }
         }
+        if wants(OutputKind::Template) {
+            let from = self.template()?;
+            self.product(&self.template_name(), OutputKind::Template, from, false);
+        }
         if let Some(root) = root.filter(|_| wanted.disks) {
             self.disks(root)?;
         }
@@ -183,7 +191,7 @@ impl Planner<'_> {
                 let names: Vec<String> = modules.iter().map(|module| module.value.clone()).collect();
                 let folder = match self.recipe.image.rootfs.layout {
                     Layout::Split => "system/lib/modules",
-                    Layout::Fhs => "lib/modules",
+                    Layout::Fhs | Layout::App => "lib/modules",
                 };
                 packages::kernel(&mut self.plan, &entry, &names, folder)
                     .ok_or_else(|| PlanError::NotLocked(Box::new(request.clone())))
@@ -195,7 +203,8 @@ impl Planner<'_> {
     fn component(&mut self, name: &str, additions: &Additions<'_>) -> Result<StepId, PlanError> {
         let recipe = self.recipe;
         let described = &recipe.components[name];
-        let toolchain = self.toolchain(&recipe.build)?;
+        let own = described.toolchain.as_ref().map(|name| &recipe.toolchains[&name.value]);
+        let toolchain = self.toolchain(own.unwrap_or(&recipe.build))?;
         let mut needs = Vec::new();
         for need in &described.needs {
             needs.push((need.value.clone(), self.component(&need.value, &Additions::default())?));
@@ -218,7 +227,25 @@ impl Planner<'_> {
     }
 
     fn rootfs(&mut self) -> Result<StepId, PlanError> {
-        let rootfs = &self.recipe.image.rootfs;
+        self.tree("rootfs", &self.recipe.image.rootfs)
+    }
+
+    fn template_name(&self) -> String {
+        let image = &self.recipe.image;
+        format!("{}.{}", image.name.value, image.template.suffix())
+    }
+
+    fn template(&mut self) -> Result<Ref, PlanError> {
+        let stated = &self.recipe.image.template;
+        let root = match &stated.content {
+            Some(content) => self.tree("template's content", content)?,
+            None => self.rootfs()?,
+        };
+        let action = TemplateAction { root, compression: stated.compression, epoch: self.epoch() };
+        Ok(Ref::new(template(&mut self.plan, action), "template"))
+    }
+
+    fn tree(&mut self, label: &str, rootfs: &Rootfs) -> Result<StepId, PlanError> {
         let mut layers = Vec::new();
         if let Some(request) = &rootfs.packages {
             let entry = self.entry(request)?.clone();
@@ -229,7 +256,7 @@ impl Planner<'_> {
         layers.extend(self.component_layers(&rootfs.components)?);
         layers.extend(self.folder_layers(&rootfs.overlays)?);
         let action = AssembleAction { assembly: assembly(rootfs)?, layers };
-        Ok(assemble(&mut self.plan, "rootfs", action))
+        Ok(assemble(&mut self.plan, label, action))
     }
 
     fn initrd(&mut self, kernel: StepId, root: StepId) -> Result<StepId, PlanError> {
@@ -270,7 +297,7 @@ impl Planner<'_> {
             id: entry.id.value.clone(),
             title: entry.title.clone(),
             cmdline: boot.parameters(entry),
-            initrd: entry.mode == BootMode::Live,
+            initrd: entry.mode.initrd(),
         };
         Menu { timeout: boot.timeout, serial: true, entries: boot.entries.iter().map(entry).collect() }
     }
@@ -278,17 +305,28 @@ impl Planner<'_> {
     /// The disks that boot tests start from.
     fn disks(&mut self, root: StepId) -> Result<(), PlanError> {
         let image = &self.recipe.image;
-        for test in image.tests.iter().filter(|test| test.medium == Medium::Disk) {
-            let system = image.entry(&test.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
-            let action = DiskAction {
-                toolchain: self.toolchain(&self.recipe.packer)?,
-                root,
-                folder: TreePath::new(&system).map_err(PlanError::Path)?,
-                label: "dbco".into(),
-                epoch: self.epoch(),
-            };
-            let step = disk(&mut self.plan, action);
-            self.plan.disks.insert(system, Ref::new(step, "disk"));
+        for test in &image.tests {
+            for (index, stated) in test.all_disks(image).iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
+                let template = match stated.template {
+                    true => {
+                        let path = format!("vz/template/cache/{}", self.template_name());
+                        Some((TreePath::new(&path).map_err(PlanError::Path)?, self.template()?))
+                    }
+                    false => None,
+                };
+                let folders = stated.systems.iter().map(|folder| TreePath::new(folder)).collect::<Result<_, _>>();
+                let action = DiskAction {
+                    toolchain: self.toolchain(&self.recipe.packer)?,
+                    root,
+                    folders: folders.map_err(PlanError::Path)?,
+                    template,
+                    label: stated.label.clone().unwrap_or_default(),
+                    size: stated.size,
+                    epoch: self.epoch(),
+                };
+                let step = disk(&mut self.plan, action);
+                self.plan.disks.insert((test.name.value.clone(), index), Ref::new(step, "disk"));
+            }
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! The boot menu and the boot tests as a recipe states them.
+//! The boot menu as a recipe states it.
 
 use super::decode::{At, Decode, Sink, Table, word};
 use super::image::required;
-use super::node::{Node, Value};
+use super::node::Node;
 
 /// The boot menu.
 #[derive(Clone, Debug)]
@@ -20,8 +20,24 @@ pub struct Boot {
 pub enum BootMode {
     /// Kernel and initrd; the live system stays in memory.
     Live,
+    /// The same, and a system of the systems' disk gets the console, inside of the live one.
+    Chroot,
+    /// Kernel and initrd; a system of the systems' disk takes the live system's place.
+    Switch,
     /// No initrd: the kernel mounts `root=` and enters `system=`.
     Disk,
+}
+
+impl BootMode {
+    /// Whether GRUB loads the initrd.
+    pub fn initrd(self) -> bool {
+        self != Self::Disk
+    }
+
+    /// Whether it starts a system of the systems' disk by way of the live one.
+    pub fn enters_system(self) -> bool {
+        matches!(self, Self::Chroot | Self::Switch)
+    }
 }
 
 /// One entry of the boot menu.
@@ -37,6 +53,10 @@ pub struct Entry {
     pub root: Option<String>,
     /// The folder that becomes the root: `/system0`.
     pub system: Option<String>,
+    /// The systems' disk: `LABEL=…`, `UUID=…` or a device; the early init's default where there is none.
+    pub disk: Option<At<String>>,
+    /// Seconds that the early init waits for that disk.
+    pub waitusb: Option<u32>,
     /// Further parameters.
     pub cmdline: String,
 }
@@ -44,78 +64,18 @@ pub struct Entry {
 impl Boot {
     /// All parameters that an entry hands to the kernel.
     pub fn parameters(&self, entry: &Entry) -> String {
+        let mode = match entry.mode {
+            BootMode::Live | BootMode::Disk => None,
+            BootMode::Chroot => Some("mode=chroot".to_owned()),
+            BootMode::Switch => Some("mode=switch".to_owned()),
+        };
         let root = entry.root.as_ref().map(|root| format!("root={root}"));
         let system = entry.system.as_ref().map(|system| format!("system={system}"));
-        let parts = [Some(self.cmdline.clone()), root, system, Some(entry.cmdline.clone())];
+        let disk = entry.disk.as_ref().map(|disk| format!("hd={}", disk.value));
+        let wait = entry.waitusb.map(|seconds| format!("waitusb={seconds}"));
+        let parts = [Some(self.cmdline.clone()), mode, root, system, disk, wait, Some(entry.cmdline.clone())];
         parts.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// What starts the machine of a test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firmware {
-    /// SeaBIOS.
-    Bios,
-    /// OVMF.
-    Uefi,
-    /// QEMU loads the kernel itself.
-    None,
-}
-
-/// What the machine of a test starts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// The ISO as a CD.
-    Cd,
-    /// The ISO as a USB disk.
-    Usb,
-    /// Kernel and initrd, handed over by QEMU.
-    Kernel,
-    /// The kernel alone, with the system on an ext4 disk.
-    Disk,
-}
-
-/// A boot test.
-#[derive(Clone, Debug)]
-pub struct Test {
-    /// Its name in the table.
-    pub name: At<String>,
-    /// The boot menu's entry.
-    pub entry: At<String>,
-    /// What starts the machine.
-    pub firmware: Firmware,
-    /// What it starts from.
-    pub medium: Medium,
-    /// MiB.
-    pub memory: u32,
-    /// Seconds for the whole test under TCG.
-    pub timeout: u32,
-    /// What has to appear on the serial console.
-    pub expect: String,
-    /// Who logs in to run commands.
-    pub login: Option<Login>,
-    /// Commands to run after the login.
-    pub run: Vec<Command>,
-}
-
-/// Who logs in.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// Name.
-    pub user: String,
-    /// Password, if one is asked for.
-    pub password: Option<String>,
-}
-
-/// A command of a boot test.
-#[derive(Clone, Debug)]
-pub struct Command {
-    /// As typed at the shell.
-    pub command: String,
-    /// What its output has to hold.
-    pub expect: Option<String>,
-    /// Its exit status.
-    pub status: u32,
 }
 
 impl Decode for Boot {
@@ -133,62 +93,17 @@ impl Decode for Entry {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an entry of the boot menu", sink)?;
         let (id, title) = (table.required("id"), table.required("title"));
-        let modes = [("live", BootMode::Live), ("disk", BootMode::Disk)];
+        let modes = [
+            ("live", BootMode::Live),
+            ("chroot", BootMode::Chroot),
+            ("switch", BootMode::Switch),
+            ("disk", BootMode::Disk),
+        ];
         let mode = required(&table, "mode", |node| word(node, &modes, sink));
         let (root, system) = (table.optional("root"), table.optional("system"));
+        let (disk, waitusb) = (table.optional("disk"), table.optional("waitusb"));
         let cmdline = table.or_default("cmdline");
         table.close();
-        Some(Self { id: id?, title: title?, mode: mode?, root, system, cmdline })
-    }
-}
-
-impl Decode for Test {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        let table = Table::open(node, "a boot test", sink)?;
-        let (name, entry) = (table.required("name"), table.required("entry"));
-        let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi), ("none", Firmware::None)];
-        let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
-        let media = [("cd", Medium::Cd), ("usb", Medium::Usb), ("kernel", Medium::Kernel), ("disk", Medium::Disk)];
-        let medium = required(&table, "medium", |node| word(node, &media, sink));
-        let memory = table.optional("memory").unwrap_or(256);
-        let timeout = table.optional("timeout").unwrap_or(90);
-        let expect = table.required("expect");
-        let login = table.optional("login");
-        let run = table.or_default("run");
-        table.close();
-        let firmware = firmware.unwrap_or(Some(Firmware::None))?;
-        Some(Self {
-            name: name?,
-            entry: entry?,
-            firmware,
-            medium: medium?,
-            memory,
-            timeout,
-            expect: expect?,
-            login,
-            run,
-        })
-    }
-}
-
-impl Decode for Login {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        let table = Table::open(node, "a login", sink)?;
-        let (user, password) = (table.required("user"), table.optional("password"));
-        table.close();
-        Some(Self { user: user?, password })
-    }
-}
-
-impl Decode for Command {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
-            return Some(Self { command: text.clone(), expect: None, status: 0 });
-        }
-        let table = Table::open(node, "a command of a test", sink)?;
-        let (command, expect) = (table.required("command"), table.optional("expect"));
-        let status = table.or_default("status");
-        table.close();
-        Some(Self { command: command?, expect, status })
+        Some(Self { id: id?, title: title?, mode: mode?, root, system, disk, waitusb, cmdline })
     }
 }

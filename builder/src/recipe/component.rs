@@ -8,6 +8,7 @@ use super::load::Place;
 use super::node::{Key, Node, Value};
 use super::origin::{Origin, decode_origin};
 use super::text::Span;
+use crate::source::CargoLock;
 
 /// A component as its YAML file states it, with every local file found.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub struct Component {
     pub needs: Vec<At<String>>,
     /// Configuration by Kconfig fragments.
     pub kconfig: Option<Kconfig>,
+    /// The toolchain it is built in; the image recipe's `toolchains.build` if it names none.
+    pub toolchain: Option<At<String>>,
+    /// The `Cargo.lock` whose crates cargo finds during the build.
+    pub cargo: Option<CargoLock>,
     /// Extra environment of every command.
     pub env: BTreeMap<String, String>,
     /// Shell script that builds; empty for none.
@@ -95,6 +100,8 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     }
     let patches = decode_patches(table.node("patches"), place, sink);
     let needs = table.or_default("needs");
+    let toolchain = table.optional("toolchain");
+    let cargo = table.node("cargo").and_then(|node| decode_cargo(node, place, sink));
     let kconfig = table.node("kconfig").and_then(|node| decode_kconfig(node, place, sink));
     let env = pairs(table.or_default("env"));
     let build = table.or_default("build");
@@ -116,6 +123,8 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
         patches,
         needs,
         kconfig,
+        toolchain,
+        cargo,
         env,
         build,
         install,
@@ -141,7 +150,7 @@ pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Ve
     let read = |node: &Node| {
         let value = match &node.value {
             Value::Text { text, .. } => {
-                place.find_file("patches", (text, ""), node.span, "patch", sink).map(Origin::Path)
+                place.find_file("patches", (text, ""), node.span, "patch", sink).map(Origin::path)
             }
             _ => decode_origin(node, place, sink),
         };
@@ -183,6 +192,21 @@ fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig
         }
     };
     Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
+}
+
+fn decode_cargo(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<CargoLock> {
+    let table = Table::open(node, "`cargo`", sink)?;
+    let lock: Option<At<String>> = table.required("lock");
+    table.close();
+    let lock = lock?;
+    let path = place.existing(&lock, lock.span, "lock", sink)?;
+    match CargoLock::load(&path) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            sink.borrow_mut().add("cargo-lock", lock.span, error.to_string());
+            None
+        }
+    }
 }
 
 /// A mapping of text to text.

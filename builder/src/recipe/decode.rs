@@ -77,6 +77,18 @@ impl Decode for u32 {
     }
 }
 
+impl Decode for u16 {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { text, plain: true } = &node.value
+            && let Ok(number) = text.parse()
+        {
+            return Some(number);
+        }
+        wrong_type(node, "a whole number from 0 to 65535", sink);
+        None
+    }
+}
+
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         match &node.value {
@@ -136,7 +148,10 @@ impl<'a> Table<'a> {
 
     /// The node under a key.
     pub fn node(&self, name: &'static str) -> Option<&'a Node> {
-        self.asked.borrow_mut().push(name);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&name) {
+            asked.push(name);
+        }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 

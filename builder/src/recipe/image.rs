@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::boot::{Boot, Entry, Test};
+use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::load::Place;
 use super::node::{Key, Node, Value};
 use super::origin::{Origin, decode_archive};
-use super::rootfs::{Rootfs, decode_rootfs};
+use super::rootfs::{Rootfs, Template, decode_rootfs, decode_template};
+use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
 use crate::source::Request;
@@ -31,6 +32,8 @@ pub struct Image {
     pub rootfs: Rootfs,
     /// How it is packed.
     pub initrd: Initrd,
+    /// The archive that containers and systems are made from.
+    pub template: Template,
     /// The boot menu.
     pub boot: Boot,
     /// What is asked for.
@@ -99,14 +102,17 @@ pub enum OutputKind {
     GrubCfg,
     /// `<recipe>.iso`.
     Iso,
+    /// `<recipe>.tar.gz`, a template of containers and systems.
+    Template,
 }
 
 /// The words of the recipe and of `--only`.
-pub const OUTPUTS: [(&str, OutputKind); 4] = [
+pub const OUTPUTS: [(&str, OutputKind); 5] = [
     ("bzimage", OutputKind::BzImage),
     ("initrd", OutputKind::Initrd),
     ("grub-cfg", OutputKind::GrubCfg),
     ("iso", OutputKind::Iso),
+    ("template", OutputKind::Template),
 ];
 
 /// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
@@ -131,6 +137,10 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     let kernel = required(&table, "kernel", |node| decode_kernel(node, place, sink));
     let rootfs = required(&table, "rootfs", |node| decode_rootfs(node, place, sink));
     let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
+    let template = match table.node("template") {
+        Some(node) => decode_template(node, place, sink),
+        None => Some(Template::default()),
+    };
     let boot = table.required("boot");
     let outputs = table.required("outputs");
     let tests = table.or_default("tests");
@@ -140,6 +150,8 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
         names.push(component.clone());
     }
     names.extend(rootfs.iter().flat_map(|rootfs: &Rootfs| &rootfs.components).cloned());
+    let content = template.iter().filter_map(|template| template.content.as_ref());
+    names.extend(content.flat_map(|rootfs| &rootfs.components).cloned());
     names.extend(initrd.iter().flat_map(|initrd: &Initrd| &initrd.components).cloned());
     Some(Image {
         name: name?,
@@ -149,6 +161,7 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
         kernel: kernel?,
         rootfs: rootfs?,
         initrd: initrd?,
+        template: template?,
         boot: boot?,
         outputs: outputs?,
         tests,

@@ -13,7 +13,7 @@ use super::image::{self, Image, Settings};
 use super::node::{self, Node, Value};
 use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
 use super::toolchain::{self, Toolchain};
-use crate::source::Request;
+use crate::source::{CargoLock, Request};
 
 /// A recipe with everything it names.
 #[derive(Debug)]
@@ -24,8 +24,10 @@ pub struct Recipe {
     pub image: Image,
     /// Every component that it needs, by name, those that others need included.
     pub components: BTreeMap<String, Component>,
-    /// Compilers, for components.
+    /// Compilers, for components that name no toolchain of their own.
     pub build: Toolchain,
+    /// The toolchains that components name, by name.
+    pub toolchains: BTreeMap<String, Toolchain>,
     /// Tools that make images.
     pub packer: Toolchain,
     /// QEMU and firmware.
@@ -141,15 +143,17 @@ fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String>
 /// Reads a recipe and everything it names. All that is wrong comes back at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     let text = fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let mut loader = Loader { files: Files::default(), sink: RefCell::default(), root: PathBuf::new() };
+    let mut loader =
+        Loader { files: Files::default(), sink: RefCell::default(), root: PathBuf::new(), toolchains: BTreeMap::new() };
     let file = loader.files.add(path, text);
     loader.root = loader.files.folder(file).to_owned();
     let recipe = loader.load(file, settings)?;
     let findings = loader.sink.into_inner();
     match recipe {
         Some(parts) if findings.is_empty() => {
-            let Parts { image, components, toolchains: [build, packer, boot] } = parts;
-            Ok(Recipe { path: path.to_owned(), image, components, build, packer, boot, files: loader.files })
+            let Parts { image, components, own, toolchains: [build, packer, boot] } = parts;
+            let (path, files) = (path.to_owned(), loader.files);
+            Ok(Recipe { path, image, components, build, toolchains: own, packer, boot, files })
         }
         _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
     }
@@ -159,11 +163,16 @@ struct Loader {
     files: Files,
     sink: Sink,
     root: PathBuf,
+    /// Those that were read, by name; `None` for one that is wrong.
+    toolchains: BTreeMap<String, Option<Toolchain>>,
 }
 
 struct Parts {
     image: Image,
     components: BTreeMap<String, Component>,
+    /// The components' own toolchains.
+    own: BTreeMap<String, Toolchain>,
+    /// The image recipe's: build, image, boot.
     toolchains: [Toolchain; 3],
 }
 
@@ -174,6 +183,8 @@ impl Loader {
         let place = Place { files: &self.files, root: &self.root };
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
+        let own: Vec<_> = components.values().filter_map(|component| component.toolchain.as_ref()).collect();
+        let own = own.into_iter().filter_map(|name| Some((name.value.clone(), self.toolchain(name)?))).collect();
         let Some(image) = image else {
             self.toolchains_of(&node);
             return Ok(None);
@@ -184,7 +195,7 @@ impl Loader {
             checks::run(&image, &components, &self.sink);
         }
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
-        Ok(Some(Parts { image, components, toolchains: [build, packer, boot] }))
+        Ok(Some(Parts { image, components, own, toolchains: [build, packer, boot] }))
     }
 
     /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
@@ -259,9 +270,16 @@ impl Loader {
         seen.into_iter().filter_map(|(name, component)| Some((name, component?))).collect()
     }
 
+    /// A toolchain. It is read once, so that what is wrong in it is said once.
     fn toolchain(&mut self, name: &At<String>) -> Option<Toolchain> {
-        let node = self.open("toolchains", name, "toolchain")?;
-        toolchain::decode(&node, &Place { files: &self.files, root: &self.root }, &self.sink)
+        if let Some(known) = self.toolchains.get(&name.value) {
+            return known.clone();
+        }
+        let node = self.open("toolchains", name, "toolchain");
+        let place = Place { files: &self.files, root: &self.root };
+        let toolchain = node.and_then(|node| toolchain::decode(&node, &place, &self.sink));
+        self.toolchains.insert(name.value.clone(), toolchain.clone());
+        toolchain
     }
 }
 
@@ -351,7 +369,8 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
 impl Recipe {
     /// Everything that the lock has to pin, each once, in a stable order.
     pub fn requests(&self) -> Vec<Request> {
-        let toolchains = [&self.build, &self.packer, &self.boot].map(|toolchain| toolchain.packages.clone());
+        let toolchains = [&self.build, &self.packer, &self.boot].into_iter().chain(self.toolchains.values());
+        let toolchains = toolchains.map(|toolchain| toolchain.packages.clone());
         let components = self.components.values().flat_map(|component| {
             let config = match component.kconfig.as_ref().map(|kconfig| &kconfig.base) {
                 Some(component::Base::File(origin)) => origin.request(),
@@ -364,12 +383,21 @@ impl Recipe {
             image::Kernel::Package { request, .. } => vec![request.clone()],
             image::Kernel::Component { patches, .. } => patches.iter().filter_map(|p| p.request()).cloned().collect(),
         };
-        let packages = self.image.rootfs.packages.clone();
-        let mut requests: Vec<Request> =
-            toolchains.into_iter().chain(components).chain(kernel).chain(packages).collect();
+        let content = self.image.template.content.as_ref();
+        let packages = [Some(&self.image.rootfs), content].into_iter().flatten();
+        let packages = packages.filter_map(|rootfs| rootfs.packages.clone());
+        let mut requests: Vec<Request> = toolchains.chain(components).chain(kernel).chain(packages).collect();
         requests.sort();
         requests.dedup();
         requests
+    }
+
+    /// The locks of its components' crates, by path. They are locks themselves, and no part of the recipe's.
+    pub fn cargo_locks(&self) -> Vec<&CargoLock> {
+        let mut locks: Vec<_> = self.components.values().filter_map(|component| component.cargo.as_ref()).collect();
+        locks.sort_by(|a, b| a.path.cmp(&b.path));
+        locks.dedup_by(|a, b| a.path == b.path);
+        locks
     }
 
     /// Where its lock stands: beside it, `<name>.lock`.

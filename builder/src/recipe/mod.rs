@@ -12,6 +12,7 @@ mod load;
 pub mod node;
 pub mod origin;
 pub mod rootfs;
+pub mod test;
 pub mod text;
 pub mod toolchain;
 

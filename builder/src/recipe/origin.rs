@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::decode::{Decode, Sink, Table, wrong_type};
+use super::decode::{At, Decode, Sink, Table, wrong_type};
 use super::load::Place;
 use super::node::{Node, Value};
 use super::text::Span;
@@ -15,15 +15,25 @@ pub enum Origin {
     /// From outside; the lock says which bytes.
     Remote(Request),
     /// A file or folder of the project.
-    Path(PathBuf),
+    Path {
+        /// Where it is.
+        path: PathBuf,
+        /// Patterns of paths in the folder, which is their `/`, that are no part of it; nor is what lies below them.
+        exclude: Vec<At<String>>,
+    },
 }
 
 impl Origin {
+    /// A file or folder of the project, the whole of it.
+    pub fn path(path: PathBuf) -> Self {
+        Self::Path { path, exclude: Vec::new() }
+    }
+
     /// What the lock has to pin, if anything.
     pub fn request(&self) -> Option<&Request> {
         match self {
             Self::Remote(request) => Some(request),
-            Self::Path(_) => None,
+            Self::Path { .. } => None,
         }
     }
 }
@@ -35,7 +45,8 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
     let sha256: Option<String> = table.optional("sha256");
     let debian_source = table.node("debian-source");
     let git = table.node("git");
-    let path: Option<super::decode::At<String>> = table.optional("path");
+    let path: Option<At<String>> = table.optional("path");
+    let exclude: Vec<At<String>> = table.or_default("exclude");
     let span = table.span;
     table.close();
     let kinds = [url.is_some(), debian_source.is_some(), git.is_some(), path.is_some()];
@@ -47,6 +58,9 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
     if sha256.is_some() && url.is_none() {
         sink.borrow_mut().add("source-kind", span, "`sha256` goes with `url`");
     }
+    if let Some(pattern) = exclude.first().filter(|_| path.is_none()) {
+        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` goes with the `path` of a folder");
+    }
     if let Some(node) = url {
         return decode_url(node, sha256, span, sink);
     }
@@ -57,7 +71,11 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
         return decode_git(node, sink);
     }
     let path = path?;
-    place.existing(&path, path.span, "source", sink).map(Origin::Path)
+    let found = place.existing(&path, path.span, "source", sink)?;
+    if let Some(pattern) = exclude.first().filter(|_| !found.is_dir()) {
+        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` goes with the `path` of a folder");
+    }
+    Some(Origin::Path { path: found, exclude })
 }
 
 fn decode_url(node: &Node, sha256: Option<String>, span: Span, sink: &Sink) -> Option<Origin> {
@@ -108,7 +126,7 @@ fn decode_debian_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<O
 fn decode_git(node: &Node, sink: &Sink) -> Option<Origin> {
     let table = Table::open(node, "a git source", sink)?;
     let url = table.required("url");
-    let commit: Option<super::decode::At<String>> = table.required("commit");
+    let commit: Option<At<String>> = table.required("commit");
     table.close();
     let commit = commit?;
     if commit.len() != 40 || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
@@ -120,7 +138,7 @@ fn decode_git(node: &Node, sink: &Sink) -> Option<Origin> {
 }
 
 fn keyring(table: &Table<'_>, place: &Place<'_>, sink: &Sink) -> Option<String> {
-    let keyring: super::decode::At<String> = table.optional("keyring")?;
+    let keyring: At<String> = table.optional("keyring")?;
     if !place.root.join(&keyring.value).is_file() {
         let message = format!("there is no keyring `{}` in {}", keyring.value, place.root.display());
         sink.borrow_mut().add("missing-file", keyring.span, message).help("its path is relative to the image recipe");

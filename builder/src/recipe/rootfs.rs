@@ -7,6 +7,7 @@ use super::image::{existing, required};
 use super::load::Place;
 use super::node::{Key, Node, Value};
 use super::origin::decode_archive;
+use crate::image::compress::Compression;
 use crate::source::{Archive, Request};
 
 /// What may stand at the top of the root.
@@ -16,6 +17,8 @@ pub enum Layout {
     Split,
     /// As the Filesystem Hierarchy Standard has it.
     Fhs,
+    /// An application's own content: `/usr` alone.
+    App,
 }
 
 impl Layout {
@@ -24,6 +27,7 @@ impl Layout {
         match self {
             Self::Split => "split",
             Self::Fhs => "fhs",
+            Self::App => "app",
         }
     }
 
@@ -32,6 +36,7 @@ impl Layout {
         match self {
             Self::Split => "system/etc",
             Self::Fhs => "etc",
+            Self::App => "usr/etc",
         }
     }
 
@@ -40,6 +45,7 @@ impl Layout {
         match self {
             Self::Split => Some(&["dev", "proc", "sys", "system", "usr"]),
             Self::Fhs => None,
+            Self::App => Some(&["usr"]),
         }
     }
 }
@@ -144,8 +150,53 @@ impl Decode for Octal {
 /// Reads `rootfs`.
 pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Rootfs> {
     let table = Table::open(node, "`rootfs`", sink)?;
-    let layouts = [("split", Layout::Split), ("fhs", Layout::Fhs)];
-    let layout = required(&table, "layout", |node| word(node, &layouts, sink));
+    let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
+    table.close();
+    Some(rootfs)
+}
+
+/// What stands in a template of systems or applications, where that is not the root filesystem itself.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Compression of the archive.
+    pub compression: Compression,
+    /// Its content; None for the recipe's root filesystem.
+    pub content: Option<Rootfs>,
+}
+
+impl Default for Template {
+    /// The root filesystem, in the form that every vzctl takes.
+    fn default() -> Self {
+        Self { compression: Compression::Gzip, content: None }
+    }
+}
+
+impl Template {
+    /// How the archive's name ends.
+    pub fn suffix(&self) -> &'static str {
+        match self.compression {
+            Compression::Zstd => "tar.zst",
+            Compression::Xz => "tar.xz",
+            Compression::Gzip => "tar.gz",
+            Compression::Lz4 => "tar.lz4",
+            Compression::None => "tar",
+        }
+    }
+}
+
+/// Reads `template`.
+pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Template> {
+    let table = Table::open(node, "`template`", sink)?;
+    let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
+    let compression = table.node("compression").and_then(|node| word(node, &words, sink));
+    let layouts = [("app", Layout::App), ("split", Layout::Split), ("fhs", Layout::Fhs)];
+    let content = table.node("layout").map(|_| rootfs_keys(&table, &layouts, place, sink));
+    table.close();
+    Some(Template { compression: compression.unwrap_or(Compression::Gzip), content })
+}
+
+fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Place<'_>, sink: &Sink) -> Rootfs {
+    let layout = required(table, "layout", |node| word(node, layouts, sink));
     let mut packages: Vec<String> = table.or_default("packages");
     packages.sort();
     let archive: Option<Archive> = match table.node("debian") {
@@ -168,7 +219,7 @@ pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Root
         table.close();
         Some(allow)
     });
-    let rootfs = Rootfs {
+    Rootfs {
         // A wrong word is a finding already; the rest is worth looking at.
         layout: layout.unwrap_or(Layout::Split),
         components: table.or_default("components"),
@@ -183,9 +234,7 @@ pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Root
         modes: table.or_default("modes"),
         replace: table.or_default("replace"),
         audit_allow: audit_allow.unwrap_or_default(),
-    };
-    table.close();
-    Some(rootfs)
+    }
 }
 
 struct Group {

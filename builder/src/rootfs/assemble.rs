@@ -123,7 +123,8 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     }
     if let Some(layout) = assembly.layout {
         // The kernel and the init mount here; the folders have to be there on a read-only root.
-        for path in ["dev", "proc", "sys"] {
+        let points: &[&str] = if layout == Layout::App { &[] } else { &["dev", "proc", "sys"] };
+        for path in points {
             tree.entries.entry(TreePath::new(path)?).or_insert_with(|| Entry::dir(0o755));
         }
         add_accounts(assembly, layout, store, &mut tree)?;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::Pattern;
 use crate::digest::Digest;
 use crate::image::Contents;
 use crate::store::Batch;
@@ -50,10 +51,14 @@ impl FolderError {
     }
 }
 
-/// Reads a folder of the project. Owners, times and the umask's work are no part of it: git does not keep them.
-pub fn scan(root: &Path) -> Result<Folder, FolderError> {
+/// Reads a folder of the project. Owners, times and the umask's work are no part of it: git does not keep them. Nor is
+/// what fits a pattern of `exclude`, and what lies below that; it is not even looked at.
+pub fn scan(root: &Path, exclude: &[Pattern]) -> Result<Folder, FolderError> {
     let mut folder = Folder::default();
     walk(root, &TreePath::ROOT, &mut |host, path, metadata| {
+        if exclude.iter().any(|pattern| pattern.matches(&path)) {
+            return Ok(Descend::No);
+        }
         let entry = if metadata.is_dir() {
             Entry::dir(0o755)
         } else if metadata.is_symlink() {
@@ -67,7 +72,7 @@ pub fn scan(root: &Path) -> Result<Folder, FolderError> {
             return Err(FolderError::Kind(host.to_owned()));
         };
         folder.tree.insert(path, entry);
-        Ok(())
+        Ok(Descend::Yes)
     })?;
     Ok(folder)
 }
@@ -97,7 +102,7 @@ pub fn read_built(root: &Path, batch: &mut Batch) -> Result<Tree, FolderError> {
             return Err(FolderError::Kind(host.to_owned()));
         };
         tree.insert(path, entry);
-        Ok(())
+        Ok(Descend::Yes)
     })?;
     Ok(tree)
 }
@@ -108,7 +113,14 @@ fn symlink(host: &Path) -> Result<Entry, FolderError> {
     Ok(Entry::symlink(target))
 }
 
-type Visit<'a> = &'a mut dyn FnMut(&Path, TreePath, &fs::Metadata) -> Result<(), FolderError>;
+/// Whether to look at what lies below.
+#[derive(PartialEq)]
+enum Descend {
+    Yes,
+    No,
+}
+
+type Visit<'a> = &'a mut dyn FnMut(&Path, TreePath, &fs::Metadata) -> Result<Descend, FolderError>;
 
 /// Calls `visit` for everything below a folder, the folder itself aside. The order is the host's: trees sort.
 fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderError> {
@@ -119,8 +131,8 @@ fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderErro
         let name = name.to_str().ok_or_else(|| FolderError::Name(below.clone()))?;
         let inside = TreePath::new(name).map(|name| path.join(&name)).map_err(|_| FolderError::Name(below.clone()))?;
         let metadata = entry.metadata().map_err(FolderError::io(&below))?;
-        visit(&below, inside.clone(), &metadata)?;
-        if metadata.is_dir() {
+        let descend = visit(&below, inside.clone(), &metadata)?;
+        if metadata.is_dir() && descend == Descend::Yes {
             walk(&below, &inside, visit)?;
         }
     }

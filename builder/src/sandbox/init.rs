@@ -35,7 +35,7 @@ pub fn outer(job: Job) -> Outcome {
     // ^C is dbco's to handle, and no tool gets the terminal.
     let _ = setsid();
     if job.way != Way::Chroot {
-        make_namespaces(job.way)?;
+        make_namespaces(job.way, job.spec.as_ref().is_some_and(|spec| spec.network))?;
     }
     let job = Job { parent: std::process::id(), ..job };
     let mut init = this_program(&job, Stage::Init).spawn().map_err(why("can't start the sandbox's init"))?;
@@ -55,14 +55,16 @@ fn exit_code(status: &std::process::ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 
-fn make_namespaces(way: Way) -> Result<(), String> {
+fn make_namespaces(way: Way, network: bool) -> Result<(), String> {
     let (uid, gid) = (Uid::effective(), Gid::effective());
-    let others = CloneFlags::CLONE_NEWNS
+    let mut others = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWCGROUP;
+    if !network {
+        others |= CloneFlags::CLONE_NEWNET;
+    }
     if way == Way::Root {
         return unshare(others).map_err(why("unshare of mount, pid, network, UTS, IPC and cgroup namespaces"));
     }

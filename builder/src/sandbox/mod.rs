@@ -66,6 +66,9 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// Device nodes of the host that the tool may use, such as `/dev/kvm`.
     pub devices: Vec<PathBuf>,
+    /// Whether it stays in the host's network instead of one of its own where nothing is: for a machine under test that
+    /// is asked from outside, never for what makes a result.
+    pub network: bool,
 }
 
 /// A file or folder of the host at a path inside.

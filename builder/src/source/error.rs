@@ -129,6 +129,17 @@ pub enum SourceError {
         #[source]
         source: Option<Box<ProcessError>>,
     },
+    /// Crates can't be had.
+    #[error("can't get the crates of {}: {message}", lock.display())]
+    Crates {
+        /// Their `Cargo.lock`.
+        lock: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+        /// What cargo said.
+        #[source]
+        source: Option<Box<ProcessError>>,
+    },
     /// A request that can't be carried out as written.
     #[error("{request}: {message}")]
     BadRequest {

@@ -42,6 +42,15 @@ pub struct FetchReport {
     pub bytes: u64,
 }
 
+impl std::ops::Add for FetchReport {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let Self { present, fetched, bytes } = other;
+        Self { present: self.present + present, fetched: self.fetched + fetched, bytes: self.bytes + bytes }
+    }
+}
+
 /// A file to bring, and the request it serves.
 struct Job<'a> {
     request: &'a Request,

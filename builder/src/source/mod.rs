@@ -4,9 +4,10 @@
 //! build with `--offline`, can't open a socket.
 //!
 //! Trust: a Debian index counts only by its archive's signature ([`debian`]), everything else by the sha256 in the
-//! recipe or the lock. Mirrors, proxies and TLS are never trusted.
+//! recipe, the lock or the `Cargo.lock`. Mirrors, proxies and TLS are never trusted.
 
 mod cancel;
+mod cargo;
 pub mod debian;
 mod download;
 mod error;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 
 pub use cancel::Cancel;
+pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use error::{Attempt, SourceError};
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use mirrors::Mirrors;

@@ -125,6 +125,11 @@ impl Project {
         self.run(command(env!("CARGO_BIN_EXE_dbco")).args(arguments))
     }
 
+    /// Runs dbco in the project's folder, with more in its environment or in place of what it has.
+    pub fn dbco_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        self.run_with(command(env!("CARGO_BIN_EXE_dbco")).args(arguments), environment)
+    }
+
     /// Runs a script of the host's shell as root of a user and a mount namespace of its own; `$DBCO` is dbco. Nothing
     /// that it mounts outlives it.
     pub fn unshared(&self, script: &str) -> Ran {
@@ -132,6 +137,10 @@ impl Project {
     }
 
     fn run(&self, command: &mut Command) -> Ran {
+        self.run_with(command, &[])
+    }
+
+    fn run_with(&self, command: &mut Command, environment: &[(&str, &str)]) -> Ran {
         let Output { status, stdout, stderr } = command
             .current_dir(self.folder.path())
             .env_clear()
@@ -139,6 +148,7 @@ impl Project {
             .env("DBCO_STORE", self.path("store"))
             .env("HOME", self.path("home"))
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

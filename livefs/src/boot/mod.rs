@@ -1,1 +1,25 @@
-//! The early init: from the kernel's command line to the live system, or to a system on a disk.
+//! The boot beyond what a shell does well: which disk holds the systems, whether it is sound, and what is started of it.
+//!
+//! The initramfs's `/init` stays a short shell script, which serves images without this crate as well. Where the livefs has
+//! this crate, the script asks [`bootplan`] and does what that prints; and `rcS` calls [`chroot_system`] in mode `chroot`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `cmdline` | what the kernel's command line asks for |
+//! | `probe` | which filesystem a device holds |
+//! | `disks` | the block devices there are, and those that appear |
+//! | `hd` | the systems' disk: checked, repaired, mounted |
+//! | `program` | whether a tree holds a program that can be started |
+//! | `plan` | `bootplan`: all of these in their order, and what comes of them |
+//! | `chroot` | `chroot-system`: a system started inside the live system, with the console |
+
+pub mod chroot;
+pub mod cmdline;
+pub mod disks;
+pub mod hd;
+pub mod plan;
+pub mod probe;
+pub mod program;
+
+pub use chroot::chroot_system;
+pub use plan::bootplan;

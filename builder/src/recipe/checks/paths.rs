@@ -1,5 +1,6 @@
 use super::{Check, Subject};
 use crate::recipe::decode::{At, Sink};
+use crate::recipe::rootfs::{Layout, Rootfs};
 use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
@@ -9,16 +10,22 @@ pub const CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
-    let rootfs = &subject.image.rootfs;
+    let image = subject.image;
+    for rootfs in [Some(&image.rootfs), image.template.content.as_ref()].into_iter().flatten() {
+        check_rootfs(rootfs, sink);
+    }
+}
+
+fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
     let modes = rootfs.modes.iter().chain(&rootfs.dirs).map(|mode| &mode.path);
     let nodes = rootfs.nodes.iter().map(|node| &node.path);
     let links = rootfs.links.iter().map(|(path, _)| path);
     for path in modes.chain(nodes).chain(links) {
-        check(path, subject, sink);
+        check(path, rootfs.layout, sink);
     }
 }
 
-fn check(path: &At<String>, subject: &Subject<'_>, sink: &Sink) {
+fn check(path: &At<String>, layout: Layout, sink: &Sink) {
     let mut findings = sink.borrow_mut();
     if !path.starts_with('/') {
         let message = format!("`{}` is not absolute", path.value);
@@ -30,7 +37,6 @@ fn check(path: &At<String>, subject: &Subject<'_>, sink: &Sink) {
             findings.add(CHECK.id, path.span, error.to_string());
         }
         Ok(inside) => {
-            let layout = subject.image.rootfs.layout;
             if layout.top().is_some_and(|top| !top.contains(&inside.top())) {
                 let top = layout.top().unwrap_or_default().join(", /");
                 let message = format!("`{}` lies outside of layout `{}`", path.value, layout.name());

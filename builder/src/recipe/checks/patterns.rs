@@ -1,4 +1,5 @@
 use super::{Check, Subject};
+use crate::recipe::Origin;
 use crate::recipe::decode::{At, Sink};
 
 pub const CHECK: Check = Check {
@@ -8,6 +9,11 @@ pub const CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
+    for component in subject.components.values() {
+        if let Origin::Path { exclude, .. } = &component.source.value {
+            exclude.iter().for_each(|text| check(text, text, "/", sink));
+        }
+    }
     let rootfs = &subject.image.rootfs;
     for text in rootfs.exclude.iter().chain(&rootfs.replace) {
         check(text, text, "/", sink);
@@ -28,7 +34,7 @@ fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
     if let Err(error) = glob::Pattern::new(pattern) {
         findings.add(CHECK.id, stated.span, format!("`{pattern}` is no pattern: {}", error.msg));
     } else if !pattern.starts_with(|c| begin.contains(c)) {
-        let message = format!("`{pattern}` does not begin with `/`, so it fits no path in the image");
+        let message = format!("`{pattern}` does not begin with `/`, so it fits no path");
         findings.add(CHECK.id, stated.span, message).label(format!("did you mean `/{pattern}`?"));
     }
 }

@@ -1,45 +1,90 @@
 use super::{Check, Subject};
-use crate::recipe::boot::{BootMode, Firmware, Medium};
+use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
 use crate::recipe::image::OutputKind;
+use crate::recipe::test::{Action, Boot, End, Firmware, Medium, Test};
 use crate::recipe::text::suggestion;
 
 pub const CHECK: Check = Check {
     id: "test-entries",
-    rule: "A boot test names an entry of the menu, and a firmware, a medium and outputs that go together.",
+    rule: "A boot test names an entry of the menu, and a firmware, a medium, disks, ports and outputs that go together.",
     run,
 };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
+    for test in &subject.image.tests {
+        if test.boots.is_empty() {
+            sink.borrow_mut().add(CHECK.id, test.name.span, format!("test `{}` has no boots", test.name.value));
+        }
+        for boot in &test.boots {
+            check_boot(subject, test, boot, sink);
+        }
+        check_disks(test, sink);
+    }
+}
+
+fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
     let image = subject.image;
-    for test in &image.tests {
-        let mut findings = sink.borrow_mut();
-        let Some(entry) = image.entry(&test.entry) else {
-            let ids = || image.boot.entries.iter().map(|entry| entry.id.value.as_str());
-            let message = format!("the boot menu has no entry `{}`", test.entry.value);
-            let finding = findings.add(CHECK.id, test.entry.span, message);
-            match suggestion(&test.entry, ids()) {
-                Some(near) => finding.label(format!("did you mean `{near}`?")),
-                None => finding.help(format!("there are: {}", ids().collect::<Vec<_>>().join(", "))),
-            };
-            continue;
+    let mut findings = sink.borrow_mut();
+    let Some(entry) = image.entry(&boot.entry) else {
+        let ids = || image.boot.entries.iter().map(|entry| entry.id.value.as_str());
+        let message = format!("the boot menu has no entry `{}`", boot.entry.value);
+        let finding = findings.add(CHECK.id, boot.entry.span, message);
+        match suggestion(&boot.entry, ids()) {
+            Some(near) => finding.label(format!("did you mean `{near}`?")),
+            None => finding.help(format!("there are: {}", ids().collect::<Vec<_>>().join(", "))),
         };
-        let iso = matches!(test.medium, Medium::Cd | Medium::Usb);
-        if iso != (test.firmware != Firmware::None) {
-            let message = "media `cd` and `usb` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
-            findings.add(CHECK.id, test.name.span, message);
+        return;
+    };
+    let name = &test.name.value;
+    let medium = boot.medium.unwrap_or(test.medium);
+    let iso = matches!(medium, Medium::Cd | Medium::Usb);
+    if iso != (test.firmware != Firmware::None) {
+        let message = "media `cd` and `usb` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
+        findings.add(CHECK.id, test.name.span, message);
+    }
+    if (medium == Medium::Disk) != (entry.mode == BootMode::Disk) && !iso {
+        let message = "medium `disk` goes with an entry of mode `disk`, `kernel` with the others";
+        findings.add(CHECK.id, test.name.span, message);
+    }
+    if iso && !boot.cmdline.is_empty() {
+        let message = "`cmdline` goes with media `kernel` and `disk`; on an ISO the boot menu has the parameters";
+        findings.add(CHECK.id, boot.entry.span, message);
+    }
+    if iso && !image.outputs.iter().any(|output| output.value == OutputKind::Iso) {
+        let message = format!("test `{name}` boots the ISO, which `outputs` does not ask for");
+        findings.add(CHECK.id, test.name.span, message);
+    }
+    let commands = boot.run.iter().any(|action| matches!(action, Action::Command { .. }));
+    if boot.login.is_none() && (commands || boot.end != End::Cut) {
+        let message = format!("test `{name}` has commands to run but no `login`");
+        findings.add(CHECK.id, boot.entry.span, message);
+    }
+    for action in &boot.run {
+        if let Action::Tcp { port, .. } = action
+            && !test.forward.contains(port)
+        {
+            let message = format!("port {} is not forwarded", port.value);
+            findings.add(CHECK.id, port.span, message).help(format!("forward: [{}]", port.value));
         }
-        if (test.medium == Medium::Disk) != (entry.mode == BootMode::Disk) {
-            let message = "medium `disk` goes with an entry of mode `disk`, the others with `live`";
-            findings.add(CHECK.id, test.name.span, message);
+    }
+}
+
+fn check_disks(test: &Test, sink: &Sink) {
+    for disk in &test.disks {
+        if disk.is_blank() && disk.size.is_none() {
+            let message = "a blank disk needs a `size`";
+            sink.borrow_mut().add(CHECK.id, disk.span, message).help("size: 512M");
         }
-        if iso && !image.outputs.iter().any(|output| output.value == OutputKind::Iso) {
-            let message = format!("test `{}` boots the ISO, which `outputs` does not ask for", test.name.value);
-            findings.add(CHECK.id, test.name.span, message);
+        for system in &disk.systems {
+            if !system.starts_with('/') || system.len() < 2 {
+                let message = format!("`{}` is not a folder of the disk", system.value);
+                sink.borrow_mut().add(CHECK.id, system.span, message).help("/system0");
+            }
         }
-        if test.login.is_none() && !test.run.is_empty() {
-            let message = format!("test `{}` has commands to run but no `login`", test.name.value);
-            findings.add(CHECK.id, test.name.span, message);
+        if let Some(label) = disk.label.as_ref().filter(|label| label.len() > 16) {
+            let message = format!("`{label}` is too long: a label of ext4 has at most 16 bytes");
+            sink.borrow_mut().add(CHECK.id, disk.span, message);
         }
     }
 }

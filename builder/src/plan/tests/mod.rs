@@ -1,5 +1,7 @@
 //! Every row of every key: changed alone it changes the key, and the difference carries the row's name.
 
+mod component;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::rootfs::{Account, Assembly, Pattern};
 use crate::source::{Archive, Request};
 use crate::store::Store;
 use crate::tree::{Entry, TreePath};
+use component::Project;
 
 /// One input changed.
 type Change<'a, T> = (&'a str, Box<dyn Fn(&mut T)>);
@@ -91,169 +94,6 @@ fn tree(path: &str, content: &str) -> Tree {
     tree.insert(TreePath::new(path).unwrap(), Entry::file(Digest::of(content), content.len() as u64, 0o644));
     tree.complete();
     tree
-}
-
-/// A project that uses every input of a component, and a lock for it.
-struct Project {
-    folder: tempfile::TempDir,
-}
-
-const FILES: &[(&str, &str)] = &[
-    (
-        "r.yaml",
-        "recipe: r\nepoch: 1\ntoolchains: {build: t, image: t, boot: t}\n\
-         kernel: {component: c, patches: [b.patch], config: [two]}\nrootfs: {layout: split}\ninitrd: {}\n\
-         boot: {entries: [{id: a, title: A, mode: live}]}\noutputs: [bzimage]\n",
-    ),
-    (
-        "components/c.yaml",
-        "component: c\nversion: '1'\nlicense: MIT\nsource: {path: ../c.tar}\npatches: [a.patch]\nneeds: [d]\n\
-         kconfig: {base: tinyconfig, fragments: [one], make: [A=1]}\nenv: {X: '1'}\nbuild: make\ninstall: cp\n\
-         files: {bzImage: b}\n",
-    ),
-    ("components/d.yaml", "component: d\nversion: '1'\nlicense: MIT\nsource: {path: ../d}\n"),
-    ("toolchains/t.yaml", "toolchain: t\ndebian: s\npackages: [gcc]\n"),
-    ("kernel-config/one.config", "CONFIG_A=y\n"),
-    ("kernel-config/two.config", "CONFIG_B=y\n"),
-    ("patches/a.patch", "a"),
-    ("patches/b.patch", "b"),
-    ("c.tar", "archive"),
-    ("d/file", "source"),
-];
-
-impl Project {
-    fn new() -> Self {
-        let project = Self { folder: tempfile::tempdir().unwrap() };
-        FILES.iter().for_each(|(name, text)| project.write(name, text));
-        project
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn edit(&self, name: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        assert_eq!(text.matches(from).count(), 1, "{from} in {name}");
-        self.write(name, &text.replacen(from, to, 1));
-    }
-
-    /// The key of the component's step, after one change of what was loaded.
-    fn key_with(&self, gcc: &str, change: impl Fn(&mut Recipe)) -> Key {
-        let mut recipe = load(&self.path("r.yaml"), &Settings::new()).unwrap_or_else(|error| panic!("{error}"));
-        change(&mut recipe);
-        let lock = Lock::new([locked(recipe.build.packages.clone(), &[("gcc", gcc)])]);
-        let store = Store::open(&self.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
-        plan.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
-    }
-
-    fn key(&self) -> Key {
-        self.key_with("gcc 12", |_| {})
-    }
-}
-
-#[test]
-fn a_component_is_built_again_for_each_of_its_inputs() {
-    // Edits of the project: file, from, to.
-    type Edit = (&'static str, &'static str, &'static str, &'static str);
-    let component = "components/c.yaml";
-    let edits: &[Edit] = &[
-        ("source", "c.tar", "archive", "another"),
-        ("source", component, "../c.tar", "../d"),
-        ("patch 0", "patches/a.patch", "a", "A"),
-        ("patch 1", "patches/b.patch", "b", "B"),
-        ("need d", "d/file", "source", "another"),
-        ("need d", "components/d.yaml", "license: MIT", "license: MIT\nbuild: make"),
-        ("config base", component, "base: tinyconfig", "base: allnoconfig"),
-        ("config base", component, "base: tinyconfig", "config: {path: ../c.tar}"),
-        ("config resolve", component, "base: tinyconfig", "base: tinyconfig, resolve: oldconfig"),
-        ("config make", component, "A=1", "A=2"),
-        ("config 0", "kernel-config/one.config", "A=y", "A=m"),
-        ("config 1", "kernel-config/two.config", "B=y", "B=m"),
-        ("env X", component, "X: '1'", "X: '2'"),
-        ("env Y", component, "X: '1'", "X: '1', Y: ''"),
-        ("build", component, "build: make", "build: make all"),
-        ("install", component, "install: cp", "install: mv"),
-        ("file bzImage", component, "bzImage: b", "bzImage: c"),
-        ("file config", component, "bzImage: b", "bzImage: b, config: c"),
-    ];
-    let before = Project::new().key();
-    let mut tested: BTreeSet<String> = ["kind", "toolchain", "epoch"].map(str::to_owned).into();
-    for (row, file, from, to) in edits {
-        let project = Project::new();
-        project.edit(file, from, to);
-        let after = project.key();
-        assert_ne!(before.digest(), after.digest(), "{row}: {to}");
-        assert_eq!(before.differences(&after), [*row], "{to}");
-        tested.insert((*row).to_owned());
-    }
-    let project = Project::new();
-    assert_eq!(before.differences(&project.key_with("gcc 13", |_| {})), ["need d", "toolchain"]);
-    project.edit("r.yaml", "epoch: 1", "epoch: 2");
-    assert_eq!(before.differences(&project.key()), ["epoch", "need d"]);
-    let rows: BTreeSet<String> = before.differences(&Key::new("none", 0)).into_iter().collect();
-    assert_eq!(rows.difference(&tested).collect::<Vec<_>>(), Vec::<&String>::new(), "rows without a test");
-}
-
-#[test]
-fn a_component_is_not_built_again_for_what_its_result_does_not_depend_on() {
-    let before = Project::new().key();
-    let edits = [
-        ("kernel-config/one.config", "CONFIG_A=y", "# why\n\nCONFIG_A=y"),
-        ("components/c.yaml", "version: '1'\nlicense: MIT", "version: '2'\nlicense: Apache-2.0"),
-        ("r.yaml", "recipe: r", "recipe: s"),
-        ("r.yaml", "title: A", "title: B"),
-    ];
-    for (file, from, to) in edits {
-        let project = Project::new();
-        project.edit(file, from, to);
-        assert_eq!(before.differences(&project.key()), Vec::<String>::new(), "{to}");
-    }
-    let project = Project::new();
-    fs::rename(project.path("patches/a.patch"), project.path("patches/z.patch")).unwrap();
-    project.edit("components/c.yaml", "a.patch", "z.patch");
-    assert_eq!(before.digest(), project.key().digest(), "a patch's name");
-}
-
-#[test]
-fn arguments_of_make_are_told_apart_from_one_with_a_space() {
-    let set = |make: &[&str]| {
-        let make: Vec<String> = make.iter().map(ToString::to_string).collect();
-        Project::new().key_with("gcc", move |recipe| {
-            let component = recipe.components.get_mut("c").unwrap();
-            component.kconfig.as_mut().unwrap().make = make.clone();
-        })
-    };
-    assert_eq!(set(&["A=1 B=2"]).differences(&set(&["A=1", "B=2"])), ["config make"]);
-}
-
-#[test]
-fn a_locked_source_counts_by_its_content() {
-    let key = |content: &str| {
-        let url = Request::Url { urls: vec!["http://a/c.tar".into()], sha256: None };
-        let project = Project::new();
-        let mut recipe = load(&project.path("r.yaml"), &Settings::new()).unwrap();
-        let component = recipe.components.get_mut("c").unwrap();
-        component.source.value = Origin::Remote(url.clone());
-        component.patches[0].value = Origin::Remote(url.clone());
-        let kconfig = component.kconfig.as_mut().unwrap();
-        kconfig.base = Base::File(At { value: Origin::Remote(url.clone()), span: component.span });
-        kconfig.resolve = Resolve::OldConfig;
-        let gcc = locked(recipe.build.packages.clone(), &[("gcc", "12")]);
-        let lock = Lock::new([gcc, locked(url, &[("c.tar", content)])]);
-        let store = Store::open(&project.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
-        plan.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
-    };
-    assert_eq!(key("one").differences(&key("two")), ["config base", "patch 0", "source"]);
-    assert_eq!(key("one").digest(), key("one").digest());
 }
 
 type Packaged = (Locked, BTreeMap<String, String>, BTreeMap<String, String>, Vec<String>, String);
@@ -491,21 +331,41 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
 
 #[test]
 fn a_disk_is_made_again_for_each_of_its_inputs() {
-    type Of = (&'static str, &'static str, &'static str, &'static str, u64);
-    let key = |(toolchain, root, folder, label, epoch): &Of| {
+    type Of =
+        (&'static str, &'static str, &'static [&'static str], &'static str, Option<u64>, u64, Option<&'static str>);
+    let key = |&(toolchain, root, folders, label, size, epoch, template): &Of| {
         added_to(&[toolchain, root], |plan, steps| {
-            let (folder, label) = (TreePath::new(folder).unwrap(), (*label).to_owned());
-            image::disk(plan, DiskAction { toolchain: steps[0], root: steps[1], folder, label, epoch: *epoch })
+            let template = template.map(|path| (TreePath::new(path).unwrap(), Ref::new(steps[1], "template")));
+            let folders = folders.iter().map(|folder| TreePath::new(folder).unwrap()).collect();
+            let (toolchain, root, label) = (steps[0], steps[1], label.to_owned());
+            image::disk(plan, DiskAction { toolchain, root, folders, template, label, size, epoch })
         })
     };
     let changes = vec![
         change("toolchain", |of: &mut Of| of.0 = "other"),
         change("root", |of: &mut Of| of.1 = "other"),
-        change("folder", |of: &mut Of| of.2 = "other"),
+        change("folders", |of: &mut Of| of.2 = &["system0", "system1"]),
         change("label", |of: &mut Of| of.3 = "other"),
-        change("epoch", |of: &mut Of| of.4 = 2),
+        change("size", |of: &mut Of| of.4 = Some(1 << 30)),
+        change("epoch", |of: &mut Of| of.5 = 2),
+        change("template", |of: &mut Of| of.6 = Some("vz/template/cache/small.tar.gz")),
     ];
-    every_row(&("t", "r", "system0", "l", 1), key, changes);
+    let folders: &[&str] = &["system0"];
+    every_row(&("t", "r", folders, "l", None, 1, None), key, changes);
+}
+
+#[test]
+fn a_template_is_packed_again_for_each_of_its_inputs() {
+    type Of = (&'static str, Compression, u64);
+    let key = |&(root, compression, epoch): &Of| {
+        added(root, |plan, root| image::template(plan, TemplateAction { root, compression, epoch }))
+    };
+    let changes = vec![
+        change("root", |of: &mut Of| of.0 = "other"),
+        change("compression", |of: &mut Of| of.1 = Compression::Xz),
+        change("epoch", |of: &mut Of| of.2 = 2),
+    ];
+    every_row(&("root", Compression::Gzip, 1), key, changes);
 }
 
 /// The plan of the same project in another folder has the same keys.

@@ -1,0 +1,167 @@
+//! What a boot test says to a machine, and what it wants to hear.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::test::{Boot, Clock, End, Step};
+use super::{BootError, Console, Forward};
+use crate::image::grub::Menu;
+
+/// What GRUB's menu starts with.
+const MENU: &str = "GNU GRUB";
+
+/// How long an answer of a port may take until the port is asked again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most of an answer that is read, in bytes.
+const ANSWER: u64 = 1 << 20;
+
+/// A port of 127.0.0.1 that nobody listens at. Somebody else may take it before QEMU does, which then says so.
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Goes through a start of a machine, from GRUB's menu to its end.
+pub(super) fn converse(
+    boot: &Boot,
+    forward: &[Forward],
+    console: &mut Console,
+    deadline: Instant,
+    clock: &mut Clock<'_>,
+) -> Result<(), BootError> {
+    if let Some(index) = boot.menu {
+        clock.phase("menu");
+        let key = Menu::hotkey(index).ok_or(BootError::NoHotkey(index))?;
+        console.expect(MENU, deadline)?;
+        console.send(&key.to_string())?;
+    }
+    clock.phase("boot");
+    console.expect(&boot.expect, deadline)?;
+    if let Some(login) = &boot.login {
+        clock.phase("login");
+        if !boot.expect.trim_end().ends_with("login:") {
+            console.expect("login:", deadline)?;
+        }
+        console.send(&format!("{}\n", login.user))?;
+        if let Some(password) = &login.password {
+            console.expect("assword:", deadline)?;
+            console.send(&format!("{password}\n"))?;
+        }
+        console.shell(deadline)?;
+    }
+    if !boot.run.is_empty() {
+        clock.phase("commands");
+    }
+    for step in &boot.run {
+        take(step, forward, console, deadline)?;
+    }
+    if let End::After(command) = boot.end {
+        clock.phase("end");
+        console.send(&format!("{command}\n"))?;
+        console.ended(deadline)?;
+    }
+    Ok(())
+}
+
+fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
+    match step {
+        Step::Command { command, expect, status } => {
+            let (output, got) = console.run(command, deadline)?;
+            let command = command.clone();
+            if got != *status {
+                return Err(BootError::Status { command, want: *status, got, output });
+            }
+            if let Some(want) = expect.as_ref().filter(|want| !output.contains(want.as_str())) {
+                return Err(BootError::Output { command, want: want.clone(), output });
+            }
+            Ok(())
+        }
+        Step::Type { keys, expect } => {
+            console.send(keys)?;
+            if let Some(want) = expect {
+                console.expect(want, deadline)?;
+            }
+            Ok(())
+        }
+        Step::Tcp { port, send, expect } => {
+            // The recipe's checks have seen to it that it is forwarded.
+            let host = forward.iter().find(|forward| forward.guest == *port).map_or(0, |forward| forward.host);
+            ask_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
+                port: *port,
+                want: expect.clone(),
+                last,
+            })
+        }
+    }
+}
+
+/// Asks a port until its answer holds `want`; gives the last answer where none did. QEMU takes connections in any case, and
+/// hangs up where nobody listens in the machine: between two questions there is a pause that ends early if the machine does.
+fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let last = match ask(port, send, want) {
+            Ok(answer) if answer.contains(want) => return Ok(()),
+            Ok(answer) => answer,
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= deadline
+            || console.ends_within(pause.min(deadline.saturating_duration_since(Instant::now())))
+        {
+            return Err(last);
+        }
+        pause = (pause * 2).min(PATIENCE);
+    }
+}
+
+/// Sends and reads until the answer holds `want`, ends, or nothing comes for a while.
+fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(send.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while (answer.len() as u64) < ANSWER && !String::from_utf8_lossy(&answer).contains(want) {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
+            Err(error) if answer.is_empty() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    // The other end may be gone already.
+    let _ = stream.shutdown(Shutdown::Both);
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_asked_until_its_answer_is_right() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            // Nobody home, a wrong answer, the right one.
+            drop(listener.accept().unwrap());
+            for answer in ["not yet", "now it works"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 2];
+                stream.read_exact(&mut asked).unwrap();
+                assert_eq!(&asked, b"hi");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let (reader, _writer) = io::pipe().unwrap();
+        let console = Console::new(reader, io::sink(), None);
+        ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
+        server.join().unwrap();
+        let last = ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();
+        assert!(last.contains("refused"), "{last}");
+    }
+}

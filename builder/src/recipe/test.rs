@@ -1,0 +1,279 @@
+//! The boot tests as a recipe states them.
+
+use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::image::required;
+use super::node::{Node, Value};
+use super::text::Span;
+
+/// What starts the machine of a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS.
+    Bios,
+    /// OVMF.
+    Uefi,
+    /// QEMU loads the kernel itself.
+    None,
+}
+
+/// What the machine of a test starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// The ISO as a CD.
+    Cd,
+    /// The ISO as a USB disk.
+    Usb,
+    /// Kernel and initrd, handed over by QEMU.
+    Kernel,
+    /// The kernel alone, with the system on an ext4 disk.
+    Disk,
+}
+
+/// A boot test: a machine with its disks, and the times that it is started.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// Its name in the table.
+    pub name: At<String>,
+    /// What starts the machine.
+    pub firmware: Firmware,
+    /// What it starts from, where a boot does not say otherwise.
+    pub medium: Medium,
+    /// MiB.
+    pub memory: u32,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Seconds for the whole test under TCG.
+    pub timeout: u32,
+    /// Virtio disks, made for the test and thrown away after it.
+    pub disks: Vec<Disk>,
+    /// TCP ports of the machine that the test reaches from outside.
+    pub forward: Vec<u16>,
+    /// Each start of the machine, in order; never empty.
+    pub boots: Vec<Boot>,
+}
+
+/// A disk of a test.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Bytes; None where its content tells.
+    pub size: Option<u64>,
+    /// Label of its ext4 file system; a disk with neither label nor systems is blank.
+    pub label: Option<String>,
+    /// Folders that hold the recipe's root filesystem: `/system0`.
+    pub systems: Vec<At<String>>,
+    /// Whether it holds the recipe's template, where vzctl looks for it on the systems' disk: `/vz/template/cache`.
+    pub template: bool,
+    /// Where it is stated.
+    pub span: Span,
+}
+
+/// One start of a test's machine.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The boot menu's entry.
+    pub entry: At<String>,
+    /// What it starts from, if not what the test says.
+    pub medium: Option<Medium>,
+    /// Further parameters of the kernel, for media `kernel` and `disk`.
+    pub cmdline: String,
+    /// What has to appear on the serial console.
+    pub expect: String,
+    /// Who logs in to run commands.
+    pub login: Option<Login>,
+    /// What is done after the login, in order.
+    pub run: Vec<Action>,
+    /// How it ends.
+    pub end: End,
+}
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Name.
+    pub user: String,
+    /// Password, if one is asked for.
+    pub password: Option<String>,
+}
+
+/// A step of a test.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A command in the machine.
+    Command {
+        /// As typed at the shell.
+        command: String,
+        /// What its output has to hold.
+        expect: Option<String>,
+        /// Its exit status.
+        status: u32,
+    },
+    /// Keys typed at the console, and what has to appear after them.
+    Type {
+        /// As typed; a line break is stated as such.
+        keys: String,
+        /// What has to appear.
+        expect: Option<String>,
+    },
+    /// A connection from outside to a forwarded port.
+    Tcp {
+        /// The machine's port, one of the test's `forward`.
+        port: At<u16>,
+        /// What is sent.
+        send: String,
+        /// What the answer has to hold.
+        expect: String,
+    },
+}
+
+/// How a boot ends, once all of it has been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The power is cut: QEMU is killed. What the machine has written to its disks stays, flushed or not.
+    Cut,
+    /// `poweroff` is typed, and the machine has to end.
+    Poweroff,
+    /// `reboot` is typed, and the machine has to end.
+    Reboot,
+}
+
+impl Test {
+    /// Its disks: those stated or, where it starts from a disk and states none, one with the entry's system.
+    pub fn all_disks(&self, image: &super::Image) -> Vec<Disk> {
+        let started = self.boots.iter().find(|boot| boot.medium.unwrap_or(self.medium) == Medium::Disk);
+        match started {
+            Some(boot) if self.disks.is_empty() => {
+                let system = image.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
+                let system = At { value: system, span: self.name.span };
+                vec![Disk {
+                    size: None,
+                    label: Some("dbco".into()),
+                    systems: vec![system],
+                    template: false,
+                    span: self.name.span,
+                }]
+            }
+            _ => self.disks.clone(),
+        }
+    }
+}
+
+impl Disk {
+    /// Whether it has no file system.
+    pub fn is_blank(&self) -> bool {
+        self.label.is_none() && self.systems.is_empty() && !self.template
+    }
+}
+
+impl Decode for Test {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "a boot test", sink)?;
+        let name = table.required("name");
+        let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi), ("none", Firmware::None)];
+        let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
+        let medium = required(&table, "medium", |node| decode_medium(node, sink));
+        let memory = table.optional("memory").unwrap_or(256);
+        let cpus = table.optional("cpus").unwrap_or(1);
+        let timeout = table.optional("timeout").unwrap_or(90);
+        let (disks, forward) = (table.or_default("disks"), table.or_default("forward"));
+        let boots = match table.node("boots") {
+            Some(_) => table.required("boots"),
+            // A single boot stands in the test itself.
+            None => decode_boot(&table, sink).map(|boot| vec![boot]),
+        };
+        table.close();
+        let firmware = firmware.unwrap_or(Some(Firmware::None))?;
+        Some(Self { name: name?, firmware, medium: medium?, memory, cpus, timeout, disks, forward, boots: boots? })
+    }
+}
+
+fn decode_medium(node: &Node, sink: &Sink) -> Option<Medium> {
+    let media = [("cd", Medium::Cd), ("usb", Medium::Usb), ("kernel", Medium::Kernel), ("disk", Medium::Disk)];
+    word(node, &media, sink)
+}
+
+fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<Boot> {
+    let entry = table.required("entry");
+    let cmdline = table.or_default("cmdline");
+    let expect = table.required("expect");
+    let login = table.optional("login");
+    let run = table.or_default("run");
+    let ends = [("cut", End::Cut), ("poweroff", End::Poweroff), ("reboot", End::Reboot)];
+    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(End::Cut));
+    Some(Boot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end? })
+}
+
+impl Decode for Boot {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "a boot of a test", sink)?;
+        let medium = table.node("medium").map(|node| decode_medium(node, sink));
+        let boot = decode_boot(&table, sink);
+        table.close();
+        let boot = boot?;
+        Some(Self { medium: medium.unwrap_or(None), ..boot })
+    }
+}
+
+impl Decode for Disk {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "a disk of a test", sink)?;
+        let size = table.node("size").map(|node| decode_size(node, sink));
+        let (label, systems) = (table.optional("label"), table.or_default("systems"));
+        let template = table.or_default("template");
+        let span = table.span;
+        table.close();
+        let size = match size {
+            Some(decoded) => Some(decoded?),
+            None => None,
+        };
+        Some(Self { size, label, systems, template, span })
+    }
+}
+
+/// A number of bytes: `512M`, `2G`.
+fn decode_size(node: &Node, sink: &Sink) -> Option<u64> {
+    let bytes = match &node.value {
+        Value::Text { text, .. } => {
+            let units = [('K', 10), ('M', 20), ('G', 30)];
+            units.iter().find_map(|(unit, shift)| {
+                let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+                number.checked_shl(*shift).filter(|bytes| bytes >> shift == number && number > 0)
+            })
+        }
+        _ => None,
+    };
+    if bytes.is_none() {
+        wrong_type(node, "a size: a number with K, M or G (`512M`)", sink);
+    }
+    bytes
+}
+
+impl Decode for Login {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "a login", sink)?;
+        let (user, password) = (table.required("user"), table.optional("password"));
+        table.close();
+        Some(Self { user: user?, password })
+    }
+}
+
+impl Decode for Action {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { text, .. } = &node.value {
+            return Some(Self::Command { command: text.clone(), expect: None, status: 0 });
+        }
+        let table = Table::open(node, "a step of a test", sink)?;
+        let action = if table.node("tcp").is_some() {
+            let (port, send, expect) = (table.required("tcp"), table.or_default("send"), table.required("expect"));
+            (|| Some(Self::Tcp { port: port?, send, expect: expect? }))()
+        } else if table.node("type").is_some() {
+            let (keys, expect) = (table.required("type"), table.optional("expect"));
+            keys.map(|keys| Self::Type { keys, expect })
+        } else {
+            let (command, expect) = (table.required("command"), table.optional("expect"));
+            let status = table.or_default("status");
+            command.map(|command| Self::Command { command, expect, status })
+        };
+        table.close();
+        action
+    }
+}

@@ -1,0 +1,211 @@
+//! Bringing crates by the host's `cargo`.
+//!
+//! Cargo itself is asked, not a registry: it knows the user's registry, its replacement by a mirror, proxies, certificates
+//! and tokens. It runs with a home of its own below the store, so that nothing of the user's is written and a killed run
+//! leaves nothing, and with the user's configuration in it. What it brings is held against the checksums of the
+//! `Cargo.lock`, whatever cargo itself checked.
+//!
+//! Cargo is not run on the project, whose manifest may be inside an archive or need a newer cargo, but on an empty one that
+//! depends on exactly the wanted crates.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{CargoLock, Crate};
+use crate::digest::Digest;
+use crate::process::{ProcessError, Run};
+use crate::source::{Access, FetchReport, Meter, Progress, SourceError};
+use crate::store::{Store, StoreError};
+
+/// What cargo, and rustup in front of it, may need of our environment; also all that begins with one of [`PREFIXES`].
+const PASSED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "XDG_CONFIG_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "all_proxy",
+];
+
+/// Cargo's configuration by environment that is about the network.
+const PREFIXES: [&str; 5] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
+
+/// Files of cargo's home that state where registries are and how one logs in.
+const CONFIGURATION: [&str; 4] = ["config.toml", "config", "credentials.toml", "credentials"];
+
+/// Makes sure that the store has the archives of these crates; all failures are collected.
+pub fn fetch_crates(
+    locks: &[(&CargoLock, Vec<&Crate>)],
+    store: &Store,
+    access: Access<'_>,
+    progress: &dyn Progress,
+) -> Result<FetchReport, Vec<SourceError>> {
+    let mut seen = HashSet::new();
+    let mut report = FetchReport::default();
+    let mut missing: Vec<(&CargoLock, Vec<&Crate>)> = Vec::new();
+    for (lock, crates) in locks {
+        let mut crates: Vec<&Crate> = crates.iter().copied().filter(|wanted| seen.insert(wanted.sha256)).collect();
+        let count = crates.len();
+        crates.retain(|wanted| !store.has_blob(&wanted.sha256));
+        report.present += count - crates.len();
+        if !crates.is_empty() {
+            missing.push((lock, crates));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(report);
+    }
+    if matches!(access, Access::Offline) {
+        let missing = missing.iter().flat_map(|(_, crates)| crates).map(|wanted| wanted.file_name()).collect();
+        return Err(vec![SourceError::Offline { missing }]);
+    }
+    let mut errors = Vec::new();
+    for (lock, crates) in missing {
+        match bring(lock, &crates, store, progress) {
+            Ok(bytes) => {
+                report.fetched += crates.len();
+                report.bytes += bytes;
+            }
+            Err(error) if error.stops_all() => return Err(vec![error]),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(report) } else { Err(errors) }
+}
+
+/// Brings crates of one lock; gives their bytes.
+fn bring(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Progress) -> Result<u64, SourceError> {
+    let fail = |message: String, source: Option<ProcessError>| SourceError::Crates {
+        lock: lock.path.clone(),
+        message,
+        source: source.map(Box::new),
+    };
+    let meter = progress.start(&lock.path.display().to_string(), None);
+    let work = store.work_dir()?;
+    let (home, project) = (work.path().join("home"), work.path().join("project"));
+    let written = |error: io::Error| StoreError::io("write", work.path())(error);
+    prepare(&home, &project, lock, crates).map_err(written)?;
+    run(lock, &home, &project, &*meter).map_err(|error| {
+        let message = match &error {
+            ProcessError::Start { .. } => "crates are brought by `cargo`, which this host does not have: install it, \
+                or run `dbco fetch` on a host that has it"
+                .to_owned(),
+            ProcessError::Failed { tail, .. } => format!("cargo says: {}", said(tail)),
+            ProcessError::Io { .. } => "cargo could not be run".to_owned(),
+        };
+        fail(message, Some(error))
+    })?;
+    let cached = cached(&home.join("registry/cache")).map_err(StoreError::io("read", &home))?;
+    let mut bytes = 0;
+    for wanted in crates {
+        let Some(path) = cached.get(&wanted.file_name()) else {
+            let message = format!(
+                "cargo brought no `{}`: is its registry replaced by a folder in cargo's configuration? \
+                 A registry is needed, or a mirror of one",
+                wanted.file_name()
+            );
+            return Err(fail(message, None));
+        };
+        let (got, _) = Digest::of_file(path).map_err(StoreError::io("read", path))?;
+        if got != wanted.sha256 {
+            let message = format!(
+                "`{}` has sha256 {got}, the lock says {}: it was changed on its way, or the lock was; nothing of it is used",
+                wanted.file_name(),
+                wanted.sha256
+            );
+            return Err(fail(message, None));
+        }
+        bytes += store.add_file(path)?.1;
+        meter.at(bytes);
+    }
+    Ok(bytes)
+}
+
+/// A home with the user's configuration, and a project that depends on the wanted crates and has their lock.
+fn prepare(home: &Path, project: &Path, lock: &CargoLock, crates: &[&Crate]) -> io::Result<()> {
+    fs::create_dir_all(home)?;
+    fs::create_dir_all(project)?;
+    for (name, path) in CONFIGURATION.iter().filter_map(|name| Some((name, users_home()?.join(name)))) {
+        if path.exists() {
+            symlink(path, home.join(name))?;
+        }
+    }
+    fs::write(project.join("lib.rs"), "")?;
+    fs::write(project.join("Cargo.lock"), &lock.text)?;
+    fs::write(project.join("Cargo.toml"), manifest(crates))
+}
+
+fn users_home() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = variable("CARGO_HOME").or_else(|| Some(variable("HOME")?.join(".cargo")))?;
+    std::path::absolute(home).ok()
+}
+
+/// Each crate under a name of its own, as a lock may hold several versions of one. No features: they would add nothing but
+/// further crates, and what the project needs of them is in the lock by itself.
+fn manifest(crates: &[&Crate]) -> String {
+    let mut text = "[package]\nname = \"dbco-fetch\"\nversion = \"0.0.0\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
+                    [dependencies]\n"
+        .to_owned();
+    for (number, Crate { name, version, .. }) in crates.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "c{number} = {{ package = \"{name}\", version = \"={version}\", default-features = false }}"
+        );
+    }
+    text
+}
+
+fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Result<(), ProcessError> {
+    let watch = |line: &str| meter.say(line.trim());
+    // Cargo reads the configuration of the folders from its working directory upwards: that of the project counts, too.
+    let folder = lock.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut manifest = OsString::from("--manifest-path=");
+    manifest.push(project.join("Cargo.toml"));
+    let mut run = Run::new("cargo").args(["fetch"]).args([manifest]).cwd(folder).watch(&watch);
+    for (name, value) in std::env::vars_os() {
+        let known = name
+            .to_str()
+            .is_some_and(|name| PASSED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+        if known {
+            run = run.env(name, value);
+        }
+    }
+    run.env("CARGO_HOME", home).env("CARGO_TERM_COLOR", "never").env("LC_ALL", "C").run()
+}
+
+/// What cargo said went wrong: from its last `error:` on.
+fn said(tail: &[String]) -> String {
+    let from = tail.iter().rposition(|line| line.starts_with("error")).unwrap_or(tail.len().saturating_sub(1));
+    let lines: Vec<&str> = tail[from..].iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n  ") }
+}
+
+/// The archives below cargo's cache, which has a folder for each registry, by their names.
+fn cached(cache: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
+    let mut files = BTreeMap::new();
+    let registries = match fs::read_dir(cache) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        registries => registries?,
+    };
+    for registry in registries {
+        for file in fs::read_dir(registry?.path())? {
+            let file = file?;
+            files.insert(file.file_name().to_string_lossy().into_owned(), file.path());
+        }
+    }
+    Ok(files)
+}

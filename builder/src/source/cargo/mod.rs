@@ -1,0 +1,65 @@
+//! Crates: what a `Cargo.lock` pins, and how it is brought.
+//!
+//! A `Cargo.lock` is a lock already: it names every crate with its version and the sha256 of its archive. So crates are no
+//! part of a recipe's own lock, where each would stand a second time and could only be out of date.
+
+mod bring;
+mod lock;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+
+pub use bring::fetch_crates;
+pub use lock::CargoLockError;
+
+/// One crate, as a `Cargo.lock` pins it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Crate {
+    /// Its name: ASCII letters, digits, `-` and `_`.
+    pub name: String,
+    /// Its exact version, as semver writes it.
+    pub version: String,
+    /// The sha256 of its archive, `<name>-<version>.crate`.
+    pub sha256: Digest,
+}
+
+impl Crate {
+    /// The name of its archive without the ending, which is also that of the one folder in it.
+    pub fn stem(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+
+    /// The name of its archive.
+    pub fn file_name(&self) -> String {
+        format!("{}.crate", self.stem())
+    }
+}
+
+impl fmt::Display for Crate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "crate {} {}", self.name, self.version)
+    }
+}
+
+/// The crates of one `Cargo.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CargoLock {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// Its text, as it was read.
+    pub text: String,
+    /// What it pins, in its order. Packages without a source are not here: they are part of the project itself.
+    pub crates: Vec<Crate>,
+}
+
+impl CargoLock {
+    /// Reads a `Cargo.lock`. Crates of git repositories, of several registries and without a checksum are refused.
+    pub fn load(path: &Path) -> Result<Self, CargoLockError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| CargoLockError::Read { path: path.to_owned(), source })?;
+        let crates = lock::parse(path, &text)?;
+        Ok(Self { path: path.to_owned(), text, crates })
+    }
+}

@@ -1,0 +1,73 @@
+//! The systems' disk: checked, repaired where it can be, mounted at `/hd`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::mount::{MsFlags, mount};
+
+use super::disks::Disk;
+use super::probe::Kind;
+use crate::process::command;
+
+/// What e2fsck's exit code says (e2fsck(8)): errors that were corrected, and that the system should restart, which goes for
+/// mounted filesystems only.
+const CORRECTED: i32 = 1 | 2;
+
+/// Checks and mounts. `e2fsck` is the program that checks, or none. Gives what there is to tell.
+///
+/// # Errors
+/// A sentence that says why nothing was mounted, and what to do.
+pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<String>, String> {
+    let device = disk.device.display();
+    let Some(state) = disk.content.ext else {
+        return Err(format!("{device} holds {}, but the systems' disk has to be ext2, ext3 or ext4.", disk.content));
+    };
+    let mut told = Vec::new();
+    if !state.clean {
+        match e2fsck {
+            Some(program) => told.extend(repair(disk, program)?),
+            // A journal is played back by mounting.
+            None if state.journal && !state.errors => {}
+            None => return Err(format!("{device} is dirty, and there is no e2fsck to repair it.")),
+        }
+    }
+    fs::create_dir_all(folder).map_err(|error| format!("{} can't be made: {error}.", folder.display()))?;
+    // Limits of space per container, where the filesystem was made for them (mke2fs -O quota,project).
+    let options = state.project_quota.then_some("prjquota");
+    // Either of the older two is a form of ext4 to the kernel.
+    let attempts = [options, None];
+    let kind = Kind::Ext4.name();
+    let mut result = Ok(());
+    for options in &attempts[usize::from(options.is_none())..] {
+        result = mount(Some(&disk.device), folder, Some(kind), MsFlags::MS_RELATIME, *options);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result.map_err(|error| format!("{device} ({}) can't be mounted: {error}.", disk.content))?;
+    Ok(told)
+}
+
+/// Lets e2fsck repair all that it can without asking.
+fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
+    let device = disk.device.display();
+    let output = command(program).arg("-p").arg(&disk.device).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{} can't be run: {error}.", program.display()))?;
+    match output.status.code() {
+        Some(code) if code & !CORRECTED == 0 => Ok((code != 0).then(|| format!("{device} was dirty and is repaired."))),
+        _ => {
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck told nothing");
+            Err(format!("{device} is damaged beyond safe repair ({last}). Try `e2fsck -f {device}`."))
+        }
+    }
+}
+
+/// The e2fsck of a tree, if it has one.
+pub fn e2fsck(tree: &Path) -> Option<PathBuf> {
+    let program = Path::new("/system/sbin/e2fsck");
+    super::program::check(tree, program).ok()?;
+    super::program::resolve(tree, program)
+}
