@@ -46,7 +46,7 @@ fn settled(id: u32, key: &str, value: u64, what: &'static str) -> Result<()> {
 
 /// Waits until `key` of `cgroup.events` is `value`; `false` when it is not within `limit`. A cgroup that is gone counts as
 /// one without processes.
-pub(super) fn wait(cgroup: &Path, key: &str, value: u64, limit: Duration) -> Result<bool> {
+pub fn wait(cgroup: &Path, key: &str, value: u64, limit: Duration) -> Result<bool> {
     let path = cgroup.join("cgroup.events");
     let end = Instant::now() + limit;
     let mut file = match File::open(&path) {

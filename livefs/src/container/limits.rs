@@ -174,6 +174,11 @@ pub fn make(id: u32) -> Result<PathBuf> {
     Ok(cgroup)
 }
 
+/// A number of a container's `cgroup.events` (`populated`, `frozen`); none if there is no such cgroup.
+pub fn events(id: u32, key: &str) -> Option<u64> {
+    flat(&fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?).get(key).copied()
+}
+
 /// Reads what a container uses.
 pub fn usage(cgroup: &Path) -> Result<Usage> {
     if !cgroup.is_dir() {

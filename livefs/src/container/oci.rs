@@ -4,7 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::spec::Device;
 use super::{Spec, seccomp};
+
+/// Bytes of `/dev/shm` where nothing else is asked for.
+const SHARED: u64 = 64 << 20;
 
 /// Files of /proc and /sys that tell of the host or act on it: seen as empty inside.
 const MASKED: &[&str] = &[
@@ -58,17 +62,21 @@ pub fn config(spec: &Spec) -> Value {
         vec!["nosuid".to_owned(), "noexec".into(), "newinstance".into(), "ptmxmode=0666".into(), "mode=0620".into()];
     pts.extend(spec.ptys.map(|max| format!("max={max}")));
     let pts: Vec<&str> = pts.iter().map(String::as_str).collect();
+    let shared = format!("size={}", spec.shared.unwrap_or(SHARED));
     let quiet = ["nosuid", "noexec", "nodev"];
     let shown = ["nosuid", "noexec", "nodev", "ro"];
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &quiet),
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "strictatime", "mode=755", "size=64k"]),
         mount("/dev/pts", "devpts", "devpts", &pts),
-        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=64m"]),
+        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
         mount("/dev/mqueue", "mqueue", "mqueue", &quiet),
         mount("/sys", "sysfs", "sysfs", &shown),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &shown),
     ];
+    for folder in &spec.memory {
+        mounts.push(mount(&text(folder), "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]));
+    }
     for bind in &spec.binds {
         let access = if bind.readonly { "ro" } else { "rw" };
         let options = ["rbind", "nosuid", "nodev", access];
@@ -79,15 +87,21 @@ pub fn config(spec: &Spec) -> Value {
     let kind = |block| if block { "b" } else { "c" };
     let mut rules = vec![json!({"allow": false, "access": "rwm"})];
     rules.extend(spec.devices.iter().map(|device| {
-        json!({"allow": true, "type": kind(device.block), "major": device.major, "minor": device.minor, "access": device.access})
+        let mut rule =
+            json!({"allow": true, "type": kind(device.block), "major": device.major, "access": device.access});
+        if let Some(minor) = device.minor {
+            rule["minor"] = minor.into();
+        }
+        rule
     }));
-    let devices: Vec<Value> = spec
-        .devices
-        .iter()
-        .map(|device| {
-            json!({"path": text(&device.path), "type": kind(device.block), "major": device.major, "minor": device.minor, "fileMode": 0o600, "uid": 0, "gid": 0})
-        })
-        .collect();
+    let node = |device: &Device| {
+        let (path, minor) = (device.path.as_ref()?, device.minor?);
+        let kind = kind(device.block);
+        Some(
+            json!({"path": text(path), "type": kind, "major": device.major, "minor": minor, "fileMode": 0o600, "uid": 0, "gid": 0}),
+        )
+    };
+    let devices: Vec<Value> = spec.devices.iter().filter_map(node).collect();
     let mut linux = json!({
         "cgroupsPath": format!("/vz/{}", spec.id),
         "devices": devices,
@@ -102,7 +116,7 @@ pub fn config(spec: &Spec) -> Value {
     }
     linux["namespaces"] = namespaces.into();
     if spec.seccomp {
-        linux["seccomp"] = seccomp::profile(&spec.capabilities);
+        linux["seccomp"] = seccomp::profile(&spec.capabilities, &spec.denied);
     }
     let environment: Vec<String> = spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let rlimits: Vec<Value> =

@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use super::spec::Denial;
+
 /// Refused with EPERM: what reaches the kernel itself, the clock, keys of others, or namespaces and mounts.
 const REFUSED: &[&str] = &[
     "acct",
@@ -88,7 +90,7 @@ const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
 /// The profile in the OCI runtime's form.
-pub(super) fn profile(capabilities: &[String]) -> Value {
+pub(super) fn profile(capabilities: &[String], denied: &[Denial]) -> Value {
     let admin = capabilities.iter().any(|name| name == "CAP_SYS_ADMIN");
     let names: Vec<&str> = REFUSED.iter().copied().filter(|name| !admin || !MOUNTING.contains(name)).collect();
     let refuse = |names: Vec<&str>, errno: u32, args: Value| json!({"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno, "args": args});
@@ -108,6 +110,11 @@ pub(super) fn profile(capabilities: &[String]) -> Value {
         let flags = (0..64).map(|bit| 1u64 << bit).filter(|flag| CLONE_NEW & flag != 0);
         rules.extend(flags.map(|flag| refuse(vec!["clone"], EPERM, masked(flag))));
     }
+    let equal = |(index, value): &(u32, u64)| json!({"index": index, "value": value, "op": "SCMP_CMP_EQ"});
+    rules.extend(denied.iter().map(|denial| {
+        let arguments: Vec<Value> = denial.arguments.iter().map(equal).collect();
+        json!({"names": [denial.syscall], "action": "SCMP_ACT_ERRNO", "errnoRet": denial.errno, "args": arguments})
+    }));
     json!({
         "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
@@ -121,7 +128,7 @@ mod tests {
 
     #[test]
     fn only_a_container_that_may_administer_mounts() {
-        let refused = |capabilities: &[String]| profile(capabilities)["syscalls"][0]["names"].to_string();
+        let refused = |capabilities: &[String]| profile(capabilities, &[])["syscalls"][0]["names"].to_string();
         assert!(refused(&[]).contains("\"mount\"") && refused(&[]).contains("kexec_load"));
         let admin = refused(&["CAP_SYS_ADMIN".into()]);
         assert!(!admin.contains("\"mount\"") && admin.contains("kexec_load"));

@@ -42,6 +42,12 @@ pub struct Spec {
     pub capabilities: Vec<String>,
     /// Whether the system-call filter is set (module `seccomp`); on by default.
     pub seccomp: bool,
+    /// Further system calls that fail.
+    pub denied: Vec<Denial>,
+    /// Folders that begin empty, in memory, such as `/run`.
+    pub memory: Vec<PathBuf>,
+    /// Size of `/dev/shm`, bytes.
+    pub shared: Option<u64>,
     /// Devices beside the usual ones (null zero full random urandom tty console ptmx pts).
     pub devices: Vec<Device>,
     /// Folders or files of the host shown inside.
@@ -56,17 +62,28 @@ pub struct Spec {
     pub limits: Limits,
 }
 
+/// A system call with certain arguments that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Its name.
+    pub syscall: String,
+    /// Arguments that must all be equal: place (from 0) and value.
+    pub arguments: Vec<(u32, u64)>,
+    /// The error that it fails with.
+    pub errno: i32,
+}
+
 /// A device that the container may use; its node is made in its /dev.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// The node's path inside.
-    pub path: PathBuf,
+    /// The node's path inside; none: it may make one itself.
+    pub path: Option<PathBuf>,
     /// `true` for a block device.
     pub block: bool,
     /// Major number.
     pub major: u32,
-    /// Minor number.
-    pub minor: u32,
+    /// Minor number; none: all of that major number.
+    pub minor: Option<u32>,
     /// Any of the letters `r`, `w`, `m`.
     pub access: String,
 }
@@ -119,6 +136,9 @@ impl Spec {
             ],
             capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
             seccomp: true,
+            denied: Vec::new(),
+            memory: Vec::new(),
+            shared: None,
             devices: Vec::new(),
             binds: Vec::new(),
             ids: None,

@@ -36,6 +36,14 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
             made.capabilities.push(name);
         }
     }
+    made.denied = confinement.denied.iter().map(denial).collect();
+    made.shared = spec.limits.shared;
+    // What the system's own start would mount, and may not.
+    for folder in ["system/run", "run"] {
+        if std::fs::symlink_metadata(spec.root.join(folder)).is_ok_and(|data| data.is_dir()) {
+            made.memory.push(std::path::Path::new("/").join(folder));
+        }
+    }
     let unlimited = |name: &str, value: Option<u64>| {
         value.map(|limit| container::spec::Rlimit { name: name.into(), soft: limit, hard: limit })
     };
@@ -45,6 +53,11 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
     made.ids = spec.ids.map(|(uid, gid)| container::spec::IdMap { uid, gid, count: IDS });
     made.limits = limits(&spec.limits);
     Ok(made)
+}
+
+fn denial(denial: &net::Denial) -> container::spec::Denial {
+    let net::Denial { syscall, arguments, errno } = denial.clone();
+    container::spec::Denial { syscall: syscall.into(), arguments, errno }
 }
 
 /// Limits as the engine sets them. What is not limited is set to unlimited, as it may have been limited before. Those of input and

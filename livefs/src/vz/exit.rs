@@ -203,6 +203,12 @@ impl Error {
     }
 }
 
+impl From<nix::Error> for Error {
+    fn from(error: nix::Error) -> Error {
+        Error::System(error.to_string())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {

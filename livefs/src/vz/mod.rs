@@ -10,6 +10,7 @@
 //! | `convert` | that data in the words of the engine and the network |
 //! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
 //! | `node` | what is needed of the machine, behind one trait |
+//! | `machine` | the machine that this runs on: engine, network, mounts, quota |
 //! | `options` | command lines, as getopt_long(3) reads them |
 //! | `cmd` | the commands, a file per family |
 //! | `list` | `vzlist` |
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod list;
 pub mod lock;
 pub mod log;
+pub mod machine;
 pub mod names;
 pub mod node;
 pub mod options;
@@ -169,17 +171,17 @@ fn exists_below(root: &Path, name: &Path) -> bool {
 
 /// The applet `vzctl`.
 pub fn vzctl(arguments: Vec<OsString>) -> u8 {
-    cmd::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0)).0
+    cmd::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0)).0
 }
 
 /// The applet `vzlist`.
 pub fn vzlist(arguments: Vec<OsString>) -> u8 {
-    list::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0)).0
+    list::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0)).0
 }
 
 /// The applet `vz`.
 pub fn vz(arguments: Vec<OsString>) -> u8 {
-    service::main(&Paths::system(), Box::new(node::Machine), arguments, Log::console(false, 0))
+    service::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0))
 }
 
 #[cfg(test)]

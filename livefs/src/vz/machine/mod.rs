@@ -1,0 +1,294 @@
+//! The machine that this runs on: the engine, the network and mounts as the commands know them.
+
+mod devices;
+mod mounts;
+mod quota;
+mod usage;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::convert;
+use super::exit::{Error, Result};
+use super::node::{Command, Mount, Node, Usage};
+use super::spec::Spec;
+use crate::container::{self, Runtime, freeze, limits};
+use crate::net;
+
+/// What containers print before they have a log of their own.
+const LOGS: &str = "/system/var/log/vz";
+/// The file by which a system made by us says that it has started (its rcS makes it), below its root.
+const STARTED: &str = "system/var/started";
+/// systemd's "power off": SIGRTMIN+4, which is glibc's SIGRTMIN (34) and 4.
+const SYSTEMD_POWEROFF: i32 = 38;
+
+/// The machine.
+#[derive(Debug, Default)]
+pub struct Machine {
+    runtime: Runtime,
+}
+
+impl Machine {
+    /// Process 1 of a container, by the host's number.
+    fn init(&self, id: u32) -> Result<i32> {
+        let state = self.runtime.state(id).map_err(convert::engine_error)?;
+        state.map(|state| state.pid).filter(|pid| *pid > 0).ok_or_else(Error::not_running)
+    }
+
+    fn netns(&self, id: u32) -> Result<net::Netns> {
+        net::Netns::of_pid(self.init(id)?).map_err(convert::network_error)
+    }
+
+    fn start_engine(&self, spec: &Spec) -> Result<()> {
+        let mut made = convert::engine(spec)?;
+        made.limits.io = devices::io_limits(spec)?;
+        made.devices = devices::resolve(spec)?;
+        let log = Path::new(LOGS).join(format!("{}.log", spec.id));
+        let output = fs::create_dir_all(LOGS)
+            .and_then(|()| OpenOptions::new().create(true).append(true).open(&log))
+            .map_err(|error| Error::file(&log, error))?;
+        let state = self.runtime.create(&made, &output).map_err(convert::engine_error)?;
+        let netns = net::Netns::of_pid(state.pid).map_err(convert::network_error)?;
+        let network = convert::network(spec, true, net::Neighbours::Detect)?;
+        net::up(&network, &netns).map_err(convert::network_error)?;
+        self.runtime.start(spec.id).map_err(convert::engine_error)
+    }
+}
+
+impl Node for Machine {
+    fn running(&self) -> Result<Vec<u32>> {
+        let folder = Path::new(limits::CGROUPS).join("vz");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file(&folder, error)),
+        };
+        let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(ids.filter(|id| limits::events(*id, "populated") == Some(1)).collect())
+    }
+
+    fn is_running(&self, id: u32) -> Result<bool> {
+        Ok(limits::events(id, "populated") == Some(1))
+    }
+
+    fn is_frozen(&self, id: u32) -> Result<bool> {
+        Ok(limits::events(id, "frozen") == Some(1))
+    }
+
+    fn is_mounted(&self, path: &Path) -> Result<bool> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Ok(mounts::mounted_below(&path)?.contains(&path))
+    }
+
+    fn mount(&self, mounts: &[Mount]) -> Result<()> {
+        for (done, mount) in mounts.iter().enumerate() {
+            if let Err(error) = mounts::make(mount) {
+                for made in mounts[..done].iter().rev() {
+                    let _ = nix::mount::umount2(&made.target, nix::mount::MntFlags::MNT_DETACH);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn umount(&self, path: &Path) -> Result<()> {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        for target in mounts::mounted_below(&path)?.iter().rev() {
+            nix::mount::umount2(target, nix::mount::MntFlags::UMOUNT_NOFOLLOW)
+                .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;
+        }
+        Ok(())
+    }
+
+    fn start(&self, spec: &Spec) -> Result<()> {
+        let _ = fs::remove_file(spec.root.join(STARTED));
+        quota::set(spec, true)?;
+        self.start_engine(spec)
+    }
+
+    fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool> {
+        let file = spec.root.join(STARTED);
+        let folder = file.parent().unwrap_or(&spec.root);
+        // Nobody else's system tells: it counts as started when its init runs.
+        if !spec.root.join("system/etc/init.d/rcS").is_file() {
+            return self.is_running(spec.id);
+        }
+        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        watch.add_watch(folder, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+        let end = std::time::Instant::now() + most;
+        loop {
+            if file.exists() {
+                return Ok(true);
+            }
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // Also each second, for a container that ends on the way.
+            let turn = left.min(Duration::from_secs(1));
+            let turn = PollTimeout::try_from(turn).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], turn) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let _ = watch.read_events();
+            if !self.is_running(spec.id)? {
+                return Err(Error::NotRunning("Container ended while it started: see its log".into()));
+            }
+        }
+    }
+
+    fn halt(&self, spec: &Spec, most: Duration) -> Result<bool> {
+        let pid = self.init(spec.id)?;
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match name.as_str() {
+            "busybox" => kill(Pid::from_raw(pid), Signal::SIGUSR2)?,
+            "systemd" => self.runtime.kill(spec.id, SYSTEMD_POWEROFF).map_err(convert::engine_error)?,
+            // As the classic tool does.
+            _ => {
+                let arguments = ["halt".into()].into();
+                let environment = vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())];
+                self.exec(spec.id, &Command { arguments, environment, ..Command::default() })?;
+            }
+        }
+        freeze::wait(&limits::cgroup(spec.id), "populated", 0, most).map_err(convert::engine_error)
+    }
+
+    fn kill(&self, id: u32) -> Result<()> {
+        if limits::cgroup(id).exists() { freeze::kill_all(id).map_err(convert::engine_error) } else { Ok(()) }
+    }
+
+    fn clean(&self, id: u32) -> Result<()> {
+        self.runtime.delete(id).map_err(convert::engine_error)?;
+        net::down(id, None).map_err(convert::network_error)
+    }
+
+    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
+        let text = |word: &std::ffi::OsString| word.to_string_lossy().into_owned();
+        let arguments: Vec<String> = command.arguments.iter().map(text).collect();
+        let input = command.input.as_deref();
+        let code = match &command.stopped_root {
+            Some(root) => {
+                let mut spec = container::Spec::new(id, root);
+                spec.init = arguments;
+                spec.environment = command.environment.clone();
+                self.runtime.run_once(&spec, input)
+            }
+            None => {
+                let terminal = command.terminal && input.is_none() && std::io::stdin().is_terminal();
+                self.runtime.exec(id, &arguments, &command.environment, terminal, input)
+            }
+        };
+        Ok(u8::try_from(code.map_err(convert::engine_error)?).unwrap_or(u8::MAX))
+    }
+
+    fn console(&self, id: u32, tty: u32) -> Result<()> {
+        let _ = tty;
+        let log = Path::new(LOGS).join(format!("{id}.log"));
+        Err(Error::Kernel(format!(
+            "A container has no terminal of its own here: vzctl enter {id} gives a shell; what it printed is in {}",
+            log.display()
+        )))
+    }
+
+    fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
+        if frozen { freeze::freeze(id) } else { freeze::thaw(id) }.map_err(convert::engine_error)
+    }
+
+    fn apply(&self, old: &Spec, new: &Spec, keys: &[String]) -> Result<()> {
+        let changed = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
+        let mut made = convert::limits(&new.limits);
+        made.io = devices::io_limits(new)?;
+        limits::apply(&made, &limits::cgroup(new.id)).map_err(convert::engine_error)?;
+        if changed(&["DISKSPACE", "DISKINODES", "QUOTATIME", "DISK_QUOTA"]) {
+            quota::set(new, true)?;
+        }
+        if changed(&["HOSTNAME"]) {
+            if let Some(name) = &new.hostname {
+                self.set_hostname(new.id, name)?;
+            }
+        }
+        self.apply_network(old, new, &changed)
+    }
+
+    fn quota(&self, spec: &Spec, on: bool) -> Result<()> {
+        quota::set(spec, on)
+    }
+
+    fn usage(&self, id: u32) -> Result<Usage> {
+        usage::read(id, self.init(id).ok())
+    }
+}
+
+impl Machine {
+    fn set_hostname(&self, id: u32, name: &str) -> Result<()> {
+        let path = format!("/proc/{}/ns/uts", self.init(id)?);
+        let space = File::open(&path).map_err(|error| Error::file(Path::new(&path), error))?;
+        // A namespace is a thread's property, so a thread of its own goes there.
+        let done = std::thread::scope(|scope| {
+            let set = || setns(&space, CloneFlags::CLONE_NEWUTS).and_then(|()| nix::unistd::sethostname(name));
+            scope.spawn(set).join()
+        });
+        done.map_err(|_| Error::System("The thread that sets the host name failed".into()))?.map_err(Error::from)
+    }
+
+    fn apply_network(&self, old: &Spec, new: &Spec, changed: &dyn Fn(&[&str]) -> bool) -> Result<()> {
+        if !changed(&["IP_ADDRESS", "NETIF", "NETDEV", "FORWARD"]) {
+            return Ok(());
+        }
+        let netns = self.netns(new.id)?;
+        let before = convert::network(old, true, net::Neighbours::Detect)?;
+        let after = convert::network(new, true, net::Neighbours::Detect)?;
+        let wrong = convert::network_error;
+        let ips = |network: &net::Network| network.addresses.iter().map(|one| one.ip).collect::<Vec<_>>();
+        let (old_ips, new_ips) = (ips(&before), ips(&after));
+        let gone: Vec<_> = old_ips.iter().copied().filter(|ip| !new_ips.contains(ip)).collect();
+        let come: Vec<_> = after.addresses.iter().filter(|one| !old_ips.contains(&one.ip)).copied().collect();
+        if !come.is_empty() {
+            net::add_addresses(new.id, &netns, &come, &after.neighbours).map_err(wrong)?;
+        }
+        if !gone.is_empty() {
+            net::remove_addresses(new.id, &netns, &gone).map_err(wrong)?;
+        }
+        for old in before.interfaces.iter().filter(|old| !after.interfaces.contains(old)) {
+            net::remove_interface(new.id, &netns, &old.name).map_err(wrong)?;
+        }
+        for new_one in after.interfaces.iter().filter(|one| !before.interfaces.contains(one)) {
+            net::add_interface(new.id, &netns, new_one).map_err(wrong)?;
+        }
+        for name in before.devices.iter().filter(|name| !after.devices.contains(name)) {
+            net::remove_device(&netns, name).map_err(wrong)?;
+        }
+        for name in after.devices.iter().filter(|name| !before.devices.contains(name)) {
+            net::add_device(&netns, name).map_err(wrong)?;
+        }
+        if changed(&["FORWARD", "IP_ADDRESS"]) {
+            net::set_forwards(new.id, &new_ips, &after.forwards).map_err(wrong)?;
+        }
+        Ok(())
+    }
+}
+
+/// The block device that a path's filesystem lies on, or None for one in memory.
+fn disk_of(path: &Path) -> Result<Option<(PathBuf, u32, u32)>> {
+    use std::os::unix::fs::MetadataExt;
+    let data = fs::metadata(path).map_err(|error| Error::file(path, error))?;
+    let (major, minor) = (nix::sys::stat::major(data.dev()), nix::sys::stat::minor(data.dev()));
+    let folder = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Ok(Some((folder, number(major), number(minor))))
+}

@@ -1,0 +1,71 @@
+//! Mounts of containers' roots.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::vz::exit::{Error, Result};
+use crate::vz::node::Mount;
+
+/// All mount points at a folder and below, in the order of their making.
+pub(super) fn mounted_below(path: &Path) -> Result<Vec<PathBuf>> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo");
+    let table = table.map_err(|error| Error::file(Path::new("/proc/self/mountinfo"), error))?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(unescape(point)));
+    Ok(points.filter(|point| point.starts_with(path)).collect())
+}
+
+/// `\040` and the like as the kernel writes them (proc_pid_mountinfo(5)).
+fn unescape(text: &str) -> OsString {
+    use std::os::unix::ffi::OsStringExt;
+    let (bytes, mut made, mut at) = (text.as_bytes(), Vec::new(), 0);
+    while at < bytes.len() {
+        let code = text.get(at + 1..at + 4).and_then(|code| u8::from_str_radix(code, 8).ok());
+        match (bytes[at], code) {
+            (b'\\', Some(code)) => {
+                made.push(code);
+                at += 4;
+            }
+            (byte, _) => {
+                made.push(byte);
+                at += 1;
+            }
+        }
+    }
+    OsString::from_vec(made)
+}
+
+pub(super) fn make(mount: &Mount) -> Result<()> {
+    use nix::mount::{MsFlags, mount as call};
+    let failed = |what: String| move |error: nix::Error| Error::Mount(format!("Can't mount: {what}: {error}"));
+    let target = &mount.target;
+    let none = None::<&str>;
+    match &mount.source {
+        Some(source) => {
+            let what = || format!("{} {}", target.display(), source.display());
+            call(Some(source), target, none, MsFlags::MS_BIND, none).map_err(failed(what()))?;
+            if mount.read_only {
+                let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+                call(none, target, none, flags, none).map_err(failed(what()))?;
+            }
+        }
+        None => {
+            let list: Vec<String> = mount.lower.iter().map(|path| path.display().to_string()).collect();
+            let mut data = format!("lowerdir={}", list.join(":"));
+            if let Some((upper, work)) = &mount.upper {
+                data += &format!(",upperdir={},workdir={}", upper.display(), work.display());
+            }
+            let flags = if mount.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+            call(Some("overlay"), target, Some("overlay"), flags, Some(data.as_str())).map_err(failed(data.clone()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn escapes_of_mount_points() {
+        assert_eq!(super::unescape("/vz/a\\040b\\134c"), "/vz/a b\\c");
+        assert_eq!(super::unescape("/plain\\"), "/plain\\");
+    }
+}

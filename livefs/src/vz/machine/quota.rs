@@ -1,0 +1,125 @@
+//! Limits of disk space and inodes, by ext4's project quota: a container's number is its project.
+//!
+//! Kernel: Documentation/filesystems/ext4/, `FS_IOC_FSSETXATTR` of include/uapi/linux/fs.h, quotactl(2).
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use crate::vz::exit::{Error, Result};
+use crate::vz::spec::Spec;
+
+/// `struct fsxattr`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Attributes {
+    flags: u32,
+    extent_size: u32,
+    extents: u32,
+    project: u32,
+    cow_extent_size: u32,
+    padding: [u8; 8],
+}
+
+/// FS_XFLAG_PROJINHERIT: what is made below belongs to the same project.
+const INHERIT: u32 = 0x200;
+
+nix::ioctl_read!(get_attributes, b'X', 31, Attributes);
+nix::ioctl_write_ptr!(set_attributes, b'X', 32, Attributes);
+
+/// PRJQUOTA of include/uapi/linux/quota.h.
+const PROJECT: i32 = 2;
+
+/// Turns the limits of a container's private area on, with the spec's, or off. Without limits nothing is done.
+///
+/// # Errors
+/// [`Error::Quota`]: its filesystem has no project quota, or refuses.
+pub fn set(spec: &Spec, on: bool) -> Result<()> {
+    let wanted = spec.limits.disk.is_some() || spec.limits.inodes.is_some();
+    let Some((_, major, minor)) = super::disk_of(&spec.private)?.filter(|_| wanted) else {
+        // Containers in memory are bounded by the memory.
+        return Ok(());
+    };
+    let device = device(major, minor)
+        .ok_or_else(|| Error::Quota(format!("There is no mount of the disk that holds {}", spec.private.display())))?;
+    if on {
+        claim(&spec.private, spec.id)?;
+    }
+    let mut limits = libc::dqblk { ..unsafe_zero() };
+    if on {
+        let none = crate::vz::conf::Pair { barrier: 0, limit: 0 };
+        let (space, inodes) = (spec.limits.disk.unwrap_or(none), spec.limits.inodes.unwrap_or(none));
+        // Blocks of 1024 bytes, as those of vzctl.
+        let bound = |amount: u64| if amount > i64::MAX as u64 { 0 } else { amount };
+        (limits.dqb_bsoftlimit, limits.dqb_bhardlimit) = (bound(space.barrier), bound(space.limit));
+        (limits.dqb_isoftlimit, limits.dqb_ihardlimit) = (bound(inodes.barrier), bound(inodes.limit));
+    }
+    limits.dqb_valid = QIF_LIMITS;
+    quotactl(&device, spec.id, &mut limits)
+        .map_err(|error| Error::Quota(format!("Unable to set the disk quota of {}: {error}", device.display())))
+}
+
+/// QIF_BLIMITS and QIF_ILIMITS of include/uapi/linux/quota.h.
+const QIF_LIMITS: u32 = 1 | 4;
+
+fn unsafe_zero() -> libc::dqblk {
+    // SAFETY: all fields are integers, for which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+fn quotactl(device: &Path, project: u32, limits: &mut libc::dqblk) -> std::result::Result<(), nix::Error> {
+    use std::os::unix::ffi::OsStrExt;
+    let device = std::ffi::CString::new(device.as_os_str().as_bytes()).map_err(|_| nix::Error::EINVAL)?;
+    let command = libc::QCMD(libc::Q_SETQUOTA, PROJECT);
+    let project = i32::try_from(project).map_err(|_| nix::Error::EINVAL)?;
+    // SAFETY: the path is a C string and the structure is the one that Q_SETQUOTA reads.
+    let done = unsafe { libc::quotactl(command, device.as_ptr(), project, std::ptr::from_mut(limits).cast()) };
+    nix::Error::result(done).map(drop)
+}
+
+/// The node of the disk, by the table of mounts.
+fn device(major: u32, minor: u32) -> Option<PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let number = format!("{major}:{minor}");
+    let line = table.lines().find(|line| line.split(' ').nth(2) == Some(&number))?;
+    Some(PathBuf::from(line.rsplit_once(" - ")?.1.split(' ').nth(1)?))
+}
+
+/// Makes everything below a folder, and all that comes, part of a project. What is there already stays where it was if it is.
+fn claim(folder: &Path, project: u32) -> Result<()> {
+    let failed = |error: nix::Error| {
+        Error::Quota(format!(
+            "Disk quota is not possible on {}: {error} (mke2fs -O quota,project; mount -o prjquota)",
+            folder.display()
+        ))
+    };
+    let file = File::open(folder).map_err(|error| Error::file(folder, error))?;
+    let mut attributes = Attributes::default();
+    // SAFETY: the structure is the one that the call writes.
+    unsafe { get_attributes(file.as_raw_fd(), &mut attributes) }.map_err(failed)?;
+    if attributes.project == project && attributes.flags & INHERIT != 0 {
+        return Ok(());
+    }
+    let mut left = vec![folder.to_owned()];
+    while let Some(path) = left.pop() {
+        let data = std::fs::symlink_metadata(&path).map_err(|error| Error::file(&path, error))?;
+        // Of links and devices nothing but the inode counts, and they can't be opened safely.
+        if !data.is_dir() && !data.is_file() {
+            continue;
+        }
+        let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
+        // SAFETY: as above.
+        unsafe { get_attributes(file.as_raw_fd(), &mut attributes) }.map_err(failed)?;
+        attributes.project = project;
+        if data.is_dir() {
+            attributes.flags |= INHERIT;
+            let entries = std::fs::read_dir(&path).map_err(|error| Error::file(&path, error))?;
+            left.extend(entries.flatten().map(|entry| entry.path()));
+        }
+        // SAFETY: the structure is the one that the call reads.
+        unsafe { set_attributes(file.as_raw_fd(), &attributes) }.map_err(failed)?;
+    }
+    Ok(())
+}
