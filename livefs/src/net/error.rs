@@ -64,9 +64,8 @@ impl Error {
         Error::Invalid { what, value: value.to_owned(), expected }
     }
 
-    pub(super) fn unfinished() -> Error {
-        let source = std::io::ErrorKind::Unsupported.into();
-        Error::Kernel { what: "the network of containers".to_owned(), source }
+    pub(super) fn kernel(what: impl Into<String>, source: std::io::Error) -> Error {
+        Error::Kernel { what: what.into(), source }
     }
 }
 

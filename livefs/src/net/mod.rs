@@ -11,14 +11,20 @@
 
 mod address;
 mod error;
+mod link;
 mod netfilter;
+mod netlink;
+mod nftables;
+mod route;
 mod types;
+mod venet;
 
 pub use address::{Address, Mac};
 pub use error::Error;
 pub use netfilter::{Confinement, Denial, Netfilter};
 pub use types::{Ctid, Forward, Interface, Neighbours, Netns, Network, Protocol, Traffic, User, host_link};
 
+use netlink::Socket;
 use std::net::IpAddr;
 
 /// Makes all of a container's network: the routed link `venet0` if it has addresses, its interfaces, its devices, forwarded
@@ -29,8 +35,12 @@ use std::net::IpAddr;
 /// # Errors
 /// [`Error::InUse`] if one of the addresses belongs to the host or another container; what the kernel refuses.
 pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
-    let _ = (network, netns);
-    Err(Error::unfinished())
+    let made = make(network, netns);
+    if made.is_err() {
+        // What failed is more worth telling.
+        let _ = down(network.ctid, Some(netns));
+    }
+    made
 }
 
 /// Removes all that a container has on the host. Nothing to remove is no error. Devices that were moved in (`NETDEV`) come back
@@ -39,8 +49,23 @@ pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
 /// # Errors
 /// What the kernel refuses; the rest is removed all the same, and the first error is told.
 pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
-    let _ = (ctid, netns);
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    let addresses = venet::addresses(&socket, ctid)?;
+    let mut first = Ok(());
+    let mut note = |done: Result<(), Error>| {
+        if first.is_ok() {
+            first = done;
+        }
+    };
+    note(nftables::remove(ctid));
+    note(venet::unanswer(&socket, &addresses));
+    for link in link::all(&socket)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
+        note(link::remove(&socket, link));
+    }
+    if let Some(netns) = netns {
+        note(return_devices(netns));
+    }
+    first
 }
 
 /// Removes what was left by containers that don't run, and tells whose it was.
@@ -48,8 +73,16 @@ pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
 /// # Errors
 /// As [`down`].
 pub fn sweep(running: &[Ctid]) -> Result<Vec<Ctid>, Error> {
-    let _ = running;
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    let mut gone: Vec<Ctid> = link::all(&socket)?.iter().filter_map(venet::owner).collect();
+    gone.extend(nftables::ports()?.into_iter().map(|(ctid, _)| ctid));
+    gone.retain(|ctid| !running.contains(ctid));
+    gone.sort_unstable();
+    gone.dedup();
+    for ctid in &gone {
+        down(*ctid, None)?;
+    }
+    Ok(gone)
 }
 
 /// Who of the host and its containers has which of these addresses: those in use only. A container's own address is reported,
@@ -58,8 +91,7 @@ pub fn sweep(running: &[Ctid]) -> Result<Vec<Ctid>, Error> {
 /// # Errors
 /// What the kernel refuses.
 pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
-    let _ = addresses;
-    Err(Error::unfinished())
+    venet::users(&Socket::route()?, addresses)
 }
 
 /// Gives a running container more addresses (`vzctl set --ipadd`), and `venet0` if it had none. Those that it has already are
@@ -68,8 +100,12 @@ pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
 /// # Errors
 /// [`Error::InUse`], before anything is changed; what the kernel refuses.
 pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
-    let _ = (ctid, netns, addresses, on);
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    let had = venet::addresses(&socket, ctid)?;
+    let come: Vec<Address> = addresses.iter().filter(|one| !had.contains(&one.ip)).copied().collect();
+    free(&socket, ctid, &come)?;
+    venet::add(&socket, ctid, netns, &come, on)?;
+    venet::masquerade(&socket, ctid)
 }
 
 /// Takes addresses from a running container (`--ipdel`). One that it doesn't have is no error.
@@ -77,8 +113,9 @@ pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neig
 /// # Errors
 /// What the kernel refuses.
 pub fn remove_addresses(ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) -> Result<(), Error> {
-    let _ = (ctid, netns, addresses);
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    venet::remove(&socket, ctid, netns, addresses)?;
+    venet::masquerade(&socket, ctid)
 }
 
 /// The routed addresses that a running container has, by the host's routes, in no set order.
@@ -86,8 +123,7 @@ pub fn remove_addresses(ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) -> Resu
 /// # Errors
 /// What the kernel refuses.
 pub fn addresses(ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
-    let _ = ctid;
-    Err(Error::unfinished())
+    venet::addresses(&Socket::route()?, ctid)
 }
 
 /// Gives a running container one more interface (`--netif_add`).
@@ -95,8 +131,33 @@ pub fn addresses(ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
 /// # Errors
 /// [`Error::Exists`] if one of the names is taken; [`Error::NoBridge`]; what the kernel refuses.
 pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result<(), Error> {
-    let _ = (ctid, netns, interface);
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    link::check_name(&interface.name)?;
+    let host_name = host_name(ctid, interface);
+    link::check_name(&host_name)?;
+    let bridge = match &interface.bridge {
+        Some(name) => match link::find(&socket, name)? {
+            Some(link) if link.kind == "bridge" => Some(link),
+            _ => return Err(Error::NoBridge(name.clone())),
+        },
+        None => None,
+    };
+    let own = |end: &str| venet::mac(&format!("{ctid} {end} {} {host_name}", interface.name));
+    let outer = link::End { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
+    let inner = link::End { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };
+    let outer = link::make_pair(&socket, &outer, &inner, netns)?;
+    let finish = || {
+        link::set_alias(&socket, &outer, &venet::alias(ctid))?;
+        if let Some(bridge) = &bridge {
+            link::join(&socket, &outer, bridge)?;
+        }
+        link::set_up(&socket, &outer)
+    };
+    let made = finish();
+    if made.is_err() {
+        let _ = link::remove(&socket, &outer);
+    }
+    made
 }
 
 /// Takes an interface made by [`add_interface`] or [`up`] from a running container (`--netif_del`), by its name inside.
@@ -104,8 +165,14 @@ pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result
 /// # Errors
 /// [`Error::NoInterface`] if the container has none of that name.
 pub fn remove_interface(ctid: Ctid, netns: &Netns, name: &str) -> Result<(), Error> {
-    let _ = (ctid, netns, name);
-    Err(Error::unfinished())
+    let (socket, inside) = (Socket::route()?, Socket::route_in(netns)?);
+    let inner = link::need(&inside, name)?;
+    let ours = link::all(&socket)?.into_iter().any(|link| venet::owner(&link) == Some(ctid));
+    if !ours || inner.kind != "veth" || name == venet::NAME {
+        return Err(Error::NoInterface(name.to_owned()));
+    }
+    // Its other end goes with it.
+    link::remove(&inside, &inner)
 }
 
 /// Moves a device of the host into a running container (`--netdev_add`).
@@ -113,8 +180,8 @@ pub fn remove_interface(ctid: Ctid, netns: &Netns, name: &str) -> Result<(), Err
 /// # Errors
 /// [`Error::NoInterface`] if the host has none of that name; what the kernel refuses.
 pub fn add_device(netns: &Netns, name: &str) -> Result<(), Error> {
-    let _ = (netns, name);
-    Err(Error::unfinished())
+    let socket = Socket::route()?;
+    link::move_to(&socket, &link::need(&socket, name)?, netns)
 }
 
 /// Moves a device back to the host (`--netdev_del`).
@@ -122,8 +189,8 @@ pub fn add_device(netns: &Netns, name: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::NoInterface`] if the container has none of that name; what the kernel refuses.
 pub fn remove_device(netns: &Netns, name: &str) -> Result<(), Error> {
-    let _ = (netns, name);
-    Err(Error::unfinished())
+    let inside = Socket::route_in(netns)?;
+    link::move_to(&inside, &link::need(&inside, name)?, &Netns::own()?)
 }
 
 /// Replaces all forwarded ports of a running container, in one step. `addresses` are the container's: the first of each
@@ -133,8 +200,17 @@ pub fn remove_device(netns: &Netns, name: &str) -> Result<(), Error> {
 /// [`Error::NoAddress`] if there are ports but no address; [`Error::PortTaken`] if another container's rules have one of
 /// the ports; what the kernel refuses.
 pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Result<(), Error> {
-    let _ = (ctid, addresses, forwards);
-    Err(Error::unfinished())
+    if addresses.is_empty() && !forwards.is_empty() {
+        return Err(Error::NoAddress);
+    }
+    let taken = nftables::ports()?.into_iter().filter(|(other, _)| *other != ctid);
+    for (other, theirs) in taken {
+        let same = |one: &&Forward| (one.protocol, one.host_port) == (theirs.protocol, theirs.host_port);
+        if let Some(forward) = forwards.iter().find(same) {
+            return Err(Error::PortTaken { forward: *forward, user: User::Container(other) });
+        }
+    }
+    nftables::set_ports(ctid, addresses, forwards)
 }
 
 /// What went through all links of a container since it started.
@@ -142,6 +218,62 @@ pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> R
 /// # Errors
 /// What the kernel refuses.
 pub fn traffic(ctid: Ctid) -> Result<Traffic, Error> {
-    let _ = ctid;
-    Err(Error::unfinished())
+    let mut sum = Traffic::default();
+    for link in link::all(&Socket::route()?)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
+        sum.received += link.traffic.received;
+        sum.sent += link.traffic.sent;
+        sum.received_packets += link.traffic.received_packets;
+        sum.sent_packets += link.traffic.sent_packets;
+    }
+    Ok(sum)
+}
+
+fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
+    let ctid = network.ctid;
+    down(ctid, None)?;
+    let inside = Socket::route_in(netns)?;
+    link::set_up(&inside, &link::need(&inside, "lo")?)?;
+    let socket = Socket::route()?;
+    if !network.addresses.is_empty() {
+        free(&socket, ctid, &network.addresses)?;
+        venet::add(&socket, ctid, netns, &network.addresses, &network.neighbours)?;
+        if network.masquerade {
+            venet::masquerade(&socket, ctid)?;
+        }
+    }
+    for interface in &network.interfaces {
+        add_interface(ctid, netns, interface)?;
+    }
+    for name in &network.devices {
+        add_device(netns, name)?;
+    }
+    let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
+    if network.forwards.is_empty() { Ok(()) } else { set_forwards(ctid, &addresses, &network.forwards) }
+}
+
+/// Refuses addresses that somebody else has.
+fn free(socket: &Socket, ctid: Ctid, addresses: &[Address]) -> Result<(), Error> {
+    let wanted: Vec<IpAddr> = addresses.iter().map(|one| one.ip).collect();
+    let used = venet::users(socket, &wanted)?;
+    match used.into_iter().find(|(_, user)| *user != User::Container(ctid)) {
+        Some((address, user)) => Err(Error::InUse { address, user }),
+        None => Ok(()),
+    }
+}
+
+/// `veth101.0` for `eth0` of 101.
+fn host_name(ctid: Ctid, interface: &Interface) -> String {
+    let digits = interface.name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let number = digits.parse::<u32>().unwrap_or_default();
+    interface.host_name.clone().unwrap_or_else(|| format!("veth{ctid}.{number}"))
+}
+
+/// Moves physical devices back to the host; made ones end with their namespace.
+fn return_devices(netns: &Netns) -> Result<(), Error> {
+    let inside = Socket::route_in(netns)?;
+    let own = Netns::own()?;
+    for link in link::all(&inside)?.iter().filter(|link| link.kind.is_empty() && !link.loopback) {
+        link::move_to(&inside, link, &own)?;
+    }
+    Ok(())
 }

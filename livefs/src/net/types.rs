@@ -29,6 +29,24 @@ impl Netns {
     pub fn of_fd(fd: OwnedFd) -> Netns {
         Netns(fd)
     }
+
+    /// That of the caller.
+    pub(super) fn own() -> Result<Netns, Error> {
+        let path = "/proc/thread-self/ns/net";
+        std::fs::File::open(path).map(|file| Netns(file.into())).map_err(|error| Error::file(path, error))
+    }
+
+    /// Calls `work` inside, on a thread that ends with it: a namespace is a thread's property.
+    pub(super) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
+                    .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
+                Ok(work())
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
 }
 
 impl AsFd for Netns {

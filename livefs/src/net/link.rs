@@ -1,0 +1,245 @@
+//! Links: what the kernel has, making pairs, changing and removing them (`include/uapi/linux/if_link.h`).
+
+use super::netlink::{Message, NESTED, NEW, Socket, attribute, attributes, number, text};
+use super::{Error, Mac, Netns, Traffic};
+use nix::libc;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+const VETH_INFO_PEER: u16 = 1;
+const INET6_ADDR_GEN_MODE: u16 = 8;
+const ADDR_GEN_MODE_NONE: u8 = 1;
+/// The link is up.
+pub const UP: u32 = libc::IFF_UP as u32;
+/// Nobody is asked who has an address.
+pub const NO_ARP: u32 = libc::IFF_NOARP as u32;
+
+/// A link that there is.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its number in its namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// `veth`, `bridge` …; empty for a physical device.
+    pub kind: String,
+    /// A note, by which a container's links are known.
+    pub alias: String,
+    /// Whether it is the loopback.
+    pub loopback: bool,
+    /// As the host sees it: what the host received, the container sent.
+    pub traffic: Traffic,
+}
+
+/// One end of a pair.
+pub struct End<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its address.
+    pub mac: Mac,
+    /// Flags that it has from the beginning.
+    pub flags: u32,
+}
+
+/// `struct ifinfomsg`: family, type, index, flags, and which of them to change.
+fn info(index: u32, flags: u32, change: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+    bytes[8..12].copy_from_slice(&flags.to_ne_bytes());
+    bytes[12..16].copy_from_slice(&change.to_ne_bytes());
+    bytes
+}
+
+/// All links of the socket's namespace.
+pub fn all(socket: &Socket) -> Result<Vec<Link>, Error> {
+    let answers = socket.dump(Message::new(libc::RTM_GETLINK, 0, &info(0, 0, 0)));
+    let answers = answers.map_err(|error| Error::kernel("reading the links", error))?;
+    Ok(answers.iter().filter_map(|(_, body)| read(body)).collect())
+}
+
+/// The link of this name, if there is one.
+pub fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
+    Ok(all(socket)?.into_iter().find(|link| link.name == name))
+}
+
+fn read(body: &[u8]) -> Option<Link> {
+    let kind = |info| attribute(info, libc::IFLA_INFO_KIND).map(text);
+    let mut link = Link {
+        index: number(body.get(4..)?)?,
+        name: String::new(),
+        kind: String::new(),
+        alias: String::new(),
+        loopback: number(body.get(8..)?)? & libc::IFF_LOOPBACK as u32 != 0,
+        traffic: Traffic::default(),
+    };
+    for (attribute, value) in attributes(body.get(16..)?) {
+        match attribute {
+            libc::IFLA_IFNAME => link.name = text(value),
+            libc::IFLA_IFALIAS => link.alias = text(value),
+            libc::IFLA_LINKINFO => link.kind = kind(value).unwrap_or_default(),
+            libc::IFLA_STATS64 => link.traffic = traffic(value),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// `struct rtnl_link_stats64` begins with packets and bytes, received and sent; turned round for the other end.
+fn traffic(stats: &[u8]) -> Traffic {
+    let field = |place: usize| {
+        let bytes = stats.get(place * 8..place * 8 + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_ne_bytes)
+    };
+    Traffic { sent_packets: field(0), received_packets: field(1), sent: field(2), received: field(3) }
+}
+
+/// The message that makes a pair, its second end inside `netns` under its name there.
+fn pair(outer: &End, inner: &End, netns: i32) -> Message {
+    Message::new(libc::RTM_NEWLINK, NEW, &info(0, outer.flags, outer.flags))
+        .put_text(libc::IFLA_IFNAME, outer.name)
+        .put(libc::IFLA_ADDRESS, &outer.mac.0)
+        .nest(NESTED | libc::IFLA_LINKINFO, |link| {
+            link.put_text(libc::IFLA_INFO_KIND, "veth").nest(NESTED | libc::IFLA_INFO_DATA, |data| {
+                data.nest_after(NESTED | VETH_INFO_PEER, &info(0, inner.flags, inner.flags), |peer| {
+                    peer.put_text(libc::IFLA_IFNAME, inner.name)
+                        .put(libc::IFLA_ADDRESS, &inner.mac.0)
+                        .put_u32(libc::IFLA_NET_NS_FD, netns as u32)
+                })
+            })
+        })
+}
+
+/// Makes a pair of Ethernet links. The answer is the outer one.
+pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Result<Link, Error> {
+    match socket.request(pair(outer, inner, netns.as_fd().as_raw_fd())) {
+        Ok(()) => {}
+        // Either name may be taken; the kernel doesn't tell which.
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+            let outside = find(socket, outer.name)?.is_some();
+            return Err(Error::Exists(if outside { outer.name } else { inner.name }.to_owned()));
+        }
+        Err(error) => return Err(Error::kernel(format!("making interface {}", outer.name), error)),
+    }
+    need(socket, outer.name)
+}
+
+/// The link of this name; not being there is an error.
+pub fn need(socket: &Socket, name: &str) -> Result<Link, Error> {
+    find(socket, name)?.ok_or_else(|| Error::NoInterface(name.to_owned()))
+}
+
+fn change(socket: &Socket, link: &Link, message: Message) -> Result<(), Error> {
+    socket.request(message).map_err(|error| Error::kernel(format!("interface {}", link.name), error))
+}
+
+/// Sets a link up.
+pub fn set_up(socket: &Socket, link: &Link) -> Result<(), Error> {
+    change(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, UP, UP)))
+}
+
+/// Notes on a link whose it is.
+pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
+}
+
+/// Puts a link into a bridge.
+pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    change(socket, link, message.put_u32(libc::IFLA_MASTER, bridge.index))
+}
+
+/// Lets a link make no IPv6 address of its own. A kernel without IPv6 makes none anyway.
+pub fn without_own_address(socket: &Socket, link: &Link) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    let done = socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, |families| {
+        families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
+    }));
+    match done {
+        Err(error) if error.raw_os_error() != Some(libc::EAFNOSUPPORT) => {
+            Err(Error::kernel(format!("interface {}", link.name), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Moves a link to another namespace, under the same name. It is down there.
+pub fn move_to(socket: &Socket, link: &Link, netns: &Netns) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    let message = message.put_u32(libc::IFLA_NET_NS_FD, netns.as_fd().as_raw_fd() as u32);
+    match socket.request(message) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Err(Error::Exists(link.name.clone())),
+        done => done.map_err(|error| Error::kernel(format!("moving interface {}", link.name), error)),
+    }
+}
+
+/// Removes a link, and the other end of a pair with it. One that is gone is no error: its namespace may have ended.
+pub fn remove(socket: &Socket, link: &Link) -> Result<(), Error> {
+    match socket.request(Message::new(libc::RTM_DELLINK, 0, &info(link.index, 0, 0))) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("removing interface {}", link.name), error)),
+    }
+}
+
+/// Whether a name can be an interface's (net/core/dev.c: `dev_valid_name`).
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let bad = |c: char| c == '/' || c == ':' || c == '%' || c.is_whitespace();
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name == "." || name == ".." || name.contains(bad) {
+        return Err(Error::invalid("interface name", name, "1 to 15 bytes, without spaces and / : %"));
+    }
+    Ok(())
+}
+
+/// Writes a kernel parameter under `/proc/sys/net` of the caller's namespace.
+pub fn set_parameter(path: &str, value: &str) -> Result<(), Error> {
+    let path = format!("/proc/sys/net/{path}");
+    match std::fs::write(&path, value) {
+        // A kernel without IPv6 has none of its parameters.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.contains("/ipv6/") => Ok(()),
+        done => done.map_err(|error| Error::file(path, error)),
+    }
+}
+
+/// Reads one; empty if the kernel hasn't got it.
+pub fn parameter(path: &str) -> String {
+    std::fs::read_to_string(format!("/proc/sys/net/{path}")).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_names_both_ends() {
+        let outer = End { name: "vz101", mac: Mac([2, 0, 0, 0, 0, 1]), flags: NO_ARP };
+        let inner = End { name: "venet0", mac: Mac([2, 0, 0, 0, 0, 2]), flags: NO_ARP | UP };
+        let message = pair(&outer, &inner, 7);
+        let top = &message.body()[16..];
+        assert_eq!(attribute(top, libc::IFLA_IFNAME).map(text).as_deref(), Some("vz101"));
+        let linkinfo = attribute(top, libc::IFLA_LINKINFO).unwrap();
+        assert_eq!(attribute(linkinfo, libc::IFLA_INFO_KIND), Some(&b"veth\0"[..]));
+        let peer = attribute(attribute(linkinfo, libc::IFLA_INFO_DATA).unwrap(), VETH_INFO_PEER).unwrap();
+        assert_eq!(number(&peer[8..]), Some(NO_ARP | UP));
+        assert_eq!(attribute(&peer[16..], libc::IFLA_IFNAME).map(text).as_deref(), Some("venet0"));
+        assert_eq!(attribute(&peer[16..], libc::IFLA_ADDRESS), Some(&[2, 0, 0, 0, 0, 2][..]));
+        assert_eq!(attribute(&peer[16..], libc::IFLA_NET_NS_FD).and_then(number), Some(7));
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["eth0", "veth101.0", "abcdefghijklmno"] {
+            check_name(good).unwrap();
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "a:b", "a%d", "abcdefghijklmnop"] {
+            check_name(bad).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn traffic_is_turned_round() {
+        let stats: Vec<u8> = [1u64, 2, 3, 4].iter().flat_map(|field| field.to_ne_bytes()).collect();
+        let expected = Traffic { received: 4, sent: 3, received_packets: 2, sent_packets: 1 };
+        assert_eq!(traffic(&stats), expected);
+        assert_eq!(traffic(&[]), Traffic::default());
+    }
+}

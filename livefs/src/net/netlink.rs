@@ -1,0 +1,328 @@
+//! Netlink messages and sockets (`include/uapi/linux/netlink.h`), for both families that containers need: routes and
+//! links (rtnetlink), and the packet filter (nfnetlink).
+//!
+//! Written here because the messages are few and the kernel's to keep: the usual crate for routes is 50,000 lines that
+//! describe every kind of link, its interface changes with each release, and it knows nothing of the packet filter.
+
+use super::{Error, Netns};
+use nix::libc;
+use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// `struct nlmsghdr`: length, type, flags, sequence number, port.
+const HEADER: usize = 16;
+/// An attribute that holds attributes.
+pub const NESTED: u16 = libc::NLA_F_NESTED as u16;
+const ACK: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+/// Make it; fail if it is there.
+pub const NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+/// Make it if it is not there.
+pub const CREATE: u16 = libc::NLM_F_CREATE as u16;
+/// Make it, or take the place of what is there.
+pub const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+
+/// What the kernel answers where there is nothing: no such table, no such family.
+pub const ACK_MISSING: [i32; 3] = [libc::ENOENT, libc::EAFNOSUPPORT, libc::EOPNOTSUPP];
+
+/// A message in the making: header, the fixed part of its type, attributes.
+#[derive(Debug, Clone)]
+pub struct Message(Vec<u8>);
+
+impl Message {
+    /// `kind` is the message's type; `flags` come on top of those that a request has anyway; `fixed` is the part between
+    /// header and attributes.
+    pub fn new(kind: u16, flags: u16, fixed: &[u8]) -> Message {
+        let mut bytes = vec![0; HEADER];
+        bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(fixed);
+        let mut message = Message(bytes);
+        message.pad();
+        message
+    }
+
+    /// Adds an attribute.
+    pub fn put(mut self, kind: u16, value: &[u8]) -> Message {
+        self.push(kind, value);
+        self
+    }
+
+    /// Adds a number in the host's order.
+    pub fn put_u32(self, kind: u16, value: u32) -> Message {
+        self.put(kind, &value.to_ne_bytes())
+    }
+
+    /// Adds a number in the network's order, as the packet filter has them.
+    pub fn put_be32(self, kind: u16, value: u32) -> Message {
+        self.put(kind, &value.to_be_bytes())
+    }
+
+    /// Adds a string that ends in a zero byte.
+    pub fn put_text(self, kind: u16, value: &str) -> Message {
+        self.put(kind, &[value.as_bytes(), b"\0"].concat())
+    }
+
+    /// Adds an attribute that holds what `inside` adds.
+    pub fn nest(mut self, kind: u16, inside: impl FnOnce(Message) -> Message) -> Message {
+        let start = self.0.len();
+        self.push(kind, &[]);
+        let mut message = inside(self);
+        message.close(start);
+        message
+    }
+
+    /// As [`Message::nest`], with a fixed part before the attributes inside.
+    pub fn nest_after(mut self, kind: u16, fixed: &[u8], inside: impl FnOnce(Message) -> Message) -> Message {
+        let start = self.0.len();
+        self.push(kind, fixed);
+        let mut message = inside(self);
+        message.close(start);
+        message
+    }
+
+    fn push(&mut self, kind: u16, value: &[u8]) {
+        let length = u16::try_from(4 + value.len()).expect("an attribute holds less than 64 KiB");
+        self.0.extend_from_slice(&length.to_ne_bytes());
+        self.0.extend_from_slice(&kind.to_ne_bytes());
+        self.0.extend_from_slice(value);
+        self.pad();
+    }
+
+    fn close(&mut self, start: usize) {
+        let length = u16::try_from(self.0.len() - start).expect("an attribute holds less than 64 KiB");
+        self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+    }
+
+    fn pad(&mut self) {
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+
+    fn finish(mut self, sequence: u32, flags: u16) -> Vec<u8> {
+        let flags = flags | u16::from_ne_bytes([self.0[6], self.0[7]]);
+        let length = self.0.len() as u32;
+        self.0[0..4].copy_from_slice(&length.to_ne_bytes());
+        self.0[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self.0[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        self.0
+    }
+
+    /// What follows the header.
+    #[cfg(test)]
+    pub fn body(&self) -> &[u8] {
+        &self.0[HEADER..]
+    }
+}
+
+/// The attributes in `bytes`: type (without its flags) and value. A torn one ends them.
+pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(rest.get(0..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?) & libc::NLA_TYPE_MASK as u16;
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+/// The value of the first attribute of this type.
+pub fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
+}
+
+/// A number in the host's order.
+pub fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(0..4)?.try_into().ok()?))
+}
+
+/// A string up to its zero byte.
+pub fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// A message of a dump: its type, and what follows its header.
+pub type Answer = (u16, Vec<u8>);
+
+/// A socket in one network namespace, which it stays in.
+pub struct Socket {
+    fd: OwnedFd,
+    sequence: Cell<u32>,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl Socket {
+    /// For routes, links and addresses, in the caller's namespace.
+    pub fn route() -> Result<Socket, Error> {
+        Socket::open(SockProtocol::NetlinkRoute).map_err(|error| Error::kernel("netlink socket", error))
+    }
+
+    /// As [`Socket::route`], in another namespace.
+    pub fn route_in(netns: &Netns) -> Result<Socket, Error> {
+        netns.within(Socket::route)?
+    }
+
+    /// For the packet filter, in the caller's namespace.
+    pub fn netfilter() -> io::Result<Socket> {
+        Socket::open(SockProtocol::NetlinkNetFilter)
+    }
+
+    fn open(protocol: SockProtocol) -> io::Result<Socket> {
+        let fd = nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        // The kernel makes the parts of a dump no larger than 32 KiB (net/netlink/af_netlink.c: netlink_recvmsg).
+        Ok(Socket { fd, sequence: Cell::new(1), buffer: RefCell::new(vec![0; 32 << 10]) })
+    }
+
+    fn next(&self) -> u32 {
+        let sequence = self.sequence.get();
+        self.sequence.set(sequence.wrapping_add(1));
+        sequence
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        // Without an address it goes to the kernel.
+        nix::sys::socket::send(self.fd.as_raw_fd(), bytes, MsgFlags::empty())?;
+        Ok(())
+    }
+
+    /// Has something done and waits for the answer.
+    pub fn request(&self, message: Message) -> io::Result<()> {
+        self.request_all(vec![message])
+    }
+
+    /// Has several things done in order; the packet filter does all or none of a batch.
+    pub fn request_all(&self, messages: Vec<Message>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let first = self.sequence.get();
+        let mut last = 0;
+        for message in messages {
+            last = self.next();
+            // Marks around a batch get no answer of their own.
+            let kind = i32::from(u16::from_ne_bytes([message.0[4], message.0[5]]));
+            let mark = kind == libc::NFNL_MSG_BATCH_BEGIN || kind == libc::NFNL_MSG_BATCH_END;
+            bytes.extend(message.finish(last, if mark { libc::NLM_F_REQUEST as u16 } else { ACK }));
+            if kind == libc::NFNL_MSG_BATCH_END {
+                last -= 1;
+            }
+        }
+        self.send(&bytes)?;
+        loop {
+            for (header, body) in self.receive()?.iter() {
+                // What an earlier batch that failed left is of no interest.
+                if header.kind == libc::NLMSG_ERROR as u16 && header.sequence >= first {
+                    match number(body).unwrap_or_default() as i32 {
+                        0 if header.sequence == last => return Ok(()),
+                        0 => {}
+                        error => return Err(io::Error::from_raw_os_error(-error)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// All that there is of a kind: type of each message, and what follows its header.
+    pub fn dump(&self, message: Message) -> io::Result<Vec<Answer>> {
+        // What changes meanwhile tears a dump, and the kernel says so.
+        loop {
+            if let Some(found) = self.dump_once(message.clone())? {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn dump_once(&self, message: Message) -> io::Result<Option<Vec<Answer>>> {
+        let sequence = self.next();
+        self.send(&message.finish(sequence, DUMP))?;
+        let (mut found, mut torn) = (Vec::new(), false);
+        loop {
+            for (header, body) in self.receive()? {
+                if header.sequence != sequence {
+                    continue;
+                }
+                torn |= header.flags & libc::NLM_F_DUMP_INTR as u16 != 0;
+                match i32::from(header.kind) {
+                    libc::NLMSG_DONE => return Ok((!torn).then_some(found)),
+                    libc::NLMSG_ERROR => {
+                        let error = number(&body).unwrap_or_default() as i32;
+                        return Err(io::Error::from_raw_os_error(-error));
+                    }
+                    _ => found.push((header.kind, body)),
+                }
+            }
+        }
+    }
+
+    /// One datagram's messages.
+    fn receive(&self) -> io::Result<Vec<(Header, Vec<u8>)>> {
+        let mut buffer = self.buffer.borrow_mut();
+        loop {
+            let (length, sender) = match nix::sys::socket::recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), &mut buffer) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                received => received?,
+            };
+            // Root of a container can send to sockets in its namespace, but not as the kernel.
+            if sender.is_some_and(|sender| sender.pid() == 0) {
+                return Ok(messages(&buffer[..length]));
+            }
+        }
+    }
+}
+
+/// The part of a received header that matters.
+struct Header {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+}
+
+fn messages(bytes: &[u8]) -> Vec<(Header, Vec<u8>)> {
+    let (mut rest, mut found) = (bytes, Vec::new());
+    while let Some(length) = number(rest).map(|length| length as usize) {
+        let Some(message) = rest.get(HEADER..length) else { break };
+        let kind = u16::from_ne_bytes([rest[4], rest[5]]);
+        let flags = u16::from_ne_bytes([rest[6], rest[7]]);
+        let sequence = u32::from_ne_bytes([rest[8], rest[9], rest[10], rest[11]]);
+        found.push((Header { kind, flags, sequence }, message.to_vec()));
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_padded_and_nested() {
+        let message = Message::new(1, 2, &[7]).put(3, &[1, 2, 3]).nest(NESTED | 4, |inside| inside.put_text(5, "ab"));
+        let bytes = message.finish(9, 1);
+        let expected: &[u8] = &[
+            44, 0, 0, 0, 1, 0, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0, // header: length, type, flags, sequence, port
+            7, 0, 0, 0, // fixed part, padded
+            7, 0, 3, 0, 1, 2, 3, 0, // three bytes, padded
+            12, 0, 4, 0x80, 7, 0, 5, 0, b'a', b'b', 0, 0, // nested, flagged as such
+        ];
+        assert_eq!(bytes[4..], expected[4..bytes.len()]);
+        assert_eq!(number(&bytes), Some(bytes.len() as u32));
+    }
+
+    #[test]
+    fn attributes_are_read_back() {
+        let message = Message::new(1, 0, &[]).put_u32(3, 70_000).nest(NESTED | 4, |inside| inside.put_text(5, "ab"));
+        assert_eq!(attribute(message.body(), 3).and_then(number), Some(70_000));
+        let inside = attribute(message.body(), 4).expect("the flag of nesting is no part of the type");
+        assert_eq!(attribute(inside, 5).map(text), Some("ab".to_owned()));
+        assert_eq!(attribute(message.body(), 6), None);
+    }
+
+    #[test]
+    fn torn_bytes_end_the_reading() {
+        assert_eq!(attributes(&[8, 0, 1, 0, 1]).count(), 0);
+        assert_eq!(attributes(&[0, 0, 0, 0, 1]).count(), 0);
+        assert_eq!(messages(&[200, 0, 0, 0, 1]).len(), 0);
+        assert_eq!(messages(&[0; 64]).len(), 0);
+    }
+}

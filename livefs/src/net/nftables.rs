@@ -1,0 +1,306 @@
+//! Tables of the packet filter, by netlink (`include/uapi/linux/netfilter/nf_tables.h`; nft(8) shows what is made here).
+//!
+//! A container has up to two tables in each of the families `ip` and `ip6`. Each is replaced as a whole, in one transaction:
+//!
+//! | table | what it does |
+//! |---|---|
+//! | `vz101-ports` | forwarded ports: packets to the host's own addresses get the container's |
+//! | `vz101-out` | private addresses that nobody outside knows go out under the host's |
+
+use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, Socket, attribute, text};
+use super::route::octets;
+use super::{Ctid, Error, Forward, Protocol};
+use nix::libc;
+use std::io;
+use std::net::IpAddr;
+
+const SUBSYSTEM: u16 = 10;
+const BATCH_BEGIN: u16 = libc::NFNL_MSG_BATCH_BEGIN as u16;
+const BATCH_END: u16 = libc::NFNL_MSG_BATCH_END as u16;
+const NEWTABLE: u16 = SUBSYSTEM << 8;
+const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
+const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
+const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
+const GETRULE: u16 = SUBSYSTEM << 8 | 7;
+
+/// Attributes of a rule: its table, chain, expressions, and what its maker notes.
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_NOTE: u16 = 7;
+
+const HOOK_PREROUTING: u32 = 0;
+const HOOK_OUTPUT: u32 = 3;
+const HOOK_POSTROUTING: u32 = 4;
+const PRIORITY_DNAT: i32 = -100;
+const PRIORITY_SNAT: i32 = 100;
+
+const EQUAL: u32 = 0;
+const UNEQUAL: u32 = 1;
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+const OIFNAME: u32 = 7;
+const L4PROTO: u32 = 16;
+
+/// How the names of the host's ends of `venet0` begin.
+const LINKS: &[u8] = b"vz";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    fn of(ip: IpAddr) -> Family {
+        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Family::V4 => libc::NFPROTO_IPV4 as u8,
+            Family::V6 => libc::NFPROTO_IPV6 as u8,
+        }
+    }
+
+    /// Where source and target stand in the header, and how long they are.
+    fn places(self) -> (u32, u32, u32) {
+        match self {
+            Family::V4 => (12, 16, 4),
+            Family::V6 => (8, 24, 16),
+        }
+    }
+}
+
+/// `struct nfgenmsg`: family, version, resource (in the network's order).
+fn head(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
+    let [high, low] = resource.to_be_bytes();
+    Message::new(kind, flags, &[family, 0, high, low])
+}
+
+/// A rule in the making: its expressions, in order.
+struct Rule(Vec<Box<dyn FnOnce(Message) -> Message>>);
+
+impl Rule {
+    fn new() -> Rule {
+        Rule(Vec::new())
+    }
+
+    fn add(mut self, name: &'static str, data: impl FnOnce(Message) -> Message + 'static) -> Rule {
+        self.0.push(Box::new(move |list| {
+            // NFTA_LIST_ELEM; NFTA_EXPR_NAME and NFTA_EXPR_DATA.
+            list.nest(NESTED | 1, |one| one.put_text(1, name).nest(NESTED | 2, data))
+        }));
+        self
+    }
+
+    /// Loads a field of the packet's description into the first register.
+    fn meta(self, key: u32) -> Rule {
+        self.add("meta", move |data| data.put_be32(2, key).put_be32(1, 1))
+    }
+
+    /// Loads a part of a header.
+    fn payload(self, base: u32, offset: u32, length: u32) -> Rule {
+        self.add("payload", move |data| data.put_be32(1, 1).put_be32(2, base).put_be32(3, offset).put_be32(4, length))
+    }
+
+    /// Goes on only if the first register begins with these bytes, or doesn't.
+    fn compare(self, operation: u32, bytes: &[u8]) -> Rule {
+        let bytes = bytes.to_vec();
+        self.add("cmp", move |data| {
+            data.put_be32(1, 1).put_be32(2, operation).nest(NESTED | 3, |value| value.put(1, &bytes))
+        })
+    }
+
+    /// Loads what kind of address the target is: one of the host's, or another.
+    fn target_type(self) -> Rule {
+        // NFT_FIB_RESULT_ADDRTYPE of NFTA_FIB_F_DADDR.
+        self.add("fib", |data| data.put_be32(1, 1).put_be32(2, 3).put_be32(3, 2))
+    }
+
+    fn immediate(self, register: u32, bytes: &[u8]) -> Rule {
+        let bytes = bytes.to_vec();
+        self.add("immediate", move |data| data.put_be32(1, register).nest(NESTED | 2, |value| value.put(1, &bytes)))
+    }
+
+    /// The packets to a port of the host's own addresses go to the container.
+    fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> Rule {
+        let protocol = match forward.protocol {
+            Protocol::Tcp => libc::IPPROTO_TCP,
+            Protocol::Udp => libc::IPPROTO_UDP,
+        };
+        let (_, target, length) = family.places();
+        let mut rule = Rule::new();
+        if from_host && family == Family::V4 {
+            // Answers to 127.0.0.1 would have to come from outside, which no kernel takes.
+            rule = rule.payload(NETWORK_HEADER, target, 1).compare(UNEQUAL, &[127]);
+        }
+        let number = u32::from(family.number());
+        rule.target_type()
+            .compare(EQUAL, &u32::from(libc::RTN_LOCAL).to_ne_bytes())
+            .meta(L4PROTO)
+            .compare(EQUAL, &[protocol as u8])
+            .payload(TRANSPORT_HEADER, 2, 2)
+            .compare(EQUAL, &forward.host_port.to_be_bytes())
+            .immediate(1, &octets(ip)[..length as usize])
+            .immediate(2, &forward.port.to_be_bytes())
+            // NFT_NAT_DNAT, to the address in the first register and the port in the second.
+            .add("nat", move |data| data.put_be32(1, 1).put_be32(2, number).put_be32(3, 1).put_be32(5, 2))
+    }
+
+    /// What leaves the machine from this address gets the host's.
+    fn masquerade(family: Family, ip: IpAddr) -> Rule {
+        let (source, _, length) = family.places();
+        Rule::new()
+            .payload(NETWORK_HEADER, source, length)
+            .compare(EQUAL, &octets(ip))
+            .meta(OIFNAME)
+            .compare(UNEQUAL, LINKS)
+            .add("masq", |data| data)
+    }
+
+    fn message(self, family: Family, table: &str, chain: &str, note: &str) -> Message {
+        let message = head(NEWRULE, CREATE | libc::NLM_F_APPEND as u16, family.number(), 0);
+        let message = message.put_text(RULE_TABLE, table).put_text(RULE_CHAIN, chain);
+        let message = message
+            .nest(NESTED | RULE_EXPRESSIONS, |list| self.0.into_iter().fold(list, |list, expression| expression(list)));
+        if note.is_empty() { message } else { message.put(RULE_NOTE, note.as_bytes()) }
+    }
+}
+
+/// The messages that make a table anew, whatever was there.
+fn begin(family: Family, table: &str) -> Vec<Message> {
+    let named = |kind, flags| head(kind, flags, family.number(), 0).put_text(1, table);
+    // Making it first, as what is not there can't be deleted.
+    vec![named(NEWTABLE, CREATE), named(DELTABLE, 0), named(NEWTABLE, CREATE)]
+}
+
+fn nat_chain(family: Family, table: &str, name: &str, hook: u32, priority: i32) -> Message {
+    head(NEWCHAIN, CREATE, family.number(), 0)
+        .put_text(1, table)
+        .put_text(3, name)
+        .nest(NESTED | 4, |place| place.put_be32(1, hook).put(2, &priority.to_be_bytes()))
+        .put_text(7, "nat")
+}
+
+fn ports_table(ctid: Ctid) -> String {
+    format!("vz{ctid}-ports")
+}
+
+fn out_table(ctid: Ctid) -> String {
+    format!("vz{ctid}-out")
+}
+
+fn commit(socket: &Socket, messages: Vec<Message>) -> io::Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mark = |kind| head(kind, 0, libc::AF_UNSPEC as u8, SUBSYSTEM);
+    let all = std::iter::once(mark(BATCH_BEGIN)).chain(messages).chain(std::iter::once(mark(BATCH_END)));
+    socket.request_all(all.collect())
+}
+
+fn socket() -> Result<Socket, Error> {
+    Socket::netfilter().map_err(|error| Error::kernel("the packet filter's socket", error))
+}
+
+/// Replaces a container's forwarded ports. Those of the first address of each family are made.
+pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Result<(), Error> {
+    let (socket, table) = (socket()?, ports_table(ctid));
+    if forwards.is_empty() {
+        return remove_tables(&socket, &[table]);
+    }
+    let mut messages = Vec::new();
+    for family in Family::ALL {
+        let Some(ip) = addresses.iter().copied().find(|ip| Family::of(*ip) == family) else { continue };
+        messages.extend(begin(family, &table));
+        for (chain, hook) in [("prerouting", HOOK_PREROUTING), ("output", HOOK_OUTPUT)] {
+            messages.push(nat_chain(family, &table, chain, hook, PRIORITY_DNAT));
+            for forward in forwards {
+                let rule = Rule::forward(family, *forward, ip, hook == HOOK_OUTPUT);
+                messages.push(rule.message(family, &table, chain, &forward.to_string()));
+            }
+        }
+    }
+    commit(&socket, messages).map_err(|error| Error::kernel(format!("forwarding ports to container {ctid}"), error))
+}
+
+/// The ports that are forwarded, with the containers they lead to.
+pub fn ports() -> Result<Vec<(Ctid, Forward)>, Error> {
+    let socket = socket()?;
+    let mut found = Vec::new();
+    for family in Family::ALL {
+        let answers = socket.dump(head(GETRULE, 0, family.number(), 0));
+        let answers = match answers {
+            Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => continue,
+            answers => answers.map_err(|error| Error::kernel("reading the forwarded ports", error))?,
+        };
+        found.extend(answers.iter().filter_map(|(_, body)| read_rule(body)));
+    }
+    Ok(found)
+}
+
+fn read_rule(body: &[u8]) -> Option<(Ctid, Forward)> {
+    let rest = body.get(4..)?;
+    let table = text(attribute(rest, RULE_TABLE)?);
+    let ctid = table.strip_prefix("vz")?.strip_suffix("-ports")?.parse().ok()?;
+    Some((ctid, text(attribute(rest, RULE_NOTE)?).parse().ok()?))
+}
+
+/// Replaces what goes out under the host's address. An empty list removes it.
+pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
+    let (socket, table) = (socket()?, out_table(ctid));
+    let of = |family| addresses.iter().copied().filter(move |ip| Family::of(*ip) == family);
+    let mut messages = Vec::new();
+    for family in Family::ALL.into_iter().filter(|family| of(*family).next().is_some()) {
+        messages.extend(begin(family, &table));
+        messages.push(nat_chain(family, &table, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT));
+        messages.extend(of(family).map(|ip| Rule::masquerade(family, ip).message(family, &table, "postrouting", "")));
+    }
+    if messages.is_empty() {
+        return remove_tables(&socket, &[table]);
+    }
+    commit(&socket, messages).map_err(|error| Error::kernel(format!("masquerade of container {ctid}"), error))
+}
+
+/// Removes all tables of a container.
+pub fn remove(ctid: Ctid) -> Result<(), Error> {
+    remove_tables(&socket()?, &[ports_table(ctid), out_table(ctid)])
+}
+
+fn remove_tables(socket: &Socket, tables: &[String]) -> Result<(), Error> {
+    for table in tables {
+        for family in Family::ALL {
+            match commit(socket, vec![head(DELTABLE, 0, family.number(), 0).put_text(1, table)]) {
+                Err(error) if !ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => {
+                    return Err(Error::kernel(format!("removing table {table}"), error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_read_back_by_its_note() {
+        let forward: Forward = "tcp:8080:80".parse().unwrap();
+        let ip = "10.0.0.1".parse().unwrap();
+        let rule = Rule::forward(Family::V4, forward, ip, false);
+        let message = rule.message(Family::V4, &ports_table(101), "prerouting", &forward.to_string());
+        assert_eq!(read_rule(message.body()), Some((101, forward)));
+        // Nine expressions: where to, which protocol and port, the new address and port, translate.
+        let list = attribute(&message.body()[4..], RULE_EXPRESSIONS).unwrap();
+        let names: Vec<String> =
+            super::super::netlink::attributes(list).map(|(_, one)| text(attribute(one, 1).unwrap())).collect();
+        assert_eq!(names, ["fib", "cmp", "meta", "cmp", "payload", "cmp", "immediate", "immediate", "nat"]);
+        let other = Rule::masquerade(Family::V4, ip).message(Family::V4, &out_table(101), "postrouting", "");
+        assert_eq!(read_rule(other.body()), None);
+    }
+}

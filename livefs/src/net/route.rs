@@ -1,0 +1,253 @@
+//! Addresses, routes and proxy neighbours (`include/uapi/linux/{if_addr,rtnetlink,neighbour}.h`).
+
+use super::link::Link;
+use super::netlink::{CREATE, Message, NEW, REPLACE, Socket, attribute, attributes, number};
+use super::{Address, Error};
+use nix::libc;
+use std::io;
+use std::net::IpAddr;
+
+/// Marks the routes and proxy neighbours that are a container's, among those of others. Numbers from 5 on are free for
+/// programs (`rtnetlink.h`: `RTPROT_STATIC` and above are not interpreted by the kernel).
+pub const OURS: u8 = 118;
+/// The neighbour table has it since Linux 5.2.
+const NDA_PROTOCOL: u16 = 12;
+const NTF_PROXY: u8 = 1 << 3;
+const NUD_PERMANENT: u16 = 0x80;
+
+/// A route to one address, on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostRoute {
+    /// Where to.
+    pub ip: IpAddr,
+    /// By which link.
+    pub link: u32,
+}
+
+/// An address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// The address and its network.
+    pub address: Address,
+    /// Whose it is.
+    pub link: u32,
+}
+
+/// A neighbour that the host answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proxy {
+    /// The address.
+    pub ip: IpAddr,
+    /// Where it is answered for.
+    pub link: u32,
+}
+
+fn family(ip: IpAddr) -> u8 {
+    (if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+}
+
+/// The bytes of an address, in the network's order.
+pub fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
+/// The other way.
+pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// `struct ifaddrmsg`: family, prefix, flags, scope, link.
+fn address_message(kind: u16, flags: u16, link: u32, address: Address, scope: u8) -> Message {
+    // There is no other that could have it: the link is a point to point one.
+    let no_detection = if address.ip.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
+    let mut fixed = vec![family(address.ip), address.prefix, no_detection, scope];
+    fixed.extend(link.to_ne_bytes());
+    let bytes = octets(address.ip);
+    Message::new(kind, flags, &fixed).put(libc::IFA_LOCAL, &bytes).put(libc::IFA_ADDRESS, &bytes)
+}
+
+/// Gives a link an address. One that it has is no error.
+pub fn add_address(socket: &Socket, link: &Link, address: Address, scope: u8) -> Result<(), Error> {
+    match socket.request(address_message(libc::RTM_NEWADDR, REPLACE, link.index, address, scope)) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("address {address} on {}", link.name), error)),
+    }
+}
+
+/// Takes an address from a link. One that it hasn't is no error.
+pub fn remove_address(socket: &Socket, link: u32, address: Address) -> Result<(), Error> {
+    gone(socket.request(address_message(libc::RTM_DELADDR, 0, link, address, 0)))
+        .map_err(|error| Error::kernel(format!("removing address {address}"), error))
+}
+
+fn gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT)) => Ok(()),
+        done => done,
+    }
+}
+
+/// The addresses of all links.
+pub fn all_addresses(socket: &Socket) -> Result<Vec<Assigned>, Error> {
+    let answers = socket.dump(Message::new(libc::RTM_GETADDR, 0, &[0; 8]));
+    let answers = answers.map_err(|error| Error::kernel("reading the addresses", error))?;
+    Ok(answers.iter().filter_map(|(_, body)| read_address(body)).collect())
+}
+
+fn read_address(body: &[u8]) -> Option<Assigned> {
+    let found = attributes(body.get(8..)?).filter(|(kind, _)| [libc::IFA_LOCAL, libc::IFA_ADDRESS].contains(kind));
+    // IPv4 has both on a point to point link: IFA_LOCAL is the link's own there.
+    let (_, bytes) = found.min_by_key(|(kind, _)| *kind != libc::IFA_LOCAL)?;
+    Some(Assigned { address: Address { ip: from_octets(bytes)?, prefix: body[1] }, link: number(&body[4..])? })
+}
+
+/// `struct rtmsg`: family, lengths of both prefixes, service, table, protocol, scope, type, flags.
+fn route_message(kind: u16, flags: u16, to: Option<IpAddr>, ipv4: bool, link: u32) -> Message {
+    let family = (if ipv4 { libc::AF_INET } else { libc::AF_INET6 }) as u8;
+    let bits = to.map_or(0, Address::bits);
+    let scope = if ipv4 { libc::RT_SCOPE_LINK } else { libc::RT_SCOPE_UNIVERSE };
+    let fixed = [family, bits, 0, 0, libc::RT_TABLE_MAIN, OURS, scope, libc::RTN_UNICAST, 0, 0, 0, 0];
+    let message = Message::new(kind, flags, &fixed).put_u32(libc::RTA_OIF, link);
+    match to {
+        Some(ip) => message.put(libc::RTA_DST, &octets(ip)),
+        None => message,
+    }
+}
+
+/// Sends all of a family by a link, without a gateway, as OpenVZ's `default dev venet0`. A default that is there stays.
+pub fn add_default(socket: &Socket, link: &Link, ipv4: bool) -> Result<(), Error> {
+    match socket.request(route_message(libc::RTM_NEWROUTE, NEW, None, ipv4, link.index)) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("default route by {}", link.name), error)),
+    }
+}
+
+/// Sends one address by a link. False if there is a route to exactly this address already.
+pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, Error> {
+    match socket.request(route_message(libc::RTM_NEWROUTE, NEW, Some(ip), ip.is_ipv4(), link.index)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+        Err(error) => Err(Error::kernel(format!("route to {ip} by {}", link.name), error)),
+    }
+}
+
+/// Removes such a route. One that is gone is no error.
+pub fn remove_host_route(socket: &Socket, link: u32, ip: IpAddr) -> Result<(), Error> {
+    gone(socket.request(route_message(libc::RTM_DELROUTE, 0, Some(ip), ip.is_ipv4(), link)))
+        .map_err(|error| Error::kernel(format!("removing the route to {ip}"), error))
+}
+
+/// The routes that [`add_host_route`] made, of all links.
+pub fn host_routes(socket: &Socket) -> Result<Vec<HostRoute>, Error> {
+    let answers = socket.dump(Message::new(libc::RTM_GETROUTE, 0, &[0; 12]));
+    let answers = answers.map_err(|error| Error::kernel("reading the routes", error))?;
+    Ok(answers.iter().filter_map(|(_, body)| read_route(body)).collect())
+}
+
+fn read_route(body: &[u8]) -> Option<HostRoute> {
+    let rest = body.get(12..)?;
+    let ip = from_octets(attribute(rest, libc::RTA_DST)?)?;
+    let link = number(attribute(rest, libc::RTA_OIF)?)?;
+    (body[5] == OURS && body[1] == Address::bits(ip)).then_some(HostRoute { ip, link })
+}
+
+/// `struct ndmsg`: family, link, state, flags, type.
+fn proxy_message(kind: u16, flags: u16, proxy: Proxy) -> Message {
+    let mut fixed = vec![family(proxy.ip), 0, 0, 0];
+    fixed.extend(proxy.link.to_ne_bytes());
+    fixed.extend(NUD_PERMANENT.to_ne_bytes());
+    fixed.extend([NTF_PROXY, 0]);
+    Message::new(kind, flags, &fixed).put(libc::NDA_DST, &octets(proxy.ip)).put(NDA_PROTOCOL, &[OURS])
+}
+
+/// Lets the host answer for an address on a link.
+pub fn add_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
+    let done = socket.request(proxy_message(libc::RTM_NEWNEIGH, CREATE, proxy));
+    done.map_err(|error| Error::kernel(format!("answering for {}", proxy.ip), error))
+}
+
+/// Ends it. If it had ended, or the link is gone, that is no error.
+pub fn remove_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
+    match gone(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("answering for {} no more", proxy.ip), error)),
+    }
+}
+
+/// What [`add_proxy`] made, on all links.
+pub fn proxies(socket: &Socket) -> Result<Vec<Proxy>, Error> {
+    let mut fixed = [0; 12];
+    fixed[10] = NTF_PROXY;
+    let answers = socket.dump(Message::new(libc::RTM_GETNEIGH, 0, &fixed));
+    let answers = answers.map_err(|error| Error::kernel("reading the neighbours", error))?;
+    Ok(answers.iter().filter_map(|(_, body)| read_proxy(body)).collect())
+}
+
+fn read_proxy(body: &[u8]) -> Option<Proxy> {
+    let rest = body.get(12..)?;
+    let ip = from_octets(attribute(rest, libc::NDA_DST)?)?;
+    let ours = attribute(rest, NDA_PROTOCOL) == Some(&[OURS]);
+    (ours && body[10] & NTF_PROXY != 0).then_some(Proxy { ip, link: number(&body[4..])? })
+}
+
+/// Whether an address lies in a network.
+pub fn holds(network: Address, ip: IpAddr) -> bool {
+    let (ours, theirs) = (octets(network.ip), octets(ip));
+    let same = |bit: usize| (ours[bit / 8] ^ theirs[bit / 8]) & (0x80 >> (bit % 8)) == 0;
+    ours.len() == theirs.len() && (0..usize::from(network.prefix)).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn host_routes_are_read_back_and_others_are_not() {
+        for text in ["10.0.0.1", "2001:db8::1"] {
+            let message = route_message(libc::RTM_NEWROUTE, 0, Some(ip(text)), ip(text).is_ipv4(), 7);
+            assert_eq!(read_route(message.body()), Some(HostRoute { ip: ip(text), link: 7 }));
+            let mut others = message.body().to_vec();
+            others[5] = libc::RTPROT_KERNEL;
+            assert_eq!(read_route(&others), None);
+        }
+        assert_eq!(read_route(route_message(libc::RTM_NEWROUTE, 0, None, true, 7).body()), None);
+    }
+
+    #[test]
+    fn proxies_are_read_back_and_others_are_not() {
+        let proxy = Proxy { ip: ip("10.0.0.1"), link: 3 };
+        let message = proxy_message(libc::RTM_NEWNEIGH, 0, proxy);
+        assert_eq!(read_proxy(message.body()), Some(proxy));
+        let mut neighbour = message.body().to_vec();
+        neighbour[10] = 0;
+        assert_eq!(read_proxy(&neighbour), None);
+    }
+
+    #[test]
+    fn a_links_own_address_is_read() {
+        let address: Address = "10.0.0.5/24".parse().unwrap();
+        let message = address_message(libc::RTM_NEWADDR, 0, 4, address, 0);
+        assert_eq!(read_address(message.body()), Some(Assigned { address, link: 4 }));
+    }
+
+    #[test]
+    fn networks_hold_their_addresses() {
+        let network: Address = "192.168.1.10/25".parse().unwrap();
+        assert!(holds(network, ip("192.168.1.127")));
+        assert!(!holds(network, ip("192.168.1.128")));
+        assert!(!holds(network, ip("2001:db8::1")));
+        assert!(holds("2001:db8::1/64".parse().unwrap(), ip("2001:db8::ffff")));
+        assert!(!holds("2001:db8::1/64".parse().unwrap(), ip("2001:db8:1::1")));
+    }
+}

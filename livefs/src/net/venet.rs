@@ -1,0 +1,187 @@
+//! `venet0`: a pair of links without ARP, over which a container's own addresses are routed.
+//!
+//! Both ends have the same Ethernet address. A link without ARP sends to its own, and the other end takes what is sent to its own.
+
+use super::link::{self, End, Link, NO_ARP};
+use super::netlink::Socket;
+use super::route::{self, Proxy};
+use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
+use std::net::IpAddr;
+
+/// The container's end.
+pub const NAME: &str = "venet0";
+/// RT_SCOPE_UNIVERSE: the address is known everywhere.
+const GLOBAL: u8 = 0;
+
+/// The note on a container's links.
+pub fn alias(ctid: Ctid) -> String {
+    format!("container {ctid}")
+}
+
+/// Whose link it is.
+pub fn owner(link: &Link) -> Option<Ctid> {
+    link.alias.strip_prefix("container ")?.parse().ok()
+}
+
+/// An Ethernet address that is always the same for the same words: locally administered (IEEE 802).
+pub fn mac(words: &str) -> Mac {
+    // FNV-1a, 64 bits: nothing depends on it but that two containers rarely meet.
+    let hash = words
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    Mac([0x02, a, b, c, d, e])
+}
+
+/// The host's end, made with the container's if there was none.
+pub fn ensure(socket: &Socket, ctid: Ctid, netns: &Netns) -> Result<Link, Error> {
+    let name = host_link(ctid);
+    if let Some(link) = link::find(socket, &name)? {
+        return Ok(link);
+    }
+    let mac = mac(&name);
+    let outer = End { name: &name, mac, flags: NO_ARP };
+    let inner = End { name: NAME, mac, flags: NO_ARP };
+    let outer = link::make_pair(socket, &outer, &inner, netns)?;
+    let made = finish(socket, &outer, ctid, netns);
+    if made.is_err() {
+        let _ = link::remove(socket, &outer);
+    }
+    made.map(|()| outer)
+}
+
+fn finish(socket: &Socket, outer: &Link, ctid: Ctid, netns: &Netns) -> Result<(), Error> {
+    link::set_alias(socket, outer, &alias(ctid))?;
+    link::without_own_address(socket, outer)?;
+    // A container sends from its own addresses only (RFC 3704, strict).
+    link::set_parameter(&format!("ipv4/conf/{}/rp_filter", outer.name), "1")?;
+    let inside = Socket::route_in(netns)?;
+    let inner = link::need(&inside, NAME)?;
+    link::without_own_address(&inside, &inner)?;
+    link::set_up(&inside, &inner)?;
+    link::set_up(socket, outer)
+}
+
+/// Gives a container addresses. Those that it has are left alone.
+pub fn add(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
+    let outer = ensure(socket, ctid, netns)?;
+    let inside = Socket::route_in(netns)?;
+    let inner = link::need(&inside, NAME)?;
+    for address in addresses {
+        let ip = address.ip;
+        let own = Address { ip, prefix: Address::bits(ip) };
+        route::add_address(&inside, &inner, own, GLOBAL)?;
+        route::add_default(&inside, &inner, ip.is_ipv4())?;
+        route::add_host_route(socket, &outer, ip)?;
+        let forwarding = if ip.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
+        if link::parameter(forwarding) != "1" {
+            link::set_parameter(forwarding, "1")?;
+        }
+    }
+    answer(socket, addresses, on)
+}
+
+/// Lets the host answer for addresses, where others look for them.
+fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
+    let links = link::all(socket)?;
+    let assigned = route::all_addresses(socket)?;
+    for address in addresses {
+        for link in links.iter().filter(|link| !link.loopback && owner(link).is_none()) {
+            let wanted = match on {
+                Neighbours::Named(names) => names.contains(&link.name),
+                Neighbours::Detect => {
+                    assigned.iter().any(|one| one.link == link.index && route::holds(one.address, address.ip))
+                }
+            };
+            if wanted {
+                if address.ip.is_ipv6() {
+                    link::set_parameter(&format!("ipv6/conf/{}/proxy_ndp", link.name), "1")?;
+                }
+                route::add_proxy(socket, Proxy { ip: address.ip, link: link.index })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes addresses from a container.
+pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) -> Result<(), Error> {
+    let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(()) };
+    let inside = Socket::route_in(netns)?;
+    let inner = link::need(&inside, NAME)?;
+    for ip in addresses {
+        route::remove_host_route(socket, outer.index, *ip)?;
+        route::remove_address(&inside, inner.index, Address { ip: *ip, prefix: Address::bits(*ip) })?;
+    }
+    unanswer(socket, addresses)
+}
+
+/// Ends the host's answers.
+pub fn unanswer(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+    for proxy in route::proxies(socket)?.into_iter().filter(|proxy| addresses.contains(&proxy.ip)) {
+        route::remove_proxy(socket, proxy)?;
+    }
+    Ok(())
+}
+
+/// The addresses that are routed to a container.
+pub fn addresses(socket: &Socket, ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
+    let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(Vec::new()) };
+    let routes = route::host_routes(socket)?;
+    Ok(routes.into_iter().filter(|route| route.link == outer.index).map(|route| route.ip).collect())
+}
+
+/// Sets what goes out under the host's address: private addresses that the host answers for nowhere.
+pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
+    let answered = route::proxies(socket)?;
+    let mut hidden = addresses(socket, ctid)?;
+    hidden.retain(|ip| private(*ip) && !answered.iter().any(|proxy| proxy.ip == *ip));
+    nftables::set_masquerade(ctid, &hidden)
+}
+
+/// RFC 1918, RFC 6598 (shared), RFC 4193 (unique local).
+fn private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(ip) => ip.octets()[0] & 0xfe == 0xfc,
+    }
+}
+
+/// Who has which of these addresses.
+pub fn users(socket: &Socket, wanted: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
+    let links = link::all(socket)?;
+    let mut found: Vec<(IpAddr, User)> = Vec::new();
+    for one in route::all_addresses(socket)?.into_iter().filter(|one| wanted.contains(&one.address.ip)) {
+        found.push((one.address.ip, User::Host));
+    }
+    for route in route::host_routes(socket)?.into_iter().filter(|route| wanted.contains(&route.ip)) {
+        let ctid = links.iter().find(|link| link.index == route.link).and_then(owner);
+        found.extend(ctid.map(|ctid| (route.ip, User::Container(ctid))));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ethernet_addresses_are_local_and_stay() {
+        assert_eq!(mac("vz101"), mac("vz101"));
+        assert_ne!(mac("vz101"), mac("vz102"));
+        assert_eq!(mac("vz101").0[0] & 3, 2, "locally administered, of one device");
+    }
+
+    #[test]
+    fn private_addresses() {
+        for text in ["10.1.2.3", "172.16.0.1", "192.168.9.9", "100.64.0.1", "fd00::1"] {
+            assert!(private(text.parse().unwrap()), "{text}");
+        }
+        for text in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1"] {
+            assert!(!private(text.parse().unwrap()), "{text}");
+        }
+    }
+}
