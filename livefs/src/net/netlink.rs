@@ -150,6 +150,8 @@ pub type Answer = (u16, Vec<u8>);
 /// A socket in one network namespace, which it stays in.
 pub struct Socket {
     fd: OwnedFd,
+    /// Whether messages of the types of a batch's marks are such: elsewhere RTM_NEWLINK has the same number.
+    batches: bool,
     sequence: Cell<u32>,
     buffer: RefCell<Vec<u8>>,
 }
@@ -173,7 +175,8 @@ impl Socket {
     fn open(protocol: SockProtocol) -> io::Result<Socket> {
         let fd = nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         // The kernel makes the parts of a dump no larger than 32 KiB (net/netlink/af_netlink.c: netlink_recvmsg).
-        Ok(Socket { fd, sequence: Cell::new(1), buffer: RefCell::new(vec![0; 32 << 10]) })
+        let batches = protocol == SockProtocol::NetlinkNetFilter;
+        Ok(Socket { fd, batches, sequence: Cell::new(1), buffer: RefCell::new(vec![0; 32 << 10]) })
     }
 
     fn next(&self) -> u32 {
@@ -202,9 +205,9 @@ impl Socket {
             last = self.next();
             // Marks around a batch get no answer of their own.
             let kind = i32::from(u16::from_ne_bytes([message.0[4], message.0[5]]));
-            let mark = kind == libc::NFNL_MSG_BATCH_BEGIN || kind == libc::NFNL_MSG_BATCH_END;
+            let mark = self.batches && (kind == libc::NFNL_MSG_BATCH_BEGIN || kind == libc::NFNL_MSG_BATCH_END);
             bytes.extend(message.finish(last, if mark { libc::NLM_F_REQUEST as u16 } else { ACK }));
-            if kind == libc::NFNL_MSG_BATCH_END {
+            if mark && kind == libc::NFNL_MSG_BATCH_END {
                 last -= 1;
             }
         }
