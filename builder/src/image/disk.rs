@@ -1,6 +1,6 @@
 //! A disk image: ext4 that holds a tree under one folder or several.
 //!
-//! The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
+//! It has project quota, so that containers' disk space can be limited. The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
 //! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
 
 use std::collections::HashSet;
@@ -100,6 +100,9 @@ impl Disk<'_> {
         let fill = "if debugfs -w -f disk.debugfs \"$1\" 2>&1 >/dev/null | grep -v '^debugfs [0-9]'; then exit 1; fi";
         let fill = argv!["env", time, "sh", "-c", fill, "sh", output];
         tools.run(&fill, None).map_err(ImageError::tool("content of the ext4 file system"))?;
+        // After the filling, so that what is there is counted.
+        let quota = argv!["env", time, "tune2fs", "-O", "project", "-Q", "prjquota", output];
+        tools.run(&quota, None).map_err(ImageError::tool("project quota of the ext4 file system"))?;
         let check = argv!["env", time, "e2fsck", "-f", "-n", output];
         tools.run(&check, None).map_err(ImageError::tool("ext4 file system: e2fsck does not accept it"))
     }

@@ -169,7 +169,12 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
         };
         mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
     }
-    for name in xattr::list(from)? {
+    let names = match xattr::list(from) {
+        // A filesystem without any.
+        Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => None,
+        names => Some(names?),
+    };
+    for name in names.into_iter().flatten() {
         if let Some(value) = xattr::get(from, &name)? {
             xattr::set(to, &name, &value)?;
         }

@@ -5,7 +5,7 @@ use crate::vz::conf::{ConfFile, Config, params};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
-use crate::vz::snapshots::Snapshots;
+use crate::vz::snapshots::{Snapshots, copy_tree};
 use crate::vz::spec::address;
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{Vz, names};
@@ -141,7 +141,43 @@ fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     area(made, live.to_owned())?;
     let upper = made.join("upper");
     fs::remove_dir(&upper).map_err(|error| Error::file(&upper, error))?;
-    template.lay_out(&upper)
+    template.lay_out(&upper)?;
+    if template_is_bare(&upper) { own_system(live, &upper) } else { Ok(()) }
+}
+
+/// Whether a template brings nothing of a system of its own.
+fn template_is_bare(upper: &Path) -> bool {
+    fs::symlink_metadata(upper.join("system")).is_err()
+}
+
+/// What init does in an application's container: start it, and again when it ends.
+const APP_INITTAB: &str = "\
+# What init starts in this container: the application alone.
+::sysinit:/system/etc/init.d/rcS
+::respawn:/usr/app/run >>/system/var/log/app.log 2>&1
+::shutdown:/system/etc/init.d/rcK
+";
+
+/// The part of `/system` that is an application's own: configuration and what changes. The programs are the live system's.
+fn own_system(live: &Path, upper: &Path) -> Result<()> {
+    let (from, system) = (live.join("system/etc"), upper.join("system"));
+    for folder in ["var/log", "var/lib", "var/tmp", "tmp", "run"] {
+        make_folder(&system.join(folder))?;
+    }
+    let etc = system.join("etc");
+    copy_tree(&from, &etc).map_err(|error| Error::file(&from, error))?;
+    // How the live system starts its own containers is none of theirs.
+    match fs::remove_dir_all(etc.join("vz")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&etc, error)),
+        _ => {}
+    }
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
+    for folder in ["tmp", "var/tmp"] {
+        let path = system.join(folder);
+        fs::set_permissions(&path, fs::Permissions::clone(&open)).map_err(|error| Error::file(&path, error))?;
+    }
+    let inittab = etc.join("inittab");
+    fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
 }
 
 /// An empty overlay over a tree.

@@ -95,6 +95,11 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     if !given.has("skip_ve_setup") {
         super::set::write_inside(vz, ct, &spec)?;
     }
+    match vz.node.quota(&spec, true) {
+        // A disk that was not made for limits is no reason not to run.
+        Err(Error::Quota(why)) => vz.log.error(format_args!("Warning: its disk space is not limited: {why}")),
+        done => done?,
+    }
     vz.node.start(&spec)?;
     vz.mark(ct.id, true)?;
     inside(vz, &spec, "start")?;

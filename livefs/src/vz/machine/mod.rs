@@ -112,7 +112,6 @@ impl Node for Machine {
 
     fn start(&self, spec: &Spec) -> Result<()> {
         let _ = fs::remove_file(spec.root.join(STARTED));
-        quota::set(spec, true)?;
         self.start_engine(spec)
     }
 
