@@ -5,18 +5,18 @@ use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
 use crate::image::LocalFiles;
 use crate::plan::Wanted;
-use crate::recipe::image::OutputKind;
 use crate::rootfs::audit::{Allow, audit};
 use crate::store::Output;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
-    let wanted = Wanted { only: vec![OutputKind::GrubCfg], rootfs: true, ..Wanted::default() };
+    // Whatever the recipe gives: nothing of it is built here but the tree.
+    let wanted = Wanted { rootfs: true, ..Wanted::default() };
     let done = prepare(session, args, &wanted)?;
     let Some(Output::Tree { digest }) = done.plan.rootfs.as_ref().and_then(|from| done.built.output(from)) else {
         return Ok(());
     };
     let tree = done.store.tree(&digest)?;
-    let rootfs = &done.recipe.image.rootfs;
+    let rootfs = done.recipe.image.subject();
     let allow = rootfs.audit_allow.iter().map(|line| Allow::parse(line)).collect::<Result<Vec<_>, _>>();
     let allow = allow.map_err(|error| usage(anyhow::anyhow!(error)))?;
     let contents = LocalFiles::new(done.plan.files.clone(), done.store.clone());

@@ -28,7 +28,7 @@ use crate::tree::TreePath;
 pub struct Wanted {
     /// Outputs; empty for all that the recipe asks for.
     pub only: Vec<OutputKind>,
-    /// Whether the root filesystem's tree is asked for (audit).
+    /// Whether nothing but the tree that the recipe is about is asked for (audit).
     pub rootfs: bool,
     /// Whether QEMU's root is asked for.
     pub boot: bool,
@@ -116,6 +116,11 @@ impl Planner<'_> {
     fn plan_outputs(&mut self, wanted: &Wanted) -> Result<(), PlanError> {
         let image = &self.recipe.image;
         let asked: Vec<OutputKind> = image.outputs.iter().map(|output| output.value).collect();
+        if wanted.rootfs {
+            let root = self.tree("rootfs", image.subject())?;
+            self.plan.rootfs = Some(Ref::new(root, "tree"));
+            return Ok(());
+        }
         let mut chosen = if wanted.only.is_empty() { asked } else { wanted.only.clone() };
         if wanted.boot || wanted.disks {
             // What a machine starts from, whether it is an output of the recipe or not.
@@ -137,9 +142,8 @@ impl Planner<'_> {
         }
         let mut root = None;
         let template_of_root = wants(OutputKind::Template) && image.template.content.is_none();
-        if wanted.rootfs || template_of_root || wanted.disks || wants(OutputKind::Initrd) || iso_wanted {
+        if template_of_root || wanted.disks || wants(OutputKind::Initrd) || iso_wanted {
             root = Some(self.rootfs()?);
-            self.plan.rootfs = root.map(|root| Ref::new(root, "tree"));
         }
         let menu = self.menu();
         let menu = grub_menu(&mut self.plan, &menu)?;

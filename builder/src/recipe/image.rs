@@ -285,6 +285,12 @@ impl Decode for OutputKind {
 }
 
 impl Image {
+    /// The tree that the recipe is about: the template's own content where that is all that it gives, else the live system's.
+    pub fn subject(&self) -> &Rootfs {
+        let other = self.outputs.iter().any(|output| output.value != OutputKind::Template);
+        self.template.content.as_ref().filter(|_| !other).unwrap_or(&self.rootfs)
+    }
+
     /// The boot menu's entry of that id.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.boot.entries.iter().find(|entry| entry.id.value == id)

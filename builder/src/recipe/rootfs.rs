@@ -40,6 +40,14 @@ impl Layout {
         }
     }
 
+    /// The names at the top of the root that programs may reach for: an application finds the system that it shares.
+    pub fn reachable(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::App => Self::Split.top(),
+            other => other.top(),
+        }
+    }
+
     /// The names that may stand at the top of the root; `None` for any.
     pub fn top(self) -> Option<&'static [&'static str]> {
         match self {

@@ -71,7 +71,7 @@ const FOLDERS: &[&str] = &[
 /// Looks at every file and link of a tree. A layout that allows everything has no leaks.
 pub fn audit(tree: &Tree, contents: &dyn Contents, layout: Layout, allow: &[Allow]) -> io::Result<Report> {
     let mut report = Report::default();
-    let Some(top) = layout.top() else { return Ok(report) };
+    let Some(top) = layout.reachable() else { return Ok(report) };
     let mut used = vec![false; allow.len()];
     let mut found = Vec::new();
     for (path, entry) in &tree.entries {

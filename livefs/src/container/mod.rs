@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod freeze;
+pub mod keeper;
 pub mod limits;
 pub mod oci;
 pub mod runtime;

@@ -127,7 +127,7 @@ pub fn config(spec: &Spec) -> Value {
         "hostname": spec.hostname,
         "root": {"path": text(&spec.root), "readonly": false},
         "process": {
-            "terminal": false,
+            "terminal": spec.terminal,
             "user": {"uid": 0, "gid": 0},
             "args": spec.init,
             "env": environment,

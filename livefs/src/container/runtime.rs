@@ -1,8 +1,8 @@
 //! The life of one container, by way of crun: created, started, signalled, stopped, deleted.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -50,18 +50,19 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Makes the container's cgroup with its limits, its namespaces and its mounts. PID 1 does not run before [`start`],
-    /// and writes its output to `output`. What a dead container of this number left is removed first.
+    /// Makes the container's cgroup with its limits, its namespaces and its mounts. PID 1 does not run before [`start`];
+    /// its terminal's other end is sent to whoever listens on the socket `console`. What a dead container of this number left is
+    /// removed first.
     ///
     /// [`start`]: Self::start
-    pub fn create(&self, spec: &Spec, output: &File) -> Result<State> {
+    pub fn create(&self, spec: &Spec, console: &Path) -> Result<State> {
         spec.check()?;
         match self.state(spec.id)? {
             Some(State { status: Status::Stopped, .. }) => self.delete(spec.id)?,
             Some(_) => return Err(Error::State { id: spec.id, expected: "stopped" }),
             None => {}
         }
-        let made = self.create_new(spec, output);
+        let made = self.create_new(spec, console);
         if made.is_err() {
             // The first error is the one to tell.
             let _ = self.delete(spec.id);
@@ -69,13 +70,13 @@ impl Runtime {
         made
     }
 
-    fn create_new(&self, spec: &Spec, output: &File) -> Result<State> {
+    fn create_new(&self, spec: &Spec, console: &Path) -> Result<State> {
         let cgroup = limits::make(spec.id)?;
         limits::apply(&spec.limits, &cgroup)?;
         let bundle = self.write_bundle(spec)?;
-        let copy = || output.try_clone().map(Stdio::from).map_err(io("copy the descriptor of", &bundle));
         let mut command = self.command(spec.id, "create");
-        command.arg("--bundle").arg(&bundle).arg(spec.id.to_string()).stdout(copy()?).stderr(copy()?);
+        command.arg("--bundle").arg(&bundle).arg("--console-socket").arg(console);
+        command.arg(spec.id.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
         self.run(spec.id, "create", command)?;
         self.state(spec.id)?.ok_or(Error::State { id: spec.id, expected: "created" })
     }
@@ -99,6 +100,7 @@ impl Runtime {
         if !output.status.success() {
             return Err(self.told(id, "state", output.status));
         }
+        let _ = self.message(id);
         let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
         serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
     }
@@ -229,7 +231,12 @@ impl Runtime {
 
     fn run(&self, id: u32, action: &'static str, mut command: Command) -> Result<()> {
         let status = command.stdin(Stdio::null()).status().map_err(io("run", &self.program))?;
-        if status.success() { Ok(()) } else { Err(self.told(id, action, status)) }
+        if !status.success() {
+            return Err(self.told(id, action, status));
+        }
+        // Nobody reads the warnings of what went well; this removes them.
+        let _ = self.message(id);
+        Ok(())
     }
 
     fn bundle(&self, id: u32) -> PathBuf {

@@ -38,6 +38,8 @@ pub struct Spec {
     pub init: Vec<String>,
     /// PID 1's environment, `(name, value)`.
     pub environment: Vec<(String, String)>,
+    /// Whether PID 1 gets a terminal, `/dev/console`, which whoever creates the container holds.
+    pub terminal: bool,
     /// The bounding set, as `CAP_…` names. [`CAPABILITIES`] is the default.
     pub capabilities: Vec<String>,
     /// Whether the system-call filter is set (module `seccomp`); on by default.
@@ -134,6 +136,7 @@ impl Spec {
                 ("TERM".into(), "linux".into()),
                 ("container".into(), "openvz".into()),
             ],
+            terminal: false,
             capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
             seccomp: true,
             denied: Vec::new(),

@@ -1,7 +1,7 @@
 //! Commands against a machine that keeps notes, in a folder of their own.
 
 use super::main;
-use crate::vz::exit::{Error, Result};
+use crate::vz::exit::Result;
 use crate::vz::log::Log;
 use crate::vz::node::{Command, Mount, Node, Usage};
 use crate::vz::paths::Paths;

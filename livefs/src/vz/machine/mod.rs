@@ -5,7 +5,7 @@ mod mounts;
 mod quota;
 mod usage;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use super::convert;
 use super::exit::{Error, Result};
 use super::node::{Command, Mount, Node, Usage};
 use super::spec::Spec;
-use crate::container::{self, Runtime, freeze, limits};
+use crate::container::{self, Runtime, freeze, keeper, limits};
 use crate::net;
 
-/// What containers print before they have a log of their own.
+/// Where what appears on containers' consoles is written down.
 const LOGS: &str = "/system/var/log/vz";
 /// The file by which a system made by us says that it has started (its rcS makes it), below its root.
 const STARTED: &str = "system/var/started";
@@ -52,11 +52,11 @@ impl Machine {
         let mut made = convert::engine(spec)?;
         made.limits.io = devices::io_limits(spec)?;
         made.devices = devices::resolve(spec)?;
-        let log = Path::new(LOGS).join(format!("{}.log", spec.id));
-        let output = fs::create_dir_all(LOGS)
-            .and_then(|()| OpenOptions::new().create(true).append(true).open(&log))
-            .map_err(|error| Error::file(&log, error))?;
-        let state = self.runtime.create(&made, &output).map_err(convert::engine_error)?;
+        made.terminal = true;
+        let log = Path::new(LOGS).join(format!("{}.console", spec.id));
+        let keeper = keeper::start(&self.runtime.folder, spec.id, &log).map_err(convert::engine_error)?;
+        let state = self.runtime.create(&made, &keeper.socket).map_err(convert::engine_error)?;
+        keeper.created().map_err(convert::engine_error)?;
         let netns = net::Netns::of_pid(state.pid).map_err(convert::network_error)?;
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         net::up(&network, &netns).map_err(convert::network_error)?;
@@ -193,12 +193,12 @@ impl Node for Machine {
     }
 
     fn console(&self, id: u32, tty: u32) -> Result<()> {
-        let _ = tty;
-        let log = Path::new(LOGS).join(format!("{id}.log"));
-        Err(Error::Kernel(format!(
-            "A container has no terminal of its own here: vzctl enter {id} gives a shell; what it printed is in {}",
-            log.display()
-        )))
+        if tty != 1 {
+            return Err(Error::Value(format!(
+                "A container has one terminal here, 1, which is its console; there is no {tty}"
+            )));
+        }
+        keeper::attach(&self.runtime.folder, id).map_err(convert::engine_error)
     }
 
     fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
