@@ -11,6 +11,8 @@ type Applet = (&'static str, fn(Vec<OsString>) -> u8);
 const APPLETS: &[Applet] = &[
     ("bootplan", livefs::boot::bootplan),
     ("chroot-system", livefs::boot::chroot_system),
+    ("filetool", livefs::system::filetool),
+    ("system", livefs::system::system),
     ("vz", livefs::vz::vz),
     ("vzctl", livefs::vz::vzctl),
     ("vzlist", livefs::vz::vzlist),

@@ -61,7 +61,8 @@ impl Disk<'_> {
             Node::Dir | Node::Symlink { .. } => BLOCK,
             _ => 0,
         });
-        let inodes = whole.entries.len() as u64 + 1024;
+        // As mke2fs has it by itself where a size is asked for: one for 16 KiB.
+        let inodes = (whole.entries.len() as u64 + 1024).max(self.size.unwrap_or(0) / (16 << 10));
         let size = self.size.unwrap_or_else(|| {
             ((needed.sum::<u64>() + inodes * 256) * 3 / 2 + (8 << 20)).max(32 << 20).next_multiple_of(1 << 20)
         });

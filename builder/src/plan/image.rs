@@ -267,7 +267,7 @@ pub(super) fn disk(plan: &mut Plan, action: DiskAction) -> StepId {
     let size = action.size.map_or("as needed".to_owned(), |size| size.to_string());
     let template = action.template.as_ref();
     let template = template.map_or("none".into(), |(path, from)| format!("{path} {}", plan.digest_of(from)));
-    let key = Key::new("disk", 4)
+    let key = Key::new("disk", 5)
         .row("toolchain", plan.digest(action.toolchain))
         .row("root", plan.digest(action.root))
         .row("folders", &folders)

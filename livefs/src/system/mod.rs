@@ -1,1 +1,16 @@
-//! Systems and templates: trees that hold a whole system, packed or on a disk.
+//! Systems and templates: trees that hold a whole system, on the systems' disk or packed; and the backup of single files.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `tree` | trees copied, packed, unpacked |
+//! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
+//! | `command` | `system`, the command line over it |
+//! | `backup` | `filetool`: Tiny Core's backup of listed files |
+
+pub mod backup;
+mod command;
+pub mod systems;
+pub mod tree;
+
+pub use backup::filetool;
+pub use command::system;

@@ -8,8 +8,6 @@ use super::conf::replace;
 use super::exit::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// All that is known of an overlay's layers.
@@ -132,63 +130,6 @@ pub fn new_uuid() -> Result<String> {
     uuid(text.trim()).ok_or_else(|| Error::System(format!("{} holds no UUID", path.display())))
 }
 
-/// Copies a tree with all that an overlay keeps in it: owners, modes, times, extended attributes, devices (a whiteout is one), hard links.
-///
-/// # Errors
-/// The disk is full; the caller is not root.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    copy(from, to, &mut std::collections::HashMap::new())
-}
-
-fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
-    use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
-    let about = fs::symlink_metadata(from)?;
-    let kind = about.file_type();
-    if !kind.is_dir() && about.nlink() > 1 {
-        if let Some(first) = seen.get(&(about.dev(), about.ino())) {
-            return fs::hard_link(first, to);
-        }
-        seen.insert((about.dev(), about.ino()), to.to_owned());
-    }
-    if kind.is_symlink() {
-        std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
-    } else if kind.is_dir() {
-        fs::create_dir(to)?;
-        for entry in fs::read_dir(from)? {
-            let name = entry?.file_name();
-            copy(&from.join(&name), &to.join(&name), seen)?;
-        }
-    } else if kind.is_file() {
-        fs::copy(from, to)?;
-    } else {
-        let special = match () {
-            () if kind.is_char_device() => SFlag::S_IFCHR,
-            () if kind.is_block_device() => SFlag::S_IFBLK,
-            () if kind.is_fifo() => SFlag::S_IFIFO,
-            () => SFlag::S_IFSOCK,
-        };
-        mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
-    }
-    let names = match xattr::list(from) {
-        // A filesystem without any.
-        Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => None,
-        names => Some(names?),
-    };
-    for name in names.into_iter().flatten() {
-        if let Some(value) = xattr::get(from, &name)? {
-            xattr::set(to, &name, &value)?;
-        }
-    }
-    std::os::unix::fs::lchown(to, Some(about.uid()), Some(about.gid()))?;
-    if !kind.is_symlink() {
-        // After the owner: chown takes set-user-ID away.
-        fs::set_permissions(to, fs::Permissions::from_mode(about.mode() & 0o7777))?;
-    }
-    let time = |seconds, nanoseconds| nix::sys::time::TimeSpec::new(seconds, nanoseconds);
-    let (accessed, changed) = (time(about.atime(), about.atime_nsec()), time(about.mtime(), about.mtime_nsec()));
-    Ok(utimensat(nix::fcntl::AT_FDCWD, to, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,21 +182,5 @@ mod tests {
             assert_eq!(uuid(bad), None, "{bad}");
         }
         assert_ne!(new_uuid().unwrap(), new_uuid().unwrap());
-    }
-
-    #[test]
-    fn copies_keep_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        fs::create_dir_all(from.join("d")).unwrap();
-        fs::write(from.join("d/f"), "x").unwrap();
-        fs::set_permissions(from.join("d/f"), fs::Permissions::from_mode(0o4711)).unwrap();
-        fs::hard_link(from.join("d/f"), from.join("g")).unwrap();
-        std::os::unix::fs::symlink("nowhere", from.join("l")).unwrap();
-        copy_tree(&from, &to).unwrap();
-        let f = fs::metadata(to.join("d/f")).unwrap();
-        assert_eq!((f.mode() & 0o7777, f.nlink()), (0o4711, 2));
-        assert_eq!(f.mtime_nsec(), fs::metadata(from.join("d/f")).unwrap().mtime_nsec());
-        assert_eq!(fs::read_link(to.join("l")).unwrap(), Path::new("nowhere"));
     }
 }

@@ -2,11 +2,11 @@
 
 use super::exit::{Error, Result};
 use super::process::command;
-use super::snapshots::copy_tree;
+use crate::system::tree::{copy_tree, unpack};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 /// The live system's tree, read-only.
@@ -95,88 +95,10 @@ impl Template {
     }
 }
 
-/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing climbs out of it:
-/// a name with `..`, or below a symlink, is an error.
-fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
-    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-    let root = nix::unistd::geteuid().is_root();
-    let mut archive = tar::Archive::new(reader);
-    archive.set_preserve_permissions(true);
-    archive.set_preserve_ownerships(root);
-    archive.set_unpack_xattrs(root);
-    archive.set_overwrite(true);
-    let mut entries = 0;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        entries += 1;
-        let kind = entry.header().entry_type();
-        if !(kind.is_character_special() || kind.is_block_special() || kind.is_fifo()) {
-            if !entry.unpack_in(into)? {
-                return Err(outside(&entry.path()?));
-            }
-            continue;
-        }
-        let name = entry.path()?.into_owned();
-        let path = inside(into, &name)?;
-        let header = entry.header();
-        let device = makedev(header.device_major()?.unwrap_or(0).into(), header.device_minor()?.unwrap_or(0).into());
-        let special = match () {
-            () if kind.is_character_special() => SFlag::S_IFCHR,
-            () if kind.is_block_special() => SFlag::S_IFBLK,
-            () => SFlag::S_IFIFO,
-        };
-        let _ = fs::remove_file(&path);
-        mknod(&path, special, Mode::empty(), device)?;
-        if root {
-            let id = |id: u64| u32::try_from(id).map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
-            std::os::unix::fs::lchown(&path, Some(id(header.uid()?)?), Some(id(header.gid()?)?))?;
-        }
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(header.mode()? & 0o7777);
-        fs::set_permissions(&path, mode)?;
-    }
-    if entries == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is empty"));
-    }
-    Ok(())
-}
-
-/// A name's place in the tree, if all on the way are folders of the tree.
-fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
-    let mut path = tree.to_owned();
-    let mut parts = name.components().filter(|part| *part != Component::CurDir).peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(part) = part else { return Err(outside(name)) };
-        path.push(part);
-        if parts.peek().is_some() && !fs::symlink_metadata(&path)?.is_dir() {
-            return Err(outside(name));
-        }
-    }
-    Ok(path)
-}
-
-fn outside(name: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} leads out of the tree", name.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut made = tar::Builder::new(Vec::new());
-        for (name, text) in entries {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(text.len() as u64);
-            header.set_mode(0o644);
-            header.set_uid(nix::unistd::getuid().as_raw().into());
-            header.set_gid(nix::unistd::getgid().as_raw().into());
-            header.set_mtime(1);
-            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-            header.set_cksum();
-            made.append(&header, *text).unwrap();
-        }
-        made.into_inner().unwrap()
-    }
+    use crate::system::tree::tests::archive;
 
     #[test]
     fn found_and_unpacked() {
@@ -195,19 +117,5 @@ mod tests {
         let template = Template::find("web", &at("none"), folder.path()).unwrap();
         template.lay_out(&at("tree")).unwrap();
         assert_eq!(fs::read(at("tree/etc-file")).unwrap(), b"hello");
-    }
-
-    #[test]
-    fn nothing_climbs_out() {
-        let folder = tempfile::tempdir().unwrap();
-        for bad in ["../escaped", "a/../../escaped"] {
-            let tree = folder.path().join("tree");
-            fs::create_dir_all(&tree).unwrap();
-            assert!(unpack(&archive(&[(bad, b"x")])[..], &tree).is_err(), "{bad}");
-            assert!(!folder.path().join("escaped").exists());
-        }
-        assert!(unpack(&b""[..], folder.path()).is_err());
-        std::os::unix::fs::symlink("/", folder.path().join("link")).unwrap();
-        assert!(inside(folder.path(), Path::new("link/x")).is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! `create`, `destroy`.
 
 use super::{Call, make_folder};
+use crate::system::tree::copy_tree;
 use crate::vz::conf::{ConfFile, Config, params};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
-use crate::vz::snapshots::{Snapshots, copy_tree};
+use crate::vz::snapshots::Snapshots;
 use crate::vz::spec::address;
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{Vz, names};

@@ -4,11 +4,12 @@
 use super::create::sync;
 use super::run::{Stop, stop};
 use super::{Call, make_folder};
+use crate::system::tree::copy_tree;
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use crate::vz::node::Mount;
 use crate::vz::options::{self, Given, Known};
-use crate::vz::snapshots::{Snapshot, Snapshots, copy_tree, new_uuid, uuid};
+use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
 use crate::vz::{Ct, Vz, log};
 use std::fs;
 use std::path::{Path, PathBuf};
