@@ -1,0 +1,76 @@
+#!/system/bin/sh
+# bench.sh [COUNT]: what COUNT (100) application containers cost, as lines "figure NAME VALUE UNIT". recipes/bench.yaml runs it.
+set -eu
+
+count=${1:-100}
+template=bench
+now() { # milliseconds since the machine started, in steps of 10
+	read -r up _ </proc/uptime
+	echo "${up%.*}${up#*.}0" | sed 's/^0*//'
+}
+available() { # KiB
+	sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo
+}
+figure() {
+	echo "figure $*"
+}
+percentile() { # FILE PERCENT
+	sort -n "$1" | awk -v p="$2" '{ v[NR] = $1 } END { i = int((NR * p + 99) / 100); print v[i < 1 ? 1 : i] }'
+}
+
+total=$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)
+sync
+echo 3 >/proc/sys/vm/drop_caches
+figure live-idle $(((total - $(available)) / 1024)) MiB
+
+before=$(available)
+: >/system/tmp/create
+: >/system/tmp/start
+id=1001
+while [ "$id" -le $((1000 + count)) ]; do
+	begin=$(now)
+	vzctl --quiet create $id --ostemplate $template --layout app --config app --ipadd 10.9.$((id / 250)).$((id % 250 + 1))
+	middle=$(now)
+	vzctl --quiet start $id
+	end=$(now)
+	echo $((middle - begin)) >>/system/tmp/create
+	echo $((end - middle)) >>/system/tmp/start
+	id=$((id + 1))
+done
+for what in create start; do
+	for percent in 50 99; do
+		figure "$what-p$percent" "$(percentile /system/tmp/$what $percent)" ms
+	done
+done
+
+# The last one answers, so they run; what they take is what is no longer available, caches given back.
+until wget -q -O- "http://10.9.$(((1000 + count) / 250)).$(((1000 + count) % 250 + 1))/" >/dev/null 2>&1; do usleep 100000; done
+sync
+echo 3 >/proc/sys/vm/drop_caches
+figure running "$(vzlist -H -o ctid | wc -l)" containers
+figure memory-each $(((before - $(available)) / count)) KiB
+
+# One start, and the engine's own run of the same bundle.
+id=1001
+vzctl --quiet stop $id --fast
+vzctl --quiet start $id
+sed 's/"terminal":true/"terminal":false/; s#"cgroupsPath":"[^"]*"#"cgroupsPath":"/bench"#' /system/run/vz/bundle/$id/config.json >/system/tmp/config.json
+vzctl --quiet stop $id --fast
+: >/system/tmp/ours
+: >/system/tmp/engine
+for round in 1 2 3 4 5 6 7 8 9 10; do
+	begin=$(now)
+	vzctl --quiet start $id
+	echo $(($(now) - begin)) >>/system/tmp/ours
+	vzctl --quiet stop $id --fast --skip-umount
+	mkdir -p /system/tmp/bundle
+	cp /system/tmp/config.json /system/tmp/bundle/config.json
+	begin=$(now)
+	crun --cgroup-manager=cgroupfs run --detach --bundle /system/tmp/bundle bench$round </dev/null >/dev/null 2>&1
+	echo $(($(now) - begin)) >>/system/tmp/engine
+	crun --cgroup-manager=cgroupfs delete --force bench$round
+	vzctl --quiet umount $id
+done
+figure start "$(percentile /system/tmp/ours 50)" ms
+figure engine-run "$(percentile /system/tmp/engine 50)" ms
+echo "benchmark done"
