@@ -83,7 +83,11 @@ pub fn config(spec: &Spec) -> Value {
         mounts.push(mount(&text(&bind.target), "bind", &text(&bind.source), &options));
     }
     let mut namespaces: Vec<Value> =
-        ["pid", "mount", "uts", "ipc", "network", "cgroup"].iter().map(|kind| json!({"type": kind})).collect();
+        ["pid", "mount", "uts", "ipc", "cgroup"].iter().map(|kind| json!({"type": kind})).collect();
+    namespaces.push(match &spec.network {
+        Some(path) => json!({"type": "network", "path": text(path)}),
+        None => json!({"type": "network"}),
+    });
     let kind = |block| if block { "b" } else { "c" };
     let mut rules = vec![json!({"allow": false, "access": "rwm"})];
     rules.extend(spec.devices.iter().map(|device| {

@@ -38,6 +38,8 @@ pub struct Spec {
     pub init: Vec<String>,
     /// PID 1's environment, `(name, value)`.
     pub environment: Vec<(String, String)>,
+    /// A network namespace that is there already, by a path; none: one is made.
+    pub network: Option<PathBuf>,
     /// Whether PID 1 gets a terminal, `/dev/console`, which whoever creates the container holds.
     pub terminal: bool,
     /// The bounding set, as `CAP_…` names. [`CAPABILITIES`] is the default.
@@ -136,6 +138,7 @@ impl Spec {
                 ("TERM".into(), "linux".into()),
                 ("container".into(), "openvz".into()),
             ],
+            network: None,
             terminal: false,
             capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
             seccomp: true,

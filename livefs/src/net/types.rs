@@ -25,9 +25,32 @@ impl Netns {
         }
     }
 
+    /// A new one, which lasts as long as this is open or somebody is in it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make() -> Result<Netns, Error> {
+        let made = std::thread::scope(|scope| {
+            // A namespace is a thread's property: this one ends, and leaves it open.
+            let make = || {
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+                    .map_err(|error| Error::kernel("a network namespace", error.into()))?;
+                Netns::own()
+            };
+            scope.spawn(make).join()
+        });
+        made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
     /// One that was opened already, from `/proc/PID/ns/net`.
     pub fn of_fd(fd: OwnedFd) -> Netns {
         Netns(fd)
+    }
+
+    /// A path that leads to it as long as this is open.
+    pub fn path(&self) -> std::path::PathBuf {
+        use std::os::fd::AsRawFd;
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
     }
 
     /// That of the caller.

@@ -55,10 +55,18 @@ impl Machine {
         made.terminal = true;
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
         let keeper = keeper::start(&self.runtime.folder, spec.id, &log).map_err(convert::engine_error)?;
+        let network = convert::network(spec, true, net::Neighbours::Detect)?;
+        if made.ids.is_none() {
+            let netns = net::Netns::make().map_err(convert::network_error)?;
+            net::up(&network, &netns).map_err(convert::network_error)?;
+            made.network = Some(netns.path());
+            self.runtime.run_detached(&made, &keeper.socket).map_err(convert::engine_error)?;
+            return keeper.created().map_err(convert::engine_error);
+        }
+        // Its network namespace has to be made inside of its user namespace.
         let state = self.runtime.create(&made, &keeper.socket).map_err(convert::engine_error)?;
         keeper.created().map_err(convert::engine_error)?;
         let netns = net::Netns::of_pid(state.pid).map_err(convert::network_error)?;
-        let network = convert::network(spec, true, net::Neighbours::Detect)?;
         net::up(&network, &netns).map_err(convert::network_error)?;
         self.runtime.start(spec.id).map_err(convert::engine_error)
     }
