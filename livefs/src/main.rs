@@ -12,6 +12,7 @@ const APPLETS: &[Applet] = &[
     ("bootplan", livefs::boot::bootplan),
     ("chroot-system", livefs::boot::chroot_system),
     ("filetool", livefs::system::filetool),
+    ("hdinstall", livefs::system::hdinstall),
     ("system", livefs::system::system),
     ("vz", livefs::vz::vz),
     ("vzctl", livefs::vz::vzctl),

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `tree` | trees copied, packed, unpacked |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
+//! | `install` | `hdinstall`: a disk that boots by itself |
 //! | `command` | `system`, the command line over it |
 //! | `backup` | `filetool`: Tiny Core's backup of listed files |
 
 pub mod backup;
 mod command;
+pub mod install;
 pub mod systems;
 pub mod tree;
 
 pub use backup::filetool;
 pub use command::system;
+pub use install::hdinstall;

@@ -1,0 +1,335 @@
+//! `hdinstall`: a disk that boots by itself, in BIOS and in UEFI, with the live system, a first system and room for more.
+//!
+//! | partition | what it holds |
+//! |---|---|
+//! | 1 | GRUB's core for BIOS |
+//! | 2 | EFI system partition: GRUB as `EFI/BOOT/BOOTX64.EFI` |
+//! | 3 | ext4 `dbcolinux`: `boot/` with kernel, initrd and menu; `system0`; containers and users' files as they come |
+
+mod gpt;
+mod grub;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use super::systems::Systems;
+use crate::boot::disks::Places;
+use crate::boot::probe::Kind;
+use crate::process::command;
+
+const USAGE: &str = "\
+usage: hdinstall [--yes] [--from FOLDER] [--cmdline TEXT] DISK
+
+Makes DISK (/dev/vda, /dev/sda, ...) bootable by itself, in BIOS and in UEFI: ALL THAT IT HOLDS IS LOST. It gets the live system, a first
+system (/system0) and the rest as the systems' disk. It asks first; --yes answers. Kernel and initrd come from the medium that the machine was
+started from, or from FOLDER (bzImage, initrd.img). TEXT is the kernel's command line in all entries [console=tty0 console=ttyS0].";
+
+/// Where GRUB's images are in the live system.
+const IMAGES: &str = "/system/lib/grub";
+/// Where things are mounted meanwhile.
+const WORK: &str = "/system/run/hdinstall";
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was not wanted, 2 for wrong usage.
+pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some(wanted) = Wanted::read(&words) else {
+        eprintln!("{USAGE}");
+        return 2;
+    };
+    match wanted.install() {
+        Ok(()) => 0,
+        Err(why) => {
+            eprintln!("hdinstall: {why}");
+            1
+        }
+    }
+}
+
+/// What is asked for.
+struct Wanted {
+    disk: PathBuf,
+    yes: bool,
+    from: Option<PathBuf>,
+    cmdline: String,
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> String {
+    let what = what.into();
+    move |error| format!("{what}: {error}.")
+}
+
+impl Wanted {
+    fn read(words: &[String]) -> Option<Wanted> {
+        let (mut disk, mut yes, mut from, mut cmdline) = (None, false, None, None);
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--yes" => yes = true,
+                "--from" => from = Some(PathBuf::from(words.next()?)),
+                "--cmdline" => cmdline = Some(words.next()?.clone()),
+                _ if word.starts_with('-') || disk.is_some() => return None,
+                _ => disk = Some(PathBuf::from(word)),
+            }
+        }
+        let cmdline = cmdline.unwrap_or_else(|| "console=tty0 console=ttyS0".into());
+        Some(Wanted { disk: disk?, yes, from, cmdline })
+    }
+
+    fn install(&self) -> Result<()> {
+        let disk = fs::canonicalize(&self.disk).map_err(failed(self.disk.display().to_string()))?;
+        let name = disk.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        check_disk(&disk, &name)?;
+        let sectors = sectors(&name)?;
+        let layout = gpt::Layout::of(sectors)
+            .ok_or_else(|| format!("{} is too small: at least 128 MiB are needed.", disk.display()))?;
+        let image = |file: &str| {
+            let path = Path::new(IMAGES).join(file);
+            fs::read(&path).map_err(failed(path.display().to_string()))
+        };
+        let (boot, core, efi) = (image("boot.img")?, image("core.img")?, image("BOOTX64.EFI")?);
+        let (boot, core) = grub::place(&boot, &core, layout.bios.first, layout.bios.sectors())
+            .map_err(|why| format!("The files in {IMAGES} {why}."))?;
+        let work = Work::new()?;
+        let source = self.source(&work, &disk)?;
+        if !self.yes && !asked(&disk, sectors)? {
+            return Err(format!("{} is left as it was.", disk.display()));
+        }
+        println!("Partitioning {}", disk.display());
+        let mut file = OpenOptions::new().write(true).open(&disk).map_err(failed(disk.display().to_string()))?;
+        let what = || failed(format!("{} can't be written", disk.display()));
+        let mut random = [0; 16];
+        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).map_err(failed("/dev/urandom"))?;
+        // The table is the last: a disk that is cut off in between boots nothing and says nothing that is wrong.
+        file.seek(SeekFrom::Start(layout.bios.first * gpt::SECTOR))
+            .and_then(|_| file.write_all(&core))
+            .map_err(what())?;
+        layout.write(&mut file, &boot, random).and_then(|()| file.sync_all()).map_err(what())?;
+        drop(file);
+        run("partprobe", &[disk.as_os_str()])?;
+        let part = |number: u32| partition(&disk, &name, number);
+        println!("Making filesystems");
+        run("mkfs.vfat", &["-n".as_ref(), "EFI".as_ref(), part(2).as_os_str()])?;
+        let options = ["-q", "-F", "-t", "ext4", "-T", "container", "-L", "dbcolinux"];
+        let mut options: Vec<&std::ffi::OsStr> = options.iter().map(std::convert::AsRef::as_ref).collect();
+        let systems = part(3);
+        options.push(systems.as_os_str());
+        run("mke2fs", &options)?;
+        println!("Copying the boot files");
+        let esp = work.mount(&part(2), "esp", "vfat", false)?;
+        write(&esp.join("EFI/BOOT/BOOTX64.EFI"), &mut &efi[..])?;
+        work.umount("esp")?;
+        let hd = work.mount(&systems, "hd", "ext4", false)?;
+        for file in ["bzImage", "initrd.img"] {
+            let path = source.join(file);
+            let mut from = File::open(&path).map_err(failed(path.display().to_string()))?;
+            write(&hd.join("boot").join(file), &mut from)?;
+        }
+        let root = format!("PARTUUID={}", gpt::guid_text(random, 3));
+        write(&hd.join("boot/grub/grub.cfg"), &mut menu(&self.cmdline, &root).as_bytes())?;
+        println!("Making /system0");
+        Systems { hd, ..Systems::default() }.create("system0", "live")?;
+        work.umount("hd")?;
+        println!("{} boots by itself now: take the medium away, and restart.", disk.display());
+        Ok(())
+    }
+
+    /// The folder with kernel and initrd.
+    fn source(&self, work: &Work, disk: &Path) -> Result<PathBuf> {
+        let holds = |folder: &Path| folder.join("bzImage").is_file() && folder.join("initrd.img").is_file();
+        if let Some(folder) = &self.from {
+            return match holds(folder) {
+                true => Ok(folder.clone()),
+                false => Err(format!("{} does not hold bzImage and initrd.img.", folder.display())),
+            };
+        }
+        let disks = Places::default().disks().map_err(failed("The disks can't be listed"))?;
+        for medium in disks.iter().filter(|one| one.content.kind == Kind::Iso9660 && !one.device.starts_with(disk)) {
+            let folder = work.mount(&medium.device, "medium", "iso9660", true)?;
+            if holds(&folder.join("boot")) {
+                return Ok(folder.join("boot"));
+            }
+            work.umount("medium")?;
+        }
+        Err("The medium that this machine was started from is not there: name a folder with bzImage and initrd.img (--from).".into())
+    }
+}
+
+/// Refuses what is no whole disk, and one that is in use.
+fn check_disk(disk: &Path, name: &str) -> Result<()> {
+    let kind = fs::metadata(disk).map_err(failed(disk.display().to_string()))?.file_type();
+    if !kind.is_block_device() || !Path::new("/sys/block").join(name).exists() {
+        return Err(format!("{} is no whole disk.", disk.display()));
+    }
+    let mut own: Vec<String> = vec![name.to_owned()];
+    let entries = fs::read_dir(Path::new("/sys/block").join(name)).into_iter().flatten().flatten();
+    own.extend(
+        entries
+            .filter(|entry| entry.path().join("partition").exists())
+            .filter_map(|e| e.file_name().into_string().ok()),
+    );
+    let devices: Vec<String> = own.iter().map(|name| format!("/dev/{name}")).collect();
+    let used = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let words = used("/proc/mounts") + &used("/proc/swaps");
+    let first = words.lines().filter_map(|line| line.split_whitespace().next());
+    let mut busy = first.filter(|word| devices.iter().any(|device| device == word));
+    if let Some(device) = busy.next() {
+        return Err(format!("{device} is in use (mounted or swap): {} is left as it is.", disk.display()));
+    }
+    for name in &own {
+        let holders = Path::new("/sys/class/block").join(name).join("holders");
+        if fs::read_dir(holders).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(format!("/dev/{name} is in use by another block device: {} is left as it is.", disk.display()));
+        }
+    }
+    Ok(())
+}
+
+fn sectors(name: &str) -> Result<u64> {
+    let folder = Path::new("/sys/block").join(name);
+    let number = |file: &str| -> Result<u64> {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).map_err(failed(path.display().to_string()))?;
+        text.trim().parse().map_err(|_| format!("{} holds no number.", path.display()))
+    };
+    match number("queue/logical_block_size")? {
+        gpt::SECTOR => number("size"),
+        other => Err(format!("/dev/{name} has sectors of {other} bytes; only 512 are supported.")),
+    }
+}
+
+/// `/dev/vda1`, `/dev/nvme0n1p1`
+fn partition(disk: &Path, name: &str, number: u32) -> PathBuf {
+    let between = if name.ends_with(|last: char| last.is_ascii_digit()) { "p" } else { "" };
+    disk.with_file_name(format!("{name}{between}{number}"))
+}
+
+fn asked(disk: &Path, sectors: u64) -> Result<bool> {
+    let shown = disk.display();
+    println!("ALL THAT {shown} ({} MiB) HOLDS WILL BE LOST. Type its name to go on:", (sectors * gpt::SECTOR) >> 20);
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(failed("standard input"))?;
+    Ok(Path::new(line.trim()) == disk)
+}
+
+fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<()> {
+    let output = command(program).args(arguments).stdin(Stdio::null()).output().map_err(failed(program))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", said.lines().last().unwrap_or("failed without a word")))
+}
+
+fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
+    let what = || failed(format!("{} can't be written", path.display()));
+    fs::create_dir_all(path.parent().unwrap_or(path)).map_err(what())?;
+    let mut file = File::create(path).map_err(what())?;
+    io::copy(from, &mut file).and_then(|_| file.sync_all()).map_err(what())
+}
+
+/// The menu: each mode, as the image's own.
+fn menu(cmdline: &str, systems: &str) -> String {
+    let mut text = String::from(
+        "serial --unit=0 --speed=115200\nterminal_input console serial\nterminal_output console serial\nset timeout=3\nset default=0\n",
+    );
+    let entries = [
+        ("live", "Live system", "mode=live", true),
+        ("chroot", "System on this disk (/system0) inside the live system", "mode=chroot system=/system0", true),
+        ("switch", "System on this disk (/system0) alone", "mode=switch system=/system0", true),
+        ("disk", "System on this disk (/system0), without initrd", "", false),
+    ];
+    for (key, (id, title, words, initrd)) in entries.into_iter().enumerate() {
+        let words = if initrd { words.to_owned() } else { format!("root={systems} rootwait ro system=/system0") };
+        text += &format!(
+            "menuentry '{title}' --id {id} --hotkey={} {{\n  linux /boot/bzImage {cmdline} {words}\n",
+            key + 1
+        );
+        if initrd {
+            text += "  initrd /boot/initrd.img\n";
+        }
+        text += "}\n";
+    }
+    text
+}
+
+/// Mounts that go when the work ends, however it ends.
+struct Work;
+
+impl Work {
+    fn new() -> Result<Work> {
+        fs::create_dir_all(WORK).map_err(failed(WORK))?;
+        Ok(Work)
+    }
+
+    fn mount(&self, device: &Path, name: &str, kind: &str, read_only: bool) -> Result<PathBuf> {
+        let folder = Path::new(WORK).join(name);
+        fs::create_dir_all(&folder).map_err(failed(folder.display().to_string()))?;
+        let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+        mount(Some(device), &folder, Some(kind), flags, None::<&str>)
+            .map_err(|error| format!("{} can't be mounted: {error}.", device.display()))?;
+        Ok(folder)
+    }
+
+    fn umount(&self, name: &str) -> Result<()> {
+        let folder = Path::new(WORK).join(name);
+        umount2(&folder, MntFlags::empty())
+            .map_err(|error| format!("{} can't be unmounted: {error}.", folder.display()))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        for name in ["medium", "esp", "hd"] {
+            let folder = Path::new(WORK).join(name);
+            let _ = umount2(&folder, MntFlags::MNT_DETACH);
+            let _ = fs::remove_dir(&folder);
+        }
+        let _ = fs::remove_dir(WORK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let wanted = Wanted::read(&words("--yes --from /x /dev/vda")).unwrap();
+        assert_eq!(
+            (wanted.yes, wanted.disk.as_path(), wanted.from.as_deref()),
+            (true, Path::new("/dev/vda"), Some(Path::new("/x")))
+        );
+        for wrong in ["--yes", "/dev/vda /dev/vdb", "--form /x /dev/vda", "/dev/vda --from"] {
+            assert!(Wanted::read(&words(wrong)).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn partitions_have_the_kernels_names() {
+        assert_eq!(partition(Path::new("/dev/vda"), "vda", 3), Path::new("/dev/vda3"));
+        assert_eq!(partition(Path::new("/dev/nvme0n1"), "nvme0n1", 1), Path::new("/dev/nvme0n1p1"));
+    }
+
+    #[test]
+    fn what_is_no_whole_disk_is_left_alone() {
+        assert!(check_disk(Path::new("/dev/null"), "null").unwrap_err().contains("no whole disk"));
+    }
+
+    #[test]
+    fn grub_script_check_accepts_the_menu() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grub.cfg");
+        fs::write(&path, menu("console=ttyS0", "PARTUUID=1-2")).unwrap();
+        let output = command("grub-script-check").arg(&path).output().expect("grub-script-check: install grub-common");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
