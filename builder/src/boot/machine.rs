@@ -22,6 +22,8 @@ pub enum Medium {
     Cd(PathBuf),
     /// An image as a USB stick on an xHCI controller.
     Usb(PathBuf),
+    /// The first of its disks.
+    Disk,
     /// A kernel that QEMU itself loads, as a boot loader would (Documentation/arch/x86/boot.rst).
     Kernel {
         /// A bzImage.
@@ -176,6 +178,7 @@ impl Machine {
                 argv.extend(argv!["-device", "VGA", "-device", "qemu-xhci"]);
                 argv.extend(argv!["-device", "usb-storage,drive=medium,bootindex=0,removable=on"]);
             }
+            Medium::Disk => argv.extend(argv!["-device", "VGA"]),
             Medium::Kernel { kernel, initrd, cmdline } => {
                 link(kernel, &folder.join("kernel"))?;
                 argv.extend(argv!["-kernel", "kernel", "-append", cmdline]);

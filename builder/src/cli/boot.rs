@@ -240,6 +240,7 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
     let medium = match declared_medium {
         declared::Medium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
         declared::Medium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
+        declared::Medium::Hd => Medium::Disk,
         declared::Medium::Kernel | declared::Medium::Disk => done.kernel(entry, &boot.cmdline)?,
     };
     let firmware = match test.firmware {
@@ -249,7 +250,7 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
     let (memory, cpus) = (test.memory, test.cpus);
     Ok(Boot {
         machine: Machine { firmware, medium, memory, cpus, disks: disks.to_vec(), network: true, forward: Vec::new() },
-        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb).then_some(index),
+        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd).then_some(index),
         expect: boot.expect.clone(),
         login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
         run: boot.run.iter().map(step).collect(),

@@ -23,6 +23,8 @@ pub enum Medium {
     Cd,
     /// The ISO as a USB disk.
     Usb,
+    /// The first of the test's disks, as somebody has installed it.
+    Hd,
     /// Kernel and initrd, handed over by QEMU.
     Kernel,
     /// The kernel alone, with the system on an ext4 disk.
@@ -187,7 +189,7 @@ impl Decode for Test {
 }
 
 fn decode_medium(node: &Node, sink: &Sink) -> Option<Medium> {
-    let media = [("cd", Medium::Cd), ("usb", Medium::Usb), ("kernel", Medium::Kernel), ("disk", Medium::Disk)];
+    let media = [("cd", Medium::Cd), ("usb", Medium::Usb), ("hd", Medium::Hd), ("kernel", Medium::Kernel), ("disk", Medium::Disk)];
     word(node, &media, sink)
 }
 

@@ -39,16 +39,21 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
     let name = &test.name.value;
     let medium = boot.medium.unwrap_or(test.medium);
     let iso = matches!(medium, Medium::Cd | Medium::Usb);
-    if iso != (test.firmware != Firmware::None) {
-        let message = "media `cd` and `usb` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
+    let menu = iso || medium == Medium::Hd;
+    if menu != (test.firmware != Firmware::None) {
+        let message = "media `cd`, `usb` and `hd` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
         findings.add(CHECK.id, test.name.span, message);
     }
-    if (medium == Medium::Disk) != (entry.mode == BootMode::Disk) && !iso {
+    if (medium == Medium::Disk) != (entry.mode == BootMode::Disk) && !menu {
         let message = "medium `disk` goes with an entry of mode `disk`, `kernel` with the others";
         findings.add(CHECK.id, test.name.span, message);
     }
-    if iso && !boot.cmdline.is_empty() {
-        let message = "`cmdline` goes with media `kernel` and `disk`; on an ISO the boot menu has the parameters";
+    if medium == Medium::Hd && test.disks.is_empty() {
+        let message = "medium `hd` is the first of the test's `disks`, and it has none";
+        findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
+    }
+    if menu && !boot.cmdline.is_empty() {
+        let message = "`cmdline` goes with media `kernel` and `disk`; elsewhere the boot menu has the parameters";
         findings.add(CHECK.id, boot.entry.span, message);
     }
     if iso && !image.outputs.iter().any(|output| output.value == OutputKind::Iso) {

@@ -51,12 +51,13 @@ const LINUX: [u8; 16] =
     [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
 
 impl Layout {
-    /// For a disk of so many sectors: 1 MiB for BIOS, 32 MiB for EFI, the rest for systems. None: it is too small for that and
+    /// For a disk of so many sectors: 1 MiB for BIOS, 40 MiB for EFI, the rest for systems. None: it is too small for that and
     /// 64 MiB of systems.
     pub fn of(sectors: u64) -> Option<Layout> {
         let part = |first: u64, mib: u64| Partition { first, last: first + mib * MIB - 1 };
         let bios = part(MIB, 1);
-        let esp = part(bios.last + 1, 32);
+        // FAT32 is what has 65,525 clusters (Microsoft's fatgen103), which firmware insists on; busybox makes them of one sector.
+        let esp = part(bios.last + 1, 40);
         // The copy of the table is at the end.
         let end = sectors.checked_sub(TABLE + 2)? / MIB * MIB;
         let systems = Partition { first: esp.last + 1, last: end.checked_sub(1)? };
