@@ -35,7 +35,11 @@ machines() {
 }
 
 case "${1:-all}" in
-  all) units && boots ;;
+  # Not joined by &&: that would let the first failure in each pass (`set -e` does not act there).
+  all)
+    units
+    boots
+    ;;
   quick) units ;;
   machines) machines ;;
   -h | --help) usage 0 ;;

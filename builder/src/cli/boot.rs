@@ -250,7 +250,8 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
     let (memory, cpus) = (test.memory, test.cpus);
     Ok(Boot {
         machine: Machine { firmware, medium, memory, cpus, disks: disks.to_vec(), network: true, forward: Vec::new() },
-        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd).then_some(index),
+        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd)
+            .then_some(index),
         expect: boot.expect.clone(),
         login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
         run: boot.run.iter().map(step).collect(),

@@ -189,7 +189,13 @@ impl Decode for Test {
 }
 
 fn decode_medium(node: &Node, sink: &Sink) -> Option<Medium> {
-    let media = [("cd", Medium::Cd), ("usb", Medium::Usb), ("hd", Medium::Hd), ("kernel", Medium::Kernel), ("disk", Medium::Disk)];
+    let media = [
+        ("cd", Medium::Cd),
+        ("usb", Medium::Usb),
+        ("hd", Medium::Hd),
+        ("kernel", Medium::Kernel),
+        ("disk", Medium::Disk),
+    ];
     word(node, &media, sink)
 }
 
