@@ -163,7 +163,6 @@ fn crc(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Cursor;
 
     #[test]
     fn partitions_begin_at_a_mebibyte_and_small_disks_are_refused() {
@@ -183,9 +182,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         let layout = Layout::of(1 << 21).unwrap();
-        let mut image = Cursor::new(vec![0; 1 << 30]);
+        // Sparse.
+        let mut image = std::fs::File::create(&path).unwrap();
+        image.set_len(1 << 30).unwrap();
         layout.write(&mut image, &[0x90; 512], [7; 16]).unwrap();
-        std::fs::write(&path, image.into_inner()).unwrap();
         let program = ["/usr/sbin/sfdisk", "/sbin/sfdisk"].into_iter().find(|path| std::path::Path::new(path).exists());
         let program = program.expect("sfdisk is missing: install fdisk");
         let run = |option: &str| {
