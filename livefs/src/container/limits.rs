@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::io;
-use super::{Error, Result};
+use super::{Error, Result, ve};
 
 /// Where cgroup v2 is mounted.
 pub const CGROUPS: &str = "/sys/fs/cgroup";
@@ -160,7 +160,7 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io("write", &path))
 }
 
-/// Makes a container's cgroup, with every controller that the kernel has switched on from the root down to it. The cgroup
+/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that the kernel has switched on from the root down to it. The cgroup
 /// `vz` holds no process, as the rule of "no internal processes" asks; the host's own processes may stay in the root.
 pub fn make(id: u32) -> Result<PathBuf> {
     let cgroup = cgroup(id);
@@ -171,6 +171,8 @@ pub fn make(id: u32) -> Result<PathBuf> {
         let text: String = controllers.split_whitespace().map(|name| format!("+{name} ")).collect();
         set(folder, "cgroup.subtree_control", text.trim_end())?;
     }
+    // Before any process is in it: none changes its identity later.
+    ve::identify(&cgroup, id)?;
     Ok(cgroup)
 }
 

@@ -12,6 +12,7 @@ pub mod oci;
 pub mod runtime;
 mod seccomp;
 pub mod spec;
+pub mod ve;
 
 pub use error::Error;
 pub use limits::Limits;

@@ -56,12 +56,7 @@ impl Runtime {
     ///
     /// [`start`]: Self::start
     pub fn create(&self, spec: &Spec, console: &Path) -> Result<State> {
-        spec.check()?;
-        match self.state(spec.id)? {
-            Some(State { status: Status::Stopped, .. }) => self.delete(spec.id)?,
-            Some(_) => return Err(Error::State { id: spec.id, expected: "stopped" }),
-            None => {}
-        }
+        self.clear(spec)?;
         let made = self.create_new(spec, console);
         if made.is_err() {
             // The first error is the one to tell.
@@ -87,12 +82,7 @@ impl Runtime {
     /// # Errors
     /// It runs already; the runtime refused. Nothing is left then.
     pub fn run_detached(&self, spec: &Spec, console: &Path) -> Result<()> {
-        spec.check()?;
-        if limits::events(spec.id, "populated") == Some(1) {
-            return Err(Error::State { id: spec.id, expected: "stopped" });
-        }
-        // What a dead one of this number left.
-        self.delete(spec.id)?;
+        self.clear(spec)?;
         let run = || {
             limits::apply(&spec.limits, &limits::make(spec.id)?)?;
             let mut command = self.command(spec.id, "run");
@@ -106,6 +96,16 @@ impl Runtime {
             let _ = self.delete(spec.id);
         }
         ran
+    }
+
+    /// Makes room for a new container: what a dead one of this number left goes, its cgroup too, as a new container's life
+    /// begins with a new cgroup.
+    fn clear(&self, spec: &Spec) -> Result<()> {
+        spec.check()?;
+        if limits::events(spec.id, "populated") == Some(1) {
+            return Err(Error::State { id: spec.id, expected: "stopped" });
+        }
+        self.delete(spec.id)
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
@@ -192,7 +192,7 @@ impl Runtime {
     /// Runs a container to its end, as [`Self::exec`] runs a command: its first process is on our standard files. Nothing of
     /// it is left.
     pub fn run_once(&self, spec: &Spec, input: Option<&[u8]>) -> Result<i32> {
-        spec.check()?;
+        self.clear(spec)?;
         limits::apply(&spec.limits, &limits::make(spec.id)?)?;
         let ran = self.write_bundle(spec).and_then(|bundle| {
             let mut command = self.command(spec.id, "run");

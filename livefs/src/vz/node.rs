@@ -37,11 +37,26 @@ pub struct Command {
     pub stopped_root: Option<PathBuf>,
 }
 
+/// A beancounter of a container that runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// Now.
+    pub held: u64,
+    /// The most so far.
+    pub maxheld: u64,
+    /// Barrier and limit that the kernel keeps it to; None: it does not say, and what is configured counts.
+    pub set: Option<(u64, u64)>,
+    /// How often more was refused.
+    pub failcnt: u64,
+}
+
 /// What a container uses, in the units of the beancounters: bytes, pages, things.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
-    /// By the beancounter's name: now, at most, refused.
-    pub counters: Vec<(&'static str, u64, u64, u64)>,
+    /// Beancounters.
+    pub counters: Vec<Counter>,
     /// Seconds since it started.
     pub uptime: Option<f64>,
     /// The load of the last 1, 5 and 15 minutes, if it is known.

@@ -3,7 +3,7 @@
 use super::main;
 use crate::vz::exit::Result;
 use crate::vz::log::Log;
-use crate::vz::node::{Command, Mount, Node, Usage};
+use crate::vz::node::{Command, Counter, Mount, Node, Usage};
 use crate::vz::paths::Paths;
 use crate::vz::spec::Spec;
 use std::cell::RefCell;
@@ -114,7 +114,9 @@ impl Node for Notes {
         Ok(())
     }
     fn usage(&self, _: u32) -> Result<Usage> {
-        Ok(Usage { counters: vec![("numproc", 12, 15, 0)], uptime: Some(93_784.5), ..Usage::default() })
+        let counter = |name: &str, set| Counter { name: name.into(), held: 12, maxheld: 15, set, failcnt: 0 };
+        let counters = vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))];
+        Ok(Usage { counters, uptime: Some(93_784.5), ..Usage::default() })
     }
 }
 
@@ -412,6 +414,8 @@ fn listed() {
         world.list("-H -o numproc.m,numproc.b,numproc.l,numproc.f,physpages.l,uptime 101").1,
         "        15        240        240          0      65536 001d02h:03m:04s\n"
     );
+    // Where the kernel tells what it keeps a counter to, that is shown.
+    assert_eq!(world.list("-H -o numfile,numfile.b,numfile.l 101").1, "        12       1024       2048\n");
     let json = "[\n  {\n    \"ctid\": 101,\n    \"ip\": [\"10.0.0.1\", \"10.0.0.2\"],\n    \"numproc\": {\n      \"held\": 12,\n      \"maxheld\": 15,\n      \"barrier\": 240,\n      \"limit\": 240,\n      \"failcnt\": 0\n    }\n  }\n]\n";
     assert_eq!(world.list("-j -o ctid,ip,numproc"), (0, json.into()));
     let all: serde_json::Value = serde_json::from_str(&world.list("-a -j").1).unwrap();

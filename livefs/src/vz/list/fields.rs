@@ -146,14 +146,15 @@ fn pair(row: &Row, key: &str) -> Option<Pair> {
 }
 
 fn counter(field: &Field, row: &Row) -> Cell {
-    let used = row.usage.counters.iter().find(|(name, ..)| name.eq_ignore_ascii_case(field.key));
-    let set = pair(row, field.key);
+    let used = row.usage.counters.iter().find(|counter| counter.name.eq_ignore_ascii_case(field.key));
+    let kept = used.and_then(|counter| counter.set);
+    let set = kept.or_else(|| pair(row, field.key).map(|pair| (pair.barrier, pair.limit)));
     let values = [
-        used.map(|(_, now, ..)| *now),
-        used.map(|(_, _, most, _)| *most),
-        set.map(|pair| pair.barrier),
-        set.map(|pair| pair.limit),
-        used.map(|(.., refused)| *refused),
+        used.map(|counter| counter.held),
+        used.map(|counter| counter.maxheld),
+        set.map(|(barrier, _)| barrier),
+        set.map(|(_, limit)| limit),
+        used.map(|counter| counter.failcnt),
     ];
     let part = field.name.split_once('.').map_or(0, |(_, part)| ".mblf".find(part).unwrap_or(0));
     let mut made = values[part].map_or_else(none, number);

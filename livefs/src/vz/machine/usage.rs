@@ -2,21 +2,38 @@
 
 use std::fs;
 
-use crate::container::limits;
+use crate::container::{limits, ve};
 use crate::vz::conf::PAGE;
 use crate::vz::convert;
 use crate::vz::exit::Result;
-use crate::vz::node::Usage;
+use crate::vz::node::{Counter, Usage};
 
 /// Clock ticks of `/proc/PID/stat`, which user space always sees as 100 a second (USER_HZ).
 const TICKS: f64 = 100.0;
 
-/// Reads it. `init` is the host's number of its process 1.
+/// Reads it, from the kernel's beancounters or else from what the cgroup has. `init` is the host's number of its process 1.
 pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
-    let used = limits::usage(&limits::cgroup(id)).map_err(convert::engine_error)?;
+    let counters = match ve::counters(id) {
+        Some(counters) => counters.into_iter().map(kept).collect(),
+        None => nearest(&limits::usage(&limits::cgroup(id)).map_err(convert::engine_error)?),
+    };
+    let uptime = ve::uptime(id).map(|age| age.as_secs_f64()).or_else(|| init.and_then(uptime));
+    Ok(Usage { counters, uptime, load: None, disk: None })
+}
+
+fn kept(counter: ve::Counter) -> Counter {
+    let ve::Counter { name, held, maxheld, barrier, limit, failcnt } = counter;
+    Counter { name, held, maxheld, set: Some((barrier, limit)), failcnt }
+}
+
+/// The counters that a cgroup has something like.
+fn nearest(used: &limits::Usage) -> Vec<Counter> {
     let mut counters = Vec::new();
-    let mut put = |name, now: Option<u64>, most: Option<u64>, refused| {
-        counters.extend(now.map(|now| (name, now, most.unwrap_or(now), refused)));
+    let mut put = |name: &str, held: Option<u64>, maxheld: Option<u64>, failcnt| {
+        counters.extend(held.map(|held| {
+            let maxheld = maxheld.unwrap_or(held);
+            Counter { name: name.into(), held, maxheld, set: None, failcnt }
+        }));
     };
     let pages = |bytes: Option<u64>| bytes.map(|bytes| bytes.div_ceil(PAGE));
     put("numproc", used.pids, None, used.pids_failures);
@@ -24,7 +41,7 @@ pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
     put("privvmpages", pages(used.memory), pages(used.memory_peak), used.memory_failures);
     put("swappages", pages(used.swap), None, 0);
     put("oomguarpages", pages(used.memory), pages(used.memory_peak), used.memory_kills);
-    Ok(Usage { counters, uptime: init.and_then(uptime), load: None, disk: None })
+    counters
 }
 
 /// Seconds since a process started (proc_pid_stat(5), field 22).

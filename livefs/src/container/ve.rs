@@ -1,0 +1,114 @@
+//! What a kernel with OpenVZ's means of identity (`CONFIG_VE`, `CONFIG_BEANCOUNTERS`; its Documentation/admin-guide/ve.rst)
+//! does for a container. Without them there is nothing here, and the cgroup has to tell.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Result;
+use super::error::io;
+
+/// The kernel's word for "no limit": `LONG_MAX`.
+pub const UNLIMITED: u64 = i64::MAX as u64;
+
+/// A beancounter, in the unit of its name: bytes, pages, things.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// `numproc`, `physpages` and so on.
+    pub name: String,
+    /// Now.
+    pub held: u64,
+    /// The most so far.
+    pub maxheld: u64,
+    /// The softer of two limits, [`UNLIMITED`] if there is none.
+    pub barrier: u64,
+    /// The limit.
+    pub limit: u64,
+    /// How often more was refused.
+    pub failcnt: u64,
+}
+
+/// Makes a cgroup without processes the container `id`; nothing on a kernel that knows no such thing.
+///
+/// # Errors
+/// The cgroup belongs to another container, or the number to another cgroup.
+pub fn identify(cgroup: &Path, id: u32) -> Result<()> {
+    let path = cgroup.join("ve.id");
+    let now = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(io("read", &path))?,
+    };
+    // Given once, for good: a second time is refused.
+    if now.trim() == id.to_string() {
+        return Ok(());
+    }
+    fs::write(&path, id.to_string()).map_err(io("write", &path))
+}
+
+/// A container's beancounters; none if the kernel keeps none.
+pub fn counters(id: u32) -> Option<Vec<Counter>> {
+    parse_counters(&fs::read_to_string(format!("/proc/bc/{id}/resources")).ok()?)
+}
+
+/// For how long a container has existed; none if the kernel does not say.
+pub fn uptime(id: u32) -> Option<Duration> {
+    parse_uptime(&fs::read_to_string("/proc/vz/vestat").ok()?, id)
+}
+
+/// Lines of a name and five numbers.
+fn parse_counters(text: &str) -> Option<Vec<Counter>> {
+    let one = |line: &str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?.to_owned();
+        let mut number = || words.next()?.parse().ok();
+        let (held, maxheld, barrier, limit, failcnt) = (number()?, number()?, number()?, number()?, number()?);
+        Some(Counter { name, held, maxheld, barrier, limit, failcnt })
+    };
+    text.lines().map(one).collect()
+}
+
+/// The eighth column of the line that begins with the VEID, in nanoseconds: the fifth, in ticks, is no finer than 10 ms.
+fn parse_uptime(text: &str, id: u32) -> Option<Duration> {
+    let id = id.to_string();
+    let line = text.lines().find(|line| line.split_whitespace().next() == Some(&id))?;
+    Some(Duration::from_nanos(line.split_whitespace().nth(7)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_given_once_and_not_to_a_kernel_that_knows_none() {
+        let folder = tempfile::tempdir().unwrap();
+        identify(folder.path(), 101).unwrap();
+        assert!(!folder.path().join("ve.id").exists(), "it is the kernel's file");
+        fs::write(folder.path().join("ve.id"), "0\n").unwrap();
+        identify(folder.path(), 101).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("ve.id")).unwrap(), "101");
+        // A second write would be refused with EBUSY; here it would leave another text.
+        fs::write(folder.path().join("ve.id"), "101\n").unwrap();
+        identify(folder.path(), 101).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("ve.id")).unwrap(), "101\n");
+    }
+
+    #[test]
+    fn the_kernels_texts_are_read() {
+        let row = |name, numbers: [&str; 5]| {
+            let [a, b, c, d, e] = numbers;
+            format!("{:>10}  {name:<12} {a:>20} {b:>20} {c:>20} {d:>20} {e:>20}\n", "")
+        };
+        let most = UNLIMITED.to_string();
+        let text =
+            row("kmemsize", ["4096", "8192", &most, &most, "0"]) + &row("numproc", ["12", "15", "64", "64", "3"]);
+        let counters = parse_counters(&text).unwrap();
+        assert_eq!((counters[0].name.as_str(), counters[0].limit), ("kmemsize", UNLIMITED));
+        let numproc = Counter { name: "numproc".into(), held: 12, maxheld: 15, barrier: 64, limit: 64, failcnt: 3 };
+        assert_eq!(counters[1], numproc);
+        assert_eq!(parse_counters("numproc 1 2 many\n"), None);
+        let stat = "Version: 2.2\n VEID user nice system uptime idle strv uptime used maxlat totlat numsched\n \
+                    10 1 0 2 300 0 0 3000000000 0 0 0 0\n 101 1 0 2 300 0 0 3500000000 30000000 0 0 0\n";
+        assert_eq!(parse_uptime(stat, 101), Some(Duration::from_millis(3500)));
+        assert_eq!(parse_uptime(stat, 1), None);
+    }
+}
