@@ -9,10 +9,12 @@
 #   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
 #   containers  in a machine of 512 MiB (TCG): 100 application containers, a start beside the engine's own run, memory of the
 #               live system, and what mode `switch` gives back of it
+#   cost        fork, exec, open and a page fault with OpenVZ's series in the kernel and with upstream's alone, in instructions
 #   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
 #
 # Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is left as it is), GNU time,
-# and for `toolchain` mmdebstrap. Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5).
+# for `toolchain` mmdebstrap, and for `cost` recipes/upstream.yaml built, too, and tested, which lays out QEMU's root.
+# Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5).
 # The work folder is beside the store, so that results can be linked.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -283,7 +285,7 @@ kernel() {
   sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
   ln "$store/blobs/${sha256:0:2}/$sha256" "$work/by-hand/build/linux.tar.xz"
   cp recipes/patches/linux-6.1/*.patch "$work/by-hand/build/patches/"
-  for name in tiny hardware virt ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"
+  for name in tiny hardware virt containers ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"
   epoch=$(date -u -d "$(sed -n 's/^epoch: *\([0-9-]*\).*/\1/p' recipes/dbcolinux.yaml)" +%s)
   local dbco hand
   dbco=$(step_seconds 'component linux-6.1')
@@ -325,12 +327,45 @@ containers() {
   done < <(figures bench-switch)
 }
 
+# counted KERNEL INITRD: what vecost says in a machine whose clock counts instructions, a nanosecond for each. dbco's own machines
+# run by the host's clock, so QEMU is called from its root, by the root's own loader.
+counted() {
+  local qemu root lib
+  qemu=$(find "$from/roots" -mindepth 4 -maxdepth 4 -path '*/usr/bin/qemu-system-x86_64' | head -n 1)
+  [ -n "$qemu" ] || die "no QEMU in $from/roots: run \`dbco test recipes/containers.yaml\` first"
+  root=${qemu%/usr/bin/*}
+  lib=$root/usr/lib/x86_64-linux-gnu
+  QEMU_MODULE_DIR=$lib/qemu "$root/lib64/ld-linux-x86-64.so.2" --library-path "$lib:$root/lib/x86_64-linux-gnu" "$qemu" \
+    -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -nodefaults -no-user-config -no-reboot -display none -machine q35 \
+    -accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm -cpu qemu64,+rdrand -m 256 -smp 1 -serial stdio \
+    -kernel "$1" -initrd "$2" -append 'console=ttyS0 rdinit=/usr/bin/vecost quiet' < /dev/null > "$work/output" 2>&1
+  grep -q 'vecost: done' "$work/output" || { tail -n 20 "$work/output" >&2 && die 'vecost did not come to its end'; }
+  tr -d '\r' < "$work/output" | sed -n 's/^cost \([a-z-]*\) \([0-9.]*\) ns$/\1 \2/p'
+}
+
+cost() {
+  local round name on off limit
+  build recipes/cost.yaml > "$work/events" || die 'recipes/cost.yaml does not build'
+  build --only bzimage recipes/upstream.yaml > "$work/events" || die "upstream's kernel does not build"
+  # The two machines in turn, twice: what differs between two runs of one is noise.
+  for round in 1 2; do
+    counted "$work/out/cost/bzImage" "$work/out/cost/initrd.img" > "$work/on.$round"
+    counted "$work/out/upstream/bzImage" "$work/out/cost/initrd.img" > "$work/off.$round"
+  done
+  echo 'cost: instructions with the series and with upstream alone, means of two runs each'
+  while read -r name on off; do
+    limit=''
+    case $name in *-fork | *-exec | *-open | *-fault) limit=1.01 ;; esac
+    figure "  $name: $on, $off: ratio" "$(ratio "$on" "$off")" '' "$limit"
+  done < <(paste -d' ' "$work"/on.[12] "$work"/off.[12] | awk '{ printf "%s %.1f %.1f\n", $1, ($2 + $4) / 2, ($6 + $8) / 2 }')
+}
+
 if [ $# -eq 0 ]; then set -- toolchain second overlay scale; fi
 for part; do
   case $part in
-    toolchain | second | overlay | scale | containers | kernel) ;;
+    toolchain | second | overlay | scale | containers | cost | kernel) ;;
     *)
-      sed -n '2,17s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
+      sed -n '2,19s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
       exit 2
       ;;
   esac

@@ -6,11 +6,13 @@
 #   ci/test.sh quick      unit and integration tests only
 #   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
 #                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
+#   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of races on a kernel that watches itself
+#                         (recipes/debug.yaml); builds that kernel and takes hours, a tier of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,11s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -21,7 +23,7 @@ units() {
 
 # Builds what is missing, then boots it.
 boots() {
-  for recipe in dbcolinux quick containers redis http; do
+  for recipe in dbcolinux quick containers upstream redis http; do
     cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
   done
 }
@@ -34,6 +36,10 @@ machines() {
   cargo test --locked --test boot_machines -- --ignored
 }
 
+debug() {
+  cargo run --locked --release --quiet -- test --locked recipes/debug.yaml
+}
+
 case "${1:-all}" in
   # Not joined by &&: that would let the first failure in each pass (`set -e` does not act there).
   all)
@@ -42,6 +48,7 @@ case "${1:-all}" in
     ;;
   quick) units ;;
   machines) machines ;;
+  debug) debug ;;
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;
 esac

@@ -81,7 +81,7 @@ static pid_t in_a_process(void (*function)(void), unsigned id)
 	if (pid < 0)
 		fail("fork");
 	if (!pid) {
-		seed_random(seed + id * 1000 + getpid());
+		seed_random(seed * 1000 + id);
 		if (function)
 			function();
 		else
@@ -153,7 +153,7 @@ int main(int count, char **words)
 		return 1;
 	if (rmdir(PARENT))
 		fail("rmdir %s", PARENT);
-	printf("vestress: %ld cycles in %ld s, %ld files read, %ld held until they vanished, %ld times entered, %ld times limited: as it should be\n",
+	printf("vestress: %ld cycles in %ld s, %ld files read, %ld of them when their containers were gone, %ld times entered, %ld times limited: as it should be\n",
 	       run->cycles, (long)(now() - begin), run->reads, run->vanished, run->entered, run->limits);
 	return 0;
 }

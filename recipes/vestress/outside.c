@@ -144,32 +144,62 @@ static void check_host(const char *path, const char *text)
 }
 
 /* A container's file at random; -1 if it vanished. */
-static int open_resources(void)
+static int open_resources(unsigned *id)
 {
 	DIR *folder = opendir("/proc/bc");
 	struct dirent *entry;
 	char path[300] = "";
 	unsigned long seen = 0;
-	int fd;
+	int own, fd;
 
 	if (!folder)
 		fail("opendir /proc/bc");
 	while ((entry = readdir(folder)))
 		if (*entry->d_name != '.' && !random_below(++seen))
-			snprintf(path, sizeof(path), "/proc/bc/%s/resources", entry->d_name);
+			snprintf(path, sizeof(path), "%s", entry->d_name);
 	closedir(folder);
 	if (!*path)
 		fail("/proc/bc is empty");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	*id = strtoul(path, NULL, 10);
+	snprintf(path, sizeof(path), "/proc/bc/%u", *id);
+	own = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own < 0) {
+		if (errno != ENOENT)
+			fail("open %s", path);
+		return -1;
+	}
+	/* The directory is there for as long as it is open; what is in it is not. */
+	if (!random_below(3))
+		usleep(random_below(20000));
+	fd = openat(own, "resources", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno != ENOENT)
-		fail("open %s", path);
+		fail("open resources of %s", path);
+	close(own);
 	return fd;
+}
+
+/* What is held stays readable, when its container is gone and longer. */
+static void read_held(int fd, unsigned id)
+{
+	static char text[TEXT_MAX];
+	char some[200], path[40];
+	int error;
+
+	if (random_below(2) && pread(fd, some, 1 + random_below(199), random_below(4000)) < 0)
+		fail("pread of a held file");
+	error = lseek(fd, 0, SEEK_SET) ? errno : read_text(fd, text, random_below(2) ? 0 : 1 + random_below(100));
+	if (error || count_lines(text) < 20 || !strstr(text, "  kmemsize "))
+		fail("a held file: errno %d: %.100s", error, text);
+	snprintf(path, sizeof(path), "/proc/bc/%u", id);
+	if (access(path, F_OK))
+		atomic_fetch_add(&run->vanished, 1);
 }
 
 void outside_reader(void)
 {
 	static const char *const files[] = {"/proc/vz/veinfo", "/proc/vz/vestat", "/proc/user_beancounters"};
 	static char text[TEXT_MAX];
+	unsigned ids[HELD];
 	int held[HELD], error;
 
 	memset(held, -1, sizeof(held));
@@ -186,26 +216,14 @@ void outside_reader(void)
 		if (!piece)
 			check_host(path, text);
 		close(fd);
-		/* Held files are read again and again, until their containers are gone and longer. */
-		if (held[slot] >= 0) {
-			if (random_below(2)) {
-				char some[200];
-
-				if (pread(held[slot], some, 1 + random_below(199), random_below(4000)) < 0 && errno != EIO)
-					fail("pread of a held file");
-			}
-			error = lseek(held[slot], 0, SEEK_SET) ? errno : read_text(held[slot], text, 0);
-			/* EIO is procfs's word for a file that was removed. */
-			if (error && error != EIO)
-				fail("read of a held file: errno %d", error);
-			if (error)
-				atomic_fetch_add(&run->vanished, 1);
-			if (error || !random_below(4)) {
+		if (held[slot] < 0) {
+			held[slot] = open_resources(&ids[slot]);
+		} else {
+			read_held(held[slot], ids[slot]);
+			if (!random_below(8)) {
 				close(held[slot]);
 				held[slot] = -1;
 			}
-		} else {
-			held[slot] = open_resources();
 		}
 	}
 }
