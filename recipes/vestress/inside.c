@@ -166,7 +166,6 @@ static void try_forbidden(unsigned id, int host_proc)
 	cgroup_path(path, sizeof(path), id, "ve.id");
 	must_put(error, path, "5");
 	must_put(error, CGROUPS "/cgroup.procs", "0");
-	must_put(error, PARENT "/cgroup.procs", "0");
 	cgroup_path(path, sizeof(path), id, "inner");
 	if (error == EPERM) {
 		if (mkdir(path, 0755))

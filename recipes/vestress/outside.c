@@ -122,7 +122,6 @@ void forbidden(void)
 	pid = start(id, 0, wait_in_pause, "a process");
 	snprintf(name, sizeof(name), "%d", (int)pid);
 	must_put(EPERM, CGROUPS "/cgroup.procs", name);
-	must_put(EPERM, PARENT "/cgroup.procs", name);
 	cgroup_path(sibling, sizeof(sibling), other, "cgroup.procs");
 	must_put(EPERM, sibling, name);
 	end_container(id, pid);
