@@ -262,7 +262,8 @@ void outside_writer(void)
 		put_there(id, "pids.max", random_below(4) ? text : "max");
 		snprintf(text, sizeof(text), "%lu 100000", 50000 + random_below(200000));
 		put_there(id, "cpu.max", random_below(4) ? text : "max 100000");
-		put_there(id, "cpuset.cpus", random_below(2) ? "0" : "\n");
+		snprintf(text, sizeof(text), "0-%ld", random_below(sysconf(_SC_NPROCESSORS_ONLN)));
+		put_there(id, "cpuset.cpus", text);
 		atomic_fetch_add(&run->limits, 1);
 		usleep(random_below(2000));
 	}

@@ -8,11 +8,13 @@ now=$(awk '
 	$1 != "dummy" { print uid, $1, $6 }
 ' /proc/user_beancounters) || exit 2
 [ -n "$now" ] || exit 2
-[ -f "$state" ] && echo "$now" | awk -v state="$state" '
-	BEGIN { while ((getline line <state) > 0) { split(line, f, " "); old[f[1] " " f[2]] = f[3] } }
-	$3 > old[$1 " " $2] + 0 { print "CT " $1 ": " $2 " was refused " $3 - old[$1 " " $2] " times"; found = 1 }
-	END { exit found }
-'
-code=$?
+code=0
+if [ -f "$state" ]; then
+	echo "$now" | awk -v state="$state" '
+		BEGIN { while ((getline line <state) > 0) { split(line, f, " "); old[f[1] " " f[2]] = f[3] } }
+		$3 > old[$1 " " $2] + 0 { print "CT " $1 ": " $2 " was refused " $3 - old[$1 " " $2] " times"; found = 1 }
+		END { exit found }
+	' || code=1
+fi
 echo "$now" >"$state"
 exit $code

@@ -39,7 +39,7 @@ between "top's tasks" "$(sed -n 's/^Tasks: *\([0-9]*\) total.*/\1/p' /system/tmp
 between "top's idle time" "$(sed -n 's/^%Cpu.* \([0-9.]*\) id.*/\1/p' /system/tmp/top)" 0 100
 between "the age of init" "$(inside ps -o etimes= -p 1)" 0 "$(age)"
 same "virt-what" "$(inside virt-what | grep -x openvz)" openvz
-same "beancounters" "$(inside cat /proc/user_beancounters | grep -o '[0-9]*: ')" "601: "
+same "beancounters" "$(inside cat /proc/user_beancounters | grep -o '[0-9][0-9]*: ')" "601: "
 # mawk is another awk than the machine's.
 sh -c 'cat /usr/tests/failcnt-watch.sh' | inside 'cat >/usr/local/bin/failcnt-watch && chmod 755 /usr/local/bin/failcnt-watch'
 inside failcnt-watch /root/watch || fail "a first look has nothing to compare with"
