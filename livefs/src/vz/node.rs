@@ -58,6 +58,8 @@ pub trait Node {
     fn is_running(&self, id: u32) -> Result<bool> {
         Ok(self.running()?.contains(&id))
     }
+    /// The host's number of process 1 of one that runs, or has ended without being put away ([`Node::clean`]).
+    fn left(&self, id: u32) -> Result<Option<i32>>;
     /// Whether one is frozen.
     fn is_frozen(&self, id: u32) -> Result<bool>;
     /// Whether something is mounted there.

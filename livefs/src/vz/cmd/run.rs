@@ -1,6 +1,7 @@
 //! `start`, `stop`, `restart`.
 
 use super::{Call, inner_script, mount_root, umount_root};
+use crate::container::keeper::End;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::options::{Given, Known};
@@ -44,6 +45,32 @@ pub(super) fn stop_command(vz: &Vz, call: &Call) -> Result<u8> {
 
 pub(super) fn restart_command(vz: &Vz, call: &Call) -> Result<u8> {
     restart(vz, &vz.container(call.id)?, &options(call)?)
+}
+
+/// `ended PID HOW`: what the keeper of a container calls when process 1 has ended without a command of ours, as OpenVZ's event
+/// daemon does. After `reboot` inside it starts again. After `halt` it is put away, and is not started with the machine; what was
+/// killed is put away, too, and starts again with the machine.
+pub(super) fn ended_command(vz: &Vz, call: &Call) -> Result<u8> {
+    let bad = || Error::Syntax("ended: expected the number of process 1 and how it ended".into());
+    let [pid, how] = call.arguments else { return Err(bad()) };
+    let (pid, how): (i32, End) = (pid.parse().map_err(|_| bad())?, End::parse(how).ok_or_else(bad)?);
+    let _lock = vz.lock_ended(call.id)?;
+    let ct = vz.container(call.id)?;
+    // Whoever had the lock before may have put it away, or started it again.
+    if ct.file.is_none() || vz.node.left(call.id)? != Some(pid) || vz.node.is_running(call.id)? {
+        return Ok(0);
+    }
+    if how == End::Reboot {
+        vz.log.info("Container was restarted from inside");
+        let force = Given { options: vec![("force", String::new())], ..Given::default() };
+        return start(vz, &ct, &force);
+    }
+    vz.node.clean(call.id)?;
+    vz.log.info("Container was stopped from inside");
+    if how == End::Halt {
+        vz.mark(call.id, false)?;
+    }
+    umount_root(vz, &ct).map(|()| 0)
 }
 
 /// Stops a container if it runs, and starts it.
