@@ -302,8 +302,27 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
     }
 }
 
-/// Esc, which leaves a console when `.` follows.
+/// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.
 const ESCAPE: u8 = 0x1b;
+
+/// The device number of a container's first terminal, as `/proc/PID/stat` has it: UNIX98_PTY_SLAVE_MAJOR, minor 0.
+const CONSOLE: i32 = 136 << 8;
+
+/// Kills the processes of a container whose terminal is its console: the login, and what was started there.
+fn kill_there(id: u32) {
+    let all = fs::read_to_string(limits::cgroup(id).join("cgroup.procs")).unwrap_or_default();
+    for pid in all.lines().filter_map(|line| line.parse().ok()) {
+        if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| terminal_of(&stat) == Some(CONSOLE)) {
+            // One that has ended meanwhile needs no killing.
+            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// A process's terminal (proc_pid_stat(5), field 7).
+fn terminal_of(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()
+}
 
 /// Joins our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container does.
 ///
@@ -320,14 +339,14 @@ pub fn attach(folder: &Path, id: u32) -> Result<()> {
         cfmakeraw(&mut raw);
         tcsetattr(&input, SetArg::TCSANOW, &raw).map_err(failed("set the terminal for", &path))?;
     }
-    let done = relay(&mut stream, &mut output);
+    let done = relay(id, &mut stream, &mut output);
     if let Some(before) = &before {
         let _ = tcsetattr(&input, SetArg::TCSANOW, before);
     }
     done.map_err(failed("relay", &path))
 }
 
-fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
+fn relay(id: u32, stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
     let input = io::stdin();
     let mut buffer = [0; 4096];
     let mut escaped = false;
@@ -356,6 +375,10 @@ fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
             for byte in &buffer[..count] {
                 match (escaped, *byte) {
                     (true, b'.') => return stream.write_all(&sent),
+                    (true, b'!') => {
+                        kill_there(id);
+                        escaped = false;
+                    }
                     (false, ESCAPE) => escaped = true,
                     (was, byte) => {
                         sent.extend(was.then_some(ESCAPE));
@@ -366,5 +389,26 @@ fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
             }
             stream.write_all(&sent)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_an_init_ends() {
+        let pid = Pid::from_raw(7);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGHUP, false)), End::Reboot);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGINT, false)), End::Halt);
+        assert_eq!(End::of(WaitStatus::Exited(pid, 1)), End::Halt);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), End::Killed);
+        assert!([End::Reboot, End::Halt, End::Killed].iter().all(|end| End::parse(end.word()) == Some(*end)));
+    }
+
+    #[test]
+    fn a_terminal_by_the_kernels_text() {
+        assert_eq!(terminal_of("9 (a) b) S 1 9 9 34816 9 4194560 0"), Some(CONSOLE));
+        assert_eq!(terminal_of("9 (a) S 1 9 9 0 -1 4194560 0"), Some(0));
     }
 }

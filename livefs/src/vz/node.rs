@@ -16,6 +16,8 @@ pub struct Mount {
     pub lower: Vec<PathBuf>,
     /// The folder of changes and the one for work in hand, on one file system. None: read-only.
     pub upper: Option<(PathBuf, PathBuf)>,
+    /// Whether files above may be without their content, which is below. For an overlay.
+    pub metacopy: bool,
     /// Where.
     pub target: PathBuf,
     /// Whether nothing can be changed below.
@@ -35,6 +37,8 @@ pub struct Command {
     pub input: Option<Vec<u8>>,
     /// Whether it runs in the mounted root of a container that does not run: nothing but its file system.
     pub stopped_root: Option<PathBuf>,
+    /// The first user and group on the host, if that one has a user namespace.
+    pub ids: Option<(u32, u32)>,
 }
 
 /// What a container uses, in the units of the beancounters: bytes, pages, things.

@@ -5,8 +5,9 @@ use crate::container::keeper::End;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::options::{Given, Known};
-use crate::vz::spec::Spec;
+use crate::vz::spec::{IMPOSSIBLE, Spec, impossible};
 use crate::vz::{Ct, Vz};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// Seconds that a container has to stop when it is not told otherwise.
@@ -118,6 +119,19 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     let spec = ct.spec(vz)?;
     if spec.init.is_none() {
         return Err(Error::BadTemplate("Unable to start init, probably incorrect template".into()));
+    }
+    for (name, _) in spec.features.iter().filter(|(name, on)| *on && IMPOSSIBLE.contains(&name.as_str())) {
+        vz.log.error(format_args!("Warning: {}", impossible(name)));
+    }
+    if let Some((uid, gid)) = spec.ids {
+        let about = std::fs::metadata(&spec.root).map_err(|error| Error::file(&spec.root, error))?;
+        if (about.uid(), about.gid()) != (uid, gid) {
+            return Err(Error::InvalidConfig(format!(
+                "The files of the container are {}:{}'s, and LOCAL_UID says {uid}:{gid}: only a container that was created with --local_uid can have it",
+                about.uid(),
+                about.gid()
+            )));
+        }
     }
     if !given.has("skip_ve_setup") {
         super::set::write_inside(vz, ct, &spec)?;

@@ -4,6 +4,7 @@ mod devices;
 mod mounts;
 mod quota;
 mod usage;
+mod users;
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
@@ -53,6 +54,9 @@ impl Machine {
         made.limits.io = devices::io_limits(spec)?;
         made.devices = devices::resolve(spec)?;
         made.terminal = true;
+        if let Some(ids) = spec.ids {
+            made.root = users::show(spec.id, &spec.root, ids)?;
+        }
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
         let kept = keeper::Kept { log: &log, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
@@ -180,6 +184,7 @@ impl Node for Machine {
 
     fn clean(&self, id: u32) -> Result<()> {
         self.runtime.delete(id).map_err(convert::engine_error)?;
+        users::hide(id)?;
         net::down(id, None).map_err(convert::network_error)
     }
 
@@ -192,7 +197,13 @@ impl Node for Machine {
                 let mut spec = container::Spec::new(id, root);
                 spec.init = arguments;
                 spec.environment = command.environment.clone();
-                self.runtime.run_once(&spec, input)
+                if let Some(ids) = command.ids {
+                    spec.root = users::show(id, root, ids)?;
+                    spec.ids = Some(convert::ids(ids));
+                }
+                let ran = self.runtime.run_once(&spec, input);
+                users::hide(id)?;
+                ran
             }
             None => {
                 let terminal = command.terminal && input.is_none() && std::io::stdin().is_terminal();
