@@ -21,7 +21,7 @@ units() {
 
 # Builds what is missing, then boots it.
 boots() {
-  for recipe in dbcolinux quick containers redis http; do
+  for recipe in dbcolinux quick containers debian redis http; do
     cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
   done
 }
