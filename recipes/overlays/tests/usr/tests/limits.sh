@@ -134,7 +134,7 @@ code 21 vzctl set $id --capability no_such:on --save
 # Features: a bridge of its own is a link of its own network; no view of the machine's devices; what can't be is refused.
 code 0 vzctl set $id --netfilter disabled --setmode ignore --save
 save --features bridge:off
-code 1 inside 'ip link add inner type bridge'
+code 2 inside 'ip link add inner type bridge'
 save --features bridge:on --features sysfs:off
 # busybox's brctl would look into /sys.
 code 0 inside 'ip link add inner type bridge && ip link show inner'
