@@ -23,7 +23,7 @@ units() {
 
 # Builds what is missing, then boots it.
 boots() {
-  for recipe in dbcolinux quick containers upstream redis http; do
+  for recipe in dbcolinux quick containers debian upstream redis http; do
     cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
   done
 }

@@ -134,17 +134,40 @@ impl Limits {
     }
 }
 
+/// A set that is not limited, as it is written.
+const ALL: &str = "\n";
+
 /// Sets the limits of a container's cgroup, running or about to. A limit whose file the kernel lacks is
 /// [`Error::Unsupported`]; those before it in the order of [`Limits`] are set by then.
 pub fn apply(limits: &Limits, cgroup: &Path) -> Result<()> {
     for (name, text) in limits.files() {
-        set(cgroup, name, &text)?;
+        if text == ALL {
+            set_all(cgroup, name)?;
+        } else {
+            set(cgroup, name, &text)?;
+        }
     }
     if let Some(weight) = limits.io_weight {
         let name = ["io.bfq.weight", "io.weight"].into_iter().find(|name| cgroup.join(name).exists());
         set(cgroup, name.unwrap_or("io.weight"), &weight.to_string())?;
     }
     Ok(())
+}
+
+/// Lifts the limit of a set of processors or nodes.
+fn set_all(cgroup: &Path, name: &str) -> Result<()> {
+    // A kernel without such sets limits nothing.
+    if !cgroup.join(name).exists() {
+        return Ok(());
+    }
+    match set(cgroup, name, ALL) {
+        // It may not become empty as long as there are processes: then all are named that there are.
+        Err(Error::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::ENOSPC) => {
+            let path = cgroup.with_file_name(format!("{name}.effective"));
+            set(cgroup, name, &fs::read_to_string(&path).map_err(io("read", &path))?)
+        }
+        done => done,
+    }
 }
 
 fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {

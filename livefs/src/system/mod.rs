@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `tree` | trees copied, packed, unpacked |
+//! | `owners` | a tree's owners shifted for a container with a user namespace |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
 //! | `command` | `system`, the command line over it |
@@ -11,6 +12,7 @@
 pub mod backup;
 mod command;
 pub mod install;
+pub mod owners;
 pub mod systems;
 pub mod tree;
 

@@ -63,6 +63,9 @@ impl Layout {
     }
 }
 
+/// Folders of `/system` that an application's container has of its own, if they are in its changes.
+pub const OWN: [&str; 4] = ["etc", "var", "run", "tmp"];
+
 /// The mounts that make a container's root.
 ///
 /// # Errors
@@ -75,6 +78,7 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
         source: Some(source.to_owned()),
         lower: Vec::new(),
         upper: None,
+        metacopy: false,
         target,
         read_only,
     };
@@ -90,11 +94,18 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
         )));
     }
     let upper = Some((private.join("upper"), private.join("work")));
-    let mut all = vec![Mount { source: None, lower, upper, target: root.to_owned(), read_only: false }];
+    let mut all = vec![Mount {
+        source: None,
+        lower,
+        upper,
+        metacopy: state.ids.is_some(),
+        target: root.to_owned(),
+        read_only: false,
+    }];
     if layout == Layout::App {
         // What the template's /system holds can't be changed, not even by copying up.
         all.push(bind(&state.template.join("system"), root.join("system"), true));
-        for own in ["etc", "var", "run", "tmp"] {
+        for own in OWN {
             let kept = private.join("upper/system").join(own);
             if kept.is_dir() {
                 all.push(bind(&kept, root.join("system").join(own), false));

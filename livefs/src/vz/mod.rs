@@ -45,10 +45,16 @@ use spec::Spec;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
 const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
 const SHELLS: &str = "/bin/bash /system/bin/sh /bin/sh";
+
+/// What a lock says whose owner puts a container away that has ended, or starts it again.
+const ENDED: &str = "ended";
+/// How long others wait for that.
+const AWAITED: Duration = Duration::from_secs(60);
 
 /// What every command works with.
 pub struct Vz {
@@ -100,13 +106,34 @@ impl Vz {
         Ok(Ct { id, file, config })
     }
 
-    /// Takes a container's lock.
+    /// Takes a container's lock. One that its keeper holds, as the container has just ended, is waited for.
     ///
     /// # Errors
     /// [`Error::Locked`], or `LOCKDIR` is not set.
     pub fn lock(&self, id: u32, status: &str) -> Result<Lock> {
         let folder = self.lock_folder(id)?;
-        Lock::take(&folder, id, status, |path| {
+        if Lock::status(&folder, id).is_some_and(|status| status == ENDED) {
+            Lock::wait(&folder, id, Some(AWAITED))?;
+        }
+        self.take_lock(&folder, id, status)
+    }
+
+    /// Takes a container's lock for its keeper, however long others have it.
+    ///
+    /// # Errors
+    /// `LOCKDIR` is not set.
+    pub fn lock_ended(&self, id: u32) -> Result<Lock> {
+        let folder = self.lock_folder(id)?;
+        loop {
+            match self.take_lock(&folder, id, ENDED) {
+                Err(Error::Locked { .. }) => Lock::wait(&folder, id, None)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn take_lock(&self, folder: &Path, id: u32, status: &str) -> Result<Lock> {
+        Lock::take(folder, id, status, |path| {
             self.log.info(format_args!("Removing stale lock file {}", path.display()))
         })
     }

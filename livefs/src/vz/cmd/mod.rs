@@ -164,6 +164,7 @@ const COMMANDS: &[Command] = &[
     c(&["start"], false, true, run::start_command),
     c(&["stop"], false, true, run::stop_command),
     c(&["restart"], false, true, run::restart_command),
+    c(&["ended"], true, false, run::ended_command),
     c(&["status"], true, false, mount::status),
     c(&["mount"], false, true, mount::mount_command),
     c(&["umount"], false, true, mount::umount_command),

@@ -10,6 +10,7 @@ use crate::vz::spec::Spec;
 use crate::vz::{Ct, Vz, names};
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 mod lists;
@@ -291,7 +292,8 @@ fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()> {
     let ran = ct.spec(vz).and_then(|spec| {
         let command = exec::shell(&spec, &["-c".into(), script])?;
         let input = Some(format!("{user}:{secret}\n").into_bytes());
-        vz.node.exec(ct.id, &Command { input, stopped_root: (!running).then_some(root), ..command })
+        let stopped_root = (!running).then_some(root);
+        vz.node.exec(ct.id, &Command { input, stopped_root, ids: spec.ids, ..command })
     });
     if mount {
         umount_root(vz, ct)?;
@@ -346,6 +348,12 @@ fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
     let Ok(inner) = openat2(&top, folder, how) else { return Ok(false) };
     // The rename replaces what is there, be it a symlink; nothing on the way is followed.
     let path = Path::new("/proc/self/fd").join(inner.as_raw_fd().to_string()).join(name);
-    replace(&path, text, 0o644).map_err(|error| Error::file(&root.join(folder).join(name), error))?;
+    // Whose the folder is, his is the file: of a container with a user namespace our own root is nobody.
+    let inner = fs::File::from(inner);
+    let written = inner.metadata().and_then(|about| {
+        replace(&path, text, 0o644)?;
+        lchown(&path, Some(about.uid()), Some(about.gid()))
+    });
+    written.map_err(|error| Error::file(&root.join(folder).join(name), error))?;
     Ok(true)
 }

@@ -54,6 +54,9 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
             if let Some((upper, work)) = &mount.upper {
                 data += &format!(",upperdir={},workdir={}", upper.display(), work.display());
             }
+            if mount.metacopy {
+                data += ",metacopy=on";
+            }
             let flags = if mount.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
             call(Some("overlay"), target, Some("overlay"), flags, Some(data.as_str())).map_err(failed(data.clone()))?;
         }
