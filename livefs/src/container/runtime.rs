@@ -92,9 +92,11 @@ impl Runtime {
             return Err(Error::State { id: spec.id, expected: "stopped" });
         }
         // What a dead one of this number left.
-        self.delete(spec.id)?;
+        if self.knows(spec.id) {
+            self.delete(spec.id)?;
+        }
         let run = || {
-            limits::apply(&spec.limits, &limits::make(spec.id)?)?;
+            limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
             let mut command = self.command(spec.id, "run");
             command.arg("--detach").arg("--bundle").arg(self.write_bundle(spec)?).arg("--console-socket").arg(console);
             command.arg(spec.id.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -114,6 +116,12 @@ impl Runtime {
         let config = bundle.join("config.json");
         fs::write(&config, oci::config(spec).to_string()).map_err(io("write", &config))?;
         Ok(bundle)
+    }
+
+    /// Whether anything of a container is left, alive or dead.
+    pub fn knows(&self, id: u32) -> bool {
+        let notes = self.folder.join("crun").join(id.to_string());
+        [notes, self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
     }
 
     /// What the runtime knows of a container; `None` if nothing.

@@ -18,6 +18,7 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = libc::NFNL_MSG_BATCH_BEGIN as u16;
 const BATCH_END: u16 = libc::NFNL_MSG_BATCH_END as u16;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
+const GETTABLE: u16 = SUBSYSTEM << 8 | 1;
 const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
@@ -263,6 +264,21 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
         return remove_tables(&socket, &[table]);
     }
     commit(&socket, messages).map_err(|error| Error::kernel(format!("masquerade of container {ctid}"), error))
+}
+
+/// Whether a container has any table.
+pub fn any(ctid: Ctid) -> Result<bool, Error> {
+    let socket = socket()?;
+    for table in [ports_table(ctid), out_table(ctid)] {
+        for family in Family::ALL {
+            match socket.ask(head(GETTABLE, 0, family.number(), 0).put_text(1, &table)) {
+                Ok(_) => return Ok(true),
+                Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => {}
+                Err(error) => return Err(Error::kernel(format!("looking for table {table}"), error)),
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Removes all tables of a container.

@@ -119,6 +119,11 @@ impl Vz {
         Ok(self.paths.at(Config::layered([&self.global], id).path("LOCKDIR")?))
     }
 
+    /// Whether it is said already.
+    pub fn is_marked(&self, id: u32) -> bool {
+        self.paths.running().join(id.to_string()).exists()
+    }
+
     /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
     ///
     /// # Errors
@@ -126,8 +131,10 @@ impl Vz {
     pub fn mark(&self, id: u32, runs: bool) -> Result<()> {
         let folder = self.paths.running();
         let path = folder.join(id.to_string());
+        // An empty file: its name is all that has to be on the disk.
+        let make = || fs::File::create(&path).and_then(|_| fs::File::open(&folder)?.sync_all());
         let done = if runs {
-            fs::create_dir_all(&folder).and_then(|()| conf::replace(&path, b"", 0o644))
+            fs::create_dir_all(&folder).and_then(|()| make())
         } else {
             fs::remove_file(&path)
                 .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })

@@ -50,7 +50,10 @@ impl Machine {
 
     fn start_engine(&self, spec: &Spec) -> Result<()> {
         let mut made = convert::engine(spec)?;
-        made.limits.io = devices::io_limits(spec)?;
+        // Its cgroup is new, and without such a limit.
+        if spec.limits.io_rate.is_some() || spec.limits.io_operations.is_some() {
+            made.limits.io = devices::io_limits(spec)?;
+        }
         made.devices = devices::resolve(spec)?;
         made.terminal = true;
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
@@ -93,8 +96,7 @@ impl Node for Machine {
     }
 
     fn is_mounted(&self, path: &Path) -> Result<bool> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(mounts::mounted_below(&path)?.contains(&path))
+        mounts::is_mounted(path)
     }
 
     fn mount(&self, mounts: &[Mount]) -> Result<()> {
@@ -179,6 +181,10 @@ impl Node for Machine {
     fn clean(&self, id: u32) -> Result<()> {
         self.runtime.delete(id).map_err(convert::engine_error)?;
         net::down(id, None).map_err(convert::network_error)
+    }
+
+    fn clean_if_needed(&self, id: u32) -> Result<()> {
+        if self.runtime.knows(id) || net::left(id).map_err(convert::network_error)? { self.clean(id) } else { Ok(()) }
     }
 
     fn exec(&self, id: u32, command: &Command) -> Result<u8> {
