@@ -176,6 +176,12 @@ pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error>
     change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
 }
 
+/// Puts a link into a group, 0 being that of all others.
+pub fn set_group(socket: &Socket, link: &Link, group: u32) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    change(socket, link, message.put_u32(libc::IFLA_GROUP, group))
+}
+
 /// Puts a link into a bridge.
 pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));

@@ -251,7 +251,7 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
         venet::not_the_hosts(&socket, &addresses)?;
         let answered = venet::add(&socket, &inside, ctid, netns, &network.addresses, &network.neighbours)?;
         if network.masquerade {
-            venet::hide(ctid, addresses.clone(), &answered)?;
+            venet::hide(&socket, ctid, &addresses, &answered)?;
         }
     }
     for interface in &network.interfaces {

@@ -155,13 +155,25 @@ pub fn addresses(socket: &Socket, ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
 /// Sets what goes out under the host's address, by what the kernel has.
 pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
     let answered: Vec<IpAddr> = route::proxies(socket)?.into_iter().map(|proxy| proxy.ip).collect();
-    hide(ctid, addresses(socket, ctid)?, &answered)
+    let addresses = addresses(socket, ctid)?;
+    nftables::set_masquerade(ctid, &[])?;
+    hide(socket, ctid, &addresses, &answered)
 }
 
-/// Lets these addresses go out under the host's: of all of a container's, the private ones that the host answers for nowhere.
-pub fn hide(ctid: Ctid, mut addresses: Vec<IpAddr>, answered: &[IpAddr]) -> Result<(), Error> {
-    addresses.retain(|ip| private(*ip) && !answered.contains(ip));
-    nftables::set_masquerade(ctid, &addresses)
+/// Lets a container's addresses go out under the host's: the private ones that the host answers for nowhere. It has no table of
+/// its own yet; mostly it needs none.
+pub fn hide(socket: &Socket, ctid: Ctid, addresses: &[IpAddr], answered: &[IpAddr]) -> Result<(), Error> {
+    let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(()) };
+    let hidden: Vec<IpAddr> = addresses.iter().copied().filter(|ip| private(*ip) && !answered.contains(ip)).collect();
+    let all = !hidden.is_empty() && hidden.len() == addresses.len();
+    link::set_group(socket, &outer, if all { nftables::HIDDEN } else { 0 })?;
+    if all {
+        nftables::share_masquerade(&hidden)
+    } else if hidden.is_empty() {
+        Ok(())
+    } else {
+        nftables::set_masquerade(ctid, &hidden)
+    }
 }
 
 /// RFC 1918, RFC 6598 (shared), RFC 4193 (unique local).
