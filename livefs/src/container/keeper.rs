@@ -46,11 +46,12 @@ fn clients(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.console"))
 }
 
-/// Starts a keeper. `folder` holds its sockets; the output is appended to `log`.
+/// Starts a keeper. `folder` holds its sockets; the output is appended to `log`. What the start wrote into the folder `settle`
+/// the keeper brings to the disk, which nobody has to wait for.
 ///
 /// # Errors
 /// The sockets or the log can't be made.
-pub fn start(folder: &Path, id: u32, log: &Path) -> Result<Keeper> {
+pub fn start(folder: &Path, id: u32, log: &Path, settle: &Path) -> Result<Keeper> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     for needed in [Some(folder), log.parent()].into_iter().flatten() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(needed).map_err(failed("make", needed))?;
@@ -82,6 +83,7 @@ pub fn start(folder: &Path, id: u32, log: &Path) -> Result<Keeper> {
             let _ = fs::remove_file(&socket);
             if let Ok(Some(terminal)) = terminal {
                 let slave = release(&terminal, wait);
+                settled(settle);
                 let log = Log { file: written, path: log.to_owned() };
                 // When even this fails, nobody is left to tell.
                 let _ = keep(id, File::from(terminal), slave, viewers, log);
@@ -94,12 +96,26 @@ pub fn start(folder: &Path, id: u32, log: &Path) -> Result<Keeper> {
 
 /// Closes all but the standard streams and our own: locks of the one who started us, ends of others' pipes.
 fn leave_others(own: &[i32]) {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
-    let open: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for fd in open.into_iter().filter(|fd| *fd > 2 && !own.contains(fd)) {
-        // SAFETY: nothing in this process uses it from here on; the folder's own is closed already, which is no harm.
-        unsafe { nix::libc::close(fd) };
+    let mut kept: Vec<u32> = own.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if from < fd {
+            // SAFETY: nothing in this process uses these from here on.
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, from, fd - 1, 0) };
+        }
+        from = fd.saturating_add(1);
     }
+}
+
+/// Brings a folder to the disk, without taking the machine from the container, which starts just now.
+fn settled(folder: &Path) {
+    use nix::libc::{PRIO_PROCESS, setpriority};
+    // SAFETY: calls without memory, about this process.
+    unsafe { setpriority(PRIO_PROCESS, 0, 19) };
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    // SAFETY: as above.
+    unsafe { setpriority(PRIO_PROCESS, 0, 0) };
 }
 
 /// Waits for the terminal. None: the one who started us gave up.

@@ -92,7 +92,7 @@ impl Runtime {
             return Err(Error::State { id: spec.id, expected: "stopped" });
         }
         // What a dead one of this number left.
-        if self.knows(spec.id) {
+        if self.notes(spec.id).exists() || limits::cgroup(spec.id).exists() {
             self.delete(spec.id)?;
         }
         let run = || {
@@ -111,22 +111,32 @@ impl Runtime {
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
+        self.begin(spec.id)?;
         let bundle = self.bundle(spec.id);
-        fs::create_dir_all(&bundle).map_err(io("make", &bundle))?;
         let config = bundle.join("config.json");
-        fs::write(&config, oci::config(spec).to_string()).map_err(io("write", &config))?;
+        fs::write(&config, serde_json::to_vec(&oci::config(spec)).unwrap_or_default()).map_err(io("write", &config))?;
         Ok(bundle)
     }
 
-    /// Whether anything of a container is left, alive or dead.
+    /// Whether anything of a container is left, alive or dead; from [`Runtime::begin`] on.
     pub fn knows(&self, id: u32) -> bool {
-        let notes = self.folder.join("crun").join(id.to_string());
-        [notes, self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
+        [self.notes(id), self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
+    }
+
+    /// Makes the bundle's folder, to be called before anything else is made for a container: where it is missing, nothing can be
+    /// left, which saves the search for it.
+    pub fn begin(&self, id: u32) -> Result<()> {
+        let bundle = self.bundle(id);
+        fs::create_dir_all(&bundle).map_err(io("make", &bundle))
+    }
+
+    fn notes(&self, id: u32) -> PathBuf {
+        self.folder.join("crun").join(id.to_string())
     }
 
     /// What the runtime knows of a container; `None` if nothing.
     pub fn state(&self, id: u32) -> Result<Option<State>> {
-        if !self.folder.join("crun").join(id.to_string()).exists() {
+        if !self.notes(id).exists() {
             return Ok(None);
         }
         let mut command = self.command(id, "state");
@@ -240,7 +250,7 @@ impl Runtime {
         if cgroup.exists() {
             freeze::kill_all(id)?;
         }
-        if self.folder.join("crun").join(id.to_string()).exists() {
+        if self.notes(id).exists() {
             self.simple(id, "delete", &["--force"])?;
         }
         for (path, result) in [(cgroup.clone(), fs::remove_dir(&cgroup)), {

@@ -176,6 +176,15 @@ pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error>
     change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
 }
 
+/// [`set_alias`] and [`without_own_address`] in one.
+pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    if no_own_address(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))? {
+        return Ok(());
+    }
+    set_alias(socket, link, alias)
+}
+
 /// Puts a link into a group, 0 being that of all others.
 pub fn set_group(socket: &Socket, link: &Link, group: u32) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
@@ -190,15 +199,18 @@ pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
 
 /// Lets a link make no IPv6 address of its own. A kernel without IPv6 makes none anyway.
 pub fn without_own_address(socket: &Socket, link: &Link) -> Result<(), Error> {
-    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    no_own_address(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0))).map(drop)
+}
+
+/// The same with what a message changes already. False: the kernel has no IPv6 and changed nothing.
+fn no_own_address(socket: &Socket, link: &Link, message: Message) -> Result<bool, Error> {
     let done = socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, |families| {
         families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
     }));
     match done {
-        Err(error) if error.raw_os_error() != Some(libc::EAFNOSUPPORT) => {
-            Err(Error::kernel(format!("interface {}", link.name), error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(false),
+        Err(error) => Err(Error::kernel(format!("interface {}", link.name), error)),
     }
 }
 

@@ -48,15 +48,6 @@ pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
     made
 }
 
-/// Whether something of a container that does not run is left on the host, by the names that it always has. Links end by themselves
-/// with their namespace, so that of these `venet0`'s end is enough to look for.
-///
-/// # Errors
-/// What the kernel refuses.
-pub fn left(ctid: Ctid) -> Result<bool, Error> {
-    Ok(link::find(&Socket::route()?, &host_link(ctid))?.is_some() || nftables::any(ctid)?)
-}
-
 /// Removes all that a container has on the host. Nothing to remove is no error. Devices that were moved in (`NETDEV`) come back
 /// by themselves when the namespace ends; with `netns` given, they are moved back now.
 ///
@@ -118,7 +109,8 @@ pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neig
     let had = venet::addresses(&socket, ctid)?;
     let come: Vec<Address> = addresses.iter().filter(|one| !had.contains(&one.ip)).copied().collect();
     free(&socket, ctid, &come)?;
-    venet::add(&socket, &Socket::route_in(netns)?, ctid, netns, &come, on)?;
+    let hosts = route::all_addresses(&socket)?;
+    venet::add(&socket, &Socket::route_in(netns)?, ctid, netns, &come, on, &hosts)?;
     venet::masquerade(&socket, ctid)
 }
 
@@ -248,8 +240,8 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     link::set_up(&inside, &link::need(&inside, "lo")?)?;
     let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
     if !addresses.is_empty() {
-        venet::not_the_hosts(&socket, &addresses)?;
-        let answered = venet::add(&socket, &inside, ctid, netns, &network.addresses, &network.neighbours)?;
+        let hosts = venet::not_the_hosts(&socket, &addresses)?;
+        let answered = venet::add(&socket, &inside, ctid, netns, &network.addresses, &network.neighbours, &hosts)?;
         if network.masquerade {
             venet::hide(&socket, ctid, &addresses, &answered)?;
         }

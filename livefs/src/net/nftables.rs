@@ -313,19 +313,6 @@ fn has(socket: &Socket, family: Family, table: &str) -> Result<bool, Error> {
     }
 }
 
-/// Whether a container has any table of its own.
-pub fn any(ctid: Ctid) -> Result<bool, Error> {
-    let socket = socket()?;
-    for table in [ports_table(ctid), out_table(ctid)] {
-        for family in Family::ALL {
-            if has(&socket, family, &table)? {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
 /// Removes all tables of a container.
 pub fn remove(ctid: Ctid) -> Result<(), Error> {
     remove_tables(&socket()?, &[ports_table(ctid), out_table(ctid)])

@@ -4,7 +4,7 @@
 
 use super::link::{self, End, Link, NO_ARP};
 use super::netlink::Socket;
-use super::route::{self, Proxy};
+use super::route::{self, Assigned, Proxy};
 use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
 use std::net::IpAddr;
 
@@ -51,8 +51,7 @@ fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result
 }
 
 fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
-    link::set_alias(socket, outer, &alias(ctid))?;
-    link::without_own_address(socket, outer)?;
+    link::describe(socket, outer, &alias(ctid))?;
     // A container sends from its own addresses only (RFC 3704, strict).
     link::set_parameter(&format!("ipv4/conf/{}/rp_filter", outer.name), "1")?;
     let inner = link::need(inside, NAME)?;
@@ -62,7 +61,7 @@ fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<
     Ok(inner)
 }
 
-/// Gives a container addresses; `inside` is a socket in its namespace. Those that it has are left alone. The answer is those
+/// Gives a container addresses; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has are left alone. The answer is those
 /// that the host answers for.
 ///
 /// # Errors
@@ -74,6 +73,7 @@ pub fn add(
     netns: &Netns,
     addresses: &[Address],
     on: &Neighbours,
+    hosts: &[Assigned],
 ) -> Result<Vec<IpAddr>, Error> {
     let (outer, inner) = ensure(socket, inside, ctid, netns)?;
     for address in addresses {
@@ -94,11 +94,11 @@ pub fn add(
             link::set_parameter(forwarding, "1")?;
         }
     }
-    answer(socket, addresses, on)
+    answer(socket, addresses, on, hosts)
 }
 
 /// Lets the host answer for addresses, where others look for them. Gives those for which it does.
-fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours) -> Result<Vec<IpAddr>, Error> {
+fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours, hosts: &[Assigned]) -> Result<Vec<IpAddr>, Error> {
     let mut answered = Vec::new();
     for address in addresses {
         let links = match on {
@@ -106,8 +106,7 @@ fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours) -> Result<Vec
                 names.iter().map(|name| link::find(socket, name)).collect::<Result<Vec<_>, _>>()?
             }
             Neighbours::Detect => {
-                let assigned = route::all_addresses(socket)?;
-                let near = assigned.iter().filter(|one| route::holds(one.address, address.ip));
+                let near = hosts.iter().filter(|one| route::holds(one.address, address.ip));
                 near.map(|one| link::at(socket, one.link)).collect::<Result<Vec<_>, _>>()?
             }
         };
@@ -188,11 +187,12 @@ fn private(ip: IpAddr) -> bool {
 }
 
 /// Refuses addresses that the host itself has. Whether another container has one is seen when it is routed.
-pub fn not_the_hosts(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+/// The answer is what the host has.
+pub fn not_the_hosts(socket: &Socket, addresses: &[IpAddr]) -> Result<Vec<Assigned>, Error> {
     let assigned = route::all_addresses(socket)?;
     match addresses.iter().find(|ip| assigned.iter().any(|one| one.address.ip == **ip)) {
         Some(address) => Err(Error::InUse { address: *address, user: User::Host }),
-        None => Ok(()),
+        None => Ok(assigned),
     }
 }
 

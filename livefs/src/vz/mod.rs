@@ -131,10 +131,9 @@ impl Vz {
     pub fn mark(&self, id: u32, runs: bool) -> Result<()> {
         let folder = self.paths.running();
         let path = folder.join(id.to_string());
-        // An empty file: its name is all that has to be on the disk.
-        let make = || fs::File::create(&path).and_then(|_| fs::File::open(&folder)?.sync_all());
         let done = if runs {
-            fs::create_dir_all(&folder).and_then(|()| make())
+            // The container's keeper brings it to the disk.
+            fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)).map(drop)
         } else {
             fs::remove_file(&path)
                 .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })

@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 use super::convert;
 use super::exit::{Error, Result};
 use super::node::{Command, Mount, Node, Usage};
+use super::paths::Paths;
 use super::spec::Spec;
 use crate::container::{self, Runtime, freeze, keeper, limits};
 use crate::net;
@@ -57,7 +58,9 @@ impl Machine {
         made.devices = devices::resolve(spec)?;
         made.terminal = true;
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
-        let keeper = keeper::start(&self.runtime.folder, spec.id, &log).map_err(convert::engine_error)?;
+        self.runtime.begin(spec.id).map_err(convert::engine_error)?;
+        let marks = Paths::system().running();
+        let keeper = keeper::start(&self.runtime.folder, spec.id, &log, &marks).map_err(convert::engine_error)?;
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         if made.ids.is_none() {
             let netns = net::Netns::make().map_err(convert::network_error)?;
@@ -184,7 +187,7 @@ impl Node for Machine {
     }
 
     fn clean_if_needed(&self, id: u32) -> Result<()> {
-        if self.runtime.knows(id) || net::left(id).map_err(convert::network_error)? { self.clean(id) } else { Ok(()) }
+        if self.runtime.knows(id) { self.clean(id) } else { Ok(()) }
     }
 
     fn exec(&self, id: u32, command: &Command) -> Result<u8> {
