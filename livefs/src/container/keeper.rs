@@ -67,6 +67,8 @@ impl End {
 pub struct Kept<'a> {
     /// What appears on the console is appended to this file.
     pub log: &'a Path,
+    /// What the start wrote into this folder the keeper brings to the disk, which nobody has to wait for.
+    pub settle: &'a Path,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
@@ -125,6 +127,7 @@ pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Resul
                     if report(held, status).is_err() {
                         let _ = freeze::kill_all(id);
                     }
+                    settled(kept.settle);
                     // When even this fails, nobody is left to tell.
                     let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
                     drop(slave);
@@ -167,12 +170,26 @@ fn detach(own: &[i32]) {
 
 /// Closes all but the standard streams and our own: locks of the one who started us, ends of others' pipes.
 fn leave_others(own: &[i32]) {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
-    let open: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for fd in open.into_iter().filter(|fd| *fd > 2 && !own.contains(fd)) {
-        // SAFETY: nothing in this process uses it from here on; the folder's own is closed already, which is no harm.
-        unsafe { nix::libc::close(fd) };
+    let mut kept: Vec<u32> = own.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if from < fd {
+            // SAFETY: nothing in this process uses these from here on.
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, from, fd - 1, 0) };
+        }
+        from = fd.saturating_add(1);
     }
+}
+
+/// Brings a folder to the disk, without taking the machine from the container, which starts just now.
+fn settled(folder: &Path) {
+    use nix::libc::{PRIO_PROCESS, setpriority};
+    // SAFETY: calls without memory, about this process.
+    unsafe { setpriority(PRIO_PROCESS, 0, 19) };
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    // SAFETY: as above.
+    unsafe { setpriority(PRIO_PROCESS, 0, 0) };
 }
 
 /// The terminal that the engine has sent, which it has done by now if it succeeded.

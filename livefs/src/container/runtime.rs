@@ -82,7 +82,7 @@ impl Runtime {
     pub fn run_detached(&self, spec: &Spec, kept: Kept) -> Result<()> {
         self.clear(spec)?;
         let run = || {
-            limits::apply(&spec.limits, &limits::make(spec.id)?)?;
+            limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
             let mut command = self.command(spec.id, "run");
             command.arg("--detach").arg("--bundle").arg(self.write_bundle(spec)?);
             self.run_kept(spec.id, "run", command, kept)
@@ -102,20 +102,37 @@ impl Runtime {
         if limits::events(spec.id, "populated") == Some(1) {
             return Err(Error::State { id: spec.id, expected: "stopped" });
         }
-        self.delete(spec.id)
+        let left = [self.notes(spec.id), limits::cgroup(spec.id), keeper::number(&self.folder, spec.id)];
+        if left.iter().any(|path| path.exists()) { self.delete(spec.id) } else { Ok(()) }
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
+        self.begin(spec.id)?;
         let bundle = self.bundle(spec.id);
-        fs::create_dir_all(&bundle).map_err(io("make", &bundle))?;
         let config = bundle.join("config.json");
-        fs::write(&config, oci::config(spec).to_string()).map_err(io("write", &config))?;
+        fs::write(&config, serde_json::to_vec(&oci::config(spec)).unwrap_or_default()).map_err(io("write", &config))?;
         Ok(bundle)
+    }
+
+    /// Whether anything of a container is left, alive or dead; from [`Runtime::begin`] on.
+    pub fn knows(&self, id: u32) -> bool {
+        [self.notes(id), self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
+    }
+
+    /// Makes the bundle's folder, to be called before anything else is made for a container: where it is missing, nothing can be
+    /// left, which saves the search for it.
+    pub fn begin(&self, id: u32) -> Result<()> {
+        let bundle = self.bundle(id);
+        fs::create_dir_all(&bundle).map_err(io("make", &bundle))
+    }
+
+    fn notes(&self, id: u32) -> PathBuf {
+        self.folder.join("crun").join(id.to_string())
     }
 
     /// What the runtime knows of a container; `None` if nothing.
     pub fn state(&self, id: u32) -> Result<Option<State>> {
-        if !self.folder.join("crun").join(id.to_string()).exists() {
+        if !self.notes(id).exists() {
             return Ok(None);
         }
         let mut command = self.command(id, "state");
@@ -234,7 +251,7 @@ impl Runtime {
         if cgroup.exists() {
             freeze::kill_all(id)?;
         }
-        if self.folder.join("crun").join(id.to_string()).exists() {
+        if self.notes(id).exists() {
             self.simple(id, "delete", &["--force"])?;
         }
         let (bundle, number) = (self.bundle(id), keeper::number(&self.folder, id));

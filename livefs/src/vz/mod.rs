@@ -146,6 +146,11 @@ impl Vz {
         Ok(self.paths.at(Config::layered([&self.global], id).path("LOCKDIR")?))
     }
 
+    /// Whether it is said already.
+    pub fn is_marked(&self, id: u32) -> bool {
+        self.paths.running().join(id.to_string()).exists()
+    }
+
     /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
     ///
     /// # Errors
@@ -154,7 +159,8 @@ impl Vz {
         let folder = self.paths.running();
         let path = folder.join(id.to_string());
         let done = if runs {
-            fs::create_dir_all(&folder).and_then(|()| conf::replace(&path, b"", 0o644))
+            // The container's keeper brings it to the disk.
+            fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)).map(drop)
         } else {
             fs::remove_file(&path)
                 .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })

@@ -97,6 +97,10 @@ pub trait Node {
     fn kill(&self, id: u32) -> Result<()>;
     /// Removes what is left on the host of one that does not run: network, groups.
     fn clean(&self, id: u32) -> Result<()>;
+    /// As [`Node::clean`], where a look shows that it needs to be: before a start there is mostly nothing.
+    fn clean_if_needed(&self, id: u32) -> Result<()> {
+        self.clean(id)
+    }
     /// Runs a command inside, joined to our standard streams. Gives its exit code, 128 + N for signal N.
     fn exec(&self, id: u32, command: &Command) -> Result<u8>;
     /// Joins our terminal to a console of the container.

@@ -96,7 +96,7 @@ fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         return Err(Error::running());
     }
     vz.log.info("Starting container...");
-    vz.node.clean(ct.id)?;
+    vz.node.clean_if_needed(ct.id)?;
     let mounted = vz.node.is_mounted(&root)?;
     if mounted && !given.has("skip-remount") {
         umount_root(vz, ct)?;
@@ -141,8 +141,18 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         Err(Error::Quota(why)) => vz.log.error(format_args!("Warning: its disk space is not limited: {why}")),
         done => done?,
     }
-    vz.node.start(&spec)?;
-    vz.mark(ct.id, true)?;
+    // Before it runs, as its own start then competes for the machine: what was asked for when the power went is to run again.
+    let marked = vz.is_marked(ct.id);
+    if !marked {
+        vz.mark(ct.id, true)?;
+    }
+    if let Err(error) = vz.node.start(&spec) {
+        if !marked {
+            // What failed is more worth telling.
+            let _ = vz.mark(ct.id, false);
+        }
+        return Err(error);
+    }
     inside(vz, &spec, "start")?;
     if !given.has("wait") {
         vz.log.info("Container start in progress...");

@@ -338,6 +338,16 @@ pub(super) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// Whether a plain file holds just this.
+fn holds(file: fs::File, text: &[u8]) -> bool {
+    use std::io::Read;
+    let mut read = Vec::new();
+    let about = file.metadata();
+    about.is_ok_and(|about| about.is_file() && about.len() == text.len() as u64)
+        && file.take(text.len() as u64).read_to_end(&mut read).is_ok()
+        && read == text
+}
+
 /// Writes a file into a container's root. Its symlinks lead nowhere but into that root. False: there is no such folder.
 fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
     use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -346,6 +356,14 @@ fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
         .flags(OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT);
     let Ok(inner) = openat2(&top, folder, how) else { return Ok(false) };
+    // It is written at each start, mostly with what it holds.
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let same = openat2(&inner, name, how).map(fs::File::from).is_ok_and(|file| holds(file, text));
+    if same {
+        return Ok(true);
+    }
     // The rename replaces what is there, be it a symlink; nothing on the way is followed.
     let path = Path::new("/proc/self/fd").join(inner.as_raw_fd().to_string()).join(name);
     // Whose the folder is, his is the file: of a container with a user namespace our own root is nobody.

@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use super::convert;
 use super::exit::{Error, Result};
 use super::node::{Command, Mount, Node, Usage};
+use super::paths::Paths;
 use super::spec::Spec;
 use crate::container::{self, Runtime, freeze, keeper, limits};
 use crate::net;
@@ -51,14 +52,19 @@ impl Machine {
 
     fn start_engine(&self, spec: &Spec) -> Result<()> {
         let mut made = convert::engine(spec)?;
-        made.limits.io = devices::io_limits(spec)?;
+        // Its cgroup is new, and without such a limit.
+        if spec.limits.io_rate.is_some() || spec.limits.io_operations.is_some() {
+            made.limits.io = devices::io_limits(spec)?;
+        }
         made.devices = devices::resolve(spec)?;
         made.terminal = true;
         if let Some(ids) = spec.ids {
             made.root = users::show(spec.id, &spec.root, ids)?;
         }
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
-        let kept = keeper::Kept { log: &log, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
+        self.runtime.begin(spec.id).map_err(convert::engine_error)?;
+        let settle = Paths::system().running();
+        let kept = keeper::Kept { log: &log, settle: &settle, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         if made.ids.is_none() {
             let netns = net::Netns::make().map_err(convert::network_error)?;
@@ -99,8 +105,7 @@ impl Node for Machine {
     }
 
     fn is_mounted(&self, path: &Path) -> Result<bool> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(mounts::mounted_below(&path)?.contains(&path))
+        mounts::is_mounted(path)
     }
 
     fn mount(&self, mounts: &[Mount]) -> Result<()> {
@@ -186,6 +191,10 @@ impl Node for Machine {
         self.runtime.delete(id).map_err(convert::engine_error)?;
         users::hide(id)?;
         net::down(id, None).map_err(convert::network_error)
+    }
+
+    fn clean_if_needed(&self, id: u32) -> Result<()> {
+        if self.runtime.knows(id) { self.clean(id) } else { Ok(()) }
     }
 
     fn exec(&self, id: u32, command: &Command) -> Result<u8> {
