@@ -79,16 +79,30 @@ static pid_t born_in(unsigned id, unsigned long flags)
 	return pid;
 }
 
-pid_t start(unsigned id, int into, int (*function)(unsigned id), const char *who)
+/* Root inside is this user outside. */
+static void map_users(pid_t pid)
+{
+	char path[64];
+	const char *files[] = {"uid_map", "gid_map"};
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		must_put(0, path, "0 100000 65536");
+	}
+}
+
+pid_t start(unsigned id, int how, int (*function)(unsigned id), const char *who)
 {
 	unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
 	char path[128], go = 0;
 	int gate[2];
 	pid_t pid;
 
+	if (how & OWN_USERS)
+		flags |= CLONE_NEWUSER;
 	if (pipe2(gate, O_CLOEXEC))
 		fail("pipe");
-	pid = into ? born_in(id, flags) : syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+	pid = how & BORN_INSIDE ? born_in(id, flags) : syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 	if (pid < 0)
 		fail("clone %s", who);
 	if (!pid) {
@@ -96,12 +110,16 @@ pid_t start(unsigned id, int into, int (*function)(unsigned id), const char *who
 		if (read(gate[0], &go, 1) != 1)
 			_exit(0);
 		close(gate[0]);
+		if (how & OWN_USERS && (setgid(0) || setuid(0)))
+			fail("become root inside");
 		_exit(function(id));
 	}
 	close(gate[0]);
 	cgroup_path(path, sizeof(path), id, "cgroup.procs");
-	if (!into && put(path, "%d", (int)pid))
+	if (!(how & BORN_INSIDE) && put(path, "%d", (int)pid))
 		fail("move %s into container %u", who, id);
+	if (how & OWN_USERS)
+		map_users(pid);
 	if (write(gate[1], &go, 1) != 1)
 		fail("start %s", who);
 	close(gate[1]);

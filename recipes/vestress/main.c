@@ -44,7 +44,7 @@ static void cycle(unsigned id)
 	cgroup_path(path, sizeof(path), id, "ve.id");
 	snprintf(text, sizeof(text), "%u", id);
 	must_put(0, path, text);
-	init = start(id, random_below(2), container_init, "an init");
+	init = start(id, random_below(4), container_init, "an init");
 	run->live[id - FIRST_ID] = id;
 	/* Its readers are to be in the middle of it, wherever that is. */
 	usleep(1000 + random_below(life * 1000));

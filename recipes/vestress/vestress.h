@@ -42,8 +42,10 @@ void cgroup_path(char *path, size_t size, unsigned id, const char *file);
 void cgroup_parent(void);
 void make_cgroup(unsigned id);
 void remove_cgroup(unsigned id);
-/* Starts a process in new namespaces and in a container, by `into` at its birth, else by moving it there before it runs. */
-pid_t start(unsigned id, int into, int (*function)(unsigned id), const char *who);
+/* How a container's first process is started: in it at its birth, else moved there before it runs; with users of its own. */
+enum { BORN_INSIDE = 1, OWN_USERS = 2 };
+/* Starts a process in new namespaces and in a container. */
+pid_t start(unsigned id, int how, int (*function)(unsigned id), const char *who);
 void end_container(unsigned id, pid_t init);
 
 /* inside.c */

@@ -171,7 +171,8 @@ done
 refused "Permission denied" su tc -c "cat /proc/bc/401/resources"
 su tc -c "cat /proc/vz/version" >/dev/null || fail "version is a secret"
 # Root of a container with users of its own.
-vzctl --quiet set 403 --local_uid 100000 --local_gid 100000 --save
+vzctl --quiet destroy 403
+vzctl --quiet create 403 --ostemplate live --config basic --local_uid 100000 --local_gid 100000
 vzctl --quiet start 403
 same "veinfo with LOCAL_UID" "$(vzctl exec2 403 cat /proc/vz/veinfo | awk '{ print $1 }')" 403
 same "beancounters with LOCAL_UID" "$(vzctl exec2 403 cat /proc/user_beancounters | grep -o '[0-9]*: ')" "403: "

@@ -1,0 +1,52 @@
+#!/system/bin/sh
+# What the programs of a Debian container (template `debian`) say of it, on a kernel with OpenVZ's series: 128 MiB, one processor of two,
+# 64 processes. Ends with "Debian sees a container", or with the first thing that is not so.
+set -eu
+
+fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+inside() {
+	vzctl exec2 601 "$@"
+}
+same() {
+	[ "$2" = "$3" ] || fail "$1: $2, expected $3"
+}
+between() {
+	awk -v n="$2" -v least="$3" -v most="$4" 'BEGIN { exit !(n != "" && n + 0 >= least && n + 0 <= most) }' || fail "$1: $2, expected $3 to $4"
+}
+age() {
+	awk -v begin="$begin" '{ print int($1 - begin) + 2 }' /proc/uptime
+}
+
+vzctl --quiet stop 601 --fast >/dev/null 2>&1 || true
+vzctl --quiet destroy 601 >/dev/null 2>&1 || true
+same "the machine's processors" "$(nproc)" 2
+vzctl --quiet create 601 --ostemplate debian --config basic
+vzctl --quiet set 601 --ram 128M --swap 0 --cpus 1 --numproc 64 --save
+begin=$(cut -d' ' -f1 /proc/uptime)
+vzctl --quiet start 601 --wait
+
+same "free" "$(inside free | awk '/^Mem:/ { print $2 }')" 131072
+same "free's swap" "$(inside free | awk '/^Swap:/ { print $2 }')" 0
+same "nproc" "$(inside nproc)" 1
+same "getconf" "$(inside getconf _NPROCESSORS_ONLN)" 1
+between "uptime" "$(inside uptime | sed -n 's/.* up \([0-9]*\) min,.*/\1/p')" 0 $(($(age) / 60))
+inside top -b -n 1 >/system/tmp/top
+same "top's memory" "$(sed -n 's/^MiB Mem : *\([0-9.]*\) total.*/\1/p' /system/tmp/top)" 128.0
+between "top's tasks" "$(sed -n 's/^Tasks: *\([0-9]*\) total.*/\1/p' /system/tmp/top)" 2 64
+between "top's idle time" "$(sed -n 's/^%Cpu.* \([0-9.]*\) id.*/\1/p' /system/tmp/top)" 0 100
+between "the age of init" "$(inside ps -o etimes= -p 1)" 0 "$(age)"
+same "virt-what" "$(inside virt-what | grep -x openvz)" openvz
+same "beancounters" "$(inside cat /proc/user_beancounters | grep -o '[0-9]*: ')" "601: "
+# mawk is another awk than the machine's.
+sh -c 'cat /usr/tests/failcnt-watch.sh' | inside 'cat >/usr/local/bin/failcnt-watch && chmod 755 /usr/local/bin/failcnt-watch'
+inside failcnt-watch /root/watch || fail "a first look has nothing to compare with"
+inside 'i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i + 1)); done' >/dev/null 2>&1 || :
+vzctl --quiet set 601 --numproc 200
+said=$(inside failcnt-watch /root/watch 2>&1) && fail "the watcher saw nothing"
+case $said in *"CT 601: numproc was refused"*) ;; *) fail "the watcher says: $said" ;; esac
+vzctl --quiet stop 601 --fast
+vzctl --quiet destroy 601
+echo "Debian sees a container"
