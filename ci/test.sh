@@ -4,13 +4,14 @@
 #
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
+#   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); about half an hour, a tier of its own
 #   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
 #                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,10s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -26,6 +27,11 @@ boots() {
   done
 }
 
+# Names what each cut came to.
+cuts() {
+  cargo run --locked --release --quiet -- test --locked --set "cuts=$1" recipes/cuts.yaml
+}
+
 machines() {
   if [ -z "${DBCO_TEST_KERNEL:-}" ]; then
     cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
@@ -39,8 +45,11 @@ case "${1:-all}" in
   all)
     units
     boots
+    # A few of them; the whole tier is for those who change what writes to disks.
+    cuts 2
     ;;
   quick) units ;;
+  cuts) cuts "${2:-20}" ;;
   machines) machines ;;
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;

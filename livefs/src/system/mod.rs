@@ -5,12 +5,14 @@
 //! | `tree` | trees copied, packed, unpacked |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
+//! | `recovery` | what a power cut left, put away at the next start |
 //! | `command` | `system`, the command line over it |
 //! | `backup` | `filetool`: Tiny Core's backup of listed files |
 
 pub mod backup;
 mod command;
 pub mod install;
+pub mod recovery;
 pub mod systems;
 pub mod tree;
 
