@@ -11,9 +11,15 @@ use super::converse::{arrive, steps};
 use super::power::Loss;
 use super::test::{Boot, Clock, Cuts, Place, Running, Tests, Told};
 
-/// Before which change the `index`th of so many cuts is: the middles of equal parts.
+/// Before which change the `index`th of so many cuts is. Every other cut is in the middle of one of equal parts of all changes; those
+/// between are at the last changes, from the end: there a command makes valid what it has prepared.
 fn moment(index: u32, times: u32, changes: u64) -> u64 {
-    (2 * u64::from(index) + 1) * changes / (2 * u64::from(times))
+    let turn = u64::from(index / 2);
+    if index % 2 == 1 {
+        return changes.saturating_sub(1 + turn);
+    }
+    let parts = u64::from(times.div_ceil(2));
+    (2 * turn + 1) * changes / (2 * parts)
 }
 
 /// What has come to pass so far.
@@ -167,12 +173,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_spread_evenly() {
-        let all: Vec<u64> = (0..4).map(|index| moment(index, 4, 40)).collect();
-        assert_eq!(all, [5, 15, 25, 35]);
-        // Fewer changes than cuts: each change has its turn.
-        let all: Vec<u64> = (0..6).map(|index| moment(index, 6, 3)).collect();
-        assert_eq!(all, [0, 0, 1, 1, 2, 2]);
+    fn moments_are_spread_and_the_last_changes_have_theirs() {
+        let all: Vec<u64> = (0..8).map(|index| moment(index, 8, 40)).collect();
+        assert_eq!(all, [5, 39, 15, 38, 25, 37, 35, 36]);
+        // Fewer changes than cuts: each change has its turn, none comes after the last.
+        let all: Vec<u64> = (0..6).map(|index| moment(index, 6, 2)).collect();
+        assert_eq!(all, [0, 1, 1, 0, 1, 0]);
+        assert_eq!((moment(0, 1, 40), moment(0, 1, 1)), (20, 0));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct BootTest {
     pub name: String,
     /// Its starts, in order.
     pub boots: Vec<Boot>,
-    /// For all of it.
+    /// For all of it; with power cuts for each start.
     pub timeout: Duration,
     /// The machine's TCP ports that the test reaches from outside.
     pub forward: Vec<u16>,
@@ -99,8 +99,8 @@ pub enum End {
 }
 
 /// The power cuts during a command. The machine is started once more than there are cuts, and once more: first the command runs to its
-/// end, so that the changes it makes to the disks are counted, and the power is cut right after it. Then each cut is at another of these
-/// changes, all spread evenly. After each the machine has to come up, `outcome` has to say what the cut came to, and the start's own
+/// end, so that the changes it makes to the disks are counted, and the power is cut right after it. Then each cut is at one of these
+/// changes: half of the cuts are spread over all, half are at the last ones. After each the machine has to come up, `outcome` has to say what the cut came to, and the start's own
 /// steps make it ready for the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cuts {
@@ -229,7 +229,7 @@ impl Tests<'_> {
     ) -> Result<(), BootError> {
         fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
         let log = File::create(log).map_err(BootError::io("write", log))?;
-        let deadline = Instant::now() + test.timeout;
+        let mut deadline = Instant::now() + test.timeout;
         let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
         let place = Place { folder, log: &log, forward: &forward };
@@ -245,6 +245,10 @@ impl Tests<'_> {
                 told.notes.push(note);
                 clock.release();
                 continue;
+            }
+            // Cuts take long in all, so there the time is for each start.
+            if served {
+                deadline = Instant::now() + test.timeout;
             }
             let mut running = self.start(&boot.machine, served, &place)?;
             let result = converse(boot, &forward, &mut running.console, deadline, clock);

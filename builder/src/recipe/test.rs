@@ -44,7 +44,7 @@ pub struct Test {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Seconds for the whole test under TCG; of a boot with `cut`, for each of its starts.
+    /// Seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
     /// Virtio disks, made for the test and thrown away after it.
     pub disks: Vec<Disk>,
@@ -95,7 +95,7 @@ pub struct Boot {
 pub struct Cut {
     /// The command, as typed at the shell.
     pub during: String,
-    /// How many cuts: spread evenly over what the command changes on the disks.
+    /// How many cuts: half spread over what the command changes on the disks, half at the last changes.
     pub times: At<u32>,
     /// A command that runs first after each cut; the last word it prints tells what the cut came to.
     pub outcome: String,
