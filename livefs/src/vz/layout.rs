@@ -6,6 +6,7 @@
 //! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
 //! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
 
+use super::conf::sync_folder;
 use super::exit::{Error, Result};
 use super::node::Mount;
 use super::snapshots::Snapshots;
@@ -146,16 +147,21 @@ pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     all
 }
 
-/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole.
+/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole. `between` is done
+/// once it has that name.
 ///
 /// # Errors
-/// [`Error::Delete`]
-pub fn remove(private: &Path) -> Result<()> {
+/// [`Error::Delete`], or that of `between`.
+pub fn remove(private: &Path, between: impl FnOnce() -> Result<()>) -> Result<()> {
     let failed = |error| Error::Delete(format!("Unable to remove {}: {error}", private.display()));
     let aside = beside(private, "destroying");
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(failed)?;
     }
     fs::rename(private, &aside).map_err(failed)?;
-    fs::remove_dir_all(&aside).map_err(failed)
+    sync_folder(private.parent().unwrap_or(private)).map_err(failed)?;
+    between()?;
+    fs::remove_dir_all(&aside).map_err(failed)?;
+    // Else the next start would tell of an interruption that there was not.
+    sync_folder(private.parent().unwrap_or(private)).map_err(failed)
 }

@@ -14,6 +14,7 @@
 //! | `options` | command lines, as getopt_long(3) reads them |
 //! | `cmd` | the commands, a file per family |
 //! | `list` | `vzlist` |
+//! | `recovery` | what a power cut left, put right at the next start |
 //! | `service` | `vz`: all containers at boot and at shutdown |
 
 pub mod cmd;
@@ -30,6 +31,7 @@ pub mod node;
 pub mod options;
 pub mod paths;
 mod process;
+pub mod recovery;
 pub mod service;
 pub mod snapshots;
 pub mod spec;
@@ -162,8 +164,11 @@ impl Vz {
             // The container's keeper brings it to the disk.
             fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)).map(drop)
         } else {
-            fs::remove_file(&path)
-                .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+            match fs::remove_file(&path) {
+                Ok(()) => conf::sync_folder(&folder),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            }
         };
         done.map_err(|error| Error::file(&path, error))
     }

@@ -3,7 +3,7 @@
 use super::{Call, make_folder};
 use crate::system::owners;
 use crate::system::tree::copy_tree;
-use crate::vz::conf::{ConfFile, Config, params};
+use crate::vz::conf::{ConfFile, Config, params, sync_folder};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
@@ -12,7 +12,7 @@ use crate::vz::spec::{Spec, address};
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{Vz, names};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const KNOWN: &[Known] = &[
@@ -250,17 +250,35 @@ fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> 
 }
 
 /// Brings all to the disk, then gives it its names: a power cut before leaves what is told from a whole container.
+///
+/// A container is its private area and its configuration. The configuration waits under a name that says so until the private area
+/// has its own: with both, [`crate::vz::recovery`] finishes the creation, else it takes it back. One that was there before stays until
+/// then.
 fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path) -> Result<()> {
     sync(made)?;
-    let conf = vz.paths.container_conf(id);
     if let Some(name) = file.get("NAME") {
         names::set(&vz.paths, id, name, None)?;
     }
-    make_folder(&vz.paths.conf())?;
-    file.write(&conf).map_err(|error| Error::Save(conf, error))?;
-    fs::rename(made, private)
-        .map_err(|error| Error::Create(format!("Can't rename {} to {}: {error}", made.display(), private.display())))?;
-    sync(private.parent().unwrap_or(private))
+    let (folder, conf) = (vz.paths.conf(), vz.paths.container_conf(id));
+    make_folder(&folder)?;
+    let waiting = folder.join(format!(".{id}.conf.creating"));
+    let failed = |error| Error::Save(conf.clone(), error);
+    let written = File::create(&waiting).and_then(|mut out| {
+        out.write_all(file.text().as_bytes())?;
+        out.sync_all()?;
+        sync_folder(&folder)
+    });
+    let done = written.map_err(failed).and_then(|()| {
+        fs::rename(made, private).map_err(|error| {
+            Error::Create(format!("Can't rename {} to {}: {error}", made.display(), private.display()))
+        })
+    });
+    if done.is_err() {
+        let _ = fs::remove_file(&waiting);
+        return done;
+    }
+    sync(private.parent().unwrap_or(private))?;
+    fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
 }
 
 /// Brings the file system that a folder is on to the disk.
@@ -280,11 +298,13 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is currently mounted (umount first)".into()));
     }
+    // Its configuration goes before the last of its private area does: until then a power cut leaves what tells of it.
     if private.is_dir() {
         vz.log.info(format_args!("Destroying container private area: {}", private.display()));
-        layout::remove(&private)?;
+        layout::remove(&private, || retire(vz, call.id))?;
+    } else {
+        retire(vz, call.id)?;
     }
-    retire(vz, call.id)?;
     // The mount point may hold something of others.
     if let Err(error) = fs::remove_dir(&root) {
         if error.kind() != io::ErrorKind::NotFound {
@@ -309,5 +329,5 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
             _ => {}
         }
     }
-    Ok(())
+    sync_folder(&vz.paths.conf()).map_err(|error| Error::file(&conf, error))
 }
