@@ -4,6 +4,7 @@
 #
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
+#   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); about half an hour, a tier of its own
 #   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
 #                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of races on a kernel that watches itself
@@ -12,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,11s/^# \{0,1\}//p' "$0"
+  sed -n '2,12s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -23,9 +24,14 @@ units() {
 
 # Builds what is missing, then boots it.
 boots() {
-  for recipe in dbcolinux quick containers upstream redis http; do
+  for recipe in dbcolinux quick containers debian upstream redis http; do
     cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
   done
+}
+
+# Names what each cut came to.
+cuts() {
+  cargo run --locked --release --quiet -- test --locked --set "cuts=$1" recipes/cuts.yaml
 }
 
 machines() {
@@ -45,8 +51,11 @@ case "${1:-all}" in
   all)
     units
     boots
+    # A few of them; the whole tier is for those who change what writes to disks.
+    cuts 2
     ;;
   quick) units ;;
+  cuts) cuts "${2:-20}" ;;
   machines) machines ;;
   debug) debug ;;
   -h | --help) usage 0 ;;

@@ -98,6 +98,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
                 memory: 512,
                 cpus: 1,
                 disks: Vec::new(),
+                served: false,
                 network: false,
                 forward: Vec::new(),
             },

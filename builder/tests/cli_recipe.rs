@@ -255,6 +255,20 @@ fn boot_tests_have_disks_ports_and_boots_that_go_together() {
     ] {
         refused(rest, stated, &[said]);
     }
+    let boot = "medium: kernel, expect: x, login: {user: root}";
+    let cut = "during: sync, times: 2, outcome: echo old, words: [old]";
+    for (stated, said) in [
+        (format!("{boot}, cut: {{{cut}}}}}"), "cuts the power but has no `disks`"),
+        (format!("{boot}, disks: [{{size: 8M}}], end: reboot, cut: {{{cut}}}}}"), "`end` has to be `cut`"),
+        (format!("medium: kernel, expect: x, disks: [{{size: 8M}}], cut: {{{cut}}}}}"), "no `login`"),
+        (format!("{boot}, disks: [{{size: 8M}}], cut: {{{}}}}}", cut.replace("2", "0")), "1 at least"),
+        (format!("{boot}, disks: [{{size: 8M}}], cut: {{{}}}}}", cut.replace("[old]", "[]")), "without blanks"),
+        (format!("{boot}, disks: [{{size: 8M}}], cut: {{during: sync}}}}"), "lacks `outcome`"),
+    ] {
+        refused(rest, &stated, &[said]);
+    }
+    let good = format!("{boot}, disks: [{{size: 8M}}], cut: {{{cut}}}}}");
+    Project::with(rest, &good).dbco(&["check", "small.yaml"]).ends(0);
     refused(&format!("entry: live, {rest}"), "medium: kernel, boots: []}", &["test `first` has no boots"]);
     let two = "medium: kernel, disks: [{size: 64M, label: systems, systems: [/system0]}], forward: [80], \
                boots: [{entry: live, expect: x, run: [{tcp: 80, expect: y}, {type: a, expect: b}]}, \

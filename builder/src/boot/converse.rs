@@ -30,6 +30,26 @@ pub(super) fn converse(
     deadline: Instant,
     clock: &mut Clock<'_>,
 ) -> Result<(), BootError> {
+    arrive(boot, console, deadline, clock)?;
+    if !boot.run.is_empty() {
+        clock.phase("commands");
+    }
+    steps(&boot.run, forward, console, deadline)?;
+    if let End::After(command) = boot.end {
+        clock.phase("end");
+        console.send(&format!("{command}\n"))?;
+        console.ended(deadline)?;
+    }
+    Ok(())
+}
+
+/// From GRUB's menu to the login's shell.
+pub(super) fn arrive(
+    boot: &Boot,
+    console: &mut Console,
+    deadline: Instant,
+    clock: &mut Clock<'_>,
+) -> Result<(), BootError> {
     if let Some(index) = boot.menu {
         clock.phase("menu");
         let key = Menu::hotkey(index).ok_or(BootError::NoHotkey(index))?;
@@ -50,18 +70,17 @@ pub(super) fn converse(
         }
         console.shell(deadline)?;
     }
-    if !boot.run.is_empty() {
-        clock.phase("commands");
-    }
-    for step in &boot.run {
-        take(step, forward, console, deadline)?;
-    }
-    if let End::After(command) = boot.end {
-        clock.phase("end");
-        console.send(&format!("{command}\n"))?;
-        console.ended(deadline)?;
-    }
     Ok(())
+}
+
+/// Does steps in order.
+pub(super) fn steps(
+    steps: &[Step],
+    forward: &[Forward],
+    console: &mut Console,
+    deadline: Instant,
+) -> Result<(), BootError> {
+    steps.iter().try_for_each(|step| take(step, forward, console, deadline))
 }
 
 fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {

@@ -26,6 +26,9 @@ pub fn write(suite: &str, outcomes: &[Outcome], out: impl Write) -> Result<(), q
         for phase in &outcome.phases {
             case.add_property(Property::new(phase.name, format!("{:.1} s", phase.seconds).as_str()));
         }
+        for note in &outcome.notes {
+            case.add_property(Property::new("note", note.as_str()));
+        }
         if outcome.failure.is_some() {
             case.set_system_out(outcome.tail.join("\n"));
         }

@@ -52,6 +52,8 @@ pub struct Machine {
     /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
     /// inside of the sandbox there is nothing behind.
     pub network: bool,
+    /// Whether its disks are served at sockets in its folder (`disk0.sock`, see [`super::power`]), instead of being files.
+    pub served: bool,
     /// Its TCP ports that this host reaches. Then it is behind the host's network, which it sees nothing of.
     pub forward: Vec<Forward>,
 }
@@ -127,7 +129,7 @@ impl Machine {
         }
         self.medium(folder, &mut argv)?;
         for (index, disk) in self.disks.iter().enumerate() {
-            let name = format!("disk{index}.img");
+            let name = image(index);
             let path = folder.join(&name);
             match disk {
                 _ if path.exists() => {}
@@ -136,7 +138,12 @@ impl Machine {
                     .and_then(|file| file.set_len(*size))
                     .map_err(BootError::io("make", &path))?,
             }
-            argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,cache=unsafe,file={name}")]);
+            let drive = match self.served {
+                // QEMU hands the machine's flushes on.
+                true => format!("cache=writeback,file=nbd+unix:///?socket={}", socket(index)),
+                false => format!("cache=unsafe,file={name}"),
+            };
+            argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,{drive}")]);
             // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
             argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index},bootindex={}", index + 1)]);
         }
@@ -190,6 +197,16 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// The name of a disk's image in the machine's folder.
+pub(super) fn image(index: usize) -> String {
+    format!("disk{index}.img")
+}
+
+/// The name of the socket that a disk is served at.
+pub(super) fn socket(index: usize) -> String {
+    format!("disk{index}.sock")
 }
 
 /// A file that QEMU only reads: a second name where the file system can, else a copy. What an earlier start left there goes.

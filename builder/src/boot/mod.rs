@@ -7,8 +7,11 @@
 pub mod accel;
 pub mod console;
 mod converse;
+mod cuts;
 pub mod junit;
 pub mod machine;
+mod nbd;
+pub mod power;
 pub mod probe;
 pub mod run;
 pub mod test;
@@ -85,6 +88,31 @@ pub enum BootError {
         want: String,
         /// What came last, or why nothing did.
         last: String,
+    },
+    /// A command that writes nothing has no moment to cut the power at.
+    #[error("`{command}` changes nothing on the machine's disks: there is no moment to cut the power at")]
+    NothingToCut {
+        /// As typed.
+        command: String,
+    },
+    /// What a cut came to is none of what it may come to.
+    #[error("`{command}` says that the cut came to `{got}`, expected {}", want.join(" or "))]
+    Outcome {
+        /// As typed.
+        command: String,
+        /// The words that were possible.
+        want: Vec<String>,
+        /// The last word that it printed.
+        got: String,
+    },
+    /// Something was wrong at a start after a cut, or before the next.
+    #[error("{cut}")]
+    Cut {
+        /// Which cut it was.
+        cut: String,
+        /// What was wrong.
+        #[source]
+        source: Box<BootError>,
     },
     /// There is no port for the machine.
     #[error("can't find a free port of this host for the machine")]

@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::converse::{converse, free_port};
-use super::machine::Serial;
+use super::machine::{Serial, image, socket};
+use super::nbd::Served;
+use super::power::{Loss, Power};
 use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
 use crate::process;
 
@@ -23,7 +25,7 @@ pub struct BootTest {
     pub name: String,
     /// Its starts, in order.
     pub boots: Vec<Boot>,
-    /// For all of it.
+    /// For all of it; with power cuts for each start.
     pub timeout: Duration,
     /// The machine's TCP ports that the test reaches from outside.
     pub forward: Vec<u16>,
@@ -86,18 +88,36 @@ pub enum Step {
 }
 
 /// How a start ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// QEMU is killed. What the machine had written to its disks stays, flushed or not.
     Cut,
+    /// The power is cut again and again while a command runs; see [`super::power`] for what is lost.
+    Cuts(Cuts),
     /// The machine ends by itself after this command of the shell.
     After(&'static str),
+}
+
+/// The power cuts during a command. The machine is started once more than there are cuts, and once more: first the command runs to its
+/// end, so that the changes it makes to the disks are counted, and the power is cut right after it. Then each cut is at one of these
+/// changes: half of the cuts are spread over all, half are at the last ones. After each the machine has to come up, `outcome` has to say what the cut came to, and the start's own
+/// steps make it ready for the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cuts {
+    /// The command; when it is not cut off its status has to be 0.
+    pub during: String,
+    /// How many cuts.
+    pub times: u32,
+    /// A command that runs first after a cut; the last word it prints tells what the cut came to.
+    pub outcome: String,
+    /// What it may come to; the last word is that of a command that had ended before the power went.
+    pub words: Vec<String>,
 }
 
 /// A part of a test and how long it took.
 #[derive(Clone, Debug)]
 pub struct Phase {
-    /// `menu`, `boot`, `login`, `commands`, `end`; those of a later start again.
+    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for all that belongs to power cuts; those of a later start again.
     pub name: &'static str,
     /// Seconds.
     pub seconds: f64,
@@ -118,6 +138,8 @@ pub struct Outcome {
     pub log: PathBuf,
     /// The console's last lines, without control sequences.
     pub tail: Vec<String>,
+    /// What is worth telling beside: what power cuts came to.
+    pub notes: Vec<String>,
 }
 
 impl Outcome {
@@ -186,14 +208,15 @@ impl Tests<'_> {
         let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let log = self.logs.join(format!("{}.log", test.name.chars().map(plain).collect::<String>()));
         let folder = self.work.join(index.to_string());
-        let mut clock = Clock { name: &test.name, watch, phases: Vec::new(), since: Instant::now(), current: "start" };
-        let mut tail = Vec::new();
-        let result = self.boot(test, &folder, &log, &mut clock, &mut tail);
+        let mut clock = Clock::new(&test.name, watch);
+        let mut told = Told::default();
+        let result = self.boot(test, &folder, &log, &mut clock, &mut told);
         clock.end();
         // Leftovers go with the folder of all tests.
         let _ = fs::remove_dir_all(&folder);
         let failure = result.err().map(|error| in_full(&error));
-        Outcome { name: test.name.clone(), failure, phases: clock.phases, accel: self.accel.clone(), log, tail }
+        let Told { tail, notes } = told;
+        Outcome { name: test.name.clone(), failure, phases: clock.phases, accel: self.accel.clone(), log, tail, notes }
     }
 
     fn boot(
@@ -202,55 +225,115 @@ impl Tests<'_> {
         folder: &Path,
         log: &Path,
         clock: &mut Clock<'_>,
-        tail: &mut Vec<String>,
+        told: &mut Told,
     ) -> Result<(), BootError> {
         fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
         let log = File::create(log).map_err(BootError::io("write", log))?;
-        let errors = folder.join("qemu.err");
-        let deadline = Instant::now() + test.timeout;
+        let mut deadline = Instant::now() + test.timeout;
         let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
+        let place = Place { folder, log: &log, forward: &forward };
+        // What one start has left in the disks' caches the next one finds, so all starts are alike.
+        let served = test.boots.iter().any(|boot| matches!(boot.end, End::Cuts(_)));
         for (index, boot) in test.boots.iter().enumerate() {
             if index > 0 {
                 clock.phase("start");
             }
-            let machine = Machine { forward: forward.clone(), ..boot.machine.clone() };
-            let log = log.try_clone().map_err(BootError::io("write", folder))?;
-            let mut running = self.start(&machine, folder, &errors, log)?;
+            if let End::Cuts(cuts) = &boot.end {
+                clock.hold("cuts");
+                let note = super::cuts::run(self, boot, cuts, &place, test.timeout, clock, told)?;
+                told.notes.push(note);
+                clock.release();
+                continue;
+            }
+            // Cuts take long in all, so there the time is for each start.
+            if served {
+                deadline = Instant::now() + test.timeout;
+            }
+            let mut running = self.start(&boot.machine, served, &place)?;
             let result = converse(boot, &forward, &mut running.console, deadline, clock);
-            running.stop();
-            *tail = running.console.tail(TAIL);
-            // QEMU's own words, where it did not even start the machine.
-            tail.extend(fs::read_to_string(&errors).unwrap_or_default().lines().map(|line| format!("QEMU: {line}")));
+            running.end(Loss::All, told)?;
             result?;
         }
         Ok(())
     }
 
-    fn start(&self, machine: &Machine, folder: &Path, errors: &Path, log: File) -> Result<Running, BootError> {
-        let argv = machine.prepare(self.launch, &self.accel, Serial::Pipe, folder)?;
+    /// Starts a machine; with `served` its disks have caches that a cut empties.
+    pub(super) fn start(&self, machine: &Machine, served: bool, place: &Place<'_>) -> Result<Running, BootError> {
+        let machine = Machine { forward: place.forward.to_vec(), served, ..machine.clone() };
+        let argv = machine.prepare(self.launch, &self.accel, Serial::Pipe, place.folder)?;
+        let power: Arc<Power> = Arc::default();
+        let disks = (0..if served { machine.disks.len() } else { 0 }).map(|index| {
+            let (image, socket) = (place.folder.join(image(index)), place.folder.join(socket(index)));
+            Served::start(&image, &socket, Arc::clone(&power)).map_err(BootError::io("serve", &image))
+        });
+        let disks = disks.collect::<Result<_, _>>()?;
         let failed = |source| BootError::Start { command: quoted(&argv), source };
-        let mut command = self.launch.command(&argv, folder, &machine.access(&self.accel)).map_err(failed)?;
-        let errors = File::create(errors).map_err(BootError::io("write", errors))?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let mut command = self.launch.command(&argv, place.folder, &machine.access(&self.accel)).map_err(failed)?;
+        let errors = place.folder.join("qemu.err");
+        let stderr = File::create(&errors).map_err(BootError::io("write", &errors))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        let log = place.log.try_clone().map_err(BootError::io("write", place.folder))?;
         let mut child = command.spawn().map_err(|error| failed(error.into()))?;
         let registered = process::Registered::new(&child);
         let (Some(output), Some(input)) = (child.stdout.take(), child.stdin.take()) else {
             return Err(failed("it has no pipes".into()));
         };
-        Ok(Running { child, console: Console::new(output, input, Some(log)), _registered: registered })
+        let console = Console::new(output, input, Some(log));
+        Ok(Running { child, console, power, disks, errors, _registered: registered })
     }
 }
 
+/// Where a test's machines run.
+pub(super) struct Place<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) log: &'a File,
+    pub(super) forward: &'a [Forward],
+}
+
+/// What is told of a test beside its verdict.
+#[derive(Default)]
+pub(super) struct Told {
+    tail: Vec<String>,
+    notes: Vec<String>,
+}
+
 /// A machine that runs; dropped, it is ended.
-struct Running {
+pub(super) struct Running {
     child: Child,
-    console: Console,
-    _registered: std::sync::Arc<process::Registered>,
+    pub(super) console: Console,
+    pub(super) power: Arc<Power>,
+    disks: Vec<Served>,
+    errors: PathBuf,
+    _registered: Arc<process::Registered>,
 }
 
 impl Running {
+    /// What kills QEMU, for whoever cuts the power.
+    pub(super) fn killer(&self) -> impl FnOnce() + Send + use<> {
+        // It is waited for by `stop` alone, which comes later: no other process has its number.
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        // It may have ended by itself.
+        move || {
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
+    /// Kills QEMU, if it still runs; its disks lose what that says.
+    pub(super) fn end(mut self, loss: Loss, told: &mut Told) -> Result<(), BootError> {
+        self.stop();
+        told.tail = self.console.tail(TAIL);
+        // QEMU's own words, where it did not even start the machine.
+        let errors = fs::read_to_string(&self.errors).unwrap_or_default();
+        told.tail.extend(errors.lines().map(|line| format!("QEMU: {line}")));
+        for disk in std::mem::take(&mut self.disks) {
+            disk.lose(loss).map_err(BootError::io("write a disk of", &self.errors))?;
+        }
+        Ok(())
+    }
+
     fn stop(&mut self) {
+        self.power.turn_off();
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -271,13 +354,30 @@ pub(super) struct Clock<'a> {
     phases: Vec<Phase>,
     since: Instant,
     current: &'static str,
+    held: bool,
 }
 
-impl Clock<'_> {
+impl<'a> Clock<'a> {
+    fn new(name: &'a str, watch: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {
+        Self { name, watch, phases: Vec::new(), since: Instant::now(), current: "start", held: false }
+    }
+
     pub(super) fn phase(&mut self, name: &'static str) {
-        self.end();
-        self.current = name;
+        if !self.held {
+            self.end();
+            self.current = name;
+        }
         (self.watch)(Event::Phase { name: self.name, phase: name });
+    }
+
+    /// Begins a phase that takes in all that follow.
+    fn hold(&mut self, name: &'static str) {
+        self.phase(name);
+        self.held = true;
+    }
+
+    fn release(&mut self) {
+        self.held = false;
     }
 
     fn end(&mut self) {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::build::{Done, prepare};
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
-use crate::boot::test::{End, Event, Login, Step, Tests};
+use crate::boot::test::{Cuts, End, Event, Login, Step, Tests};
 use crate::boot::{Accel, Boot, BootTest, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::ToolError;
@@ -153,6 +153,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         memory: args.memory,
         cpus: 1,
         disks: Vec::new(),
+        served: false,
         network: true,
         forward: Vec::new(),
     };
@@ -197,7 +198,7 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
 fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
     let value = serde_json::json!({
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
-        "failure": outcome.failure, "log": outcome.log,
+        "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,
     });
     if session.face.value(&value) {
         return;
@@ -205,7 +206,10 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
     let phases: Vec<String> =
         outcome.phases.iter().map(|phase| format!("{} {:.1}", phase.name, phase.seconds)).collect();
     let verdict = if outcome.passed() { "ok  " } else { "FAIL" };
-    let text = format!("{verdict} {:<16} {:>6.1} s  ({})", outcome.name, outcome.seconds(), phases.join(", "));
+    let mut text = format!("{verdict} {:<16} {:>6.1} s  ({})", outcome.name, outcome.seconds(), phases.join(", "));
+    for note in &outcome.notes {
+        text += &format!("\n       {note}");
+    }
     session.face.text(&text);
     if let Some(failure) = &outcome.failure {
         let tail: String = outcome.tail.iter().map(|line| format!("\n  | {line}")).collect();
@@ -249,16 +253,31 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
     };
     let (memory, cpus) = (test.memory, test.cpus);
     Ok(Boot {
-        machine: Machine { firmware, medium, memory, cpus, disks: disks.to_vec(), network: true, forward: Vec::new() },
+        machine: Machine {
+            firmware,
+            medium,
+            memory,
+            cpus,
+            disks: disks.to_vec(),
+            served: false,
+            network: true,
+            forward: Vec::new(),
+        },
         menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd)
             .then_some(index),
         expect: boot.expect.clone(),
         login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
         run: boot.run.iter().map(step).collect(),
-        end: match boot.end {
-            declared::End::Cut => End::Cut,
-            declared::End::Poweroff => End::After("poweroff"),
-            declared::End::Reboot => End::After("reboot"),
+        end: match (&boot.cut, boot.end) {
+            (Some(cut), _) => End::Cuts(Cuts {
+                during: cut.during.clone(),
+                times: cut.times.value,
+                outcome: cut.outcome.clone(),
+                words: cut.words.clone(),
+            }),
+            (None, declared::End::Cut) => End::Cut,
+            (None, declared::End::Poweroff) => End::After("poweroff"),
+            (None, declared::End::Reboot) => End::After("reboot"),
         },
     })
 }

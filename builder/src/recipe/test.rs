@@ -44,7 +44,7 @@ pub struct Test {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Seconds for the whole test under TCG.
+    /// Seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
     /// Virtio disks, made for the test and thrown away after it.
     pub disks: Vec<Disk>,
@@ -86,6 +86,23 @@ pub struct Boot {
     pub run: Vec<Action>,
     /// How it ends.
     pub end: End,
+    /// The power cuts that it stands for, if it is to be started again and again.
+    pub cut: Option<Cut>,
+}
+
+/// Power cuts while a command runs, each followed by a start that looks at what is left.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The command, as typed at the shell.
+    pub during: String,
+    /// How many cuts: half spread over what the command changes on the disks, half at the last changes.
+    pub times: At<u32>,
+    /// A command that runs first after each cut; the last word it prints tells what the cut came to.
+    pub outcome: String,
+    /// What it may come to; the last word is that of a command that had ended before.
+    pub words: Vec<String>,
+    /// Where it is stated.
+    pub span: Span,
 }
 
 /// Who logs in.
@@ -207,7 +224,19 @@ fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<Boot> {
     let run = table.or_default("run");
     let ends = [("cut", End::Cut), ("poweroff", End::Poweroff), ("reboot", End::Reboot)];
     let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(End::Cut));
-    Some(Boot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end? })
+    let cut = table.optional("cut");
+    Some(Boot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
+}
+
+impl Decode for Cut {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let table = Table::open(node, "the power cuts of a boot", sink)?;
+        let (during, times) = (table.required("during"), table.required("times"));
+        let (outcome, words) = (table.required("outcome"), table.required("words"));
+        let span = table.span;
+        table.close();
+        Some(Self { during: during?, times: times?, outcome: outcome?, words: words?, span })
+    }
 }
 
 impl Decode for Boot {

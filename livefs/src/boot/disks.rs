@@ -52,7 +52,8 @@ impl Places {
         Ok(names.iter().filter_map(|name| self.disk(&name.to_string_lossy())).collect())
     }
 
-    fn disk(&self, name: &str) -> Option<Disk> {
+    /// A device whose content is known.
+    pub(crate) fn disk(&self, name: &str) -> Option<Disk> {
         if fs::read_to_string(self.list.join(name).join("size")).is_ok_and(|size| size.trim() == "0") {
             return None;
         }

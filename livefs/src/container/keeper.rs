@@ -1,48 +1,76 @@
-//! The keeper of a container's console: a process that holds the terminal of PID 1 for as long as the container runs, writes
-//! down what appears on it, and shows it to whoever attaches ([`attach`]).
+//! The keeper of a container: a process that is the parent of PID 1 for as long as the container runs. It holds the terminal of
+//! PID 1, writes down what appears on it, shows it to whoever attaches ([`attach`]), and knows how PID 1 ended: by itself, by
+//! `reboot` or by `halt` inside.
 //!
 //! It is what lets a container outlive the command that started it: neither the end of `vzctl start` nor the hangup of its
-//! terminal reaches it. The runtime sends the terminal's other end over a socket ("console socket" of runc and crun).
+//! terminal reaches it. The engine runs as its child and leaves PID 1 to it, as to the nearest "child subreaper" (prctl(2)). The
+//! engine sends the terminal's other end over a socket ("console socket" of runc and crun).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::unistd::{ForkResult, fork, setsid};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use super::error::io as failed;
-use super::{Result, limits};
+use super::{Result, freeze, limits};
 
 /// How much of the output is kept, bytes; as much again in the file before (`.1`).
 const KEPT: u64 = 64 * 1024;
 
-/// A keeper that waits for the terminal. When this is dropped before the runtime has sent it, the keeper ends.
-#[derive(Debug)]
-pub struct Keeper {
-    /// The socket that the runtime sends the terminal to.
-    pub socket: PathBuf,
-    held: UnixStream,
+/// How a container's PID 1 ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `reboot` inside.
+    Reboot,
+    /// `halt` or `poweroff` inside, or PID 1 ended by itself.
+    Halt,
+    /// It was killed, or crashed.
+    Killed,
 }
 
-impl Keeper {
-    /// To be called when the runtime has created the container: PID 1's terminal is then no session's. Without a controlling
-    /// terminal of its own, PID 1 leaves that to the login on its console, as on a machine.
-    ///
-    /// # Errors
-    /// The keeper ended.
-    pub fn created(self) -> Result<()> {
-        let Keeper { socket, mut held } = self;
-        let told = held.write_all(b"c").and_then(|()| held.read(&mut [0]));
-        match told {
-            Ok(1) => Ok(()),
-            Ok(_) => Err(failed("hand over", &socket)(io::Error::from(io::ErrorKind::UnexpectedEof))),
-            Err(error) => Err(failed("hand over", &socket)(error)),
+impl End {
+    /// reboot(2) in a PID namespace kills PID 1: with SIGHUP for a restart, with SIGINT for halt and poweroff. PID 1 itself can't
+    /// be reached by these signals from inside.
+    fn of(status: WaitStatus) -> End {
+        match status {
+            WaitStatus::Signaled(_, Signal::SIGHUP, _) => End::Reboot,
+            WaitStatus::Signaled(_, Signal::SIGINT, _) | WaitStatus::Exited(..) => End::Halt,
+            _ => End::Killed,
         }
     }
+
+    /// Its word, for a command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Reboot => "reboot",
+            End::Halt => "halt",
+            End::Killed => "killed",
+        }
+    }
+
+    /// The end that a word means.
+    pub fn parse(word: &str) -> Option<End> {
+        [End::Reboot, End::Halt, End::Killed].into_iter().find(|end| end.word() == word)
+    }
+}
+
+/// What is kept of a container, and what is done when it ends.
+pub struct Kept<'a> {
+    /// What appears on the console is appended to this file.
+    pub log: &'a Path,
+    /// What the start wrote into this folder the keeper brings to the disk, which nobody has to wait for.
+    pub settle: &'a Path,
+    /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
+    pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
 /// The socket that [`attach`] uses.
@@ -50,12 +78,21 @@ fn clients(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.console"))
 }
 
-/// Starts a keeper. `folder` holds its sockets; the output is appended to `log`.
+/// The file that holds PID 1's number on the host, until what the container left is put away.
+pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
+    folder.join(format!("{id}.pid"))
+}
+
+/// Runs the engine's `command`, which creates the container `id`, as a child of a new keeper. The command gets its last options
+/// here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. Gives how the command ended.
+///
+/// A container whose keeper finds nobody to report to, as the one who started it was killed, is killed, too.
 ///
 /// # Errors
 /// The sockets or the log can't be made.
-pub fn start(folder: &Path, id: u32, log: &Path) -> Result<Keeper> {
+pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Result<ExitStatus> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let log = kept.log;
     for needed in [Some(folder), log.parent()].into_iter().flatten() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(needed).map_err(failed("make", needed))?;
     }
@@ -63,56 +100,104 @@ pub fn start(folder: &Path, id: u32, log: &Path) -> Result<Keeper> {
         let _ = fs::remove_file(path);
         UnixListener::bind(path).map_err(failed("listen on", path))
     };
-    let socket = folder.join(format!("{id}.pty"));
+    let (socket, number) = (folder.join(format!("{id}.pty")), number(folder, id));
     let (runtime, viewers) = (listen(&socket)?, listen(&clients(folder, id))?);
     let written = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed("open", log))?;
-    let (wait, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
+    let (mut wait, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
+    command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(failed("fork for", &socket))? {
-        ForkResult::Parent { .. } => Ok(Keeper { socket, held }),
-        ForkResult::Child => {
+        ForkResult::Parent { .. } => {
             drop(held);
-            let _ = setsid();
-            let _ = std::env::set_current_dir("/");
-            // Whoever reads the output of `vzctl start` must see its end.
-            if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
-                let _ = nix::unistd::dup2_stdin(&null);
-                let _ = nix::unistd::dup2_stdout(&null);
-                let _ = nix::unistd::dup2_stderr(&null);
-            }
-            leave_others(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), wait.as_raw_fd()]);
-            let terminal = receive(&runtime, &wait);
+            let mut told = [0; 4];
+            wait.read_exact(&mut told).map_err(failed("hand over", &socket))?;
+            Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
+        }
+        ForkResult::Child => {
+            drop(wait);
+            detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
+            let made = command.status().and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
+            let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
             let _ = fs::remove_file(&socket);
-            if let Ok(Some(terminal)) = terminal {
-                let slave = release(&terminal, wait);
-                let log = Log { file: written, path: log.to_owned() };
-                // When even this fails, nobody is left to tell.
-                let _ = keep(id, File::from(terminal), slave, viewers, log);
-                let _ = fs::remove_file(clients(folder, id));
+            match (made, init) {
+                (Ok((status, Some(terminal))), Ok(init)) => {
+                    let log = Log { file: written, path: log.to_owned() };
+                    let slave = release(&terminal);
+                    if report(held, status).is_err() {
+                        let _ = freeze::kill_all(id);
+                    }
+                    settled(kept.settle);
+                    // When even this fails, nobody is left to tell.
+                    let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
+                    drop(slave);
+                    let _ = fs::remove_file(clients(folder, id));
+                    // What is started again must not ignore it, too.
+                    // SAFETY: as above.
+                    unsafe { nix::libc::signal(nix::libc::SIGHUP, nix::libc::SIG_DFL) };
+                    if let Ok(end) = ended {
+                        (kept.ended)(init, end);
+                    }
+                }
+                // The engine failed, and has said why.
+                (Ok((status, None)), _) => drop(report(held, status)),
+                // The one who waits sees the end of the socket.
+                _ => drop(held),
             }
             std::process::exit(0);
         }
     }
 }
 
+fn report(mut held: UnixStream, status: ExitStatus) -> io::Result<()> {
+    held.write_all(&status.into_raw().to_ne_bytes())
+}
+
+/// Makes this process the keeper: in a session of its own, with nothing of the one who started it, and the parent of what its
+/// children leave behind.
+fn detach(own: &[i32]) {
+    let _ = setsid();
+    let _ = std::env::set_current_dir("/");
+    // Whoever reads the output of `vzctl start` must see its end.
+    if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdin(&null);
+        let _ = nix::unistd::dup2_stdout(&null);
+        let _ = nix::unistd::dup2_stderr(&null);
+    }
+    leave_others(own);
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
 /// Closes all but the standard streams and our own: locks of the one who started us, ends of others' pipes.
 fn leave_others(own: &[i32]) {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
-    let open: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for fd in open.into_iter().filter(|fd| *fd > 2 && !own.contains(fd)) {
-        // SAFETY: nothing in this process uses it from here on; the folder's own is closed already, which is no harm.
-        unsafe { nix::libc::close(fd) };
+    let mut kept: Vec<u32> = own.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if from < fd {
+            // SAFETY: nothing in this process uses these from here on.
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, from, fd - 1, 0) };
+        }
+        from = fd.saturating_add(1);
     }
 }
 
-/// Waits for the terminal. None: the one who started us gave up.
-fn receive(runtime: &UnixListener, wait: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut both = [PollFd::new(runtime.as_fd(), PollFlags::POLLIN), PollFd::new(wait.as_fd(), PollFlags::POLLIN)];
-    while let Err(nix::Error::EINTR) = poll(&mut both, PollTimeout::NONE) {}
-    if !both[0].any().unwrap_or(false) {
+/// Brings a folder to the disk, without taking the machine from the container, which starts just now.
+fn settled(folder: &Path) {
+    use nix::libc::{PRIO_PROCESS, setpriority};
+    // SAFETY: calls without memory, about this process.
+    unsafe { setpriority(PRIO_PROCESS, 0, 19) };
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    // SAFETY: as above.
+    unsafe { setpriority(PRIO_PROCESS, 0, 0) };
+}
+
+/// The terminal that the engine has sent, which it has done by now if it succeeded.
+fn receive(runtime: &UnixListener, sent: bool) -> io::Result<Option<OwnedFd>> {
+    if !sent {
         return Ok(None);
     }
+    runtime.set_nonblocking(true)?;
     let (stream, _) = runtime.accept()?;
     let mut text = [0; 256];
     let mut parts = [IoSliceMut::new(&mut text)];
@@ -124,14 +209,14 @@ fn receive(runtime: &UnixListener, wait: &UnixStream) -> io::Result<Option<Owned
             return Ok(fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
         }
     }
-    Ok(None)
+    Err(io::ErrorKind::InvalidData.into())
 }
 
-/// Waits until the container is created, and takes its terminal from the session of PID 1. Gives the container's end: as long
-/// as one is open here, the terminal reports no hangup when the container has closed all of its own.
-fn release(terminal: &OwnedFd, mut wait: UnixStream) -> Option<OwnedFd> {
+/// Takes the terminal of a created container from the session of PID 1, which then leaves it to the login on its console, as on a
+/// machine. Gives the container's end: as long as one is open here, the terminal reports no hangup when the container has closed
+/// all of its own.
+fn release(terminal: &OwnedFd) -> Option<OwnedFd> {
     use nix::libc;
-    let created = wait.read(&mut [0]).is_ok_and(|count| count == 1);
     // SAFETY: ioctls without memory; the descriptor that the first gives is ours. Signals are set before any thread.
     unsafe {
         libc::signal(libc::SIGHUP, libc::SIG_IGN);
@@ -139,12 +224,9 @@ fn release(terminal: &OwnedFd, mut wait: UnixStream) -> Option<OwnedFd> {
         if slave < 0 {
             return None;
         }
-        if created {
-            // The host's root may take a terminal from another session (1), and then leave it.
-            libc::ioctl(slave, libc::TIOCSCTTY, 1);
-            libc::ioctl(slave, libc::TIOCNOTTY);
-            let _ = wait.write_all(b"r");
-        }
+        // The host's root may take a terminal from another session (1), and then leave it.
+        libc::ioctl(slave, libc::TIOCSCTTY, 1);
+        libc::ioctl(slave, libc::TIOCNOTTY);
         Some(OwnedFd::from_raw_fd(slave))
     }
 }
@@ -169,8 +251,10 @@ impl Log {
     }
 }
 
-/// Relays until no process of the container is left.
-fn keep(id: u32, mut terminal: File, _slave: Option<OwnedFd>, viewers: UnixListener, mut log: Log) -> io::Result<()> {
+/// Relays until no process of the container is left. Gives how PID 1 ended.
+fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: Log) -> io::Result<End> {
+    let process = crate::process::watch(init.as_raw())?;
+    let mut end = None;
     let events = File::open(limits::cgroup(id).join("cgroup.events"))?;
     let mut shown: Vec<UnixStream> = Vec::new();
     let mut buffer = [0; 4096];
@@ -181,9 +265,12 @@ fn keep(id: u32, mut terminal: File, _slave: Option<OwnedFd>, viewers: UnixListe
             PollFd::new(viewers.as_fd(), PollFlags::POLLIN),
             PollFd::new(events.as_fd(), PollFlags::POLLPRI),
         ];
+        // Once it is reaped, its descriptor would be ready for ever.
+        all.extend(end.is_none().then(|| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
+        let own = all.len();
         all.extend(shown.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)));
         // After the end, what is still in the terminal is written down.
-        match poll(&mut all, if ended { PollTimeout::ZERO } else { PollTimeout::NONE }) {
+        match poll(&mut all, if ended && end.is_some() { PollTimeout::ZERO } else { PollTimeout::NONE }) {
             Err(nix::Error::EINTR) => continue,
             Err(error) => return Err(error.into()),
             Ok(_) => {}
@@ -198,8 +285,11 @@ fn keep(id: u32, mut terminal: File, _slave: Option<OwnedFd>, viewers: UnixListe
                 continue;
             }
         }
-        if ended {
-            return Ok(());
+        if own > 3 && !ready[3].is_empty() {
+            end = Some(End::of(waitpid(init, None)?));
+        }
+        if let (true, Some(end)) = (ended, end) {
+            return Ok(end);
         }
         if !ready[2].is_empty() {
             ended = limits::events(id, "populated") != Some(1);
@@ -210,7 +300,7 @@ fn keep(id: u32, mut terminal: File, _slave: Option<OwnedFd>, viewers: UnixListe
         }
         let mut gone = Vec::new();
         for (place, stream) in
-            shown.iter_mut().enumerate().filter(|(place, _)| ready.get(3 + place).is_some_and(|f| !f.is_empty()))
+            shown.iter_mut().enumerate().filter(|(place, _)| ready.get(own + place).is_some_and(|f| !f.is_empty()))
         {
             match stream.read(&mut buffer) {
                 Ok(count) if count > 0 => drop(terminal.write_all(&buffer[..count])),
@@ -229,8 +319,27 @@ fn keep(id: u32, mut terminal: File, _slave: Option<OwnedFd>, viewers: UnixListe
     }
 }
 
-/// Esc, which leaves a console when `.` follows.
+/// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.
 const ESCAPE: u8 = 0x1b;
+
+/// The device number of a container's first terminal, as `/proc/PID/stat` has it: UNIX98_PTY_SLAVE_MAJOR, minor 0.
+const CONSOLE: i32 = 136 << 8;
+
+/// Kills the processes of a container whose terminal is its console: the login, and what was started there.
+fn kill_there(id: u32) {
+    let all = fs::read_to_string(limits::cgroup(id).join("cgroup.procs")).unwrap_or_default();
+    for pid in all.lines().filter_map(|line| line.parse().ok()) {
+        if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| terminal_of(&stat) == Some(CONSOLE)) {
+            // One that has ended meanwhile needs no killing.
+            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// A process's terminal (proc_pid_stat(5), field 7).
+fn terminal_of(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()
+}
 
 /// Joins our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container does.
 ///
@@ -247,14 +356,14 @@ pub fn attach(folder: &Path, id: u32) -> Result<()> {
         cfmakeraw(&mut raw);
         tcsetattr(&input, SetArg::TCSANOW, &raw).map_err(failed("set the terminal for", &path))?;
     }
-    let done = relay(&mut stream, &mut output);
+    let done = relay(id, &mut stream, &mut output);
     if let Some(before) = &before {
         let _ = tcsetattr(&input, SetArg::TCSANOW, before);
     }
     done.map_err(failed("relay", &path))
 }
 
-fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
+fn relay(id: u32, stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
     let input = io::stdin();
     let mut buffer = [0; 4096];
     let mut escaped = false;
@@ -283,6 +392,10 @@ fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
             for byte in &buffer[..count] {
                 match (escaped, *byte) {
                     (true, b'.') => return stream.write_all(&sent),
+                    (true, b'!') => {
+                        kill_there(id);
+                        escaped = false;
+                    }
                     (false, ESCAPE) => escaped = true,
                     (was, byte) => {
                         sent.extend(was.then_some(ESCAPE));
@@ -293,5 +406,26 @@ fn relay(stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
             }
             stream.write_all(&sent)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_an_init_ends() {
+        let pid = Pid::from_raw(7);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGHUP, false)), End::Reboot);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGINT, false)), End::Halt);
+        assert_eq!(End::of(WaitStatus::Exited(pid, 1)), End::Halt);
+        assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), End::Killed);
+        assert!([End::Reboot, End::Halt, End::Killed].iter().all(|end| End::parse(end.word()) == Some(*end)));
+    }
+
+    #[test]
+    fn a_terminal_by_the_kernels_text() {
+        assert_eq!(terminal_of("9 (a) b) S 1 9 9 34816 9 4194560 0"), Some(CONSOLE));
+        assert_eq!(terminal_of("9 (a) S 1 9 9 0 -1 4194560 0"), Some(0));
     }
 }

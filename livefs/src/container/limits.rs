@@ -103,6 +103,9 @@ pub fn weight(cpuunits: u32) -> u32 {
     (cpuunits / 10).clamp(1, 10000)
 }
 
+/// `cpu.weight` of a new cgroup.
+const DEFAULT_WEIGHT: u32 = 100;
+
 /// The length of `cpu.max`'s period, microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
@@ -134,17 +137,53 @@ impl Limits {
     }
 }
 
+/// A set that is not limited, as it is written.
+const ALL: &str = "\n";
+
 /// Sets the limits of a container's cgroup, running or about to. A limit whose file the kernel lacks is
 /// [`Error::Unsupported`]; those before it in the order of [`Limits`] are set by then.
 pub fn apply(limits: &Limits, cgroup: &Path) -> Result<()> {
     for (name, text) in limits.files() {
-        set(cgroup, name, &text)?;
+        if text == ALL {
+            set_all(cgroup, name)?;
+        } else {
+            set(cgroup, name, &text)?;
+        }
     }
     if let Some(weight) = limits.io_weight {
         let name = ["io.bfq.weight", "io.weight"].into_iter().find(|name| cgroup.join(name).exists());
         set(cgroup, name.unwrap_or("io.weight"), &weight.to_string())?;
     }
     Ok(())
+}
+
+/// Lifts the limit of a set of processors or nodes.
+fn set_all(cgroup: &Path, name: &str) -> Result<()> {
+    // A kernel without such sets limits nothing.
+    if !cgroup.join(name).exists() {
+        return Ok(());
+    }
+    match set(cgroup, name, ALL) {
+        // It may not become empty as long as there are processes: then all are named that there are.
+        Err(Error::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::ENOSPC) => {
+            let path = cgroup.with_file_name(format!("{name}.effective"));
+            set(cgroup, name, &fs::read_to_string(&path).map_err(io("read", &path))?)
+        }
+        done => done,
+    }
+}
+
+/// As [`apply`], on a cgroup that is new: what asks for the kernel's defaults is not written.
+pub fn apply_new(limits: &Limits, cgroup: &Path) -> Result<()> {
+    let unlimited = |max: Option<Max>| max.filter(|max| *max != Max::Unlimited);
+    let mut wanted = limits.clone();
+    for max in [&mut wanted.memory, &mut wanted.memory_high, &mut wanted.swap, &mut wanted.pids] {
+        *max = unlimited(*max);
+    }
+    wanted.memory_low = wanted.memory_low.filter(|low| *low > 0);
+    wanted.cpu_weight = wanted.cpu_weight.filter(|weight| *weight != DEFAULT_WEIGHT);
+    wanted.cpu_percent = wanted.cpu_percent.filter(|percent| *percent > 0);
+    apply(&wanted, cgroup)
 }
 
 fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
@@ -160,20 +199,33 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io("write", &path))
 }
 
-/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that the kernel has switched on from the root down to it. The cgroup
-/// `vz` holds no process, as the rule of "no internal processes" asks; the host's own processes may stay in the root.
+/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that the kernel has
+/// switched on from the root down to it. The cgroup `vz` holds no process, as the rule of "no internal processes" asks; the
+/// host's own processes may stay in the root.
+/// What is on already is not switched on again: even then the kernel waits for the end of cgroups that were just removed.
 pub fn make(id: u32) -> Result<PathBuf> {
     let cgroup = cgroup(id);
     fs::create_dir_all(&cgroup).map_err(io("make", &cgroup))?;
     for folder in [Path::new(CGROUPS), &Path::new(CGROUPS).join("vz")] {
         let path = folder.join("cgroup.controllers");
         let controllers = fs::read_to_string(&path).map_err(io("read", &path))?;
-        let text: String = controllers.split_whitespace().map(|name| format!("+{name} ")).collect();
-        set(folder, "cgroup.subtree_control", text.trim_end())?;
+        let path = folder.join("cgroup.subtree_control");
+        let on = fs::read_to_string(&path).map_err(io("read", &path))?;
+        let missing = missing(&controllers, &on);
+        if !missing.is_empty() {
+            set(folder, "cgroup.subtree_control", &missing)?;
+        }
     }
     // Before any process is in it: none changes its identity later.
     ve::identify(&cgroup, id)?;
     Ok(cgroup)
+}
+
+/// What to write to `cgroup.subtree_control` for the controllers that are not on yet.
+fn missing(controllers: &str, on: &str) -> String {
+    let on: Vec<&str> = on.split_whitespace().collect();
+    let off = controllers.split_whitespace().filter(|name| !on.contains(name));
+    off.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
 }
 
 /// A number of a container's `cgroup.events` (`populated`, `frozen`); none if there is no such cgroup.
@@ -247,6 +299,30 @@ mod tests {
         assert!(files.contains(&("cpu.max", "150000 100000".into())));
         assert!(files.contains(&("io.max", "254:0 rbps=1048576 wbps=1048576 riops=max wiops=max".into())));
         assert_eq!(files.len(), 4);
+    }
+
+    #[test]
+    fn a_new_cgroup_is_told_only_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        // Whatever is written and has no file would be an error.
+        let defaults = Limits {
+            memory: Some(Max::Unlimited),
+            memory_low: Some(0),
+            pids: Some(Max::Unlimited),
+            cpu_weight: Some(100),
+            cpu_percent: Some(0),
+            ..Limits::default()
+        };
+        apply_new(&defaults, folder.path()).unwrap();
+        fs::write(folder.path().join("memory.max"), "").unwrap();
+        apply_new(&Limits { memory: Some(Max::Of(4096)), ..defaults }, folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("memory.max")).unwrap(), "4096");
+    }
+
+    #[test]
+    fn controllers_that_are_on_stay_untouched() {
+        assert_eq!(missing("cpu io memory\n", "memory\n"), "+cpu +io");
+        assert_eq!(missing("cpu io\n", "io cpu\n"), "");
     }
 
     #[test]

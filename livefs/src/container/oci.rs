@@ -71,9 +71,11 @@ pub fn config(spec: &Spec) -> Value {
         mount("/dev/pts", "devpts", "devpts", &pts),
         mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
         mount("/dev/mqueue", "mqueue", "mqueue", &quiet),
-        mount("/sys", "sysfs", "sysfs", &shown),
-        mount("/sys/fs/cgroup", "cgroup", "cgroup", &shown),
     ];
+    if spec.sysfs {
+        mounts.push(mount("/sys", "sysfs", "sysfs", &shown));
+        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &shown));
+    }
     for folder in &spec.memory {
         mounts.push(mount(&text(folder), "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]));
     }
@@ -161,6 +163,9 @@ mod tests {
         assert_eq!(plain["linux"]["namespaces"].as_array().unwrap().len(), 6);
         assert_eq!(plain["linux"]["cgroupsPath"], "/vz/101");
         assert_eq!(plain["linux"]["resources"]["devices"][0]["allow"], false);
+        assert!(plain["mounts"].to_string().contains("sysfs"));
+        spec.sysfs = false;
+        assert!(!config(&spec)["mounts"].to_string().contains("sysfs"));
         assert!(plain["mounts"][2]["options"].to_string().contains("max=16"));
         spec.ids = Some(super::super::spec::IdMap { uid: 100_000, gid: 100_000, count: 65536 });
         let mapped = config(&spec);

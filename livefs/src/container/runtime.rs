@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::error::io;
+use super::keeper::{self, Kept};
 use super::{Error, Result, Spec, freeze, limits, oci};
 
 /// Where the runtime is and where it keeps what it knows.
@@ -50,14 +51,13 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Makes the container's cgroup with its limits, its namespaces and its mounts. PID 1 does not run before [`start`];
-    /// its terminal's other end is sent to whoever listens on the socket `console`. What a dead container of this number left is
-    /// removed first.
+    /// Makes the container's cgroup with its limits, its namespaces and its mounts, and its keeper. PID 1 does not run before
+    /// [`start`]. What a dead container of this number left is removed first.
     ///
     /// [`start`]: Self::start
-    pub fn create(&self, spec: &Spec, console: &Path) -> Result<State> {
+    pub fn create(&self, spec: &Spec, kept: Kept) -> Result<State> {
         self.clear(spec)?;
-        let made = self.create_new(spec, console);
+        let made = self.create_new(spec, kept);
         if made.is_err() {
             // The first error is the one to tell.
             let _ = self.delete(spec.id);
@@ -65,14 +65,12 @@ impl Runtime {
         made
     }
 
-    fn create_new(&self, spec: &Spec, console: &Path) -> Result<State> {
+    fn create_new(&self, spec: &Spec, kept: Kept) -> Result<State> {
         let cgroup = limits::make(spec.id)?;
         limits::apply(&spec.limits, &cgroup)?;
-        let bundle = self.write_bundle(spec)?;
         let mut command = self.command(spec.id, "create");
-        command.arg("--bundle").arg(&bundle).arg("--console-socket").arg(console);
-        command.arg(spec.id.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.run(spec.id, "create", command)?;
+        command.arg("--bundle").arg(self.write_bundle(spec)?);
+        self.run_kept(spec.id, "create", command, kept)?;
         self.state(spec.id)?.ok_or(Error::State { id: spec.id, expected: "created" })
     }
 
@@ -81,14 +79,13 @@ impl Runtime {
     ///
     /// # Errors
     /// It runs already; the runtime refused. Nothing is left then.
-    pub fn run_detached(&self, spec: &Spec, console: &Path) -> Result<()> {
+    pub fn run_detached(&self, spec: &Spec, kept: Kept) -> Result<()> {
         self.clear(spec)?;
         let run = || {
-            limits::apply(&spec.limits, &limits::make(spec.id)?)?;
+            limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
             let mut command = self.command(spec.id, "run");
-            command.arg("--detach").arg("--bundle").arg(self.write_bundle(spec)?).arg("--console-socket").arg(console);
-            command.arg(spec.id.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
-            self.run(spec.id, "run", command)
+            command.arg("--detach").arg("--bundle").arg(self.write_bundle(spec)?);
+            self.run_kept(spec.id, "run", command, kept)
         };
         let ran = run();
         if ran.is_err() {
@@ -105,20 +102,37 @@ impl Runtime {
         if limits::events(spec.id, "populated") == Some(1) {
             return Err(Error::State { id: spec.id, expected: "stopped" });
         }
-        self.delete(spec.id)
+        let left = [self.notes(spec.id), limits::cgroup(spec.id), keeper::number(&self.folder, spec.id)];
+        if left.iter().any(|path| path.exists()) { self.delete(spec.id) } else { Ok(()) }
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
+        self.begin(spec.id)?;
         let bundle = self.bundle(spec.id);
-        fs::create_dir_all(&bundle).map_err(io("make", &bundle))?;
         let config = bundle.join("config.json");
-        fs::write(&config, oci::config(spec).to_string()).map_err(io("write", &config))?;
+        fs::write(&config, serde_json::to_vec(&oci::config(spec)).unwrap_or_default()).map_err(io("write", &config))?;
         Ok(bundle)
+    }
+
+    /// Whether anything of a container is left, alive or dead; from [`Runtime::begin`] on.
+    pub fn knows(&self, id: u32) -> bool {
+        [self.notes(id), self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
+    }
+
+    /// Makes the bundle's folder, to be called before anything else is made for a container: where it is missing, nothing can be
+    /// left, which saves the search for it.
+    pub fn begin(&self, id: u32) -> Result<()> {
+        let bundle = self.bundle(id);
+        fs::create_dir_all(&bundle).map_err(io("make", &bundle))
+    }
+
+    fn notes(&self, id: u32) -> PathBuf {
+        self.folder.join("crun").join(id.to_string())
     }
 
     /// What the runtime knows of a container; `None` if nothing.
     pub fn state(&self, id: u32) -> Result<Option<State>> {
-        if !self.folder.join("crun").join(id.to_string()).exists() {
+        if !self.notes(id).exists() {
             return Ok(None);
         }
         let mut command = self.command(id, "state");
@@ -130,6 +144,11 @@ impl Runtime {
         let _ = self.message(id);
         let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
         serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
+    }
+
+    /// PID 1's number on the host of a container that runs, or has ended and is not deleted yet.
+    pub fn left(&self, id: u32) -> Option<i32> {
+        fs::read_to_string(keeper::number(&self.folder, id)).ok()?.trim().parse().ok()
     }
 
     /// Lets PID 1 of a created container run.
@@ -232,14 +251,12 @@ impl Runtime {
         if cgroup.exists() {
             freeze::kill_all(id)?;
         }
-        if self.folder.join("crun").join(id.to_string()).exists() {
+        if self.notes(id).exists() {
             self.simple(id, "delete", &["--force"])?;
         }
-        for (path, result) in [(cgroup.clone(), fs::remove_dir(&cgroup)), {
-            let bundle = self.bundle(id);
-            let removed = fs::remove_dir_all(&bundle);
-            (bundle, removed)
-        }] {
+        let (bundle, number) = (self.bundle(id), keeper::number(&self.folder, id));
+        let removed = [fs::remove_dir(&cgroup), fs::remove_dir_all(&bundle), fs::remove_file(&number)];
+        for (path, result) in [cgroup, bundle, number].into_iter().zip(removed) {
             match result {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 other => other.map_err(io("remove", &path))?,
@@ -258,6 +275,16 @@ impl Runtime {
 
     fn run(&self, id: u32, action: &'static str, mut command: Command) -> Result<()> {
         let status = command.stdin(Stdio::null()).status().map_err(io("run", &self.program))?;
+        self.done(id, action, status)
+    }
+
+    /// Runs what makes a container below its keeper.
+    fn run_kept(&self, id: u32, action: &'static str, command: Command, kept: Kept) -> Result<()> {
+        let status = keeper::create(&self.folder, id, command, kept)?;
+        self.done(id, action, status)
+    }
+
+    fn done(&self, id: u32, action: &'static str, status: ExitStatus) -> Result<()> {
         if !status.success() {
             return Err(self.told(id, action, status));
         }

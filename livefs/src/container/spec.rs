@@ -48,6 +48,8 @@ pub struct Spec {
     pub seccomp: bool,
     /// Further system calls that fail.
     pub denied: Vec<Denial>,
+    /// Whether it sees `/sys`.
+    pub sysfs: bool,
     /// Folders that begin empty, in memory, such as `/run`.
     pub memory: Vec<PathBuf>,
     /// Size of `/dev/shm`, bytes.
@@ -143,6 +145,7 @@ impl Spec {
             capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
             seccomp: true,
             denied: Vec::new(),
+            sysfs: true,
             memory: Vec::new(),
             shared: None,
             devices: Vec::new(),

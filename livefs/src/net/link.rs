@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, AsRawFd};
 const VETH_INFO_PEER: u16 = 1;
 const INET6_ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
+/// Answers without counters (`include/uapi/linux/rtnetlink.h`).
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// The link is up.
 pub const UP: u32 = libc::IFF_UP as u32;
 /// Nobody is asked who has an address.
@@ -27,7 +29,7 @@ pub struct Link {
     pub alias: String,
     /// Whether it is the loopback.
     pub loopback: bool,
-    /// As the host sees it: what the host received, the container sent.
+    /// Turned round: what the host received, the container sent. Only of [`all_with_traffic`].
     pub traffic: Traffic,
 }
 
@@ -50,16 +52,47 @@ fn info(index: u32, flags: u32, change: u32) -> [u8; 16] {
     bytes
 }
 
-/// All links of the socket's namespace.
+/// Asks for links, or the one that more is said of. Counters make an answer three times as long.
+fn question(index: u32, counters: bool) -> Message {
+    let skip = if counters { 0 } else { RTEXT_FILTER_SKIP_STATS };
+    Message::new(libc::RTM_GETLINK, 0, &info(index, 0, 0)).put_u32(libc::IFLA_EXT_MASK, skip)
+}
+
+/// All links of the socket's namespace, without what went through them.
 pub fn all(socket: &Socket) -> Result<Vec<Link>, Error> {
-    let answers = socket.dump(Message::new(libc::RTM_GETLINK, 0, &info(0, 0, 0)));
+    list(socket, false)
+}
+
+/// As [`all`], with [`Link::traffic`].
+pub fn all_with_traffic(socket: &Socket) -> Result<Vec<Link>, Error> {
+    list(socket, true)
+}
+
+fn list(socket: &Socket, counters: bool) -> Result<Vec<Link>, Error> {
+    let answers = socket.dump(question(0, counters));
     let answers = answers.map_err(|error| Error::kernel("reading the links", error))?;
     Ok(answers.iter().filter_map(|(_, body)| read(body)).collect())
 }
 
-/// The link of this name, if there is one.
+/// The link of this name, if there is one. Asked for alone: a host with many containers has many links.
 pub fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
-    Ok(all(socket)?.into_iter().find(|link| link.name == name))
+    if check_name(name).is_err() {
+        return Ok(None);
+    }
+    one(socket, question(0, false).put_text(libc::IFLA_IFNAME, name))
+}
+
+/// The link of this number, if there is one.
+pub fn at(socket: &Socket, index: u32) -> Result<Option<Link>, Error> {
+    one(socket, question(index, false))
+}
+
+fn one(socket: &Socket, message: Message) -> Result<Option<Link>, Error> {
+    match socket.ask(message) {
+        Ok(body) => Ok(read(&body)),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        Err(error) => Err(Error::kernel("reading a link", error)),
+    }
 }
 
 fn read(body: &[u8]) -> Option<Link> {
@@ -143,6 +176,21 @@ pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error>
     change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
 }
 
+/// [`set_alias`] and [`without_own_address`] in one.
+pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    if no_own_address(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))? {
+        return Ok(());
+    }
+    set_alias(socket, link, alias)
+}
+
+/// Puts a link into a group, 0 being that of all others.
+pub fn set_group(socket: &Socket, link: &Link, group: u32) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    change(socket, link, message.put_u32(libc::IFLA_GROUP, group))
+}
+
 /// Puts a link into a bridge.
 pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
@@ -151,15 +199,18 @@ pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
 
 /// Lets a link make no IPv6 address of its own. A kernel without IPv6 makes none anyway.
 pub fn without_own_address(socket: &Socket, link: &Link) -> Result<(), Error> {
-    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    no_own_address(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0))).map(drop)
+}
+
+/// The same with what a message changes already. False: the kernel has no IPv6 and changed nothing.
+fn no_own_address(socket: &Socket, link: &Link, message: Message) -> Result<bool, Error> {
     let done = socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, |families| {
         families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
     }));
     match done {
-        Err(error) if error.raw_os_error() != Some(libc::EAFNOSUPPORT) => {
-            Err(Error::kernel(format!("interface {}", link.name), error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(false),
+        Err(error) => Err(Error::kernel(format!("interface {}", link.name), error)),
     }
 }
 

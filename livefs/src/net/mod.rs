@@ -30,12 +30,17 @@ use std::net::IpAddr;
 /// Makes all of a container's network: the routed link `venet0` if it has addresses, its interfaces, its devices, forwarded
 /// ports and the shared masquerade. `netns` must hold nothing but `lo`, which is set up.
 ///
-/// Leftovers of a crashed run of the same container are removed first. When something fails, all that was made is removed.
+/// Leftovers of a crashed run of the same container whose names are in the way are removed. When something fails, all that was
+/// made is removed.
 ///
 /// # Errors
 /// [`Error::InUse`] if one of the addresses belongs to the host or another container; what the kernel refuses.
 pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
-    let made = make(network, netns);
+    let mut made = make(network, netns);
+    if matches!(made, Err(Error::Exists(_))) {
+        down(network.ctid, None)?;
+        made = make(network, netns);
+    }
     if made.is_err() {
         // What failed is more worth telling.
         let _ = down(network.ctid, Some(netns));
@@ -104,7 +109,8 @@ pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neig
     let had = venet::addresses(&socket, ctid)?;
     let come: Vec<Address> = addresses.iter().filter(|one| !had.contains(&one.ip)).copied().collect();
     free(&socket, ctid, &come)?;
-    venet::add(&socket, ctid, netns, &come, on)?;
+    let hosts = route::all_addresses(&socket)?;
+    venet::add(&socket, &Socket::route_in(netns)?, ctid, netns, &come, on, &hosts)?;
     venet::masquerade(&socket, ctid)
 }
 
@@ -219,7 +225,7 @@ pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> R
 /// What the kernel refuses.
 pub fn traffic(ctid: Ctid) -> Result<Traffic, Error> {
     let mut sum = Traffic::default();
-    for link in link::all(&Socket::route()?)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
+    for link in link::all_with_traffic(&Socket::route()?)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
         sum.received += link.traffic.received;
         sum.sent += link.traffic.sent;
         sum.received_packets += link.traffic.received_packets;
@@ -230,15 +236,14 @@ pub fn traffic(ctid: Ctid) -> Result<Traffic, Error> {
 
 fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     let ctid = network.ctid;
-    down(ctid, None)?;
-    let inside = Socket::route_in(netns)?;
+    let (socket, inside) = (Socket::route()?, Socket::route_in(netns)?);
     link::set_up(&inside, &link::need(&inside, "lo")?)?;
-    let socket = Socket::route()?;
-    if !network.addresses.is_empty() {
-        free(&socket, ctid, &network.addresses)?;
-        venet::add(&socket, ctid, netns, &network.addresses, &network.neighbours)?;
+    let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
+    if !addresses.is_empty() {
+        let hosts = venet::not_the_hosts(&socket, &addresses)?;
+        let answered = venet::add(&socket, &inside, ctid, netns, &network.addresses, &network.neighbours, &hosts)?;
         if network.masquerade {
-            venet::masquerade(&socket, ctid)?;
+            venet::hide(&socket, ctid, &addresses, &answered)?;
         }
     }
     for interface in &network.interfaces {
@@ -247,7 +252,6 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     for name in &network.devices {
         add_device(netns, name)?;
     }
-    let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
     if network.forwards.is_empty() { Ok(()) } else { set_forwards(ctid, &addresses, &network.forwards) }
 }
 

@@ -226,6 +226,22 @@ impl Socket {
         }
     }
 
+    /// One thing that is named in the message: what follows the answer's header.
+    pub fn ask(&self, message: Message) -> io::Result<Vec<u8>> {
+        let sequence = self.next();
+        self.send(&message.finish(sequence, libc::NLM_F_REQUEST as u16))?;
+        loop {
+            let answer = self.receive()?.into_iter().find(|(header, _)| header.sequence == sequence);
+            match answer {
+                Some((header, body)) if header.kind == libc::NLMSG_ERROR as u16 => {
+                    return Err(io::Error::from_raw_os_error(-(number(&body).unwrap_or_default() as i32)));
+                }
+                Some((_, body)) => return Ok(body),
+                None => {}
+            }
+        }
+    }
+
     /// All that there is of a kind: type of each message, and what follows its header.
     pub fn dump(&self, message: Message) -> io::Result<Vec<Answer>> {
         // What changes meanwhile tears a dump, and the kernel says so.

@@ -5,9 +5,12 @@
 //! | table | what it does |
 //! |---|---|
 //! | `vz101-ports` | forwarded ports: packets to the host's own addresses get the container's |
-//! | `vz101-out` | private addresses that nobody outside knows go out under the host's |
+//! | `vz101-out` | some of its addresses, private ones that nobody outside knows, go out under the host's |
+//! | `vz-out` | so do those of all containers whose addresses are all such: their links are of the group [`HIDDEN`] |
+//!
+//! The last one is made once and stays: a table for each container costs its start and each packet a hundred times as much.
 
-use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, Socket, attribute, text};
+use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, NEW, Socket, attribute, text};
 use super::route::octets;
 use super::{Ctid, Error, Forward, Protocol};
 use nix::libc;
@@ -18,6 +21,7 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = libc::NFNL_MSG_BATCH_BEGIN as u16;
 const BATCH_END: u16 = libc::NFNL_MSG_BATCH_END as u16;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
+const GETTABLE: u16 = SUBSYSTEM << 8 | 1;
 const DELTABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
@@ -40,10 +44,16 @@ const UNEQUAL: u32 = 1;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 const OIFNAME: u32 = 7;
+const IIFGROUP: u32 = 21;
 const L4PROTO: u32 = 16;
 
 /// How the names of the host's ends of `venet0` begin.
 const LINKS: &[u8] = b"vz";
+
+/// The group of the host's ends whose containers' addresses are all hidden.
+pub const HIDDEN: u32 = 118;
+/// The table that all containers share.
+const SHARED: &str = "vz-out";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -148,6 +158,12 @@ impl Rule {
             .immediate(2, &forward.port.to_be_bytes())
             // NFT_NAT_DNAT, to the address in the first register and the port in the second.
             .add("nat", move |data| data.put_be32(1, 1).put_be32(2, number).put_be32(3, 1).put_be32(5, 2))
+    }
+
+    /// What comes from a link of the group and leaves the machine gets the host's address.
+    fn masquerade_group() -> Rule {
+        let rule = Rule::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
+        rule.meta(OIFNAME).compare(UNEQUAL, LINKS).add("masq", |data| data)
     }
 
     /// What leaves the machine from this address gets the host's.
@@ -263,6 +279,38 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
         return remove_tables(&socket, &[table]);
     }
     commit(&socket, messages).map_err(|error| Error::kernel(format!("masquerade of container {ctid}"), error))
+}
+
+/// Makes sure of the shared table in the families of these addresses.
+pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
+    let socket = socket()?;
+    for family in Family::ALL.into_iter().filter(|family| addresses.iter().any(|ip| Family::of(*ip) == *family)) {
+        if has(&socket, family, SHARED)? {
+            continue;
+        }
+        let made = commit(
+            &socket,
+            vec![
+                head(NEWTABLE, NEW, family.number(), 0).put_text(1, SHARED),
+                nat_chain(family, SHARED, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT),
+                Rule::masquerade_group().message(family, SHARED, "postrouting", ""),
+            ],
+        );
+        match made {
+            // Another container's start was quicker.
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+            made => made.map_err(|error| Error::kernel("the containers' masquerade", error))?,
+        }
+    }
+    Ok(())
+}
+
+fn has(socket: &Socket, family: Family, table: &str) -> Result<bool, Error> {
+    match socket.ask(head(GETTABLE, 0, family.number(), 0).put_text(1, table)) {
+        Ok(_) => Ok(true),
+        Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => Ok(false),
+        Err(error) => Err(Error::kernel(format!("looking for table {table}"), error)),
+    }
 }
 
 /// Removes all tables of a container.

@@ -30,16 +30,12 @@ impl Netns {
     /// # Errors
     /// What the kernel refuses.
     pub fn make() -> Result<Netns, Error> {
-        let made = std::thread::scope(|scope| {
-            // A namespace is a thread's property: this one ends, and leaves it open.
-            let make = || {
-                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
-                    .map_err(|error| Error::kernel("a network namespace", error.into()))?;
-                Netns::own()
-            };
-            scope.spawn(make).join()
-        });
-        made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let host = Netns::own()?;
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+            .map_err(|error| Error::kernel("a network namespace", error.into()))?;
+        let made = Netns::own();
+        host.come_back();
+        made
     }
 
     /// One that was opened already, from `/proc/PID/ns/net`.
@@ -59,16 +55,21 @@ impl Netns {
         std::fs::File::open(path).map(|file| Netns(file.into())).map_err(|error| Error::file(path, error))
     }
 
-    /// Calls `work` inside, on a thread that ends with it: a namespace is a thread's property.
-    pub(super) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
-                    .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
-                Ok(work())
-            });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    /// Calls `work` inside. The calling thread goes there and comes back: a thread of its own would cost more than the work.
+    pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
+        let host = Netns::own()?;
+        nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
+            .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
+        let done = work();
+        host.come_back();
+        Ok(done)
+    }
+
+    /// Goes back to where the caller has been. Whatever it did next would otherwise be done to a container's network.
+    fn come_back(&self) {
+        if let Err(error) = nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET) {
+            panic!("the host's network namespace can't be entered again: {error}");
+        }
     }
 }
 

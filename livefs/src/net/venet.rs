@@ -4,7 +4,7 @@
 
 use super::link::{self, End, Link, NO_ARP};
 use super::netlink::Socket;
-use super::route::{self, Proxy};
+use super::route::{self, Assigned, Proxy};
 use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
 use std::net::IpAddr;
 
@@ -33,75 +33,92 @@ pub fn mac(words: &str) -> Mac {
     Mac([0x02, a, b, c, d, e])
 }
 
-/// The host's end, made with the container's if there was none.
-pub fn ensure(socket: &Socket, ctid: Ctid, netns: &Netns) -> Result<Link, Error> {
+/// Both ends, made if there were none: the host's and, seen by a socket `inside`, the container's.
+fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<(Link, Link), Error> {
     let name = host_link(ctid);
-    if let Some(link) = link::find(socket, &name)? {
-        return Ok(link);
+    if let Some(outer) = link::find(socket, &name)? {
+        return Ok((outer, link::need(inside, NAME)?));
     }
     let mac = mac(&name);
     let outer = End { name: &name, mac, flags: NO_ARP };
     let inner = End { name: NAME, mac, flags: NO_ARP };
     let outer = link::make_pair(socket, &outer, &inner, netns)?;
-    let made = finish(socket, &outer, ctid, netns);
+    let made = finish(socket, inside, &outer, ctid);
     if made.is_err() {
         let _ = link::remove(socket, &outer);
     }
-    made.map(|()| outer)
+    made.map(|inner| (outer, inner))
 }
 
-fn finish(socket: &Socket, outer: &Link, ctid: Ctid, netns: &Netns) -> Result<(), Error> {
-    link::set_alias(socket, outer, &alias(ctid))?;
-    link::without_own_address(socket, outer)?;
+fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
+    link::describe(socket, outer, &alias(ctid))?;
     // A container sends from its own addresses only (RFC 3704, strict).
     link::set_parameter(&format!("ipv4/conf/{}/rp_filter", outer.name), "1")?;
-    let inside = Socket::route_in(netns)?;
-    let inner = link::need(&inside, NAME)?;
-    link::without_own_address(&inside, &inner)?;
-    link::set_up(&inside, &inner)?;
-    link::set_up(socket, outer)
+    let inner = link::need(inside, NAME)?;
+    link::without_own_address(inside, &inner)?;
+    link::set_up(inside, &inner)?;
+    link::set_up(socket, outer)?;
+    Ok(inner)
 }
 
-/// Gives a container addresses. Those that it has are left alone.
-pub fn add(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
-    let outer = ensure(socket, ctid, netns)?;
-    let inside = Socket::route_in(netns)?;
-    let inner = link::need(&inside, NAME)?;
+/// Gives a container addresses; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has are left alone. The answer is those
+/// that the host answers for.
+///
+/// # Errors
+/// [`Error::InUse`]: another container has one of them; what the kernel refuses.
+pub fn add(
+    socket: &Socket,
+    inside: &Socket,
+    ctid: Ctid,
+    netns: &Netns,
+    addresses: &[Address],
+    on: &Neighbours,
+    hosts: &[Assigned],
+) -> Result<Vec<IpAddr>, Error> {
+    let (outer, inner) = ensure(socket, inside, ctid, netns)?;
     for address in addresses {
         let ip = address.ip;
+        // First, as it tells whether somebody else has the address.
+        if !route::add_host_route(socket, &outer, ip)? {
+            if let Some((address, user)) =
+                users(socket, &[ip])?.into_iter().find(|(_, user)| *user != User::Container(ctid))
+            {
+                return Err(Error::InUse { address, user });
+            }
+        }
         let own = Address { ip, prefix: Address::bits(ip) };
-        route::add_address(&inside, &inner, own, GLOBAL)?;
-        route::add_default(&inside, &inner, ip.is_ipv4())?;
-        route::add_host_route(socket, &outer, ip)?;
+        route::add_address(inside, &inner, own, GLOBAL)?;
+        route::add_default(inside, &inner, ip.is_ipv4())?;
         let forwarding = if ip.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
         if link::parameter(forwarding) != "1" {
             link::set_parameter(forwarding, "1")?;
         }
     }
-    answer(socket, addresses, on)
+    answer(socket, addresses, on, hosts)
 }
 
-/// Lets the host answer for addresses, where others look for them.
-fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
-    let links = link::all(socket)?;
-    let assigned = route::all_addresses(socket)?;
+/// Lets the host answer for addresses, where others look for them. Gives those for which it does.
+fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours, hosts: &[Assigned]) -> Result<Vec<IpAddr>, Error> {
+    let mut answered = Vec::new();
     for address in addresses {
-        for link in links.iter().filter(|link| !link.loopback && owner(link).is_none()) {
-            let wanted = match on {
-                Neighbours::Named(names) => names.contains(&link.name),
-                Neighbours::Detect => {
-                    assigned.iter().any(|one| one.link == link.index && route::holds(one.address, address.ip))
-                }
-            };
-            if wanted {
-                if address.ip.is_ipv6() {
-                    link::set_parameter(&format!("ipv6/conf/{}/proxy_ndp", link.name), "1")?;
-                }
-                route::add_proxy(socket, Proxy { ip: address.ip, link: link.index })?;
+        let links = match on {
+            Neighbours::Named(names) => {
+                names.iter().map(|name| link::find(socket, name)).collect::<Result<Vec<_>, _>>()?
             }
+            Neighbours::Detect => {
+                let near = hosts.iter().filter(|one| route::holds(one.address, address.ip));
+                near.map(|one| link::at(socket, one.link)).collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        for link in links.into_iter().flatten().filter(|link| !link.loopback && owner(link).is_none()) {
+            if address.ip.is_ipv6() {
+                link::set_parameter(&format!("ipv6/conf/{}/proxy_ndp", link.name), "1")?;
+            }
+            route::add_proxy(socket, Proxy { ip: address.ip, link: link.index })?;
+            answered.push(address.ip);
         }
     }
-    Ok(())
+    Ok(answered)
 }
 
 /// Takes addresses from a container.
@@ -118,6 +135,9 @@ pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) 
 
 /// Ends the host's answers.
 pub fn unanswer(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+    if addresses.is_empty() {
+        return Ok(());
+    }
     for proxy in route::proxies(socket)?.into_iter().filter(|proxy| addresses.contains(&proxy.ip)) {
         route::remove_proxy(socket, proxy)?;
     }
@@ -131,12 +151,28 @@ pub fn addresses(socket: &Socket, ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
     Ok(routes.into_iter().filter(|route| route.link == outer.index).map(|route| route.ip).collect())
 }
 
-/// Sets what goes out under the host's address: private addresses that the host answers for nowhere.
+/// Sets what goes out under the host's address, by what the kernel has.
 pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
-    let answered = route::proxies(socket)?;
-    let mut hidden = addresses(socket, ctid)?;
-    hidden.retain(|ip| private(*ip) && !answered.iter().any(|proxy| proxy.ip == *ip));
-    nftables::set_masquerade(ctid, &hidden)
+    let answered: Vec<IpAddr> = route::proxies(socket)?.into_iter().map(|proxy| proxy.ip).collect();
+    let addresses = addresses(socket, ctid)?;
+    nftables::set_masquerade(ctid, &[])?;
+    hide(socket, ctid, &addresses, &answered)
+}
+
+/// Lets a container's addresses go out under the host's: the private ones that the host answers for nowhere. It has no table of
+/// its own yet; mostly it needs none.
+pub fn hide(socket: &Socket, ctid: Ctid, addresses: &[IpAddr], answered: &[IpAddr]) -> Result<(), Error> {
+    let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(()) };
+    let hidden: Vec<IpAddr> = addresses.iter().copied().filter(|ip| private(*ip) && !answered.contains(ip)).collect();
+    let all = !hidden.is_empty() && hidden.len() == addresses.len();
+    link::set_group(socket, &outer, if all { nftables::HIDDEN } else { 0 })?;
+    if all {
+        nftables::share_masquerade(&hidden)
+    } else if hidden.is_empty() {
+        Ok(())
+    } else {
+        nftables::set_masquerade(ctid, &hidden)
+    }
 }
 
 /// RFC 1918, RFC 6598 (shared), RFC 4193 (unique local).
@@ -147,6 +183,16 @@ fn private(ip: IpAddr) -> bool {
             ip.is_private() || (a == 100 && (64..128).contains(&b))
         }
         IpAddr::V6(ip) => ip.octets()[0] & 0xfe == 0xfc,
+    }
+}
+
+/// Refuses addresses that the host itself has. Whether another container has one is seen when it is routed.
+/// The answer is what the host has.
+pub fn not_the_hosts(socket: &Socket, addresses: &[IpAddr]) -> Result<Vec<Assigned>, Error> {
+    let assigned = route::all_addresses(socket)?;
+    match addresses.iter().find(|ip| assigned.iter().any(|one| one.address.ip == **ip)) {
+        Some(address) => Err(Error::InUse { address: *address, user: User::Host }),
+        None => Ok(assigned),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::install;
 use super::systems::{Result, Systems};
+use crate::boot::disks::Places;
 
 const USAGE: &str = "\
 usage: system list
@@ -51,7 +53,11 @@ fn run(systems: &Systems, words: &[&str]) -> Option<Result<()>> {
         ["restore", name, archive] => systems.restore(name, archive),
         ["copy", name, new] => systems.copy(name, new),
         ["remove", name] => systems.remove(name),
-        ["recover"] => systems.recover().map(|told| told.iter().for_each(|line| eprintln!("system: {line}"))),
+        ["recover"] => systems.recover().and_then(|mut told| {
+            told.extend(install::unfinished(&Places::default())?);
+            told.iter().for_each(|line| eprintln!("system: {line}"));
+            Ok(())
+        }),
         _ => return None,
     })
 }

@@ -3,14 +3,18 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `tree` | trees copied, packed, unpacked |
+//! | `owners` | a tree's owners shifted for a container with a user namespace |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
+//! | `recovery` | what a power cut left, put away at the next start |
 //! | `command` | `system`, the command line over it |
 //! | `backup` | `filetool`: Tiny Core's backup of listed files |
 
 pub mod backup;
 mod command;
 pub mod install;
+pub mod owners;
+pub mod recovery;
 pub mod systems;
 pub mod tree;
 

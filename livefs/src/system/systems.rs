@@ -1,7 +1,7 @@
 //! Systems on the systems' disk: `/hd/system0`, `/hd/system1` and so on.
 //!
 //! What is in the making has a name that says so (`system0.restoring`), and takes its real name in one step when all of it is
-//! on the disk. So a power cut leaves the old system or the new one, and [`Systems::recover`] finds the rest by its name.
+//! on the disk. So a power cut leaves the old system or the new one, and [`super::recovery`] finds the rest by its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -13,10 +13,7 @@ use flate2::write::GzEncoder;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
 use super::tree::{copy_tree, pack, unpack};
-
-/// What is in the making or about to go, by the end of its name, and what it is.
-const UNFINISHED: &[(&str, &str)] =
-    &[("creating", "creation"), ("copying", "copy"), ("restoring", "restoration"), ("removing", "removal")];
+use crate::vz::conf::sync_folder;
 
 /// The systems of a disk.
 #[derive(Debug, Clone)]
@@ -48,7 +45,7 @@ impl Default for Systems {
 /// What can't be done, as a sentence.
 pub type Result<T> = std::result::Result<T, String>;
 
-fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> String {
+pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> String {
     let what = what.into();
     move |error| {
         let why = std::error::Error::source(&error).map_or(String::new(), |why| format!(": {why}"));
@@ -57,7 +54,7 @@ fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> String {
 }
 
 /// Brings the file system of a path to the disk.
-fn sync(path: &Path) -> Result<()> {
+pub(super) fn sync(path: &Path) -> Result<()> {
     let folder = File::open(path).map_err(failed(path.display().to_string()))?;
     nix::unistd::syncfs(folder).map_err(|error| failed(path.display().to_string())(error.into()))
 }
@@ -203,7 +200,14 @@ impl Systems {
             _ => return Err(format!("{}: a name that ends in .tar.gz or .tar is expected.", file.display())),
         };
         let _lock = self.lock(name)?;
-        write_whole(file, |out| {
+        // The archive may be made anywhere: a link beside the system says where, for as long as it is in the making.
+        let note = beside(&source, "packing");
+        clear(&note)?;
+        let noted = |done: io::Result<()>| {
+            done.and_then(|()| sync_folder(&self.hd)).map_err(failed(note.display().to_string()))
+        };
+        noted(std::os::unix::fs::symlink(file, &note))?;
+        let packed = write_whole(file, |out| {
             let everything = |_: &Path| false;
             let names = [PathBuf::new()];
             if compressed {
@@ -212,7 +216,9 @@ impl Systems {
                 pack(&source, &names, &everything, out)?;
             }
             Ok(())
-        })
+        });
+        let removed = noted(fs::remove_file(&note));
+        packed.and(removed)
     }
 
     /// Puts an archive, or a template, in the place of a system ("ghost"), or makes one of it.
@@ -233,7 +239,8 @@ impl Systems {
         renameat2(AT_FDCWD, &made, AT_FDCWD, &path, RenameFlags::RENAME_EXCHANGE)
             .map_err(|error| what()(error.into()))?;
         sync(&self.hd)?;
-        fs::remove_dir_all(&made).map_err(what())
+        // To the disk, too: else the next start would tell of an interruption that there was not.
+        fs::remove_dir_all(&made).and_then(|()| sync_folder(&self.hd)).map_err(what())
     }
 
     /// Removes a system.
@@ -249,41 +256,12 @@ impl Systems {
         let what = || failed(format!("{name} can't be removed"));
         fs::rename(&path, &gone).map_err(what())?;
         sync(&self.hd)?;
-        fs::remove_dir_all(&gone).map_err(what())
-    }
-
-    /// Puts away what a power cut left, and tells of it.
-    ///
-    /// # Errors
-    /// What is there can't be removed.
-    pub fn recover(&self) -> Result<Vec<String>> {
-        let mut told = Vec::new();
-        let Ok(entries) = fs::read_dir(&self.hd) else { return Ok(told) };
-        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some((system, ending)) = name.rsplit_once('.') else { continue };
-            let Some((_, what)) = UNFINISHED.iter().find(|(known, _)| *known == ending) else { continue };
-            if check_name(system).is_err() {
-                continue;
-            }
-            // In this order: a removal is finished, all else is undone.
-            let now = match (ending, self.hd.join(system).exists()) {
-                ("removing", _) => "it is finished now",
-                ("restoring", true) => "the system is whole: as before, or as restored",
-                _ => "what there was of it is removed: do it again",
-            };
-            clear(&path)?;
-            told.push(format!("{system}: its {what} was interrupted; {now}."));
-        }
-        sync(&self.hd)?;
-        Ok(told)
+        fs::remove_dir_all(&gone).and_then(|()| sync_folder(&self.hd)).map_err(what())
     }
 }
 
 /// Names of systems: `system` and what tells them apart.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     match name.strip_prefix("system") {
         Some(rest) if rest.len() <= 32 && plain(rest) => Ok(()),
@@ -291,13 +269,13 @@ fn check_name(name: &str) -> Result<()> {
     }
 }
 
-fn beside(path: &Path, what: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
     path.with_file_name(name)
 }
 
-fn clear(path: &Path) -> Result<()> {
+pub(super) fn clear(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path.display().to_string())(error)),
         _ => Ok(()),
@@ -329,7 +307,9 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
         write(&mut out)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     });
-    let done = written.and_then(|()| fs::rename(&made, path)).map_err(what());
+    // The folder to the disk as well: who is told that the file is written must find it after a power cut.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let done = written.and_then(|()| fs::rename(&made, path)).and_then(|()| sync_folder(folder)).map_err(what());
     if done.is_err() {
         let _ = fs::remove_file(&made);
     }
@@ -337,11 +317,11 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A disk with a template `live`.
-    fn disk() -> (tempfile::TempDir, Systems) {
+    pub(in crate::system) fn disk() -> (tempfile::TempDir, Systems) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let systems =
@@ -352,7 +332,7 @@ mod tests {
         (folder, systems)
     }
 
-    fn content(systems: &Systems, name: &str) -> String {
+    pub(in crate::system) fn content(systems: &Systems, name: &str) -> String {
         fs::read_to_string(systems.hd.join(name).join("system/bin/sh")).unwrap()
     }
 
@@ -402,21 +382,5 @@ mod tests {
         systems.create("system1", "live").unwrap();
         let _held = systems.lock("system1").unwrap();
         assert!(systems.remove("system1").unwrap_err().contains("worked on by another"));
-    }
-
-    #[test]
-    fn what_a_cut_left_is_told_and_removed() {
-        let (_folder, systems) = disk();
-        systems.create("system0", "live").unwrap();
-        for name in ["system1.creating", "system0.restoring", "system3.removing", "notes.creating"] {
-            fs::create_dir_all(systems.hd.join(name).join("x")).unwrap();
-        }
-        let told = systems.recover().unwrap().join("\n");
-        assert!(told.contains("system0: its restoration was interrupted; the system is whole"), "{told}");
-        assert!(told.contains("system1: its creation was interrupted; what there was of it is removed"), "{told}");
-        assert!(told.contains("system3: its removal was interrupted; it is finished now"), "{told}");
-        assert_eq!(content(&systems, "system0"), "one");
-        assert!(systems.hd.join("notes.creating").exists(), "no system's");
-        assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
     }
 }

@@ -6,9 +6,6 @@ use super::spec::{Limits, Spec};
 use crate::container::limits::Max;
 use crate::{container, net};
 
-/// How many users and groups of the host a container with a user namespace has.
-const IDS: u32 = 65_536;
-
 /// What the engine runs. Devices by name are not among them: their numbers are read when the container starts.
 ///
 /// # Errors
@@ -24,7 +21,11 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
         made.hostname.clone_from(hostname);
     }
     let confinement = netfilter(spec)?.confinement(!spec.interfaces.is_empty() || !spec.host_devices.is_empty());
-    let admin = confinement.net_admin.then(|| ("net_admin".to_owned(), true));
+    let feature = |name: &str, on| spec.features.contains(&(name.to_owned(), on));
+    // Tunnels and bridges are links of the container's own network.
+    let links = ["bridge", "ipgre", "ipip", "sit"].into_iter().any(|name| feature(name, true));
+    let admin = (confinement.net_admin || links).then(|| ("net_admin".to_owned(), true));
+    made.sysfs = !feature("sysfs", false);
     for (name, on) in admin.iter().chain(&spec.capabilities) {
         // OpenVZ's own two have no meaning today.
         if ["setveid", "ve_admin"].contains(&name.as_str()) {
@@ -56,9 +57,14 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
     made.rlimits.extend(unlimited("RLIMIT_NOFILE", spec.limits.files));
     made.rlimits.extend(unlimited("RLIMIT_MEMLOCK", spec.limits.locked));
     made.ptys = spec.limits.terminals.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-    made.ids = spec.ids.map(|(uid, gid)| container::spec::IdMap { uid, gid, count: IDS });
+    made.ids = spec.ids.map(ids);
     made.limits = limits(&spec.limits);
     Ok(made)
+}
+
+/// The maps of a user namespace.
+pub fn ids((uid, gid): (u32, u32)) -> container::spec::IdMap {
+    container::spec::IdMap { uid, gid, count: crate::system::owners::COUNT }
 }
 
 fn denial(denial: &net::Denial) -> container::spec::Denial {
@@ -72,7 +78,7 @@ pub fn limits(limits: &Limits) -> container::Limits {
     let max = |limit: Option<u64>| Some(limit.map_or(Max::Unlimited, Max::Of));
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let set = |all: &Option<Vec<u32>>| {
-        let all = all.as_ref()?;
+        let all = all.as_deref().unwrap_or_default();
         Some(all.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
     };
     container::Limits {
@@ -178,7 +184,10 @@ mod tests {
         );
         assert_eq!((made.limits.pids, made.limits.memory), (Some(Max::Of(10)), Some(Max::Unlimited)));
         assert_eq!((made.limits.cpu_percent, made.limits.cpus.as_deref()), (Some(50), Some("0,1,2")));
+        assert_eq!(made.limits.mems.as_deref(), Some(""), "all there are, also where there were fewer before");
         assert_eq!((made.rlimits[0].hard, made.ids.unwrap().uid), (100, 100_000));
+        assert!(engine(&spec("FEATURES=\"bridge:on\"")).unwrap().capabilities.contains(&"CAP_NET_ADMIN".into()));
+        assert!(!engine(&spec("FEATURES=\"sysfs:off\"")).unwrap().sysfs && made.sysfs);
         assert!(engine(&spec("NETFILTER=full")).unwrap().capabilities.contains(&"CAP_NET_ADMIN".into()));
         assert_eq!(engine(&Spec { init: None, ..spec("") }).unwrap_err().code(), 47);
     }

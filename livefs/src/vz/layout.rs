@@ -6,6 +6,7 @@
 //! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
 //! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
 
+use super::conf::sync_folder;
 use super::exit::{Error, Result};
 use super::node::Mount;
 use super::snapshots::Snapshots;
@@ -63,6 +64,9 @@ impl Layout {
     }
 }
 
+/// Folders of `/system` that an application's container has of its own, if they are in its changes.
+pub const OWN: [&str; 4] = ["etc", "var", "run", "tmp"];
+
 /// The mounts that make a container's root.
 ///
 /// # Errors
@@ -75,6 +79,7 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
         source: Some(source.to_owned()),
         lower: Vec::new(),
         upper: None,
+        metacopy: false,
         target,
         read_only,
     };
@@ -90,11 +95,18 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
         )));
     }
     let upper = Some((private.join("upper"), private.join("work")));
-    let mut all = vec![Mount { source: None, lower, upper, target: root.to_owned(), read_only: false }];
+    let mut all = vec![Mount {
+        source: None,
+        lower,
+        upper,
+        metacopy: state.ids.is_some(),
+        target: root.to_owned(),
+        read_only: false,
+    }];
     if layout == Layout::App {
         // What the template's /system holds can't be changed, not even by copying up.
         all.push(bind(&state.template.join("system"), root.join("system"), true));
-        for own in ["etc", "var", "run", "tmp"] {
+        for own in OWN {
             let kept = private.join("upper/system").join(own);
             if kept.is_dir() {
                 all.push(bind(&kept, root.join("system").join(own), false));
@@ -135,16 +147,21 @@ pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     all
 }
 
-/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole.
+/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole. `between` is done
+/// once it has that name.
 ///
 /// # Errors
-/// [`Error::Delete`]
-pub fn remove(private: &Path) -> Result<()> {
+/// [`Error::Delete`], or that of `between`.
+pub fn remove(private: &Path, between: impl FnOnce() -> Result<()>) -> Result<()> {
     let failed = |error| Error::Delete(format!("Unable to remove {}: {error}", private.display()));
     let aside = beside(private, "destroying");
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(failed)?;
     }
     fs::rename(private, &aside).map_err(failed)?;
-    fs::remove_dir_all(&aside).map_err(failed)
+    sync_folder(private.parent().unwrap_or(private)).map_err(failed)?;
+    between()?;
+    fs::remove_dir_all(&aside).map_err(failed)?;
+    // Else the next start would tell of an interruption that there was not.
+    sync_folder(private.parent().unwrap_or(private)).map_err(failed)
 }

@@ -1,9 +1,13 @@
 //! One command at a time works on a container: `/vz/lock/CTID.lck` holds a line with the pid and one with what is done.
 
 use super::exit::{Error, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A container's lock. It is given back when this goes.
 #[derive(Debug)]
@@ -30,6 +34,35 @@ impl Lock {
             .and_then(|()| link(&own, &path, &mut stale));
         let _ = fs::remove_file(&own);
         result.map(|()| Lock { path })
+    }
+
+    /// Waits until nobody works on a container, or until the time is over. The lock may be somebody's again when this returns.
+    ///
+    /// # Errors
+    /// The folder can't be watched.
+    pub fn wait(folder: &Path, id: u32, most: Option<Duration>) -> Result<()> {
+        let path = folder.join(format!("{id}.lck"));
+        let changes = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        changes.add_watch(folder, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)?;
+        let end = most.map(|most| Instant::now() + most);
+        loop {
+            // After the watch is set, so that no change is missed.
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let owner = text.lines().next().and_then(|pid| pid.trim().parse().ok());
+            let Some(Ok(owner)) = owner.map(crate::process::watch) else { return Ok(()) };
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
+            }
+            let left = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+            let mut both =
+                [PollFd::new(changes.as_fd(), PollFlags::POLLIN), PollFd::new(owner.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut both, left) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let _ = changes.read_events();
+        }
     }
 
     /// The status line of a container that somebody works on.
@@ -100,6 +133,22 @@ mod tests {
         drop(lock);
         assert!(!path.exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path(), 101, "", |_| ()).unwrap();
+        let begin = Instant::now();
+        Lock::wait(folder.path(), 101, Some(Duration::from_millis(20))).unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(20) && lock.path.exists());
+        let folder_of = folder.path().to_owned();
+        let waiter = std::thread::spawn(move || Lock::wait(&folder_of, 101, None));
+        drop(lock);
+        waiter.join().unwrap().unwrap();
+        // That of a process that is gone is nobody's.
+        fs::write(folder.path().join("101.lck"), "2147483646\n\n").unwrap();
+        Lock::wait(folder.path(), 101, None).unwrap();
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `options` | command lines, as getopt_long(3) reads them |
 //! | `cmd` | the commands, a file per family |
 //! | `list` | `vzlist` |
+//! | `recovery` | what a power cut left, put right at the next start |
 //! | `service` | `vz`: all containers at boot and at shutdown |
 
 pub mod cmd;
@@ -30,6 +31,7 @@ pub mod node;
 pub mod options;
 pub mod paths;
 mod process;
+pub mod recovery;
 pub mod service;
 pub mod snapshots;
 pub mod spec;
@@ -45,10 +47,16 @@ use spec::Spec;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
 const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
 const SHELLS: &str = "/bin/bash /system/bin/sh /bin/sh";
+
+/// What a lock says whose owner puts a container away that has ended, or starts it again.
+const ENDED: &str = "ended";
+/// How long others wait for that.
+const AWAITED: Duration = Duration::from_secs(60);
 
 /// What every command works with.
 pub struct Vz {
@@ -100,13 +108,34 @@ impl Vz {
         Ok(Ct { id, file, config })
     }
 
-    /// Takes a container's lock.
+    /// Takes a container's lock. One that its keeper holds, as the container has just ended, is waited for.
     ///
     /// # Errors
     /// [`Error::Locked`], or `LOCKDIR` is not set.
     pub fn lock(&self, id: u32, status: &str) -> Result<Lock> {
         let folder = self.lock_folder(id)?;
-        Lock::take(&folder, id, status, |path| {
+        if Lock::status(&folder, id).is_some_and(|status| status == ENDED) {
+            Lock::wait(&folder, id, Some(AWAITED))?;
+        }
+        self.take_lock(&folder, id, status)
+    }
+
+    /// Takes a container's lock for its keeper, however long others have it.
+    ///
+    /// # Errors
+    /// `LOCKDIR` is not set.
+    pub fn lock_ended(&self, id: u32) -> Result<Lock> {
+        let folder = self.lock_folder(id)?;
+        loop {
+            match self.take_lock(&folder, id, ENDED) {
+                Err(Error::Locked { .. }) => Lock::wait(&folder, id, None)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn take_lock(&self, folder: &Path, id: u32, status: &str) -> Result<Lock> {
+        Lock::take(folder, id, status, |path| {
             self.log.info(format_args!("Removing stale lock file {}", path.display()))
         })
     }
@@ -119,6 +148,11 @@ impl Vz {
         Ok(self.paths.at(Config::layered([&self.global], id).path("LOCKDIR")?))
     }
 
+    /// Whether it is said already.
+    pub fn is_marked(&self, id: u32) -> bool {
+        self.paths.running().join(id.to_string()).exists()
+    }
+
     /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
     ///
     /// # Errors
@@ -127,10 +161,14 @@ impl Vz {
         let folder = self.paths.running();
         let path = folder.join(id.to_string());
         let done = if runs {
-            fs::create_dir_all(&folder).and_then(|()| conf::replace(&path, b"", 0o644))
+            // The container's keeper brings it to the disk.
+            fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)).map(drop)
         } else {
-            fs::remove_file(&path)
-                .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+            match fs::remove_file(&path) {
+                Ok(()) => conf::sync_folder(&folder),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            }
         };
         done.map_err(|error| Error::file(&path, error))
     }

@@ -16,6 +16,8 @@ pub struct Mount {
     pub lower: Vec<PathBuf>,
     /// The folder of changes and the one for work in hand, on one file system. None: read-only.
     pub upper: Option<(PathBuf, PathBuf)>,
+    /// Whether files above may be without their content, which is below. For an overlay.
+    pub metacopy: bool,
     /// Where.
     pub target: PathBuf,
     /// Whether nothing can be changed below.
@@ -35,6 +37,8 @@ pub struct Command {
     pub input: Option<Vec<u8>>,
     /// Whether it runs in the mounted root of a container that does not run: nothing but its file system.
     pub stopped_root: Option<PathBuf>,
+    /// The first user and group on the host, if that one has a user namespace.
+    pub ids: Option<(u32, u32)>,
 }
 
 /// A beancounter of a container that runs.
@@ -73,6 +77,8 @@ pub trait Node {
     fn is_running(&self, id: u32) -> Result<bool> {
         Ok(self.running()?.contains(&id))
     }
+    /// The host's number of process 1 of one that runs, or has ended without being put away ([`Node::clean`]).
+    fn left(&self, id: u32) -> Result<Option<i32>>;
     /// Whether one is frozen.
     fn is_frozen(&self, id: u32) -> Result<bool>;
     /// Whether something is mounted there.
@@ -91,6 +97,10 @@ pub trait Node {
     fn kill(&self, id: u32) -> Result<()>;
     /// Removes what is left on the host of one that does not run: network, groups.
     fn clean(&self, id: u32) -> Result<()>;
+    /// As [`Node::clean`], where a look shows that it needs to be: before a start there is mostly nothing.
+    fn clean_if_needed(&self, id: u32) -> Result<()> {
+        self.clean(id)
+    }
     /// Runs a command inside, joined to our standard streams. Gives its exit code, 128 + N for signal N.
     fn exec(&self, id: u32, command: &Command) -> Result<u8>;
     /// Joins our terminal to a console of the container.

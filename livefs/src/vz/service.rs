@@ -1,19 +1,14 @@
 //! `vz start|stop|restart|status`: all containers at boot and at shutdown, as the classic init script does.
 
 use super::cmd::{self, umount_root};
-use super::conf::{ConfFile, Config};
+use super::conf::Config;
 use super::exit::{Error, Result};
-use super::layout;
 use super::list::configured;
 use super::log::Log;
 use super::node::Node;
 use super::paths::Paths;
-use super::snapshots::Snapshots;
-use super::{Vz, process};
-use std::collections::BTreeSet;
+use super::{Vz, process, recovery};
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Child;
 
 /// How many containers stop side by side, unless `VE_PARALLEL` says otherwise.
@@ -33,7 +28,12 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
             return error.code();
         }
     };
-    let vz = Vz { paths: paths.clone(), node, log, global };
+    let mut vz = Vz { paths: paths.clone(), node, log, global };
+    // What is told at the start of the machine has to be found afterwards.
+    if let Err(error) = cmd::settle_log(&mut vz, 0, None) {
+        vz.log.error(&error);
+        return error.code();
+    }
     let mut vzctl = |arguments: &[String]| process::command("/proc/self/exe").arg("vzctl").args(arguments).spawn();
     let done = match action.as_str() {
         "start" => start(&vz, &mut vzctl),
@@ -80,7 +80,7 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
 
 fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     let mut failed = 0;
-    for text in sweep(vz)? {
+    for text in recovery::sweep(vz)? {
         vz.log.error(text);
     }
     for id in to_start(vz) {
@@ -134,79 +134,4 @@ fn stop(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
         }
     }
     Ok(failed)
-}
-
-/// Puts right what a power cut left, and tells of it: files in the making go, deletions are finished, interrupted snapshots too.
-///
-/// # Errors
-/// What is there can't be removed.
-pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
-    let mut said = Vec::new();
-    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
-    let general = Config::layered([&vz.global], 0);
-    for key in ["VE_PRIVATE", "TEMPLATE"] {
-        if let Some(path) = general.get(key) {
-            let path = vz.paths.at(path);
-            folders.insert(if key == "TEMPLATE" {
-                path.join("root")
-            } else {
-                path.parent().unwrap_or(&path).to_owned()
-            });
-        }
-    }
-    for id in configured(vz) {
-        let Ok(ct) = vz.container(id) else { continue };
-        let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
-        folders.extend(private.parent().map(Path::to_owned));
-        for (path, what) in
-            layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
-        {
-            // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
-            if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(&private) {
-                fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
-            } else {
-                fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
-            }
-            said.push(format!("CT {id}: {what} was interrupted"));
-        }
-        if let Ok(state) = Snapshots::read(&private) {
-            if cmd::snapshot::repair(&private, &state)? {
-                said.push(format!("CT {id}: a snapshot was interrupted, and is finished now"));
-            }
-        }
-    }
-    for folder in folders {
-        for (path, what) in layout::interrupted(&folder) {
-            fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
-            let id = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
-            match (id, what) {
-                (Some(id), "destruction") if ConfFile::read(&vz.paths.container_conf(id)).is_ok() => {
-                    cmd::create::retire(vz, id)?;
-                    said.push(format!("CT {id}: {what} was interrupted, and is finished now"));
-                }
-                (Some(id), "creation") => {
-                    said.push(format!(
-                        "CT {id}: {what} was interrupted; what there was of it is removed: create it again"
-                    ));
-                }
-                (Some(id), _) => said.push(format!("CT {id}: {what} was interrupted")),
-                (None, _) => said.push(format!("{}: {what} was interrupted, removed", path.display())),
-            }
-        }
-    }
-    let locks = vz.lock_folder(0)?;
-    for entry in fs::read_dir(&locks).into_iter().flatten().flatten() {
-        // Only a boot finds locks whose owners are from before; a name with a pid is one in the making.
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let id = name.split('.').next().and_then(|id| id.parse::<u32>().ok());
-        if id.is_some_and(|id| super::lock::Lock::status(&locks, id).is_none()) && name.contains(".lck") {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-    Ok(said)
-}
-
-/// Whether a switch got as far as its description: the changes that were set aside lie on another layer than the base is now.
-fn switched(private: &Path) -> bool {
-    Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
 }

@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 pub struct Snapshots {
     /// The tree below all layers.
     pub template: PathBuf,
+    /// Root's user and group on the host, if owners are those of a user namespace: files of the template of which no more than the
+    /// owner is changed then are above it without their content (overlay's "metacopy").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<(u32, u32)>,
     /// The layer that the changes lie on. None: the template.
     pub base: Option<String>,
     /// The snapshot that the changes follow.
@@ -152,6 +156,7 @@ mod tests {
         let (a, b) = ("{00000000-0000-0000-0000-00000000000a}", "{00000000-0000-0000-0000-00000000000b}");
         let mut state = Snapshots {
             template: "/t".into(),
+            ids: None,
             base: Some(b.into()),
             current: Some(b.into()),
             all: vec![one(a, None), one(b, Some(a))],

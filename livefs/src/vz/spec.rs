@@ -5,6 +5,7 @@ use super::conf::params::parse_set;
 use super::conf::{Config, PAGE, Pair};
 use super::exit::{Error, Result};
 use super::paths::Paths;
+use crate::system::owners::COUNT;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -150,6 +151,29 @@ impl Limits {
 }
 
 impl Spec {
+    /// LOCAL_UID and LOCAL_GID: the first user and group on the host, if there is a user namespace. They begin above the machine's
+    /// own.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`]: a number is too low or too high.
+    pub fn ids(config: &Config) -> Result<Option<(u32, u32)>> {
+        let first = |key| match config.number(key)? {
+            None | Some(0) => Ok(None),
+            Some(number) => match u32::try_from(number).ok().filter(|number| number.checked_add(COUNT).is_some()) {
+                Some(number) if number >= COUNT => Ok(Some(number)),
+                _ => Err(Error::InvalidConfig(format!(
+                    "Invalid value for {key}: {number}: a container's first number is from {COUNT} to {}, as those below are the machine's own",
+                    u32::MAX - COUNT
+                ))),
+            },
+        };
+        let (uid, gid) = (first("LOCAL_UID")?, first("LOCAL_GID")?);
+        match (uid, gid) {
+            (None, Some(_)) => Err(Error::InvalidConfig("LOCAL_GID needs LOCAL_UID".into())),
+            (uid, gid) => Ok(uid.map(|uid| (uid, gid.unwrap_or(uid)))),
+        }
+    }
+
     /// Makes a spec from a configuration.
     ///
     /// # Errors
@@ -160,8 +184,6 @@ impl Spec {
             config.list("IP_ADDRESS").into_iter().map(|text| address(text).ok_or_else(|| bad("IP_ADDRESS", text)));
         let netif = config.get("NETIF").unwrap_or_default();
         let devices = config.list("DEVICES").into_iter().map(|text| device(text).ok_or_else(|| bad("DEVICES", text)));
-        let id_of = |key| Ok::<_, Error>(config.number(key)?.and_then(|number| u32::try_from(number).ok()));
-        let uid = id_of("LOCAL_UID")?.filter(|uid| *uid > 0);
         Ok(Spec {
             id,
             root: paths.at(config.path("VE_ROOT")?),
@@ -187,13 +209,19 @@ impl Spec {
             interfaces: Netif::parse_all(netif).ok_or_else(|| bad("NETIF", netif))?,
             host_devices: config.list("NETDEV").into_iter().map(str::to_owned).collect(),
             forwards: config.list("FORWARD").into_iter().map(str::to_owned).collect(),
-            ids: match uid {
-                Some(uid) => Some((uid, id_of("LOCAL_GID")?.unwrap_or(uid))),
-                None => None,
-            },
+            ids: Spec::ids(config)?,
             layout: config.get("VE_LAYOUT").unwrap_or("simfs").to_owned(),
         })
     }
+}
+
+/// Features that a container can't have here: the right to mount, which they need, would give it the machine; and the kernel has no PPP.
+pub const IMPOSSIBLE: [&str; 3] = ["nfs", "nfsd", "ppp"];
+
+/// What is said of one that is wanted.
+pub fn impossible(feature: &str) -> String {
+    let instead = if feature == "ppp" { "the kernel has no PPP" } else { "mount NFS on the host, in an action script" };
+    format!("The feature {feature} is not possible here: {instead}")
 }
 
 /// `NAME:on NAME:off`, as the lists of capabilities and features are.
@@ -265,6 +293,9 @@ mod tests {
         assert_eq!(spec.capabilities, [("sys_time".to_owned(), true), ("mknod".to_owned(), false)]);
         assert_eq!(spec.devices[1], Device { kind: 'c', major: 4, minor: None, permissions: "none".into() });
         assert_eq!(spec.ids, Some((100_000, 100_000)));
+        for bad in ["LOCAL_UID=1000", "LOCAL_UID=4294967295", "LOCAL_GID=100000", "LOCAL_UID=100000\nLOCAL_GID=5"] {
+            assert_eq!(self::spec(bad).unwrap_err().code(), 85, "{bad}");
+        }
         for bad in ["10.0.0.1/33", "10.0.0.1/255.0.255.0", "x", "1.2.3"] {
             assert_eq!(address(bad), None, "{bad}");
         }

@@ -18,6 +18,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         }
         for boot in &test.boots {
             check_boot(subject, test, boot, sink);
+            check_cut(test, boot, sink);
         }
         check_disks(test, sink);
     }
@@ -72,6 +73,29 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
             let message = format!("port {} is not forwarded", port.value);
             findings.add(CHECK.id, port.span, message).help(format!("forward: [{}]", port.value));
         }
+    }
+}
+
+fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
+    let Some(cut) = &boot.cut else { return };
+    let mut findings = sink.borrow_mut();
+    if boot.login.is_none() {
+        findings.add(CHECK.id, cut.span, "a boot with `cut` has a command to run but no `login`");
+    }
+    if boot.end != End::Cut {
+        findings.add(CHECK.id, cut.span, "a boot with `cut` ends by it: `end` has to be `cut`, or left out");
+    }
+    if test.disks.is_empty() {
+        let message = format!("test `{}` cuts the power but has no `disks` that anything is left on", test.name.value);
+        findings.add(CHECK.id, cut.span, message).help("disks: [{size: 512M, label: dbcolinux}]");
+    }
+    if cut.times.value == 0 {
+        findings.add(CHECK.id, cut.times.span, "`times` has to be 1 at least");
+    }
+    let plain = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
+    if cut.words.is_empty() || !cut.words.iter().all(plain) {
+        let message = "`words` are what `outcome` may print as its last word: one at least, without blanks";
+        findings.add(CHECK.id, cut.span, message).help("words: [old, incomplete, new]");
     }
 }
 

@@ -1,6 +1,8 @@
 //! A GUID partition table (UEFI specification 2.10, section 5) with the three partitions of an installed disk.
 
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 
 use flate2::Crc;
 
@@ -13,6 +15,9 @@ const ENTRY: usize = 128;
 const TABLE: u64 = (ENTRIES * ENTRY) as u64 / SECTOR;
 /// Partitions begin at a MiB.
 const MIB: u64 = (1 << 20) / SECTOR;
+
+/// The name in the table of the partition that is the systems' disk.
+pub const NAME: &str = "dbcolinux";
 
 /// A partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +69,26 @@ impl Layout {
         (systems.last > systems.first + 64 * MIB).then_some(Layout { bios, esp, systems, sectors })
     }
 
+    /// Takes away what tells what is on the disk: the beginnings of the file systems that are where the partitions will be, then both
+    /// copies of a table and what boots. What is cut off in between never looks whole.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn erase(&self, disk: &mut File) -> io::Result<()> {
+        // Superblocks of whatever kind; the first partition lies behind the table's MiB.
+        let zeros = vec![0; 1 << 20];
+        for first in [self.systems.first, self.esp.first] {
+            disk.write_all_at(&zeros, first * SECTOR)?;
+        }
+        disk.sync_all()?;
+        disk.write_all_at(&zeros, 0)?;
+        disk.write_all_at(&zeros[..((TABLE + 1) * SECTOR) as usize], (self.sectors - TABLE - 1) * SECTOR)?;
+        disk.sync_all()
+    }
+
     fn entries(&self, guid: &dyn Fn(u8) -> [u8; 16]) -> Vec<u8> {
         let mut all = vec![0; ENTRIES * ENTRY];
-        let list = [(self.bios, BIOS_BOOT, "BIOS"), (self.esp, EFI_SYSTEM, "EFI"), (self.systems, LINUX, "dbcolinux")];
+        let list = [(self.bios, BIOS_BOOT, "BIOS"), (self.esp, EFI_SYSTEM, "EFI"), (self.systems, LINUX, NAME)];
         for (index, (partition, kind, name)) in list.into_iter().enumerate() {
             let entry = &mut all[index * ENTRY..][..ENTRY];
             entry[..16].copy_from_slice(&kind);
@@ -174,6 +196,21 @@ mod tests {
         assert!(layout.systems.last < layout.sectors - TABLE - 1);
         assert_eq!(Layout::of(64 * MIB), None);
         assert_eq!(Layout::of(0), None);
+    }
+
+    #[test]
+    fn what_is_erased_tells_nothing_any_more() {
+        let layout = Layout::of(1 << 19).unwrap();
+        let mut disk = tempfile::tempfile().unwrap();
+        disk.set_len(layout.sectors * SECTOR).unwrap();
+        layout.write(&mut disk, &[0x90; 512], [7; 16]).unwrap();
+        disk.write_all_at(&[0x53, 0xef], layout.systems.first * SECTOR + 1024 + 0x38).unwrap();
+        disk.write_all_at(b"FAT32   ", layout.esp.first * SECTOR + 82).unwrap();
+        layout.erase(&mut disk).unwrap();
+        let mut bytes = Vec::new();
+        disk.seek(SeekFrom::Start(0)).unwrap();
+        io::Read::read_to_end(&mut disk, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0));
     }
 
     /// The judge is util-linux's sfdisk, where the host has it; CI installs it.

@@ -35,6 +35,10 @@ const IMAGES: &str = "/system/lib/grub";
 /// Where things are mounted meanwhile.
 const WORK: &str = "/system/run/hdinstall";
 
+/// The label of the systems' disk, and that of one that is being made.
+const LABEL: &str = "dbcolinux";
+const UNFINISHED: &str = "dbco-unfinished";
+
 type Result<T> = std::result::Result<T, String>;
 
 /// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was not wanted, 2 for wrong usage.
@@ -107,7 +111,9 @@ impl Wanted {
         let what = || failed(format!("{} can't be written", disk.display()));
         let mut random = [0; 16];
         File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).map_err(failed("/dev/urandom"))?;
-        // The table is the last: a disk that is cut off in between boots nothing and says nothing that is wrong.
+        // What is cut off in between boots nothing and says nothing that is wrong: what was there before goes first, and the
+        // systems' disk gets its label, by which it is found, last.
+        layout.erase(&mut file).map_err(what())?;
         file.seek(SeekFrom::Start(layout.bios.first * gpt::SECTOR))
             .and_then(|_| file.write_all(&core))
             .map_err(what())?;
@@ -117,7 +123,7 @@ impl Wanted {
         let part = |number: u32| partition(&disk, &name, number);
         println!("Making filesystems");
         run("mkfs.vfat", &["-n".as_ref(), "EFI".as_ref(), part(2).as_os_str()])?;
-        let options = ["-q", "-F", "-t", "ext4", "-T", "container", "-L", "dbcolinux"];
+        let options = ["-q", "-F", "-t", "ext4", "-T", "container", "-L", UNFINISHED];
         let mut options: Vec<&std::ffi::OsStr> = options.iter().map(std::convert::AsRef::as_ref).collect();
         let systems = part(3);
         options.push(systems.as_os_str());
@@ -137,6 +143,9 @@ impl Wanted {
         println!("Making /system0");
         Systems { hd, ..Systems::default() }.create("system0", "live")?;
         work.umount("hd")?;
+        run("tune2fs", &["-L".as_ref(), LABEL.as_ref(), systems.as_os_str()])?;
+        // All of it leaves the disk's own cache, whichever partition it is in.
+        File::open(&disk).and_then(|file| file.sync_all()).map_err(what())?;
         println!("{} boots by itself now: take the medium away, and restart.", disk.display());
         Ok(())
     }
@@ -160,6 +169,36 @@ impl Wanted {
         }
         Err("The medium that this machine was started from is not there: name a folder with bzImage and initrd.img (--from).".into())
     }
+}
+
+/// Tells of installations that a power cut interrupted: the table is there, its systems' disk is not.
+///
+/// # Errors
+/// The block devices can't be listed.
+pub fn unfinished(places: &Places) -> Result<Vec<String>> {
+    let entries = fs::read_dir(&places.list).map_err(failed(places.list.display().to_string()))?;
+    let mut told: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let about = fs::read_to_string(entry.path().join("uevent")).ok()?;
+            about.lines().find(|line| line.strip_prefix("PARTNAME=") == Some(gpt::NAME))?;
+            let content = places.disk(&entry.file_name().to_string_lossy()).map(|disk| disk.content);
+            let label = content.as_ref().map(|content| content.label.as_deref());
+            if !matches!(label, None | Some(Some(UNFINISHED))) {
+                return None;
+            }
+            // A partition's folder lies in its disk's.
+            let folder = fs::canonicalize(entry.path()).ok()?;
+            let disk = places.nodes.join(folder.parent()?.file_name()?);
+            Some(format!(
+                "{}: its installation was interrupted; do it again: hdinstall {}",
+                disk.display(),
+                disk.display()
+            ))
+        })
+        .collect();
+    told.sort();
+    Ok(told)
 }
 
 /// Refuses what is no whole disk, and one that is in use.
@@ -311,6 +350,37 @@ mod tests {
         for wrong in ["--yes", "/dev/vda /dev/vdb", "--form /x /dev/vda", "/dev/vda --from"] {
             assert!(Wanted::read(&words(wrong)).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_installation_that_was_cut_off_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { list: folder.path().join("list"), nodes: folder.path().join("dev") };
+        fs::create_dir_all(&places.list).unwrap();
+        fs::create_dir_all(&places.nodes).unwrap();
+        let labelled = |label: &str| {
+            let mut block = vec![0; 4096];
+            block[1024 + 0x38..1024 + 0x3a].copy_from_slice(&[0x53, 0xef]);
+            block[1024 + 0x78..][..label.len()].copy_from_slice(label.as_bytes());
+            block
+        };
+        for (disk, name, content) in [
+            ("vda", "dbcolinux", vec![0; 4096]),
+            ("vdb", "dbcolinux", labelled(UNFINISHED)),
+            ("vdc", "dbcolinux", labelled(LABEL)),
+            ("vdd", "dbcolinux", labelled("renamed")),
+            ("vde", "other", vec![0; 4096]),
+        ] {
+            let device = folder.path().join("devices").join(disk).join(format!("{disk}3"));
+            fs::create_dir_all(&device).unwrap();
+            fs::write(device.join("uevent"), format!("DEVTYPE=partition\nPARTNAME={name}\n")).unwrap();
+            std::os::unix::fs::symlink(&device, places.list.join(format!("{disk}3"))).unwrap();
+            fs::write(places.nodes.join(format!("{disk}3")), content).unwrap();
+        }
+        let told = unfinished(&places).unwrap().join("\n");
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(told.contains("/vda: its installation was interrupted") && told.contains("hdinstall"), "{told}");
+        assert!(told.contains("/vdb: its installation was interrupted"), "{told}");
     }
 
     #[test]

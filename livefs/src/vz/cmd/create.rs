@@ -1,17 +1,18 @@
 //! `create`, `destroy`.
 
 use super::{Call, make_folder};
+use crate::system::owners;
 use crate::system::tree::copy_tree;
-use crate::vz::conf::{ConfFile, Config, params};
+use crate::vz::conf::{ConfFile, Config, params, sync_folder};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
 use crate::vz::snapshots::Snapshots;
-use crate::vz::spec::address;
+use crate::vz::spec::{Spec, address};
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{Vz, names};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const KNOWN: &[Known] = &[
@@ -50,6 +51,7 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     if private.symlink_metadata().is_ok() {
         return Err(Error::PrivateExists(private));
     }
+    let ids = Spec::ids(&config).map_err(|error| Error::Value(error.to_string()))?;
     let template = Template::find(&name, &vz.paths.at(LIVE), &templates)?;
     file.set("OSTEMPLATE", &name);
     file.set("VE_LAYOUT", layout.name());
@@ -61,7 +63,9 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
         fs::remove_dir_all(&made).map_err(|error| Error::file(&made, error))?;
     }
     make_folder(private.parent().unwrap_or(Path::new("/")))?;
-    let done = fill(layout, &template, &name, &templates, &made).and_then(|()| settle(vz, id, &file, &made, &private));
+    let filled = fill(layout, &template, &name, &templates, &made);
+    let owned = filled.and_then(|()| ids.map_or(Ok(()), |ids| own(vz, layout, &made, &root, ids)));
+    let done = owned.and_then(|()| settle(vz, id, &file, &made, &private));
     if let Err(error) = done {
         let _ = fs::remove_dir_all(&made);
         vz.log.error("Creation of container private area failed");
@@ -93,6 +97,34 @@ fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<ConfFile> {
         found.map_err(|error| Error::System(format!("Sample config {} not found: {error}", path.display())))?;
     file.set("ORIGIN_SAMPLE", &name);
     Ok(file)
+}
+
+/// Gives a private area to the users of a user namespace. An overlay's is mounted for it: of what the template holds, owners alone
+/// come to lie above it.
+fn own(vz: &Vz, layout: Layout, made: &Path, root: &Path, ids: (u32, u32)) -> Result<()> {
+    // Of an application's container /system is the machine's, except for what is its own in it.
+    let theirs = |path: &Path| {
+        let mut parts = path.iter().map(|part| part.to_string_lossy());
+        let system = layout == Layout::App && parts.next().is_some_and(|part| part == "system");
+        system && parts.next().is_some_and(|part| !layout::OWN.contains(&part.as_ref()))
+    };
+    let shifted = |tree: &Path| {
+        owners::shift(tree, ids.0, ids.1, &theirs).map_err(|error| match error.raw_os_error() {
+            Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(format!("{}: {error}", tree.display())),
+            _ => Error::Create(format!("Creation of container private area failed: {error}")),
+        })
+    };
+    if layout == Layout::Simfs {
+        return shifted(made);
+    }
+    let state = Snapshots { ids: Some(ids), ..Snapshots::read(made)? };
+    state.write(made)?;
+    make_folder(root)?;
+    vz.node.umount(root)?;
+    vz.node.mount(&layout::mounts(Layout::Overlay, made, root)?)?;
+    let done = shifted(root);
+    vz.node.umount(root)?;
+    done
 }
 
 /// Writes the options' values into the new configuration.
@@ -128,6 +160,10 @@ fn fill(layout: Layout, template: &Template, name: &str, templates: &Path, made:
         return template.lay_out(made);
     }
     let below = match template {
+        Template::Tree(tree) if layout == Layout::App => {
+            area(made, tree.clone())?;
+            return own_system(tree, &made.join("upper"));
+        }
         Template::Tree(tree) => tree.clone(),
         Template::Archive(..) if layout == Layout::App => {
             return app(template, Path::new(LIVE), made);
@@ -143,7 +179,12 @@ fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     let upper = made.join("upper");
     fs::remove_dir(&upper).map_err(|error| Error::file(&upper, error))?;
     template.lay_out(&upper)?;
-    if template_is_bare(&upper) { own_system(live, &upper) } else { Ok(()) }
+    if !template_is_bare(&upper) {
+        return Ok(());
+    }
+    own_system(live, &upper)?;
+    let inittab = upper.join("system/etc/inittab");
+    fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
 }
 
 /// Whether a template brings nothing of a system of its own.
@@ -177,8 +218,7 @@ fn own_system(live: &Path, upper: &Path) -> Result<()> {
         let path = system.join(folder);
         fs::set_permissions(&path, fs::Permissions::clone(&open)).map_err(|error| Error::file(&path, error))?;
     }
-    let inittab = etc.join("inittab");
-    fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
+    Ok(())
 }
 
 /// An empty overlay over a tree.
@@ -210,17 +250,35 @@ fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> 
 }
 
 /// Brings all to the disk, then gives it its names: a power cut before leaves what is told from a whole container.
+///
+/// A container is its private area and its configuration. The configuration waits under a name that says so until the private area
+/// has its own: with both, [`crate::vz::recovery`] finishes the creation, else it takes it back. One that was there before stays until
+/// then.
 fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path) -> Result<()> {
     sync(made)?;
-    let conf = vz.paths.container_conf(id);
     if let Some(name) = file.get("NAME") {
         names::set(&vz.paths, id, name, None)?;
     }
-    make_folder(&vz.paths.conf())?;
-    file.write(&conf).map_err(|error| Error::Save(conf, error))?;
-    fs::rename(made, private)
-        .map_err(|error| Error::Create(format!("Can't rename {} to {}: {error}", made.display(), private.display())))?;
-    sync(private.parent().unwrap_or(private))
+    let (folder, conf) = (vz.paths.conf(), vz.paths.container_conf(id));
+    make_folder(&folder)?;
+    let waiting = folder.join(format!(".{id}.conf.creating"));
+    let failed = |error| Error::Save(conf.clone(), error);
+    let written = File::create(&waiting).and_then(|mut out| {
+        out.write_all(file.text().as_bytes())?;
+        out.sync_all()?;
+        sync_folder(&folder)
+    });
+    let done = written.map_err(failed).and_then(|()| {
+        fs::rename(made, private).map_err(|error| {
+            Error::Create(format!("Can't rename {} to {}: {error}", made.display(), private.display()))
+        })
+    });
+    if done.is_err() {
+        let _ = fs::remove_file(&waiting);
+        return done;
+    }
+    sync(private.parent().unwrap_or(private))?;
+    fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
 }
 
 /// Brings the file system that a folder is on to the disk.
@@ -240,11 +298,13 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is currently mounted (umount first)".into()));
     }
+    // Its configuration goes before the last of its private area does: until then a power cut leaves what tells of it.
     if private.is_dir() {
         vz.log.info(format_args!("Destroying container private area: {}", private.display()));
-        layout::remove(&private)?;
+        layout::remove(&private, || retire(vz, call.id))?;
+    } else {
+        retire(vz, call.id)?;
     }
-    retire(vz, call.id)?;
     // The mount point may hold something of others.
     if let Err(error) = fs::remove_dir(&root) {
         if error.kind() != io::ErrorKind::NotFound {
@@ -269,5 +329,5 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
             _ => {}
         }
     }
-    Ok(())
+    sync_folder(&vz.paths.conf()).map_err(|error| Error::file(&conf, error))
 }

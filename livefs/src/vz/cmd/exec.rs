@@ -119,7 +119,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     }
     let ran = ct.spec(vz).and_then(|spec| {
         let command = shell(&spec, &["-s".into()])?;
-        vz.node.exec(call.id, &Command { input: Some(text), stopped_root: Some(root), ..command })
+        vz.node.exec(call.id, &Command { input: Some(text), stopped_root: Some(root), ids: spec.ids, ..command })
     });
     if ours {
         umount_root(vz, &ct)?;

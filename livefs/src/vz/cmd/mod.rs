@@ -164,6 +164,7 @@ const COMMANDS: &[Command] = &[
     c(&["start"], false, true, run::start_command),
     c(&["stop"], false, true, run::stop_command),
     c(&["restart"], false, true, run::restart_command),
+    c(&["ended"], true, false, run::ended_command),
     c(&["status"], true, false, mount::status),
     c(&["mount"], false, true, mount::mount_command),
     c(&["umount"], false, true, mount::umount_command),
@@ -200,7 +201,7 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
 }
 
 /// `VERBOSE`, `LOGGING`, `LOGFILE`, `LOG_LEVEL`
-fn settle_log(vz: &mut Vz, id: u32, verbose: Option<i32>) -> Result<()> {
+pub(crate) fn settle_log(vz: &mut Vz, id: u32, verbose: Option<i32>) -> Result<()> {
     let config = Config::layered([&vz.global], id);
     let level = |key| config.get(key).and_then(|text| text.parse().ok());
     vz.log.verbose = verbose.or_else(|| level("VERBOSE")).unwrap_or(0).max(-1);
@@ -262,4 +263,4 @@ fn make_folder(path: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,11 +1,13 @@
 //! `start`, `stop`, `restart`.
 
 use super::{Call, inner_script, mount_root, umount_root};
+use crate::container::keeper::End;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::options::{Given, Known};
-use crate::vz::spec::Spec;
+use crate::vz::spec::{IMPOSSIBLE, Spec, impossible};
 use crate::vz::{Ct, Vz};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// Seconds that a container has to stop when it is not told otherwise.
@@ -46,6 +48,32 @@ pub(super) fn restart_command(vz: &Vz, call: &Call) -> Result<u8> {
     restart(vz, &vz.container(call.id)?, &options(call)?)
 }
 
+/// `ended PID HOW`: what the keeper of a container calls when process 1 has ended without a command of ours, as OpenVZ's event
+/// daemon does. After `reboot` inside it starts again. After `halt` it is put away, and is not started with the machine; what was
+/// killed is put away, too, and starts again with the machine.
+pub(super) fn ended_command(vz: &Vz, call: &Call) -> Result<u8> {
+    let bad = || Error::Syntax("ended: expected the number of process 1 and how it ended".into());
+    let [pid, how] = call.arguments else { return Err(bad()) };
+    let (pid, how): (i32, End) = (pid.parse().map_err(|_| bad())?, End::parse(how).ok_or_else(bad)?);
+    let _lock = vz.lock_ended(call.id)?;
+    let ct = vz.container(call.id)?;
+    // Whoever had the lock before may have put it away, or started it again.
+    if ct.file.is_none() || vz.node.left(call.id)? != Some(pid) || vz.node.is_running(call.id)? {
+        return Ok(0);
+    }
+    if how == End::Reboot {
+        vz.log.info("Container was restarted from inside");
+        let force = Given { options: vec![("force", String::new())], ..Given::default() };
+        return start(vz, &ct, &force);
+    }
+    vz.node.clean(call.id)?;
+    vz.log.info("Container was stopped from inside");
+    if how == End::Halt {
+        vz.mark(call.id, false)?;
+    }
+    umount_root(vz, &ct).map(|()| 0)
+}
+
 /// Stops a container if it runs, and starts it.
 pub(super) fn restart(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     vz.log.info("Restarting container");
@@ -68,7 +96,7 @@ fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         return Err(Error::running());
     }
     vz.log.info("Starting container...");
-    vz.node.clean(ct.id)?;
+    vz.node.clean_if_needed(ct.id)?;
     let mounted = vz.node.is_mounted(&root)?;
     if mounted && !given.has("skip-remount") {
         umount_root(vz, ct)?;
@@ -92,6 +120,19 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     if spec.init.is_none() {
         return Err(Error::BadTemplate("Unable to start init, probably incorrect template".into()));
     }
+    for (name, _) in spec.features.iter().filter(|(name, on)| *on && IMPOSSIBLE.contains(&name.as_str())) {
+        vz.log.error(format_args!("Warning: {}", impossible(name)));
+    }
+    if let Some((uid, gid)) = spec.ids {
+        let about = std::fs::metadata(&spec.root).map_err(|error| Error::file(&spec.root, error))?;
+        if (about.uid(), about.gid()) != (uid, gid) {
+            return Err(Error::InvalidConfig(format!(
+                "The files of the container are {}:{}'s, and LOCAL_UID says {uid}:{gid}: only a container that was created with --local_uid can have it",
+                about.uid(),
+                about.gid()
+            )));
+        }
+    }
     if !given.has("skip_ve_setup") {
         super::set::write_inside(vz, ct, &spec)?;
     }
@@ -100,8 +141,18 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         Err(Error::Quota(why)) => vz.log.error(format_args!("Warning: its disk space is not limited: {why}")),
         done => done?,
     }
-    vz.node.start(&spec)?;
-    vz.mark(ct.id, true)?;
+    // Before it runs, as its own start then competes for the machine: what was asked for when the power went is to run again.
+    let marked = vz.is_marked(ct.id);
+    if !marked {
+        vz.mark(ct.id, true)?;
+    }
+    if let Err(error) = vz.node.start(&spec) {
+        if !marked {
+            // What failed is more worth telling.
+            let _ = vz.mark(ct.id, false);
+        }
+        return Err(error);
+    }
     inside(vz, &spec, "start")?;
     if !given.has("wait") {
         vz.log.info("Container start in progress...");

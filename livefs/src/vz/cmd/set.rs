@@ -10,6 +10,7 @@ use crate::vz::spec::Spec;
 use crate::vz::{Ct, Vz, names};
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 mod lists;
@@ -291,7 +292,8 @@ fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()> {
     let ran = ct.spec(vz).and_then(|spec| {
         let command = exec::shell(&spec, &["-c".into(), script])?;
         let input = Some(format!("{user}:{secret}\n").into_bytes());
-        vz.node.exec(ct.id, &Command { input, stopped_root: (!running).then_some(root), ..command })
+        let stopped_root = (!running).then_some(root);
+        vz.node.exec(ct.id, &Command { input, stopped_root, ids: spec.ids, ..command })
     });
     if mount {
         umount_root(vz, ct)?;
@@ -336,6 +338,16 @@ pub(super) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// Whether a plain file holds just this.
+fn holds(file: fs::File, text: &[u8]) -> bool {
+    use std::io::Read;
+    let mut read = Vec::new();
+    let about = file.metadata();
+    about.is_ok_and(|about| about.is_file() && about.len() == text.len() as u64)
+        && file.take(text.len() as u64).read_to_end(&mut read).is_ok()
+        && read == text
+}
+
 /// Writes a file into a container's root. Its symlinks lead nowhere but into that root. False: there is no such folder.
 fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
     use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -344,8 +356,22 @@ fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
         .flags(OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT);
     let Ok(inner) = openat2(&top, folder, how) else { return Ok(false) };
+    // It is written at each start, mostly with what it holds.
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let same = openat2(&inner, name, how).map(fs::File::from).is_ok_and(|file| holds(file, text));
+    if same {
+        return Ok(true);
+    }
     // The rename replaces what is there, be it a symlink; nothing on the way is followed.
     let path = Path::new("/proc/self/fd").join(inner.as_raw_fd().to_string()).join(name);
-    replace(&path, text, 0o644).map_err(|error| Error::file(&root.join(folder).join(name), error))?;
+    // Whose the folder is, his is the file: of a container with a user namespace our own root is nobody.
+    let inner = fs::File::from(inner);
+    let written = inner.metadata().and_then(|about| {
+        replace(&path, text, 0o644)?;
+        lchown(&path, Some(about.uid()), Some(about.gid()))
+    });
+    written.map_err(|error| Error::file(&root.join(folder).join(name), error))?;
     Ok(true)
 }

@@ -12,6 +12,7 @@ use crate::vz::options::{self, Given, Known};
 use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
 use crate::vz::{Ct, Vz, log};
 use std::fs;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 const ID: &[Known] = &[("id", None, true), ("uuid", None, true)];
@@ -141,19 +142,24 @@ pub(crate) fn repair(private: &Path, state: &Snapshots) -> Result<bool> {
         done = true;
     }
     if !upper.exists() {
-        empty_upper(private)?;
+        empty_upper(private, state)?;
         done = true;
     }
     Ok(done)
 }
 
-fn empty_upper(private: &Path) -> Result<()> {
+fn empty_upper(private: &Path, state: &Snapshots) -> Result<()> {
     for folder in ["upper", "work"] {
         make_folder(&private.join(folder))?;
     }
     let upper = private.join("upper");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))
+    fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
+    // It is the root that the container sees.
+    match state.ids {
+        Some((uid, gid)) => lchown(&upper, Some(uid), Some(gid)).map_err(|error| Error::file(&upper, error)),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
@@ -188,7 +194,7 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
     (state.base, state.current) = (Some(id.clone()), Some(id.clone()));
     let gone = state.unused();
     state.write(&private)?;
-    empty_upper(&private)?;
+    empty_upper(&private, &state)?;
     let conf = kept_conf(&private, &id);
     if conf.is_file() && !given.has("skip-config") {
         let text = fs::read(&conf).map_err(failed)?;
@@ -245,7 +251,14 @@ pub(super) fn mount(vz: &Vz, call: &Call) -> Result<u8> {
     let target =
         PathBuf::from(target).canonicalize().map_err(|error| Error::Snapshot(MOUNT, format!("{target}: {error}")))?;
     let lower = state.lower(&private, Some(&id));
-    vz.node.mount(&[Mount { source: None, lower, upper: None, target: target.clone(), read_only: true }])?;
+    vz.node.mount(&[Mount {
+        source: None,
+        lower,
+        upper: None,
+        metacopy: state.ids.is_some(),
+        target: target.clone(),
+        read_only: true,
+    }])?;
     let noted = fs::write(mount_note(vz, call.id, &id)?, target.as_os_str().as_encoded_bytes());
     noted.map_err(|error| Error::system("Failed to mount snapshot", error))?;
     Ok(0)

@@ -1,133 +1,22 @@
 //! Commands against a machine that keeps notes, in a folder of their own.
 
+mod notes;
+
 use super::main;
-use crate::vz::exit::Result;
 use crate::vz::log::Log;
-use crate::vz::node::{Command, Counter, Mount, Node, Usage};
 use crate::vz::paths::Paths;
-use crate::vz::spec::Spec;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use notes::Notes;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::Duration;
-
-/// What the machine would hold.
-#[derive(Default)]
-struct State {
-    running: BTreeSet<u32>,
-    frozen: BTreeSet<u32>,
-    mounted: BTreeSet<PathBuf>,
-    notes: Vec<String>,
-    exit: u8,
-}
-
-#[derive(Clone, Default)]
-struct Notes(Rc<RefCell<State>>);
-
-impl Notes {
-    fn note(&self, text: String) {
-        self.0.borrow_mut().notes.push(text);
-    }
-    fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.borrow_mut().notes)
-    }
-}
-
-impl Node for Notes {
-    fn running(&self) -> Result<Vec<u32>> {
-        Ok(self.0.borrow().running.iter().copied().collect())
-    }
-    fn is_frozen(&self, id: u32) -> Result<bool> {
-        Ok(self.0.borrow().frozen.contains(&id))
-    }
-    fn is_mounted(&self, path: &Path) -> Result<bool> {
-        Ok(self.0.borrow().mounted.contains(path))
-    }
-    fn mount(&self, mounts: &[Mount]) -> Result<()> {
-        // The tree of a simple bind shows at its target, so that what is looked for in a root is found.
-        for mount in mounts {
-            if let Some(source) = mount.source.as_ref().or(mount.lower.last()) {
-                fs::remove_dir(&mount.target).unwrap();
-                std::os::unix::fs::symlink(source, &mount.target).unwrap();
-            }
-            self.0.borrow_mut().mounted.insert(mount.target.clone());
-        }
-        Ok(())
-    }
-    fn umount(&self, path: &Path) -> Result<()> {
-        self.0.borrow_mut().mounted.remove(path);
-        if path.is_symlink() {
-            fs::remove_file(path).unwrap();
-            fs::create_dir(path).unwrap();
-        }
-        Ok(())
-    }
-    fn start(&self, spec: &Spec) -> Result<()> {
-        self.note(format!("start {} {}", spec.id, spec.init.as_ref().unwrap().display()));
-        self.0.borrow_mut().running.insert(spec.id);
-        Ok(())
-    }
-    fn wait_started(&self, _: &Spec, _: Duration) -> Result<bool> {
-        Ok(true)
-    }
-    fn halt(&self, spec: &Spec, most: Duration) -> Result<bool> {
-        self.note(format!("halt {} {}", spec.id, most.as_secs()));
-        Ok(self.0.borrow_mut().running.remove(&spec.id))
-    }
-    fn kill(&self, id: u32) -> Result<()> {
-        self.note(format!("kill {id}"));
-        self.0.borrow_mut().running.remove(&id);
-        Ok(())
-    }
-    fn clean(&self, _: u32) -> Result<()> {
-        Ok(())
-    }
-    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
-        let words: Vec<String> = command.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let input = command
-            .input
-            .as_ref()
-            .map(|input| format!(" <{}", String::from_utf8_lossy(input).trim_end()))
-            .unwrap_or_default();
-        self.note(format!("exec {id} {}{input}", words.join("|")));
-        Ok(self.0.borrow().exit)
-    }
-    fn console(&self, _: u32, _: u32) -> Result<()> {
-        Ok(())
-    }
-    fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
-        let mut state = self.0.borrow_mut();
-        if frozen {
-            state.frozen.insert(id)
-        } else {
-            state.frozen.remove(&id)
-        };
-        Ok(())
-    }
-    fn apply(&self, _: &Spec, _: &Spec, keys: &[String]) -> Result<()> {
-        self.note(format!("apply {}", keys.join(" ")));
-        Ok(())
-    }
-    fn quota(&self, _: &Spec, _: bool) -> Result<()> {
-        Ok(())
-    }
-    fn usage(&self, _: u32) -> Result<Usage> {
-        let counter = |name: &str, set| Counter { name: name.into(), held: 12, maxheld: 15, set, failcnt: 0 };
-        let counters = vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))];
-        Ok(Usage { counters, uptime: Some(93_784.5), ..Usage::default() })
-    }
-}
+use std::path::PathBuf;
 
 /// A machine in a folder, with a template.
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     node: Notes,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let world = World { folder: tempfile::tempdir().unwrap(), node: Notes::default() };
         for folder in [
             "etc/vz/conf",
@@ -150,24 +39,31 @@ impl World {
         fs::write(world.at("system/live/ro/bin/sh"), "").unwrap();
         world
     }
-    fn at(&self, path: &str) -> PathBuf {
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
-    fn conf(&self, id: u32) -> String {
+    pub(crate) fn conf(&self, id: u32) -> String {
         fs::read_to_string(self.at(&format!("etc/vz/conf/{id}.conf"))).unwrap()
     }
     /// Runs a command line; words are split at spaces, `_` stands for one in a word.
-    fn run(&self, line: &str) -> (u8, String) {
+    pub(crate) fn run(&self, line: &str) -> (u8, String) {
         let words = line.split_whitespace().map(|word| word.replace('~', " ").into()).collect();
         let (code, log) = main(&Paths::under(self.folder.path()), Box::new(self.node.clone()), words, Log::captured());
         (code, log.taken().replace(&self.folder.path().display().to_string(), ""))
     }
-    fn ok(&self, line: &str) -> String {
+    /// The whole of it, without what a command does first, as services have it. Nothing runs any more.
+    pub(crate) fn after_a_cut(&self) -> crate::vz::Vz {
+        self.node.0.borrow_mut().running.clear();
+        let paths = Paths::under(self.folder.path());
+        let global = crate::vz::Vz::global(&paths).unwrap();
+        crate::vz::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
+    }
+    pub(crate) fn ok(&self, line: &str) -> String {
         let (code, said) = self.run(line);
         assert_eq!(code, 0, "vzctl {line}: {said}");
         said
     }
-    fn list(&self, line: &str) -> (u8, String) {
+    pub(crate) fn list(&self, line: &str) -> (u8, String) {
         let words = line.split_whitespace().map(Into::into).collect();
         let (code, log) = crate::vz::list::main(
             &Paths::under(self.folder.path()),
@@ -274,6 +170,41 @@ fn start_and_stop() {
 }
 
 #[test]
+fn ended_from_inside() {
+    let world = World::new();
+    world.ok("create 101");
+    // Process 1 ends without a command of ours.
+    let end = |how: &str| {
+        let pid = world.node.0.borrow().left[&101];
+        world.node.0.borrow_mut().running.remove(&101);
+        world.node.taken();
+        world.ok(&format!("ended 101 {pid} {how}"))
+    };
+    world.ok("start 101");
+    assert!(end("reboot").contains("Container start in progress..."));
+    assert_eq!(world.node.taken(), ["start 101 /sbin/init"]);
+    assert!(world.at("vz/running/101").exists());
+    // One that may not be started any more still restarts when it runs.
+    world.ok("set 101 --disabled yes --save");
+    assert!(end("reboot").contains("Container start in progress..."));
+    end("killed");
+    assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
+    assert!(world.at("vz/running/101").exists(), "it starts again with the machine");
+    world.ok("start 101 --force");
+    end("halt");
+    assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
+    assert!(!world.at("vz/running/101").exists());
+    // Another has put it away or started it meanwhile: that is left alone.
+    world.ok("start 101 --force");
+    let pid = world.node.0.borrow().left[&101];
+    assert_eq!(world.ok(&format!("ended 101 {} reboot", pid - 1)), "");
+    assert_eq!(world.ok(&format!("ended 101 {pid} halt")), "", "it runs");
+    world.ok("stop 101");
+    assert_eq!(world.ok(&format!("ended 101 {pid} reboot")), "");
+    assert_eq!(world.run("ended 101 1 somehow").0, 20);
+}
+
+#[test]
 fn no_init_and_failing_scripts() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
@@ -336,15 +267,16 @@ fn settings() {
     );
     assert_eq!(world.node.taken(), ["apply NUMPROC"]);
     assert_eq!(world.conf(101), before);
-    let (code, said) = world.run("set 101 --features nfs:on --numproc 9 --save");
+    let (code, said) = world.run("set 101 --features bridge:on --numproc 9 --save");
     assert_eq!(code, 32);
     assert!(said.contains("! Unable to set features on a running container\n"), "{said}");
     assert!(said.contains("Please consider using --setmode option"), "{said}");
     assert!(said.contains("not saving configuration file!"), "{said}");
     assert_eq!((world.conf(101), world.node.taken().len()), (before, 0));
-    world.ok("set 101 --features nfs:on --save --setmode ignore");
-    assert!(world.conf(101).contains("FEATURES=\"nfs:on\""));
-    world.ok("set 101 --features nfs:off --save --setmode restart");
+    world.ok("set 101 --features bridge:on --save --setmode ignore");
+    assert_eq!(world.run("set 101 --features nfs:on --save").0, 21, "no container may mount");
+    assert!(world.conf(101).contains("FEATURES=\"bridge:on\""));
+    world.ok("set 101 --features bridge:off --save --setmode restart");
     assert_eq!(world.node.taken(), ["halt 101 120", "start 101 /sbin/init"]);
     assert_eq!(world.run("set 101 --private /vz/x --save").0, 32);
     world.ok("set 101 --userpasswd root:se'cret");
@@ -429,54 +361,10 @@ fn listed() {
 }
 
 #[test]
-fn after_a_power_cut() {
-    use crate::vz::{Vz, service};
-    let world = World::new();
-    for id in [101, 102, 103, 104] {
-        world.ok(&format!("create {id} --layout overlay"));
-        world.ok(&format!("start {id}"));
-    }
-    world.ok("set 103 --onboot no --save");
-    world.ok("set 104 --bootorder 9 --save");
-    world.ok("stop 102");
-    world.ok("destroy 102");
-    world.node.0.borrow_mut().running.clear();
-    // 105 was in the making, 102 was going when the power went, 101's snapshot had its description only.
-    fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
-    fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
-    fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
-    fs::write(world.at("vz/private/101/upper/a"), "kept").unwrap();
-    let id = "{00000000-0000-0000-0000-00000000000a}";
-    let text = fs::read_to_string(world.at("vz/private/101/Snapshots.json"))
-        .unwrap()
-        .replace("\"base\": null", &format!("\"base\": \"{id}\""));
-    fs::write(world.at("vz/private/101/Snapshots.json"), text).unwrap();
-    fs::write(world.at("vz/lock/101.lck"), "2147483646\n\n").unwrap();
-    let paths = Paths::under(world.folder.path());
-    let global = Vz::global(&paths).unwrap();
-    let vz = Vz { paths, node: Box::new(world.node.clone()), log: Log::captured(), global };
-    let said = service::sweep(&vz).unwrap();
-    assert_eq!(
-        said,
-        [
-            "CT 101: a snapshot was interrupted, and is finished now",
-            "CT 102: destruction was interrupted, and is finished now",
-            "CT 105: creation was interrupted; what there was of it is removed: create it again"
-        ]
-    );
-    assert_eq!(
-        fs::read_to_string(world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a/a")).unwrap(),
-        "kept"
-    );
-    assert!(!world.at("vz/lock/101.lck").exists() && !world.at("vz/private/105.creating").exists());
-    assert_eq!(service::to_start(&vz), [104, 101]);
-    assert!(service::sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");
-}
-
-#[test]
 fn all_is_in_the_compatibility_table() {
     let table = include_str!("../../../COMPATIBILITY.md");
-    let words: BTreeSet<&str> = table.split(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).collect();
+    let words: std::collections::BTreeSet<&str> =
+        table.split(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).collect();
     for param in crate::vz::conf::params::PARAMS {
         assert!(words.contains(format!("--{}", param.option).as_str()), "--{}", param.option);
     }

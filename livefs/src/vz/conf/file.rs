@@ -86,6 +86,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
         return Err(error);
     }
+    sync_folder(folder)
+}
+
+/// Brings what was made, renamed or removed in a folder to the disk.
+///
+/// # Errors
+/// Those of the disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

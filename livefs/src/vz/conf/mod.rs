@@ -5,7 +5,7 @@ pub mod netif;
 pub mod params;
 pub mod size;
 
-pub use file::{ConfFile, replace};
+pub use file::{ConfFile, replace, sync_folder};
 pub use size::{PAGE, Pair, UNLIMITED, Unit};
 
 use super::exit::{Error, Result};

@@ -4,6 +4,7 @@ mod devices;
 mod mounts;
 mod quota;
 mod usage;
+mod users;
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
@@ -20,6 +21,7 @@ use nix::unistd::Pid;
 use super::convert;
 use super::exit::{Error, Result};
 use super::node::{Command, Mount, Node, Usage};
+use super::paths::Paths;
 use super::spec::Spec;
 use crate::container::{self, Runtime, freeze, keeper, limits};
 use crate::net;
@@ -50,22 +52,28 @@ impl Machine {
 
     fn start_engine(&self, spec: &Spec) -> Result<()> {
         let mut made = convert::engine(spec)?;
-        made.limits.io = devices::io_limits(spec)?;
+        // Its cgroup is new, and without such a limit.
+        if spec.limits.io_rate.is_some() || spec.limits.io_operations.is_some() {
+            made.limits.io = devices::io_limits(spec)?;
+        }
         made.devices = devices::resolve(spec)?;
         made.terminal = true;
+        if let Some(ids) = spec.ids {
+            made.root = users::show(spec.id, &spec.root, ids)?;
+        }
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
-        let keeper = keeper::start(&self.runtime.folder, spec.id, &log).map_err(convert::engine_error)?;
+        self.runtime.begin(spec.id).map_err(convert::engine_error)?;
+        let settle = Paths::system().running();
+        let kept = keeper::Kept { log: &log, settle: &settle, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         if made.ids.is_none() {
             let netns = net::Netns::make().map_err(convert::network_error)?;
             net::up(&network, &netns).map_err(convert::network_error)?;
             made.network = Some(netns.path());
-            self.runtime.run_detached(&made, &keeper.socket).map_err(convert::engine_error)?;
-            return keeper.created().map_err(convert::engine_error);
+            return self.runtime.run_detached(&made, kept).map_err(convert::engine_error);
         }
         // Its network namespace has to be made inside of its user namespace.
-        let state = self.runtime.create(&made, &keeper.socket).map_err(convert::engine_error)?;
-        keeper.created().map_err(convert::engine_error)?;
+        let state = self.runtime.create(&made, kept).map_err(convert::engine_error)?;
         let netns = net::Netns::of_pid(state.pid).map_err(convert::network_error)?;
         net::up(&network, &netns).map_err(convert::network_error)?;
         self.runtime.start(spec.id).map_err(convert::engine_error)
@@ -88,13 +96,16 @@ impl Node for Machine {
         Ok(limits::events(id, "populated") == Some(1))
     }
 
+    fn left(&self, id: u32) -> Result<Option<i32>> {
+        Ok(self.runtime.left(id))
+    }
+
     fn is_frozen(&self, id: u32) -> Result<bool> {
         Ok(limits::events(id, "frozen") == Some(1))
     }
 
     fn is_mounted(&self, path: &Path) -> Result<bool> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Ok(mounts::mounted_below(&path)?.contains(&path))
+        mounts::is_mounted(path)
     }
 
     fn mount(&self, mounts: &[Mount]) -> Result<()> {
@@ -178,7 +189,12 @@ impl Node for Machine {
 
     fn clean(&self, id: u32) -> Result<()> {
         self.runtime.delete(id).map_err(convert::engine_error)?;
+        users::hide(id)?;
         net::down(id, None).map_err(convert::network_error)
+    }
+
+    fn clean_if_needed(&self, id: u32) -> Result<()> {
+        if self.runtime.knows(id) { self.clean(id) } else { Ok(()) }
     }
 
     fn exec(&self, id: u32, command: &Command) -> Result<u8> {
@@ -190,7 +206,13 @@ impl Node for Machine {
                 let mut spec = container::Spec::new(id, root);
                 spec.init = arguments;
                 spec.environment = command.environment.clone();
-                self.runtime.run_once(&spec, input)
+                if let Some(ids) = command.ids {
+                    spec.root = users::show(id, root, ids)?;
+                    spec.ids = Some(convert::ids(ids));
+                }
+                let ran = self.runtime.run_once(&spec, input);
+                users::hide(id)?;
+                ran
             }
             None => {
                 let terminal = command.terminal && input.is_none() && std::io::stdin().is_terminal();
@@ -285,6 +307,14 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// What the keeper of a container becomes when that has ended: `vzctl` puts it away, or starts it again. It comes back only if that
+/// can't be run.
+fn ended(id: u32, pid: i32, end: keeper::End) {
+    use std::os::unix::process::CommandExt;
+    let words = ["vzctl".to_owned(), "--quiet".into(), "ended".into(), id.to_string(), pid.to_string()];
+    let _ = super::process::command("/proc/self/exe").args(words).arg(end.word()).exec();
 }
 
 /// The block device that a path's filesystem lies on, or None for one in memory.

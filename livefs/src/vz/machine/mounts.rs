@@ -6,6 +6,23 @@ use std::path::{Path, PathBuf};
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Mount;
 
+/// Whether something is mounted at a path. Asked of the path itself: the table of mounts is long where many containers run.
+pub(super) fn is_mounted(path: &Path) -> Result<bool> {
+    use nix::libc;
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(|_| nix::Error::EINVAL)?;
+    // SAFETY: all fields are integers, for which zero is a value; the name is a C string, and the call writes the structure.
+    let (done, about) = unsafe {
+        let mut about: libc::statx = std::mem::zeroed();
+        (libc::statx(libc::AT_FDCWD, name.as_ptr(), libc::AT_NO_AUTOMOUNT, 0, &raw mut about), about)
+    };
+    match nix::Error::result(done) {
+        Err(nix::Error::ENOENT | nix::Error::ENOTDIR) => Ok(false),
+        Err(error) => Err(Error::file(path, error.into())),
+        Ok(_) => Ok(about.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0),
+    }
+}
+
 /// All mount points at a folder and below, in the order of their making.
 pub(super) fn mounted_below(path: &Path) -> Result<Vec<PathBuf>> {
     let table = std::fs::read_to_string("/proc/self/mountinfo");
@@ -54,6 +71,9 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
             if let Some((upper, work)) = &mount.upper {
                 data += &format!(",upperdir={},workdir={}", upper.display(), work.display());
             }
+            if mount.metacopy {
+                data += ",metacopy=on";
+            }
             let flags = if mount.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
             call(Some("overlay"), target, Some("overlay"), flags, Some(data.as_str())).map_err(failed(data.clone()))?;
         }
@@ -63,6 +83,16 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn a_mount_point_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(super::is_mounted(Path::new("/proc")).unwrap());
+        assert!(!super::is_mounted(folder.path()).unwrap());
+        assert!(!super::is_mounted(&folder.path().join("none")).unwrap());
+    }
+
     #[test]
     fn escapes_of_mount_points() {
         assert_eq!(super::unescape("/vz/a\\040b\\134c"), "/vz/a b\\c");

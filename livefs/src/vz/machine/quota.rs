@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::libc;
 
@@ -38,12 +38,10 @@ const PROJECT: i32 = 2;
 /// [`Error::Quota`]: its filesystem has no project quota, or refuses.
 pub fn set(spec: &Spec, on: bool) -> Result<()> {
     let wanted = spec.limits.disk.is_some() || spec.limits.inodes.is_some();
-    let Some((_, major, minor)) = super::disk_of(&spec.private)?.filter(|_| wanted) else {
-        // Containers in memory are bounded by the memory.
+    // Containers in memory are bounded by the memory.
+    if !wanted || super::disk_of(&spec.private)?.is_none() {
         return Ok(());
-    };
-    let device = device(major, minor)
-        .ok_or_else(|| Error::Quota(format!("There is no mount of the disk that holds {}", spec.private.display())))?;
+    }
     if on {
         claim(&spec.private, spec.id)?;
     }
@@ -57,8 +55,8 @@ pub fn set(spec: &Spec, on: bool) -> Result<()> {
         (limits.dqb_isoftlimit, limits.dqb_ihardlimit) = (bound(inodes.barrier), bound(inodes.limit));
     }
     limits.dqb_valid = QIF_LIMITS;
-    quotactl(&device, spec.id, &mut limits)
-        .map_err(|error| Error::Quota(format!("Unable to set the disk quota of {}: {error}", device.display())))
+    quotactl(&spec.private, spec.id, &mut limits)
+        .map_err(|error| Error::Quota(format!("Unable to set the disk quota of {}: {error}", spec.private.display())))
 }
 
 /// QIF_BLIMITS and QIF_ILIMITS of include/uapi/linux/quota.h.
@@ -69,22 +67,14 @@ fn unsafe_zero() -> libc::dqblk {
     unsafe { std::mem::zeroed() }
 }
 
-fn quotactl(device: &Path, project: u32, limits: &mut libc::dqblk) -> std::result::Result<(), nix::Error> {
-    use std::os::unix::ffi::OsStrExt;
-    let device = std::ffi::CString::new(device.as_os_str().as_bytes()).map_err(|_| nix::Error::EINVAL)?;
+/// By the folder itself: to find the device's name means to read the whole table of mounts.
+fn quotactl(folder: &Path, project: u32, limits: &mut libc::dqblk) -> std::result::Result<(), nix::Error> {
+    let file = File::open(folder).map_err(|error| nix::Error::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
     let command = libc::QCMD(libc::Q_SETQUOTA, PROJECT);
-    let project = i32::try_from(project).map_err(|_| nix::Error::EINVAL)?;
-    // SAFETY: the path is a C string and the structure is the one that Q_SETQUOTA reads.
-    let done = unsafe { libc::quotactl(command, device.as_ptr(), project, std::ptr::from_mut(limits).cast()) };
+    // SAFETY: the structure is the one that Q_SETQUOTA reads.
+    let done =
+        unsafe { libc::syscall(libc::SYS_quotactl_fd, file.as_raw_fd(), command, project, std::ptr::from_mut(limits)) };
     nix::Error::result(done).map(drop)
-}
-
-/// The node of the disk, by the table of mounts.
-fn device(major: u32, minor: u32) -> Option<PathBuf> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let number = format!("{major}:{minor}");
-    let line = table.lines().find(|line| line.split(' ').nth(2) == Some(&number))?;
-    Some(PathBuf::from(line.rsplit_once(" - ")?.1.split(' ').nth(1)?))
 }
 
 /// Makes everything below a folder, and all that comes, part of a project. What is there already stays where it was if it is.

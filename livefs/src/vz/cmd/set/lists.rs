@@ -5,6 +5,7 @@ use crate::vz::conf::Config;
 use crate::vz::conf::netif::{self, Netif};
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
+use crate::vz::spec::{IMPOSSIBLE, impossible};
 use crate::vz::spec::{address, device, permissions};
 
 /// The options; `forward_add` and `forward_del` are ours.
@@ -133,6 +134,9 @@ fn switches(given: &Given, new: &mut Config, keys: &mut Vec<String>, key: &str, 
             let (name, state) = lower.split_once(':').ok_or_else(|| bad(&option, value))?;
             if !known.split_whitespace().any(|known| known == name) || !["on", "off"].contains(&state) {
                 return Err(bad(&option, value));
+            }
+            if key == "FEATURES" && state == "on" && IMPOSSIBLE.contains(&name) {
+                return Err(Error::Value(impossible(name)));
             }
             all.retain(|old| old.split(':').next() != Some(name));
             all.push(lower);

@@ -1,0 +1,127 @@
+//! What a power cut left of systems and of an installation: found at the next start, put away and told of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::systems::{Result, Systems, beside, check_name, clear, failed, sync};
+
+/// What is in the making or about to go, by the end of its name, and what it is.
+const UNFINISHED: &[(&str, &str)] =
+    &[("creating", "creation"), ("copying", "copy"), ("restoring", "restoration"), ("removing", "removal")];
+
+impl Systems {
+    /// Puts away what a power cut left, and tells of it.
+    ///
+    /// # Errors
+    /// What is there can't be removed.
+    pub fn recover(&self) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        let mut paths = self.entries();
+        // What was packed first: its file in the making may lie here, too.
+        paths.sort_by_key(|(_, _, ending)| ending != "packing");
+        for (path, name, ending) in paths {
+            let system = check_name(&name).is_ok();
+            let known = UNFINISHED.iter().find(|(known, _)| *known == ending);
+            match (known, ending.as_str()) {
+                (Some((_, what)), _) if system => {
+                    // In this order: a removal is finished, all else is undone.
+                    let now = match (ending.as_str(), self.hd.join(&name).exists()) {
+                        ("removing", _) => "it is finished now",
+                        ("restoring", true) => "the system is whole: as before, or as restored",
+                        _ => "what there was of it is removed: do it again",
+                    };
+                    clear(&path)?;
+                    told.push(format!("{name}: its {what} was interrupted; {now}."));
+                }
+                (None, "packing") if system => {
+                    let Ok(file) = fs::read_link(&path) else { continue };
+                    clear_file(&beside(&file, "partial"))?;
+                    let now = match file.exists() {
+                        true => "is whole: as before, or as packed",
+                        false => "is not there: do it again",
+                    };
+                    clear_file(&path)?;
+                    told.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
+                }
+                // A backup's, and others' that are written in one step.
+                (None, "partial") if path.is_file() => {
+                    clear_file(&path)?;
+                    told.push(format!("{name}: its writing was interrupted; what there was of it is removed."));
+                }
+                _ => {}
+            }
+        }
+        if !told.is_empty() {
+            sync(&self.hd)?;
+        }
+        Ok(told)
+    }
+
+    /// What lies on the disk, in order: the path, and its name before and after the last dot.
+    fn entries(&self) -> Vec<(PathBuf, String, String)> {
+        let entries = fs::read_dir(&self.hd).into_iter().flatten().flatten();
+        let mut all: Vec<_> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let (name, ending) = name.rsplit_once('.')?;
+                Some((entry.path(), name.to_owned(), ending.to_owned()))
+            })
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+fn clear_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path.display().to_string())(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::systems::tests::{content, disk};
+    use super::*;
+
+    #[test]
+    fn what_a_cut_left_is_told_and_removed() {
+        let (_folder, systems) = disk();
+        systems.create("system0", "live").unwrap();
+        for name in ["system1.creating", "system0.restoring", "system3.removing", "notes.creating"] {
+            fs::create_dir_all(systems.hd.join(name).join("x")).unwrap();
+        }
+        let told = systems.recover().unwrap().join("\n");
+        assert!(told.contains("system0: its restoration was interrupted; the system is whole"), "{told}");
+        assert!(told.contains("system1: its creation was interrupted; what there was of it is removed"), "{told}");
+        assert!(told.contains("system3: its removal was interrupted; it is finished now"), "{told}");
+        assert_eq!(content(&systems, "system0"), "one");
+        assert!(systems.hd.join("notes.creating").exists(), "no system's");
+        assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_archive_in_the_making_is_found_wherever_it_lies() {
+        let (folder, systems) = disk();
+        systems.create("system0", "live").unwrap();
+        let (there, absent) = (folder.path().join("there.tar"), systems.hd.join("absent.tar"));
+        fs::write(&there, "old").unwrap();
+        for (system, file) in [("system0", &there), ("system1", &absent)] {
+            fs::write(beside(file, "partial"), "half").unwrap();
+            std::os::unix::fs::symlink(file, systems.hd.join(format!("{system}.packing"))).unwrap();
+        }
+        fs::write(systems.hd.join("mydata.tgz.partial"), "half").unwrap();
+        let told = systems.recover().unwrap();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].starts_with("system0: its packing was interrupted; ") && told[0].contains("is whole"));
+        assert!(told[1].starts_with("system1: its packing was interrupted; ") && told[1].contains("do it again"));
+        assert!(told[2].starts_with("mydata.tgz: its writing was interrupted"), "{told:?}");
+        assert_eq!(fs::read_to_string(&there).unwrap(), "old");
+        assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1, "nothing else is left");
+        assert!(!beside(&there, "partial").exists());
+        // One that ended leaves nothing to tell of.
+        systems.pack("system0", &there).unwrap();
+        systems.pack("system0", Path::new("/nonexistent/x.tar")).unwrap_err();
+        assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,127 @@
+//! A machine that keeps notes.
+
+use crate::vz::exit::Result;
+use crate::vz::node::{Command, Counter, Mount, Node, Usage};
+use crate::vz::spec::Spec;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What the machine would hold.
+#[derive(Default)]
+pub struct State {
+    pub running: BTreeSet<u32>,
+    pub frozen: BTreeSet<u32>,
+    pub left: BTreeMap<u32, i32>,
+    pub mounted: BTreeSet<PathBuf>,
+    pub notes: Vec<String>,
+    pub exit: u8,
+}
+
+#[derive(Clone, Default)]
+pub struct Notes(pub Rc<RefCell<State>>);
+
+impl Notes {
+    pub fn note(&self, text: String) {
+        self.0.borrow_mut().notes.push(text);
+    }
+    pub fn taken(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().notes)
+    }
+}
+
+impl Node for Notes {
+    fn running(&self) -> Result<Vec<u32>> {
+        Ok(self.0.borrow().running.iter().copied().collect())
+    }
+    fn left(&self, id: u32) -> Result<Option<i32>> {
+        Ok(self.0.borrow().left.get(&id).copied())
+    }
+    fn is_frozen(&self, id: u32) -> Result<bool> {
+        Ok(self.0.borrow().frozen.contains(&id))
+    }
+    fn is_mounted(&self, path: &Path) -> Result<bool> {
+        Ok(self.0.borrow().mounted.contains(path))
+    }
+    fn mount(&self, mounts: &[Mount]) -> Result<()> {
+        // The tree of a simple bind shows at its target, so that what is looked for in a root is found.
+        for mount in mounts {
+            if let Some(source) = mount.source.as_ref().or(mount.lower.last()) {
+                fs::remove_dir(&mount.target).unwrap();
+                std::os::unix::fs::symlink(source, &mount.target).unwrap();
+            }
+            self.0.borrow_mut().mounted.insert(mount.target.clone());
+        }
+        Ok(())
+    }
+    fn umount(&self, path: &Path) -> Result<()> {
+        self.0.borrow_mut().mounted.remove(path);
+        if path.is_symlink() {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }
+        Ok(())
+    }
+    fn start(&self, spec: &Spec) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        let next = state.left.values().max().map_or(1000, |last| last + 1);
+        state.left.insert(spec.id, next);
+        drop(state);
+        self.note(format!("start {} {}", spec.id, spec.init.as_ref().unwrap().display()));
+        self.0.borrow_mut().running.insert(spec.id);
+        Ok(())
+    }
+    fn wait_started(&self, _: &Spec, _: Duration) -> Result<bool> {
+        Ok(true)
+    }
+    fn halt(&self, spec: &Spec, most: Duration) -> Result<bool> {
+        self.note(format!("halt {} {}", spec.id, most.as_secs()));
+        Ok(self.0.borrow_mut().running.remove(&spec.id))
+    }
+    fn kill(&self, id: u32) -> Result<()> {
+        self.note(format!("kill {id}"));
+        self.0.borrow_mut().running.remove(&id);
+        Ok(())
+    }
+    fn clean(&self, id: u32) -> Result<()> {
+        self.0.borrow_mut().left.remove(&id);
+        Ok(())
+    }
+    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
+        let words: Vec<String> = command.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let input = command
+            .input
+            .as_ref()
+            .map(|input| format!(" <{}", String::from_utf8_lossy(input).trim_end()))
+            .unwrap_or_default();
+        self.note(format!("exec {id} {}{input}", words.join("|")));
+        Ok(self.0.borrow().exit)
+    }
+    fn console(&self, _: u32, _: u32) -> Result<()> {
+        Ok(())
+    }
+    fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        if frozen {
+            state.frozen.insert(id)
+        } else {
+            state.frozen.remove(&id)
+        };
+        Ok(())
+    }
+    fn apply(&self, _: &Spec, _: &Spec, keys: &[String]) -> Result<()> {
+        self.note(format!("apply {}", keys.join(" ")));
+        Ok(())
+    }
+    fn quota(&self, _: &Spec, _: bool) -> Result<()> {
+        Ok(())
+    }
+    fn usage(&self, _: u32) -> Result<Usage> {
+        let counter = |name: &str, set| Counter { name: name.into(), held: 12, maxheld: 15, set, failcnt: 0 };
+        let counters = vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))];
+        Ok(Usage { counters, uptime: Some(93_784.5), ..Usage::default() })
+    }
+}

@@ -1,0 +1,49 @@
+//! The root of a container with a user namespace, where that one's users reach it.
+//!
+//! Containers' trees lie below folders that nobody but the host's root enters, and the engine looks for the root as the container's
+//! root, who is none of the host's. So it is shown once more, below a folder of the container's own.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, lchown};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::vz::exit::{Error, Result};
+
+/// Entered by all, read by nobody.
+const FOLDER: &str = "/system/run/vz-users";
+
+/// Shows a container's mounted root to its users. Gives where.
+///
+/// # Errors
+/// The kernel refused.
+pub fn show(id: u32, root: &Path, (uid, gid): (u32, u32)) -> Result<PathBuf> {
+    hide(id)?;
+    let own = Path::new(FOLDER).join(id.to_string());
+    let shown = own.join("root");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(FOLDER)
+        .map_err(|error| Error::file(Path::new(FOLDER), error))?;
+    let made = DirBuilder::new().mode(0o700).create(&own).and_then(|()| fs::create_dir(&shown));
+    made.and_then(|()| lchown(&own, Some(uid), Some(gid))).map_err(|error| Error::file(&own, error))?;
+    mount(Some(root), &shown, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
+        .map_err(|error| Error::Mount(format!("Can't mount: {}: {error}", shown.display())))?;
+    Ok(shown)
+}
+
+/// Takes it back; nothing if there is nothing.
+///
+/// # Errors
+/// The folders can't be removed.
+pub fn hide(id: u32) -> Result<()> {
+    let own = Path::new(FOLDER).join(id.to_string());
+    if !own.exists() {
+        return Ok(());
+    }
+    // The container's processes are gone, and nothing else has a file open by this way. Not mounted is as good.
+    let _ = umount2(&own.join("root"), MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+    fs::remove_dir(own.join("root")).and_then(|()| fs::remove_dir(&own)).map_err(|error| Error::file(&own, error))
+}

@@ -1,0 +1,262 @@
+//! What a power cut left of containers: found at the next start, put right and told of.
+
+use super::conf::{ConfFile, Config, sync_folder};
+use super::exit::{Error, Result};
+use super::list::configured;
+use super::snapshots::Snapshots;
+use super::{Vz, cmd, layout, names};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Puts right what a power cut left, and tells of it: files in the making go, deletions are finished, interrupted snapshots too.
+///
+/// # Errors
+/// What is there can't be removed.
+pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    let general = Config::layered([&vz.global], 0);
+    for key in ["VE_PRIVATE", "TEMPLATE"] {
+        if let Some(path) = general.get(key) {
+            let path = vz.paths.at(path);
+            folders.insert(if key == "TEMPLATE" {
+                path.join("root")
+            } else {
+                path.parent().unwrap_or(&path).to_owned()
+            });
+        }
+    }
+    creations(vz, &mut folders, &mut said)?;
+    for id in configured(vz) {
+        let Ok(ct) = vz.container(id) else { continue };
+        let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
+        folders.extend(private.parent().map(Path::to_owned));
+        for (path, what) in
+            layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
+        {
+            // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
+            if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(&private) {
+                fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
+            } else {
+                fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
+            }
+            said.push(format!("CT {id}: {what} was interrupted"));
+        }
+        if let Ok(state) = Snapshots::read(&private) {
+            if cmd::snapshot::repair(&private, &state)? {
+                said.push(format!("CT {id}: a snapshot was interrupted, and is finished now"));
+            }
+        }
+    }
+    for folder in folders {
+        for (path, what) in layout::interrupted(&folder) {
+            fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
+            let id = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+            match (id, what) {
+                (Some(id), "destruction") if ConfFile::read(&vz.paths.container_conf(id)).is_ok() => {
+                    cmd::create::retire(vz, id)?;
+                    said.push(format!("CT {id}: {what} was interrupted, and is finished now"));
+                }
+                (Some(id), "creation") => {
+                    said.push(format!(
+                        "CT {id}: {what} was interrupted; what there was of it is removed: create it again"
+                    ));
+                }
+                (Some(id), _) => said.push(format!("CT {id}: {what} was interrupted")),
+                (None, _) => said.push(format!("{}: {what} was interrupted, removed", path.display())),
+            }
+        }
+    }
+    for (id, path) in in_the_making(&vz.paths.conf(), ".conf.new") {
+        remove_file(&path)?;
+        if vz.paths.container_conf(id).exists() {
+            said.push(format!("CT {id}: a change of its configuration was interrupted; it is as before"));
+        }
+    }
+    for (id, path) in in_the_making(&vz.paths.running(), ".new") {
+        remove_file(&path)?;
+        said.push(format!("CT {id}: its start was interrupted"));
+    }
+    for (_, path) in in_the_making(&vz.paths.names(), ".new") {
+        remove_file(&path)?;
+    }
+    named(vz, &mut said)?;
+    let locks = vz.lock_folder(0)?;
+    for entry in fs::read_dir(&locks).into_iter().flatten().flatten() {
+        // Only a boot finds locks whose owners are from before; a name with a pid is one in the making.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name.split('.').next().and_then(|id| id.parse::<u32>().ok());
+        if id.is_some_and(|id| super::lock::Lock::status(&locks, id).is_none()) && name.contains(".lck") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(said)
+}
+
+/// Whether a switch got as far as its description: the changes that were set aside lie on another layer than the base is now.
+fn switched(private: &Path) -> bool {
+    Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
+}
+
+/// Files of a folder that are in the making, `.CTID` and this ending, with their container.
+fn in_the_making(folder: &Path, ending: &str) -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let id = name.strip_prefix('.')?.strip_suffix(ending)?.parse().ok()?;
+            Some((id, entry.path()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| Error::file(path, error))
+}
+
+/// Configurations that [`cmd::create`] had not yet given their name: with its private area the container is whole, and gets it.
+/// Folders of private areas that are known by such a configuration alone are added to `folders`.
+fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
+    for (id, path) in in_the_making(&vz.paths.conf(), ".conf.creating") {
+        let file = ConfFile::read(&path).map_err(|error| Error::file(&path, error))?;
+        let config = Config::layered([&vz.global, &file], id);
+        let private = config.get("VE_PRIVATE").map(|path| vz.paths.at(path));
+        folders.extend(private.as_deref().and_then(Path::parent).map(Path::to_owned));
+        let (conf, name) = (vz.paths.container_conf(id), file.get("NAME"));
+        if private.is_some_and(|private| private.is_dir()) {
+            fs::rename(&path, &conf).map_err(|error| Error::file(&path, error))?;
+            said.push(format!("CT {id}: creation was interrupted, and is finished now"));
+        } else {
+            remove_file(&path)?;
+            if let Some(name) = name.filter(|name| names::valid(name) && !conf.exists()) {
+                names::remove(&vz.paths, id, name)?;
+            }
+        }
+        sync_folder(&vz.paths.conf()).map_err(|error| Error::file(&path, error))?;
+    }
+    Ok(())
+}
+
+/// A change of a name is two: of the link and of the configuration, which is what counts.
+fn named(vz: &Vz, said: &mut Vec<String>) -> Result<()> {
+    for id in configured(vz) {
+        let Ok(ct) = vz.container(id) else { continue };
+        let Some(name) = ct.file.as_ref().and_then(|file| file.get("NAME")).filter(|name| names::valid(name)) else {
+            continue;
+        };
+        if names::by_name(&vz.paths, name).is_none() {
+            names::set(&vz.paths, id, name, None)?;
+            said.push(format!("CT {id}: a change of its name was interrupted; it is {name}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vz::cmd::tests::World;
+    use crate::vz::service;
+
+    #[test]
+    fn after_a_power_cut() {
+        let world = World::new();
+        for id in [101, 102, 103, 104] {
+            world.ok(&format!("create {id} --layout overlay"));
+            world.ok(&format!("start {id}"));
+        }
+        world.ok("set 103 --onboot no --save");
+        world.ok("set 104 --bootorder 9 --save");
+        world.ok("stop 102");
+        world.ok("destroy 102");
+        // 105 was in the making, 102 was going when the power went, 101's snapshot had its description only.
+        fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
+        fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
+        fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
+        fs::write(world.at("vz/private/101/upper/a"), "kept").unwrap();
+        let id = "{00000000-0000-0000-0000-00000000000a}";
+        let text = fs::read_to_string(world.at("vz/private/101/Snapshots.json"))
+            .unwrap()
+            .replace("\"base\": null", &format!("\"base\": \"{id}\""));
+        fs::write(world.at("vz/private/101/Snapshots.json"), text).unwrap();
+        fs::write(world.at("vz/lock/101.lck"), "2147483646\n\n").unwrap();
+        let vz = world.after_a_cut();
+        let said = sweep(&vz).unwrap();
+        assert_eq!(
+            said,
+            [
+                "CT 101: a snapshot was interrupted, and is finished now",
+                "CT 102: destruction was interrupted, and is finished now",
+                "CT 105: creation was interrupted; what there was of it is removed: create it again"
+            ]
+        );
+        assert_eq!(
+            fs::read_to_string(world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a/a")).unwrap(),
+            "kept"
+        );
+        assert!(!world.at("vz/lock/101.lck").exists() && !world.at("vz/private/105.creating").exists());
+        assert_eq!(service::to_start(&vz), [104, 101]);
+        assert!(sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");
+    }
+
+    /// At each place where the power may go while a container gets its names.
+    #[test]
+    fn a_creation_is_taken_back_or_finished() {
+        let world = World::new();
+        world.ok("create 101 --name web");
+        let conf = world.conf(101);
+        let (real, waiting) = (world.at("etc/vz/conf/101.conf"), world.at("etc/vz/conf/.101.conf.creating"));
+        let (private, made) = (world.at("vz/private/101"), world.at("vz/private/101.creating"));
+        let finished = "CT 101: creation was interrupted, and is finished now";
+        // The private area has its name, the configuration has not.
+        fs::rename(&real, &waiting).unwrap();
+        assert_eq!(sweep(&world.after_a_cut()).unwrap(), [finished]);
+        assert_eq!((world.conf(101), world.ok("status web")), (conf, "CTID 101 exist unmounted down\n".into()));
+        // Neither has; what the configuration holds may be half.
+        for text in [fs::read_to_string(&real).unwrap(), "NAME=\"we".into(), String::new()] {
+            world.run("create 101 --name web");
+            fs::rename(&real, &waiting).unwrap();
+            fs::write(&waiting, text).unwrap();
+            fs::rename(&private, &made).unwrap();
+            let said = sweep(&world.after_a_cut()).unwrap();
+            assert_eq!(said, ["CT 101: creation was interrupted; what there was of it is removed: create it again"]);
+            assert!(!real.exists() && !waiting.exists() && !private.exists() && !made.exists());
+        }
+        // Somebody had written the configuration beforehand: it stays.
+        fs::write(&real, "HOSTNAME=\"mine\"\n").unwrap();
+        fs::write(&waiting, "HOSTNAME=\"mine\"\nOSTEMPLATE=\"live\"\n").unwrap();
+        fs::create_dir(&made).unwrap();
+        sweep(&world.after_a_cut()).unwrap();
+        assert_eq!(world.conf(101), "HOSTNAME=\"mine\"\n");
+        world.ok("create 101");
+        assert!(sweep(&world.after_a_cut()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn changes_in_the_making_are_told_of_and_removed() {
+        let world = World::new();
+        world.ok("create 101 --name web");
+        let conf = world.conf(101);
+        fs::write(world.at("etc/vz/conf/.101.conf.new"), "HOSTN").unwrap();
+        fs::create_dir_all(world.at("vz/running")).unwrap();
+        fs::write(world.at("vz/running/.101.new"), "").unwrap();
+        // The link has the new name, the configuration still the old.
+        fs::rename(world.at("etc/vz/names/web"), world.at("etc/vz/names/www")).unwrap();
+        std::os::unix::fs::symlink("../conf/101.conf", world.at("etc/vz/names/.101.new")).unwrap();
+        let vz = world.after_a_cut();
+        assert_eq!(
+            sweep(&vz).unwrap(),
+            [
+                "CT 101: a change of its configuration was interrupted; it is as before",
+                "CT 101: its start was interrupted",
+                "CT 101: a change of its name was interrupted; it is web"
+            ]
+        );
+        assert_eq!((world.conf(101), world.ok("status web")), (conf, "CTID 101 exist unmounted down\n".into()));
+        assert_eq!(service::to_start(&vz), [0_u32; 0]);
+        assert!(sweep(&vz).unwrap().is_empty());
+    }
+}
