@@ -218,4 +218,5 @@ same "veinfo in the end" "$(awk '{ print $1 }' /proc/vz/veinfo)" 0
 for id in 401 402; do
 	vzctl --quiet destroy $id
 done
+sh /usr/tests/ovz-users.sh || fail "users of its own"
 echo "with series: all is as documented"
