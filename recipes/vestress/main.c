@@ -74,6 +74,18 @@ static void worker(unsigned id)
 	}
 }
 
+/* How far it is, for those who wait for a slow machine. */
+static void reporter(void)
+{
+	for (unsigned long turn = 1; !run->stop; turn++) {
+		usleep(200 * 1000);
+		if (turn % 150 == 0) {
+			printf("vestress: %ld cycles, %ld files read\n", run->cycles, run->reads);
+			fflush(stdout);
+		}
+	}
+}
+
 static pid_t in_a_process(void (*function)(void), unsigned id)
 {
 	pid_t pid = fork();
@@ -121,8 +133,9 @@ static void options(int count, char **words)
 
 int main(int count, char **words)
 {
-	void (*const others[])(void) = {outside_reader, outside_reader, outside_writer, outside_enterer};
-	pid_t pids[WORKERS_MAX], more[4];
+	void (*const others[])(void) = {outside_reader, outside_reader, outside_writer, outside_enterer, reporter};
+	const int count_others = sizeof(others) / sizeof(*others);
+	pid_t pids[WORKERS_MAX], more[sizeof(others) / sizeof(*others)];
 
 	options(count, words);
 	run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -140,14 +153,14 @@ int main(int count, char **words)
 	seed_random(seed);
 	forbidden();
 	begin = now();
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < count_others; i++)
 		more[i] = in_a_process(others[i], 100 + i);
 	for (long i = 0; i < workers; i++)
 		pids[i] = in_a_process(NULL, FIRST_ID + i);
 	for (long i = 0; i < workers; i++)
 		reap(pids[i], "a worker");
 	run->stop = 1;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < count_others; i++)
 		reap(more[i], "one outside");
 	if (run->failed)
 		return 1;
