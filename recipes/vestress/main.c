@@ -53,8 +53,14 @@ static void cycle(unsigned id)
 	run->live[id - FIRST_ID] = 0;
 	end_container(id, init);
 	/* Who entered while it ended is dead or through: nobody else comes, as the cgroup goes. */
-	cgroup_path(path, sizeof(path), id, NULL);
-	while (rmdir(path)) {
+	for (;;) {
+		/* It may have been killed between making this and removing it. */
+		cgroup_path(path, sizeof(path), id, "inner");
+		if (rmdir(path) && errno != ENOENT)
+			fail("rmdir %s", path);
+		cgroup_path(path, sizeof(path), id, NULL);
+		if (!rmdir(path))
+			break;
 		if (errno != EBUSY)
 			fail("rmdir %s", path);
 		usleep(1000);
