@@ -45,12 +45,12 @@ static void cycle(unsigned id)
 	snprintf(text, sizeof(text), "%u", id);
 	must_put(0, path, text);
 	init = start(id, random_below(4), container_init, "an init");
-	run->live[id - FIRST_ID] = id;
+	run->live[(id - FIRST_ID) % WORKERS_MAX] = id;
 	/* Its readers are to be in the middle of it, wherever that is. */
 	usleep(1000 + random_below(life * 1000));
 	if (!random_below(4))
 		must_put(EBUSY, path, text);
-	run->live[id - FIRST_ID] = 0;
+	run->live[(id - FIRST_ID) % WORKERS_MAX] = 0;
 	end_container(id, init);
 	/* Who entered while it ended is dead or through: nobody else comes, as the cgroup goes. */
 	for (;;) {
@@ -77,6 +77,8 @@ static void worker(unsigned id)
 		if (cycles && atomic_fetch_add(&run->begun, 1) >= cycles)
 			break;
 		cycle(id);
+		/* Another number: who was about to enter the last one must not come to a cgroup that is no container yet. */
+		id += WORKERS_MAX;
 	}
 }
 
