@@ -40,11 +40,11 @@ between "the age of init" "$(inside ps -o etimes= -p 1)" 0 "$(age)"
 same "virt-what" "$(inside virt-what | grep -x openvz)" openvz
 same "beancounters" "$(inside cat /proc/user_beancounters | grep -o '[0-9][0-9]*: ')" "601: "
 # mawk is another awk than the machine's.
-sh -c 'cat /usr/tests/failcnt-watch.sh' | inside 'cat >/root/failcnt-watch && chmod 755 /root/failcnt-watch'
-inside /root/failcnt-watch /root/watch || fail "a first look has nothing to compare with"
+sh -c 'cat /usr/tests/failcnt-watch.sh' | inside 'cat >/tmp/failcnt-watch && chmod 755 /tmp/failcnt-watch'
+inside /tmp/failcnt-watch /tmp/watch || fail "a first look has nothing to compare with"
 inside 'i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i + 1)); done' >/dev/null 2>&1 || :
 vzctl --quiet set 601 --numproc 200
-said=$(inside /root/failcnt-watch /root/watch 2>&1) && fail "the watcher saw nothing"
+said=$(inside /tmp/failcnt-watch /tmp/watch 2>&1) && fail "the watcher saw nothing"
 case $said in *"CT 601: numproc was refused"*) ;; *) fail "the watcher says: $said" ;; esac
 vzctl --quiet stop 601 --fast
 vzctl --quiet destroy 601
