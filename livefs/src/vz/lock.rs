@@ -1,4 +1,4 @@
-//! One command at a time works on a container: `/vz/lock/CTID.lck` holds a line with the pid and one with what is done.
+//! One command at a time works on a container: `LOCKDIR/CTID.lck` holds a line with the pid and one with what is done.
 
 use super::exit::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
