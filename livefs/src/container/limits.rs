@@ -206,14 +206,16 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
 pub fn make(id: u32) -> Result<PathBuf> {
     let cgroup = cgroup(id);
     fs::create_dir_all(&cgroup).map_err(io("make", &cgroup))?;
-    for folder in [Path::new(CGROUPS), &Path::new(CGROUPS).join("vz")] {
-        let path = folder.join("cgroup.controllers");
-        let controllers = fs::read_to_string(&path).map_err(io("read", &path))?;
-        let path = folder.join("cgroup.subtree_control");
-        let on = fs::read_to_string(&path).map_err(io("read", &path))?;
-        let missing = missing(&controllers, &on);
-        if !missing.is_empty() {
-            set(folder, "cgroup.subtree_control", &missing)?;
+    let root = Path::new(CGROUPS);
+    let read = |path: PathBuf| fs::read_to_string(&path).map_err(io("read", &path));
+    // A cgroup's own list is what is switched on above it.
+    let (all, own) = (read(root.join("cgroup.controllers"))?, read(cgroup.join("cgroup.controllers"))?);
+    if !missing(&all, &own).is_empty() {
+        for folder in [root, &root.join("vz")] {
+            let missing = missing(&all, &read(folder.join("cgroup.subtree_control"))?);
+            if !missing.is_empty() {
+                set(folder, "cgroup.subtree_control", &missing)?;
+            }
         }
     }
     // Before any process is in it: none changes its identity later.

@@ -1,11 +1,13 @@
 //! A [`Spec`] in the form of the OCI runtime specification 1.0.2 (`config.json`).
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::spec::Device;
-use super::{Spec, seccomp};
+use super::Spec;
+use super::seccomp::{self, Profile};
+use super::spec::{Device, IdMap, Rlimit};
 
 /// Bytes of `/dev/shm` where nothing else is asked for.
 const SHARED: u64 = 64 << 20;
@@ -52,103 +54,238 @@ const READONLY: &[&str] = &[
     "/proc/sys/vm",
 ];
 
-fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Value {
-    json!({"destination": target, "type": kind, "source": source, "options": options})
+/// The configuration that the runtime reads. Types and fields are named as in the specification; a start waits for it to be
+/// written, so it borrows what it can.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config<'a> {
+    oci_version: &'static str,
+    hostname: &'a str,
+    root: Root<'a>,
+    process: Process<'a>,
+    mounts: Vec<Mount<'a>>,
+    linux: Linux<'a>,
 }
 
-/// The configuration that the runtime reads. Limits are not in it: they are set on the cgroup before.
-pub fn config(spec: &Spec) -> Value {
-    let mut pts =
-        vec!["nosuid".to_owned(), "noexec".into(), "newinstance".into(), "ptmxmode=0666".into(), "mode=0620".into()];
-    pts.extend(spec.ptys.map(|max| format!("max={max}")));
-    let pts: Vec<&str> = pts.iter().map(String::as_str).collect();
-    let shared = format!("size={}", spec.shared.unwrap_or(SHARED));
+#[derive(Debug, Serialize)]
+struct Root<'a> {
+    path: &'a Path,
+    readonly: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Process<'a> {
+    terminal: bool,
+    user: User,
+    args: &'a [String],
+    env: Vec<String>,
+    cwd: &'static str,
+    no_new_privileges: bool,
+    capabilities: Capabilities<'a>,
+    rlimits: Vec<ProcessLimit<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Capabilities<'a> {
+    bounding: &'a [String],
+    effective: &'a [String],
+    permitted: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessLimit<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    soft: u64,
+    hard: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Mount<'a> {
+    destination: &'a Path,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    source: &'a Path,
+    options: Vec<Cow<'a, str>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Linux<'a> {
+    cgroups_path: String,
+    devices: Vec<Node<'a>>,
+    resources: Resources<'a>,
+    masked_paths: &'static [&'static str],
+    readonly_paths: &'static [&'static str],
+    namespaces: Vec<Namespace<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uid_mappings: Vec<Mapping>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gid_mappings: Vec<Mapping>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seccomp: Option<Profile<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node<'a> {
+    path: &'a Path,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    major: u32,
+    minor: u32,
+    file_mode: u32,
+    uid: u32,
+    gid: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Resources<'a> {
+    devices: Vec<DeviceRule<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceRule<'a> {
+    allow: bool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    major: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minor: Option<u32>,
+    access: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Namespace<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a Path>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Mapping {
+    #[serde(rename = "containerID")]
+    container_id: u32,
+    #[serde(rename = "hostID")]
+    host_id: u32,
+    size: u32,
+}
+
+/// The configuration of a container. Limits are not in it: they are set on the cgroup before.
+pub fn config(spec: &Spec) -> Config<'_> {
+    let capabilities = &spec.capabilities;
+    Config {
+        oci_version: "1.0.2",
+        hostname: &spec.hostname,
+        root: Root { path: &spec.root, readonly: false },
+        process: Process {
+            terminal: spec.terminal,
+            user: User { uid: 0, gid: 0 },
+            args: &spec.init,
+            env: spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            cwd: "/",
+            no_new_privileges: false,
+            capabilities: Capabilities { bounding: capabilities, effective: capabilities, permitted: capabilities },
+            rlimits: spec.rlimits.iter().map(process_limit).collect(),
+        },
+        mounts: mounts(spec),
+        linux: Linux {
+            cgroups_path: format!("/vz/{}", spec.id),
+            devices: spec.devices.iter().filter_map(node).collect(),
+            resources: Resources { devices: device_rules(&spec.devices) },
+            masked_paths: MASKED,
+            readonly_paths: READONLY,
+            namespaces: namespaces(spec),
+            uid_mappings: spec.ids.iter().map(|&IdMap { uid, count, .. }| mapping(uid, count)).collect(),
+            gid_mappings: spec.ids.iter().map(|&IdMap { gid, count, .. }| mapping(gid, count)).collect(),
+            seccomp: spec.seccomp.then(|| seccomp::profile(capabilities, &spec.denied)),
+        },
+    }
+}
+
+fn process_limit(limit: &Rlimit) -> ProcessLimit<'_> {
+    ProcessLimit { kind: &limit.name, soft: limit.soft, hard: limit.hard }
+}
+
+fn mapping(host_id: u32, size: u32) -> Mapping {
+    Mapping { container_id: 0, host_id, size }
+}
+
+fn mounts(spec: &Spec) -> Vec<Mount<'_>> {
+    fn mount<'a>(target: &'a Path, kind: &'static str, source: &'a Path, options: &[&'a str]) -> Mount<'a> {
+        Mount {
+            destination: target,
+            kind,
+            source,
+            options: options.iter().map(|option| Cow::Borrowed(*option)).collect(),
+        }
+    }
+    let new =
+        |target, kind, source, options: &[&'static str]| mount(Path::new(target), kind, Path::new(source), options);
     let quiet = ["nosuid", "noexec", "nodev"];
     let shown = ["nosuid", "noexec", "nodev", "ro"];
     let mut mounts = vec![
-        mount("/proc", "proc", "proc", &quiet),
-        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "strictatime", "mode=755", "size=64k"]),
-        mount("/dev/pts", "devpts", "devpts", &pts),
-        mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
-        mount("/dev/mqueue", "mqueue", "mqueue", &quiet),
+        new("/proc", "proc", "proc", &quiet),
+        new("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "strictatime", "mode=755", "size=64k"]),
+        new("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+        new("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777"]),
+        new("/dev/mqueue", "mqueue", "mqueue", &quiet),
     ];
+    let (pts, shm) = (2, 3);
+    mounts[pts].options.extend(spec.ptys.map(|max| format!("max={max}").into()));
+    mounts[shm].options.push(format!("size={}", spec.shared.unwrap_or(SHARED)).into());
     if spec.sysfs {
-        mounts.push(mount("/sys", "sysfs", "sysfs", &shown));
-        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &shown));
+        mounts.push(new("/sys", "sysfs", "sysfs", &shown));
+        mounts.push(new("/sys/fs/cgroup", "cgroup", "cgroup", &shown));
     }
     for folder in &spec.memory {
-        mounts.push(mount(&text(folder), "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]));
+        mounts.push(mount(folder, "tmpfs", Path::new("tmpfs"), &["nosuid", "nodev", "mode=755"]));
     }
     for bind in &spec.binds {
         let access = if bind.readonly { "ro" } else { "rw" };
-        let options = ["rbind", "nosuid", "nodev", access];
-        mounts.push(mount(&text(&bind.target), "bind", &text(&bind.source), &options));
+        mounts.push(mount(&bind.target, "bind", &bind.source, &["rbind", "nosuid", "nodev", access]));
     }
-    let mut namespaces: Vec<Value> =
-        ["pid", "mount", "uts", "ipc", "cgroup"].iter().map(|kind| json!({"type": kind})).collect();
-    namespaces.push(match &spec.network {
-        Some(path) => json!({"type": "network", "path": text(path)}),
-        None => json!({"type": "network"}),
-    });
-    let kind = |block| if block { "b" } else { "c" };
-    let mut rules = vec![json!({"allow": false, "access": "rwm"})];
-    rules.extend(spec.devices.iter().map(|device| {
-        let mut rule =
-            json!({"allow": true, "type": kind(device.block), "major": device.major, "access": device.access});
-        if let Some(minor) = device.minor {
-            rule["minor"] = minor.into();
-        }
-        rule
-    }));
-    let node = |device: &Device| {
-        let (path, minor) = (device.path.as_ref()?, device.minor?);
-        let kind = kind(device.block);
-        Some(
-            json!({"path": text(path), "type": kind, "major": device.major, "minor": minor, "fileMode": 0o600, "uid": 0, "gid": 0}),
-        )
-    };
-    let devices: Vec<Value> = spec.devices.iter().filter_map(node).collect();
-    let mut linux = json!({
-        "cgroupsPath": format!("/vz/{}", spec.id),
-        "devices": devices,
-        "resources": {"devices": rules},
-        "maskedPaths": MASKED,
-        "readonlyPaths": READONLY,
-    });
-    if let Some(ids) = spec.ids {
-        namespaces.push(json!({"type": "user"}));
-        linux["uidMappings"] = json!([{"containerID": 0, "hostID": ids.uid, "size": ids.count}]);
-        linux["gidMappings"] = json!([{"containerID": 0, "hostID": ids.gid, "size": ids.count}]);
-    }
-    linux["namespaces"] = namespaces.into();
-    if spec.seccomp {
-        linux["seccomp"] = seccomp::profile(&spec.capabilities, &spec.denied);
-    }
-    let environment: Vec<String> = spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let rlimits: Vec<Value> =
-        spec.rlimits.iter().map(|limit| json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard})).collect();
-    let capabilities = &spec.capabilities;
-    json!({
-        "ociVersion": "1.0.2",
-        "hostname": spec.hostname,
-        "root": {"path": text(&spec.root), "readonly": false},
-        "process": {
-            "terminal": spec.terminal,
-            "user": {"uid": 0, "gid": 0},
-            "args": spec.init,
-            "env": environment,
-            "cwd": "/",
-            "noNewPrivileges": false,
-            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
-            "rlimits": rlimits,
-        },
-        "mounts": mounts,
-        "linux": linux,
-    })
+    mounts
 }
 
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+fn namespaces(spec: &Spec) -> Vec<Namespace<'_>> {
+    let new = |kind| Namespace { kind, path: None };
+    let mut all: Vec<Namespace> = ["pid", "mount", "uts", "ipc", "cgroup"].into_iter().map(new).collect();
+    all.push(Namespace { kind: "network", path: spec.network.as_deref() });
+    all.extend(spec.ids.map(|_| new("user")));
+    all
+}
+
+fn kind(device: &Device) -> &'static str {
+    if device.block { "b" } else { "c" }
+}
+
+/// Nothing but these; the runtime adds the usual ones.
+fn device_rules(devices: &[Device]) -> Vec<DeviceRule<'_>> {
+    let none = DeviceRule { allow: false, kind: "a", major: None, minor: None, access: "rwm" };
+    let allowed = devices.iter().map(|device| DeviceRule {
+        allow: true,
+        kind: kind(device),
+        major: Some(device.major),
+        minor: device.minor,
+        access: &device.access,
+    });
+    std::iter::once(none).chain(allowed).collect()
+}
+
+fn node(device: &Device) -> Option<Node<'_>> {
+    let (path, minor) = (device.path.as_deref()?, device.minor?);
+    Some(Node { path, kind: kind(device), major: device.major, minor, file_mode: 0o600, uid: 0, gid: 0 })
 }
 
 #[cfg(test)]
@@ -159,6 +296,7 @@ mod tests {
     fn a_container_has_all_its_namespaces_and_no_terminal_of_the_hosts() {
         let mut spec = Spec::new(101, "/vz/root/101");
         spec.ptys = Some(16);
+        let config = |spec: &Spec| serde_json::to_value(super::config(spec)).unwrap();
         let plain = config(&spec);
         assert_eq!(plain["linux"]["namespaces"].as_array().unwrap().len(), 6);
         assert_eq!(plain["linux"]["cgroupsPath"], "/vz/101");

@@ -110,7 +110,8 @@ impl Runtime {
         self.begin(spec.id)?;
         let bundle = self.bundle(spec.id);
         let config = bundle.join("config.json");
-        fs::write(&config, serde_json::to_vec(&oci::config(spec)).unwrap_or_default()).map_err(io("write", &config))?;
+        let text = serde_json::to_vec(&oci::config(spec)).map_err(std::io::Error::from).map_err(io("make", &config))?;
+        fs::write(&config, text).map_err(io("write", &config))?;
         Ok(bundle)
     }
 

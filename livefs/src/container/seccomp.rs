@@ -3,7 +3,7 @@
 //! It lists what is refused: image and kernel are built together, so the set of system calls is closed and known. A program
 //! may be of any of the three ABIs of x86-64; others are refused by libseccomp.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::spec::Denial;
 
@@ -86,40 +86,73 @@ const CLONE_NEW: u64 = 0x7e02_0000;
 /// ioctl(2) that types into a terminal as if its user had.
 const TIOCSTI: u64 = 0x5412;
 
-const EPERM: u32 = 1;
-const ENOSYS: u32 = 38;
+const EPERM: i32 = 1;
+const ENOSYS: i32 = 38;
 
-/// The profile in the OCI runtime's form.
-pub(super) fn profile(capabilities: &[String], denied: &[Denial]) -> Value {
+/// A filter in the OCI runtime's form (config-linux.md, "Seccomp").
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Profile<'a> {
+    default_action: &'static str,
+    architectures: [&'static str; 3],
+    syscalls: Vec<Rule<'a>>,
+}
+
+/// System calls that fail, if all of these arguments are so.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule<'a> {
+    names: Vec<&'a str>,
+    action: &'static str,
+    errno_ret: i32,
+    args: Vec<Argument>,
+}
+
+/// What an argument has to be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Argument {
+    index: u32,
+    value: u64,
+    value_two: u64,
+    op: &'static str,
+}
+
+impl Argument {
+    /// It is `value` where `mask` has bits.
+    fn masked(index: u32, mask: u64, value: u64) -> Self {
+        Self { index, value: mask, value_two: value, op: "SCMP_CMP_MASKED_EQ" }
+    }
+
+    fn equal(&(index, value): &(u32, u64)) -> Self {
+        Self { index, value, value_two: 0, op: "SCMP_CMP_EQ" }
+    }
+}
+
+/// The filter of a container with these capabilities, and what else it is denied.
+pub(super) fn profile<'a>(capabilities: &[String], denied: &'a [Denial]) -> Profile<'a> {
     let admin = capabilities.iter().any(|name| name == "CAP_SYS_ADMIN");
     let names: Vec<&str> = REFUSED.iter().copied().filter(|name| !admin || !MOUNTING.contains(name)).collect();
-    let refuse = |names: Vec<&str>, errno: u32, args: Value| json!({"names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno, "args": args});
-    let masked = |flag: u64| json!([{"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}]);
-    let mut rules = vec![
-        refuse(names, EPERM, json!([])),
+    let refuse = |names, errno_ret, args| Rule { names, action: "SCMP_ACT_ERRNO", errno_ret, args };
+    let mut syscalls = vec![
+        refuse(names, EPERM, Vec::new()),
         // Its flags lie in memory, where no filter sees them; the C libraries then take clone.
-        refuse(vec!["clone3"], ENOSYS, json!([])),
-        refuse(
-            vec!["ioctl"],
-            EPERM,
-            json!([{"index": 1, "value": 0xffff_ffff_u64, "valueTwo": TIOCSTI, "op": "SCMP_CMP_MASKED_EQ"}]),
-        ),
+        refuse(vec!["clone3"], ENOSYS, Vec::new()),
+        refuse(vec!["ioctl"], EPERM, vec![Argument::masked(1, 0xffff_ffff, TIOCSTI)]),
     ];
     if !admin {
         // "Masked equal" asks for all bits of a mask: a rule for each.
         let flags = (0..64).map(|bit| 1u64 << bit).filter(|flag| CLONE_NEW & flag != 0);
-        rules.extend(flags.map(|flag| refuse(vec!["clone"], EPERM, masked(flag))));
+        syscalls.extend(flags.map(|flag| refuse(vec!["clone"], EPERM, vec![Argument::masked(0, flag, flag)])));
     }
-    let equal = |(index, value): &(u32, u64)| json!({"index": index, "value": value, "op": "SCMP_CMP_EQ"});
-    rules.extend(denied.iter().map(|denial| {
-        let arguments: Vec<Value> = denial.arguments.iter().map(equal).collect();
-        json!({"names": [denial.syscall], "action": "SCMP_ACT_ERRNO", "errnoRet": denial.errno, "args": arguments})
+    syscalls.extend(denied.iter().map(|denial| {
+        refuse(vec![&denial.syscall], denial.errno, denial.arguments.iter().map(Argument::equal).collect())
     }));
-    json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-        "syscalls": rules,
-    })
+    Profile {
+        default_action: "SCMP_ACT_ALLOW",
+        architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        syscalls,
+    }
 }
 
 #[cfg(test)]
@@ -128,10 +161,24 @@ mod tests {
 
     #[test]
     fn only_a_container_that_may_administer_mounts() {
-        let refused = |capabilities: &[String]| profile(capabilities, &[])["syscalls"][0]["names"].to_string();
-        assert!(refused(&[]).contains("\"mount\"") && refused(&[]).contains("kexec_load"));
+        let refused = |capabilities: &[String]| profile(capabilities, &[]).syscalls.remove(0).names;
+        assert!(refused(&[]).contains(&"mount") && refused(&[]).contains(&"kexec_load"));
         let admin = refused(&["CAP_SYS_ADMIN".into()]);
-        assert!(!admin.contains("\"mount\"") && admin.contains("kexec_load"));
+        assert!(!admin.contains(&"mount") && admin.contains(&"kexec_load"));
         assert!(MOUNTING.iter().all(|name| REFUSED.contains(name)));
+    }
+    #[test]
+    fn the_form_is_the_specifications() {
+        let denied = [Denial { syscall: "socket".into(), arguments: vec![(0, 16)], errno: 13 }];
+        let text = serde_json::to_value(profile(&[], &denied)).unwrap();
+        assert_eq!(text["defaultAction"], "SCMP_ACT_ALLOW");
+        let ioctl = serde_json::json!({"names": ["ioctl"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
+            "args": [{"index": 1, "value": 0xffff_ffff_u32, "valueTwo": TIOCSTI, "op": "SCMP_CMP_MASKED_EQ"}]});
+        assert_eq!(text["syscalls"][2], ioctl);
+        let last = text["syscalls"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&last["names"][0], &last["errnoRet"], &last["args"][0]["op"]),
+            (&"socket".into(), &13.into(), &"SCMP_CMP_EQ".into())
+        );
     }
 }

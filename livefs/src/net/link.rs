@@ -11,6 +11,10 @@ const INET6_ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
 /// Answers without counters (`include/uapi/linux/rtnetlink.h`).
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+const LOOPBACK_INDEX: u32 = 1;
+/// IFLA_INET_CONF of `include/uapi/linux/if_link.h` and IPV4_DEVCONF_RP_FILTER of `include/uapi/linux/ip.h`.
+const INET_CONF: u16 = 1;
+const RP_FILTER: u16 = 8;
 /// The link is up.
 pub const UP: u32 = libc::IFF_UP as u32;
 /// Nobody is asked who has an address.
@@ -170,19 +174,38 @@ pub fn set_up(socket: &Socket, link: &Link) -> Result<(), Error> {
     change(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, UP, UP)))
 }
 
+/// Sets the loopback up, which is a namespace's first link (`include/net/flow.h`: LOOPBACK_IFINDEX).
+pub fn set_up_loopback(socket: &Socket) -> Result<(), Error> {
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(LOOPBACK_INDEX, UP, UP));
+    socket.request(message).map_err(|error| Error::kernel("interface lo", error))
+}
+
 /// Notes on a link whose it is.
 pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
 }
 
-/// [`set_alias`] and [`without_own_address`] in one.
+/// Notes whose the host's end of `venet0` is, lets it take from the other end only what the host would route there (RFC 3704,
+/// strict), and make no IPv6 address of its own.
 pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
-    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
-    if no_own_address(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))? {
-        return Ok(());
+    let message = || {
+        let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+        message.put(libc::IFLA_IFALIAS, alias.as_bytes())
+    };
+    let strict = |families: Message| {
+        families.nest(NESTED | libc::AF_INET as u16, |ipv4| {
+            ipv4.nest(NESTED | INET_CONF, |conf| conf.put_u32(RP_FILTER, 1))
+        })
+    };
+    let all = message().nest(NESTED | libc::IFLA_AF_SPEC, |families| no_own_address(strict(families)));
+    match socket.request(all) {
+        // The kernel has no IPv6 and changed nothing.
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            change(socket, link, message().nest(NESTED | libc::IFLA_AF_SPEC, strict))
+        }
+        done => done.map_err(|error| Error::kernel(format!("interface {}", link.name), error)),
     }
-    set_alias(socket, link, alias)
 }
 
 /// Puts a link into a group, 0 being that of all others.
@@ -199,19 +222,15 @@ pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
 
 /// Lets a link make no IPv6 address of its own. A kernel without IPv6 makes none anyway.
 pub fn without_own_address(socket: &Socket, link: &Link) -> Result<(), Error> {
-    no_own_address(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0))).map(drop)
+    let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
+    match socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, no_own_address)) {
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("interface {}", link.name), error)),
+    }
 }
 
-/// The same with what a message changes already. False: the kernel has no IPv6 and changed nothing.
-fn no_own_address(socket: &Socket, link: &Link, message: Message) -> Result<bool, Error> {
-    let done = socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, |families| {
-        families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
-    }));
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(false),
-        Err(error) => Err(Error::kernel(format!("interface {}", link.name), error)),
-    }
+fn no_own_address(families: Message) -> Message {
+    families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
 }
 
 /// Moves a link to another namespace, under the same name. It is down there.

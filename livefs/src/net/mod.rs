@@ -237,7 +237,7 @@ pub fn traffic(ctid: Ctid) -> Result<Traffic, Error> {
 fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     let ctid = network.ctid;
     let (socket, inside) = (Socket::route()?, Socket::route_in(netns)?);
-    link::set_up(&inside, &link::need(&inside, "lo")?)?;
+    link::set_up_loopback(&inside)?;
     let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
     if !addresses.is_empty() {
         let hosts = venet::not_the_hosts(&socket, &addresses)?;

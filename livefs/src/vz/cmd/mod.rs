@@ -192,9 +192,9 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
             "Only set actions are allowed for CT0, and this host sets none: limits of the host are the kernel's own";
         return Err(Error::Value(text.into()));
     }
-    let ct = vz.container(call.id)?;
-    if !command.bare {
-        ct.configured()?;
+    // It is read under the lock.
+    if !command.bare && !vz.paths.container_conf(call.id).exists() {
+        return Err(Error::NoConfig);
     }
     let _lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
     (command.run)(vz, call)

@@ -21,13 +21,14 @@ pub struct Config {
 impl Config {
     /// Puts files above each other, the first one lowest. Older names of keys are taken for the ones of today. `$VEID` becomes `ctid`.
     pub fn layered<'a>(files: impl IntoIterator<Item = &'a ConfFile>, ctid: u32) -> Config {
-        let mut config = Config::default();
-        for (key, value) in files.into_iter().flat_map(ConfFile::pairs) {
-            let id = ctid.to_string();
-            let value = value.replace("${VEID}", &id).replace("$VEID", &id);
-            config.values.insert(canonical(key).to_owned(), value);
-        }
-        config
+        let id = ctid.to_string();
+        // Most values name no number.
+        let expanded = |value: &str| match value.contains('$') {
+            true => value.replace("${VEID}", &id).replace("$VEID", &id),
+            false => value.to_owned(),
+        };
+        let pairs = files.into_iter().flat_map(ConfFile::pairs);
+        Config { values: pairs.map(|(key, value)| (canonical(key).to_owned(), expanded(value))).collect() }
     }
 
     /// A key's value, if it is set to anything.
