@@ -323,10 +323,10 @@ containers() {
   while read -r name value unit; do
     case $name in
       live-idle) figure "  $name" "$value" "$unit" 40 ;;
-      start) figure "  $name" "$value" "$unit" && ours=$value ;;
-      engine-run)
+      start | alone-start) figure "  $name" "$value" "$unit" && ours=$value ;;
+      engine-run | alone-engine-run)
         figure "  $name" "$value" "$unit"
-        figure '  start by engine-run' "$(ratio "$ours" "$value")" '' 1.3
+        figure "  ${name%engine-run}start by $name" "$(ratio "$ours" "$value")" '' 1.3
         ;;
       *) figure "  $name" "$value" "$unit" ;;
     esac
