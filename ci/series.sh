@@ -164,8 +164,10 @@ code() {
 }
 
 off() {
-  local object changed=0 untouched
-  upto 0
+  local object changed=0 untouched before=0
+  # What comes before the series proper has no option.
+  until [[ ${patches[before]} == *-ve-* ]]; do before=$((before + 1)); done
+  upto "$before"
   configure "$work/off" "${off[@]}"
   build "$work/off" vmlinux > "$work/log" 2>&1 || { tail -n 40 "$work/log" && die 'the unpatched kernel does not build'; }
   digests "$work/off" > "$work/digests-before"
