@@ -9,6 +9,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -83,15 +84,57 @@ pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.pid"))
 }
 
-/// Runs the engine's `command`, which creates the container `id`, as a child of a new keeper. The command gets its last options
-/// here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. Gives how the command ended.
+/// A container in the making. When this goes before [`Making::start`], what was made is killed.
+#[derive(Debug)]
+pub struct Making {
+    keeper: UnixStream,
+    socket: PathBuf,
+}
+
+impl Making {
+    /// Waits until the engine has made the container, or has failed; to be called once. Gives how the engine ended.
+    ///
+    /// # Errors
+    /// The keeper was killed.
+    pub fn made(&mut self) -> Result<ExitStatus> {
+        let mut told = [0; 4];
+        self.keeper.read_exact(&mut told).map_err(failed("hear from the keeper at", &self.socket))?;
+        Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
+    }
+
+    /// Says that PID 1 may run: at once, or as soon as the engine has made it.
+    pub fn go(&mut self) {
+        // A keeper that is gone is seen by who waits for its word.
+        let _ = self.keeper.write_all(&[1]);
+    }
+
+    /// Waits until PID 1 runs, after [`Making::made`] and [`Making::go`].
+    ///
+    /// # Errors
+    /// The container could not be started, or its keeper was killed.
+    pub fn started(&mut self) -> Result<()> {
+        self.keeper.read_exact(&mut [0]).map_err(failed("start what waits at", &self.socket))
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // Until the keeper has let go: whoever puts the container away must not meet the engine at work.
+        let _ = self.keeper.shutdown(std::net::Shutdown::Write);
+        let _ = self.keeper.read_to_end(&mut Vec::new());
+    }
+}
+
+/// Runs the engine's `command`, which creates the container `id`, as a child of a new keeper, and does not wait for it. The command gets
+/// its last options here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. PID 1 waits for a byte
+/// from the engine's pipe `gate`.
 ///
-/// A container whose keeper finds nobody to report to, as the one who started it was killed, is killed, too.
+/// A container whose keeper finds that the one who started it was killed meanwhile is killed, too.
 ///
 /// # Errors
 /// The sockets or the log can't be made.
-pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Result<ExitStatus> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept) -> Result<Making> {
+    use std::os::unix::fs::DirBuilderExt;
     let log = kept.log;
     for needed in [Some(folder), log.parent()].into_iter().flatten() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(needed).map_err(failed("make", needed))?;
@@ -103,18 +146,13 @@ pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Resul
     let (socket, number) = (folder.join(format!("{id}.pty")), number(folder, id));
     let (runtime, viewers) = (listen(&socket)?, listen(&clients(folder, id))?);
     let written = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed("open", log))?;
-    let (mut wait, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
+    let (keeper, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(failed("fork for", &socket))? {
-        ForkResult::Parent { .. } => {
-            drop(held);
-            let mut told = [0; 4];
-            wait.read_exact(&mut told).map_err(failed("hand over", &socket))?;
-            Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
-        }
+        ForkResult::Parent { .. } => Ok(Making { keeper, socket }),
         ForkResult::Child => {
-            drop(wait);
+            drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
             let made = command.status().and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
@@ -124,7 +162,7 @@ pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Resul
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = Log { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
-                    if report(held, status).is_err() {
+                    if open(gate, held, status).is_err() {
                         let _ = freeze::kill_all(id);
                     }
                     settled(kept.settle);
@@ -140,7 +178,7 @@ pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Resul
                     }
                 }
                 // The engine failed, and has said why.
-                (Ok((status, None)), _) => drop(report(held, status)),
+                (Ok((status, None)), _) => drop(report(&held, status)),
                 // The one who waits sees the end of the socket.
                 _ => drop(held),
             }
@@ -149,7 +187,20 @@ pub fn create(folder: &Path, id: u32, mut command: Command, kept: Kept) -> Resul
     }
 }
 
-fn report(mut held: UnixStream, status: ExitStatus) -> io::Result<()> {
+/// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
+fn open(gate: &Path, mut held: UnixStream, made: ExitStatus) -> io::Result<()> {
+    report(&held, made)?;
+    held.read_exact(&mut [0])?;
+    // Without waiting for a reader, which is there: PID 1.
+    let mut pipe = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(gate)?;
+    fs::remove_file(gate)?;
+    pipe.write_all(&[0])?;
+    // It runs, whether anybody still wants to know or not.
+    let _ = held.write_all(&[0]);
+    Ok(())
+}
+
+fn report(mut held: &UnixStream, status: ExitStatus) -> io::Result<()> {
     held.write_all(&status.into_raw().to_ne_bytes())
 }
 

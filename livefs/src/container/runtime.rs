@@ -51,48 +51,28 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Makes the container's cgroup with its limits, its namespaces and its mounts, and its keeper. PID 1 does not run before
-    /// [`start`]. What a dead container of this number left is removed first.
-    ///
-    /// [`start`]: Self::start
-    pub fn create(&self, spec: &Spec, kept: Kept) -> Result<State> {
-        self.clear(spec)?;
-        let made = self.create_new(spec, kept);
-        if made.is_err() {
-            // The first error is the one to tell.
-            let _ = self.delete(spec.id);
-        }
-        made
-    }
-
-    fn create_new(&self, spec: &Spec, kept: Kept) -> Result<State> {
-        let cgroup = limits::make(spec.id)?;
-        limits::apply(&spec.limits, &cgroup)?;
-        let mut command = self.command(spec.id, "create");
-        command.arg("--bundle").arg(self.write_bundle(spec)?);
-        self.run_kept(spec.id, "create", command, kept)?;
-        self.state(spec.id)?.ok_or(Error::State { id: spec.id, expected: "created" })
-    }
-
-    /// Creates and starts in one go, which is much the quickest: the runtime is run once. Nothing can be done between the two, so
-    /// the network has to be there ([`Spec::network`]).
+    /// Makes the container's cgroup with its limits, and begins to make its namespaces and mounts, and its keeper. What a dead
+    /// container of this number left is removed first. PID 1 does not run before [`Making::start`], so that meanwhile the caller can
+    /// give the container its network.
     ///
     /// # Errors
-    /// It runs already; the runtime refused. Nothing is left then.
-    pub fn run_detached(&self, spec: &Spec, kept: Kept) -> Result<()> {
+    /// It runs already; its cgroup refuses a limit. Nothing is left then.
+    pub fn create(&self, spec: &Spec, kept: Kept) -> Result<Making<'_>> {
         self.clear(spec)?;
-        let run = || {
+        let create = || {
             limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
-            let mut command = self.command(spec.id, "run");
-            command.arg("--detach").arg("--bundle").arg(self.write_bundle(spec)?);
-            self.run_kept(spec.id, "run", command, kept)
+            let mut command = self.command(spec.id, "create");
+            command.arg("--bundle").arg(self.write_bundle(spec)?);
+            keeper::create(&self.folder, spec.id, &self.notes(spec.id).join("exec.fifo"), command, kept)
         };
-        let ran = run();
-        if ran.is_err() {
-            // The first error is the one to tell.
-            let _ = self.delete(spec.id);
+        match create() {
+            Ok(keeper) => Ok(Making { runtime: self, id: spec.id, made: false, keeper: Some(keeper) }),
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = self.delete(spec.id);
+                Err(error)
+            }
         }
-        ran
     }
 
     /// Makes room for a new container: what a dead one of this number left goes, its cgroup too, as a new container's life
@@ -150,11 +130,6 @@ impl Runtime {
     /// PID 1's number on the host of a container that runs, or has ended and is not deleted yet.
     pub fn left(&self, id: u32) -> Option<i32> {
         fs::read_to_string(keeper::number(&self.folder, id)).ok()?.trim().parse().ok()
-    }
-
-    /// Lets PID 1 of a created container run.
-    pub fn start(&self, id: u32) -> Result<()> {
-        self.simple(id, "start", &[])
     }
 
     /// Sends PID 1 a signal, by its number.
@@ -279,12 +254,6 @@ impl Runtime {
         self.done(id, action, status)
     }
 
-    /// Runs what makes a container below its keeper.
-    fn run_kept(&self, id: u32, action: &'static str, command: Command, kept: Kept) -> Result<()> {
-        let status = keeper::create(&self.folder, id, command, kept)?;
-        self.done(id, action, status)
-    }
-
     fn done(&self, id: u32, action: &'static str, status: ExitStatus) -> Result<()> {
         if !status.success() {
             return Err(self.told(id, action, status));
@@ -322,6 +291,62 @@ impl Runtime {
         let text = fs::read_to_string(&path).ok()?;
         let _ = fs::remove_file(&path);
         last_error(&text)
+    }
+}
+
+/// A container in the making. When this goes before it is started, nothing is left of the container.
+#[derive(Debug)]
+pub struct Making<'a> {
+    runtime: &'a Runtime,
+    id: u32,
+    made: bool,
+    /// None: it runs.
+    keeper: Option<keeper::Making>,
+}
+
+impl Making<'_> {
+    /// PID 1's number on the host, for which the container has to be made first.
+    ///
+    /// # Errors
+    /// The runtime refused.
+    pub fn pid(&mut self) -> Result<i32> {
+        self.wait()?;
+        self.runtime.left(self.id).ok_or(Error::State { id: self.id, expected: "created" })
+    }
+
+    /// Lets PID 1 run.
+    ///
+    /// # Errors
+    /// The runtime refused.
+    pub fn start(mut self) -> Result<()> {
+        self.keeper.iter_mut().for_each(keeper::Making::go);
+        self.wait()?;
+        match self.keeper.take() {
+            Some(mut keeper) => keeper.started(),
+            None => Ok(()),
+        }
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        match &mut self.keeper {
+            Some(keeper) if !self.made => {
+                let status = keeper.made()?;
+                self.made = true;
+                self.runtime.done(self.id, "create", status)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            // Ends the engine's work first.
+            drop(keeper);
+            // Who drops this has a better error to tell.
+            let _ = self.runtime.delete(self.id);
+        }
     }
 }
 

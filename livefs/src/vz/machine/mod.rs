@@ -66,17 +66,18 @@ impl Machine {
         let settle = Paths::system().running();
         let kept = keeper::Kept { log: &log, settle: &settle, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
-        if made.ids.is_none() {
-            let netns = net::Netns::make().map_err(convert::network_error)?;
-            net::up(&network, &netns).map_err(convert::network_error)?;
-            made.network = Some(netns.path());
-            return self.runtime.run_detached(&made, kept).map_err(convert::engine_error);
-        }
-        // Its network namespace has to be made inside of its user namespace.
-        let state = self.runtime.create(&made, kept).map_err(convert::engine_error)?;
-        let netns = net::Netns::of_pid(state.pid).map_err(convert::network_error)?;
-        net::up(&network, &netns).map_err(convert::network_error)?;
-        self.runtime.start(spec.id).map_err(convert::engine_error)
+        let (engine, wrong) = (convert::engine_error, convert::network_error);
+        // In a user namespace it has to be made inside of that, by the engine.
+        let own = made.ids.is_none().then(net::Netns::make).transpose().map_err(wrong)?;
+        made.network = own.as_ref().map(net::Netns::path);
+        let mut making = self.runtime.create(&made, kept).map_err(engine)?;
+        let netns = match own {
+            // The engine works beside us, and waits at times for the kernel.
+            Some(netns) => netns,
+            None => net::Netns::of_pid(making.pid().map_err(engine)?).map_err(wrong)?,
+        };
+        net::up(&network, &netns).map_err(wrong)?;
+        making.start().map_err(engine)
     }
 }
 
