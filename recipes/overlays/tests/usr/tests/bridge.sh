@@ -1,11 +1,8 @@
 #!/system/bin/sh
 # Two containers on a bridge of the host. Ends with "the bridge is right", or with the first that is not.
 set -eu
+. /usr/tests/checks.sh
 
-fail() {
-	echo "bridge.sh: $*" >&2
-	exit 1
-}
 reaches() { # FROM ADDRESS: a container, or "host"
 	if [ "$1" = host ]; then
 		ping -c 1 -w 5 "$2" >/dev/null || fail "the host does not reach $2"

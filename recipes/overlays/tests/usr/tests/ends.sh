@@ -1,11 +1,8 @@
 #!/system/bin/sh
 # How containers end from inside, and what becomes of them. Ends with "ends are right", or with the first that is not.
 set -eu
+. /usr/tests/checks.sh
 
-fail() {
-	echo "ends.sh: $*" >&2
-	exit 1
-}
 init() { # the host's number of the container's process 1
 	cat /system/run/vz/401.pid 2>/dev/null || echo none
 }
@@ -63,6 +60,19 @@ vzctl status 401 | grep -q "unmounted down" || fail "stop"
 vzctl --quiet start 401 --wait
 vzctl --quiet restart 401 --wait
 vzctl status 401 | grep -q "mounted running" || fail "restart"
+vzctl --quiet stop 401 --fast
+
+# A start that fails when the engine is at work already leaves nothing.
+ip address add 10.4.0.9/32 dev lo
+vzctl --quiet set 401 --ipadd 10.4.0.9 --save
+refused 10.4.0.9 vzctl start 401
+becomes "unmounted down"
+ip link show | grep -q 401 && fail "after a failed start its network is left"
+[ ! -e /sys/fs/cgroup/vz/401 ] || fail "after a failed start its cgroup is left"
+[ ! -e /vz/running/401 ] || fail "after a failed start it counts as running"
+is "" pgrep -f "vzctl start 401"
+vzctl --quiet set 401 --ipdel 10.4.0.9 --save
+vzctl --quiet start 401 --wait
 vzctl --quiet stop 401 --fast
 vzctl --quiet destroy 401
 echo "ends are right"

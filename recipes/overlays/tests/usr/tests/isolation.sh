@@ -1,15 +1,12 @@
 #!/system/bin/sh
 # What a container must not be able to do to the machine and to others. Ends with "isolation holds", or with the first that does not.
 set -eu
+. /usr/tests/checks.sh
 
-fail() {
-	echo "isolation.sh: $*" >&2
-	exit 1
-}
 inside() { # COMMAND: in container 301
 	vzctl exec2 301 "$1"
 }
-refused() { # COMMAND: has to fail inside
+may_not() { # COMMAND: has to fail inside
 	if inside "$1" >/dev/null 2>&1; then fail "a container may: $1"; fi
 }
 alive() {
@@ -30,34 +27,34 @@ done
 [ "$(inside 'cat /proc/2/comm 2>/dev/null')" != kthreadd ] || fail "a container sees the kernel's threads"
 inside 'ps' | grep -q crun && fail "a container sees the machine's processes"
 # Mounts, devices, modules, the clock, names, namespaces.
-refused 'mount -t tmpfs x /usr'
-refused 'mount -o remount,rw /proc/sys'
-refused 'umount /proc/kallsyms'
-refused 'mknod /usr/disk b 254 0'
-refused 'cat /dev/vda'
-refused 'cat /dev/mem'
-refused 'ls /dev/kmsg'
-refused 'dmesg'
-refused 'insmod /system/bin/busybox'
-refused 'date -s 2030-01-01; [ "$(date +%Y)" = 2030 ]'
-refused 'echo 1 >/proc/sys/kernel/panic'
-refused 'echo x >/sys/kernel/uevent_helper'
-refused 'echo core >/proc/sys/kernel/core_pattern'
-refused 'unshare -m true'
-refused 'unshare -U true'
-refused 'swapoff -a && swapon /dev/vda'
-refused 'echo max >/sys/fs/cgroup/memory.max'
-refused 'echo 1 >/sys/fs/cgroup/cgroup.freeze'
-refused 'ip link add type dummy'
-refused 'ip address add 10.3.0.77/32 dev venet0'
+may_not 'mount -t tmpfs x /usr'
+may_not 'mount -o remount,rw /proc/sys'
+may_not 'umount /proc/kallsyms'
+may_not 'mknod /usr/disk b 254 0'
+may_not 'cat /dev/vda'
+may_not 'cat /dev/mem'
+may_not 'ls /dev/kmsg'
+may_not 'dmesg'
+may_not 'insmod /system/bin/busybox'
+may_not 'date -s 2030-01-01; [ "$(date +%Y)" = 2030 ]'
+may_not 'echo 1 >/proc/sys/kernel/panic'
+may_not 'echo x >/sys/kernel/uevent_helper'
+may_not 'echo core >/proc/sys/kernel/core_pattern'
+may_not 'unshare -m true'
+may_not 'unshare -U true'
+may_not 'swapoff -a && swapon /dev/vda'
+may_not 'echo max >/sys/fs/cgroup/memory.max'
+may_not 'echo 1 >/sys/fs/cgroup/cgroup.freeze'
+may_not 'ip link add type dummy'
+may_not 'ip address add 10.3.0.77/32 dev venet0'
 [ "$(inside 'cat /proc/kallsyms | wc -c')" = 0 ] || fail "a container reads the kernel's symbols"
 # What is hidden by an empty file takes everything and does nothing.
 inside 'echo b >/proc/sysrq-trigger' 2>/dev/null || :
 alive "a request to reboot"
 # Its tree is its own: neither the machine's folders nor another's, by whatever way.
-refused 'ls /vz/private || ls /hd || ls /system/live'
-refused 'ls /proc/1/root/vz/private'
-refused 'cd /; for i in 1 2 3 4 5 6 7 8; do cd ..; done; ls vz'
+may_not 'ls /vz/private || ls /hd || ls /system/live'
+may_not 'ls /proc/1/root/vz/private'
+may_not 'cd /; for i in 1 2 3 4 5 6 7 8; do cd ..; done; ls vz'
 inside 'touch /system/bin/mine' || fail "a container can't write its own tree"
 [ ! -e /system/bin/mine ] && [ ! -e /system/live/ro/system/bin/mine ] || fail "a container wrote into the template"
 vzctl exec2 302 'ls /system/bin/mine' >/dev/null 2>&1 && fail "a container sees another's files"

@@ -2,29 +2,12 @@
 # Limits and rights of a container, as it sees and feels them. It takes a machine of two processors with the systems' disk on
 # /dev/vda. Ends with "limits are right", or with the first that is not.
 set -eu
+. /usr/tests/checks.sh
 
 id=701
 cgroup=/sys/fs/cgroup/vz/$id
-fail() {
-	echo "limits.sh: $*" >&2
-	exit 1
-}
 inside() {
 	vzctl exec2 $id "$1"
-}
-# is WANTED COMMAND...
-is() {
-	wanted=$1
-	shift
-	got=$("$@" 2>&1) || :
-	[ "$got" = "$wanted" ] || fail "$*: $got instead of $wanted"
-}
-code() {
-	wanted=$1
-	shift
-	got=0
-	"$@" >/dev/null 2>&1 || got=$?
-	[ "$got" = "$wanted" ] || fail "$*: exit code $got, expected $wanted"
 }
 save() { # OPTIONS: takes them for good, and starts the container again
 	code 0 vzctl stop $id --fast
@@ -34,10 +17,6 @@ save() { # OPTIONS: takes them for good, and starts the container again
 now() { # hundredths of a second since the machine started
 	read -r up _ </proc/uptime
 	echo "${up%.*}${up#*.}" | sed 's/^0*//'
-}
-# between LEAST MOST WHAT NUMBER
-between() {
-	[ "$4" -ge "$1" ] && [ "$4" -le "$2" ] || fail "$3: $4 is not between $1 and $2"
 }
 
 vzctl create $id --ostemplate live --config basic >/dev/null
@@ -56,9 +35,9 @@ busy() { # percent of one processor that a busy loop gets in two seconds; the st
 	took=$(($(now) - begin))
 	echo $((($(sed -n 's/^usage_usec //p' $cgroup/cpu.stat) - used) / 100 / took))
 }
-between 40 110 "a loop without a limit" "$(busy)"
+between "a loop without a limit" "$(busy)" 40 110
 code 0 vzctl set $id --cpulimit 25
-between 5 35 "a loop that may have a quarter" "$(busy)"
+between "a loop that may have a quarter" "$(busy)" 5 35
 code 0 vzctl set $id --cpulimit 0 --cpuunits 2000
 is "max 100000" cat $cgroup/cpu.max
 is "200" cat $cgroup/cpu.weight
@@ -80,15 +59,15 @@ free=$(reading)
 code 0 vzctl set $id --iolimit 1M
 slow=$(reading)
 # A second for each MiB, and what reading takes anyway.
-between 300 $((700 + free)) "4 MiB at 1 MiB a second, without a limit $free" "$slow"
+between "4 MiB at 1 MiB a second, without a limit $free" "$slow" 300 $((700 + free))
 [ "$slow" -gt $((free + 200)) ] || fail "the limit is not felt: $free without, $slow with it"
 code 0 vzctl set $id --iolimit 0 --iopslimit 10
 grep -q "riops=10 wiops=10" $cgroup/io.max || fail "io.max: $(cat $cgroup/io.max)"
 few=$(reading)
 # Read-ahead makes a request of 128 KiB: 32 requests of 4 MiB, and some for the folders.
-between 250 $((1500 + free)) "4 MiB by 10 requests a second, without a limit $free" "$few"
+between "4 MiB by 10 requests a second, without a limit $free" "$few" 250 $((1500 + free))
 code 0 vzctl set $id --iopslimit 0
-between 0 $((free * 3 + 100)) "4 MiB without a limit again" "$(reading)"
+between "4 MiB without a limit again" "$(reading)" 0 $((free * 3 + 100))
 
 # What is not saved is gone at the next start; what is saved is kept.
 code 0 vzctl set $id --numproc 77

@@ -2,19 +2,10 @@
 # What the programs of a Debian container (template `debian`, or $TEMPLATE) say of it, on a kernel with OpenVZ's series: 128 MiB, one processor of two,
 # 64 processes. Ends with "Debian sees a container", or with the first thing that is not so.
 set -eu
+. /usr/tests/checks.sh
 
-fail() {
-	echo "FAILED: $*"
-	exit 1
-}
 inside() {
 	vzctl exec2 601 "$@"
-}
-same() {
-	[ "$2" = "$3" ] || fail "$1: $2, expected $3"
-}
-between() {
-	awk -v n="$2" -v least="$3" -v most="$4" 'BEGIN { exit !(n != "" && n + 0 >= least && n + 0 <= most) }' || fail "$1: $2, expected $3 to $4"
 }
 age() {
 	awk -v begin="$begin" '{ print int($1 - begin) + 2 }' /proc/uptime

@@ -2,31 +2,10 @@
 # ovz.sh series|upstream: what OpenVZ's users and tools see of a kernel with our patch series, or that all works without it. For a
 # machine with two processors. Ends with "all is as documented", or with the first that is not.
 set -eu
+. /usr/tests/checks.sh
 
-fail() {
-	echo "FAILED: $*"
-	exit 1
-}
 inside() {
 	vzctl exec2 401 "$@"
-}
-# same WHAT FOUND EXPECTED
-same() {
-	[ "$2" = "$3" ] || fail "$1: $2, expected $3"
-}
-# between WHAT FOUND LEAST MOST: numbers, with or without a fraction.
-between() {
-	awk -v n="$2" -v least="$3" -v most="$4" 'BEGIN { exit !(n != "" && n + 0 >= least && n + 0 <= most) }' || fail "$1: $2, expected $3 to $4"
-}
-# refused WORDS COMMAND...: it fails, and says so.
-refused() {
-	words=$1
-	shift
-	said=$("$@" 2>&1) && fail "$*: succeeded"
-	case $said in
-	*"$words"*) ;;
-	*) fail "$*: expected \"$words\" in: $said" ;;
-	esac
 }
 field() { # FILE LINE NUMBER
 	awk -v line="$2" -v n="$3" '$1 == line { print $n }' "$1"

@@ -1,25 +1,7 @@
 #!/system/bin/sh
 # Containers with users of their own (LOCAL_UID), in each layout. Ends with "users are right", or with the first that is not.
 set -eu
-
-fail() {
-	echo "users.sh: $*" >&2
-	exit 1
-}
-# is WANTED COMMAND...: what the command prints.
-is() {
-	wanted=$1
-	shift
-	got=$("$@" 2>&1) || :
-	[ "$got" = "$wanted" ] || fail "$*: $got instead of $wanted"
-}
-code() {
-	wanted=$1
-	shift
-	got=0
-	"$@" >/dev/null 2>&1 || got=$?
-	[ "$got" = "$wanted" ] || fail "$*: exit code $got, expected $wanted"
-}
+. /usr/tests/checks.sh
 
 # What only the machine's root may read, in a folder that is shown inside.
 mkdir -p /system/mnt/shown
