@@ -47,7 +47,7 @@ use spec::Spec;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
 const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
@@ -114,10 +114,20 @@ impl Vz {
     /// [`Error::Locked`], or `LOCKDIR` is not set.
     pub fn lock(&self, id: u32, status: &str) -> Result<Lock> {
         let folder = self.lock_folder(id)?;
-        if Lock::status(&folder, id).is_some_and(|status| status == ENDED) {
-            Lock::wait(&folder, id, Some(AWAITED))?;
+        let end = Instant::now() + AWAITED;
+        loop {
+            let locked = match self.take_lock(&folder, id, status) {
+                Err(error @ Error::Locked { .. }) => error,
+                done => return done,
+            };
+            // A keeper may have taken it at any time; one that is free by now was a keeper's, or a command's that has ended.
+            let keepers = Lock::status(&folder, id).is_none_or(|status| status == ENDED);
+            let left = end.saturating_duration_since(Instant::now());
+            if !keepers || left.is_zero() {
+                return Err(locked);
+            }
+            Lock::wait(&folder, id, Some(left))?;
         }
-        self.take_lock(&folder, id, status)
     }
 
     /// Takes a container's lock for its keeper, however long others have it.

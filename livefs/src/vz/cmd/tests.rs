@@ -8,6 +8,7 @@ use crate::vz::paths::Paths;
 use notes::Notes;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A machine in a folder, with a template.
 pub(crate) struct World {
@@ -73,6 +74,26 @@ impl World {
         );
         (code, log.taken())
     }
+}
+
+#[test]
+fn a_lock_is_waited_for_only_if_it_is_a_keepers() {
+    let world = World::new();
+    world.ok("create 101");
+    let lock = world.at("vz/lock/101.lck");
+    let hold = |status: &str| fs::write(&lock, format!("{}\n{status}\n", std::process::id())).unwrap();
+    hold("");
+    assert_eq!(world.run("start 101").0, 9);
+    hold("ended");
+    let (given_back, lock) = (AtomicBool::new(false), &lock);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            given_back.store(true, Ordering::SeqCst);
+            fs::remove_file(lock).unwrap();
+        });
+        world.ok("start 101");
+        assert!(given_back.load(Ordering::SeqCst), "it has not been waited for");
+    });
 }
 
 #[test]
