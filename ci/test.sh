@@ -8,7 +8,7 @@
 #   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
 #                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of races on a kernel that watches itself
-#                         (recipes/debug.yaml); builds that kernel and takes hours, a tier of its own
+#                         (recipes/debug.yaml); builds that kernel and takes an hour, a tier of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
