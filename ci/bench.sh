@@ -9,6 +9,8 @@
 #   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
 #   containers  in a machine of 512 MiB (TCG): 100 application containers, a start beside the engine's own run, memory of the
 #               live system, and what mode `switch` gives back of it
+#   start       a start of a container beside the engine's own run of the same bundle, on a machine whose clock counts instructions
+#               and jumps to what is waited for: without what an emulator adds, most of all to code that is run once
 #   boot        from power-on to the login (TCG), and to the end of the bare kernel's start with a one-line init
 #   cost        fork, exec, open and a page fault with OpenVZ's series in the kernel and with upstream's alone, in instructions
 #   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
@@ -349,6 +351,33 @@ containers() {
     "$(awk -v l="$live" -v s="$switch" -v d="$disk" 'BEGIN { printf "%.1f\n", 100 * (s - d) / (l - d) }')" '' 10
 }
 
+# said TEXT: waits until the machine has said it.
+said() {
+  # shellcheck disable=SC2154  # set by coproc
+  until grep -qaF "$1" "$work/said"; do
+    kill -0 "$console_PID" 2> /dev/null || { tail -n 20 "$work/said" >&2 && die "the machine ended before it said: $1"; }
+    sleep 0.2
+  done
+}
+
+start() {
+  local ours engine
+  build --only bzimage --only initrd recipes/bench.yaml > "$work/events" || die 'recipes/bench.yaml does not build'
+  coproc console { counting "$work/out/bench/bzImage" "$work/out/bench/initrd.img" 512 nodhcp > "$work/said" 2>&1; }
+  said 'login:'
+  echo root >&"${console[1]}"
+  said 'root@dbcolinux:~#'
+  echo 'sh /usr/tests/bench.sh start' >&"${console[1]}"
+  said 'benchmark done'
+  kill "$console_PID"
+  ours=$(tr -d '\r' < "$work/said" | sed -n 's/^figure start \([0-9]*\) us$/\1/p')
+  engine=$(tr -d '\r' < "$work/said" | sed -n 's/^figure engine-run \([0-9]*\) us$/\1/p')
+  echo 'start: a container in memory, instructions and what is waited for'
+  figure '  start' "$ours" us
+  figure '  engine-run' "$engine" us
+  figure '  ratio' "$(ratio "$ours" "$engine")" '' 1.3
+}
+
 # Seconds that the only test of the last machine took, from QEMU's start to the text that it waits for.
 machine_seconds() {
   sed -n 's/.*"event":"test".*"seconds":\([0-9.]*\).*/\1/p' "$work/output"
@@ -371,19 +400,24 @@ boot() {
   figure '  ratio' "$(ratio "$login" "$bare")" '' 1.25
 }
 
-# counted KERNEL INITRD: what vecost says in a machine whose clock counts instructions, a nanosecond for each. dbco's own machines
-# run by the host's clock, so QEMU is called from its root, by the root's own loader. Without norandmaps a fork differs by 4 % from boot
-# to boot, as random addresses fall into more or fewer page tables.
-counted() {
+# counting KERNEL INITRD MEMORY PARAMETERS: a machine whose clock counts instructions, a nanosecond for each, with its console on our
+# standard streams. dbco's own machines run by the host's clock, so QEMU is called from its root, by the root's own loader. Without
+# norandmaps a fork differs by 4 % from boot to boot, as random addresses fall into more or fewer page tables.
+counting() {
   local qemu root lib
   qemu=$(find "$from/roots" -mindepth 4 -maxdepth 4 -path '*/usr/bin/qemu-system-x86_64' | head -n 1)
   [ -n "$qemu" ] || die "no QEMU in $from/roots: run \`dbco test recipes/containers.yaml\` first"
   root=${qemu%/usr/bin/*}
   lib=$root/usr/lib/x86_64-linux-gnu
-  QEMU_MODULE_DIR=$lib/qemu "$root/lib64/ld-linux-x86-64.so.2" --library-path "$lib:$root/lib/x86_64-linux-gnu" "$qemu" \
+  QEMU_MODULE_DIR=$lib/qemu exec "$root/lib64/ld-linux-x86-64.so.2" --library-path "$lib:$root/lib/x86_64-linux-gnu" "$qemu" \
     -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" -nodefaults -no-user-config -no-reboot -display none -machine q35 \
-    -accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm -cpu qemu64,+rdrand -m 256 -smp 1 -serial stdio \
-    -kernel "$1" -initrd "$2" -append 'console=ttyS0 rdinit=/usr/bin/vecost quiet norandmaps' < /dev/null > "$work/output" 2>&1
+    -accel tcg,thread=single -icount shift=0,sleep=off -rtc clock=vm -cpu qemu64,+rdrand -m "$3" -smp 1 -serial stdio \
+    -kernel "$1" -initrd "$2" -append "console=ttyS0 norandmaps $4"
+}
+
+# counted KERNEL INITRD: what vecost says there.
+counted() {
+  (counting "$1" "$2" 256 'rdinit=/usr/bin/vecost quiet') < /dev/null > "$work/output" 2>&1
   grep -q 'vecost: done' "$work/output" || { tail -n 20 "$work/output" >&2 && die 'vecost did not come to its end'; }
   tr -d '\r' < "$work/output" | sed -n 's/^cost \([a-z-]*\) \([0-9.]*\) ns$/\1 \2/p'
 }
@@ -408,9 +442,9 @@ cost() {
 if [ $# -eq 0 ]; then set -- toolchain second overlay scale; fi
 for part; do
   case $part in
-    toolchain | second | overlay | scale | containers | boot | cost | kernel) ;;
+    toolchain | second | overlay | scale | containers | start | boot | cost | kernel) ;;
     *)
-      sed -n '2,20s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
+      sed -n '2,22s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
       exit 2
       ;;
   esac

@@ -1,9 +1,11 @@
 #!/system/bin/sh
 # bench.sh [COUNT]: what COUNT (100) application containers cost, as lines "figure NAME VALUE UNIT". recipes/bench.yaml runs it.
+# bench.sh start: no more than a start beside the engine's own run, in memory. `ci/bench.sh start` runs it.
 set -eu
 
 count=${1:-100}
 template=bench
+rounds=20
 now() { # milliseconds since the machine started, in steps of 10
 	read -r up _ </proc/uptime
 	echo "${up%.*}${up#*.}0" | sed 's/^0*//'
@@ -21,7 +23,7 @@ percentile() { # FILE PERCENT
 middle() { # FILE
 	sort -n "$1" | awk '{ v[NR] = $1 } END { for (i = int(NR / 4) + 1; i <= NR - int(NR / 4); i++) { sum += v[i]; n++ } print int(sum / n + 0.5) }'
 }
-# A start, and the engine's own run of the same bundle, 20 times in turn. The engine makes the network namespace and the cgroup itself;
+# A start, and the engine's own run of the same bundle, several times in turn. The engine makes the network namespace and the cgroup itself;
 # the root is mounted for it.
 beside() { # CTID [PREFIX]
 	id=$1
@@ -33,7 +35,7 @@ beside() { # CTID [PREFIX]
 	vzctl --quiet stop "$id" --fast
 	: >/system/tmp/ours
 	: >/system/tmp/engine
-	while [ "$round" -lt 20 ]; do
+	while [ "$round" -lt "$rounds" ]; do
 		round=$((round + 1))
 		elapsed /system/tmp/ours vzctl --quiet start "$id"
 		vzctl --quiet stop "$id" --fast --skip-umount
@@ -46,12 +48,20 @@ beside() { # CTID [PREFIX]
 	figure "${2-}engine-run" "$(middle /system/tmp/engine)" us
 }
 
+ptysink /system/tmp/terminals &
+if [ "$count" = start ]; then
+	rounds=8
+	vzctl --quiet create 1000 --ostemplate live --layout app --config app --ipadd 10.8.0.1
+	beside 1000
+	echo "benchmark done"
+	exit
+fi
+
 total=$(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo)
 sync
 echo 3 >/proc/sys/vm/drop_caches
 figure live-idle $(((total - $(available)) / 1024)) MiB
 
-ptysink /system/tmp/terminals &
 vzctl --quiet create 1000 --ostemplate $template --layout app --config app --ipadd 10.8.0.1
 beside 1000 alone-
 
