@@ -55,6 +55,51 @@ pub fn uptime(id: u32) -> Option<Duration> {
     parse_uptime(&fs::read_to_string("/proc/vz/vestat").ok()?, id)
 }
 
+/// The load of the last 1, 5 and 15 minutes of a container that is not frozen; none if the kernel keeps none of its own for it. The
+/// kernel tells it to those inside, so a child of ours goes there for a moment.
+pub fn load(cgroup: &Path) -> Option<[f64; 3]> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::signal::{Signal, kill};
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    const MOST: u16 = 1000; // milliseconds
+    let age = |text: &str| text.split_whitespace().next()?.parse::<f64>().ok();
+    let ours = age(&fs::read_to_string("/proc/uptime").ok()?)?;
+    let (told, tells) = nix::unistd::pipe().ok()?;
+    let (mut told, mut tells) = (fs::File::from(told), fs::File::from(tells));
+    // SAFETY: this program has one thread.
+    match unsafe { nix::unistd::fork() }.ok()? {
+        nix::unistd::ForkResult::Child => {
+            let inside = fs::write(cgroup.join("cgroup.procs"), "0");
+            let read = |path| fs::read_to_string(path);
+            let text = inside.and_then(|()| Ok(read("/proc/uptime")? + &read("/proc/loadavg")?));
+            let _ = text.and_then(|text| tells.write_all(text.as_bytes()));
+            // SAFETY: ends this process.
+            unsafe { nix::libc::_exit(0) }
+        }
+        nix::unistd::ForkResult::Parent { child } => {
+            drop(tells);
+            // It may be frozen on the way.
+            let answers = poll(&mut [PollFd::new(told.as_fd(), PollFlags::POLLIN)], PollTimeout::from(MOST));
+            let mut text = String::new();
+            if answers.is_ok_and(|count| count > 0) {
+                let _ = told.read_to_string(&mut text);
+            }
+            let _ = kill(child, Signal::SIGKILL);
+            let _ = nix::sys::wait::waitpid(child, None);
+            let (theirs, load) = text.split_once('\n')?;
+            // A kernel that keeps no times of its own for containers keeps no loads either.
+            if age(theirs)? < ours { parse_load(load) } else { None }
+        }
+    }
+}
+
+/// Three numbers, and more.
+fn parse_load(text: &str) -> Option<[f64; 3]> {
+    let mut words = text.split_whitespace().map(|word| word.parse().ok());
+    Some([words.next()??, words.next()??, words.next()??])
+}
+
 /// Lines of a name and five numbers.
 fn parse_counters(text: &str) -> Option<Vec<Counter>> {
     let one = |line: &str| {
@@ -110,5 +155,7 @@ mod tests {
                     10 1 0 2 300 0 0 3000000000 0 0 0 0\n 101 1 0 2 300 0 0 3500000000 30000000 0 0 0\n";
         assert_eq!(parse_uptime(stat, 101), Some(Duration::from_millis(3500)));
         assert_eq!(parse_uptime(stat, 1), None);
+        assert_eq!(parse_load("0.10 0.20 1.30 1/12 345\n"), Some([0.1, 0.2, 1.3]));
+        assert_eq!(parse_load("0.10 0.20\n"), None);
     }
 }

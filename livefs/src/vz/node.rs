@@ -63,8 +63,6 @@ pub struct Usage {
     pub counters: Vec<Counter>,
     /// Seconds since it started.
     pub uptime: Option<f64>,
-    /// The load of the last 1, 5 and 15 minutes, if it is known.
-    pub load: Option<[f64; 3]>,
     /// Blocks of 1024 bytes in use, and inodes.
     pub disk: Option<(u64, u64)>,
 }
@@ -113,4 +111,6 @@ pub trait Node {
     fn quota(&self, spec: &Spec, on: bool) -> Result<()>;
     /// What it uses.
     fn usage(&self, id: u32) -> Result<Usage>;
+    /// The load of the last 1, 5 and 15 minutes of one that runs and is not frozen, if the kernel keeps it.
+    fn load(&self, id: u32) -> Option<[f64; 3]>;
 }

@@ -369,6 +369,10 @@ fn listed() {
     );
     // Where the kernel tells what it keeps a counter to, that is shown.
     assert_eq!(world.list("-H -o numfile,numfile.b,numfile.l 101").1, "        12       1024       2048\n");
+    assert_eq!(
+        world.list("-aH -o ctid,laverage -s laverage").1,
+        "       102              -\n       101 0.50/0.25/1.00\n"
+    );
     let json = "[\n  {\n    \"ctid\": 101,\n    \"ip\": [\"10.0.0.1\", \"10.0.0.2\"],\n    \"numproc\": {\n      \"held\": 12,\n      \"maxheld\": 15,\n      \"barrier\": 240,\n      \"limit\": 240,\n      \"failcnt\": 0\n    }\n  }\n]\n";
     assert_eq!(world.list("-j -o ctid,ip,numproc"), (0, json.into()));
     let all: serde_json::Value = serde_json::from_str(&world.list("-a -j").1).unwrap();

@@ -121,7 +121,7 @@ fn vswap(_: &Field, row: &Row) -> Cell {
 }
 
 fn load(_: &Field, row: &Row) -> Cell {
-    row.usage.load.map_or_else(none, |[a, b, c]| {
+    row.load.map_or_else(none, |[a, b, c]| {
         cell(format!("{a:.2}/{b:.2}/{c:.2}"), format!("[{a:.2}, {b:.2}, {c:.2}]"), Key::Number(a))
     })
 }

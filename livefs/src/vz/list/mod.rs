@@ -69,6 +69,7 @@ pub(super) struct Row {
     status: Status,
     layout: &'static str,
     usage: Usage,
+    load: Option<[f64; 3]>,
 }
 
 /// Runs `vzlist`. Gives the exit code, and back what was said, for tests.
@@ -135,7 +136,9 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
         None => shown.extend(all.iter().filter(|field| !field.part)),
     }
     let wanted = wanted(vz, given)?;
-    let mut rows = collect(vz, given, &wanted)?;
+    let sorted = sort.iter().map(|(field, _)| *field);
+    let loads = shown.iter().copied().chain(sorted).any(|field| field.name == "laverage");
+    let mut rows = collect(vz, given, &wanted, loads)?;
     if rows.is_empty() {
         if json {
             vz.log.print("[]");
@@ -177,7 +180,7 @@ fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
     given.rest.iter().map(one).collect()
 }
 
-fn collect(vz: &Vz, given: &Given, wanted: &[u32]) -> Result<Vec<Row>> {
+fn collect(vz: &Vz, given: &Given, wanted: &[u32], loads: bool) -> Result<Vec<Row>> {
     let running = vz.node.running()?;
     let mut ids = running.clone();
     if given.has("all") || given.has("stopped") || !wanted.is_empty() {
@@ -186,7 +189,7 @@ fn collect(vz: &Vz, given: &Given, wanted: &[u32]) -> Result<Vec<Row>> {
     ids.sort_unstable();
     ids.dedup();
     ids.retain(|id| *id != 0 && (wanted.is_empty() || wanted.contains(id)));
-    ids.into_iter().map(|id| row(vz, id, running.contains(&id))).collect()
+    ids.into_iter().map(|id| row(vz, id, running.contains(&id), loads)).collect()
 }
 
 /// Numbers of all configurations.
@@ -199,7 +202,7 @@ pub fn configured(vz: &Vz) -> Vec<u32> {
     ids
 }
 
-fn row(vz: &Vz, id: u32, running: bool) -> Result<Row> {
+fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
     let ct = vz.container(id)?;
     let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
     let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
@@ -217,7 +220,9 @@ fn row(vz: &Vz, id: u32, running: bool) -> Result<Row> {
         None => "???",
     };
     let usage = if running { vz.node.usage(id)? } else { Usage::default() };
-    Ok(Row { ct, status, layout, usage })
+    // Dearer than all the rest, so asked for only where it is shown.
+    let load = if loads && status == Status::Running { vz.node.load(id) } else { None };
+    Ok(Row { ct, status, layout, usage, load })
 }
 
 fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: bool) {

@@ -23,7 +23,7 @@ use super::exit::{Error, Result};
 use super::node::{Command, Mount, Node, Usage};
 use super::paths::Paths;
 use super::spec::Spec;
-use crate::container::{self, Runtime, freeze, keeper, limits};
+use crate::container::{self, Runtime, freeze, keeper, limits, ve};
 use crate::net;
 
 /// Where what appears on containers' consoles is written down.
@@ -258,6 +258,10 @@ impl Node for Machine {
 
     fn usage(&self, id: u32) -> Result<Usage> {
         usage::read(id, self.init(id).ok())
+    }
+
+    fn load(&self, id: u32) -> Option<[f64; 3]> {
+        ve::load(&limits::cgroup(id))
     }
 }
 

@@ -18,7 +18,7 @@ pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
         None => nearest(&limits::usage(&limits::cgroup(id)).map_err(convert::engine_error)?),
     };
     let uptime = ve::uptime(id).map(|age| age.as_secs_f64()).or_else(|| init.and_then(uptime));
-    Ok(Usage { counters, uptime, load: None, disk: None })
+    Ok(Usage { counters, uptime, disk: None })
 }
 
 fn kept(counter: ve::Counter) -> Counter {

@@ -124,4 +124,7 @@ impl Node for Notes {
         let counters = vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))];
         Ok(Usage { counters, uptime: Some(93_784.5), ..Usage::default() })
     }
+    fn load(&self, _: u32) -> Option<[f64; 3]> {
+        Some([0.5, 0.25, 1.0])
+    }
 }

@@ -67,6 +67,7 @@ if [ "$1" = upstream ]; then
 	same "kmemsize" "$(listed kmemsize)" -
 	between "vzlist's uptime" "$(listed uptime | awk -F'[dhms:]+' '{ print (($1 * 24 + $2) * 60 + $3) * 60 + $4 }')" 0 "$(age)"
 	inside 'i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i + 1)); done' >/dev/null 2>&1 || :
+	same "vzlist's load" "$(listed laverage)" -
 	between "numproc.f" "$(listed numproc.f)" 1 1000
 	for id in 401 402; do
 		vzctl --quiet stop $id
@@ -170,6 +171,13 @@ same "failcnt of numproc" "$(counter 5 numproc)" 0
 inside 'i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i + 1)); done' >/dev/null 2>&1 || :
 between "failcnt of numproc" "$(counter 5 numproc)" 1 1000
 same "maxheld of numproc" "$(counter 2 numproc)" 64
+case $(listed laverage) in
+[0-9]*.[0-9][0-9]/[0-9]*.[0-9][0-9]/[0-9]*.[0-9][0-9]) ;;
+*) fail "vzlist's load: $(listed laverage)" ;;
+esac
+vzctl --quiet suspend 401
+same "a suspended container's load" "$(listed laverage)" -
+vzctl --quiet resume 401
 between "vzlist's failcnt" "$(listed numproc.f)" 1 1000
 # There is no room for a command that ends them.
 vzctl --quiet set 401 --numproc 200
