@@ -16,7 +16,7 @@
 #   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
 #
 # Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is left as it is), GNU time,
-# for `toolchain` mmdebstrap, and for `cost` recipes/upstream.yaml built, too, and tested, which lays out QEMU's root.
+# for `toolchain` mmdebstrap, for `start` and `cost` a recipe tested, which lays out QEMU's root, and for `cost` recipes/upstream.yaml built.
 # Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5).
 # The work folder is beside the store, so that results can be linked.
 set -euo pipefail
@@ -351,24 +351,28 @@ containers() {
     "$(awk -v l="$live" -v s="$switch" -v d="$disk" 'BEGIN { printf "%.1f\n", 100 * (s - d) / (l - d) }')" '' 10
 }
 
-# said TEXT: waits until the machine has said it.
+# said TEXT: reads what the machine on the coprocess `console` says, until that; all of it is in $work/said.
 said() {
-  # shellcheck disable=SC2154  # set by coproc
-  until grep -qaF "$1" "$work/said"; do
-    kill -0 "$console_PID" 2> /dev/null || { tail -n 20 "$work/said" >&2 && die "the machine ended before it said: $1"; }
-    sleep 0.2
+  local line='' byte
+  until [[ $line == *"$1" ]]; do
+    # shellcheck disable=SC2154  # set by coproc
+    IFS= read -r -d '' -N 1 -u "${console[0]}" byte || { tail -n 20 "$work/said" >&2 && die "the machine ended before it said: $1"; }
+    printf %s "$byte" >> "$work/said"
+    if [ "$byte" = $'\n' ]; then line=''; else line+=$byte; fi
   done
 }
 
 start() {
   local ours engine
   build --only bzimage --only initrd recipes/bench.yaml > "$work/events" || die 'recipes/bench.yaml does not build'
-  coproc console { counting "$work/out/bench/bzImage" "$work/out/bench/initrd.img" 512 nodhcp > "$work/said" 2>&1; }
+  coproc console { counting "$work/out/bench/bzImage" "$work/out/bench/initrd.img" 512 nodhcp 2>&1; }
+  : > "$work/said"
   said 'login:'
   echo root >&"${console[1]}"
   said 'root@dbcolinux:~#'
   echo 'sh /usr/tests/bench.sh start' >&"${console[1]}"
   said 'benchmark done'
+  # shellcheck disable=SC2154  # set by coproc
   kill "$console_PID"
   ours=$(tr -d '\r' < "$work/said" | sed -n 's/^figure start \([0-9]*\) us$/\1/p')
   engine=$(tr -d '\r' < "$work/said" | sed -n 's/^figure engine-run \([0-9]*\) us$/\1/p')

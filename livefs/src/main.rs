@@ -20,8 +20,8 @@ const APPLETS: &[Applet] = &[
     ("vzlist", livefs::vz::vzlist),
 ];
 
-/// The C library's `main`, instead of the standard library's: half of what that does before is for a handler of stack overflows, and
-/// a third of such a program's life. Arguments and environment are there without it.
+/// The C library's `main`, instead of the standard library's: what that does before took a fifth of a short command's instructions.
+/// Arguments and environment are there without it.
 // SAFETY: no other function of this name is linked.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> i32 {

@@ -84,7 +84,7 @@ pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.pid"))
 }
 
-/// A container in the making. When this goes before [`Making::start`], what was made is killed.
+/// A container in the making. When this goes before [`Making::go`], what was made is killed.
 #[derive(Debug)]
 pub struct Making {
     keeper: UnixStream,
@@ -162,14 +162,23 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = Log { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
-                    if open(gate, held, status).is_err() {
-                        let _ = freeze::kill_all(id);
-                    }
-                    settled(kept.settle);
+                    // Who gave up waits until nothing is left that could be taken for the next container of this number.
+                    let waiting = match open(gate, &held, status) {
+                        Ok(()) => {
+                            drop(held);
+                            settled(kept.settle);
+                            None
+                        }
+                        Err(_) => {
+                            let _ = freeze::kill_all(id);
+                            Some(held)
+                        }
+                    };
                     // When even this fails, nobody is left to tell.
                     let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
                     drop(slave);
                     let _ = fs::remove_file(clients(folder, id));
+                    drop(waiting);
                     // What is started again must not ignore it, too.
                     // SAFETY: as above.
                     unsafe { nix::libc::signal(nix::libc::SIGHUP, nix::libc::SIG_DFL) };
@@ -188,8 +197,8 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
 }
 
 /// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
-fn open(gate: &Path, mut held: UnixStream, made: ExitStatus) -> io::Result<()> {
-    report(&held, made)?;
+fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> {
+    report(held, made)?;
     held.read_exact(&mut [0])?;
     // Without waiting for a reader, which is there: PID 1.
     let mut pipe = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(gate)?;

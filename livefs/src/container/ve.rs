@@ -81,13 +81,12 @@ pub fn load(cgroup: &Path) -> Option<[f64; 3]> {
             drop(tells);
             // It may be frozen on the way.
             let answers = poll(&mut [PollFd::new(told.as_fd(), PollFlags::POLLIN)], PollTimeout::from(MOST));
-            let mut text = String::new();
-            if answers.is_ok_and(|count| count > 0) {
-                let _ = told.read_to_string(&mut text);
-            }
+            let mut text = [0; 256];
+            // One read, as it was one write: what waited for the end would wait for a child that is frozen before it.
+            let length = if answers.is_ok_and(|count| count > 0) { told.read(&mut text).unwrap_or(0) } else { 0 };
             let _ = kill(child, Signal::SIGKILL);
             let _ = nix::sys::wait::waitpid(child, None);
-            let (theirs, load) = text.split_once('\n')?;
+            let (theirs, load) = std::str::from_utf8(&text[..length]).ok()?.split_once('\n')?;
             // A kernel that keeps no times of its own for containers keeps no loads either.
             if age(theirs)? < ours { parse_load(load) } else { None }
         }

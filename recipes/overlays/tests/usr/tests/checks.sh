@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the tests have in common: `. /usr/tests/checks.sh`. The first check that fails ends the test, and says so.
+# What the tests have in common. The first check that fails ends the test, and says so.
 
 fail() {
 	echo "${0##*/}: $*" >&2

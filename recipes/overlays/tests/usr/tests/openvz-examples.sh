@@ -1,17 +1,14 @@
 #!/bin/sh
 # OpenVZ's documentation, its examples in their order, with checks of what they print and of their exit codes. It runs as root in
-# the live system (or on an OpenVZ host that has the template named by TEMPLATE). What needs the network of containers runs
+# the live system (or, with checks.sh beside it, on an OpenVZ host that has the template named by TEMPLATE). What needs the network of containers runs
 # only with "network" as the first argument.
 set -eu
+. "${0%/*}/checks.sh"
 
 id=1101
 name=example-ct
 template=${TEMPLATE:-live}
 
-fail() {
-	echo "FAILED: $*" >&2
-	exit 1
-}
 # says TEXT COMMAND...: the command succeeds, and the text is in what it prints.
 says() {
 	text=$1
@@ -21,14 +18,6 @@ says() {
 	*"$text"*) ;;
 	*) fail "$*: expected \"$text\" in: $printed" ;;
 	esac
-}
-# code NUMBER COMMAND...: the command ends with this exit code.
-code() {
-	wanted=$1
-	shift
-	got=0
-	"$@" >/dev/null 2>&1 || got=$?
-	[ "$got" = "$wanted" ] || fail "$*: exit code $got, expected $wanted"
 }
 
 # What an earlier run left.
