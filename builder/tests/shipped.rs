@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use dbco::lock::Lock;
 use dbco::recipe::checks::CHECKS;
-use dbco::recipe::image::Settings;
+use dbco::recipe::image::{Kernel, Settings};
 use dbco::recipe::load;
 use project::{Project, repository};
 
@@ -58,6 +58,18 @@ fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
             assert!(used.contains(&name), "{name} is used by no recipe");
         }
     }
+}
+
+/// A list of patches takes the place of the one that is extended, so a patch more for the image has to be told to the debug kernel, too.
+#[test]
+fn the_debug_kernel_has_all_of_the_shipped_ones_patches() {
+    let patches = |name: &str| {
+        let recipe = load(&repository().join("recipes").join(name), &Settings::new()).unwrap();
+        let Kernel::Component { patches, .. } = recipe.image.kernel else { panic!("{name} builds no kernel") };
+        patches.into_iter().map(|patch| patch.value).collect::<Vec<_>>()
+    };
+    let (shipped, debug) = (patches("dbcolinux.yaml"), patches("debug.yaml"));
+    assert!(!shipped.is_empty() && debug.starts_with(&shipped), "{debug:?} does not begin with {shipped:?}");
 }
 
 #[test]
