@@ -7,8 +7,9 @@
 #   second      a build that finds everything done
 #   overlay     a build after one file of an overlay has changed
 #   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
-#   containers  in a machine of 512 MiB (TCG): 100 application containers, a start beside the engine's own run, memory of the
-#               live system, and what mode `switch` gives back of it
+#   containers  in a machine of 512 MiB and two processors (TCG): 100 application containers, a start beside the engine's own run
+#               (on one processor, too, where they can't work side by side), memory of the live system, and what mode `switch` gives
+#               back of it
 #   start       a start of a container beside the engine's own run of the same bundle, on a machine whose clock counts instructions
 #               and jumps to what is waited for: without what an emulator adds, most of all to code that is run once
 #   boot        from power-on to the login (TCG), and to the end of the bare kernel's start with a one-line init
@@ -318,22 +319,30 @@ figures() {
     sed -n 's/^\(dbco-m[0-9]*\.\)\{0,1\}figure \([a-z]*[a-z0-9-]* [0-9]* [A-Za-z]*\)$/\2/p'
 }
 
-containers() {
-  local name value unit ours='' live=0 switch=0 disk=0
-  machine bench bench-containers
-  echo 'containers: 100 applications in 512 MiB'
+# The figures of the test $1, a start beside the engine's own run at most $2, if it is given.
+starts() {
+  local name value unit ours=''
+  machine bench "$1"
   while read -r name value unit; do
     case $name in
       live-idle) figure "  $name" "$value" "$unit" 40 ;;
       start | alone-start) figure "  $name" "$value" "$unit" && ours=$value ;;
       engine-run | alone-engine-run)
         figure "  $name" "$value" "$unit"
-        figure "  ${name%engine-run}start by $name" "$(ratio "$ours" "$value")" '' 1.3
+        figure "  ${name%engine-run}start by $name" "$(ratio "$ours" "$value")" '' ${2+"$2"}
         ;;
       *) figure "  $name" "$value" "$unit" ;;
     esac
-  done < <(figures bench-containers)
-  [ -n "$ours" ] || die 'bench-containers printed no figures'
+  done < <(figures "$1")
+  [ -n "$ours" ] || die "$1 printed no figures"
+}
+
+containers() {
+  local name value live=0 switch=0 disk=0
+  echo 'containers: 100 applications in 512 MiB, two processors'
+  starts bench-containers 1.3
+  echo 'containers: one processor'
+  starts bench-one-processor
   # In turn and several times: two starts of the same system differ by up to 1 MiB.
   : > "$work/memory"
   for name in 1 2 3; do

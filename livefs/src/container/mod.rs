@@ -1,14 +1,14 @@
 //! The engine of containers: what one is made of, as data, and how it is run by the OCI runtime crun.
 //!
 //! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
-//! creates it ([`Runtime::create`]), attaches the network to the namespace of the process that [`Runtime::state`] names,
-//! and starts it ([`Runtime::start`]).
+//! begins to create it ([`Runtime::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
 
 pub mod error;
 pub mod freeze;
 pub mod keeper;
 pub mod limits;
 pub mod oci;
+mod program;
 pub mod runtime;
 mod seccomp;
 pub mod spec;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::error::io;
 use super::keeper::{self, Kept};
-use super::{Error, Result, Spec, freeze, limits, oci};
+use super::{Error, Result, Spec, freeze, limits, oci, program};
 
 /// Where the runtime is and where it keeps what it knows.
 #[derive(Debug, Clone)]
@@ -275,7 +275,7 @@ impl Runtime {
     fn command(&self, id: u32, action: &str) -> Command {
         let mut log = OsStr::new("--log=").to_owned();
         log.push(self.log(id));
-        let mut command = crate::process::command(&self.program);
+        let mut command = crate::process::command(program::path(&self.program, &self.folder));
         command.arg("--root").arg(self.folder.join("crun")).arg("--cgroup-manager=cgroupfs");
         command.arg(log).arg("--log-format=json").arg(action);
         command

@@ -65,6 +65,14 @@ su tc -c '/vz/root/301/usr/rooted id' >/dev/null 2>&1 && fail "a user of the mac
 # Somebody else's address.
 inside 'ping -c 1 -W 1 -I 10.3.0.99 10.3.0.2' >/dev/null 2>&1 && fail "a container sends from an address that is not its own"
 
+# Nor the engine's program, which whoever it joins can reach by /proc/PID/exe: it is run from where nothing can be written.
+vzctl exec2 301 'touch /usr/entered; while [ -e /usr/entered ]; do usleep 50000; done' &
+until [ -e /vz/root/301/usr/entered ]; do usleep 50000; done
+is /system/run/vz/engine readlink "/proc/$(pgrep -f 'crun .* exec' | head -n 1)/exe"
+rm /vz/root/301/usr/entered
+wait
+refused "Read-only file system" sh -c ': >>/system/run/vz/engine'
+
 # What takes all there is.
 inside 'bomb() { bomb | bomb & }; bomb' >/dev/null 2>&1 || :
 alive "a fork bomb"
