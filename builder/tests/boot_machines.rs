@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use dbco::boot::test::{End, Event, Login, Step, Tests};
 use dbco::boot::{
-    Accel, Accelerator, Boot, BootTest, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, accel, junit,
+    Accel, Accelerator, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium,
+    accel, junit,
 };
 use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
@@ -150,7 +151,7 @@ fn grub_takes_the_medium_that_it_was_started_from() {
         .enumerate()
         .map(|(index, (firmware, medium))| {
             let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
-            test.boots[0].machine.disks = vec![Disk::Image(other.clone())];
+            test.boots[0].machine.disks = vec![Disk { bus: Bus::Virtio, content: Content::Image(other.clone()) }];
             test
         })
         .collect();

@@ -46,7 +46,7 @@ pub struct Machine {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Virtio disks, `/dev/vda` and so on. The machine writes to copies in its folder: what they hold is there again when
+    /// Its disks, those of each bus in their order. The machine writes to copies in its folder: what they hold is there again when
     /// it is started once more in the same folder.
     pub disks: Vec<Disk>,
     /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
@@ -58,9 +58,27 @@ pub struct Machine {
     pub forward: Vec<Forward>,
 }
 
-/// A virtio disk before the machine has first started.
+/// A disk of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disk {
+pub struct Disk {
+    /// What it is attached to.
+    pub bus: Bus,
+    /// What it holds before the machine has first started.
+    pub content: Content,
+}
+
+/// What a disk is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// Virtio on PCI.
+    Virtio,
+    /// USB, on the same xHCI controller as a medium.
+    Usb,
+}
+
+/// What a disk holds before the machine has first started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
     /// A copy of a raw image.
     Image(PathBuf),
     /// That many bytes, all of them 0.
@@ -127,14 +145,17 @@ impl Machine {
             let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}");
             argv.extend(argv!["-drive", code, "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]);
         }
+        if matches!(self.medium, Medium::Usb(_)) || self.disks.iter().any(|disk| disk.bus == Bus::Usb) {
+            argv.extend(argv!["-device", "qemu-xhci"]);
+        }
         self.medium(folder, &mut argv)?;
         for (index, disk) in self.disks.iter().enumerate() {
             let name = image(index);
             let path = folder.join(&name);
-            match disk {
+            match &disk.content {
                 _ if path.exists() => {}
-                Disk::Image(image) => copy_writable(image, &path)?,
-                Disk::Blank(size) => fs::File::create_new(&path)
+                Content::Image(image) => copy_writable(image, &path)?,
+                Content::Blank(size) => fs::File::create_new(&path)
                     .and_then(|file| file.set_len(*size))
                     .map_err(BootError::io("make", &path))?,
             }
@@ -144,8 +165,12 @@ impl Machine {
                 false => format!("cache=unsafe,file={name}"),
             };
             argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,{drive}")]);
+            let device = match disk.bus {
+                Bus::Virtio => "virtio-blk-pci",
+                Bus::Usb => "usb-storage",
+            };
             // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
-            argv.extend(argv!["-device", format!("virtio-blk-pci,drive=disk{index},bootindex={}", index + 1)]);
+            argv.extend(argv!["-device", format!("{device},drive=disk{index},bootindex={}", index + 1)]);
         }
         if self.network {
             // No boot ROM: nothing of ours boots from a network, and looking for one costs seconds.
@@ -182,7 +207,7 @@ impl Machine {
             Medium::Usb(image) => {
                 link(image, &folder.join("medium.iso"))?;
                 argv.extend(drive("medium.iso"));
-                argv.extend(argv!["-device", "VGA", "-device", "qemu-xhci"]);
+                argv.extend(argv!["-device", "VGA"]);
                 argv.extend(argv!["-device", "usb-storage,drive=medium,bootindex=0,removable=on"]);
             }
             Medium::Disk => argv.extend(argv!["-device", "VGA"]),

@@ -25,7 +25,7 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Disk, Firmware, Forward, HostAccess, Machine, Medium};
+pub use machine::{Bus, Content, Disk, Firmware, Forward, HostAccess, Machine, Medium};
 pub use test::{Boot, BootTest, Outcome};
 
 /// Why a machine could not be started, or did not do what was expected.

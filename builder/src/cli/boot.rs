@@ -12,7 +12,7 @@ use super::build::{Done, prepare};
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
 use crate::boot::test::{Cuts, End, Event, Login, Step, Tests};
-use crate::boot::{Accel, Boot, BootTest, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
+use crate::boot::{Accel, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::ToolError;
 use crate::plan::{Ref, Wanted};
@@ -225,7 +225,12 @@ fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
     let mut disks = Vec::new();
     for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.value.clone(), index)).and_then(|from| done.blob(from));
-        disks.push(made.map_or(Disk::Blank(disk.size.unwrap_or_default()), Disk::Image));
+        let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
+        let bus = match disk.bus {
+            declared::Bus::Virtio => Bus::Virtio,
+            declared::Bus::Usb => Bus::Usb,
+        };
+        disks.push(Disk { bus, content });
     }
     Ok(BootTest {
         name: test.name.value.clone(),

@@ -46,7 +46,7 @@ pub struct Test {
     pub cpus: u32,
     /// Seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
-    /// Virtio disks, made for the test and thrown away after it.
+    /// Disks, made for the test and thrown away after it.
     pub disks: Vec<Disk>,
     /// TCP ports of the machine that the test reaches from outside.
     pub forward: Vec<u16>,
@@ -54,9 +54,20 @@ pub struct Test {
     pub boots: Vec<Boot>,
 }
 
+/// What a disk is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// Virtio: there at once, as `/dev/vda` and so on.
+    Virtio,
+    /// USB: there a while after the start, as `/dev/sda` and so on.
+    Usb,
+}
+
 /// A disk of a test.
 #[derive(Clone, Debug)]
 pub struct Disk {
+    /// What it is attached to.
+    pub bus: Bus,
     /// Bytes; None where its content tells.
     pub size: Option<u64>,
     /// Label of its ext4 file system; a disk with neither label nor systems is blank.
@@ -164,6 +175,7 @@ impl Test {
                 let system = image.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
                 let system = At { value: system, span: self.name.span };
                 vec![Disk {
+                    bus: Bus::Virtio,
                     size: None,
                     label: Some("dbco".into()),
                     systems: vec![system],
@@ -253,6 +265,8 @@ impl Decode for Boot {
 impl Decode for Disk {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a disk of a test", sink)?;
+        let buses = [("virtio", Bus::Virtio), ("usb", Bus::Usb)];
+        let bus = table.node("bus").map(|node| word(node, &buses, sink));
         let size = table.node("size").map(|node| decode_size(node, sink));
         let (label, systems) = (table.optional("label"), table.or_default("systems"));
         let template = table.or_default("template");
@@ -262,7 +276,7 @@ impl Decode for Disk {
             Some(decoded) => Some(decoded?),
             None => None,
         };
-        Some(Self { size, label, systems, template, span })
+        Some(Self { bus: bus.unwrap_or(Some(Bus::Virtio))?, size, label, systems, template, span })
     }
 }
 
