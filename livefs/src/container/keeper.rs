@@ -68,7 +68,7 @@ impl End {
 pub struct Kept<'a> {
     /// What appears on the console is appended to this file.
     pub log: &'a Path,
-    /// What the start wrote into this folder the keeper brings to the disk, which nobody has to wait for.
+    /// What the start wrote into this folder the keeper brings to the disk while the engine works.
     pub settle: &'a Path,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
@@ -154,7 +154,7 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
         ForkResult::Child => {
             drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
-            let made = command.status().and_then(|status| Ok((status, receive(&runtime, status.success())?)));
+            let made = run(command, kept.settle).and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
             let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
             let _ = fs::remove_file(&socket);
@@ -166,7 +166,6 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
                     let waiting = match open(gate, &held, status) {
                         Ok(()) => {
                             drop(held);
-                            settled(kept.settle);
                             None
                         }
                         Err(_) => {
@@ -242,14 +241,12 @@ fn leave_others(own: &[i32]) {
     }
 }
 
-/// Brings a folder to the disk, without taking the machine from the container, which starts just now.
-fn settled(folder: &Path) {
-    use nix::libc::{PRIO_PROCESS, setpriority};
-    // SAFETY: calls without memory, about this process.
-    unsafe { setpriority(PRIO_PROCESS, 0, 19) };
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    // SAFETY: as above.
-    unsafe { setpriority(PRIO_PROCESS, 0, 0) };
+/// Runs the engine, and meanwhile brings a folder to the disk.
+fn run(mut command: Command, settle: &Path) -> io::Result<ExitStatus> {
+    let mut engine = command.spawn()?;
+    // Of a disk that fails the kernel tells; a container that is not on it can run.
+    let _ = File::open(settle).and_then(|folder| folder.sync_all());
+    engine.wait()
 }
 
 /// The terminal that the engine has sent, which it has done by now if it succeeded.

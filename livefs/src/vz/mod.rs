@@ -163,15 +163,6 @@ impl Vz {
         self.paths.running().join(id.to_string()).exists()
     }
 
-    /// Brings to the disk what [`Vz::mark`] has said.
-    ///
-    /// # Errors
-    /// The folder can't be written.
-    pub fn settle(&self) -> Result<()> {
-        let folder = self.paths.running();
-        fs::File::open(&folder).and_then(|open| open.sync_all()).map_err(|error| Error::file(&folder, error))
-    }
-
     /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
     ///
     /// # Errors

@@ -160,8 +160,6 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     }
     vz.log.info("Container start in progress, waiting ...");
     if vz.node.wait_started(&spec, Duration::from_secs(START_TIMEOUT))? {
-        // Who waits is told of nothing that a power cut could take back.
-        vz.settle()?;
         vz.log.info("Container started successfully");
         return Ok(0);
     }
