@@ -345,11 +345,11 @@ containers() {
   starts bench-one-processor
   # In turn and several times: two starts of the same system differ by up to 1 MiB.
   : > "$work/memory"
-  for name in 1 2 3; do
+  for name in 1 2 3 4 5; do
     machine bench bench-switch
     figures bench-switch >> "$work/memory"
   done
-  echo 'boot modes: memory in use, medians of 3 starts'
+  echo 'boot modes: memory in use, medians of 5 starts'
   for name in live switch disk; do
     value=$(awk -v name="$name" '$1 == name { print $2 }' "$work/memory" | median)
     figure "  $name" "$value" KiB
