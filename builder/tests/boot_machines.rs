@@ -98,6 +98,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
                 medium,
                 memory: 512,
                 cpus: 1,
+                parallel: false,
                 disks: Vec::new(),
                 served: false,
                 network: false,

@@ -46,6 +46,9 @@ pub struct Machine {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
+    /// Whether several processors run side by side under TCG, too, each in a thread of QEMU. Else they take turns: side by side, Linux
+    /// panics now and then at code that another processor has just patched (a static key's `int3`; seen with QEMU 7.2).
+    pub parallel: bool,
     /// Its disks, those of each bus in their order. The machine writes to copies in its folder: what they hold is there again when
     /// it is started once more in the same folder.
     pub disks: Vec<Disk>,
@@ -129,7 +132,10 @@ impl Machine {
         // RDRAND, so that the kernel's random numbers are ready at once; nothing else beyond the plain x86-64 of 2003.
         argv.extend(match accel.kind {
             Accelerator::Kvm => argv!["-machine", "q35,accel=kvm", "-cpu", "host"],
-            Accelerator::Tcg => argv!["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand"],
+            Accelerator::Tcg => {
+                let thread = if self.cpus > 1 && !self.parallel { "single" } else { "multi" };
+                argv!["-machine", "q35", "-accel", format!("tcg,thread={thread}"), "-cpu", "qemu64,+rdrand"]
+            }
         });
         argv.extend(argv!["-m", self.memory, "-smp", self.cpus]);
         argv.extend(match serial {

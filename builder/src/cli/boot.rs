@@ -152,6 +152,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         medium,
         memory: args.memory,
         cpus: 1,
+        parallel: false,
         disks: Vec::new(),
         served: false,
         network: true,
@@ -256,13 +257,14 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
         declared::Firmware::Uefi => Firmware::Uefi,
         declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
     };
-    let (memory, cpus) = (test.memory, test.cpus);
+    let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
     Ok(Boot {
         machine: Machine {
             firmware,
             medium,
             memory,
             cpus,
+            parallel,
             disks: disks.to_vec(),
             served: false,
             network: true,

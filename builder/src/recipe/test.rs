@@ -44,6 +44,8 @@ pub struct Test {
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
+    /// Whether these run side by side under TCG, for a measurement, instead of taking turns, for a test that is sure.
+    pub parallel: bool,
     /// Seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
     /// Disks, made for the test and thrown away after it.
@@ -204,6 +206,7 @@ impl Decode for Test {
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
         let memory = table.optional("memory").unwrap_or(256);
         let cpus = table.optional("cpus").unwrap_or(1);
+        let parallel = table.or_default("parallel");
         let timeout = table.optional("timeout").unwrap_or(90);
         let (disks, forward) = (table.or_default("disks"), table.or_default("forward"));
         let boots = match table.node("boots") {
@@ -213,7 +216,18 @@ impl Decode for Test {
         };
         table.close();
         let firmware = firmware.unwrap_or(Some(Firmware::None))?;
-        Some(Self { name: name?, firmware, medium: medium?, memory, cpus, timeout, disks, forward, boots: boots? })
+        Some(Self {
+            name: name?,
+            firmware,
+            medium: medium?,
+            memory,
+            cpus,
+            parallel,
+            timeout,
+            disks,
+            forward,
+            boots: boots?,
+        })
     }
 }
 
