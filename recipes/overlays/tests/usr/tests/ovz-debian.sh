@@ -26,7 +26,8 @@ between "uptime" "$(inside uptime | sed -n 's/.* up \([0-9]*\) min,.*/\1/p')" 0 
 inside top -b -n 1 >/system/tmp/top
 same "top's memory" "$(sed -n 's/^MiB Mem : *\([0-9.]*\) total.*/\1/p' /system/tmp/top)" 128.0
 between "top's tasks" "$(sed -n 's/^Tasks: *\([0-9]*\) total.*/\1/p' /system/tmp/top)" 2 64
-between "top's idle time" "$(sed -n 's/^%Cpu.* \([0-9.]*\) id.*/\1/p' /system/tmp/top)" 0 100
+# With 100.0 there is no blank before it.
+between "top's idle time" "$(sed -n 's/^%Cpu.*[ ,]\([0-9.]*\) id.*/\1/p' /system/tmp/top)" 0 100
 between "the age of init" "$(inside ps -o etimes= -p 1)" 0 "$(age)"
 same "virt-what" "$(inside virt-what | grep -x openvz)" openvz
 same "beancounters" "$(inside cat /proc/user_beancounters | grep -o '[0-9][0-9]*: ')" "601: "
