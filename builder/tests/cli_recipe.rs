@@ -247,6 +247,7 @@ fn boot_tests_have_disks_ports_and_boots_that_go_together() {
     for (stated, said) in [
         ("medium: kernel, expect: x, disks: [{}]}", "a blank disk needs a `size`"),
         ("medium: kernel, expect: x, disks: [{size: 5}]}", "a size: a number with K, M or G"),
+        ("medium: kernel, expect: x, parallel: true}", "the test has one"),
         ("medium: kernel, expect: x, disks: [{size: 8M, bus: ubs}]}", "did you mean `usb`?"),
         ("medium: kernel, expect: x, disks: [{size: 8M, label: seventeen-letters}]}", "at most 16 bytes"),
         ("medium: kernel, expect: x, disks: [{systems: [system0]}]}", "`system0` is not a folder of the disk"),

@@ -21,6 +21,10 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             check_cut(test, boot, sink);
         }
         check_disks(test, sink);
+        if test.parallel && test.cpus < 2 {
+            let message = "`parallel` is about several processors, and the test has one";
+            sink.borrow_mut().add(CHECK.id, test.name.span, message).help("cpus: 2");
+        }
     }
 }
 
