@@ -110,7 +110,9 @@ pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neig
     let come: Vec<Address> = addresses.iter().filter(|one| !had.contains(&one.ip)).copied().collect();
     free(&socket, ctid, &come)?;
     let hosts = route::all_addresses(&socket)?;
-    venet::add(&socket, &Socket::route_in(netns)?, ctid, netns, &come, on, &hosts)?;
+    let inside = Socket::route_in(netns)?;
+    let pair = venet::ensure(&socket, &inside, ctid, netns)?;
+    venet::add(&socket, &inside, ctid, &pair, &come, on, &hosts)?;
     venet::masquerade(&socket, ctid)
 }
 
@@ -241,9 +243,10 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     let addresses: Vec<IpAddr> = network.addresses.iter().map(|one| one.ip).collect();
     if !addresses.is_empty() {
         let hosts = venet::not_the_hosts(&socket, &addresses)?;
-        let answered = venet::add(&socket, &inside, ctid, netns, &network.addresses, &network.neighbours, &hosts)?;
+        let pair = venet::make(&socket, &inside, ctid, netns)?;
+        let answered = venet::add(&socket, &inside, ctid, &pair, &network.addresses, &network.neighbours, &hosts)?;
         if network.masquerade {
-            venet::hide(&socket, ctid, &addresses, &answered)?;
+            venet::hide(&socket, ctid, &pair.outer, &addresses, &answered)?;
         }
     }
     for interface in &network.interfaces {

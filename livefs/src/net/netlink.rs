@@ -6,7 +6,7 @@
 
 use super::{Error, Netns};
 use nix::libc;
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -23,6 +23,10 @@ pub const NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 pub const CREATE: u16 = libc::NLM_F_CREATE as u16;
 /// Make it, or take the place of what is there.
 pub const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+
+/// The kernel makes no answer to what is asked here and no part of a dump larger, bytes (`include/linux/netlink.h`: NLMSG_GOODSIZE; to
+/// whoever has more space it would give parts of up to 32 KiB).
+const LARGEST: usize = 8 << 10;
 
 /// What the kernel answers where there is nothing: no such table, no such family.
 pub const ACK_MISSING: [i32; 3] = [libc::ENOENT, libc::EAFNOSUPPORT, libc::EOPNOTSUPP];
@@ -174,9 +178,8 @@ impl Socket {
 
     fn open(protocol: SockProtocol) -> io::Result<Socket> {
         let fd = nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-        // The kernel makes the parts of a dump no larger than 32 KiB (net/netlink/af_netlink.c: netlink_recvmsg).
         let batches = protocol == SockProtocol::NetlinkNetFilter;
-        Ok(Socket { fd, batches, sequence: Cell::new(1), buffer: RefCell::new(vec![0; 32 << 10]) })
+        Ok(Socket { fd, batches, sequence: Cell::new(1), buffer: RefCell::new(Vec::with_capacity(LARGEST)) })
     }
 
     fn next(&self) -> u32 {
@@ -278,13 +281,25 @@ impl Socket {
     fn receive(&self) -> io::Result<Vec<(Header, Vec<u8>)>> {
         let mut buffer = self.buffer.borrow_mut();
         loop {
-            let (length, sender) = match nix::sys::socket::recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), &mut buffer) {
-                Err(nix::errno::Errno::EINTR) => continue,
-                received => received?,
+            buffer.clear();
+            // SAFETY: all fields are integers, for which zero is a value.
+            let mut sender: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+            let mut size = size_of_val(&sender) as libc::socklen_t;
+            // Mostly an answer is a hundredth of the buffer: the rest of it is never touched.
+            let space = buffer.spare_capacity_mut();
+            // SAFETY: the buffer and the address are as long as is said.
+            let received = unsafe {
+                let address = (&raw mut sender).cast();
+                libc::recvfrom(self.fd.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), 0, address, &raw mut size)
             };
+            match nix::errno::Errno::result(received) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                // SAFETY: so many bytes the kernel has written.
+                done => unsafe { buffer.set_len(done? as usize) },
+            }
             // Root of a container can send to sockets in its namespace, but not as the kernel.
-            if sender.is_some_and(|sender| sender.pid() == 0) {
-                return Ok(messages(&buffer[..length]));
+            if sender.nl_pid == 0 {
+                return Ok(messages(&buffer));
             }
         }
     }

@@ -10,7 +10,11 @@ pub type Ctid = u32;
 
 /// A network namespace, held by a file descriptor.
 #[derive(Debug)]
-pub struct Netns(OwnedFd);
+pub struct Netns {
+    fd: OwnedFd,
+    /// Where its maker was when it was made.
+    host: Option<OwnedFd>,
+}
 
 impl Netns {
     /// That of a process, say a container's init.
@@ -20,62 +24,63 @@ impl Netns {
     pub fn of_pid(pid: i32) -> Result<Netns, Error> {
         let path = format!("/proc/{pid}/ns/net");
         match std::fs::File::open(&path) {
-            Ok(file) => Ok(Netns(file.into())),
+            Ok(file) => Ok(Netns::of_fd(file.into())),
             Err(error) => Err(Error::file(path, error)),
         }
     }
 
-    /// A new one, which lasts as long as this is open or somebody is in it.
+    /// A new one, which lasts as long as this is open or somebody is in it. The caller is where it was before, and stays there as long as it
+    /// works with it.
     ///
     /// # Errors
     /// What the kernel refuses.
     pub fn make() -> Result<Netns, Error> {
-        let host = Netns::own()?;
+        let host = Netns::own()?.fd;
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
             .map_err(|error| Error::kernel("a network namespace", error.into()))?;
         let made = Netns::own();
-        host.come_back();
-        made
+        come_back(&host);
+        Ok(Netns { host: Some(host), ..made? })
     }
 
     /// One that was opened already, from `/proc/PID/ns/net`.
     pub fn of_fd(fd: OwnedFd) -> Netns {
-        Netns(fd)
+        Netns { fd, host: None }
     }
 
     /// A path that leads to it as long as this is open.
     pub fn path(&self) -> std::path::PathBuf {
         use std::os::fd::AsRawFd;
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+        format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()).into()
     }
 
     /// That of the caller.
     pub(super) fn own() -> Result<Netns, Error> {
         let path = "/proc/thread-self/ns/net";
-        std::fs::File::open(path).map(|file| Netns(file.into())).map_err(|error| Error::file(path, error))
+        std::fs::File::open(path).map(|file| Netns::of_fd(file.into())).map_err(|error| Error::file(path, error))
     }
 
     /// Calls `work` inside. The calling thread goes there and comes back: a thread of its own would cost more than the work.
     pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
-        let host = Netns::own()?;
+        let opened = if self.host.is_none() { Some(Netns::own()?.fd) } else { None };
         nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
             .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
         let done = work();
-        host.come_back();
+        self.host.iter().chain(&opened).for_each(come_back);
         Ok(done)
     }
+}
 
-    /// Goes back to where the caller has been. Whatever it did next would otherwise be done to a container's network.
-    fn come_back(&self) {
-        if let Err(error) = nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET) {
-            panic!("the host's network namespace can't be entered again: {error}");
-        }
+/// Goes back to where the caller has been. Whatever it did next would otherwise be done to a container's network.
+fn come_back(host: &OwnedFd) {
+    if let Err(error) = nix::sched::setns(host, nix::sched::CloneFlags::CLONE_NEWNET) {
+        panic!("the host's network namespace can't be entered again: {error}");
     }
 }
 
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Both ends have the same Ethernet address. A link without ARP sends to its own, and the other end takes what is sent to its own.
 
-use super::link::{self, End, Link, NO_ARP};
+use super::link::{self, End, Link, NO_ARP, UP};
 use super::netlink::Socket;
 use super::route::{self, Assigned, Proxy};
 use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
@@ -33,21 +33,43 @@ pub fn mac(words: &str) -> Mac {
     Mac([0x02, a, b, c, d, e])
 }
 
-/// Both ends, made if there were none: the host's and, seen by a socket `inside`, the container's.
-fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<(Link, Link), Error> {
-    let name = host_link(ctid);
-    if let Some(outer) = link::find(socket, &name)? {
-        return Ok((outer, link::need(inside, NAME)?));
+/// The host's end, and the container's.
+pub struct Pair {
+    /// What the host sees.
+    pub outer: Link,
+    /// Seen by a socket inside.
+    pub inner: Link,
+}
+
+/// Both ends, made if there were none.
+///
+/// # Errors
+/// As [`make`].
+pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+    match link::find(socket, &host_link(ctid))? {
+        Some(outer) => Ok(Pair { outer, inner: link::need(inside, NAME)? }),
+        None => make(socket, inside, ctid, netns),
     }
+}
+
+/// Makes both ends; `inside` is a socket in `netns`.
+///
+/// # Errors
+/// [`Error::Exists`]: there is a link of one of the names; what the kernel refuses.
+pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+    let name = host_link(ctid);
     let mac = mac(&name);
-    let outer = End { name: &name, mac, flags: NO_ARP };
+    // Up from the beginning: nothing comes through it before the other end is.
+    let outer = End { name: &name, mac, flags: NO_ARP | UP };
     let inner = End { name: NAME, mac, flags: NO_ARP };
     let outer = link::make_pair(socket, &outer, &inner, netns)?;
-    let made = finish(socket, inside, &outer, ctid);
-    if made.is_err() {
-        let _ = link::remove(socket, &outer);
+    match finish(socket, inside, &outer, ctid) {
+        Ok(inner) => Ok(Pair { outer, inner }),
+        Err(error) => {
+            let _ = link::remove(socket, &outer);
+            Err(error)
+        }
     }
-    made.map(|inner| (outer, inner))
 }
 
 fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
@@ -56,12 +78,11 @@ fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<
     let inner = link::need(inside, NAME)?;
     link::without_own_address(inside, &inner)?;
     link::set_up(inside, &inner)?;
-    link::set_up(socket, outer)?;
     Ok(inner)
 }
 
-/// Gives a container addresses; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has are left alone. The answer is those
-/// that the host answers for.
+/// Gives a container addresses on its `pair`; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has
+/// are left alone. The answer is those that the host answers for.
 ///
 /// # Errors
 /// [`Error::InUse`]: another container has one of them; what the kernel refuses.
@@ -69,16 +90,15 @@ pub fn add(
     socket: &Socket,
     inside: &Socket,
     ctid: Ctid,
-    netns: &Netns,
+    Pair { outer, inner }: &Pair,
     addresses: &[Address],
     on: &Neighbours,
     hosts: &[Assigned],
 ) -> Result<Vec<IpAddr>, Error> {
-    let (outer, inner) = ensure(socket, inside, ctid, netns)?;
     for address in addresses {
         let ip = address.ip;
         // First, as it tells whether somebody else has the address.
-        if !route::add_host_route(socket, &outer, ip)? {
+        if !route::add_host_route(socket, outer, ip)? {
             if let Some((address, user)) =
                 users(socket, &[ip])?.into_iter().find(|(_, user)| *user != User::Container(ctid))
             {
@@ -86,8 +106,8 @@ pub fn add(
             }
         }
         let own = Address { ip, prefix: Address::bits(ip) };
-        route::add_address(inside, &inner, own, GLOBAL)?;
-        route::add_default(inside, &inner, ip.is_ipv4())?;
+        route::add_address(inside, inner, own, GLOBAL)?;
+        route::add_default(inside, inner, ip.is_ipv4())?;
         let forwarding = if ip.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
         if link::parameter(forwarding) != "1" {
             link::set_parameter(forwarding, "1")?;
@@ -155,16 +175,18 @@ pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
     let answered: Vec<IpAddr> = route::proxies(socket)?.into_iter().map(|proxy| proxy.ip).collect();
     let addresses = addresses(socket, ctid)?;
     nftables::set_masquerade(ctid, &[])?;
-    hide(socket, ctid, &addresses, &answered)
+    match link::find(socket, &host_link(ctid))? {
+        Some(outer) => hide(socket, ctid, &outer, &addresses, &answered),
+        None => Ok(()),
+    }
 }
 
 /// Lets a container's addresses go out under the host's: the private ones that the host answers for nowhere. It has no table of
-/// its own yet; mostly it needs none.
-pub fn hide(socket: &Socket, ctid: Ctid, addresses: &[IpAddr], answered: &[IpAddr]) -> Result<(), Error> {
-    let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(()) };
+/// its own yet; mostly it needs none. `outer` is the host's end.
+pub fn hide(socket: &Socket, ctid: Ctid, outer: &Link, addresses: &[IpAddr], answered: &[IpAddr]) -> Result<(), Error> {
     let hidden: Vec<IpAddr> = addresses.iter().copied().filter(|ip| private(*ip) && !answered.contains(ip)).collect();
     let all = !hidden.is_empty() && hidden.len() == addresses.len();
-    link::set_group(socket, &outer, if all { nftables::HIDDEN } else { 0 })?;
+    link::set_group(socket, outer, if all { nftables::HIDDEN } else { 0 })?;
     if all {
         nftables::share_masquerade(&hidden)
     } else if hidden.is_empty() {
