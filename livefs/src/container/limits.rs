@@ -183,6 +183,9 @@ pub fn apply_new(limits: &Limits, cgroup: &Path) -> Result<()> {
     wanted.memory_low = wanted.memory_low.filter(|low| *low > 0);
     wanted.cpu_weight = wanted.cpu_weight.filter(|weight| *weight != DEFAULT_WEIGHT);
     wanted.cpu_percent = wanted.cpu_percent.filter(|percent| *percent > 0);
+    for set in [&mut wanted.cpus, &mut wanted.mems] {
+        *set = set.take().filter(|set| !set.is_empty());
+    }
     apply(&wanted, cgroup)
 }
 
@@ -313,12 +316,18 @@ mod tests {
             pids: Some(Max::Unlimited),
             cpu_weight: Some(100),
             cpu_percent: Some(0),
+            cpus: Some(String::new()),
+            mems: Some(String::new()),
             ..Limits::default()
         };
+        for name in ["cpuset.cpus", "cpuset.mems"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
         apply_new(&defaults, folder.path()).unwrap();
         fs::write(folder.path().join("memory.max"), "").unwrap();
         apply_new(&Limits { memory: Some(Max::Of(4096)), ..defaults }, folder.path()).unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join("memory.max")).unwrap(), "4096");
+        let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!((text("memory.max").as_str(), text("cpuset.cpus").as_str()), ("4096", ""));
     }
 
     #[test]

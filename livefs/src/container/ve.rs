@@ -33,16 +33,17 @@ pub struct Counter {
 /// # Errors
 /// The cgroup belongs to another container, or the number to another cgroup.
 pub fn identify(cgroup: &Path, id: u32) -> Result<()> {
+    use std::io::Write;
     let path = cgroup.join("ve.id");
-    let now = match fs::read_to_string(&path) {
+    let mut file = match fs::OpenOptions::new().write(true).open(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(io("read", &path))?,
+        other => other.map_err(io("open", &path))?,
     };
-    // Given once, for good: a second time is refused.
-    if now.trim() == id.to_string() {
-        return Ok(());
+    match file.write_all(id.to_string().as_bytes()) {
+        // Given once, for good: a second time is refused.
+        Err(_) if fs::read_to_string(&path).is_ok_and(|now| now.trim() == id.to_string()) => Ok(()),
+        done => done.map_err(io("write", &path)),
     }
-    fs::write(&path, id.to_string()).map_err(io("write", &path))
 }
 
 /// A container's beancounters; none if the kernel keeps none.
@@ -123,17 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_given_once_and_not_to_a_kernel_that_knows_none() {
+    fn a_number_is_given_and_not_to_a_kernel_that_knows_none() {
         let folder = tempfile::tempdir().unwrap();
         identify(folder.path(), 101).unwrap();
         assert!(!folder.path().join("ve.id").exists(), "it is the kernel's file");
         fs::write(folder.path().join("ve.id"), "0\n").unwrap();
         identify(folder.path(), 101).unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("ve.id")).unwrap(), "101");
-        // A second write would be refused with EBUSY; here it would leave another text.
-        fs::write(folder.path().join("ve.id"), "101\n").unwrap();
-        identify(folder.path(), 101).unwrap();
-        assert_eq!(fs::read_to_string(folder.path().join("ve.id")).unwrap(), "101\n");
     }
 
     #[test]
