@@ -3,8 +3,8 @@
 use super::exit::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,8 +28,7 @@ impl Lock {
         };
         fs::create_dir_all(folder).map_err(failed)?;
         let own = folder.join(format!("{id}.lck.{}", std::process::id()));
-        let result = File::create(&own)
-            .and_then(|mut file| write!(file, "{}\n{status}\n", std::process::id()))
+        let result = fs::write(&own, format!("{}\n{status}\n", std::process::id()))
             .map_err(failed)
             .and_then(|()| link(&own, &path, &mut stale));
         let _ = fs::remove_file(&own);

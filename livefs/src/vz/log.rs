@@ -50,7 +50,9 @@ impl Log {
         }
         if let Some((file, most, who)) = &self.file {
             if level <= *most {
-                let _ = writeln!(&*file, "{} vzctl : {who} : {text}", now());
+                // In one piece: others append to the same file.
+                let line = format!("{} vzctl : {who} : {text}\n", now());
+                let _ = (&*file).write_all(line.as_bytes());
             }
         }
     }
