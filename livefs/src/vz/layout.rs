@@ -116,6 +116,12 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
     Ok(all)
 }
 
+/// Empties the work folder of a private area whose root was just unmounted. What an overlay leaves there the next mount would remove, while
+/// somebody waits for a start. Only that one has to succeed.
+pub fn empty_work(private: &Path) {
+    let _ = fs::remove_dir(private.join("work/work"));
+}
+
 /// The name of a private area in the making, or about to go. A power cut leaves these, and nothing that looks whole.
 pub fn beside(private: &Path, what: &str) -> PathBuf {
     let mut name = private.file_name().unwrap_or_default().to_owned();

@@ -46,6 +46,7 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     host_script(vz, ct.id, &format!("{}.umount", ct.id))?;
     host_script(vz, ct.id, "vps.umount")?;
     vz.node.umount(&root)?;
+    layout::empty_work(&vz.paths.at(ct.config.path("VE_PRIVATE")?));
     vz.log.info("Container is unmounted");
     host_script(vz, ct.id, &format!("{}.postumount", ct.id))?;
     host_script(vz, ct.id, "vps.postumount")
