@@ -17,7 +17,7 @@ use std::process::{Command, ExitStatus};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
@@ -68,8 +68,8 @@ impl End {
 pub struct Kept<'a> {
     /// What appears on the console is appended to this file.
     pub log: &'a Path,
-    /// What the start wrote into this folder the keeper brings to the disk while the engine works.
-    pub settle: &'a Path,
+    /// Called in the keeper while the engine works.
+    pub meanwhile: Box<dyn FnOnce() + 'a>,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
@@ -87,7 +87,8 @@ pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
 /// A container in the making. When this goes before [`Making::go`], what was made is killed.
 #[derive(Debug)]
 pub struct Making {
-    keeper: UnixStream,
+    /// None: PID 1 runs, and nothing is to be heard any more.
+    keeper: Option<UnixStream>,
     socket: PathBuf,
 }
 
@@ -98,14 +99,14 @@ impl Making {
     /// The keeper was killed.
     pub fn made(&mut self) -> Result<ExitStatus> {
         let mut told = [0; 4];
-        self.keeper.read_exact(&mut told).map_err(failed("hear from the keeper at", &self.socket))?;
+        self.hear(&mut told).map_err(failed("hear from the keeper at", &self.socket))?;
         Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
     }
 
     /// Says that PID 1 may run: at once, or as soon as the engine has made it.
     pub fn go(&mut self) {
         // A keeper that is gone is seen by who waits for its word.
-        let _ = self.keeper.write_all(&[1]);
+        let _ = self.keeper.as_mut().map(|keeper| keeper.write_all(&[1]));
     }
 
     /// Waits until PID 1 runs, after [`Making::made`] and [`Making::go`].
@@ -113,15 +114,23 @@ impl Making {
     /// # Errors
     /// The container could not be started, or its keeper was killed.
     pub fn started(&mut self) -> Result<()> {
-        self.keeper.read_exact(&mut [0]).map_err(failed("start what waits at", &self.socket))
+        self.hear(&mut [0]).map_err(failed("start what waits at", &self.socket))?;
+        self.keeper = None;
+        Ok(())
+    }
+
+    fn hear(&mut self, told: &mut [u8]) -> io::Result<()> {
+        self.keeper.as_mut().ok_or(io::ErrorKind::NotConnected)?.read_exact(told)
     }
 }
 
 impl Drop for Making {
     fn drop(&mut self) {
         // Until the keeper has let go: whoever puts the container away must not meet the engine at work.
-        let _ = self.keeper.shutdown(std::net::Shutdown::Write);
-        let _ = self.keeper.read_to_end(&mut Vec::new());
+        if let Some(keeper) = &mut self.keeper {
+            let _ = keeper.shutdown(std::net::Shutdown::Write);
+            let _ = keeper.read_to_end(&mut Vec::new());
+        }
     }
 }
 
@@ -150,11 +159,12 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(failed("fork for", &socket))? {
-        ForkResult::Parent { .. } => Ok(Making { keeper, socket }),
+        ForkResult::Parent { .. } => Ok(Making { keeper: Some(keeper), socket }),
         ForkResult::Child => {
             drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
-            let made = run(command, kept.settle).and_then(|status| Ok((status, receive(&runtime, status.success())?)));
+            let made =
+                run(command, kept.meanwhile).and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
             let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
             let _ = fs::remove_file(&socket);
@@ -162,8 +172,11 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = Log { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
+                    let opened = open(gate, &held, status);
+                    // The rest can wait for those who wait for this.
+                    nix::sched::sched_yield().ok();
                     // Who gave up waits until nothing is left that could be taken for the next container of this number.
-                    let waiting = match open(gate, &held, status) {
+                    let waiting = match opened {
                         Ok(()) => {
                             drop(held);
                             None
@@ -197,14 +210,20 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
 
 /// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
 fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> {
-    report(held, made)?;
-    held.read_exact(&mut [0])?;
+    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits.
+    let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT) == Ok(1);
+    let mut answer = made.into_raw().to_ne_bytes().to_vec();
+    if !asked {
+        held.write_all(&std::mem::take(&mut answer))?;
+        held.read_exact(&mut [0])?;
+    }
     // Without waiting for a reader, which is there: PID 1.
     let mut pipe = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(gate)?;
     fs::remove_file(gate)?;
     pipe.write_all(&[0])?;
     // It runs, whether anybody still wants to know or not.
-    let _ = held.write_all(&[0]);
+    answer.push(0);
+    let _ = held.write_all(&answer);
     Ok(())
 }
 
@@ -241,11 +260,10 @@ fn leave_others(own: &[i32]) {
     }
 }
 
-/// Runs the engine, and meanwhile brings a folder to the disk.
-fn run(mut command: Command, settle: &Path) -> io::Result<ExitStatus> {
+/// Runs the engine, and something else meanwhile.
+fn run(mut command: Command, meanwhile: impl FnOnce()) -> io::Result<ExitStatus> {
     let mut engine = command.spawn()?;
-    // Of a disk that fails the kernel tells; a container that is not on it can run.
-    let _ = File::open(settle).and_then(|folder| folder.sync_all());
+    meanwhile();
     engine.wait()
 }
 

@@ -258,8 +258,8 @@ impl Runtime {
         if !status.success() {
             return Err(self.told(id, action, status));
         }
-        // Nobody reads the warnings of what went well; this removes them.
-        let _ = self.message(id);
+        // Nobody reads the warnings of what went well.
+        let _ = fs::remove_file(self.log(id));
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 //! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
 //! | `node` | what is needed of the machine, behind one trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
+//! | `mark` | which containers run, for the next boot |
 //! | `options` | command lines, as getopt_long(3) reads them |
 //! | `cmd` | the commands, a file per family |
 //! | `list` | `vzlist` |
@@ -26,6 +27,7 @@ pub mod list;
 pub mod lock;
 pub mod log;
 pub mod machine;
+pub mod mark;
 pub mod names;
 pub mod node;
 pub mod options;
@@ -102,9 +104,8 @@ impl Vz {
             Err(error) => return Err(Error::file(&path, error)),
         };
         // Whose layout it is tells its private area; the global one is for new containers.
-        let mut global = self.global.clone();
-        ["VE_LAYOUT", "NETFILTER", "ONBOOT"].iter().for_each(|key| global.remove(key));
-        let config = Config::layered([Some(&global), file.as_ref()].into_iter().flatten(), id);
+        let global = self.global.pairs().filter(|(key, _)| !["VE_LAYOUT", "NETFILTER", "ONBOOT"].contains(key));
+        let config = Config::of(global.chain(file.iter().flat_map(ConfFile::pairs)), id);
         Ok(Ct { id, file, config })
     }
 
@@ -155,32 +156,27 @@ impl Vz {
     /// # Errors
     /// It is not set.
     pub fn lock_folder(&self, id: u32) -> Result<PathBuf> {
-        Ok(self.paths.at(Config::layered([&self.global], id).path("LOCKDIR")?))
+        Ok(self.paths.at(self.general(&["LOCKDIR"], id).path("LOCKDIR")?))
     }
 
-    /// Whether it is said already.
+    /// Some keys of `vz.conf`.
+    pub fn general(&self, keys: &[&str], id: u32) -> Config {
+        Config::of(self.global.pairs().filter(|(key, _)| keys.contains(key)), id)
+    }
+
+    /// Whether a container is said to run: it does, or did when the power went.
     pub fn is_marked(&self, id: u32) -> bool {
-        self.paths.running().join(id.to_string()).exists()
+        mark::runs(&self.paths.running(id))
     }
 
-    /// Says that a container runs from now on, also to the next boot; or that it was stopped on purpose.
+    /// Says that a container runs from now on, also to the next boot, when its keeper has brought it to the disk; or that it was stopped on
+    /// purpose.
     ///
     /// # Errors
     /// The mark can't be written.
     pub fn mark(&self, id: u32, runs: bool) -> Result<()> {
-        let folder = self.paths.running();
-        let path = folder.join(id.to_string());
-        let done = if runs {
-            // The container's keeper brings it to the disk.
-            fs::create_dir_all(&folder).and_then(|()| fs::File::create(&path)).map(drop)
-        } else {
-            match fs::remove_file(&path) {
-                Ok(()) => conf::sync_folder(&folder),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            }
-        };
-        done.map_err(|error| Error::file(&path, error))
+        let path = self.paths.running(id);
+        if runs { mark::set(&path) } else { mark::clear(&path) }.map_err(|error| Error::file(&path, error))
     }
 }
 

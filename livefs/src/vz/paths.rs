@@ -55,8 +55,8 @@ impl Paths {
         self.etc().join("names")
     }
 
-    /// `/vz/running`: a file for each container that runs, or ran when the power went.
-    pub fn running(&self) -> PathBuf {
-        self.at("/vz/running")
+    /// `/vz/running/CTID`: whether a container runs, or ran when the power went.
+    pub fn running(&self, id: u32) -> PathBuf {
+        self.at("/vz/running").join(id.to_string())
     }
 }

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     let mut said = Vec::new();
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
-    let general = Config::layered([&vz.global], 0);
-    for key in ["VE_PRIVATE", "TEMPLATE"] {
+    let keys = ["VE_PRIVATE", "TEMPLATE"];
+    let general = vz.general(&keys, 0);
+    for key in keys {
         if let Some(path) = general.get(key) {
             let path = vz.paths.at(path);
             folders.insert(if key == "TEMPLATE" {
@@ -73,10 +74,6 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         if vz.paths.container_conf(id).exists() {
             said.push(format!("CT {id}: a change of its configuration was interrupted; it is as before"));
         }
-    }
-    for (id, path) in in_the_making(&vz.paths.running(), ".new") {
-        remove_file(&path)?;
-        said.push(format!("CT {id}: its start was interrupted"));
     }
     for (_, path) in in_the_making(&vz.paths.names(), ".new") {
         remove_file(&path)?;
@@ -241,8 +238,6 @@ mod tests {
         world.ok("create 101 --name web");
         let conf = world.conf(101);
         fs::write(world.at("etc/vz/conf/.101.conf.new"), "HOSTN").unwrap();
-        fs::create_dir_all(world.at("vz/running")).unwrap();
-        fs::write(world.at("vz/running/.101.new"), "").unwrap();
         // The link has the new name, the configuration still the old.
         fs::rename(world.at("etc/vz/names/web"), world.at("etc/vz/names/www")).unwrap();
         std::os::unix::fs::symlink("../conf/101.conf", world.at("etc/vz/names/.101.new")).unwrap();
@@ -251,7 +246,6 @@ mod tests {
             sweep(&vz).unwrap(),
             [
                 "CT 101: a change of its configuration was interrupted; it is as before",
-                "CT 101: its start was interrupted",
                 "CT 101: a change of its name was interrupted; it is web"
             ]
         );

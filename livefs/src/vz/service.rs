@@ -1,7 +1,6 @@
 //! `vz start|stop|restart|status`: all containers at boot and at shutdown, as the classic init script does.
 
 use super::cmd::{self, umount_root};
-use super::conf::Config;
 use super::exit::{Error, Result};
 use super::list::configured;
 use super::log::Log;
@@ -63,7 +62,7 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
     for id in configured(vz) {
         let chosen = vz.container(id).and_then(|ct| {
             let onboot = ct.config.yes("ONBOOT")?;
-            let ran = vz.paths.running().join(id.to_string()).exists();
+            let ran = vz.is_marked(id);
             let disabled = ct.config.yes("DISABLED")? == Some(true);
             Ok((onboot.unwrap_or(ran) && !disabled).then_some(ct.config.number("BOOTORDER")?))
         });
@@ -108,8 +107,8 @@ fn stop(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
         running.push((order.unwrap_or_default(), id));
     }
     running.sort_by_key(|(order, id)| (*order, std::cmp::Reverse(*id)));
-    let bound =
-        Config::layered([&vz.global], 0).number("VE_PARALLEL")?.map_or(PARALLEL, |bound| bound.clamp(1, 64) as usize);
+    let bound = vz.general(&["VE_PARALLEL"], 0).number("VE_PARALLEL")?;
+    let bound = bound.map_or(PARALLEL, |bound| bound.clamp(1, 64) as usize);
     for group in running.chunks(bound) {
         let mut children = Vec::new();
         for (_, id) in group {

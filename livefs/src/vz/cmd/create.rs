@@ -10,7 +10,7 @@ use crate::vz::options::{Given, Known};
 use crate::vz::snapshots::Snapshots;
 use crate::vz::spec::{Spec, address};
 use crate::vz::template::{LIVE, Template};
-use crate::vz::{Vz, names};
+use crate::vz::{Vz, mark, names};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -321,7 +321,8 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     if let Some(name) = vz.container(id)?.file.as_ref().and_then(|file| file.get("NAME")) {
         names::remove(&vz.paths, id, name)?;
     }
-    vz.mark(id, false)?;
+    let mark = vz.paths.running(id);
+    mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
     for script in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {

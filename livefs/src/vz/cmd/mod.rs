@@ -10,7 +10,6 @@ mod suspend;
 
 pub use mount::{mount_root, umount_root};
 
-use super::conf::Config;
 use super::exit::{Error, Result};
 use super::log::Log;
 use super::node::Node;
@@ -202,7 +201,7 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
 
 /// `VERBOSE`, `LOGGING`, `LOGFILE`, `LOG_LEVEL`
 pub(crate) fn settle_log(vz: &mut Vz, id: u32, verbose: Option<i32>) -> Result<()> {
-    let config = Config::layered([&vz.global], id);
+    let config = vz.general(&["VERBOSE", "LOGGING", "LOGFILE", "LOG_LEVEL"], id);
     let level = |key| config.get(key).and_then(|text| text.parse().ok());
     vz.log.verbose = verbose.or_else(|| level("VERBOSE")).unwrap_or(0).max(-1);
     if config.yes("LOGGING")? != Some(false) {

@@ -162,7 +162,7 @@ fn start_and_stop() {
     assert_eq!(world.run("start 101"), (32, "! Container is already running\n".into()));
     assert_eq!(world.run("destroy 101").0, 32);
     assert_eq!(world.run("umount 101").0, 32);
-    assert!(world.at("vz/running/101").exists());
+    assert!(crate::vz::mark::runs(&world.at("vz/running/101")));
     world.node.0.borrow_mut().exit = 3;
     assert_eq!(world.run("exec 101 false  x"), (8, String::new()));
     assert_eq!(world.run("exec2 101 false"), (3, String::new()));
@@ -178,7 +178,7 @@ fn start_and_stop() {
     let said = world.ok("stop 101");
     assert_eq!(said, "Stopping container ...\nContainer was stopped\nContainer is unmounted\n");
     assert_eq!(world.node.taken(), ["exec 101 /bin/sh|-s <sync", "halt 101 7"]);
-    assert!(!world.at("vz/running/101").exists());
+    assert!(!crate::vz::mark::runs(&world.at("vz/running/101")));
     world.ok("set 101 --disabled yes --save");
     assert_eq!(world.run("start 101"), (105, "! Container start disabled\n".into()));
     world.ok("start 101 --force --wait");
@@ -204,17 +204,17 @@ fn ended_from_inside() {
     world.ok("start 101");
     assert!(end("reboot").contains("Container start in progress..."));
     assert_eq!(world.node.taken(), ["start 101 /sbin/init"]);
-    assert!(world.at("vz/running/101").exists());
+    assert!(crate::vz::mark::runs(&world.at("vz/running/101")));
     // One that may not be started any more still restarts when it runs.
     world.ok("set 101 --disabled yes --save");
     assert!(end("reboot").contains("Container start in progress..."));
     end("killed");
     assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
-    assert!(world.at("vz/running/101").exists(), "it starts again with the machine");
+    assert!(crate::vz::mark::runs(&world.at("vz/running/101")), "it starts again with the machine");
     world.ok("start 101 --force");
     end("halt");
     assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
-    assert!(!world.at("vz/running/101").exists());
+    assert!(!crate::vz::mark::runs(&world.at("vz/running/101")));
     // Another has put it away or started it meanwhile: that is left alone.
     world.ok("start 101 --force");
     let pid = world.node.0.borrow().left[&101];

@@ -21,13 +21,18 @@ pub struct Config {
 impl Config {
     /// Puts files above each other, the first one lowest. Older names of keys are taken for the ones of today. `$VEID` becomes `ctid`.
     pub fn layered<'a>(files: impl IntoIterator<Item = &'a ConfFile>, ctid: u32) -> Config {
+        Config::of(files.into_iter().flat_map(ConfFile::pairs), ctid)
+    }
+
+    /// As [`Config::layered`], of keys and their values.
+    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, ctid: u32) -> Config {
         let id = ctid.to_string();
         // Most values name no number.
         let expanded = |value: &str| match value.contains('$') {
             true => value.replace("${VEID}", &id).replace("$VEID", &id),
             false => value.to_owned(),
         };
-        let pairs = files.into_iter().flat_map(ConfFile::pairs);
+        let pairs = pairs.into_iter();
         Config { values: pairs.map(|(key, value)| (canonical(key).to_owned(), expanded(value))).collect() }
     }
 
@@ -76,10 +81,8 @@ impl Config {
     /// # Errors
     /// It is none of the parameter's unit.
     pub fn pair(&self, key: &str) -> Result<Option<Pair>> {
-        let unit = params::unit(key).unwrap_or(Unit::Items);
-        self.get(key)
-            .map(|value| Pair::parse(value, unit).ok_or_else(|| bad(key, value, "BARRIER[:LIMIT]")))
-            .transpose()
+        let Some(value) = self.get(key) else { return Ok(None) };
+        Pair::parse(value, unit(key)).ok_or_else(|| bad(key, value, "BARRIER[:LIMIT]")).map(Some)
     }
 
     /// A limit in bytes (or things). None: not set, or unlimited.
@@ -87,9 +90,8 @@ impl Config {
     /// # Errors
     /// As [`Config::pair`].
     pub fn limit(&self, key: &str) -> Result<Option<u64>> {
-        let unit = params::unit(key).unwrap_or(Unit::Items);
         let limit = self.pair(key)?.map(|pair| pair.limit).filter(|limit| *limit < UNLIMITED);
-        Ok(limit.map(|limit| limit.saturating_mul(unit.bytes())))
+        Ok(limit.map(|limit| limit.saturating_mul(unit(key).bytes())))
     }
 
     /// A path that has to be set.
@@ -99,6 +101,11 @@ impl Config {
     pub fn path(&self, key: &'static str) -> Result<PathBuf> {
         self.get(key).map(PathBuf::from).ok_or(Error::NotSet(key))
     }
+}
+
+/// What a limit's numbers count.
+fn unit(key: &str) -> Unit {
+    params::unit(key).unwrap_or(Unit::Items)
 }
 
 /// The name of today for a key that had another once.

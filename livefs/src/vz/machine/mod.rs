@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use super::convert;
 use super::exit::{Error, Result};
+use super::mark;
 use super::node::{Command, Mount, Node, Usage};
 use super::paths::Paths;
 use super::spec::Spec;
@@ -63,8 +64,10 @@ impl Machine {
         }
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
         self.runtime.begin(spec.id).map_err(convert::engine_error)?;
-        let settle = Paths::system().running();
-        let kept = keeper::Kept { log: &log, settle: &settle, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
+        let mark = Paths::system().running(spec.id);
+        // Of a disk that fails the kernel tells; a container that is not on it can run.
+        let meanwhile = Box::new(|| drop(mark::settle(&mark)));
+        let kept = keeper::Kept { log: &log, meanwhile, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         let (engine, wrong) = (convert::engine_error, convert::network_error);
         // In a user namespace it has to be made inside of that, by the engine.
@@ -123,6 +126,8 @@ impl Node for Machine {
 
     fn umount(&self, path: &Path) -> Result<()> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // The next start would have to remove it, while somebody waits.
+        let _ = fs::remove_file(path.join(STARTED));
         for target in mounts::mounted_below(&path)?.iter().rev() {
             nix::mount::umount2(target, nix::mount::MntFlags::UMOUNT_NOFOLLOW)
                 .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;

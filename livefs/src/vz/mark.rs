@@ -1,0 +1,110 @@
+//! Marks of containers that run: `/vz/running/CTID`, read when the machine starts again.
+//!
+//! A start and a stop each change one, and have to be on the disk before they end. What changes is a word of fixed length within the file: a
+//! filesystem with a journal writes that without it, in place and whole, where a file that is made or removed has to wait for the journal.
+
+use super::conf::sync_folder;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Said of a container that runs, or ran when the power went. A file without a word, as a full disk leaves it, says so, too.
+const RUNS: &str = "running\n";
+/// Said of one that was stopped on purpose.
+const STOPPED: &str = "stopped\n";
+
+/// Whether a mark says that its container runs.
+pub fn runs(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|text| text != STOPPED.as_bytes())
+}
+
+/// Says that a container runs. Whoever goes on has to [`settle`] that.
+///
+/// # Errors
+/// The mark can't be made.
+pub fn set(path: &Path) -> io::Result<()> {
+    match write(path, RUNS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path);
+            fs::create_dir_all(folder)?;
+            // Where there is no place for a word, there may be some for an empty file.
+            if fs::write(path, RUNS).is_err() {
+                File::create(path)?;
+            }
+            sync_folder(folder)
+        }
+        done => done,
+    }
+}
+
+/// Says that a container was stopped on purpose, on the disk, too. One that has no mark never ran.
+///
+/// # Errors
+/// The mark can't be changed.
+pub fn clear(path: &Path) -> io::Result<()> {
+    match write(path, STOPPED).and_then(|()| settle(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => remove(path),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Brings what a mark says to the disk.
+///
+/// # Errors
+/// The disk's.
+pub fn settle(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_data()
+}
+
+/// Removes a mark, if there is one.
+///
+/// # Errors
+/// It can't be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.and_then(|()| sync_folder(path.parent().unwrap_or(path))),
+    }
+}
+
+/// Changes the word in place; no file is made.
+fn write(path: &Path, word: &str) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    File::options().write(true).open(path)?.write_all_at(word.as_bytes(), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_changes_in_place() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("running/101");
+        clear(&path).unwrap();
+        assert!(!runs(&path) && !path.exists());
+        set(&path).unwrap();
+        assert!(runs(&path));
+        let about = fs::metadata(&path).unwrap();
+        clear(&path).unwrap();
+        assert!(!runs(&path));
+        set(&path).unwrap();
+        let now = fs::metadata(&path).unwrap();
+        assert!(runs(&path) && (now.ino(), now.len()) == (about.ino(), about.len()));
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert!(!runs(&path));
+    }
+
+    #[test]
+    fn an_empty_one_says_that_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("101");
+        fs::write(&path, "").unwrap();
+        assert!(runs(&path));
+        clear(&path).unwrap();
+        assert!(!runs(&path));
+    }
+}
