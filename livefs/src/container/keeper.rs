@@ -1,5 +1,5 @@
 //! The keeper of a container: a process that is the parent of PID 1 for as long as the container runs. It holds the terminal of
-//! PID 1, writes down what appears on it, shows it to whoever attaches ([`attach`]), and knows how PID 1 ended: by itself, by
+//! PID 1, writes down what appears on it, shows it to whoever attaches ([`super::console`]), and knows how PID 1 ended: by itself, by
 //! `reboot` or by `halt` inside.
 //!
 //! It is what lets a container outlive the command that started it: neither the end of `vzctl start` nor the hangup of its
@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use super::error::io as failed;
-use super::{Result, freeze, limits};
+use super::{Result, console, freeze, limits};
 
 /// How much of the output is kept, bytes; as much again in the file before (`.1`).
 const KEPT: u64 = 64 * 1024;
@@ -74,11 +75,6 @@ pub struct Kept<'a> {
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
-/// The socket that [`attach`] uses.
-fn clients(folder: &Path, id: u32) -> PathBuf {
-    folder.join(format!("{id}.console"))
-}
-
 /// The file that holds PID 1's number on the host, until what the container left is put away.
 pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.pid"))
@@ -89,10 +85,34 @@ pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
 pub struct Making {
     /// None: PID 1 runs, and nothing is to be heard any more.
     keeper: Option<UnixStream>,
+    pid: Pid,
     socket: PathBuf,
 }
 
 impl Making {
+    /// Where the network namespace is that the keeper makes, as long as the engine works.
+    pub fn network(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.pid).into()
+    }
+
+    /// Waits for that network namespace, and gives it; to be called before [`Making::run`], after which it may be left again.
+    ///
+    /// # Errors
+    /// The kernel refused, or the keeper was killed.
+    pub fn networked(&mut self) -> Result<OwnedFd> {
+        let mut told = [0; 4];
+        let heard = self.hear(&mut told).and_then(|()| match i32::from_ne_bytes(told) {
+            0 => File::open(self.network()).map(OwnedFd::from),
+            error => Err(io::Error::from_raw_os_error(error)),
+        });
+        heard.map_err(failed("make a network namespace for", &self.socket))
+    }
+
+    /// Lets the keeper run the engine.
+    pub fn run(&mut self) {
+        self.say();
+    }
+
     /// Waits until the engine has made the container, or has failed; to be called once. Gives how the engine ended.
     ///
     /// # Errors
@@ -105,6 +125,10 @@ impl Making {
 
     /// Says that PID 1 may run: at once, or as soon as the engine has made it.
     pub fn go(&mut self) {
+        self.say();
+    }
+
+    fn say(&mut self) {
         // A keeper that is gone is seen by who waits for its word.
         let _ = self.keeper.as_mut().map(|keeper| keeper.write_all(&[1]));
     }
@@ -134,37 +158,37 @@ impl Drop for Making {
     }
 }
 
-/// Runs the engine's `command`, which creates the container `id`, as a child of a new keeper, and does not wait for it. The command gets
-/// its last options here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. PID 1 waits for a byte
-/// from the engine's pipe `gate`.
+/// Makes a keeper, which runs the engine's `command` when it is told to ([`Making::run`]): that creates the container `id`. The command
+/// gets its last options here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. PID 1 waits for a
+/// byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in it while the engine works.
 ///
 /// A container whose keeper finds that the one who started it was killed meanwhile is killed, too.
 ///
 /// # Errors
 /// The sockets or the log can't be made.
-pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept) -> Result<Making> {
-    use std::os::unix::fs::DirBuilderExt;
+pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept, network: bool) -> Result<Making> {
     let log = kept.log;
-    for needed in [Some(folder), log.parent()].into_iter().flatten() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(needed).map_err(failed("make", needed))?;
-    }
     let listen = |path: &Path| {
         let _ = fs::remove_file(path);
         UnixListener::bind(path).map_err(failed("listen on", path))
     };
     let (socket, number) = (folder.join(format!("{id}.pty")), number(folder, id));
-    let (runtime, viewers) = (listen(&socket)?, listen(&clients(folder, id))?);
-    let written = OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(failed("open", log))?;
+    let (runtime, viewers) = (listen(&socket)?, listen(&console::socket(folder, id))?);
+    let written = append(log).map_err(failed("open", log))?;
     let (keeper, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(failed("fork for", &socket))? {
-        ForkResult::Parent { .. } => Ok(Making { keeper: Some(keeper), socket }),
+        ForkResult::Parent { child } => Ok(Making { keeper: Some(keeper), pid: child, socket }),
         ForkResult::Child => {
             drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
-            let made =
-                run(command, kept.meanwhile).and_then(|status| Ok((status, receive(&runtime, status.success())?)));
+            let status = prepare(network, &held).and_then(|host| {
+                let status = run(command, kept.meanwhile)?;
+                host.map_or(Ok(()), |host| setns(host, CloneFlags::CLONE_NEWNET))?;
+                Ok(status)
+            });
+            let made = status.and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
             let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
             let _ = fs::remove_file(&socket);
@@ -189,7 +213,7 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
                     // When even this fails, nobody is left to tell.
                     let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
                     drop(slave);
-                    let _ = fs::remove_file(clients(folder, id));
+                    let _ = fs::remove_file(console::socket(folder, id));
                     drop(waiting);
                     // What is started again must not ignore it, too.
                     // SAFETY: as above.
@@ -208,10 +232,35 @@ pub fn create(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: K
     }
 }
 
+/// Opens what is only appended to, in a folder that is made if need be; nobody else sees either.
+fn append(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::DirBuilderExt;
+    let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(path))?;
+            open()
+        }
+        done => done,
+    }
+}
+
+/// Makes the network namespace that is asked for, and waits until the engine is to run. Gives the one in which the keeper was before.
+fn prepare(network: bool, mut held: &UnixStream) -> io::Result<Option<File>> {
+    let host = if network { Some(File::open("/proc/self/ns/net")?) } else { None };
+    if network {
+        let made = unshare(CloneFlags::CLONE_NEWNET);
+        held.write_all(&made.err().map_or(0, |error| error as i32).to_ne_bytes())?;
+        made?;
+    }
+    held.read_exact(&mut [0])?;
+    Ok(host)
+}
+
 /// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
 fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> {
-    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits.
-    let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT) == Ok(1);
+    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits. To take the question would, too.
+    let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK) == Ok(1);
     let mut answer = made.into_raw().to_ne_bytes().to_vec();
     if !asked {
         held.write_all(&std::mem::take(&mut answer))?;
@@ -319,7 +368,7 @@ impl Log {
             let mut old = self.path.clone().into_os_string();
             old.push(".1");
             let _ = fs::rename(&self.path, old);
-            if let Ok(file) = OpenOptions::new().create(true).append(true).open(&self.path) {
+            if let Ok(file) = append(&self.path) {
                 self.file = file;
             }
         }
@@ -394,96 +443,6 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
     }
 }
 
-/// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.
-const ESCAPE: u8 = 0x1b;
-
-/// The device number of a container's first terminal, as `/proc/PID/stat` has it: UNIX98_PTY_SLAVE_MAJOR, minor 0.
-const CONSOLE: i32 = 136 << 8;
-
-/// Kills the processes of a container whose terminal is its console: the login, and what was started there.
-fn kill_there(id: u32) {
-    let all = fs::read_to_string(limits::cgroup(id).join("cgroup.procs")).unwrap_or_default();
-    for pid in all.lines().filter_map(|line| line.parse().ok()) {
-        if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| terminal_of(&stat) == Some(CONSOLE)) {
-            // One that has ended meanwhile needs no killing.
-            let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
-}
-
-/// A process's terminal (proc_pid_stat(5), field 7).
-fn terminal_of(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()
-}
-
-/// Joins our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container does.
-///
-/// # Errors
-/// The container has no keeper.
-pub fn attach(folder: &Path, id: u32) -> Result<()> {
-    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-    let path = clients(folder, id);
-    let mut stream = UnixStream::connect(&path).map_err(failed("connect to", &path))?;
-    let (input, mut output) = (io::stdin(), io::stdout());
-    let before = tcgetattr(&input).ok();
-    if let Some(before) = &before {
-        let mut raw = before.clone();
-        cfmakeraw(&mut raw);
-        tcsetattr(&input, SetArg::TCSANOW, &raw).map_err(failed("set the terminal for", &path))?;
-    }
-    let done = relay(id, &mut stream, &mut output);
-    if let Some(before) = &before {
-        let _ = tcsetattr(&input, SetArg::TCSANOW, before);
-    }
-    done.map_err(failed("relay", &path))
-}
-
-fn relay(id: u32, stream: &mut UnixStream, output: &mut io::Stdout) -> io::Result<()> {
-    let input = io::stdin();
-    let mut buffer = [0; 4096];
-    let mut escaped = false;
-    loop {
-        let mut both = [PollFd::new(stream.as_fd(), PollFlags::POLLIN), PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut both, PollTimeout::NONE) {
-            Err(nix::Error::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        let (shown, typed) = (both[0].any().unwrap_or(false), both[1].any().unwrap_or(false));
-        if shown {
-            let count = stream.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(());
-            }
-            output.write_all(&buffer[..count])?;
-            output.flush()?;
-        }
-        if typed {
-            let count = nix::unistd::read(input.as_fd(), &mut buffer)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let mut sent = Vec::new();
-            for byte in &buffer[..count] {
-                match (escaped, *byte) {
-                    (true, b'.') => return stream.write_all(&sent),
-                    (true, b'!') => {
-                        kill_there(id);
-                        escaped = false;
-                    }
-                    (false, ESCAPE) => escaped = true,
-                    (was, byte) => {
-                        sent.extend(was.then_some(ESCAPE));
-                        sent.push(byte);
-                        escaped = false;
-                    }
-                }
-            }
-            stream.write_all(&sent)?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -496,11 +455,5 @@ mod tests {
         assert_eq!(End::of(WaitStatus::Exited(pid, 1)), End::Halt);
         assert_eq!(End::of(WaitStatus::Signaled(pid, Signal::SIGKILL, false)), End::Killed);
         assert!([End::Reboot, End::Halt, End::Killed].iter().all(|end| End::parse(end.word()) == Some(*end)));
-    }
-
-    #[test]
-    fn a_terminal_by_the_kernels_text() {
-        assert_eq!(terminal_of("9 (a) b) S 1 9 9 34816 9 4194560 0"), Some(CONSOLE));
-        assert_eq!(terminal_of("9 (a) S 1 9 9 0 -1 4194560 0"), Some(0));
     }
 }

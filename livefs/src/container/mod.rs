@@ -1,8 +1,9 @@
 //! The engine of containers: what one is made of, as data, and how it is run by the OCI runtime crun.
 //!
 //! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
-//! begins to create it ([`Runtime::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
+//! begins to create it ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
 
+pub mod console;
 pub mod error;
 pub mod freeze;
 pub mod keeper;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -51,28 +52,18 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Makes the container's cgroup with its limits, and begins to make its namespaces and mounts, and its keeper. What a dead
-    /// container of this number left is removed first. PID 1 does not run before [`Making::start`], so that meanwhile the caller can
-    /// give the container its network.
+    /// Begins to make a container: makes room for it, and its keeper, which with `network` makes it a network namespace meanwhile.
     ///
     /// # Errors
-    /// It runs already; its cgroup refuses a limit. Nothing is left then.
-    pub fn create(&self, spec: &Spec, kept: Kept) -> Result<Making<'_>> {
+    /// It runs already.
+    pub fn begin(&self, spec: &Spec, kept: Kept, network: bool) -> Result<Making<'_>> {
         self.clear(spec)?;
-        let create = || {
-            limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
-            let mut command = self.command(spec.id, "create");
-            command.arg("--bundle").arg(self.write_bundle(spec)?);
-            keeper::create(&self.folder, spec.id, &self.notes(spec.id).join("exec.fifo"), command, kept)
-        };
-        match create() {
-            Ok(keeper) => Ok(Making { runtime: self, id: spec.id, made: false, keeper: Some(keeper) }),
-            Err(error) => {
-                // The first error is the one to tell.
-                let _ = self.delete(spec.id);
-                Err(error)
-            }
-        }
+        self.prepare(spec.id)?;
+        let mut command = self.command(spec.id, "create");
+        command.arg("--bundle").arg(self.bundle(spec.id));
+        let gate = self.notes(spec.id).join("exec.fifo");
+        let keeper = keeper::begin(&self.folder, spec.id, &gate, command, kept, network)?;
+        Ok(Making { runtime: self, id: spec.id, network, made: false, keeper: Some(keeper) })
     }
 
     /// Makes room for a new container: what a dead one of this number left goes, its cgroup too, as a new container's life
@@ -87,7 +78,7 @@ impl Runtime {
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
-        self.begin(spec.id)?;
+        self.prepare(spec.id)?;
         let bundle = self.bundle(spec.id);
         let config = bundle.join("config.json");
         let text = serde_json::to_vec(&oci::config(spec)).map_err(std::io::Error::from).map_err(io("make", &config))?;
@@ -95,14 +86,14 @@ impl Runtime {
         Ok(bundle)
     }
 
-    /// Whether anything of a container is left, alive or dead; from [`Runtime::begin`] on.
+    /// Whether anything of a container is left, alive or dead; from [`Runtime::prepare`] on.
     pub fn knows(&self, id: u32) -> bool {
         [self.notes(id), self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
     }
 
     /// Makes the bundle's folder, to be called before anything else is made for a container: where it is missing, nothing can be
     /// left, which saves the search for it.
-    pub fn begin(&self, id: u32) -> Result<()> {
+    pub fn prepare(&self, id: u32) -> Result<()> {
         let bundle = self.bundle(id);
         fs::create_dir_all(&bundle).map_err(io("make", &bundle))
     }
@@ -299,12 +290,34 @@ impl Runtime {
 pub struct Making<'a> {
     runtime: &'a Runtime,
     id: u32,
+    /// Whether its keeper makes its network namespace.
+    network: bool,
     made: bool,
     /// None: it runs.
     keeper: Option<keeper::Making>,
 }
 
 impl Making<'_> {
+    /// Where the network namespace is that the keeper makes, for [`Spec::network`].
+    pub fn network(&self) -> Option<PathBuf> {
+        self.keeper.as_ref().filter(|_| self.network).map(keeper::Making::network)
+    }
+
+    /// Makes the container's cgroup with its limits, and begins to make its namespaces and mounts. PID 1 does not run before
+    /// [`Making::start`], so that meanwhile the caller can give the container its network. Gives the namespace that the keeper has made
+    /// for it.
+    ///
+    /// # Errors
+    /// Its cgroup refuses a limit, or the kernel a network namespace.
+    pub fn create(&mut self, spec: &Spec) -> Result<Option<OwnedFd>> {
+        limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
+        self.runtime.write_bundle(spec)?;
+        let Some(keeper) = &mut self.keeper else { return Ok(None) };
+        let network = self.network.then(|| keeper.networked()).transpose()?;
+        keeper.run();
+        Ok(network)
+    }
+
     /// PID 1's number on the host, for which the container has to be made first.
     ///
     /// # Errors

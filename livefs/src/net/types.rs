@@ -3,6 +3,7 @@
 use super::{Address, Error, Mac};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A container's number, 1 to 2147483644.
@@ -10,11 +11,7 @@ pub type Ctid = u32;
 
 /// A network namespace, held by a file descriptor.
 #[derive(Debug)]
-pub struct Netns {
-    fd: OwnedFd,
-    /// Where its maker was when it was made.
-    host: Option<OwnedFd>,
-}
+pub struct Netns(OwnedFd);
 
 impl Netns {
     /// That of a process, say a container's init.
@@ -22,65 +19,44 @@ impl Netns {
     /// # Errors
     /// The process is gone, or belongs to somebody else.
     pub fn of_pid(pid: i32) -> Result<Netns, Error> {
-        let path = format!("/proc/{pid}/ns/net");
-        match std::fs::File::open(&path) {
-            Ok(file) => Ok(Netns::of_fd(file.into())),
-            Err(error) => Err(Error::file(path, error)),
-        }
-    }
-
-    /// A new one, which lasts as long as this is open or somebody is in it. The caller is where it was before, and stays there as long as it
-    /// works with it.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    pub fn make() -> Result<Netns, Error> {
-        let host = Netns::own()?.fd;
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
-            .map_err(|error| Error::kernel("a network namespace", error.into()))?;
-        let made = Netns::own();
-        come_back(&host);
-        Ok(Netns { host: Some(host), ..made? })
+        Netns::at(format!("/proc/{pid}/ns/net"))
     }
 
     /// One that was opened already, from `/proc/PID/ns/net`.
     pub fn of_fd(fd: OwnedFd) -> Netns {
-        Netns { fd, host: None }
+        Netns(fd)
     }
 
-    /// A path that leads to it as long as this is open.
-    pub fn path(&self) -> std::path::PathBuf {
-        use std::os::fd::AsRawFd;
-        format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()).into()
+    fn at(path: impl Into<PathBuf>) -> Result<Netns, Error> {
+        let path = path.into();
+        match std::fs::File::open(&path) {
+            Ok(file) => Ok(Netns(file.into())),
+            Err(error) => Err(Error::file(path, error)),
+        }
     }
 
     /// That of the caller.
     pub(super) fn own() -> Result<Netns, Error> {
-        let path = "/proc/thread-self/ns/net";
-        std::fs::File::open(path).map(|file| Netns::of_fd(file.into())).map_err(|error| Error::file(path, error))
+        Netns::at("/proc/thread-self/ns/net")
     }
 
     /// Calls `work` inside. The calling thread goes there and comes back: a thread of its own would cost more than the work.
     pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
-        let opened = if self.host.is_none() { Some(Netns::own()?.fd) } else { None };
+        let host = Netns::own()?;
         nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
             .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
         let done = work();
-        self.host.iter().chain(&opened).for_each(come_back);
+        // Whatever the caller did next would otherwise be done to a container's network.
+        if let Err(error) = nix::sched::setns(host, nix::sched::CloneFlags::CLONE_NEWNET) {
+            panic!("the host's network namespace can't be entered again: {error}");
+        }
         Ok(done)
-    }
-}
-
-/// Goes back to where the caller has been. Whatever it did next would otherwise be done to a container's network.
-fn come_back(host: &OwnedFd) {
-    if let Err(error) = nix::sched::setns(host, nix::sched::CloneFlags::CLONE_NEWNET) {
-        panic!("the host's network namespace can't be entered again: {error}");
     }
 }
 
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.0.as_fd()
     }
 }
 

@@ -26,11 +26,13 @@ impl Lock {
         let failed = |error| {
             Error::system(format!("Unable to create lock file {}, use --skiplock option", path.display()), error)
         };
-        fs::create_dir_all(folder).map_err(failed)?;
         let own = folder.join(format!("{id}.lck.{}", std::process::id()));
-        let result = fs::write(&own, format!("{}\n{status}\n", std::process::id()))
-            .map_err(failed)
-            .and_then(|()| link(&own, &path, &mut stale));
+        let write = || fs::write(&own, format!("{}\n{status}\n", std::process::id()));
+        let written = match write() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder).and_then(|()| write()),
+            done => done,
+        };
+        let result = written.map_err(failed).and_then(|()| link(&own, &path, &mut stale));
         let _ = fs::remove_file(&own);
         result.map(|()| Lock { path })
     }

@@ -1,22 +1,25 @@
 //! Where things are. All paths hang below one root, which is `/` but in tests.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// The classic folders.
 #[derive(Debug, Clone)]
 pub struct Paths {
     root: PathBuf,
+    /// Where the configuration is, once it was looked for.
+    etc: OnceCell<PathBuf>,
 }
 
 impl Paths {
     /// Those of the machine.
     pub fn system() -> Paths {
-        Paths { root: PathBuf::from("/") }
+        Paths::under(Path::new("/"))
     }
 
     /// Those below a folder.
     pub fn under(root: &Path) -> Paths {
-        Paths { root: root.to_owned() }
+        Paths { root: root.to_owned(), etc: OnceCell::new() }
     }
 
     /// A path of a configuration, which begins at the root, on the host.
@@ -30,9 +33,11 @@ impl Paths {
         self.etc().join("vz.conf")
     }
 
-    fn etc(&self) -> PathBuf {
-        let etc = self.at("/etc/vz");
-        if etc.exists() { etc } else { self.at("/system/etc/vz") }
+    fn etc(&self) -> &Path {
+        self.etc.get_or_init(|| {
+            let etc = self.at("/etc/vz");
+            if etc.exists() { etc } else { self.at("/system/etc/vz") }
+        })
     }
 
     /// `/etc/vz/conf`: containers' configurations, samples, action scripts.

@@ -24,7 +24,7 @@ use super::mark;
 use super::node::{Command, Mount, Node, Usage};
 use super::paths::Paths;
 use super::spec::Spec;
-use crate::container::{self, Runtime, freeze, keeper, limits, ve};
+use crate::container::{self, Runtime, console, freeze, keeper, limits, ve};
 use crate::net;
 
 /// Where what appears on containers' consoles is written down.
@@ -63,7 +63,7 @@ impl Machine {
             made.root = users::show(spec.id, &spec.root, ids)?;
         }
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
-        self.runtime.begin(spec.id).map_err(convert::engine_error)?;
+        self.runtime.prepare(spec.id).map_err(convert::engine_error)?;
         let mark = Paths::system().running(spec.id);
         // Of a disk that fails the kernel tells; a container that is not on it can run.
         let meanwhile = Box::new(|| drop(mark::settle(&mark)));
@@ -71,12 +71,11 @@ impl Machine {
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         let (engine, wrong) = (convert::engine_error, convert::network_error);
         // In a user namespace it has to be made inside of that, by the engine.
-        let own = made.ids.is_none().then(net::Netns::make).transpose().map_err(wrong)?;
-        made.network = own.as_ref().map(net::Netns::path);
-        let mut making = self.runtime.create(&made, kept).map_err(engine)?;
-        let netns = match own {
-            // The engine works beside us, and waits at times for the kernel.
-            Some(netns) => netns,
+        let mut making = self.runtime.begin(&made, kept, made.ids.is_none()).map_err(engine)?;
+        made.network = making.network();
+        // The engine works beside us, and waits at times for the kernel.
+        let netns = match making.create(&made).map_err(engine)? {
+            Some(netns) => net::Netns::of_fd(netns),
             None => net::Netns::of_pid(making.pid().map_err(engine)?).map_err(wrong)?,
         };
         net::up(&network, &netns).map_err(wrong)?;
@@ -234,7 +233,7 @@ impl Node for Machine {
                 "A container has one terminal here, 1, which is its console; there is no {tty}"
             )));
         }
-        keeper::attach(&self.runtime.folder, id).map_err(convert::engine_error)
+        console::attach(&self.runtime.folder, id).map_err(convert::engine_error)
     }
 
     fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
