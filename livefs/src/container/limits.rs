@@ -202,6 +202,9 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io("write", &path))
 }
 
+/// The controllers whose limits are among [`Limits`].
+const USED: &str = "cpu cpuset io memory pids";
+
 /// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that the kernel has
 /// switched on from the root down to it. The cgroup `vz` holds no process, as the rule of "no internal processes" asks; the
 /// host's own processes may stay in the root.
@@ -212,7 +215,9 @@ pub fn make(id: u32) -> Result<PathBuf> {
     let root = Path::new(CGROUPS);
     let read = |path: PathBuf| fs::read_to_string(&path).map_err(io("read", &path));
     // A cgroup's own list is what is switched on above it.
-    let (all, own) = (read(root.join("cgroup.controllers"))?, read(cgroup.join("cgroup.controllers"))?);
+    let own = read(cgroup.join("cgroup.controllers"))?;
+    // Mostly all is on: to know that, the root's list need not be read.
+    let all = if missing(USED, &own).is_empty() { own.clone() } else { read(root.join("cgroup.controllers"))? };
     if !missing(&all, &own).is_empty() {
         for folder in [root, &root.join("vz")] {
             let missing = missing(&all, &read(folder.join("cgroup.subtree_control"))?);

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -52,27 +52,27 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Begins to make a container: makes room for it, and its keeper, which with `network` makes it a network namespace meanwhile.
+    /// Begins to make a container: makes its keeper, which with `network` makes it a network namespace meanwhile. What a dead container of
+    /// this number left has to be removed before ([`Runtime::delete`]).
     ///
     /// # Errors
     /// It runs already.
     pub fn begin(&self, spec: &Spec, kept: Kept, network: bool) -> Result<Making<'_>> {
-        self.clear(spec)?;
+        check(spec)?;
         self.prepare(spec.id)?;
-        let mut command = self.command(spec.id, "create");
+        // Its end goes with the bundle.
+        let log = self.bundle(spec.id).join("log");
+        let mut command = self.command("create", &log);
         command.arg("--bundle").arg(self.bundle(spec.id));
         let gate = self.notes(spec.id).join("exec.fifo");
         let keeper = keeper::begin(&self.folder, spec.id, &gate, command, kept, network)?;
-        Ok(Making { runtime: self, id: spec.id, network, made: false, keeper: Some(keeper) })
+        Ok(Making { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
     }
 
     /// Makes room for a new container: what a dead one of this number left goes, its cgroup too, as a new container's life
     /// begins with a new cgroup.
     fn clear(&self, spec: &Spec) -> Result<()> {
-        spec.check()?;
-        if limits::events(spec.id, "populated") == Some(1) {
-            return Err(Error::State { id: spec.id, expected: "stopped" });
-        }
+        check(spec)?;
         let left = [self.notes(spec.id), limits::cgroup(spec.id), keeper::number(&self.folder, spec.id)];
         if left.iter().any(|path| path.exists()) { self.delete(spec.id) } else { Ok(()) }
     }
@@ -107,13 +107,13 @@ impl Runtime {
         if !self.notes(id).exists() {
             return Ok(None);
         }
-        let mut command = self.command(id, "state");
+        let mut command = self.command("state", &self.log(id));
         command.arg(id.to_string()).stdin(Stdio::null()).stderr(Stdio::null());
         let output = command.output().map_err(io("run", &self.program))?;
         if !output.status.success() {
-            return Err(self.told(id, "state", output.status));
+            return Err(told(id, "state", output.status, &self.log(id)));
         }
-        let _ = self.message(id);
+        let _ = fs::remove_file(self.log(id));
         let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
         serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
     }
@@ -164,7 +164,7 @@ impl Runtime {
         if limits::events(id, "populated") != Some(1) || limits::events(id, "frozen") == Some(1) {
             return Err(Error::State { id, expected: "running" });
         }
-        let mut command = self.command(id, "exec");
+        let mut command = self.command("exec", &self.log(id));
         if terminal {
             command.arg("--tty");
         }
@@ -181,7 +181,7 @@ impl Runtime {
         self.clear(spec)?;
         limits::apply(&spec.limits, &limits::make(spec.id)?)?;
         let ran = self.write_bundle(spec).and_then(|bundle| {
-            let mut command = self.command(spec.id, "run");
+            let mut command = self.command("run", &self.log(spec.id));
             command.arg("--bundle").arg(bundle).arg(spec.id.to_string());
             self.joined(spec.id, "run", command, input)
         });
@@ -206,9 +206,9 @@ impl Runtime {
             }
         }
         let status = child.wait().map_err(io("run", &self.program))?;
-        match self.message(id) {
+        match message(&self.log(id)) {
             Some(message) => Err(Error::Runtime { action, id, message }),
-            None => status.code().ok_or_else(|| self.told(id, action, status)),
+            None => status.code().ok_or_else(|| told(id, action, status, &self.log(id))),
         }
     }
 
@@ -233,7 +233,7 @@ impl Runtime {
     }
 
     fn simple(&self, id: u32, action: &'static str, more: &[&str]) -> Result<()> {
-        let mut command = self.command(id, action);
+        let mut command = self.command(action, &self.log(id));
         // `kill` wants the signal after the container, `delete` its option before.
         let (options, operands): (Vec<&str>, Vec<&str>) = more.iter().partition(|word| word.starts_with('-'));
         command.args(options).arg(id.to_string()).args(operands).stdout(Stdio::null()).stderr(Stdio::null());
@@ -242,12 +242,8 @@ impl Runtime {
 
     fn run(&self, id: u32, action: &'static str, mut command: Command) -> Result<()> {
         let status = command.stdin(Stdio::null()).status().map_err(io("run", &self.program))?;
-        self.done(id, action, status)
-    }
-
-    fn done(&self, id: u32, action: &'static str, status: ExitStatus) -> Result<()> {
         if !status.success() {
-            return Err(self.told(id, action, status));
+            return Err(told(id, action, status, &self.log(id)));
         }
         // Nobody reads the warnings of what went well.
         let _ = fs::remove_file(self.log(id));
@@ -263,26 +259,25 @@ impl Runtime {
         self.folder.join(format!("{id}.{}.log", std::process::id()))
     }
 
-    fn command(&self, id: u32, action: &str) -> Command {
-        let mut log = OsStr::new("--log=").to_owned();
-        log.push(self.log(id));
+    fn command(&self, action: &str, log: &Path) -> Command {
+        let mut option = OsStr::new("--log=").to_owned();
+        option.push(log);
         let mut command = crate::process::command(program::path(&self.program, &self.folder));
         command.arg("--root").arg(self.folder.join("crun")).arg("--cgroup-manager=cgroupfs");
-        command.arg(log).arg("--log-format=json").arg(action);
+        command.arg(option).arg("--log-format=json").arg(action);
         command
     }
+}
 
-    fn told(&self, id: u32, action: &'static str, status: ExitStatus) -> Error {
-        Error::Runtime { action, id, message: self.message(id).unwrap_or_else(|| format!("ended with {status}")) }
-    }
+fn told(id: u32, action: &'static str, status: ExitStatus, log: &Path) -> Error {
+    Error::Runtime { action, id, message: message(log).unwrap_or_else(|| format!("ended with {status}")) }
+}
 
-    /// The last error in the log, which is then removed.
-    fn message(&self, id: u32) -> Option<String> {
-        let path = self.log(id);
-        let text = fs::read_to_string(&path).ok()?;
-        let _ = fs::remove_file(&path);
-        last_error(&text)
-    }
+/// The last error in a log, which is then removed.
+fn message(log: &Path) -> Option<String> {
+    let text = fs::read_to_string(log).ok()?;
+    let _ = fs::remove_file(log);
+    last_error(&text)
 }
 
 /// A container in the making. When this goes before it is started, nothing is left of the container.
@@ -293,6 +288,8 @@ pub struct Making<'a> {
     /// Whether its keeper makes its network namespace.
     network: bool,
     made: bool,
+    /// What the engine says of it.
+    log: PathBuf,
     /// None: it runs.
     keeper: Option<keeper::Making>,
 }
@@ -345,7 +342,7 @@ impl Making<'_> {
             Some(keeper) if !self.made => {
                 let status = keeper.made()?;
                 self.made = true;
-                self.runtime.done(self.id, "create", status)
+                if status.success() { Ok(()) } else { Err(told(self.id, "create", status, &self.log)) }
             }
             _ => Ok(()),
         }
@@ -360,6 +357,15 @@ impl Drop for Making<'_> {
             // Who drops this has a better error to tell.
             let _ = self.runtime.delete(self.id);
         }
+    }
+}
+
+/// Whether a container can be made: the spec makes sense, and none of this number runs.
+fn check(spec: &Spec) -> Result<()> {
+    spec.check()?;
+    match limits::events(spec.id, "populated") {
+        Some(1) => Err(Error::State { id: spec.id, expected: "stopped" }),
+        _ => Ok(()),
     }
 }
 

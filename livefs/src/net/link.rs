@@ -21,7 +21,7 @@ pub const UP: u32 = libc::IFF_UP as u32;
 pub const NO_ARP: u32 = libc::IFF_NOARP as u32;
 
 /// A link that there is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Link {
     /// Its number in its namespace.
     pub index: u32,
@@ -157,7 +157,13 @@ pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Re
         }
         Err(error) => return Err(Error::kernel(format!("making interface {}", outer.name), error)),
     }
-    need(socket, outer.name)
+    ours(socket, outer.name)
+}
+
+/// A link of a pair that was just made.
+pub fn ours(socket: &Socket, name: &str) -> Result<Link, Error> {
+    let index = socket.link_index(name).map_err(|error| Error::kernel(format!("interface {name}"), error))?;
+    Ok(Link { index, name: name.to_owned(), kind: "veth".into(), ..Link::default() })
 }
 
 /// The link of this name; not being there is an error.

@@ -182,6 +182,24 @@ impl Socket {
         Ok(Socket { fd, batches, sequence: Cell::new(1), buffer: RefCell::new(Vec::with_capacity(LARGEST)) })
     }
 
+    /// The number of a link in the socket's namespace, by its name (netdevice(7), SIOCGIFINDEX). To ask for the link itself costs the kernel
+    /// and us a hundred times as much.
+    pub fn link_index(&self, name: &str) -> io::Result<u32> {
+        // SAFETY: all fields are integers or pointers, for which zero is a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        if name.len() >= request.ifr_name.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        // SAFETY: the structure is the one that the call reads and writes, the name in it ends in a zero byte.
+        let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SIOCGIFINDEX as _, &raw mut request) };
+        nix::errno::Errno::result(done)?;
+        // SAFETY: the call has written this field.
+        Ok(unsafe { request.ifr_ifru.ifru_ifindex } as u32)
+    }
+
     fn next(&self) -> u32 {
         let sequence = self.sequence.get();
         self.sequence.set(sequence.wrapping_add(1));

@@ -75,7 +75,7 @@ pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Resu
 fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
     // A container sends from its own addresses only.
     link::describe(socket, outer, &alias(ctid))?;
-    let inner = link::need(inside, NAME)?;
+    let inner = link::ours(inside, NAME)?;
     link::without_own_address(inside, &inner)?;
     link::set_up(inside, &inner)?;
     Ok(inner)

@@ -14,9 +14,6 @@ pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is already mounted".into()));
     }
-    if !private.is_dir() {
-        return Err(Error::NoPrivate(private));
-    }
     let mounts = layout::mounts(Layout::of(&private, ct.config.get("VE_LAYOUT"))?, &private, &root)?;
     host_script(vz, ct.id, "vps.premount")?;
     host_script(vz, ct.id, &format!("{}.premount", ct.id))?;
