@@ -48,19 +48,17 @@ impl Layout {
         }
     }
 
-    /// That of a private area, told by what is in it; `set` (`VE_LAYOUT`) only tells `app` from `overlay`.
+    /// That of a container, as its configuration says (`VE_LAYOUT`): a private area of `simfs` is the container's own tree, and what it holds
+    /// must tell nothing. Without a word it is such a tree, as OpenVZ's were, or an image.
     ///
     /// # Errors
-    /// [`Error::Ploop`]: it holds an image.
+    /// As [`Layout::parse`]; [`Error::Ploop`]: there is no word, and it holds an image.
     pub fn of(private: &Path, set: Option<&str>) -> Result<Layout> {
-        if private.join("root.hdd").exists() {
-            return Err(Error::Ploop);
+        match set {
+            Some(text) => Layout::parse(text),
+            None if private.join("root.hdd").exists() => Err(Error::Ploop),
+            None => Ok(Layout::Simfs),
         }
-        Ok(match (private.join(Snapshots::FILE).exists(), set) {
-            (true, Some("app")) => Layout::App,
-            (true, _) => Layout::Overlay,
-            (false, _) => Layout::Simfs,
-        })
     }
 }
 
@@ -116,8 +114,8 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
     Ok(all)
 }
 
-/// Empties the work folder of a private area whose root was just unmounted. What an overlay leaves there the next mount would remove, while
-/// somebody waits for a start. Only that one has to succeed.
+/// Empties the work folder of an overlay that was just unmounted. The next mount would do it while somebody waits for a start, and does it if
+/// this fails.
 pub fn empty_work(private: &Path) {
     let _ = fs::remove_dir(private.join("work/work"));
 }

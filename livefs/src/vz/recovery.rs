@@ -2,9 +2,10 @@
 
 use super::conf::{ConfFile, Config, sync_folder};
 use super::exit::{Error, Result};
+use super::layout::{self, Layout};
 use super::list::configured;
 use super::snapshots::Snapshots;
-use super::{Vz, cmd, layout, names};
+use super::{Vz, cmd, names};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,10 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
+        // What another holds is the container's own.
+        if !matches!(Layout::of(&private, ct.config.get("VE_LAYOUT")), Ok(Layout::Overlay | Layout::App)) {
+            continue;
+        }
         for (path, what) in
             layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
         {

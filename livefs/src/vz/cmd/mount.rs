@@ -3,7 +3,8 @@
 use super::{Call, host_script, make_folder};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
-use crate::vz::{Ct, Vz};
+use crate::vz::{Ct, Vz, below};
+use std::path::Path;
 
 /// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script takes all back.
 ///
@@ -42,8 +43,14 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     }
     host_script(vz, ct.id, &format!("{}.umount", ct.id))?;
     host_script(vz, ct.id, "vps.umount")?;
+    // What the next start would have to put away, while somebody waits.
+    let _ = below::remove(&root, Path::new(below::STARTED));
     vz.node.umount(&root)?;
-    layout::empty_work(&vz.paths.at(ct.config.path("VE_PRIVATE")?));
+    if let Some(private) = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private)) {
+        if matches!(Layout::of(&private, ct.config.get("VE_LAYOUT")), Ok(Layout::Overlay | Layout::App)) {
+            layout::empty_work(&private);
+        }
+    }
     vz.log.info("Container is unmounted");
     host_script(vz, ct.id, &format!("{}.postumount", ct.id))?;
     host_script(vz, ct.id, "vps.postumount")

@@ -32,7 +32,7 @@ fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
     if !private.is_dir() {
         return Err(Error::NoPrivate(private));
     }
-    if Layout::of(&private, None)? == Layout::Simfs {
+    if Layout::of(&private, ct.config.get("VE_LAYOUT"))? == Layout::Simfs {
         return Err(Error::Snapshot(
             code,
             "Snapshot feature is only available for CTs of layout overlay or app".into(),

@@ -246,6 +246,30 @@ fn no_init_and_failing_scripts() {
 }
 
 #[test]
+fn a_containers_own_tree_tells_nothing() {
+    let world = World::new();
+    world.ok("create 101 --layout simfs");
+    // Its root makes it look like an overlay over the host, with work to be finished.
+    let private = world.at("vz/private/101");
+    let id = "{00000000-0000-0000-0000-00000000000a}";
+    let text = format!(
+        r#"{{"template":"/","base":"{id}","current":"{id}","all":[{{"id":"{id}","below":null,"parent":null,"date":"","name":"","description":""}}]}}"#
+    );
+    fs::write(private.join("Snapshots.json"), text).unwrap();
+    for own in ["upper", "work/work", "mine.creating"] {
+        fs::create_dir_all(private.join(own)).unwrap();
+    }
+    world.ok("start 101");
+    assert_eq!(fs::read_link(world.at("vz/root/101")).unwrap(), private, "the tree itself is bound");
+    assert_eq!(world.run("snapshot 101").0, 156);
+    world.ok("stop 101");
+    assert!(crate::vz::recovery::sweep(&world.after_a_cut()).unwrap().is_empty());
+    for own in ["upper", "work/work", "mine.creating"] {
+        assert!(private.join(own).is_dir(), "{own} is the container's");
+    }
+}
+
+#[test]
 fn settings() {
     let world = World::new();
     world.ok("create 101");

@@ -8,7 +8,7 @@ mod users;
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,17 +20,15 @@ use nix::unistd::Pid;
 
 use super::convert;
 use super::exit::{Error, Result};
-use super::mark;
 use super::node::{Command, Mount, Node, Usage};
 use super::paths::Paths;
 use super::spec::Spec;
+use super::{below, mark};
 use crate::container::{self, Runtime, console, freeze, keeper, limits, ve};
 use crate::net;
 
 /// Where what appears on containers' consoles is written down.
 const LOGS: &str = "/system/var/log/vz";
-/// The file by which a system made by us says that it has started (its rcS makes it), below its root.
-const STARTED: &str = "system/var/started";
 /// systemd's "power off": SIGRTMIN+4, which is glibc's SIGRTMIN (34) and 4.
 const SYSTEMD_POWEROFF: i32 = 38;
 
@@ -125,8 +123,6 @@ impl Node for Machine {
 
     fn umount(&self, path: &Path) -> Result<()> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        // The next start would have to remove it, while somebody waits.
-        let _ = fs::remove_file(path.join(STARTED));
         for target in mounts::mounted_below(&path)?.iter().rev() {
             nix::mount::umount2(target, nix::mount::MntFlags::UMOUNT_NOFOLLOW)
                 .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;
@@ -135,22 +131,24 @@ impl Node for Machine {
     }
 
     fn start(&self, spec: &Spec) -> Result<()> {
-        let _ = fs::remove_file(spec.root.join(STARTED));
+        let _ = below::remove(&spec.root, Path::new(below::STARTED));
         self.start_engine(spec)
     }
 
     fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool> {
-        let file = spec.root.join(STARTED);
-        let folder = file.parent().unwrap_or(&spec.root);
+        let file = Path::new(below::STARTED);
         // Nobody else's system tells: it counts as started when its init runs.
-        if !spec.root.join("system/etc/init.d/rcS").is_file() {
+        if !below::is_file(&spec.root, Path::new("system/etc/init.d/rcS")) {
             return self.is_running(spec.id);
         }
+        let folder = file.parent().unwrap_or(file);
+        let folder = below::folder(&spec.root, folder).map_err(|error| Error::file(&spec.root.join(folder), error))?;
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        watch.add_watch(folder, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+        let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        watch.add_watch(path.as_str(), AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
         let end = std::time::Instant::now() + most;
         loop {
-            if file.exists() {
+            if below::is_file(&spec.root, file) {
                 return Ok(true);
             }
             let left = end.saturating_duration_since(std::time::Instant::now());
