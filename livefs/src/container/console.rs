@@ -11,11 +11,12 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::error::io as failed;
+use super::keeper::bundle;
 use super::{Result, limits};
 
 /// The socket at which a keeper waits for those who attach.
 pub(super) fn socket(folder: &Path, id: u32) -> PathBuf {
-    folder.join(format!("{id}.console"))
+    bundle(folder, id).join("console")
 }
 
 /// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.

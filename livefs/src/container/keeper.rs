@@ -75,6 +75,11 @@ pub struct Kept<'a> {
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
+/// The bundle's folder, which holds the sockets, too.
+pub(super) fn bundle(folder: &Path, id: u32) -> PathBuf {
+    folder.join("bundle").join(id.to_string())
+}
+
 /// The file that holds PID 1's number on the host, until what the container left is put away.
 pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
     folder.join(format!("{id}.pid"))
@@ -105,7 +110,7 @@ impl Making {
             0 => File::open(self.network()).map(OwnedFd::from),
             error => Err(io::Error::from_raw_os_error(error)),
         });
-        heard.map_err(failed("make a network namespace for", &self.socket))
+        heard.map_err(failed("make the network namespace", &self.network()))
     }
 
     /// Lets the keeper run the engine.
@@ -159,20 +164,21 @@ impl Drop for Making {
 }
 
 /// Makes a keeper, which runs the engine's `command` when it is told to ([`Making::run`]): that creates the container `id`. The command
-/// gets its last options here: where the terminal goes and where PID 1's number is written. `folder` holds the sockets. PID 1 waits for a
-/// byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in it while the engine works.
+/// gets its last options here: where the terminal goes and where PID 1's number is written. The sockets are in the bundle, which has to be
+/// there. PID 1 waits for a byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in it while the engine works.
 ///
 /// A container whose keeper finds that the one who started it was killed meanwhile is killed, too.
 ///
 /// # Errors
-/// The sockets or the log can't be made.
+/// The sockets, the log or the keeper can't be made.
 pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept, network: bool) -> Result<Making> {
     let log = kept.log;
     let listen = |path: &Path| {
         let _ = fs::remove_file(path);
         UnixListener::bind(path).map_err(failed("listen on", path))
     };
-    let (socket, number) = (folder.join(format!("{id}.pty")), number(folder, id));
+    // They go with the bundle, whoever is still there.
+    let (socket, number) = (bundle(folder, id).join("terminal"), number(folder, id));
     let (runtime, viewers) = (listen(&socket)?, listen(&console::socket(folder, id))?);
     let written = append(log).map_err(failed("open", log))?;
     let (keeper, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
@@ -191,7 +197,6 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
             let made = status.and_then(|status| Ok((status, receive(&runtime, status.success())?)));
             drop(runtime);
             let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
-            let _ = fs::remove_file(&socket);
             match (made, init) {
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = Log { file: written, path: log.to_owned() };
@@ -213,7 +218,6 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
                     // When even this fails, nobody is left to tell.
                     let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
                     drop(slave);
-                    let _ = fs::remove_file(console::socket(folder, id));
                     drop(waiting);
                     // What is started again must not ignore it, too.
                     // SAFETY: as above.
@@ -259,8 +263,9 @@ fn prepare(network: bool, mut held: &UnixStream) -> io::Result<Option<File>> {
 
 /// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
 fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> {
-    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits. To take the question would, too.
-    let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK) == Ok(1);
+    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits. To take the question would, too. Of
+    // one who is gone since, the first answer fails.
+    let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK) == Ok(1) && !gone(held);
     let mut answer = made.into_raw().to_ne_bytes().to_vec();
     if !asked {
         held.write_all(&std::mem::take(&mut answer))?;
@@ -274,6 +279,13 @@ fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> 
     answer.push(0);
     let _ = held.write_all(&answer);
     Ok(())
+}
+
+/// Whether the other end is closed.
+fn gone(held: &UnixStream) -> bool {
+    let mut one = [PollFd::new(held.as_fd(), PollFlags::empty())];
+    poll(&mut one, PollTimeout::ZERO).is_ok()
+        && one[0].revents().is_some_and(|found| found.contains(PollFlags::POLLHUP))
 }
 
 fn report(mut held: &UnixStream, status: ExitStatus) -> io::Result<()> {

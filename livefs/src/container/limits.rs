@@ -205,8 +205,8 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
 /// The controllers whose limits are among [`Limits`].
 const USED: &str = "cpu cpuset io memory pids";
 
-/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that the kernel has
-/// switched on from the root down to it. The cgroup `vz` holds no process, as the rule of "no internal processes" asks; the
+/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that is used here, or else that the
+/// kernel has, switched on from the root down to it. The cgroup `vz` holds no process, as the rule of "no internal processes" asks; the
 /// host's own processes may stay in the root.
 /// What is on already is not switched on again: even then the kernel waits for the end of cgroups that were just removed.
 pub fn make(id: u32) -> Result<PathBuf> {

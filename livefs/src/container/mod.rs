@@ -1,7 +1,7 @@
 //! The engine of containers: what one is made of, as data, and how it is run by the OCI runtime crun.
 //!
-//! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
-//! begins to create it ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
+//! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]), begins to make it
+//! ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
 
 pub mod console;
 pub mod error;

@@ -52,15 +52,14 @@ pub enum Status {
 }
 
 impl Runtime {
-    /// Begins to make a container: makes its keeper, which with `network` makes it a network namespace meanwhile. What a dead container of
-    /// this number left has to be removed before ([`Runtime::delete`]).
+    /// Begins to make a container, after [`Runtime::prepare`]: makes its keeper, which with `network` makes it a network namespace meanwhile.
+    /// What a dead container of this number left has to be removed before ([`Runtime::delete`]).
     ///
     /// # Errors
-    /// It runs already.
+    /// It runs already; the keeper can't be made.
     pub fn begin(&self, spec: &Spec, kept: Kept, network: bool) -> Result<Making<'_>> {
         check(spec)?;
-        self.prepare(spec.id)?;
-        // Its end goes with the bundle.
+        // It goes with the bundle.
         let log = self.bundle(spec.id).join("log");
         let mut command = self.command("create", &log);
         command.arg("--bundle").arg(self.bundle(spec.id));
@@ -69,7 +68,7 @@ impl Runtime {
         Ok(Making { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
     }
 
-    /// Makes room for a new container: what a dead one of this number left goes, its cgroup too, as a new container's life
+    /// Makes room for a container that is run once: what a dead one of this number left goes, its cgroup too, as a new container's life
     /// begins with a new cgroup.
     fn clear(&self, spec: &Spec) -> Result<()> {
         check(spec)?;
@@ -78,7 +77,6 @@ impl Runtime {
     }
 
     fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
-        self.prepare(spec.id)?;
         let bundle = self.bundle(spec.id);
         let config = bundle.join("config.json");
         let text = serde_json::to_vec(&oci::config(spec)).map_err(std::io::Error::from).map_err(io("make", &config))?;
@@ -179,6 +177,7 @@ impl Runtime {
     /// it is left.
     pub fn run_once(&self, spec: &Spec, input: Option<&[u8]>) -> Result<i32> {
         self.clear(spec)?;
+        self.prepare(spec.id)?;
         limits::apply(&spec.limits, &limits::make(spec.id)?)?;
         let ran = self.write_bundle(spec).and_then(|bundle| {
             let mut command = self.command("run", &self.log(spec.id));
@@ -251,7 +250,7 @@ impl Runtime {
     }
 
     fn bundle(&self, id: u32) -> PathBuf {
-        self.folder.join("bundle").join(id.to_string())
+        keeper::bundle(&self.folder, id)
     }
 
     /// Errors go to a file of this process's own: a container inherits standard error, and would hold a pipe open.

@@ -157,11 +157,11 @@ pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Re
         }
         Err(error) => return Err(Error::kernel(format!("making interface {}", outer.name), error)),
     }
-    ours(socket, outer.name)
+    just_made(socket, outer.name)
 }
 
 /// A link of a pair that was just made.
-pub fn ours(socket: &Socket, name: &str) -> Result<Link, Error> {
+pub fn just_made(socket: &Socket, name: &str) -> Result<Link, Error> {
     let index = socket.link_index(name).map_err(|error| Error::kernel(format!("interface {name}"), error))?;
     Ok(Link { index, name: name.to_owned(), kind: "veth".into(), ..Link::default() })
 }

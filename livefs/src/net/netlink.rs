@@ -24,8 +24,8 @@ pub const CREATE: u16 = libc::NLM_F_CREATE as u16;
 /// Make it, or take the place of what is there.
 pub const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
 
-/// The kernel makes no answer to what is asked here and no part of a dump larger, bytes (`include/linux/netlink.h`: NLMSG_GOODSIZE; to
-/// whoever has more space it would give parts of up to 32 KiB).
+/// What an answer may take, bytes: parts of a dump are usually no larger (`include/linux/netlink.h`: NLMSG_GOODSIZE; to whoever has more space
+/// the kernel gives parts of up to 32 KiB), and one of a link or a rule a fraction.
 const LARGEST: usize = 8 << 10;
 
 /// What the kernel answers where there is nothing: no such table, no such family.
@@ -308,13 +308,18 @@ impl Socket {
             // SAFETY: the buffer and the address are as long as is said.
             let received = unsafe {
                 let address = (&raw mut sender).cast();
-                libc::recvfrom(self.fd.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), 0, address, &raw mut size)
+                let (to, length, flags) = (space.as_mut_ptr().cast(), space.len(), libc::MSG_TRUNC);
+                libc::recvfrom(self.fd.as_raw_fd(), to, length, flags, address, &raw mut size)
             };
-            match nix::errno::Errno::result(received) {
+            let length = match nix::errno::Errno::result(received) {
                 Err(nix::errno::Errno::EINTR) => continue,
-                // SAFETY: so many bytes the kernel has written.
-                done => unsafe { buffer.set_len(done? as usize) },
+                done => done? as usize,
+            };
+            if length > space.len() {
+                return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
             }
+            // SAFETY: so many bytes the kernel has written.
+            unsafe { buffer.set_len(length) };
             // Root of a container can send to sockets in its namespace, but not as the kernel.
             if sender.nl_pid == 0 {
                 return Ok(messages(&buffer));

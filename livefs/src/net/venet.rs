@@ -48,37 +48,44 @@ pub struct Pair {
 pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
     match link::find(socket, &host_link(ctid))? {
         Some(outer) => Ok(Pair { outer, inner: link::need(inside, NAME)? }),
-        None => make(socket, inside, ctid, netns),
+        // Of one that runs.
+        None => make_with(socket, inside, ctid, netns, 0),
     }
 }
 
-/// Makes both ends; `inside` is a socket in `netns`.
+/// Makes both ends, the host's up from the beginning; `inside` is a socket in `netns`, where nobody is yet who could set the other up before
+/// this has told the host's what it may take.
 ///
 /// # Errors
 /// [`Error::Exists`]: there is a link of one of the names; what the kernel refuses.
 pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+    make_with(socket, inside, ctid, netns, UP)
+}
+
+fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags: u32) -> Result<Pair, Error> {
     let name = host_link(ctid);
     let mac = mac(&name);
-    // Up from the beginning: nothing comes through it before the other end is.
-    let outer = End { name: &name, mac, flags: NO_ARP | UP };
+    let outer = End { name: &name, mac, flags: NO_ARP | flags };
     let inner = End { name: NAME, mac, flags: NO_ARP };
     let outer = link::make_pair(socket, &outer, &inner, netns)?;
-    match finish(socket, inside, &outer, ctid) {
+    let finish = || {
+        // A container sends from its own addresses only.
+        link::describe(socket, &outer, &alias(ctid))?;
+        let inner = link::just_made(inside, NAME)?;
+        link::without_own_address(inside, &inner)?;
+        link::set_up(inside, &inner)?;
+        if flags & UP == 0 {
+            link::set_up(socket, &outer)?;
+        }
+        Ok(inner)
+    };
+    match finish() {
         Ok(inner) => Ok(Pair { outer, inner }),
         Err(error) => {
             let _ = link::remove(socket, &outer);
             Err(error)
         }
     }
-}
-
-fn finish(socket: &Socket, inside: &Socket, outer: &Link, ctid: Ctid) -> Result<Link, Error> {
-    // A container sends from its own addresses only.
-    link::describe(socket, outer, &alias(ctid))?;
-    let inner = link::ours(inside, NAME)?;
-    link::without_own_address(inside, &inner)?;
-    link::set_up(inside, &inner)?;
-    Ok(inner)
 }
 
 /// Gives a container addresses on its `pair`; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has

@@ -13,9 +13,12 @@ const RUNS: &str = "running\n";
 /// Said of one that was stopped on purpose.
 const STOPPED: &str = "stopped\n";
 
-/// Whether a mark says that its container runs.
+/// Whether a mark says that its container runs. One that can't be read does: better one too many than one that is missed.
 pub fn runs(path: &Path) -> bool {
-    fs::read(path).is_ok_and(|text| text != STOPPED.as_bytes())
+    match fs::read(path) {
+        Ok(text) => text != STOPPED.as_bytes(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Says that a container runs. Whoever goes on has to [`settle`] that.

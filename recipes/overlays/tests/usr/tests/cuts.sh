@@ -105,6 +105,17 @@ ready_start() {
 	case $(vzctl status 101) in *running) vzctl stop 101 --fast ;; esac
 }
 
+# What was stopped stays so at the next start of the machine, if the command had ended.
+prepare_stop() {
+	prepare_start
+}
+outcome_stop() {
+	outcome_start
+}
+ready_stop() {
+	case $(vzctl status 101) in *down) vzctl start 101 --wait ;; esac
+}
+
 prepare_set() {
 	vzctl create 101 --ostemplate live --config basic
 	ready_set
@@ -231,5 +242,5 @@ ready-*)
 	"ready_$2"
 	sync
 	;;
-*) fail "usage: cuts.sh prepare|outcome|ready create|start|set|pack|restore|install" ;;
+*) fail "usage: cuts.sh prepare|outcome|ready create|start|stop|set|pack|restore|install" ;;
 esac

@@ -11,7 +11,7 @@ becomes() {
 	until vzctl status 401 | grep -q "$1"; do usleep 50000; done
 }
 marked() { # whether it starts with the machine
-	grep -qx running /vz/running/401
+	grep -qsx running /vz/running/401
 }
 
 vzctl create 401 --ostemplate live --config basic --ipadd 10.4.0.1 >/dev/null
@@ -63,6 +63,30 @@ vzctl status 401 | grep -q "unmounted down" || fail "stop"
 vzctl --quiet start 401 --wait
 vzctl --quiet restart 401 --wait
 vzctl status 401 | grep -q "mounted running" || fail "restart"
+vzctl --quiet stop 401 --fast
+
+# Whenever a start is killed, the container runs or does not, and what is left of it is nobody's trouble.
+kept() { # whether there is a keeper
+	pgrep -f 'vzctl --quiet start 401' >/dev/null
+}
+ran=0
+for delay in 4000 8000 12000 16000 20000 25000 30000 35000 40000 50000 60000 80000; do
+	vzctl --quiet start 401 >/dev/null 2>&1 &
+	usleep $delay
+	kill -9 $! 2>/dev/null || :
+	wait $! 2>/dev/null || :
+	# Its keeper goes on: with the container, or until it has ended what was made so far.
+	until vzctl exec 401 'test -e /system/var/started' >/dev/null 2>&1 || ! kept; do usleep 20000; done
+	if kept; then ran=$((ran + 1)); else vzctl --quiet start 401 || fail "no start after one that was killed in $delay us"; fi
+	until ping -c 1 -w 1 10.4.0.1 >/dev/null 2>&1; do :; done
+	vzctl --quiet stop 401 --fast
+	becomes "unmounted down"
+	while kept; do usleep 20000; done
+	[ ! -e /sys/fs/cgroup/vz/401 ] || fail "after a killed start its cgroup is left"
+	ip link show | grep -q 401 && fail "after a killed start its network is left"
+done
+[ "$ran" -lt 12 ] || fail "no start was killed in time"
+vzctl --quiet start 401 --wait
 vzctl --quiet stop 401 --fast
 
 # A start that fails when the engine is at work already leaves nothing.
