@@ -165,7 +165,8 @@ impl Drop for Making {
 
 /// Makes a keeper, which runs the engine's `command` when it is told to ([`Making::run`]): that creates the container `id`. The command
 /// gets its last options here: where the terminal goes and where PID 1's number is written. The sockets are in the bundle, which has to be
-/// there. PID 1 waits for a byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in it while the engine works.
+/// there. PID 1 waits for a byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in
+/// it while the engine works.
 ///
 /// A container whose keeper finds that the one who started it was killed meanwhile is killed, too.
 ///
