@@ -9,7 +9,7 @@
 #   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
 #   containers  in a machine of 512 MiB and two processors (TCG): 100 application containers, a start beside the engine's own run,
 #               memory of the live system, and what mode `switch` gives back of it; and a start on one processor, by the emulator's
-#               clock, which has no limit: ARCHITECTURE.md tells why, and `start` has the limit for one processor
+#               clock, which is above 1.3 and has no limit here: ARCHITECTURE.md tells why; `start` has the limit for one processor
 #   start       a start of a container beside the engine's own run of the same bundle, on a machine whose clock counts instructions
 #               and jumps to what is waited for: without what an emulator adds, most of all to code that is run once
 #   boot        from power-on to the login (TCG), and to the end of the bare kernel's start with a one-line init
