@@ -134,6 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_given_stays() {
+        use nix::libc;
+        use std::io::Write;
+        use std::os::fd::{AsRawFd, FromRawFd};
+        // A file that refuses to be written again, as the kernel's does.
+        // SAFETY: the name is a C string, and the descriptor is nobody else's.
+        let mut given =
+            unsafe { fs::File::from_raw_fd(libc::memfd_create(c"ve.id".as_ptr(), libc::MFD_ALLOW_SEALING)) };
+        given.write_all(b"101\n").unwrap();
+        // SAFETY: a call without memory.
+        let sealed = unsafe { libc::fcntl(given.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
+        assert_eq!(sealed, 0);
+        let folder = tempfile::tempdir().unwrap();
+        let path = format!("/proc/self/fd/{}", given.as_raw_fd());
+        std::os::unix::fs::symlink(path, folder.path().join("ve.id")).unwrap();
+        identify(folder.path(), 101).unwrap();
+        identify(folder.path(), 102).unwrap_err();
+    }
+
+    #[test]
     fn the_kernels_texts_are_read() {
         let row = |name, numbers: [&str; 5]| {
             let [a, b, c, d, e] = numbers;
