@@ -183,7 +183,7 @@ impl Socket {
     }
 
     /// The number of a link in the socket's namespace, by its name (netdevice(7), SIOCGIFINDEX). To ask for the link itself costs the kernel
-    /// and us a hundred times as much.
+    /// and us several times as much.
     pub fn link_index(&self, name: &str) -> io::Result<u32> {
         // SAFETY: all fields are integers or pointers, for which zero is a value.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

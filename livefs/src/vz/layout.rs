@@ -39,6 +39,11 @@ impl Layout {
         }
     }
 
+    /// Whether its private area has layers and their description, beside the container's own changes.
+    pub fn has_layers(self) -> bool {
+        self != Layout::Simfs
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -43,6 +43,7 @@ pub mod template;
 
 use conf::{ConfFile, Config};
 use exit::{Error, Result};
+use layout::Layout;
 use lock::Lock;
 use log::Log;
 use node::Node;
@@ -182,6 +183,14 @@ impl Vz {
 }
 
 impl Ct {
+    /// How the files of its private area are kept.
+    ///
+    /// # Errors
+    /// As [`Layout::of`].
+    pub fn layout(&self, private: &Path) -> Result<Layout> {
+        Layout::of(private, self.config.get("VE_LAYOUT"))
+    }
+
     /// What the engine needs to know. Init and shell are looked for in the mounted root.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
         // What another holds is the container's own.
-        if !matches!(Layout::of(&private, ct.config.get("VE_LAYOUT")), Ok(Layout::Overlay | Layout::App)) {
+        if !ct.layout(&private).is_ok_and(Layout::has_layers) {
             continue;
         }
         for (path, what) in

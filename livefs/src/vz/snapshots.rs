@@ -55,7 +55,7 @@ impl Snapshots {
     /// Reads a private area's.
     ///
     /// # Errors
-    /// It is missing (then the layout is another), or not of the form.
+    /// It is missing, or not of the form.
     pub fn read(private: &Path) -> Result<Snapshots> {
         let path = private.join(Snapshots::FILE);
         let text = fs::read_to_string(&path)

@@ -15,7 +15,7 @@ pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is already mounted".into()));
     }
-    let mounts = layout::mounts(Layout::of(&private, ct.config.get("VE_LAYOUT"))?, &private, &root)?;
+    let mounts = layout::mounts(ct.layout(&private)?, &private, &root)?;
     host_script(vz, ct.id, "vps.premount")?;
     host_script(vz, ct.id, &format!("{}.premount", ct.id))?;
     make_folder(&root)?;
@@ -47,7 +47,7 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     let _ = below::remove(&root, Path::new(below::STARTED));
     vz.node.umount(&root)?;
     if let Some(private) = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private)) {
-        if matches!(Layout::of(&private, ct.config.get("VE_LAYOUT")), Ok(Layout::Overlay | Layout::App)) {
+        if ct.layout(&private).is_ok_and(Layout::has_layers) {
             layout::empty_work(&private);
         }
     }

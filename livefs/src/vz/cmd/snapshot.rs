@@ -6,7 +6,7 @@ use super::run::{Stop, stop};
 use super::{Call, make_folder};
 use crate::system::tree::copy_tree;
 use crate::vz::exit::{Error, Result};
-use crate::vz::layout::{self, Layout};
+use crate::vz::layout;
 use crate::vz::node::Mount;
 use crate::vz::options::{self, Given, Known};
 use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
@@ -32,7 +32,7 @@ fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
     if !private.is_dir() {
         return Err(Error::NoPrivate(private));
     }
-    if Layout::of(&private, ct.config.get("VE_LAYOUT"))? == Layout::Simfs {
+    if !ct.layout(&private)?.has_layers() {
         return Err(Error::Snapshot(
             code,
             "Snapshot feature is only available for CTs of layout overlay or app".into(),

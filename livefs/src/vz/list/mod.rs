@@ -8,7 +8,7 @@ use super::log::Log;
 use super::node::{Node, Usage};
 use super::options::{self, Given, Known};
 use super::paths::Paths;
-use super::{Ct, Vz, layout, names};
+use super::{Ct, Vz, names};
 use fields::{Cell, Field};
 use std::ffi::OsString;
 use std::fs;
@@ -213,7 +213,7 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
         (false, true) => Status::Mounted,
         (false, false) => Status::Stopped,
     };
-    let kept = private.map(|private| layout::Layout::of(&private, ct.config.get("VE_LAYOUT")));
+    let kept = private.map(|private| ct.layout(&private));
     let layout = match kept {
         Some(Ok(layout)) => layout.name(),
         Some(Err(_)) => "ploop",
