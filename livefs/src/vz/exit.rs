@@ -18,6 +18,8 @@ pub enum Error {
     Resource(String),
     /// The command inside ended with this code; nothing is left to say.
     Child(u8),
+    /// All was said already.
+    Told(u8),
     /// 9: somebody else works on the container.
     Locked {
         /// Whose lock it is.
@@ -31,6 +33,8 @@ pub enum Error {
     NotRoot,
     /// 13: a capability could not be set.
     Capability(String),
+    /// 11: there is no such script.
+    NoScript(String),
     /// 14: the container has no configuration.
     NoConfig,
     /// 16: it could not be suspended.
@@ -75,6 +79,8 @@ pub enum Error {
     Delete(String),
     /// 60: disk quota is not available.
     Quota(String),
+    /// 82: a sample is not there, or there is a configuration already.
+    Sample(String),
     /// 63 (`DISKSPACE`), 64 (`DISKINODES`): a limit of the disk is not set.
     DiskLimitNotSet(&'static str),
     /// 71: no address.
@@ -84,7 +90,7 @@ pub enum Error {
     /// 78: an address is in use.
     AddressInUse(String),
     /// 79: an action script failed.
-    Script(PathBuf),
+    Script(String),
     /// 85: a configuration file holds what it must not.
     InvalidConfig(String),
     /// 86: a device could not be given.
@@ -124,11 +130,12 @@ impl Error {
             Error::System(_) => 3,
             Error::Kernel(_) => 5,
             Error::Resource(_) => 6,
-            Error::Child(code) => *code,
+            Error::Child(code) | Error::Told(code) => *code,
             Error::Locked { .. } => 9,
             Error::NoGlobalConfig(..) => 10,
             Error::NotRoot => 12,
             Error::Capability(_) => 13,
+            Error::NoScript(_) => 11,
             Error::NoConfig => 14,
             Error::Suspend(_) => 16,
             Error::Resume(_) => 17,
@@ -160,6 +167,7 @@ impl Error {
             Error::Password(_) => 74,
             Error::AddressInUse(_) => 78,
             Error::Script(_) => 79,
+            Error::Sample(_) => 82,
             Error::InvalidConfig(_) => 85,
             Error::Device(_) => 86,
             Error::TemplateMissing(_) => 91,
@@ -180,7 +188,7 @@ impl Error {
 
     /// A failed call of the system: what was to be done, and the kernel's answer. A full disk is told apart.
     pub fn system(what: impl fmt::Display, error: io::Error) -> Error {
-        let text = format!("{what}: {error}");
+        let text = format!("{what}: {}", why(&error));
         match error.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(text),
             _ => Error::System(text),
@@ -200,6 +208,14 @@ impl Error {
     /// `Container is already running`, the usual sentence.
     pub fn running() -> Error {
         Error::Running("Container is already running".into())
+    }
+}
+
+/// A failed call's reason as the C library words it, without a number behind.
+pub fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => nix::Error::from_raw(code).desc().to_owned(),
+        None => error.to_string(),
     }
 }
 
@@ -235,6 +251,9 @@ impl fmt::Display for Error {
             | Error::Quota(text)
             | Error::BadAddress(text)
             | Error::Password(text)
+            | Error::NoScript(text)
+            | Error::Sample(text)
+            | Error::Script(text)
             | Error::AddressInUse(text)
             | Error::InvalidConfig(text)
             | Error::Device(text)
@@ -247,23 +266,24 @@ impl fmt::Display for Error {
             | Error::Io(text)
             | Error::Convert(text)
             | Error::Snapshot(_, text) => out.write_str(text),
-            Error::Child(_) => Ok(()),
+            Error::Child(_) | Error::Told(_) => Ok(()),
             Error::Locked { pid, command } => {
                 write!(out, "Locked by: pid {pid}, cmdline {command}\nContainer already locked")
             }
-            Error::NoGlobalConfig(path, error) => write!(out, "Unable to open {}: {error}", path.display()),
+            Error::NoGlobalConfig(path, error) => write!(out, "Unable to open {}: {}", path.display(), why(error)),
             Error::NotRoot => out.write_str("This program can only be run under root."),
             Error::NoConfig => out.write_str("Container config file does not exist"),
             Error::NotSet(key) => write!(out, "{key} is not set"),
             Error::NoTemplate => out.write_str("OS template is not specified"),
             Error::NoPrivate(path) => write!(out, "Container private area {} does not exist", path.display()),
             Error::PrivateExists(path) => write!(out, "Private area already exists in {}", path.display()),
-            Error::DiskLimitNotSet(key) => write!(out, "Error: required parameter {key} is not set"),
-            Error::Script(path) => write!(out, "Error executing script {}", path.display()),
+            Error::DiskLimitNotSet(key) => {
+                write!(out, "Error: Not enough parameters, {} quota not set", key.to_lowercase())
+            }
             Error::Ploop => out.write_str("ploop is not supported here: use --layout simfs, overlay or app"),
             Error::Disabled => out.write_str("Container start disabled"),
             Error::ApplyConfig(path) => write!(out, "Sample config file not found: {}", path.display()),
-            Error::Save(path, error) => write!(out, "Unable to save {}: {error}", path.display()),
+            Error::Save(path, error) => write!(out, "Unable to save {}: {}", path.display(), why(error)),
         }
     }
 }

@@ -42,7 +42,7 @@ impl Log {
             match (&self.captured, level < 0) {
                 (Some(all), error) => {
                     let mark = if error { "! " } else { "" };
-                    all.borrow_mut().push_str(&format!("{mark}{text}\n"));
+                    text.to_string().lines().for_each(|line| all.borrow_mut().push_str(&format!("{mark}{line}\n")));
                 }
                 (None, true) => drop(writeln!(std::io::stderr(), "{text}")),
                 (None, false) => drop(writeln!(std::io::stdout(), "{text}")),

@@ -1,17 +1,14 @@
 //! What a container is called: its number, or its name by way of a symlink in `/etc/vz/names`.
 
 use super::conf::ConfFile;
-use super::exit::{Error, Result};
+use super::conf::params::{Kind, Source};
+use super::exit::{Error, Result, why};
 use super::paths::Paths;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 
 /// The largest number.
 pub const MAX_ID: u32 = 2_147_483_644;
-
-/// The largest of the reserved numbers.
-pub const RESERVED: u32 = 100;
 
 /// The number of a container that is given by number or name.
 ///
@@ -22,55 +19,72 @@ pub fn resolve(paths: &Paths, given: &str) -> Result<u32> {
     if !given.is_empty() && given.bytes().all(|b| b.is_ascii_digit()) {
         return given.parse().ok().filter(|id| *id <= MAX_ID).ok_or_else(bad);
     }
-    by_name(paths, given).ok_or_else(bad)
+    let id = by_name(paths, given).ok_or_else(bad)?;
+    // A configuration without a name has the link's; one that was copied has another's.
+    let file = ConfFile::read(&paths.container_conf(id)).map_err(|_| bad())?;
+    match file.get("NAME") {
+        Some(name) if name != given => Err(Error::Value(format!("Unable to find container by name {given}"))),
+        _ => Ok(id),
+    }
 }
 
-/// Whose a name is: the link points to its configuration, and that has the same name.
+/// Whose a name is: the link points to its configuration, which is there.
 pub fn by_name(paths: &Paths, name: &str) -> Option<u32> {
     if !valid(name) {
         return None;
     }
+    // By its number, not by its path: early in the start of the machine `/etc/vz` is not there yet.
     let target = fs::read_link(paths.names().join(name)).ok()?;
     let id: u32 = target.file_name()?.to_str()?.strip_suffix(".conf")?.parse().ok()?;
-    let file = ConfFile::read(&paths.container_conf(id)).ok()?;
-    (file.get("NAME") == Some(name)).then_some(id)
+    paths.container_conf(id).exists().then_some(id)
 }
 
-/// Whether this can be a name: letters, digits, `-_. `, up to 63 bytes, and not a number.
+/// Whether this can be a name: letters, digits, `-+_. `. Of a folder's own two names no link can be made.
 pub fn valid(name: &str) -> bool {
-    let bytes = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b) || b >= 0x80);
-    (1..=63).contains(&name.len())
-        && bytes
-        && name.bytes().any(|b| !b.is_ascii_digit())
-        && !name.starts_with('.')
-        && !name.starts_with('-')
+    Kind::Name.parse(name, Source::Option).is_ok() && !["", ".", ".."].contains(&name)
 }
 
-/// Gives a container a name, or with an empty one takes it; the link of the old one goes.
+/// Gives a container a name, or with an empty one takes it; the link of the old one goes. False: it has that name already.
 ///
 /// # Errors
 /// [`Error::Name`]: no name, or another's.
-pub fn set(paths: &Paths, id: u32, name: &str, old: Option<&str>) -> Result<()> {
-    let failed = |error: io::Error| Error::Name(format!("Unable to set name {name}: {error}"));
+pub fn set(paths: &Paths, id: u32, name: &str, old: Option<&str>) -> Result<bool> {
+    let failed = |error: io::Error| Error::Name(format!("Unable to create link {name}: {}", why(&error)));
     let link = paths.names().join(name);
     if !name.is_empty() {
         if !valid(name) {
-            return Err(Error::Name(format!("Error: Invalid name {name}")));
+            return Err(Error::Name(format!("Error: invalid name {name}")));
         }
-        if let Some(other) = by_name(paths, name).filter(|other| *other != id) {
+        let owner = by_name(paths, name);
+        if let Some(other) = owner.filter(|other| *other != id) {
             return Err(Error::Name(format!("Conflict: name {name} already used by container {other}")));
+        }
+        if owner.is_some() && old == Some(name) {
+            return Ok(false);
         }
         fs::create_dir_all(paths.names()).map_err(failed)?;
         // The link is made beside and renamed, so that a name is never without its container.
         let beside = paths.names().join(format!(".{id}.new"));
         let _ = fs::remove_file(&beside);
-        let target = PathBuf::from(format!("../conf/{id}.conf"));
-        std::os::unix::fs::symlink(target, &beside).and_then(|()| fs::rename(&beside, &link)).map_err(failed)?;
+        std::os::unix::fs::symlink(paths.container_conf(id), &beside)
+            .and_then(|()| fs::rename(&beside, &link))
+            .map_err(failed)?;
     }
     match old {
-        Some(old) if old != name && valid(old) => remove(paths, id, old),
-        _ => Ok(()),
+        Some(old) if old != name && valid(old) => remove(paths, id, old)?,
+        _ => {}
     }
+    Ok(true)
+}
+
+/// Removes all of a container's names.
+///
+/// # Errors
+/// [`Error::Name`]: a link can't be removed.
+pub fn remove_all(paths: &Paths, id: u32) -> Result<()> {
+    let entries = fs::read_dir(paths.names()).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.into_iter().try_for_each(|name| remove(paths, id, &name))
 }
 
 /// Removes a container's name, unless the link is another's.
@@ -79,9 +93,9 @@ pub fn set(paths: &Paths, id: u32, name: &str, old: Option<&str>) -> Result<()> 
 /// [`Error::Name`]: the link can't be removed.
 pub fn remove(paths: &Paths, id: u32, name: &str) -> Result<()> {
     let link = paths.names().join(name);
-    let ours = fs::read_link(&link).is_ok_and(|target| target.ends_with(format!("{id}.conf")));
+    let ours = fs::read_link(&link).is_ok_and(|target| target.file_name() == Some(format!("{id}.conf").as_ref()));
     match if ours { fs::remove_file(&link) } else { Ok(()) } {
-        Err(error) => Err(Error::Name(format!("Unable to unlink {}: {error}", link.display()))),
+        Err(error) => Err(Error::Name(format!("Unable to unlink {}: {}", link.display(), why(&error)))),
         Ok(()) => Ok(()),
     }
 }
@@ -107,12 +121,22 @@ mod tests {
         }
         assert_eq!(resolve(&paths, "web").unwrap(), 101);
         assert_eq!(set(&paths, 102, "web", Some("mail")).unwrap_err().code(), 131);
-        assert_eq!(set(&paths, 102, "1234", None).unwrap_err().code(), 131);
+        for name in ["a/b", "..", "b\u{fc}ro"] {
+            assert_eq!(set(&paths, 102, name, None).unwrap_err().code(), 131, "{name}");
+        }
+        assert_eq!(fs::read_link(paths.names().join("web")).unwrap(), paths.container_conf(101));
+        assert!(!set(&paths, 101, "web", Some("web")).unwrap(), "it has that name");
         // Renamed in its configuration by hand: the old link no longer counts.
         fs::write(paths.container_conf(101), "NAME=\"www\"\n").unwrap();
-        assert_eq!(resolve(&paths, "web").unwrap_err().code(), 21);
-        set(&paths, 101, "www", Some("web")).unwrap();
+        assert_eq!(resolve(&paths, "web").unwrap_err().to_string(), "Unable to find container by name web");
+        assert!(set(&paths, 101, "www", Some("web")).unwrap());
         assert_eq!(resolve(&paths, "www").unwrap(), 101);
         assert!(fs::read_link(paths.names().join("web")).is_err());
+        // A link alone is a name, too.
+        fs::write(paths.container_conf(103), "").unwrap();
+        std::os::unix::fs::symlink("../conf/103.conf", paths.names().join("a+b")).unwrap();
+        assert_eq!(resolve(&paths, "a+b").unwrap(), 103);
+        remove_all(&paths, 103).unwrap();
+        assert_eq!(resolve(&paths, "a+b").unwrap_err().code(), 21);
     }
 }

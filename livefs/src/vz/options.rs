@@ -26,6 +26,11 @@ impl Given {
         self.options.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
+    /// An option's first value.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.options.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str())
+    }
+
     /// All values of an option.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.options.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value.as_str())

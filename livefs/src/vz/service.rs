@@ -8,12 +8,14 @@ use super::node::Node;
 use super::paths::Paths;
 use super::{Vz, process, recovery};
 use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
 use std::process::Child;
 
 /// How many containers stop side by side, unless `VE_PARALLEL` says otherwise.
 const PARALLEL: usize = 4;
 
-/// Runs `vz`. Gives the exit code: 0, 1 if one of the containers failed, 2 for wrong usage, 3 if status is asked for and nothing runs.
+/// Runs `vz`. Gives the exit code: 0, 1 if one of the containers failed, 2 for wrong usage, 3 if status is asked for and it was not started.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: Log) -> u8 {
     let action = arguments.first().and_then(|action| action.to_str()).unwrap_or_default().to_owned();
     if arguments.len() != 1 || !["start", "stop", "restart", "status"].contains(&action.as_str()) {
@@ -50,9 +52,20 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
 type Vzctl<'a> = &'a mut dyn FnMut(&[String]) -> std::io::Result<Child>;
 
 fn status(vz: &Vz) -> Result<u8> {
-    let running = vz.node.running()?.len();
-    vz.log.print(format_args!("{running} containers run"));
-    Ok(if running == 0 { 3 } else { 0 })
+    let running = marker(vz)?.exists() || !vz.node.running()?.is_empty();
+    vz.log.print(if running { "OpenVZ is running..." } else { "OpenVZ is stopped." });
+    Ok(if running { 0 } else { 3 })
+}
+
+/// What is there from `vz start` to `vz stop`: it is gone with the machine, as locks are.
+fn marker(vz: &Vz) -> Result<PathBuf> {
+    Ok(vz.lock_folder(0)?.join("vz"))
+}
+
+fn mark(vz: &Vz) -> Result<()> {
+    let marker = marker(vz)?;
+    let folder = marker.parent().unwrap_or(&marker);
+    fs::create_dir_all(folder).and_then(|()| fs::write(&marker, "")).map_err(|error| Error::file(&marker, error))
 }
 
 /// Which containers start with the machine, the highest `BOOTORDER` first: those with `ONBOOT=yes`, and those without `ONBOOT` that ran
@@ -79,6 +92,7 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
 
 fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     let mut failed = 0;
+    mark(vz)?;
     for text in recovery::sweep(vz)? {
         vz.log.error(text);
     }
@@ -121,6 +135,11 @@ fn stop(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
                 vz.log.error(format_args!("CT {id} did not stop"));
             }
         }
+    }
+    let marker = marker(vz)?;
+    match fs::remove_file(&marker) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(&marker, error)),
+        _ => {}
     }
     for id in configured(vz) {
         let Ok(ct) = vz.container(id) else { continue };

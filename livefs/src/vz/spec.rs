@@ -188,7 +188,7 @@ impl Spec {
             id,
             root: paths.at(config.path("VE_ROOT")?),
             private: paths.at(config.path("VE_PRIVATE")?),
-            hostname: config.get("HOSTNAME").map(str::to_owned),
+            hostname: config.get("HOSTNAME").map(|name| kernel_name(name).to_owned()),
             init: None,
             shell: None,
             limits: Limits::of(config)?,
@@ -206,7 +206,7 @@ impl Spec {
             devices: devices.collect::<Result<_>>()?,
             netfilter: config.get("NETFILTER").map(str::to_owned),
             addresses: addresses.collect::<Result<_>>()?,
-            interfaces: Netif::parse_all(netif).ok_or_else(|| bad("NETIF", netif))?,
+            interfaces: Netif::read(netif, id).ok_or_else(|| bad("NETIF", netif))?,
             host_devices: config.list("NETDEV").into_iter().map(str::to_owned).collect(),
             forwards: config.list("FORWARD").into_iter().map(str::to_owned).collect(),
             ids: Spec::ids(config)?,
@@ -224,13 +224,20 @@ pub fn impossible(feature: &str) -> String {
     format!("The feature {feature} is not possible here: {instead}")
 }
 
+/// A host name as the kernel takes it: at most 64 bytes (`__NEW_UTS_LEN`), without the dot of a whole domain.
+fn kernel_name(name: &str) -> &str {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let end = (0..=name.len().min(64)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    &name[..end]
+}
+
 /// `NAME:on NAME:off`, as the lists of capabilities and features are.
 pub fn switches(config: &Config, key: &str) -> Vec<(String, bool)> {
     let one = |text: &str| text.split_once(':').map(|(name, state)| (name.to_lowercase(), state == "on"));
     config.list(key).into_iter().filter_map(one).collect()
 }
 
-/// An address with or without the length of its network: `10.0.0.1`, `10.0.0.1/24`, `fd00::1/64`, or with an IPv4 mask.
+/// An address with or without the length of its network: `10.0.0.1`, `10.0.0.1/24`, `fd00::1/64`.
 pub fn address(text: &str) -> Option<(IpAddr, Option<u8>)> {
     let (ip, length) = match text.split_once('/') {
         Some((ip, length)) => (ip, Some(length)),
@@ -240,10 +247,6 @@ pub fn address(text: &str) -> Option<(IpAddr, Option<u8>)> {
     let most = if ip.is_ipv4() { 32 } else { 128 };
     let length = match length {
         None => None,
-        Some(mask) if mask.contains('.') => {
-            let bits = u32::from(mask.parse::<std::net::Ipv4Addr>().ok()?);
-            (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(Some(bits.leading_ones() as u8))?
-        }
         Some(length) => Some(length.parse().ok().filter(|length| *length <= most)?),
     };
     Some((ip, length))
@@ -282,21 +285,26 @@ mod tests {
         assert_eq!(limits.processes, Some(240));
         let old = spec("PRIVVMPAGES=\"65536:69632\"\nCPUS=2\nCPULIMIT=400").unwrap().limits;
         assert_eq!((old.memory, old.cpu_percent), (Some(69632 * 4096), Some(200)));
-        assert_eq!(spec("NUMPROC=\"many\"").unwrap_err().code(), 85);
+        assert_eq!(spec("NUMPROC=\"many\"").unwrap().limits.processes, None, "it is skipped");
+        assert_eq!(
+            spec("SWAPPAGES=\"0:2251799813685248\"").unwrap().limits.swap,
+            None,
+            "as --swap unlimited stores it"
+        );
     }
 
     #[test]
     fn lists() {
-        let spec = spec("IP_ADDRESS=\"10.0.0.1/255.255.255.0 fd00::1/64 10.0.0.2\"\nCAPABILITY=\"SYS_TIME:on mknod:off\"\nDEVICES=\"b:8:16:rw c:4:all:none\"\nDEVNODES=\"sdb:rwq\"\nLOCAL_UID=100000").unwrap();
+        let spec = spec("IP_ADDRESS=\"10.0.0.1/24 fd00::1/64 10.0.0.2\"\nCAPABILITY=\"SYS_TIME:on mknod:off\"\nDEVICES=\"b:8:16:rw c:4:all:r\"\nDEVNODES=\"null:rwq\"\nLOCAL_UID=100000").unwrap();
         assert_eq!(spec.addresses[0].1, Some(24));
         assert_eq!(spec.addresses[2].1, None);
         assert_eq!(spec.capabilities, [("sys_time".to_owned(), true), ("mknod".to_owned(), false)]);
-        assert_eq!(spec.devices[1], Device { kind: 'c', major: 4, minor: None, permissions: "none".into() });
+        assert_eq!(spec.devices[1], Device { kind: 'c', major: 4, minor: None, permissions: "r".into() });
         assert_eq!(spec.ids, Some((100_000, 100_000)));
-        for bad in ["LOCAL_UID=1000", "LOCAL_UID=4294967295", "LOCAL_GID=100000", "LOCAL_UID=100000\nLOCAL_GID=5"] {
+        for bad in ["LOCAL_UID=1000", "LOCAL_UID=4294967290", "LOCAL_GID=100000", "LOCAL_UID=100000\nLOCAL_GID=5"] {
             assert_eq!(self::spec(bad).unwrap_err().code(), 85, "{bad}");
         }
-        for bad in ["10.0.0.1/33", "10.0.0.1/255.0.255.0", "x", "1.2.3"] {
+        for bad in ["10.0.0.1/33", "10.0.0.1/255.255.255.0", "x", "1.2.3"] {
             assert_eq!(address(bad), None, "{bad}");
         }
     }

@@ -28,7 +28,8 @@ usage: hdinstall [--yes] [--from FOLDER] [--cmdline TEXT] DISK
 
 Makes DISK (/dev/vda, /dev/sda, ...) bootable by itself, in BIOS and in UEFI: ALL THAT IT HOLDS IS LOST. It gets the live system, a first
 system (/system0) and the rest as the systems' disk. It asks first; --yes answers. Kernel and initrd come from the medium that the machine was
-started from, or from FOLDER (bzImage, initrd.img). TEXT is the kernel's command line in all entries [console=tty0 console=ttyS0].";
+started from, or from FOLDER (bzImage, initrd.img). TEXT is the kernel's command line in all entries
+[console=tty0 console=ttyS0,115200]; GRUB's menu is on its last serial console, too.";
 
 /// Where GRUB's images are in the live system.
 const IMAGES: &str = "/system/lib/grub";
@@ -83,7 +84,7 @@ impl Wanted {
                 _ => disk = Some(PathBuf::from(word)),
             }
         }
-        let cmdline = cmdline.unwrap_or_else(|| "console=tty0 console=ttyS0".into());
+        let cmdline = cmdline.unwrap_or_else(|| "console=tty0 console=ttyS0,115200".into());
         Some(Wanted { disk: disk?, yes, from, cmdline })
     }
 
@@ -274,11 +275,34 @@ fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
     io::copy(from, &mut file).and_then(|_| file.sync_all()).map_err(what())
 }
 
+/// GRUB's command for the last serial console of the kernel's command line
+/// (Documentation/admin-guide/serial-console.rst), as the kernel takes it: 9600 bits per second where it says nothing.
+fn serial(cmdline: &str) -> String {
+    let words = cmdline.split_ascii_whitespace().rev();
+    let Some(line) = words.filter_map(|word| word.strip_prefix("console=ttyS")).next() else {
+        return "serial --unit=0 --speed=115200".into();
+    };
+    let (port, options) = line.split_once(',').unwrap_or((line, ""));
+    let digits = options.find(|c: char| !c.is_ascii_digit()).unwrap_or(options.len());
+    let (speed, rest) = options.split_at(digits);
+    let (port, speed): (u8, u32) = (port.parse().unwrap_or(0), speed.parse().unwrap_or(9600));
+    let parity = match rest.chars().next() {
+        Some('o') => " --parity=odd",
+        Some('e') => " --parity=even",
+        _ => "",
+    };
+    let bits = match rest.chars().nth(1) {
+        Some(bits @ '5'..='7') => format!(" --word={bits}"),
+        _ => String::new(),
+    };
+    let flow = if rest.ends_with('r') { " --rtscts=on" } else { "" };
+    format!("serial --unit={port} --speed={speed}{parity}{bits}{flow}")
+}
+
 /// The menu: each mode, as the image's own.
 fn menu(cmdline: &str, systems: &str) -> String {
-    let mut text = String::from(
-        "serial --unit=0 --speed=115200\nterminal_input console serial\nterminal_output console serial\nset timeout=3\nset default=0\n",
-    );
+    let mut text = serial(cmdline)
+        + "\nterminal_input console serial\nterminal_output console serial\nset timeout=3\nset default=0\n";
     let entries = [
         ("live", "Live system", "mode=live", true),
         ("chroot", "System on this disk (/system0) inside the live system", "mode=chroot system=/system0", true),
@@ -395,10 +419,25 @@ mod tests {
     }
 
     #[test]
+    fn grub_speaks_as_the_kernels_last_serial_console() {
+        for (cmdline, expected) in [
+            ("console=tty0 console=ttyS0,115200", "serial --unit=0 --speed=115200"),
+            ("console=ttyS1", "serial --unit=1 --speed=9600"),
+            (
+                "console=ttyS0 console=ttyS2,57600e7r quiet",
+                "serial --unit=2 --speed=57600 --parity=even --word=7 --rtscts=on",
+            ),
+            ("console=tty0", "serial --unit=0 --speed=115200"),
+        ] {
+            assert!(menu(cmdline, "PARTUUID=1-2").starts_with(&format!("{expected}\n")), "{cmdline}");
+        }
+    }
+
+    #[test]
     fn grub_script_check_accepts_the_menu() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("grub.cfg");
-        fs::write(&path, menu("console=ttyS0", "PARTUUID=1-2")).unwrap();
+        fs::write(&path, menu("console=ttyS1,9600o7r", "PARTUUID=1-2")).unwrap();
         let output = command("grub-script-check").arg(&path).output().expect("grub-script-check: install grub-common");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

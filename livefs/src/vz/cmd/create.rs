@@ -1,14 +1,15 @@
 //! `create`, `destroy`.
 
-use super::{Call, make_folder};
+use super::{Call, host_script, make_folder, set};
 use crate::system::owners;
 use crate::system::tree::copy_tree;
-use crate::vz::conf::{ConfFile, Config, params, sync_folder};
-use crate::vz::exit::{Error, Result};
+use crate::vz::conf::params::{self, Source};
+use crate::vz::conf::{ConfFile, Config, lists, sync_folder};
+use crate::vz::exit::{Error, Result, why};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
 use crate::vz::snapshots::Snapshots;
-use crate::vz::spec::{Spec, address};
+use crate::vz::spec::Spec;
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{Vz, mark, names};
 use std::fs::{self, File};
@@ -35,27 +36,62 @@ const KNOWN: &[Known] = &[
 
 pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     let given = call.options(KNOWN, Error::Value)?;
-    let id = call.id;
-    if id <= names::RESERVED {
-        vz.log.error(format_args!("Warning: CT IDs up to {} are reserved", names::RESERVED));
-    }
-    let mut file = sample(vz, id, given.value("config"))?;
-    put_options(&mut file, &given)?;
-    let wanted = ["layout", "ve_layout", "velayout"].iter().find_map(|name| given.value(name));
-    let config = Config::layered([&vz.global, &file], id);
-    let layout = Layout::parse(wanted.or_else(|| config.get("VE_LAYOUT")).unwrap_or("simfs"))?;
-    let name = config.get("OSTEMPLATE").or_else(|| config.get("DEF_OSTEMPLATE")).ok_or(Error::NoTemplate)?.to_owned();
+    let chosen = chosen(&given)?;
+    given.no_rest()?;
+    make(vz, call.id, &given, &chosen).map(|()| 0).map_err(|error| {
+        let text = error.to_string();
+        if !text.is_empty() {
+            vz.log.error(text);
+        }
+        vz.log.error("Creation of container private area failed");
+        Error::Told(error.code())
+    })
+}
+
+fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<()> {
+    let (mut file, origin) = sample(vz, id, given.first("config"))?;
+    let get = |key: &str| chosen.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    // What is stored names the container by $VEID, as vz.conf does.
+    let stored: Vec<(String, String)> =
+        vz.defaults(id).into_iter().chain(file.values(id).pairs).chain(chosen.iter().cloned()).collect();
+    let config = Config::of(stored.iter().cloned(), id);
+    let layout = Layout::parse(config.get("VE_LAYOUT").unwrap_or("simfs"))?;
+    let name = config.get("OSTEMPLATE").or_else(|| config.get("DEF_OSTEMPLATE")).map(str::to_owned);
     let templates = vz.paths.at(config.path("TEMPLATE")?);
     let private = vz.paths.at(config.path("VE_PRIVATE")?);
     let root = vz.paths.at(config.path("VE_ROOT")?);
-    if private.symlink_metadata().is_ok() {
+    if !free(&private) {
         return Err(Error::PrivateExists(private));
     }
+    // A volume of its own can't be replaced by what is made beside it.
+    if vz.node.is_mounted(&private)? {
+        let path = private.display();
+        return Err(Error::Create(format!(
+            "Can't create: private dir ({path}) is a mount point. Suggestion: use --private {path}/private"
+        )));
+    }
     let ids = Spec::ids(&config).map_err(|error| Error::Value(error.to_string()))?;
+    let new_name = get("NAME").filter(|name| !name.is_empty());
+    if let Some(owner) = new_name.and_then(|name| names::by_name(&vz.paths, name)).filter(|owner| *owner != id) {
+        let name = new_name.unwrap_or_default();
+        return Err(Error::Name(format!("Conflict: name {name} already used by container {owner}")));
+    }
+    let name = name.ok_or(Error::NoTemplate)?;
     let template = Template::find(&name, &vz.paths.at(LIVE), &templates)?;
-    file.set("OSTEMPLATE", &name);
-    file.set("VE_LAYOUT", layout.name());
+    let last = |key: &str| stored.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let mut new = chosen.to_vec();
+    new.retain(|(key, _)| !["OSTEMPLATE", "VE_LAYOUT", "VE_ROOT", "VE_PRIVATE"].contains(&key.as_str()));
+    new.extend(origin.map(|name| ("ORIGIN_SAMPLE".to_owned(), name)));
+    new.push(("OSTEMPLATE".into(), name.clone()));
+    new.push(("VE_LAYOUT".into(), layout.name().into()));
+    for key in ["VE_ROOT", "VE_PRIVATE"] {
+        new.extend(last(key).map(|value| (key.to_owned(), value)));
+    }
+    set::save(&mut file, &new);
 
+    if let Some(name) = new_name {
+        vz.log.info(format_args!("Name {name} assigned"));
+    }
     vz.log.info(format_args!("Creating container private area ({name})"));
     let made = layout::beside(&private, "creating");
     if made.exists() {
@@ -65,38 +101,77 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     make_folder(private.parent().unwrap_or(Path::new("/")))?;
     let filled = fill(layout, &template, &name, &templates, &made);
     let owned = filled.and_then(|()| ids.map_or(Ok(()), |ids| own(vz, layout, &made, &root, ids)));
-    let done = owned.and_then(|()| settle(vz, id, &file, &made, &private));
+    let done = owned.and_then(|()| settle(vz, id, &file, &made, &private, new_name));
     if let Err(error) = done {
         let _ = fs::remove_dir_all(&made);
-        vz.log.error("Creation of container private area failed");
         return Err(error);
     }
     make_folder(&root)?;
+    vz.log.info(format_args!("CT configuration saved to {}", vz.paths.container_conf(id).display()));
+    if let Err(error) = host_script(vz, id, "vps.create") {
+        vz.log.info(format_args!(
+            "User create script {} exited with error",
+            vz.paths.conf().join("vps.create").display()
+        ));
+        take_back(vz, id, &private, &root)?;
+        return Err(Error::Told(error.code()));
+    }
     vz.log.info("Container private area was created");
-    Ok(0)
+    Ok(())
 }
 
-/// The configuration to begin with: one that exists, else the sample.
-fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<ConfFile> {
+/// Whether a private area can be made there: nothing is there, or an empty folder.
+fn free(private: &Path) -> bool {
+    match fs::read_dir(private) {
+        Ok(mut entries) => entries.next().is_none() && !private.is_symlink(),
+        Err(_) => private.symlink_metadata().is_err(),
+    }
+}
+
+/// Takes a creation back that is all done.
+fn take_back(vz: &Vz, id: u32, private: &Path, root: &Path) -> Result<()> {
+    vz.log.info(format_args!("Destroying container private area: {}", private.display()));
+    layout::remove(private, || {
+        names::remove_all(&vz.paths, id)?;
+        let conf = vz.paths.container_conf(id);
+        fs::remove_file(&conf).map_err(|error| Error::file(&conf, error))
+    })?;
+    let _ = fs::remove_dir(root);
+    Ok(())
+}
+
+/// The configuration to begin with: one that exists, else the sample, with its name unless it says another.
+fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<(ConfFile, Option<String>)> {
     let own = vz.paths.container_conf(id);
+    let default = vz.general(&["CONFIGFILE"], id).get("CONFIGFILE").map(str::to_owned);
+    let Some(name) = wanted.map(str::to_owned).or(default) else {
+        return match ConfFile::read(&own) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((ConfFile::default(), None)),
+            read => Ok((read.map_err(|error| Error::file(&own, error))?, None)),
+        };
+    };
+    let path = vz.paths.sample(&name);
+    let found = if name.contains('/') { Err(io::Error::from_raw_os_error(2)) } else { ConfFile::read(&path) };
+    let file = found.map_err(|error| {
+        let mut text = format!("Sample config {} not found: {}", path.display(), why(&error));
+        if wanted.is_none() {
+            text += &format!("\nFix the value of CONFIGFILE in {}", vz.paths.global_conf().display());
+        }
+        Error::Sample(text)
+    })?;
     if own.exists() {
         if wanted.is_some() {
             let text =
                 format!("Error: container config file {} already exists, can not use --config option", own.display());
-            return Err(Error::InvalidConfig(text));
+            return Err(Error::Sample(text));
         }
         vz.log.info("Warning: CT config file already exists, not applying a default config sample.");
         vz.log.info("It might lead to incomplete CT configuration, you can use --applyconfig to fix.");
-        return ConfFile::read(&own).map_err(|error| Error::file(&own, error));
+        return Ok((ConfFile::read(&own).map_err(|error| Error::file(&own, error))?, None));
     }
-    let default = Config::layered([&vz.global], id).get("CONFIGFILE").map(str::to_owned);
-    let Some(name) = wanted.map(str::to_owned).or(default) else { return Ok(ConfFile::default()) };
-    let path = vz.paths.sample(&name);
-    let found = if name.contains('/') { Err(io::ErrorKind::InvalidInput.into()) } else { ConfFile::read(&path) };
-    let mut file =
-        found.map_err(|error| Error::System(format!("Sample config {} not found: {error}", path.display())))?;
-    file.set("ORIGIN_SAMPLE", &name);
-    Ok(file)
+    vz.tell(&file, &path, id);
+    let origin = file.get("ORIGIN_SAMPLE").is_none().then_some(name);
+    Ok((file, origin))
 }
 
 /// Gives a private area to the users of a user namespace. An overlay's is mounted for it: of what the template holds, owners alone
@@ -127,31 +202,46 @@ fn own(vz: &Vz, layout: Layout, made: &Path, root: &Path, ids: (u32, u32)) -> Re
     done
 }
 
-/// Writes the options' values into the new configuration.
-fn put_options(file: &mut ConfFile, given: &Given) -> Result<()> {
+/// The options' values, as they are stored. Of one that comes again the first counts; addresses add up.
+fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
     let bad = |name: &str, value: &str| Error::Value(format!("Bad parameter for --{name}: {value}"));
-    let mut addresses = Vec::new();
+    let mut chosen: Vec<(String, String)> = Vec::new();
+    let mut addresses = String::new();
     for (name, value) in &given.options {
-        match *name {
-            "config" | "layout" | "ve_layout" | "velayout" => {}
+        let (key, value) = match *name {
+            "config" => continue,
             "ipadd" => {
-                address(value).ok_or_else(|| bad(name, value))?;
-                addresses.push(value.as_str());
+                if lists::add("IP_ADDRESS", &mut addresses, value).wrong {
+                    return Err(bad(name, value.split([' ', '\t']).next().unwrap_or_default()));
+                }
+                continue;
+            }
+            "layout" | "ve_layout" | "velayout" => {
+                if let Err(Error::Value(_)) = Layout::parse(value) {
+                    return Err(bad(name, value));
+                }
+                ("VE_LAYOUT".to_owned(), value.clone())
             }
             "local_uid" | "local_gid" => {
                 let id: u32 = value.parse().map_err(|_| bad(name, value))?;
-                file.set(&name.to_uppercase(), &id.to_string());
+                (name.to_uppercase(), id.to_string())
             }
             _ => {
                 let param = params::by_option(name).ok_or_else(|| bad(name, value))?;
-                file.set(param.key, &param.kind.canonical(value).ok_or_else(|| bad(name, value))?);
+                let stored = param.kind.parse(value, Source::Option).map_err(|_| bad(name, value))?;
+                (param.key.to_owned(), stored)
             }
+        };
+        match chosen.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) if key == "VE_LAYOUT" => *old = value,
+            Some(_) => {}
+            None => chosen.push((key, value)),
         }
     }
-    if !addresses.is_empty() {
-        file.set("IP_ADDRESS", &addresses.join(" "));
+    if given.has("ipadd") && !addresses.is_empty() {
+        chosen.push(("IP_ADDRESS".into(), addresses));
     }
-    Ok(())
+    Ok(chosen)
 }
 
 /// Makes a private area.
@@ -254,9 +344,9 @@ fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> 
 /// A container is its private area and its configuration. The configuration waits under a name that says so until the private area
 /// has its own: with both, [`crate::vz::recovery`] finishes the creation, else it takes it back. One that was there before stays until
 /// then.
-fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path) -> Result<()> {
+fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: Option<&str>) -> Result<()> {
     sync(made)?;
-    if let Some(name) = file.get("NAME") {
+    if let Some(name) = name {
         names::set(&vz.paths, id, name, None)?;
     }
     let (folder, conf) = (vz.paths.conf(), vz.paths.container_conf(id));
@@ -278,6 +368,10 @@ fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path) -> Res
         return done;
     }
     sync(private.parent().unwrap_or(private))?;
+    // What a container of this number left is not this one's.
+    for ending in FILES {
+        let _ = fs::remove_file(conf.with_extension(format!("{ending}.destroyed")));
+    }
     fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
 }
 
@@ -293,14 +387,16 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     let private = vz.paths.at(ct.config.path("VE_PRIVATE")?);
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     if vz.node.is_running(call.id)? {
-        return Err(Error::Running("Container is currently running. Stop it first.".into()));
+        vz.log.info("Container is currently running. Stop it first.");
+        return Err(Error::Told(32));
     }
     if vz.node.is_mounted(&root)? {
-        return Err(Error::Mounted("Container is currently mounted (umount first)".into()));
+        vz.log.info("Container is currently mounted (umount first)");
+        return Err(Error::Told(41));
     }
     // Its configuration goes before the last of its private area does: until then a power cut leaves what tells of it.
+    vz.log.info(format_args!("Destroying container private area: {}", private.display()));
     if private.is_dir() {
-        vz.log.info(format_args!("Destroying container private area: {}", private.display()));
         layout::remove(&private, || retire(vz, call.id))?;
     } else {
         retire(vz, call.id)?;
@@ -308,22 +404,23 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     // The mount point may hold something of others.
     if let Err(error) = fs::remove_dir(&root) {
         if error.kind() != io::ErrorKind::NotFound {
-            vz.log.error(format_args!("Warning: failed to remove {}: {error}", root.display()));
+            vz.log.error(format_args!("Warning: failed to remove {}: {}", root.display(), why(&error)));
         }
     }
     vz.log.info("Container private area was destroyed");
     Ok(0)
 }
 
+/// Endings of a container's configuration and scripts.
+const FILES: [&str; 7] = ["conf", "premount", "mount", "umount", "postumount", "start", "stop"];
+
 /// Takes a container's configuration (to `CTID.conf.destroyed`), name, mark and action scripts out of use.
 pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     let conf = vz.paths.container_conf(id);
-    if let Some(name) = vz.container(id)?.file.as_ref().and_then(|file| file.get("NAME")) {
-        names::remove(&vz.paths, id, name)?;
-    }
+    names::remove_all(&vz.paths, id)?;
     let mark = vz.paths.running(id);
     mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
-    for script in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
+    for script in FILES {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path, error)),

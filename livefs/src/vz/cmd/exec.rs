@@ -1,14 +1,11 @@
 //! `exec`, `exec2`, `enter`, `console`, `runscript`.
 
-use super::{Call, mount_root, umount_root};
+use super::{Call, PATH, mount_root, umount_root};
 use crate::vz::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::spec::Spec;
 use std::io::Read;
-
-/// Where programs are looked for inside.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/system/sbin:/system/bin";
 
 /// The container's shell with arguments and the environment of `exec`.
 pub(super) fn shell(spec: &Spec, arguments: &[String]) -> Result<Command> {
@@ -29,12 +26,27 @@ fn running(vz: &Vz, id: u32) -> Result<Spec> {
     vz.container(id)?.spec(vz)
 }
 
-/// `exec`: any failure inside is 8. `exec2`: the code of the command. The words are joined for the shell inside, so quotes of the
+/// `exec`: any failure is 8. `exec2`: the code of the command. The words are joined for the shell inside, so quotes of the
 /// caller's shell are gone, as they always were; `-` reads commands.
 pub(super) fn exec(vz: &Vz, call: &Call) -> Result<u8> {
     if call.arguments.is_empty() {
         return Err(Error::Syntax("No command line given for exec".into()));
     }
+    let done = exec_inside(vz, call);
+    if call.name != "exec" {
+        return done;
+    }
+    match done {
+        Ok(0) => Ok(0),
+        Ok(_) => Err(Error::Child(8)),
+        Err(error) => {
+            vz.log.error(&error);
+            Err(Error::Told(8))
+        }
+    }
+}
+
+fn exec_inside(vz: &Vz, call: &Call) -> Result<u8> {
     let spec = running(vz, call.id)?;
     let command = if call.arguments[0] == "-" {
         shell(&spec, &["-s".into()])?
@@ -43,11 +55,7 @@ pub(super) fn exec(vz: &Vz, call: &Call) -> Result<u8> {
         shell(&spec, &["-c".into(), words.join(" ")])?
     };
     vz.log.say(1, format_args!("Executing command: {}", call.arguments.join(" ")));
-    let code = vz.node.exec(call.id, &command)?;
-    if call.name == "exec" && code != 0 {
-        return Err(Error::Child(8));
-    }
-    Ok(code)
+    vz.node.exec(call.id, &command)
 }
 
 /// A root shell on a terminal of its own.
@@ -106,7 +114,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     let [script] = call.arguments else { return Err(Error::Syntax("Script not specified".into())) };
     let mut text = Vec::new();
     let read = std::fs::File::open(script).and_then(|mut file| file.read_to_end(&mut text));
-    read.map_err(|_| Error::System(format!("Script not found: {script}")))?;
+    read.map_err(|_| Error::NoScript(format!("Script not found: {script}")))?;
     let ct = vz.container(call.id)?;
     if vz.node.is_running(call.id)? {
         let command = Command { input: Some(text), ..shell(&ct.spec(vz)?, &["-s".into()])? };

@@ -11,11 +11,12 @@ mod suspend;
 pub use mount::{mount_root, umount_root};
 
 use super::exit::{Error, Result};
+use super::layout::Layout;
 use super::log::Log;
 use super::node::Node;
 use super::options::{self, Given, Known};
 use super::paths::Paths;
-use super::{Vz, names, process};
+use super::{Vz, exit, names, process};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
@@ -56,7 +57,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
             "--verbose" => verbose = Some(verbose.unwrap_or(0) + 1),
             "--skiplock" => skip_lock = true,
             "--version" => {
-                log.print(format_args!("vzctl version 4.9 (dbcolinux {})", env!("CARGO_PKG_VERSION")));
+                log.print(format_args!("vzctl version 4.11.1 (dbcolinux {})", env!("CARGO_PKG_VERSION")));
                 return (0, log);
             }
             _ => {
@@ -67,7 +68,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
     }
     log.verbose = verbose.unwrap_or(0);
     let Some(command) = arguments.next() else {
-        log.print(USAGE);
+        log.error(USAGE);
         return (20, log);
     };
     if command == "--help" {
@@ -103,8 +104,13 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
         vz.log.error(&error);
         return (error.code(), vz.log);
     }
+    // What is said of a state is read by programs: nothing but it, and what is wrong.
+    if ["status", "snapshot-list"].contains(&command.as_str()) {
+        vz.log.verbose = -1;
+    }
     let call = Call { id, name: &command, arguments: rest };
-    match dispatch(&vz, known, &call, skip_lock) {
+    let told = vz.tell_findings(id);
+    match told.and_then(|()| dispatch(&vz, known, &call, skip_lock)) {
         Ok(code) => (code, vz.log),
         Err(error) => {
             let text = error.to_string();
@@ -127,9 +133,14 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Reads options; what getopt says is an error with this code's variant.
+    /// Reads options; what getopt says is an error with this code's variant. What follows them is left to look at.
     fn options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
-        let given = options::parse("vzctl", self.arguments, known).map_err(bad)?;
+        options::parse("vzctl", self.arguments, known).map_err(bad)
+    }
+
+    /// As [`Call::options`], with nothing behind them.
+    fn only_options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
+        let given = self.options(known, bad)?;
         given.no_rest()?;
         Ok(given)
     }
@@ -186,10 +197,8 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<u8> {
-    if call.id == 0 {
-        let text =
-            "Only set actions are allowed for CT0, and this host sets none: limits of the host are the kernel's own";
-        return Err(Error::Value(text.into()));
+    if call.id == 0 && call.name != "set" {
+        return Err(Error::Value("Only set actions are allowed for CT0".into()));
     }
     // It is read under the lock.
     if !command.bare && !vz.paths.container_conf(call.id).exists() {
@@ -217,7 +226,12 @@ pub(crate) fn settle_log(vz: &mut Vz, id: u32, verbose: Option<i32>) -> Result<(
 
 fn convert(_: &Vz, call: &Call) -> Result<u8> {
     let known = [("layout", None, true), ("ve_layout", None, true), ("velayout", None, true)];
-    call.options(&known, Error::Syntax)?;
+    let given = call.only_options(&known, Error::Value)?;
+    for (_, layout) in &given.options {
+        if let Err(error @ Error::Value(_)) = Layout::parse(layout) {
+            return Err(error);
+        }
+    }
     Err(Error::Ploop)
 }
 
@@ -227,7 +241,10 @@ fn compact(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Runs an action script of the host, if it is there: `VEID` and `VE_CONFFILE` are set.
+/// Where programs are looked for, by action scripts and inside.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/system/sbin:/system/bin";
+
+/// Runs an action script of the host, if it is there. Its environment is made anew: HOME, TERM, PATH, VEID, VE_CONFFILE.
 ///
 /// # Errors
 /// [`Error::Script`]: it ended with a failure.
@@ -237,12 +254,16 @@ fn host_script(vz: &Vz, id: u32, name: &str) -> Result<()> {
         return Ok(());
     }
     vz.log.say(1, format_args!("Running action script: {}", path.display()));
-    let status =
-        process::command(&path).env("VEID", id.to_string()).env("VE_CONFFILE", vz.paths.container_conf(id)).status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(Error::Script(path)),
+    let mut script = process::command(&path);
+    script.env_clear().envs([("HOME", "/"), ("TERM", "linux"), ("PATH", PATH)]);
+    script.env("VEID", id.to_string()).env("VE_CONFFILE", vz.paths.container_conf(id));
+    let kind = name.rsplit_once('.').map_or("action", |(_, kind)| kind);
+    match script.status() {
+        Ok(status) if status.success() => return Ok(()),
+        Ok(_) => {}
+        Err(error) => vz.log.error(format_args!("Error exec {}: {}", path.display(), exit::why(&error))),
     }
+    Err(Error::Script(format!("Error executing {kind} script {}", path.display())))
 }
 
 /// An action script's text for inside the container, if it is there.

@@ -15,9 +15,9 @@ pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is already mounted".into()));
     }
-    let mounts = layout::mounts(ct.layout(&private)?, &private, &root)?;
     host_script(vz, ct.id, "vps.premount")?;
     host_script(vz, ct.id, &format!("{}.premount", ct.id))?;
+    let mounts = layout::mounts(ct.layout(&private)?, &private, &root)?;
     make_folder(&root)?;
     vz.node.mount(&mounts)?;
     let after = host_script(vz, ct.id, "vps.mount").and_then(|()| host_script(vz, ct.id, &format!("{}.mount", ct.id)));
@@ -58,7 +58,12 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
 
 pub(super) fn mount_command(vz: &Vz, call: &Call) -> Result<u8> {
     call.no_arguments()?;
-    mount_root(vz, &vz.container(call.id)?).map(|()| 0)
+    let ct = vz.container(call.id)?;
+    if vz.node.is_mounted(&vz.paths.at(ct.config.path("VE_ROOT")?))? {
+        vz.log.error("Container is already mounted");
+        return Ok(0);
+    }
+    mount_root(vz, &ct).map(|()| 0)
 }
 
 pub(super) fn umount_command(vz: &Vz, call: &Call) -> Result<u8> {
@@ -89,9 +94,14 @@ pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
 pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
     call.no_arguments()?;
     let ct = vz.container(call.id)?;
-    if ct.config.yes("DISK_QUOTA")? == Some(false) {
+    if ct.config.yes("DISK_QUOTA")? != Some(true) {
         vz.log.info("Disk quota is not enabled, skipping operation");
-        return Ok(0);
+        let code = match call.name {
+            "quotaon" => 60,
+            "quotainit" => 61,
+            _ => 66,
+        };
+        return Err(Error::Told(code));
     }
     let on = call.name != "quotaoff";
     for key in ["DISKSPACE", "DISKINODES"].into_iter().filter(|_| on) {

@@ -22,7 +22,7 @@ const STOP: &[&str] = &["fast", "skip-umount", "shutdown"];
 /// Reads options of all three; those that belong to the others are refused by name.
 fn options(call: &Call) -> Result<Given> {
     let known: Vec<Known> = START.iter().chain(STOP).map(|name| (*name, None, false)).collect();
-    let given = call.options(&known, Error::Syntax)?;
+    let given = call.only_options(&known, Error::Syntax)?;
     let foreign = match call.name {
         "start" => STOP,
         "stop" => START,
@@ -123,6 +123,11 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     for (name, _) in spec.features.iter().filter(|(name, on)| *on && IMPOSSIBLE.contains(&name.as_str())) {
         vz.log.error(format_args!("Warning: {}", impossible(name)));
     }
+    for (key, what) in [("PCI", "passing PCI devices"), ("MEMINFO", "meminfo")] {
+        if ct.config.get(key).is_some_and(|value| value != "none") {
+            vz.log.error(format_args!("Warning: {what} is not supported by the kernel; {key} is without effect"));
+        }
+    }
     if let Some((uid, gid)) = spec.ids {
         let about = std::fs::metadata(&spec.root).map_err(|error| Error::file(&spec.root, error))?;
         if (about.uid(), about.gid()) != (uid, gid) {
@@ -176,7 +181,7 @@ fn inside(vz: &Vz, spec: &Spec, action: &str) -> Result<()> {
     let command = Command { input: Some(text), ..super::exec::shell(spec, &["-s".to_owned()])? };
     match vz.node.exec(spec.id, &command)? {
         0 => Ok(()),
-        _ => Err(Error::Script(vz.paths.conf().join(name))),
+        _ => Err(Error::Script(format!("Error executing {action} script {}", vz.paths.conf().join(name).display()))),
     }
 }
 
@@ -194,7 +199,7 @@ pub struct Stop {
 /// Stops a container: `CTID.stop` inside, halt, after `STOP_TIMEOUT` a kill, then its root is unmounted.
 ///
 /// # Errors
-/// It does not run; it can't be killed; see [`umount_root`].
+/// It can't be killed; see [`umount_root`].
 pub fn stop(vz: &Vz, ct: &Ct, how: Stop) -> Result<()> {
     let spec = ct.spec(vz)?;
     if !vz.node.is_running(ct.id)? {
@@ -203,7 +208,9 @@ pub fn stop(vz: &Vz, ct: &Ct, how: Stop) -> Result<()> {
         if !how.shutdown {
             vz.mark(ct.id, false)?;
         }
-        return Err(Error::NotRunning("Unable to stop: container is not running".into()));
+        // Scripts stop and go on: that it does not run is what was asked for.
+        vz.log.error("Unable to stop: container is not running");
+        return Ok(());
     }
     if vz.node.is_frozen(ct.id)? {
         vz.node.freeze(ct.id, false)?;

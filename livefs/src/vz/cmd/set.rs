@@ -1,19 +1,18 @@
 //! `set`: parameters of a container, saved, applied, or both.
 
-use super::{Call, exec, mount_root, run, umount_root};
-use crate::vz::conf::params::{self, BEANCOUNTERS, Kind, PARAMS, When};
-use crate::vz::conf::{ConfFile, Config, replace};
+use super::{Call, run};
+use crate::vz::conf::params::{self, BEANCOUNTERS, PARAMS, When};
+use crate::vz::conf::{ConfFile, Config};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::Command;
 use crate::vz::options::{Given, Known};
-use crate::vz::spec::Spec;
 use crate::vz::{Ct, Vz, names};
-use std::fs;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, lchown};
-use std::path::Path;
+use options::Changes;
 
-mod lists;
+mod apply;
+mod inside;
+mod options;
+
+pub(super) use inside::write_inside;
 
 /// Options that are not one parameter with one value.
 const OTHERS: &[Known] = &[
@@ -27,124 +26,135 @@ const OTHERS: &[Known] = &[
     ("skip_arpdetect", None, false),
     ("offline-resize", None, false),
     ("offline", None, false),
-    ("pci_add", None, true),
-    ("pci_del", None, true),
-    ("meminfo", None, true),
-    ("cpuweight", None, true),
 ];
 
 /// What an applied sample leaves alone.
-const OWN: &[&str] = &["HOSTNAME", "IP_ADDRESS", "OSTEMPLATE", "VE_ROOT", "VE_PRIVATE", "VE_LAYOUT", "NAME"];
-
-/// Options that make no sense unless saved.
-const SAVED: &[&str] = &["name", "ostemplate", "stop-timeout"];
+const OWN: &[&str] =
+    &["HOSTNAME", "DESCRIPTION", "IP_ADDRESS", "OSTEMPLATE", "VE_ROOT", "VE_PRIVATE", "VE_LAYOUT", "NAME"];
 
 /// All options of `set`.
-pub(super) fn options() -> Vec<Known> {
+pub(super) fn known() -> Vec<Known> {
     let single = PARAMS.iter().map(|param| (param.option, None, true));
-    single.chain(OTHERS.iter().copied()).chain(lists::KNOWN.iter().copied()).collect()
+    single.chain(OTHERS.iter().copied()).chain(options::LISTS.iter().copied()).collect()
 }
 
 pub(super) fn command(vz: &Vz, call: &Call) -> Result<u8> {
-    let known = options();
+    let known = known();
     let given = call.options(&known, Error::Value)?;
+    let mut changes = Changes::read(vz, call.id, &given)?;
+    given.no_rest()?;
     let ct = vz.container(call.id)?;
     let save = given.has("save");
-    let done = check(&given).and_then(|()| set(vz, &ct, &given));
+    let done = if call.id == 0 { host(vz, &given, &changes) } else { set(vz, &ct, &given, &mut changes) };
     if save && done.is_err() {
+        if let Some(text) = done.as_ref().err().map(Error::to_string).filter(|text| !text.is_empty()) {
+            vz.log.error(text);
+        }
         vz.log.error("Error: failed to apply some parameters, not saving configuration file!");
+        return done.map_err(|error| Error::Told(error.code())).map(|_| 0);
     }
-    let (new, keys) = match done? {
-        Done::Nothing => return Ok(0),
-        Done::Changed { new, keys } => (new, keys),
-    };
-    let running = vz.node.is_running(ct.id)?;
-    if !save {
-        if given.options.iter().any(|(name, _)| *name != "userpasswd") {
-            let lost = if running { "and will be lost after CT restart " } else { "" };
-            vz.log.info(format_args!("WARNING: Settings were not saved to config {lost}(use --save flag)"));
-        }
-        return Ok(0);
+    let Done { new, warns } = done?;
+    if save {
+        return store(vz, &ct, &new);
     }
-    let path = vz.paths.container_conf(ct.id);
-    if ct.file.is_none() {
-        vz.log.error(format_args!("WARNING: {} not found: No such file or directory", path.display()));
-    }
-    let mut file = ct.file.clone().unwrap_or_default();
-    store(&mut file, &new, &keys);
-    file.write(&path).map_err(|error| Error::Save(path.clone(), error))?;
-    vz.log.info(format_args!("CT configuration saved to {}", path.display()));
-    if let When::Restart(_) = strongest(&keys) {
-        if running && given.value("setmode") == Some("restart") {
-            return run::restart(vz, &vz.container(ct.id)?, &Given::default());
-        }
+    if warns {
+        let lost = if call.id > 0 && vz.node.is_running(ct.id)? { "and will be lost after CT restart " } else { "" };
+        vz.log.info(format_args!("WARNING: Settings were not saved to config {lost}(use --save flag)"));
     }
     Ok(0)
 }
 
 /// What `set` came to.
-enum Done {
-    /// All is done, nothing is to be saved.
-    Nothing,
-    /// These keys have new values.
-    Changed { new: Config, keys: Vec<String> },
+struct Done {
+    /// What is to be stored.
+    new: Vec<(String, String)>,
+    /// Whether to say that nothing was saved.
+    warns: bool,
 }
 
-fn store(file: &mut ConfFile, new: &Config, keys: &[String]) {
-    for key in keys {
-        match new.get(key) {
-            Some(value) => file.set(key, value),
-            // Emptied lists stay as such; what was never there is not made.
-            None if file.get(key).is_some() => file.set(key, ""),
-            None => {}
-        }
+/// Writes new values into a container's file.
+fn store(vz: &Vz, ct: &Ct, new: &[(String, String)]) -> Result<u8> {
+    let path = vz.paths.container_conf(ct.id);
+    if ct.file.is_none() {
+        vz.log.error(format_args!("WARNING: {} not found: No such file or directory", path.display()));
     }
+    if new.is_empty() {
+        vz.log.info("No changes in CT configuration, not saving");
+        return Ok(0);
+    }
+    let mut file = ct.file.clone().unwrap_or_default();
+    save(&mut file, new);
+    file.write(&path).map_err(|error| Error::Save(path.clone(), error))?;
+    vz.log.info(format_args!("CT configuration saved to {}", path.display()));
+    Ok(0)
+}
+
+/// Sets values in a file; new keys come in the order that the classic tool has.
+pub(super) fn save(file: &mut ConfFile, new: &[(String, String)]) {
+    let mut sorted: Vec<&(String, String)> = new.iter().collect();
+    sorted.sort_by_key(|(key, _)| params::place(key));
+    sorted.into_iter().for_each(|(key, value)| file.set(key, value));
+}
+
+/// `set 0`: what the host itself may use. It is kept, as scripts of OpenVZ's machines set it.
+fn host(vz: &Vz, given: &Given, changes: &Changes) -> Result<Done> {
+    let ct = vz.container(0)?;
+    let new = changes.merged(&own(&ct), &ct.config);
+    if new.iter().any(|(key, _)| apply::is_limit(key)) || given.has("reset_ub") {
+        vz.log.error("Warning: limits of the host itself are the kernel's own here; these are kept, without effect");
+    }
+    Ok(Done { new, warns: !given.has("reset_ub") })
+}
+
+/// What a container's own file says.
+fn own(ct: &Ct) -> Config {
+    Config::layered(ct.file.iter(), ct.id)
 }
 
 /// Combinations of options that make no sense.
 fn check(given: &Given) -> Result<()> {
-    let save = given.has("save");
-    let value = |text: &str| Err(Error::Value(text.to_owned()));
+    let wrong = |text: String| Err(Error::Syntax(text));
     if given.has("reset_ub") && given.options.len() > 1 {
-        return Err(Error::Syntax("Error: option --reset_ub is exclusive".into()));
-    }
-    for name in ["pci_add", "pci_del", "meminfo", "cpuweight"] {
-        if given.has(name) {
-            return Err(Error::Value(format!(
-                "Option --{name} is not supported: today's kernels have nothing like it"
-            )));
-        }
+        return wrong("Error: option --reset_ub is exclusive".into());
     }
     let offline = given.has("offline-resize") || given.has("offline");
     if offline && !given.has("diskspace") {
-        return value("Error: option --offline-resize can only be used with --diskspace");
+        return wrong("Error: option --offline-resize can only be used with --diskspace".into());
     }
     if given.has("nodemask") && !given.has("cpumask") {
-        return value("Error: option --nodemask requires --cpumask");
+        return wrong("Error: option --nodemask requires --cpumask".into());
     }
-    if given.value("cpumask") == Some("auto") && !given.has("nodemask") {
-        return value("Error: --cpumask auto requires --nodemask");
+    if given.first("cpumask") == Some("auto") && !given.has("nodemask") {
+        return wrong("Error: --cpumask auto requires --nodemask".into());
     }
-    if let Some(name) = SAVED.iter().find(|name| given.has(name) && !save) {
-        return Err(Error::Value(format!("Error: unable to use --{name} option without --save")));
+    if given.has("save") {
+        return Ok(());
     }
-    if given.has("force") && !save {
-        return value("Error: --force is useless without --save");
+    if given.has("name") {
+        return Err(Error::Name("Error: unable to use --name option without --save".into()));
     }
-    match given.value("setmode") {
-        None | Some("ignore") => {}
-        Some("restart") if save => {}
-        Some("restart") => return value("Error: --setmode restart doesn't make sense without --save flag"),
-        Some(other) => return Err(Error::Value(format!("Bad parameter for --setmode: {other}"))),
+    for name in ["ostemplate", "stop-timeout"] {
+        if given.has(name) {
+            return wrong(format!("Error: unable to use --{name} option without --save"));
+        }
     }
-    match given.value("applyconfig_map") {
-        None | Some("name") => Ok(()),
-        Some(other) => Err(Error::Value(format!("Bad parameter for --applyconfig_map: {other}"))),
+    if given.has("force") {
+        return wrong("Error: --force is useless without --save".into());
     }
+    if given.value("setmode") == Some("restart") {
+        return wrong("Error: --setmode restart doesn't make sense without --save flag".into());
+    }
+    Ok(())
 }
 
-fn set(vz: &Vz, ct: &Ct, given: &Given) -> Result<Done> {
+fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
+    let own = own(ct);
+    changes.settle_interfaces(&own)?;
+    check(given)?;
     let running = vz.node.is_running(ct.id)?;
+    if let Some(name) = ct.config.get("NAME").filter(|_| given.has("applyconfig_map")) {
+        names::set(&vz.paths, ct.id, name, Some(name))?;
+    }
     if given.has("reset_ub") {
         if !running {
             return Err(Error::not_running());
@@ -152,226 +162,111 @@ fn set(vz: &Vz, ct: &Ct, given: &Given) -> Result<Done> {
         let keys: Vec<String> = BEANCOUNTERS.iter().map(|(name, _)| name.to_uppercase()).collect();
         let spec = ct.spec(vz)?;
         vz.node.apply(&spec, &spec, &keys)?;
-        return Ok(Done::Nothing);
+        vz.log.info("UB limits were set successfully");
+        return Ok(Done { new: Vec::new(), warns: false });
     }
     if given.has("offline-resize") || given.has("offline") {
         vz.log.info("Warning: option --offline-resize only makes sense for a ploop CT");
     }
-    let mut new = ct.config.clone();
-    let mut keys = Vec::new();
-    if let Some(name) = given.value("applyconfig") {
-        let path = vz.paths.sample(name);
-        let sample =
-            if name.contains('/') { Err(std::io::ErrorKind::InvalidInput.into()) } else { ConfFile::read(&path) };
-        let sample = sample.map_err(|_| Error::ApplyConfig(path))?;
-        for (key, value) in sample.pairs().filter(|(key, _)| !OWN.contains(key)) {
-            change(&mut new, &mut keys, key, value.to_owned());
+    if let Some(name) = given.first("name") {
+        if names::set(&vz.paths, ct.id, name, ct.config.get("NAME"))? {
+            vz.log.info(format_args!("Name {name} assigned"));
         }
     }
-    let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (option, value) in &given.options {
-        let Some(param) = params::by_option(option) else { continue };
-        let bad = || Error::Value(format!("Bad parameter for --{option}: {value}"));
-        let stored = param.kind.canonical(value).ok_or_else(bad)?;
-        if param.kind != Kind::List {
-            change(&mut new, &mut keys, param.key, stored);
-            continue;
-        }
-        if param.key == "NAMESERVER"
-            && value.split_whitespace().any(|one| one != "inherit" && one.parse::<std::net::IpAddr>().is_err())
-        {
-            return Err(bad());
-        }
-        match lists.iter_mut().find(|(key, _)| *key == param.key) {
-            Some((_, all)) => all.push(value),
-            None => lists.push((param.key, vec![value])),
+    for option in ["private", "root"] {
+        if running && given.has(option) {
+            return Err(Error::Running(format!(
+                "Unable to change VE_{} on a running container",
+                option.to_uppercase()
+            )));
         }
     }
-    for (key, values) in lists {
-        change(&mut new, &mut keys, key, values.join(" "));
+    let passwords: Vec<&str> = given.values("userpasswd").collect();
+    for pair in &passwords {
+        inside::password(vz, ct, running, pair)?;
     }
-    lists::edit(given, &mut new, &mut keys)?;
-    // All values are read once as they will be: nothing that can't be started is saved.
-    let before = ct.spec(vz)?;
-    let after = Ct { id: ct.id, file: None, config: new.clone() }.spec(vz)?;
-    if running {
-        for key in ["VE_PRIVATE", "VE_ROOT"] {
-            if keys.iter().any(|changed| changed == key) {
-                return Err(Error::Running(format!("Unable to change {key} on a running container")));
+    if let Some(name) = given.first("applyconfig") {
+        sample(vz, ct.id, name, changes)?;
+    }
+    let new = changes.merged(&own, &ct.config);
+    let mut config = ct.config.clone();
+    new.iter().for_each(|(key, value)| config.put(key, Some(value.clone())));
+    let after = Ct { id: ct.id, file: ct.file.clone(), config };
+    let warns = given.options.iter().any(|(name, _)| *name != "userpasswd") || passwords.is_empty();
+    if !running {
+        // A password alone is set inside already.
+        if !given.has("save") && warns {
+            apply::refused(vz, ct, changes)?;
+        }
+        return Ok(Done { new, warns });
+    }
+    let later = later(&ct.config, &new);
+    match given.value("setmode") {
+        _ if later.is_empty() => {}
+        Some("restart") => {
+            run::restart(vz, &after, &Given::default())?;
+            return Ok(Done { new, warns });
+        }
+        mode => {
+            later.iter().for_each(|text| vz.log.error(text));
+            if mode == Some("ignore") {
+                return Err(Error::Told(32));
             }
+            vz.log.error("WARNING: Some of the parameters could not be applied to a running container.\n\tPlease consider using --setmode option");
         }
     }
-    let restored = given.has("applyconfig_map").then(|| ct.config.get("NAME")).flatten();
-    if let Some(name) = given.value("name").or(restored) {
-        names::set(&vz.paths, ct.id, name, ct.config.get("NAME"))?;
-    }
-    for pair in given.values("userpasswd") {
-        password(vz, ct, running, pair)?;
-    }
-    let mode = given.value("setmode");
-    let refused = refusals(&keys);
-    if running {
-        if !refused.is_empty() && mode != Some("restart") {
-            if mode.is_none() {
-                refused.iter().for_each(|text| vz.log.error(text));
-                let text = "WARNING: Some of the parameters could not be applied to a running container.\n\tPlease consider using --setmode option";
-                return Err(Error::Running(text.into()));
-            }
-            keys.iter()
-                .for_each(|key| vz.log.say(1, format_args!("{key} takes effect when the container starts again")));
-        }
-        if mode != Some("restart") || refused.is_empty() {
-            apply(vz, ct, &before, &after, &new, &keys)?;
-        }
-    } else if !given.has("save") && !keys.is_empty() {
-        return Err(Error::NotRunning("Container is not running: use --save to change its configuration".into()));
-    }
-    Ok(Done::Changed { new, keys })
+    apply::apply(vz, ct, &after, changes, &new)?;
+    Ok(Done { new, warns })
 }
 
-/// Lets what can change at once take effect in a running container.
-fn apply(vz: &Vz, ct: &Ct, before: &Spec, after: &Spec, new: &Config, keys: &[String]) -> Result<()> {
-    let now: Vec<String> = keys.iter().filter(|key| when(key) == When::Now).cloned().collect();
-    if now.is_empty() {
-        return Ok(());
+/// Puts the values of a sample over those of the options.
+fn sample(vz: &Vz, id: u32, name: &str, changes: &mut Changes) -> Result<()> {
+    let path = vz.paths.sample(name);
+    let found = if name.contains('/') { Err(std::io::ErrorKind::InvalidInput.into()) } else { ConfFile::read(&path) };
+    let file = found.map_err(|_| Error::ApplyConfig(path.clone()))?;
+    vz.tell(&file, &path, id);
+    let mut pairs = file.values(id).pairs;
+    pairs.retain(|(key, _)| !OWN.contains(&key.as_str()));
+    if !pairs.iter().any(|(key, _)| key == "ORIGIN_SAMPLE") {
+        pairs.push(("ORIGIN_SAMPLE".into(), name.to_owned()));
     }
-    if now.iter().any(|key| key == "NAMESERVER" || key == "SEARCHDOMAIN") {
-        write_inside(vz, &Ct { id: ct.id, file: None, config: new.clone() }, after)?;
-    }
-    vz.node.apply(before, after, &now)
+    pairs.into_iter().for_each(|(key, value)| changes.put(&key, value));
+    Ok(())
 }
 
-fn change(config: &mut Config, keys: &mut Vec<String>, key: &str, value: String) {
-    if !keys.iter().any(|known| known == key) {
-        keys.push(key.to_owned());
+/// What can't change while a container runs, of that what does change.
+fn later(old: &Config, new: &[(String, String)]) -> Vec<&'static str> {
+    let mut all = Vec::new();
+    for (key, value) in new {
+        let differs = old.get(key).unwrap_or_default() != value;
+        let switched = |value: &str| !value.is_empty() && value != "0";
+        match when(key) {
+            // Its count may change, not whether there is one.
+            When::Restart(_) if key == "QUOTAUGIDLIMIT" => {
+                match (switched(old.get(key).unwrap_or_default()), switched(value)) {
+                    (false, true) => all.push("Unable to turn on second-level disk quota on a running container"),
+                    (true, false) => all.push("Unable to turn off second-level disk quota on a running container"),
+                    _ => {}
+                }
+            }
+            When::Restart(text) if differs => all.push(text),
+            _ => {}
+        }
     }
-    config.put(key, Some(value));
+    all.sort_by_key(|text| ORDER.iter().position(|known| text.contains(known)));
+    all.dedup();
+    all
 }
+
+/// The order in which they are named.
+const ORDER: &[&str] = &["capability", "iptables", "features", "second-level", "DISK_QUOTA", "mount options"];
 
 /// When a key takes effect.
 fn when(key: &str) -> When {
     match key {
         "CAPABILITY" => When::Restart("Unable to set capability on a running container"),
         "FEATURES" => When::Restart("Unable to set features on a running container"),
+        "IPTABLES" => When::Restart("Unable to set iptables/netfilter on a running container"),
         _ => params::by_key(key).map_or(When::Now, |param| param.when),
     }
-}
-
-fn refusals(keys: &[String]) -> Vec<&'static str> {
-    let mut all: Vec<&str> =
-        keys.iter().filter_map(|key| if let When::Restart(text) = when(key) { Some(text) } else { None }).collect();
-    all.dedup();
-    all
-}
-
-fn strongest(keys: &[String]) -> When {
-    refusals(keys).first().map_or(When::Now, |text| When::Restart(text))
-}
-
-/// Sets a user's password inside, by the container's own programs; the user is made if there is none. Never saved.
-fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()> {
-    let bad = || Error::Value("Bad parameter for --userpasswd: expected USER:PASSWORD".into());
-    let (user, secret) = pair.split_once(':').ok_or_else(bad)?;
-    let name = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    if user.is_empty()
-        || !user.bytes().all(name)
-        || user.starts_with('-')
-        || secret.is_empty()
-        || secret.contains(['\n', '\0'])
-    {
-        return Err(bad());
-    }
-    let root = vz.paths.at(ct.config.path("VE_ROOT")?);
-    let mount = !running && !vz.node.is_mounted(&root)?;
-    if mount {
-        mount_root(vz, ct)?;
-    }
-    let script = format!(
-        "id {user} >/dev/null 2>&1 || useradd -m {user} 2>/dev/null || adduser -D {user} || exit 1\nexec chpasswd\n"
-    );
-    let ran = ct.spec(vz).and_then(|spec| {
-        let command = exec::shell(&spec, &["-c".into(), script])?;
-        let input = Some(format!("{user}:{secret}\n").into_bytes());
-        let stopped_root = (!running).then_some(root);
-        vz.node.exec(ct.id, &Command { input, stopped_root, ids: spec.ids, ..command })
-    });
-    if mount {
-        umount_root(vz, ct)?;
-    }
-    match ran? {
-        0 => Ok(()),
-        code => Err(Error::Password(format!(
-            "Unable to set the password of {user}: the container's programs ended with {code}"
-        ))),
-    }
-}
-
-/// Writes what a container's own files say: its name servers and search domains. The root is mounted.
-///
-/// # Errors
-/// The disk is full. A root without a folder `etc` is left alone.
-pub(super) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
-    let inherited = |key: &str, word: &str| -> Vec<String> {
-        let own: Vec<&str> = ct.config.list(key);
-        if own != ["inherit"] {
-            return own.into_iter().map(str::to_owned).collect();
-        }
-        let host = ["/system/etc/resolv.conf", "/etc/resolv.conf"].map(|path| fs::read_to_string(vz.paths.at(path)));
-        let text = host.into_iter().flatten().next().unwrap_or_default();
-        let lines =
-            text.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix([' ', '\t']).map(str::to_owned));
-        lines.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
-    };
-    let (servers, domains) = (inherited("NAMESERVER", "nameserver"), inherited("SEARCHDOMAIN", "search"));
-    if servers.is_empty() && domains.is_empty() {
-        return Ok(());
-    }
-    let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
-    if !domains.is_empty() {
-        text = format!("search {}\n{text}", domains.join(" "));
-    }
-    for folder in ["system/etc", "etc"] {
-        if put(&spec.root, folder, "resolv.conf", text.as_bytes())? {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Whether a plain file holds just this.
-fn holds(file: fs::File, text: &[u8]) -> bool {
-    use std::io::Read;
-    let mut read = Vec::new();
-    let about = file.metadata();
-    about.is_ok_and(|about| about.is_file() && about.len() == text.len() as u64)
-        && file.take(text.len() as u64).read_to_end(&mut read).is_ok()
-        && read == text
-}
-
-/// Writes a file into a container's root. Its symlinks lead nowhere but into that root. False: there is no such folder.
-fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
-    use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-    let top = fs::File::open(root).map_err(|error| Error::file(root, error))?;
-    let how = OpenHow::new()
-        .flags(OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    let Ok(inner) = openat2(&top, folder, how) else { return Ok(false) };
-    // It is written at each start, mostly with what it holds.
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let same = openat2(&inner, name, how).map(fs::File::from).is_ok_and(|file| holds(file, text));
-    if same {
-        return Ok(true);
-    }
-    // The rename replaces what is there, be it a symlink; nothing on the way is followed.
-    let path = Path::new("/proc/self/fd").join(inner.as_raw_fd().to_string()).join(name);
-    // Whose the folder is, his is the file: of a container with a user namespace our own root is nobody.
-    let inner = fs::File::from(inner);
-    let written = inner.metadata().and_then(|about| {
-        replace(&path, text, 0o644)?;
-        lchown(&path, Some(about.uid()), Some(about.gid()))
-    });
-    written.map_err(|error| Error::file(&root.join(folder).join(name), error))?;
-    Ok(true)
 }

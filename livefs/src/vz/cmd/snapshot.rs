@@ -45,9 +45,9 @@ fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
 /// Reads options, and the snapshot's UUID if it has to be there.
 fn read(call: &Call, more: &[Known], needed: bool) -> Result<(Given, Option<String>)> {
     let known: Vec<Known> = ID.iter().chain(more).copied().collect();
-    let given = call.options(&known, Error::Syntax)?;
+    let given = call.only_options(&known, Error::Syntax)?;
     let id = match given.value("id").or(given.value("uuid")) {
-        Some(text) => Some(uuid(text).ok_or_else(|| Error::Value(format!("Invalid guid is specified: {text}")))?),
+        Some(text) => Some(uuid(text).ok_or_else(|| Error::Value(format!("Bad parameter for --id: {text}")))?),
         None if needed => return Err(Error::Syntax("Invalid syntax: snapshot id is missing".into())),
         None => None,
     };

@@ -1,11 +1,14 @@
-//! `suspend` and `resume`: the container stays in memory, frozen. Dumps to disk are refused.
+//! `suspend` and `resume`: the container stays in memory, frozen. `--kill` ends one that is frozen. Dumps to disk are refused.
 
 use super::Call;
+use super::run::{self, Stop};
 use crate::vz::Vz;
 use crate::vz::exit::{Error, Result};
-use crate::vz::options::Known;
+use crate::vz::options::{Given, Known};
 
-const REFUSED: &[&str] = &["dump", "kill", "undump", "dumpfile", "context", "flags"];
+const REFUSED: &[&str] = &["dump", "undump", "dumpfile", "context", "flags"];
+/// Of these one may be given.
+const PARTS: &[&str] = &["dump", "suspend", "resume", "kill", "undump"];
 
 const KNOWN: &[Known] = &[
     ("dump", None, false),
@@ -22,19 +25,38 @@ const KNOWN: &[Known] = &[
     ("dumpfile", None, true),
 ];
 
-/// Fails if a dump is asked for.
-fn no_dump(call: &Call, error: fn(String) -> Error) -> Result<()> {
-    let given = call.options(KNOWN, Error::Syntax)?;
+/// Reads the options. Fails if a dump is asked for.
+fn read(call: &Call, error: fn(String) -> Error) -> Result<Given> {
+    let given = call.only_options(KNOWN, Error::Syntax)?;
+    if PARTS.iter().filter(|name| given.has(name)).count() > 1 {
+        return Err(Error::Syntax("Invalid syntax: only one sub command may be used".into()));
+    }
     match REFUSED.iter().find(|name| given.has(name)) {
         Some(name) => {
             Err(error(format!("--{name}: a container can't be saved to disk here, it is only frozen in memory")))
         }
-        None => Ok(()),
+        None => Ok(given),
     }
 }
 
+/// Ends a container that is frozen, without asking its init.
+fn kill(vz: &Vz, call: &Call, error: fn(String) -> Error) -> Result<u8> {
+    if !vz.node.is_running(call.id)? || !vz.node.is_frozen(call.id)? {
+        return Err(error("Unable to kill: container is not suspended".into()));
+    }
+    vz.log.info("Killing...");
+    run::stop(vz, &vz.container(call.id)?, Stop { fast: true, ..Stop::default() }).map(|()| 0)
+}
+
 pub(super) fn suspend(vz: &Vz, call: &Call) -> Result<u8> {
-    no_dump(call, Error::Suspend)?;
+    let given = read(call, Error::Suspend)?;
+    if given.has("kill") {
+        return kill(vz, call, Error::Suspend);
+    }
+    // As backup programs end what `--suspend` began.
+    if given.has("resume") {
+        return thaw(vz, call);
+    }
     if !vz.node.is_running(call.id)? {
         return Err(Error::NotRunning("Unable to setup checkpointing: container is not running".into()));
     }
@@ -48,7 +70,14 @@ pub(super) fn suspend(vz: &Vz, call: &Call) -> Result<u8> {
 }
 
 pub(super) fn resume(vz: &Vz, call: &Call) -> Result<u8> {
-    no_dump(call, Error::Resume)?;
+    let given = read(call, Error::Resume)?;
+    if given.has("kill") {
+        return kill(vz, call, Error::Resume);
+    }
+    thaw(vz, call)
+}
+
+fn thaw(vz: &Vz, call: &Call) -> Result<u8> {
     if !vz.node.is_running(call.id)? {
         return Err(Error::Resume("Unable to perform restore: container is not suspended".into()));
     }

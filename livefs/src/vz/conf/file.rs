@@ -1,5 +1,7 @@
 //! A configuration file as its lines: `KEY="value"`, comments, and whatever else was written into it by hand.
 
+use super::params::{self, Kind};
+use super::read::Values;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,32 +26,31 @@ impl ConfFile {
         Ok(ConfFile::parse(&String::from_utf8_lossy(&fs::read(path)?)))
     }
 
-    /// A key's value: that of the last line which sets it, as in a shell.
+    /// A key's value as it stands: that of the first line which sets it.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.pairs().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+        self.lines.iter().filter_map(|line| split(line).ok()?).find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
-    /// All keys and values in the file's order; a key may come again.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.lines.iter().filter_map(|line| split(line))
+    /// The values in effect, and what is wrong with the rest.
+    pub fn values(&self, ctid: u32) -> Values {
+        let lines = self.lines.iter().enumerate();
+        Values::of(lines.filter_map(|(at, line)| Some((at + 1, split(line).transpose()?))), ctid)
     }
 
-    /// Sets a key: where it stands already (a comment behind the value stays, further lines that set it go), else at the end.
+    /// Sets a key: where it stands first, else at the end. Of a beancounter, whose last line counts, all others go.
     pub fn set(&mut self, key: &str, value: &str) {
         let made = format!("{key}=\"{value}\"");
-        let places: Vec<usize> =
-            (0..self.lines.len()).filter(|&i| split(&self.lines[i]).is_some_and(|(name, _)| name == key)).collect();
-        let Some((&last, others)) = places.split_last() else { return self.lines.push(made) };
-        let rest = behind(&self.lines[last]).to_owned();
-        self.lines[last] = made + &rest;
-        for &place in others.iter().rev() {
-            self.lines.remove(place);
+        let mut places = (0..self.lines.len()).filter(|&at| sets(&self.lines[at], key)).collect::<Vec<_>>().into_iter();
+        let Some(first) = places.next() else { return self.lines.push(made) };
+        self.lines[first] = made;
+        if params::by_key(key).is_some_and(|param| matches!(param.kind, Kind::Limit(_))) {
+            places.rev().for_each(|at| drop(self.lines.remove(at)));
         }
     }
 
     /// Removes all lines that set a key.
     pub fn remove(&mut self, key: &str) {
-        self.lines.retain(|line| split(line).is_none_or(|(name, _)| name != key));
+        self.lines.retain(|line| !sets(line, key));
     }
 
     /// The file's text.
@@ -57,12 +58,16 @@ impl ConfFile {
         self.lines.iter().fold(String::new(), |text, line| text + line + "\n")
     }
 
-    /// Writes the file in one step: a power cut leaves the old or the new.
+    /// Writes the file in one step: a power cut leaves the old or the new. Where there is a symlink, what it leads to is written.
     ///
     /// # Errors
     /// The disk is full, or the folder can't be written to.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        replace(path, self.text().as_bytes(), 0o644)
+        let path = match path.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            found => found?,
+        };
+        replace(&path, self.text().as_bytes(), 0o644)
     }
 }
 
@@ -97,41 +102,32 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A line's key and value, if it sets one. Quotes around the value, single or double, are not part of it; without quotes it
-/// ends at white space.
-fn split(line: &str) -> Option<(&str, &str)> {
-    let (key, rest) = line.trim_start().split_once('=')?;
-    let good = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !good || key.as_bytes()[0].is_ascii_digit() {
-        return None;
+/// A line's key and value; None: it is empty or a comment. Double quotes around a value are not part of it, and what is behind the last of
+/// them is nothing; without quotes the value is the rest of the line.
+fn split(line: &str) -> Result<Option<(&str, &str)>, &'static str> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
     }
-    Some((key, &rest[value_range(rest)]))
-}
-
-/// Where in what follows the `=` the value is.
-fn value_range(rest: &str) -> std::ops::Range<usize> {
-    match rest.as_bytes().first() {
-        Some(&quote @ (b'"' | b'\'')) => {
-            let end = rest[1..].find(quote as char).map_or(rest.trim_end().len(), |at| at + 1);
-            1..end.max(1)
+    let (key, value) = line.split_once('=').ok_or("'=' not found")?;
+    match value.strip_prefix('"') {
+        None => Ok(Some((key, value))),
+        Some(quoted) => {
+            let end = quoted.rfind('"').ok_or("unmatched quotes")?;
+            Ok(Some((key, &quoted[..end])))
         }
-        _ => 0..rest.find(char::is_whitespace).unwrap_or(rest.len()),
     }
 }
 
-/// What stands behind a line's value: mostly nothing, or a comment.
-fn behind(line: &str) -> &str {
-    let Some((_, rest)) = line.split_once('=') else { return "" };
-    let end = value_range(rest).end;
-    let end = if rest.starts_with(['"', '\'']) { (end + 1).min(rest.len()) } else { end };
-    &rest[end..]
+fn sets(line: &str, key: &str) -> bool {
+    matches!(split(line), Ok(Some((name, _))) if name == key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# a comment\n\nPHYSPAGES=\"0:256M\"\nNAME=web # mine\n  ODD LINE\nIP_ADDRESS='10.0.0.1 10.0.0.2'\nNAME=\"www\"  # again\n";
+    const TEXT: &str = "# a comment\n\nPHYSPAGES=\"0:256M\"\nNAME=web\n  ODD LINE\nIP_ADDRESS=\"10.0.0.1 10.0.0.2\"  # both\nNAME=\"www\"  # again\n";
 
     #[test]
     fn unchanged_is_written_back_as_it_was() {
@@ -142,12 +138,36 @@ mod tests {
     fn values() {
         let file = ConfFile::parse(TEXT);
         assert_eq!(file.get("PHYSPAGES"), Some("0:256M"));
-        assert_eq!(file.get("NAME"), Some("www"));
+        assert_eq!(file.get("NAME"), Some("web"), "the first counts");
         assert_eq!(file.get("IP_ADDRESS"), Some("10.0.0.1 10.0.0.2"));
         assert_eq!(file.get("ODD"), None);
-        assert_eq!(ConfFile::parse("A=\"x").get("A"), Some("x"));
-        assert_eq!(ConfFile::parse("A=\"").get("A"), Some(""));
+        assert_eq!(ConfFile::parse("A=\"x").get("A"), None);
+        assert_eq!(ConfFile::parse("A='x'").get("A"), Some("'x'"));
+        assert_eq!(ConfFile::parse("A=x  y ").get("A"), Some("x  y"));
         assert_eq!(ConfFile::parse("A=").get("A"), Some(""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_and_skipped() {
+        let text = "CPULIMIT=\"abc\"\nCPULIMIT=\"20\"\nNUMPROC=\"5\"\nNUMPROC=\"6\"\nIP_ADDRESS=\"10.0.0.1 bad\"\nODD LINE\nONBOOT=\"yes\"\nONBOOT=\"no\"\nIOLIMIT=\"3G\"\nFEATURES=\"nfs:on fly:on\"\nMINE=\"1\"\nHOSTNAME=\"x\nVE_ROOT=/vz/root/$VEID/\n";
+        let values = ConfFile::parse(text).values(101);
+        let pairs: Vec<String> = values.pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let expected = "CPULIMIT=20 NUMPROC=6 IP_ADDRESS=10.0.0.1 ONBOOT=yes IOLIMIT=2147483647 FEATURES=nfs:on MINE=1 VE_ROOT=/vz/root/$VEID";
+        assert_eq!(pairs.join(" "), expected);
+        let said: Vec<String> = values.findings.iter().map(|one| one.sentence(Path::new("/c"))).collect();
+        assert_eq!(
+            said,
+            [
+                "Warning at /c:1: invalid value for CPULIMIT (\"abc\"), skipped",
+                "Warning at /c:5: invalid value for IP_ADDRESS (\"10.0.0.1\"), skipped",
+                "Warning: can't parse /c:6 ('=' not found), skipping",
+                "Warning at /c:8: duplicate for ONBOOT (\"no\"), ignored",
+                "Warning at /c:9: too large value for IOLIMIT (\"3G\"), truncated",
+                "Warning: Unknown feature: fly:on",
+                "Warning at /c:11: unknown parameter MINE (\"1\"), ignored",
+                "Warning: can't parse /c:12 (unmatched quotes), skipping",
+            ]
+        );
     }
 
     #[test]
@@ -155,10 +175,26 @@ mod tests {
         let mut file = ConfFile::parse(TEXT);
         file.set("NAME", "mail");
         file.set("ONBOOT", "yes");
-        let expected = "# a comment\n\nPHYSPAGES=\"0:256M\"\n  ODD LINE\nIP_ADDRESS='10.0.0.1 10.0.0.2'\nNAME=\"mail\"  # again\nONBOOT=\"yes\"\n";
+        let expected = "# a comment\n\nPHYSPAGES=\"0:256M\"\nNAME=\"mail\"\n  ODD LINE\nIP_ADDRESS=\"10.0.0.1 10.0.0.2\"  # both\nNAME=\"www\"  # again\nONBOOT=\"yes\"\n";
         assert_eq!(file.text(), expected);
         file.remove("NAME");
         assert_eq!(file.get("NAME"), None);
+        let mut counter = ConfFile::parse("NUMPROC=\"1\"\nA=\"b\"\nNUMPROC=\"2\"\n");
+        counter.set("NUMPROC", "3");
+        assert_eq!(counter.text(), "NUMPROC=\"3\"\nA=\"b\"\n", "the last counts, so no other may follow");
+    }
+
+    #[test]
+    fn a_symlink_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("101.conf"));
+        fs::write(&real, TEXT).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        let mut file = ConfFile::read(&link).unwrap();
+        file.set("ONBOOT", "no");
+        file.write(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(ConfFile::read(&real).unwrap(), file);
     }
 
     #[test]

@@ -1,8 +1,11 @@
-//! Configuration files: their lines ([`ConfFile`]), the values in effect ([`Config`]), what each parameter may be ([`params`]).
+//! Configuration files: their lines ([`ConfFile`]), how they are read ([`read`]), the values in effect ([`Config`]), what each parameter
+//! may be ([`params`], [`lists`]).
 
 mod file;
+pub mod lists;
 pub mod netif;
 pub mod params;
+pub mod read;
 pub mod size;
 
 pub use file::{ConfFile, replace, sync_folder};
@@ -19,21 +22,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// Puts files above each other, the first one lowest. Older names of keys are taken for the ones of today. `$VEID` becomes `ctid`.
+    /// Puts files above each other, the first one lowest. `$VEID` becomes `ctid`.
     pub fn layered<'a>(files: impl IntoIterator<Item = &'a ConfFile>, ctid: u32) -> Config {
-        Config::of(files.into_iter().flat_map(ConfFile::pairs), ctid)
+        Config::of(files.into_iter().flat_map(|file| file.values(ctid).pairs), ctid)
     }
 
     /// As [`Config::layered`], of keys and their values.
-    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, ctid: u32) -> Config {
+    pub fn of(pairs: impl IntoIterator<Item = (String, String)>, ctid: u32) -> Config {
         let id = ctid.to_string();
         // Most values name no number.
-        let expanded = |value: &str| match value.contains('$') {
+        let expanded = |value: String| match value.contains('$') {
             true => value.replace("${VEID}", &id).replace("$VEID", &id),
-            false => value.to_owned(),
+            false => value,
         };
-        let pairs = pairs.into_iter();
-        Config { values: pairs.map(|(key, value)| (canonical(key).to_owned(), expanded(value))).collect() }
+        Config { values: pairs.into_iter().map(|(key, value)| (key, expanded(value))).collect() }
     }
 
     /// A key's value, if it is set to anything.
@@ -82,7 +84,7 @@ impl Config {
     /// It is none of the parameter's unit.
     pub fn pair(&self, key: &str) -> Result<Option<Pair>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        Pair::parse(value, unit(key)).ok_or_else(|| bad(key, value, "BARRIER[:LIMIT]")).map(Some)
+        Pair::parse(value, unit(key)).map_err(|_| bad(key, value, "BARRIER[:LIMIT]")).map(Some)
     }
 
     /// A limit in bytes (or things). None: not set, or unlimited.
@@ -90,8 +92,8 @@ impl Config {
     /// # Errors
     /// As [`Config::pair`].
     pub fn limit(&self, key: &str) -> Result<Option<u64>> {
-        let limit = self.pair(key)?.map(|pair| pair.limit).filter(|limit| *limit < UNLIMITED);
-        Ok(limit.map(|limit| limit.saturating_mul(unit(key).bytes())))
+        let limit = self.pair(key)?.map(|pair| pair.limit.saturating_mul(unit(key).bytes()));
+        Ok(limit.filter(|limit| *limit < UNLIMITED))
     }
 
     /// A path that has to be set.
@@ -108,16 +110,6 @@ fn unit(key: &str) -> Unit {
     params::unit(key).unwrap_or(Unit::Items)
 }
 
-/// The name of today for a key that had another once.
-fn canonical(key: &str) -> &str {
-    match key {
-        "DCACHE" => "DCACHESIZE",
-        "IPTENTRIES" => "NUMIPTENT",
-        "VETH" => "NETIF",
-        other => other,
-    }
-}
-
 fn bad(key: &str, value: &str, expected: &str) -> Error {
     Error::InvalidConfig(format!("Invalid value for {key}=\"{value}\": expected {expected}"))
 }
@@ -130,13 +122,13 @@ mod tests {
     fn layers() {
         let global = ConfFile::parse("VE_PRIVATE=/vz/private/$VEID\nNAMESERVER=inherit\nDCACHE=1:2\n");
         let own = ConfFile::parse(
-            "NAMESERVER=\"10.0.0.1 10.0.0.2\"\nONBOOT=\"yes\"\nDISABLED=maybe\nPHYSPAGES=\"0:256M\"\nNUMPROC=\"10:unlimited\"",
+            "NAMESERVER=\"10.0.0.1 10.0.0.2\"\nONBOOT=\"yes\"\nDISABLED=no\nPHYSPAGES=\"0:256M\"\nNUMPROC=\"10:unlimited\"",
         );
         let config = Config::layered([&global, &own], 101);
         assert_eq!(config.get("VE_PRIVATE"), Some("/vz/private/101"));
         assert_eq!(config.list("NAMESERVER"), ["10.0.0.1", "10.0.0.2"]);
         assert_eq!(config.yes("ONBOOT").unwrap(), Some(true));
-        assert_eq!(config.yes("DISABLED").unwrap_err().code(), 85);
+        assert_eq!(config.yes("DISABLED").unwrap(), Some(false));
         assert_eq!(config.limit("PHYSPAGES").unwrap(), Some(256 << 20));
         assert_eq!(config.limit("NUMPROC").unwrap(), None);
         assert_eq!(config.get("DCACHESIZE"), Some("1:2"));

@@ -41,17 +41,39 @@ pub struct Pair {
     pub limit: u64,
 }
 
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is not of its parameter's form.
+    Form,
+    /// It is more than can be stored. This is the largest, which a file's line means and an option does not.
+    Large(String),
+}
+
 impl Pair {
-    /// Reads `BARRIER[:LIMIT]`; one value stands for both. None: it is neither a number nor `unlimited`, or has a suffix
-    /// that its unit has not.
-    pub fn parse(text: &str, unit: Unit) -> Option<Pair> {
+    /// Reads `BARRIER[:LIMIT]`; one value stands for both.
+    ///
+    /// # Errors
+    /// [`Wrong::Form`]: it is neither a number nor `unlimited`, or has a suffix that its unit has not. [`Wrong::Large`].
+    pub fn parse(text: &str, unit: Unit) -> Result<Pair, Wrong> {
         let (barrier, limit) = text.split_once(':').unwrap_or((text, text));
-        Some(Pair { barrier: parse(barrier, unit, unit)?, limit: parse(limit, unit, unit)? })
+        let (barrier, limit) = (parse(barrier, unit).ok_or(Wrong::Form)?, parse(limit, unit).ok_or(Wrong::Form)?);
+        let pair = Pair { barrier: barrier.units, limit: limit.units };
+        if barrier.cut || limit.cut { Err(Wrong::Large(pair.to_string())) } else { Ok(pair) }
+    }
+
+    /// Both numbers, whether they are equal or not, as the disk's limits are stored.
+    pub fn both(self) -> String {
+        format!("{}:{}", self.barrier, self.limit)
     }
 }
 
+/// As a beancounter is stored: one number where both are equal.
 impl fmt::Display for Pair {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        if self.barrier == self.limit {
+            return write!(out, "{}", Amount(self.barrier));
+        }
         write!(out, "{}:{}", Amount(self.barrier), Amount(self.limit))
     }
 }
@@ -68,16 +90,26 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Reads a number with an optional suffix (T G M K, P for pages, B for bytes, either case) or `unlimited`. `bare` is what it counts without a
-/// suffix, the result is in `unit`, rounded down to whole ones; fractions as in `2.2G` are taken. What is too large is [`UNLIMITED`].
-pub fn parse(text: &str, bare: Unit, unit: Unit) -> Option<u64> {
+/// A number as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number {
+    /// In its unit.
+    pub units: u64,
+    /// Whether it was larger than [`UNLIMITED`], which it is now.
+    pub cut: bool,
+}
+
+/// Reads a number with an optional suffix (T G M K, P for pages, B for bytes, either case) or `unlimited`. Without a suffix it counts units;
+/// with one, bytes, rounded down to whole units. Fractions as in `2.2G` are taken, an empty text is 0. None: it is nothing of that, has a
+/// suffix though it counts things, or more digits than 64 bits hold.
+pub fn parse(text: &str, unit: Unit) -> Option<Number> {
     if text == "unlimited" {
-        return Some(UNLIMITED);
+        return Some(Number { units: UNLIMITED, cut: false });
     }
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let multiplier: u64 = match suffix {
-        "" => bare.bytes(),
+        "" => unit.bytes(),
         _ if unit == Unit::Items => return None,
         "T" | "t" => 1 << 40,
         "G" | "g" => 1 << 30,
@@ -88,16 +120,16 @@ pub fn parse(text: &str, bare: Unit, unit: Unit) -> Option<u64> {
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let fraction_ok = fraction.bytes().all(|b| b.is_ascii_digit()) && (!number.contains('.') || !fraction.is_empty());
-    if whole.is_empty() || !fraction_ok || (number.contains('.') && suffix.is_empty()) {
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let Ok(whole) = whole.parse::<u64>() else { return Some(UNLIMITED) };
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
     // Nine digits behind the point are enough to tell bytes of a gigabyte apart.
-    let fraction = format!("{:0<9.9}", fraction).parse::<u128>().ok()?;
+    let fraction = if suffix.is_empty() { 0 } else { format!("{:0<9.9}", fraction).parse::<u128>().ok()? };
     let bytes = u128::from(whole) * u128::from(multiplier) + fraction * u128::from(multiplier) / 1_000_000_000;
     let units = bytes / u128::from(unit.bytes());
-    Some(u64::try_from(units).unwrap_or(UNLIMITED).min(UNLIMITED))
+    let most = u128::from(UNLIMITED);
+    Some(Number { units: u64::try_from(units.min(most)).unwrap_or(UNLIMITED), cut: units > most })
 }
 
 #[cfg(test)]
@@ -106,31 +138,44 @@ mod tests {
 
     #[test]
     fn numbers_and_suffixes() {
-        assert_eq!(parse("512M", Unit::Bytes, Unit::Pages), Some(131_072));
-        assert_eq!(parse("512m", Unit::Pages, Unit::Pages), Some(131_072));
-        assert_eq!(parse("100", Unit::Pages, Unit::Pages), Some(100));
-        assert_eq!(parse("8192", Unit::Bytes, Unit::Pages), Some(2));
-        assert_eq!(parse("1T", Unit::Kilobytes, Unit::Kilobytes), Some(1 << 30));
-        assert_eq!(parse("2.2G", Unit::Kilobytes, Unit::Kilobytes), Some(2_306_867));
-        assert_eq!(parse("3P", Unit::Bytes, Unit::Bytes), Some(12_288));
-        assert_eq!(parse("5B", Unit::Bytes, Unit::Bytes), Some(5));
-        assert_eq!(parse("99999999999999999999", Unit::Items, Unit::Items), Some(UNLIMITED));
-        assert_eq!(parse("9223372036854775807", Unit::Pages, Unit::Pages), Some(UNLIMITED));
-        for bad in ["", "x", "1X", "-1", "1.5", "1.G", ".5G", "1 G", "1GB", "unlimite", "1.2.3G"] {
-            assert_eq!(parse(bad, Unit::Bytes, Unit::Bytes), None, "{bad}");
+        let units = |text, unit| parse(text, unit).map(|number| (number.units, number.cut));
+        for (text, unit, expected) in [
+            ("512M", Unit::Pages, 131_072),
+            ("512m", Unit::Pages, 131_072),
+            ("100", Unit::Pages, 100),
+            ("8192", Unit::Bytes, 8192),
+            ("1T", Unit::Kilobytes, 1 << 30),
+            ("2.2G", Unit::Kilobytes, 2_306_867),
+            ("3P", Unit::Bytes, 12_288),
+            ("5B", Unit::Bytes, 5),
+            ("5000", Unit::Kilobytes, 5000),
+            ("9223372036854775807", Unit::Pages, UNLIMITED),
+            ("", Unit::Items, 0),
+            ("1.5", Unit::Items, 1),
+            (".5G", Unit::Bytes, 1 << 29),
+            ("1.G", Unit::Bytes, 1 << 30),
+        ] {
+            assert_eq!(units(text, unit), Some((expected, false)), "{text}");
         }
-        assert_eq!(parse("10K", Unit::Items, Unit::Items), None, "things have no suffix");
+        for large in ["9223372036854775808", "18446744073709551615", "99999999T"] {
+            assert_eq!(units(large, Unit::Bytes), Some((UNLIMITED, true)), "{large}");
+        }
+        for bad in ["x", "1X", "-1", "1 G", "1GB", "unlimite", "1.2.3G", "99999999999999999999"] {
+            assert_eq!(units(bad, Unit::Bytes), None, "{bad}");
+        }
+        assert_eq!(units("10K", Unit::Items), None, "things have no suffix");
     }
 
     #[test]
     fn pairs() {
         let both = Pair { barrier: 7, limit: 7 };
-        assert_eq!(Pair::parse("7", Unit::Items), Some(both));
-        assert_eq!(both.to_string(), "7:7");
+        assert_eq!(Pair::parse("7", Unit::Items), Ok(both));
+        assert_eq!((both.to_string().as_str(), both.both().as_str()), ("7", "7:7"));
         let memory = Pair::parse("0:256M", Unit::Pages).unwrap();
         assert_eq!(memory.to_string(), "0:65536");
         assert_eq!(Pair::parse("33792:unlimited", Unit::Pages).unwrap().to_string(), "33792:unlimited");
-        assert_eq!(Pair::parse("1:", Unit::Pages), None);
-        assert_eq!(Pair::parse("1:2:3", Unit::Pages), None);
+        assert_eq!(Pair::parse("10:", Unit::Items), Ok(Pair { barrier: 10, limit: 0 }));
+        assert_eq!(Pair::parse("1:2:3", Unit::Pages), Err(Wrong::Form));
+        assert_eq!(Pair::parse("5:9223372036854775808", Unit::Bytes), Err(Wrong::Large("5:unlimited".into())));
     }
 }

@@ -1,18 +1,18 @@
 //! The fields of `vzlist`: names, headings, widths, and what stands in them.
 
-use super::{Row, Status, beancounters};
+use super::{Row, beancounters};
 use crate::vz::conf::params::by_key;
-use crate::vz::conf::{Pair, params::Kind};
+use crate::vz::conf::{Pair, UNLIMITED, params::Kind};
 
 /// A column.
 #[derive(Debug, Clone)]
 pub(super) struct Field {
     /// Its name for `-o` and `-s`.
     pub name: String,
-    /// Another name.
-    pub alias: Option<&'static str>,
     /// Its heading.
     pub heading: &'static str,
+    /// The heading's width, which is not the column's in one place.
+    pub heading_width: i32,
     /// Its width; negative: to the left.
     pub width: i32,
     /// Whether longer text is cut.
@@ -79,20 +79,28 @@ fn id(_: &Field, row: &Row) -> Cell {
     number(row.ct.id.into())
 }
 
+fn name(field: &Field, row: &Row) -> Cell {
+    if row.named { text(field, row) } else { none() }
+}
+
 fn smart_name(field: &Field, row: &Row) -> Cell {
-    match row.ct.config.get("NAME") {
-        Some(_) => text(field, row),
-        None => id(field, row),
+    if row.named { text(field, row) } else { id(field, row) }
+}
+
+/// Switches by name, `NAME:on NAME:off`.
+fn switches(field: &Field, row: &Row) -> Cell {
+    let all = crate::vz::spec::switches(&row.ct.config, field.key);
+    if all.is_empty() {
+        return none();
     }
+    let texts: Vec<String> =
+        all.iter().map(|(name, on)| format!("{name}:{}", if *on { "on" } else { "off" })).collect();
+    let lines: Vec<String> = all.iter().map(|(name, on)| format!("\n      \"{name}\": {on}")).collect();
+    cell(texts.join(","), format!("{{{}\n    }}", lines.join(",")), Key::None)
 }
 
 fn status(_: &Field, row: &Row) -> Cell {
-    let word = match row.status {
-        Status::Running => "running",
-        Status::Mounted => "mounted",
-        Status::Stopped => "stopped",
-        Status::Suspended => "suspended",
-    };
+    let word = row.status.word();
     cell(word, quoted(word), Key::Number(row.status as u8 as f64))
 }
 
@@ -100,9 +108,34 @@ fn layout(_: &Field, row: &Row) -> Cell {
     cell(row.layout, quoted(row.layout), Key::Text(row.layout.into()))
 }
 
+fn value(row: &Row, key: &str) -> Option<f64> {
+    row.ct.config.get(key).and_then(|text| text.parse().ok())
+}
+
 fn configured(field: &Field, row: &Row) -> Cell {
-    let value = row.ct.config.get(field.key).and_then(|text| text.parse::<f64>().ok());
-    value.map_or_else(none, |value| cell(value.to_string(), value.to_string(), Key::Number(value)))
+    value(row, field.key).map_or_else(none, |value| cell(value.to_string(), value.to_string(), Key::Number(value)))
+}
+
+/// A number whose 0 means that there is none.
+fn positive(field: &Field, row: &Row) -> Cell {
+    match value(row, field.key).unwrap_or_default() {
+        0.0 => Cell { json: "0".into(), ..none() },
+        _ => configured(field, row),
+    }
+}
+
+/// A number that is 0 where it is not set.
+fn zero(field: &Field, row: &Row) -> Cell {
+    match value(row, field.key) {
+        None => Cell { json: "0".into(), ..none() },
+        Some(_) => configured(field, row),
+    }
+}
+
+/// Both of these are known as soon as one is set.
+fn processor(field: &Field, row: &Row) -> Cell {
+    let any = ["CPUUNITS", "CPULIMIT"].iter().any(|key| value(row, key).is_some());
+    if any { number(value(row, field.key).unwrap_or_default() as u64) } else { none() }
 }
 
 fn yes(field: &Field, row: &Row) -> Cell {
@@ -114,9 +147,11 @@ fn yes(field: &Field, row: &Row) -> Cell {
 }
 
 fn vswap(_: &Field, row: &Row) -> Cell {
-    match row.ct.config.get("SWAPPAGES") {
-        Some(_) => cell("yes", "true", Key::Number(1.0)),
-        None => cell("no", "false", Key::Number(0.0)),
+    // Of old machines of 32 bits, the largest number is unlimited, too.
+    let limit = pair(row, "PHYSPAGES").map_or(0, |pair| pair.limit);
+    match limit < UNLIMITED && limit != i32::MAX as u64 {
+        true => cell("yes", "true", Key::Number(1.0)),
+        false => cell("no", "false", Key::Number(0.0)),
     }
 }
 
@@ -140,7 +175,8 @@ fn uptime(_: &Field, row: &Row) -> Cell {
 /// What is set for a limit, in the units of its parameter.
 fn pair(row: &Row, key: &str) -> Option<Pair> {
     match by_key(key)?.kind {
-        Kind::Limit(unit) => Pair::parse(row.ct.config.get(key)?, unit),
+        Kind::Limit(unit) => Pair::parse(row.ct.config.get(key)?, unit).ok(),
+        Kind::Disk(unit) => Pair::parse(row.ct.config.get(key)?, unit).ok(),
         _ => None,
     }
 }
@@ -152,33 +188,30 @@ fn counter(field: &Field, row: &Row) -> Cell {
     let values = [
         used.map(|counter| counter.held),
         used.map(|counter| counter.maxheld),
-        set.map(|(barrier, _)| barrier),
-        set.map(|(_, limit)| limit),
+        Some(set.map_or(0, |(barrier, _)| barrier)),
+        Some(set.map_or(0, |(_, limit)| limit)),
         used.map(|counter| counter.failcnt),
     ];
     let part = field.name.split_once('.').map_or(0, |(_, part)| ".mblf".find(part).unwrap_or(0));
     let mut made = values[part].map_or_else(none, number);
-    made.json = match (used, set) {
-        (None, None) => "null".into(),
-        _ => {
-            let names = ["held", "maxheld", "barrier", "limit", "failcnt"];
-            let lines =
-                names.iter().zip(values).map(|(name, value)| format!("\n      \"{name}\": {}", value.unwrap_or(0)));
-            format!("{{{}\n    }}", lines.collect::<Vec<_>>().join(","))
-        }
-    };
+    let names = ["held", "maxheld", "barrier", "limit", "failcnt"];
+    let lines = names.iter().zip(values).map(|(name, value)| format!("\n      \"{name}\": {}", value.unwrap_or(0)));
+    made.json = format!("{{{}\n    }}", lines.collect::<Vec<_>>().join(","));
     made
 }
 
 fn disk(field: &Field, row: &Row) -> Cell {
     let used = row.usage.disk.map(|(blocks, inodes)| if field.key == "DISKSPACE" { blocks } else { inodes });
     let set = pair(row, field.key);
-    let values = [used, set.map(|pair| pair.barrier), set.map(|pair| pair.limit)];
+    // Space and inodes are known together.
+    let known = used.is_some() || ["DISKSPACE", "DISKINODES"].iter().any(|key| row.ct.config.get(key).is_some());
+    let number_of = |part: fn(&Pair) -> u64| known.then(|| set.as_ref().map_or(0, part));
+    let values = [used.filter(|used| *used > 0), number_of(|pair| pair.barrier), number_of(|pair| pair.limit)];
     let part = field.name.split_once('.').map_or(0, |(_, part)| ".sh".find(part).unwrap_or(0));
     let mut made = values[part].map_or_else(none, number);
-    made.json = match (used, set) {
-        (None, None) => "null".into(),
-        _ => {
+    made.json = match known {
+        false => "null".into(),
+        true => {
             let lines = ["usage", "softlimit", "hardlimit"].iter().zip(values);
             let lines = lines.map(|(name, value)| format!("\n      \"{name}\": {}", value.unwrap_or(0)));
             format!("{{{}\n    }}", lines.collect::<Vec<_>>().join(","))
@@ -192,19 +225,23 @@ type Make = fn(&Field, &Row) -> Cell;
 fn one(name: &str, heading: &'static str, width: i32, key: &'static str, cell: Make) -> Field {
     // Numbers are never cut.
     let cuts = width < 0 || name == "smart_name";
-    Field { name: name.to_owned(), alias: None, heading, width, cuts, part: false, key, cell }
+    let heading_width = if key == "ORIGIN_SAMPLE" { -width } else { width };
+    Field { name: name.to_owned(), heading, heading_width, width, cuts, part: false, key, cell }
 }
 
 /// All fields, in the order of `vzlist -L`.
 pub(super) fn all() -> Vec<Field> {
     let mut all = vec![
-        Field { alias: Some("veid"), ..one("ctid", "CTID", 10, "", id) },
+        one("ctid", "CTID", 10, "", id),
+        // As they were called once.
+        one("veid", "CTID", 10, "", id),
+        one("vpsid", "CTID", 10, "", id),
         one("private", "PRIVATE", -32, "VE_PRIVATE", text),
         one("root", "ROOT", -32, "VE_ROOT", text),
         one("mount_opts", "MOUNT_OPTS", -16, "MOUNT_OPTS", text),
         one("origin_sample", "ORIGIN_SAMPLE", -32, "ORIGIN_SAMPLE", text),
         one("hostname", "HOSTNAME", -32, "HOSTNAME", text),
-        one("name", "NAME", -32, "NAME", text),
+        one("name", "NAME", -32, "NAME", name),
         one("smart_name", "SMARTNAME", 10, "NAME", smart_name),
         one("description", "DESCRIPTION", -32, "DESCRIPTION", text),
         one("ostemplate", "OSTEMPLATE", -32, "OSTEMPLATE", text),
@@ -236,21 +273,21 @@ pub(super) fn all() -> Vec<Field> {
     all.extend([
         one("laverage", "LAVERAGE", 14, "", load),
         one("uptime", "UPTIME", 15, "", uptime),
-        one("cpulimit", "CPULIM", 7, "CPULIMIT", configured),
-        one("cpuunits", "CPUUNI", 7, "CPUUNITS", configured),
-        one("cpus", "CPUS", 5, "CPUS", configured),
-        one("ioprio", "IOP", 3, "IOPRIO", configured),
-        one("iolimit", "IOLIMIT", 10, "IOLIMIT", configured),
-        one("iopslimit", "IOPS", 4, "IOPSLIMIT", configured),
+        one("cpulimit", "CPULIM", 7, "CPULIMIT", processor),
+        one("cpuunits", "CPUUNI", 7, "CPUUNITS", processor),
+        one("cpus", "CPUS", 5, "CPUS", positive),
+        one("ioprio", "IOP", 3, "IOPRIO", zero),
+        one("iolimit", "IOLIMIT", 10, "IOLIMIT", positive),
+        one("iopslimit", "IOPS", 4, "IOPSLIMIT", positive),
         one("onboot", "ONBOOT", 6, "ONBOOT", yes),
         one("bootorder", "BOOTORDER", 10, "BOOTORDER", configured),
-        one("layout", "LAYOUT", 6, "", layout),
-        one("features", "FEATURES", -15, "FEATURES", text),
+        one("layout", "LAYOUT", -6, "", layout),
+        one("features", "FEATURES", -15, "FEATURES", switches),
         one("vswap", "VSWAP", 5, "", vswap),
         one("disabled", "DISABL", 6, "DISABLED", yes),
-        one("vm_overcommit", "VM_OVC", 6, "VM_OVERCOMMIT", configured),
+        one("vm_overcommit", "VM_OVC", 6, "VM_OVERCOMMIT", positive),
         one("netfilter", "NETFILTER", -9, "NETFILTER", text),
-        one("capability", "CAPABILITY", -15, "CAPABILITY", text),
+        one("capability", "CAPABILITY", -15, "CAPABILITY", switches),
     ]);
     all
 }

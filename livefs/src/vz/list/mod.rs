@@ -1,7 +1,9 @@
-//! `vzlist`: containers in columns or as JSON.
+//! `vzlist`: containers in columns, as JSON (`vzlist.schema.json`) or as metrics.
 
 mod fields;
+mod metrics;
 
+use super::conf::Config;
 use super::conf::params::BEANCOUNTERS;
 use super::exit::{Error, Result};
 use super::log::Log;
@@ -12,6 +14,7 @@ use super::{Ct, Vz, names};
 use fields::{Cell, Field};
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 const KNOWN: &[Known] = &[
     ("no-header", Some('H'), false),
@@ -26,6 +29,7 @@ const KNOWN: &[Known] = &[
     ("output", Some('o'), true),
     ("sort", Some('s'), true),
     ("list", Some('L'), false),
+    ("metrics", None, false),
     ("help", None, false),
     ("only-ids", Some('1'), false),
 ];
@@ -48,7 +52,8 @@ Options:
   -h, --hostname      filter CTs by hostname pattern
   -N, --name_filter   filter CTs by name pattern
   -d, --description   filter CTs by description pattern
-  -L, --list          get possible field names";
+  -L, --list          get possible field names
+  --metrics           all containers as metrics, in Prometheus' text format";
 
 /// A container's state, as `vzlist` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +68,18 @@ pub(super) enum Status {
     Suspended,
 }
 
+impl Status {
+    /// As it is shown.
+    fn word(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Mounted => "mounted",
+            Status::Stopped => "stopped",
+            Status::Suspended => "suspended",
+        }
+    }
+}
+
 /// What is known of a container.
 pub(super) struct Row {
     ct: Ct,
@@ -70,6 +87,10 @@ pub(super) struct Row {
     layout: &'static str,
     usage: Usage,
     load: Option<[f64; 3]>,
+    /// Whether its private area is missing, so that it is not shown.
+    left: bool,
+    /// Whether its name leads to it.
+    named: bool,
 }
 
 /// Runs `vzlist`. Gives the exit code, and back what was said, for tests.
@@ -97,6 +118,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
         }
     };
     let vz = Vz { paths: paths.clone(), node, log, global };
+    vz.tell(&vz.global, &vz.paths.global_conf(), 0);
     let code = show(&vz, &given).unwrap_or_else(|error| {
         vz.log.error(&error);
         1
@@ -105,10 +127,16 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
 }
 
 fn show(vz: &Vz, given: &Given) -> Result<u8> {
+    if given.has("metrics") {
+        let mut rows = collect(vz, given, &wanted(vz, given)?, true)?;
+        rows.retain(|row| !row.left);
+        vz.log.print(metrics::text(&rows).trim_end());
+        return Ok(0);
+    }
     let value = |text: String| Error::Value(text);
     let json = given.has("json");
     let all = fields::all();
-    let find = |name: &str| all.iter().find(|field| field.name == name || field.alias == Some(name));
+    let find = |name: &str| all.iter().find(|field| field.name == name);
     let sort = match given.value("sort") {
         Some(text) => {
             let name = text.strip_prefix('-').unwrap_or(text);
@@ -118,7 +146,7 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
     };
     let order = given.options.iter().rev().find_map(|(name, text)| match *name {
         "output" => Some(text.as_str()),
-        "only-ids" => Some("ctid"),
+        "only-ids" => Some("veid"),
         "name" => Some("smart_name,numproc,status,ip,hostname"),
         _ => None,
     });
@@ -148,6 +176,7 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
         // None at all is no error, unless one was asked for.
         return Ok(u8::from(!wanted.is_empty()));
     }
+    rows.retain(|row| !row.left);
     if given.has("stopped") {
         rows.retain(|row| row.status != Status::Running);
     }
@@ -183,7 +212,7 @@ fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
 fn collect(vz: &Vz, given: &Given, wanted: &[u32], loads: bool) -> Result<Vec<Row>> {
     let running = vz.node.running()?;
     let mut ids = running.clone();
-    if given.has("all") || given.has("stopped") || !wanted.is_empty() {
+    if given.has("all") || given.has("stopped") || given.has("metrics") || !wanted.is_empty() {
         ids.extend(configured(vz));
     }
     ids.sort_unstable();
@@ -202,8 +231,21 @@ pub fn configured(vz: &Vz) -> Vec<u32> {
     ids
 }
 
+/// A container as its own file says: of the machine's, only where containers are kept counts here.
+fn container(vz: &Vz, id: u32) -> Result<Ct> {
+    let mut ct = vz.container(id)?;
+    let own: Vec<(String, String)> = ct.file.iter().flat_map(|file| file.values(id).pairs).collect();
+    let global =
+        vz.global.values(id).pairs.into_iter().filter(|(key, _)| ["VE_ROOT", "VE_PRIVATE"].contains(&key.as_str()));
+    ct.config = Config::of(global.chain(own), id);
+    Ok(ct)
+}
+
 fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
-    let ct = vz.container(id)?;
+    let ct = container(vz, id)?;
+    if let Some(file) = &ct.file {
+        vz.tell(file, &vz.paths.container_conf(id), id);
+    }
     let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
     let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
     let mounted = root.is_some_and(|root| vz.node.is_mounted(&root).unwrap_or(false));
@@ -213,21 +255,23 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
         (false, true) => Status::Mounted,
         (false, false) => Status::Stopped,
     };
-    let kept = private.map(|private| ct.layout(&private));
-    let layout = match kept {
+    let layout = match private.as_ref().map(|private| ct.layout(private)) {
         Some(Ok(layout)) => layout.name(),
         Some(Err(_)) => "ploop",
         None => "???",
     };
+    // What is without its private area is the configuration of another machine, or of nothing.
+    let left = !running && !private.as_deref().is_some_and(Path::exists);
     let usage = if running { vz.node.usage(id)? } else { Usage::default() };
     // Dearer than all the rest, so asked for only where it is shown.
     let load = if loads && status == Status::Running { vz.node.load(id) } else { None };
-    Ok(Row { ct, status, layout, usage, load })
+    let named = ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
+    Ok(Row { ct, status, layout, usage, load, left, named })
 }
 
 fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: bool) {
     if header {
-        let cells: Vec<String> = fields.iter().map(|field| pad(field.heading, field.width)).collect();
+        let cells: Vec<String> = fields.iter().map(|field| pad(field.heading, field.heading_width)).collect();
         vz.log.print(cells.join(" ").trim_end());
     }
     for row in rows {
