@@ -14,11 +14,15 @@
 #               and jumps to what is waited for: without what an emulator adds, most of all to code that is run once
 #   boot        from power-on to the login (TCG), and to the end of the bare kernel's start with a one-line init
 #   cost        fork, exec, open and a page fault with OpenVZ's series in the kernel and with upstream's alone, in instructions
+#   compare     two builds of dbco in turn, $OTHER and $DBCO: a build that finds everything done, a changed overlay file to the ISO,
+#               the build toolchain's root; the second's time over the first's
 #   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
 #
 # Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is left as it is), GNU time,
-# for `toolchain` mmdebstrap, for `start` and `cost` a recipe tested, which lays out QEMU's root, and for `cost` recipes/upstream.yaml built.
-# Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5).
+# for `toolchain` mmdebstrap, for `compare` the recipe built by both, for `start` and `cost` a recipe tested, which lays out
+# QEMU's root, and for `cost` recipes/upstream.yaml built.
+# Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5); for `compare` OTHER (another build of dbco) and
+# RECIPE (default dbcolinux; quick needs no kernel).
 # The work folder is beside the store, so that results can be linked.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -27,6 +31,7 @@ project=$PWD
 
 DBCO=$(realpath "${DBCO:-target/release/dbco}")
 RUNS=${RUNS:-5}
+recipe=dbcolinux
 from=${DBCO_STORE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbco}
 unset DBCO_STORE
 
@@ -43,25 +48,26 @@ die() {
 work=$(mktemp -d "$(realpath "$from")-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-store=$work/store
 
-# A project of its own, and a store of its own with what the user's holds: blobs and results are never written in place.
-prepare() {
-  mkdir "$work/project" "$store"
-  cp -a "$project/recipes" "$project/kernel-config" "$work/project/"
-  mkdir "$work/project/livefs"
+# A project of its own in the folder $1, and a store of its own with what the user's holds: blobs and results are never written
+# in place.
+place() {
+  mkdir -p "$1/project" "$1/store"
+  cp -a "$project/recipes" "$project/kernel-config" "$1/project/"
+  mkdir "$1/project/livefs"
   for entry in "$project"/livefs/*; do
-    [ "${entry##*/}" = target ] || cp -a "$entry" "$work/project/livefs/"
+    [ "${entry##*/}" = target ] || cp -a "$entry" "$1/project/livefs/"
   done
-  cp -al "$from/blobs" "$from/steps" "$store/"
-  cp -a "$from/format" "$store/"
-  mkdir "$store/roots"
-  cd "$work/project"
-  build recipes/dbcolinux.yaml > "$work/events" || die "recipes/dbcolinux.yaml does not build from $from alone"
+  cp -al "$from/blobs" "$from/steps" "$1/store/"
+  cp -a "$from/format" "$1/store/"
+  mkdir "$1/store/roots"
+  cd "$1/project"
+  store=$1/store out=$1/out
+  build "recipes/$recipe.yaml" > "$work/events" || die "recipes/$recipe.yaml does not build from $from alone"
 }
 
 build() {
-  "$DBCO" build --offline --json --store "$store" -o "$work/out" "$@"
+  "$DBCO" build --offline --json --store "$store" -o "$out" "$@"
 }
 
 # The seconds of a step's end in $work/events.
@@ -101,7 +107,9 @@ ratio() {
 
 # A recipe whose only heavy step is the toolchain's root: dbcolinux without what is built from source.
 small_recipe() {
-  mkdir -p recipes/nothing
+  mkdir -p recipes/nothing recipes/overlays/init
+  printf '#!/system/bin/sh\n' > recipes/overlays/init/init
+  chmod 755 recipes/overlays/init/init
   cat > recipes/components/nothing.yaml << 'END'
 component: nothing
 version: "1"
@@ -114,11 +122,13 @@ recipe: small
 extends: dbcolinux.yaml
 rootfs:
   components: [busybox, busybox-suid, nothing]
-initrd: {livefs: none, components: [], overlays: []}
+initrd: {livefs: none, components: [], overlays: [overlays/init]}
 outputs: [initrd]
 tests: []
 END
   cp recipes/dbcolinux.lock recipes/small.lock
+  # Takes out what this recipe asks for no more; nothing has to be resolved for that.
+  "$DBCO" lock --store "$store" recipes/small.yaml > "$work/output" 2>&1 || die "recipes/small.yaml can't be locked"
 }
 
 # Debian packages of the lock's first request that names $1, from the store, in one folder with an index.
@@ -188,6 +198,70 @@ overlay() {
   figure "changed overlay file, median of $RUNS" "$(median < "$work/times")" s 2
 }
 
+# Goes to the side $1 of a comparison, whose build of dbco is $2.
+side() {
+  DBCO=$2 store=$work/$1/store out=$work/$1/out
+  cd "$work/$1/project"
+}
+
+# compared NAME LIMIT: a line for what took the seconds in $work/A.times and $work/B.times.
+compared() {
+  local a b
+  a=$(median < "$work/A.times")
+  b=$(median < "$work/B.times")
+  figure "  $1: $a s, $b s: ratio" "$(ratio "$b" "$a")" '' "$2"
+  rm "$work/A.times" "$work/B.times"
+}
+
+compare() {
+  local recipe=${RECIPE:-dbcolinux} name
+  local -A builds=([A]=$(realpath "${OTHER:?names another build of dbco}") [B]=$DBCO)
+  for name in A B; do
+    DBCO=${builds[$name]}
+    place "$work/$name"
+    small_recipe
+    cp -al "$store/steps" "$work/$name/steps"
+  done
+  echo "compare: ${builds[A]} and ${builds[B]}, medians of $RUNS runs of each in turn"
+  in_turn unchanged
+  compared 'a build that finds everything done' 1.1
+  in_turn edited
+  compared 'changed overlay file' 1.1
+  in_turn root_again
+  compared "the toolchain's root" 1.05
+}
+
+# in_turn COMMAND: runs it for each build in turn, $RUNS times; what it prints is a time of that build. It sees compare's
+# variables.
+in_turn() {
+  local n
+  for ((n = 0; n < RUNS; n++)); do
+    for name in A B; do
+      side "$name" "${builds[$name]}"
+      "$1" >> "$work/$name.times"
+    done
+  done
+}
+
+unchanged() {
+  seconds build "recipes/$recipe.yaml"
+  grep -q '"steps":0' "$work/output" || die 'a build of what is done ran steps'
+}
+
+edited() {
+  echo "$n" >> recipes/overlays/base/system/etc/motd
+  seconds build "recipes/$recipe.yaml"
+  ! grep '"event":"started"' "$work/output" | grep -q '"step":"component ' || die 'a component was built again'
+}
+
+root_again() {
+  rm -rf "$store/roots"/* "$store/steps"
+  cp -al "$work/$name/steps" "$store/"
+  forget 'toolchain bookworm'
+  build recipes/small.yaml > "$work/events" || { tail -n 3 "$work/events" >&2 && die "recipes/small.yaml does not build from $from alone"; }
+  step_seconds 'toolchain bookworm'
+}
+
 # The most memory that dbco itself took, in MiB: VmHWM never falls, so the last look before the end is what counts.
 # GNU time would count mksquashfs as well, which is no part of it.
 own_peak() {
@@ -233,13 +307,13 @@ END
       local begin=$EPOCHREALTIME peak what="100,000 files"
       if [ "$name" = large ]; then what="one file of 3 GiB"; fi
       if [ "$way" = none ]; then
-        peak=$(whole_peak "$DBCO" build --offline --json --store "$store" -o "$work/out" "recipes/$name.yaml")
+        peak=$(whole_peak "$DBCO" build --offline --json --store "$store" -o "$out" "recipes/$name.yaml")
       else
-        peak=$(own_peak "$DBCO" build --offline --json --store "$store" -o "$work/out" "recipes/$name.yaml")
+        peak=$(own_peak "$DBCO" build --offline --json --store "$store" -o "$out" "recipes/$name.yaml")
       fi
       figure "$what, livefs $way: peak of dbco's memory" "$peak" MiB 256
       figure "  its build" "$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }')" s
-      rm -rf "$work/out/$name"
+      rm -rf "${out:?}/$name"
     done
   done
   rm -rf recipes/overlays/files recipes/overlays/large
@@ -294,8 +368,8 @@ kernel() {
   local dbco hand
   dbco=$(step_seconds 'component linux-6.1')
   hand=$(seconds kernel_by_hand "$store/roots/$key" "$epoch")
-  cmp "$work/by-hand/build/src/.config" "$work/out/dbcolinux/config" || die 'the two configurations differ'
-  if cmp -s "$work/by-hand/build/src/arch/x86/boot/bzImage" "$work/out/dbcolinux/bzImage"; then
+  cmp "$work/by-hand/build/src/.config" "$out/dbcolinux/config" || die 'the two configurations differ'
+  if cmp -s "$work/by-hand/build/src/arch/x86/boot/bzImage" "$out/dbcolinux/bzImage"; then
     echo 'kernel: both are the same, bit for bit'
   else
     echo 'kernel: same configuration, other bits'
@@ -307,7 +381,7 @@ kernel() {
 
 # The boot tests of recipe $1 whose names hold $2; events and what else is said in $work/output.
 machine() {
-  "$DBCO" test --offline --json --store "$store" -o "$work/out" --filter "$2" "recipes/$1.yaml" > "$work/output" 2>&1 || {
+  "$DBCO" test --offline --json --store "$store" -o "$out" --filter "$2" "recipes/$1.yaml" > "$work/output" 2>&1 || {
     tail -n 40 "$work/output" >&2
     die "the test $2 of recipes/$1.yaml does not pass"
   }
@@ -315,7 +389,7 @@ machine() {
 
 # The figures that machine NAME printed, a line each. The command itself is echoed, too.
 figures() {
-  tr -d '\r' < "$work/out/bench.tests/$1.log" |
+  tr -d '\r' < "$out/bench.tests/$1.log" |
     sed -n 's/^\(dbco-m[0-9]*\.\)\{0,1\}figure \([a-z]*[a-z0-9-]* [0-9]* [A-Za-z]*\)$/\2/p'
 }
 
@@ -374,7 +448,7 @@ said() {
 start() {
   local ours engine
   build --only bzimage --only initrd recipes/bench.yaml > "$work/events" || die 'recipes/bench.yaml does not build'
-  coproc console { counting "$work/out/bench/bzImage" "$work/out/bench/initrd.img" 512 nodhcp 2>&1; }
+  coproc console { counting "$out/bench/bzImage" "$out/bench/initrd.img" 512 nodhcp 2>&1; }
   : > "$work/said"
   said 'login:'
   echo root >&"${console[1]}"
@@ -441,8 +515,8 @@ cost() {
   build --only bzimage recipes/upstream.yaml > "$work/events" || die "upstream's kernel does not build"
   # The two machines in turn, twice: what differs between two runs of one is noise.
   for round in 1 2; do
-    counted "$work/out/cost/bzImage" "$work/out/cost/initrd.img" > "$work/on.$round"
-    counted "$work/out/upstream/bzImage" "$work/out/cost/initrd.img" > "$work/off.$round"
+    counted "$out/cost/bzImage" "$out/cost/initrd.img" > "$work/on.$round"
+    counted "$out/upstream/bzImage" "$out/cost/initrd.img" > "$work/off.$round"
   done
   echo 'cost: instructions with the series and with upstream alone, means of two runs each'
   while read -r name on off; do
@@ -455,14 +529,14 @@ cost() {
 if [ $# -eq 0 ]; then set -- toolchain second overlay scale; fi
 for part; do
   case $part in
-    toolchain | second | overlay | scale | containers | start | boot | cost | kernel) ;;
+    toolchain | second | overlay | scale | containers | start | boot | cost | compare | kernel) ;;
     *)
-      sed -n '2,22s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
+      sed -n '2,25s/^# \{0,1\}//p' "$project/ci/bench.sh" >&2
       exit 2
       ;;
   esac
 done
 echo "$(uname -sr), $(nproc) cores, $(awk '/^MemTotal/ { print int($2 / 1048576 + 0.5) }' /proc/meminfo) GiB, load $(cut -d' ' -f1 /proc/loadavg)"
-prepare
+[ "$*" = compare ] || place "$work"
 for part; do "$part"; done
 exit $failed

@@ -9,11 +9,19 @@
 #                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of races on a kernel that watches itself
 #                         (recipes/debug.yaml); builds that kernel and takes an hour, a tier of its own
+#   ci/test.sh next [...] the shipped recipes with the tools of Debian's newer suites (ci/next.sh), with locks made on the spot: what
+#                         fails may be the suite's; an hour for each, a tier of its own
+#   ci/test.sh packages [N] [SEED]
+#                         what is read from N random packages of bookworm and N of trixie (500) is what dpkg-deb's stream holds
+#                         (ci/packages.py); needs apt with a Debian mirror and Python, downloads some 300 MB, takes ten minutes
+#   ci/test.sh suites     what dbco chooses from several suites, beside what apt-get would install (ci/suites.sh); five minutes
+#   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
+#                         what fails goes to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,12s/^# \{0,1\}//p' "$0"
+  sed -n '2,20s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -46,6 +54,43 @@ debug() {
   cargo run --locked --release --quiet -- test --locked recipes/debug.yaml
 }
 
+# libFuzzer, with rustc's own LLVM: the flags are what cargo-fuzz passes, without a sanitizer, which stable rustc lacks.
+# --target keeps them away from build scripts.
+fuzz() {
+  local host name most log failed=() targets=(builder/fuzz/targets/*.rs)
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=4" \
+    cargo build --locked --release --manifest-path builder/fuzz/Cargo.toml --target "$host"
+  case $1 in
+    *x) most=-runs=${1%x} ;;
+    *) most=-max_total_time=$((($1 + ${#targets[@]} - 1) / ${#targets[@]})) ;;
+  esac
+  # In memory, where there is such a folder: some targets write files.
+  fuzzed=$(mktemp -d -p /dev/shm 2> /dev/null || mktemp -d)
+  trap 'rm -rf "$fuzzed"' EXIT
+  mkdir -p out/fuzz
+  for name in "${targets[@]}"; do
+    name=$(basename "$name" .rs)
+    log=$fuzzed/log
+    mkdir "$fuzzed/new" "$fuzzed/tmp"
+    if TMPDIR=$fuzzed/tmp RUST_BACKTRACE=0 "builder/fuzz/target/$host/release/$name" "$most" -timeout=20 \
+      -rss_limit_mb=1024 -max_len=8192 "-artifact_prefix=out/fuzz/$name-" "$fuzzed/new" "builder/fuzz/corpus/$name" \
+      > "$log" 2>&1; then
+      printf '%-12s %s\n' "$name" "$(sed -n 's/^Done //p' "$log")"
+    else
+      tail -n 40 "$log"
+      failed+=("$name")
+    fi
+    rm -rf "$fuzzed/new" "$fuzzed/tmp"
+  done
+  [ ${#failed[@]} -eq 0 ] || {
+    echo "failed: ${failed[*]}; the inputs are in out/fuzz/"
+    return 1
+  }
+}
+
 case "${1:-all}" in
   # Not joined by &&: that would let the first failure in each pass (`set -e` does not act there).
   all)
@@ -58,6 +103,13 @@ case "${1:-all}" in
   cuts) cuts "${2:-20}" ;;
   machines) machines ;;
   debug) debug ;;
+  next) ci/next.sh "${@:2}" ;;
+  packages)
+    cargo build --locked --release --quiet --example deb_tree
+    ci/packages.py target/release/examples/deb_tree "${@:2}"
+    ;;
+  suites) ci/suites.sh "${@:2}" ;;
+  fuzz) fuzz "${2:-600}" ;;
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;
 esac

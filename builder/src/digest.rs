@@ -20,7 +20,7 @@ impl Digest {
 
     /// The digest and length in bytes of a file, read as a stream.
     pub fn of_file(path: &Path) -> io::Result<(Self, u64)> {
-        Self::of_reader(std::fs::File::open(path)?)
+        Self::of_reader(crate::input::open(path)?)
     }
 
     /// The digest and length in bytes of what is left in a reader.
@@ -119,11 +119,46 @@ impl<W: Write> Write for Hasher<W> {
     }
 }
 
-/// [`io::copy`] with a buffer that keeps system calls few (128 KiB) and memory constant.
+/// A reader that fails at its end, with [`io::ErrorKind::InvalidData`], if what came does not have the expected digest.
+pub struct Checked<R> {
+    inner: R,
+    hasher: Option<Hasher<io::Sink>>,
+    want: Digest,
+}
+
+impl<R: Read> Checked<R> {
+    /// Reads from `inner`, whose whole content has the digest `want`.
+    pub fn new(inner: R, want: Digest) -> Self {
+        Self { inner, hasher: Some(Hasher::new(io::sink())), want }
+    }
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if count > 0 {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.write_all(&buffer[..count])?;
+            }
+        } else if !buffer.is_empty()
+            && let Some(hasher) = self.hasher.take()
+        {
+            let (got, _) = hasher.finish();
+            if got != self.want {
+                let message = format!("its content changed: expected sha256 {}, got {got}", self.want);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// [`io::copy`] with a buffer that keeps system calls few (128 KiB) and memory constant; it ends when a signal comes.
 pub fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; 128 * 1024];
     let mut total = 0;
     loop {
+        crate::interrupt::check()?;
         let count = match from.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => count,
@@ -144,6 +179,16 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of("").to_string(), empty);
         assert_eq!(empty.parse::<Digest>().unwrap(), Digest::of(""));
+    }
+
+    #[test]
+    fn a_checked_reader_gives_all_and_fails_at_the_end_of_what_does_not_fit() {
+        for (content, fits) in [("hello", true), ("", false), ("hellp", false), ("hell", false), ("hello!", false)] {
+            let mut text = String::new();
+            let result = Checked::new(content.as_bytes(), Digest::of("hello")).read_to_string(&mut text);
+            assert_eq!(result.is_ok(), fits, "{content}");
+        }
+        assert!(Checked::new(io::empty(), Digest::of("")).read_to_end(&mut Vec::new()).is_ok());
     }
 
     #[test]

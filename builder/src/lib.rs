@@ -2,19 +2,27 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod beneath;
 pub mod boot;
 pub mod build;
 pub mod cli;
 pub mod digest;
 pub mod image;
+pub mod inherited;
+pub mod input;
+pub mod interrupt;
 pub mod kernel;
 pub mod lock;
+pub mod mask;
 pub mod output;
 pub mod plan;
+pub mod printable;
 pub mod process;
 pub mod recipe;
 pub mod rootfs;
 pub mod sandbox;
 pub mod source;
+pub mod step;
 pub mod store;
+pub mod threads;
 pub mod tree;

@@ -2,15 +2,21 @@
 //!
 //! It names no mirror: what comes from Debian has a path relative to whichever mirror is used.
 
-use std::collections::BTreeSet;
+mod rollback;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::source::{Archive, Request};
+use crate::input::{LONG, read_text};
+use crate::mask;
+use crate::source::{Archive, PackageRequest, Request, Suites};
 use crate::store::{StoreError, write_atomically};
+
+pub use rollback::{Rollback, rollback, went_back};
 
 /// The format that this code reads and writes.
 const FORMAT: u32 = 1;
@@ -36,11 +42,46 @@ pub struct Lock {
 pub struct Entry {
     /// As the recipe asked.
     pub request: Request,
-    /// The date of the Debian archive's signed index, as RFC 3339.
+    /// The date of the Debian archive's signed index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub archive_date: Option<String>,
+    pub archive_date: Option<ArchiveDate>,
     /// All files that it stands for; packages sorted by name.
     pub files: Vec<LockedFile>,
+}
+
+/// Dates of signed indexes, as RFC 3339 in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ArchiveDate {
+    /// Of the only suite.
+    One(String),
+    /// Of each of several suites that states one.
+    Each(BTreeMap<String, String>),
+}
+
+impl ArchiveDate {
+    /// The dates of suites, in their order.
+    pub fn new<'d>(dates: impl Iterator<Item = (&'d str, Option<&'d str>)>) -> Option<Self> {
+        let dates: Vec<_> = dates.collect();
+        match &dates[..] {
+            [(_, date)] => date.map(|date| Self::One(date.to_owned())),
+            several => {
+                let stated: BTreeMap<_, _> = several
+                    .iter()
+                    .filter_map(|(suite, date)| Some((suite.to_string(), date.as_ref()?.to_string())))
+                    .collect();
+                (!stated.is_empty()).then_some(Self::Each(stated))
+            }
+        }
+    }
+
+    /// The date of a suite's index.
+    pub fn of(&self, suite: &str) -> Option<&str> {
+        match self {
+            Self::One(date) => Some(date),
+            Self::Each(dates) => dates.get(suite).map(String::as_str),
+        }
+    }
 }
 
 /// One pinned file.
@@ -52,6 +93,9 @@ pub struct LockedFile {
     /// A Debian package's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The suite that it is from, where the request names several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
     /// Where it is.
     pub at: Location,
     /// Its content.
@@ -145,13 +189,13 @@ impl Lock {
     /// A lock of these entries, in their order; the last of several for the same request counts.
     pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
         let entries = entries.into_iter().map(|entry| (entry.request.clone(), entry));
-        let sorted: std::collections::BTreeMap<_, _> = entries.collect();
+        let sorted: BTreeMap<_, _> = entries.collect();
         Self { format: FORMAT, entries: sorted.into_values().collect() }
     }
 
     /// Reads a lock.
     pub fn load(path: &Path) -> Result<Self, LockError> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_text(path, LONG) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(LockError::Missing(path.to_owned()));
@@ -178,18 +222,24 @@ impl Lock {
             return Err(LockError::Format { path: path.to_owned(), found: probe.format });
         }
         let lock: Self = serde_yaml::from_str(text).map_err(syntax)?;
-        lock.check_paths(path)?;
+        lock.check_places(path)?;
         Ok(lock)
     }
 
-    /// A pool path becomes part of a URL: one that climbs out would reach any file of the mirror's host.
-    fn check_paths(&self, path: &Path) -> Result<(), LockError> {
-        for file in self.entries.iter().flat_map(|entry| &entry.files) {
+    /// A pool path becomes part of a URL: one that climbs out would reach any file of the mirror's host. A suite says
+    /// which mirrors are asked.
+    fn check_places(&self, path: &Path) -> Result<(), LockError> {
+        let fail = |message| Err(LockError::Syntax { path: path.to_owned(), line: 0, message });
+        for (entry, file) in self.entries.iter().flat_map(|entry| entry.files.iter().map(move |file| (entry, file))) {
             if let Location::Pool(pool) = &file.at
                 && !is_pool_path(pool)
             {
-                let message = format!("`{pool}` of {} is not a path inside a Debian mirror", file.name);
-                return Err(LockError::Syntax { path: path.to_owned(), line: 0, message });
+                return fail(format!("`{pool}` of {} is not a path inside a Debian mirror", file.name));
+            }
+            if let Some(suite) = &file.suite
+                && !entry.request.archives().iter().any(|archive| archive.suite == *suite)
+            {
+                return fail(format!("{} is from the suite `{suite}`, which its request does not name", file.name));
             }
         }
         Ok(())
@@ -206,7 +256,7 @@ impl Lock {
     /// Writes it, whole or not at all. An unchanged lock is not touched.
     pub fn save(&self, path: &Path) -> Result<(), LockError> {
         let text = self.to_text();
-        if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
+        if read_text(path, LONG).is_ok_and(|there| there == text) {
             return Ok(());
         }
         Ok(write_atomically(path, text.as_bytes())?)
@@ -259,11 +309,18 @@ fn broken(entry: &Entry) -> Vec<String> {
         reasons.push("it holds no file".to_owned());
     }
     match &entry.request {
-        Request::Debian { packages, .. } => {
+        Request::Debian { suites, packages, .. } => {
             for package in packages {
-                let (name, version) = split_version(package);
-                let fits =
-                    |file: &LockedFile| file.name == name && (version.is_none() || file.version.as_deref() == version);
+                let wanted = PackageRequest::parse(package);
+                // A pattern was answered when it was resolved.
+                let version = wanted.exact_version();
+                let suite =
+                    |file: &LockedFile| suites.find(file.suite.as_deref()).map(|archive| archive.suite.as_str());
+                let fits = |file: &LockedFile| {
+                    file.name == wanted.name
+                        && (version.is_none() || file.version.as_deref() == version)
+                        && (wanted.suite.is_none() || suite(file) == wanted.suite)
+                };
                 if !entry.files.iter().any(fits) {
                     reasons.push(format!("`{package}` is not among its files"));
                 }
@@ -279,24 +336,19 @@ fn broken(entry: &Entry) -> Vec<String> {
     reasons
 }
 
-/// `name=version` in its parts.
-pub(crate) fn split_version(package: &str) -> (&str, Option<&str>) {
-    package.split_once('=').map_or((package, None), |(name, version)| (name, Some(version)))
-}
-
 /// How much two requests look like an older and a newer form of the same; 0 is not at all.
 fn likeness(one: &Request, other: &Request) -> usize {
     match (one, other) {
-        (Request::Debian { archive: a, packages: p, .. }, Request::Debian { archive: b, packages: q, .. }) => {
+        (Request::Debian { suites: a, packages: p, .. }, Request::Debian { suites: b, packages: q, .. }) => {
             let common = names(p).intersection(&names(q)).count();
-            if a.suite == b.suite { common + 1 } else { common }
+            if a.first().suite == b.first().suite { common + 1 } else { common }
         }
         (Request::DebianSource { package: p, file: a, .. }, Request::DebianSource { package: q, file: b, .. })
             if p == q =>
         {
             1 + usize::from(a == b)
         }
-        (Request::Git { url: a, commit: c }, Request::Git { url: b, commit: d }) => {
+        (Request::Git { url: a, commit: c, .. }, Request::Git { url: b, commit: d, .. }) => {
             2 * usize::from(a == b) + usize::from(c == d)
         }
         (Request::Url { urls: a, .. }, Request::Url { urls: b, .. }) => a.iter().filter(|url| b.contains(url)).count(),
@@ -305,16 +357,16 @@ fn likeness(one: &Request, other: &Request) -> usize {
 }
 
 fn names(packages: &[String]) -> BTreeSet<&str> {
-    packages.iter().map(|package| split_version(package).0).collect()
+    packages.iter().map(|package| PackageRequest::parse(package).name).collect()
 }
 
 /// What a request is about, without what changed.
 fn subject(request: &Request) -> String {
     match request {
-        Request::Debian { archive, .. } => format!("Debian {} packages", archive.suite),
+        Request::Debian { suites, .. } => format!("Debian {} packages", suites.names().collect::<Vec<_>>().join("+")),
         Request::DebianSource { package, .. } => format!("Debian source package {package}"),
-        Request::Git { url, .. } => url.clone(),
-        Request::Url { urls, .. } => urls.first().cloned().unwrap_or_default(),
+        Request::Git { url, .. } => mask::text(url).into_owned(),
+        Request::Url { urls, .. } => mask::text(urls.first().map_or("", String::as_str)).into_owned(),
     }
 }
 
@@ -328,10 +380,10 @@ fn differences(locked: &Request, wanted: &Request) -> Vec<String> {
     };
     match (locked, wanted) {
         (
-            Request::Debian { archive: old, packages: had, closure: deep },
-            Request::Debian { archive: new, packages: want, closure },
+            Request::Debian { suites: old, packages: had, closure: deep },
+            Request::Debian { suites: new, packages: want, closure },
         ) => {
-            archive_differences(&mut words, old, new);
+            suites_differences(&mut words, old, new);
             let (had, want): (BTreeSet<_>, BTreeSet<_>) = (had.iter().collect(), want.iter().collect());
             words.extend(want.difference(&had).map(|package| format!("`{package}` was added")));
             words.extend(had.difference(&want).map(|package| format!("`{package}` was removed")));
@@ -347,13 +399,20 @@ fn differences(locked: &Request, wanted: &Request) -> Vec<String> {
             changed(&mut words, "version", had, version);
             changed(&mut words, "file", was, file);
         }
-        (Request::Git { url: old, commit: had }, Request::Git { url: new, commit }) => {
-            changed(&mut words, "repository", old, new);
+        (Request::Git { url: old, commit: had, submodules: with }, Request::Git { url: new, commit, submodules }) => {
+            if with != submodules {
+                words.push(format!("submodules are {} wanted", if *submodules { "now" } else { "no longer" }));
+            }
+            changed(&mut words, "repository", &mask::text(old), &mask::text(new));
             changed(&mut words, "commit", had, commit);
         }
         (Request::Url { urls: old, sha256: had }, Request::Url { urls: new, sha256 }) => {
-            words.extend(new.iter().filter(|url| !old.contains(url)).map(|url| format!("`{url}` was added")));
-            words.extend(old.iter().filter(|url| !new.contains(url)).map(|url| format!("`{url}` was removed")));
+            words.extend(
+                new.iter().filter(|url| !old.contains(url)).map(|url| format!("`{}` was added", mask::text(url))),
+            );
+            words.extend(
+                old.iter().filter(|url| !new.contains(url)).map(|url| format!("`{}` was removed", mask::text(url))),
+            );
             match (had, sha256) {
                 (_, Some(pin)) if had != sha256 => words.push(format!("the recipe's sha256 is now {pin}")),
                 (Some(_), None) => words.push("the recipe no longer gives a sha256".to_owned()),
@@ -367,6 +426,23 @@ fn differences(locked: &Request, wanted: &Request) -> Vec<String> {
         _ => words.push("it is now of another kind".to_owned()),
     }
     words
+}
+
+fn suites_differences(words: &mut Vec<String>, old: &Suites, new: &Suites) {
+    if !old.several() && !new.several() {
+        return archive_differences(words, old.first(), new.first());
+    }
+    for archive in new.all() {
+        match old.find(Some(&archive.suite)) {
+            Some(before) => archive_differences(words, before, archive),
+            None => words.push(format!("the suite `{}` was added", archive.suite)),
+        }
+    }
+    let gone = old.names().filter(|suite| new.find(Some(suite)).is_none());
+    words.extend(gone.map(|suite| format!("the suite `{suite}` was removed")));
+    if words.is_empty() && old != new {
+        words.push("the order of its suites changed".to_owned());
+    }
 }
 
 fn archive_differences(words: &mut Vec<String>, old: &Archive, new: &Archive) {

@@ -6,10 +6,15 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::interrupt;
 
 /// How many of the last lines an error carries.
 const TAIL: usize = 30;
@@ -28,7 +33,11 @@ pub struct Run<'a> {
     cwd: Option<PathBuf>,
     log: Option<PathBuf>,
     watch: Option<Watch<'a>>,
+    /// Where its standard output goes, instead of beside its errors.
+    stdout: Option<File>,
     feed: Option<Feed<'a>>,
+    group: bool,
+    idle: Option<Duration>,
 }
 
 /// Why a command did not do its work.
@@ -53,8 +62,16 @@ pub enum ProcessError {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// It printed nothing for so long that it was ended.
+    #[error("`{command}` printed nothing for {} s and was ended", idle.as_secs())]
+    Idle {
+        /// The command as a shell would take it.
+        command: String,
+        /// How long it may be silent.
+        idle: Duration,
+    },
     /// Reading its output, writing its log or feeding it failed.
-    #[error("lost touch with `{command}`")]
+    #[error("I/O error while running `{command}`")]
     Io {
         /// The command as a shell would take it.
         command: String,
@@ -74,7 +91,10 @@ impl<'a> Run<'a> {
             cwd: None,
             log: None,
             watch: None,
+            stdout: None,
             feed: None,
+            group: false,
+            idle: None,
         }
     }
 
@@ -114,39 +134,76 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// The command as a shell would take it.
+    /// Gives it a process group of its own, which is ended with it: for programs that start others, and no sandbox
+    /// holds them.
+    pub fn group(mut self) -> Self {
+        self.group = true;
+        self
+    }
+
+    /// Ends it when it has printed nothing for that long.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// The command as a shell would take it, without the credentials of URLs in it.
     pub fn quoted(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments);
-        words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        words.map(|word| quote(&crate::mask::text(&word.to_string_lossy()))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// As [`Run::run`]; gives what it writes to standard output, byte by byte.
+    pub fn output(mut self) -> Result<Vec<u8>, ProcessError> {
+        let command = self.quoted();
+        let lost = |source| ProcessError::Io { command: command.clone(), source };
+        let mut file = tempfile::tempfile().map_err(lost)?;
+        self.stdout = Some(file.try_clone().map_err(lost)?);
+        self.run()?;
+        let mut bytes = Vec::new();
+        file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(lost)?;
+        Ok(bytes)
     }
 
     /// Runs it; any other end than exit status 0 is an error.
     pub fn run(mut self) -> Result<(), ProcessError> {
         let command = self.quoted();
         let lost = |source| ProcessError::Io { command: command.clone(), source };
+        interrupt::check().map_err(lost)?;
         let log = match &self.log {
             Some(path) => Some(File::options().create(true).append(true).open(path).map_err(lost)?),
             None => None,
         };
         let (mut child, output) =
             self.spawn().map_err(|source| ProcessError::Start { command: command.clone(), source })?;
-        let guard = Registered::new(&child);
+        let guard = if self.group { Registered::group(&child) } else { Registered::new(&child) };
         let input = child.stdin.take();
         let feed = self.feed.take();
         let sink = Mutex::new((log, VecDeque::with_capacity(TAIL)));
         let result = std::thread::scope(|scope| {
-            let fed = scope.spawn(move || match (feed, input) {
-                (Some(feed), Some(mut input)) => feed(&mut input),
-                _ => Ok(()),
-            });
-            let read = drain(output, &sink, self.watch);
+            let fed = feed
+                .zip(input)
+                .map(|(feed, mut input)| std::thread::Builder::new().spawn_scoped(scope, move || feed(&mut input)));
+            let output = Output { pipe: output, idle: self.idle };
+            let read = if matches!(fed, Some(Err(_))) { Ok(()) } else { drain(output, &sink, self.watch) };
+            if matches!(fed, Some(Err(_))) || read.is_err() {
+                guard.kill();
+            }
             let status = child.wait()?;
-            let fed = fed.join().unwrap_or_else(|_| Err(io::Error::other("the feeding thread panicked")));
+            let fed = fed.map_or(Ok(()), |thread| {
+                thread?.join().unwrap_or_else(|_| Err(io::Error::other("the feeding thread panicked")))
+            });
             read?;
             Ok((status, fed))
         });
         drop(guard);
-        let (status, fed) = result.map_err(lost)?;
+        let (status, fed) = result.map_err(|error: io::Error| match self.idle {
+            Some(idle) if error.kind() == io::ErrorKind::TimedOut => {
+                ProcessError::Idle { command: command.clone(), idle }
+            }
+            _ => lost(error),
+        })?;
+        interrupt::check().map_err(lost)?;
         if !status.success() {
             let tail = sink.into_inner().unwrap_or_else(|e| e.into_inner()).1.into();
             return Err(ProcessError::Failed { command, status, tail });
@@ -162,10 +219,16 @@ impl<'a> Run<'a> {
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(if self.feed.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(writer.try_clone()?)
+            .stdout(match &self.stdout {
+                Some(file) => Stdio::from(file.try_clone()?),
+                None => writer.try_clone()?.into(),
+            })
             .stderr(writer);
         if let Some(folder) = &self.cwd {
             command.current_dir(folder);
+        }
+        if self.group {
+            command.process_group(0);
         }
         let child = command.spawn()?;
         Ok((child, reader))
@@ -180,11 +243,32 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 
 type Sink = Mutex<(Option<File>, VecDeque<String>)>;
 
-fn drain(output: io::PipeReader, sink: &Sink, watch: Option<Watch<'_>>) -> io::Result<()> {
+/// What a child prints; an error (`TimedOut`) when nothing comes for too long.
+struct Output {
+    pipe: io::PipeReader,
+    idle: Option<Duration>,
+}
+
+impl Read for Output {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        if let Some(idle) = self.idle {
+            let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::MAX);
+            if poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], timeout)? == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        self.pipe.read(buffer)
+    }
+}
+
+fn drain(output: Output, sink: &Sink, watch: Option<Watch<'_>>) -> io::Result<()> {
     let mut reader = BufReader::new(output);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
-        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        let line = String::from_utf8_lossy(&bytes);
+        // A line that is written over again and again, as progress is, counts as it was left.
+        let line = crate::mask::text(line.trim_end().rsplit('\r').next().unwrap_or_default()).into_owned();
         if let Some(watch) = watch {
             watch(&line);
         }
@@ -211,33 +295,52 @@ pub fn quote(word: &str) -> String {
     }
 }
 
-/// Process ids of running children, for [`kill_all`].
-static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// Running children, for [`kill_all`]: what kill(2) takes, the negative number of a process group.
+static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
 /// Keeps a child in the list of those that [`kill_all`] ends.
-pub struct Registered(u32);
+pub struct Registered(i32);
 
 impl Registered {
-    /// Registers a running child until the guard is dropped.
+    /// Registers a running child until the guard is dropped. One that was started while a signal came ends at once.
     pub fn new(child: &Child) -> Arc<Self> {
-        RUNNING.lock().unwrap_or_else(|e| e.into_inner()).push(child.id());
-        Arc::new(Self(child.id()))
+        Self::register(child.id() as i32)
+    }
+
+    /// The same for a child that leads a process group, with all that is in the group.
+    fn group(child: &Child) -> Arc<Self> {
+        Self::register(-(child.id() as i32))
+    }
+
+    fn register(target: i32) -> Arc<Self> {
+        RUNNING.lock().unwrap_or_else(|e| e.into_inner()).push(target);
+        if interrupt::raised().is_some() {
+            kill_all();
+        }
+        Arc::new(Self(target))
+    }
+
+    /// Ends it (SIGKILL).
+    fn kill(&self) {
+        end(self.0);
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        RUNNING.lock().unwrap_or_else(|e| e.into_inner()).retain(|&pid| pid != self.0);
+        RUNNING.lock().unwrap_or_else(|e| e.into_inner()).retain(|&target| target != self.0);
     }
+}
+
+fn end(target: i32) {
+    use nix::sys::signal::{Signal, kill};
+    // A child that ended in between is no error.
+    let _ = kill(nix::unistd::Pid::from_raw(target), Signal::SIGKILL);
 }
 
 /// Ends every running child (SIGKILL), for ^C: the sandbox's init dies with all it started.
 pub fn kill_all() {
-    use nix::sys::signal::{Signal, kill};
-    for &pid in RUNNING.lock().unwrap_or_else(|e| e.into_inner()).iter() {
-        // A child that ended in between is no error.
-        let _ = kill(nix::unistd::Pid::from_raw(pid as i32), Signal::SIGKILL);
-    }
+    RUNNING.lock().unwrap_or_else(|e| e.into_inner()).iter().for_each(|&target| end(target));
 }
 
 #[cfg(test)]
@@ -251,6 +354,24 @@ mod tests {
         assert_eq!(command, "/bin/sh -c 'echo one; echo two >&2; exit 3'");
         assert_eq!(tail, ["one", "two"]);
         assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_silent_child_is_ended_with_all_that_it_started() {
+        // The grandchild has the pipe open and would hold the run up for as long as it lives.
+        for script in
+            ["sleep 600", "sleep 600 & sleep 600", "echo x; sleep 600 & wait", "(sleep 600 &); exec sleep 600"]
+        {
+            let idle = Duration::from_millis(200);
+            let begin = std::time::Instant::now();
+            let run = Run::new("/bin/sh").args(["-c", script]).env("PATH", "/usr/bin:/bin").group().idle(idle);
+            let error = run.run().unwrap_err();
+            assert!(matches!(error, ProcessError::Idle { .. }), "{script}: {error}");
+            assert!(begin.elapsed() < Duration::from_secs(60), "{script}");
+        }
+        let talks = "for i in 1 2 3 4 5 6 7 8; do printf 'x%s\\r' $i; sleep 0.5; done";
+        let run = Run::new("/bin/sh").args(["-c", talks]).env("PATH", "/usr/bin:/bin").group();
+        run.idle(Duration::from_secs(3)).run().unwrap();
     }
 
     #[test]

@@ -3,6 +3,13 @@
 //! One type serves for all that goes between steps: what a component installs, what a package holds, and the whole root
 //! filesystem of an image. Owners and device nodes are fields, so that no step needs root to make them.
 
+pub mod capabilities;
+pub mod contested;
+mod find;
+mod links;
+mod pattern;
+pub mod usrmerge;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Write};
@@ -10,6 +17,9 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+
+pub use links::HardLinks;
+pub use pattern::{Pattern, exclude};
 
 /// A path inside a tree: absolute without the leading `/`, no empty, `.` or `..` component. The root itself is `""`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -170,6 +180,20 @@ pub enum Node {
     Fifo,
 }
 
+impl Node {
+    /// For messages: `a folder`, `a link to busybox` …
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Dir => "a folder".to_owned(),
+            Self::File { .. } => "a file".to_owned(),
+            Self::Symlink { target } => format!("a link to {target}"),
+            Self::Char { major, minor } => format!("character device {major}:{minor}"),
+            Self::Block { major, minor } => format!("block device {major}:{minor}"),
+            Self::Fifo => "a pipe".to_owned(),
+        }
+    }
+}
+
 /// One path's node and attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -185,6 +209,9 @@ pub struct Entry {
     /// Extended attributes by full name (`security.capability`), values as raw bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// A number that the names of one file share, where it has several: 1 and up, by first names. See [`Tree::settle_links`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u32>,
 }
 
 impl Entry {
@@ -205,7 +232,13 @@ impl Entry {
 
     /// Any node, owned by root.
     pub fn of(node: Node, mode: u32) -> Self {
-        Self { node, mode, uid: 0, gid: 0, xattrs: BTreeMap::new() }
+        Self { node, mode, uid: 0, gid: 0, xattrs: BTreeMap::new(), inode: None }
+    }
+
+    /// Whether both are the same, their other names aside.
+    pub fn same(&self, other: &Self) -> bool {
+        let Self { node, mode, uid, gid, xattrs, inode: _ } = self;
+        (node, mode, uid, gid, xattrs) == (&other.node, &other.mode, &other.uid, &other.gid, &other.xattrs)
     }
 
     /// Whether this is a folder.
@@ -223,6 +256,8 @@ pub struct Tree {
 
 /// First line of an encoded tree: the version of the encoding.
 const HEADER: &str = "dbco tree 1";
+/// The same where files have several names.
+const HEADER_LINKS: &str = "dbco tree 2";
 
 impl Tree {
     /// A tree without entries.
@@ -269,7 +304,8 @@ impl Tree {
 
     /// Writes the canonical encoding: a header line, then a JSON line `[path, entry]` for each entry, in path order.
     pub fn encode(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "{HEADER}")?;
+        let links = self.entries.values().any(|entry| entry.inode.is_some());
+        writeln!(out, "{}", if links { HEADER_LINKS } else { HEADER })?;
         for pair in &self.entries {
             serde_json::to_writer(&mut *out, &pair)?;
             writeln!(out)?;
@@ -282,7 +318,7 @@ impl Tree {
         let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let mut lines = input.lines();
         match lines.next().transpose()? {
-            Some(line) if line == HEADER => {}
+            Some(line) if line == HEADER || line == HEADER_LINKS => {}
             other => return Err(bad(format!("not an encoded tree: {other:?}"))),
         }
         let mut entries = BTreeMap::new();

@@ -5,8 +5,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use dbco::archive::tar::{Options, read_tree, unpack_to_dir};
-use dbco::archive::{ArchiveError, ahead, deb, decompress, decompress_with};
+use dbco::archive::tar::{read_tree, unpack_to_dir};
+use dbco::archive::{ArchiveError, Budget, ahead, deb, decompress, decompress_with};
+use dbco::beneath::{Dir, Links};
 use dbco::digest::Digest;
 use dbco::store::Store;
 use dbco::tree::{Node, Tree, TreePath};
@@ -61,6 +62,13 @@ impl Tar {
     }
 }
 
+/// The budget of an archive that nobody raised.
+const USUAL: Budget = Budget::USUAL;
+
+fn dir(path: &Path) -> Dir {
+    Dir::open(path, Links::Never).unwrap()
+}
+
 fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap()
 }
@@ -68,7 +76,7 @@ fn path(text: &str) -> TreePath {
 fn tree_of(bytes: &[u8]) -> Result<Tree, ArchiveError> {
     let folder = tempfile::tempdir().unwrap();
     let mut batch = Store::open(folder.path()).unwrap().batch().unwrap();
-    read_tree(bytes, "x.tar", &mut batch)
+    read_tree(bytes, "x.tar", &USUAL, &mut batch)
 }
 
 /// Everything below a folder, with content.
@@ -99,7 +107,7 @@ fn climb(archive: Vec<u8>) -> String {
     fs::write(victim.join("secret"), "old").unwrap();
     symlink(&victim, inside.join("already")).unwrap();
     let before = fs::metadata(&victim).unwrap();
-    let error = unpack_to_dir(archive.as_slice(), "evil.tar", &inside, Options::default()).expect_err("it was let out");
+    let error = unpack_to_dir(archive.as_slice(), "evil.tar", &USUAL, &dir(&inside)).expect_err("it was let out");
     assert_eq!(listing(&victim), ["secret: old"]);
     let after = fs::metadata(&victim).unwrap();
     assert_eq!((before.mode(), before.mtime()), (after.mode(), after.mtime()));
@@ -120,6 +128,21 @@ fn dots_climb() {
 }
 
 #[test]
+fn what_names_do_to_a_terminal_stays_visible_text() {
+    for (name, shown) in [
+        ("/\x1b[2J\x1b]0;owned\x07", "`/\\x1b[2J\\x1b]0;owned\\x07`"),
+        ("/a\nerror: all is lost", "`/a\\nerror: all is lost`"),
+        ("/\u{202e}gpj.exe", "`/\\u{202e}gpj.exe`"),
+        ("/a\rb\u{9b}2J", "`/a\\rb\\u{9b}2J`"),
+    ] {
+        let text = climb(Tar::default().file(name, "new").end());
+        assert!(text.contains(shown), "{text}");
+        let text = climb(Tar::default().dir("a").link("way", &format!("/tmp{name}")).file("way/x", "new").end());
+        assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
+    }
+}
+
+#[test]
 fn absolute_names_climb() {
     let text = climb(Tar::default().file("/etc/passwd", "new").end());
     assert!(text.contains("`/etc/passwd` is an absolute name"), "{text}");
@@ -131,15 +154,15 @@ fn links_of_the_archive_climb() {
     for target in ["../victim", "/etc", "a/../../victim", "../../../../../../../../../etc"] {
         let archive = || Tar::default().dir("a").link("way", target);
         climb(archive().file("way/secret", "new").end());
-        climb(archive().dir("way").end());
         climb(archive().dir("way/deep").end());
         climb(archive().link("way/secret", "x").end());
         climb(archive().hard("copy", "way/secret").end());
         assert!(matches!(tree_of(&archive().file("way/x", "").end()), Err(ArchiveError::Climbs { .. })));
     }
-    // A link to a link, and a folder whose link is exchanged after it was named as a folder.
+    // A link to a link, and one that is exchanged after it was gone through.
     climb(Tar::default().link("one", "../victim").link("two", "one").file("two/secret", "new").end());
-    climb(Tar::default().dir("a").link("way", "a").dir("way").link("way", "../victim").file("way/secret", "new").end());
+    let exchanged = Tar::default().dir("a").link("way", "a").file("way/x", "").link("way", "../victim");
+    climb(exchanged.file("way/secret", "new").end());
     climb(Tar::default().link("round", "round").file("round/x", "new").end());
 }
 
@@ -148,11 +171,12 @@ fn a_folder_link_exchanged_at_the_end_does_not_lead_mode_and_time_out() {
     let folder = tempfile::tempdir().unwrap();
     let (inside, victim) = (folder.path().join("inside"), folder.path().join("victim"));
     fs::create_dir(&inside).unwrap();
-    fs::create_dir(&victim).unwrap();
+    fs::create_dir_all(victim.join("b")).unwrap();
+    let victim = victim.join("b");
     fs::set_permissions(&victim, fs::Permissions::from_mode(0o750)).unwrap();
     let before = fs::metadata(&victim).unwrap();
-    let archive = Tar::default().dir("a").link("way", "a").dir("way").link("way", "../victim").end();
-    unpack_to_dir(archive.as_slice(), "x.tar", &inside, Options::default()).unwrap();
+    let archive = Tar::default().dir("a/b").link("way", "a").dir("way/b").link("way", "../victim").end();
+    unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &dir(&inside)).unwrap();
     let after = fs::metadata(&victim).unwrap();
     assert_eq!((before.mode(), before.mtime()), (after.mode(), after.mtime()));
 }
@@ -160,7 +184,7 @@ fn a_folder_link_exchanged_at_the_end_does_not_lead_mode_and_time_out() {
 #[test]
 fn links_that_stood_there_before_climb() {
     climb(Tar::default().file("already/secret", "new").end());
-    climb(Tar::default().dir("already").end());
+    climb(Tar::default().dir("already/deep").end());
     climb(Tar::default().file("mine", "x").hard("already/secret", "mine").end());
 }
 
@@ -180,7 +204,7 @@ fn a_link_to_outside_is_replaced_not_written_through() {
     let inside = folder.path().join("inside");
     fs::create_dir(&inside).unwrap();
     let archive = Tar::default().link("file", "../outside").file("file", "new").end();
-    unpack_to_dir(archive.as_slice(), "x.tar", &inside, Options::default()).unwrap();
+    unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &dir(&inside)).unwrap();
     assert_eq!(fs::read_to_string(&outside).unwrap(), "old");
     assert_eq!(listing(&inside), ["file: new"]);
 }
@@ -194,19 +218,76 @@ fn a_source_tree_keeps_names_links_modes_and_times() {
         .link("top-1.0/lib", "shut")
         .file("top-1.0/lib/through", "t")
         .hard("top-1.0/again", "top-1.0/shut/run")
-        .add(EntryType::Char, "top-1.0/console", "", 0o600, b"")
         .file("top-1.0/empty", "")
         .end();
+    let device = Tar::default().add(EntryType::Char, "top-1.0/console", "", 0o600, b"").end();
     let folder = tempfile::tempdir().unwrap();
-    unpack_to_dir(archive.as_slice(), "x.tar", folder.path(), Options { strip: 1 }).unwrap();
-    let expected = ["again: #!", "empty: ", "lib -> shut", "shut/", "shut/run: #!", "shut/through: t"];
+    let refused = unpack_to_dir(device.as_slice(), "x.tar", &USUAL, &dir(folder.path())).unwrap_err();
+    assert!(
+        refused.to_string().contains("top-1.0/console") && refused.to_string().contains("device node"),
+        "{refused}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &dir(folder.path())).unwrap();
+    let expected = [
+        "top-1.0/",
+        "top-1.0/again: #!",
+        "top-1.0/empty: ",
+        "top-1.0/lib -> shut",
+        "top-1.0/shut/",
+        "top-1.0/shut/run: #!",
+        "top-1.0/shut/through: t",
+    ];
     assert_eq!(listing(folder.path()), expected);
-    let meta = |name: &str| fs::symlink_metadata(folder.path().join(name)).unwrap();
+    let meta = |name: &str| fs::symlink_metadata(folder.path().join("top-1.0").join(name)).unwrap();
     assert_eq!(meta("shut/run").mode() & 0o7777, 0o755);
     assert_eq!(meta("shut").mode() & 0o7777, 0o711);
     assert_eq!(meta("again").ino(), meta("shut/run").ino());
     for name in ["shut", "shut/run", "lib", "empty"] {
         assert_eq!(meta(name).mtime(), 1_000_000_000, "{name}");
+    }
+}
+
+/// One extended header of pax with a record for each key.
+fn pax(kind: u8, records: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap() + rest;
+        content.extend(format!("{length} {key}=").bytes());
+        content.extend(value);
+        content.push(b'\n');
+    }
+    Tar::default().add(EntryType::new(kind), "pax", "", 0o644, &content).0
+}
+
+/// Each of these is small, and would cost gigabytes or minutes.
+#[test]
+fn an_archive_has_budgets_for_the_whole_of_it() {
+    let xattr = |size: usize| vec![("SCHILY.xattr.user.a".to_owned(), vec![b'x'; size])];
+    let member = |name: &str| Tar::default().file(name, "").0;
+    let deep = |depth: usize, length: usize| {
+        let name = format!("{}f", format!("{}/", "d".repeat(length)).repeat(depth));
+        [pax(b'x', &[("path".to_owned(), name.into_bytes())]), member("f")].concat()
+    };
+    let global = |from: usize| (from..from + 50).map(|n| (format!("comment.{n}"), vec![b'x'; 10])).collect::<Vec<_>>();
+    for (archive, budget) in [
+        ([pax(b'x', &xattr(1_100_000)), member("f")].concat(), "more than 1 MiB"),
+        ([pax(b'x', &xattr(600_000)), pax(b'x', &xattr(600_000)), member("f")].concat(), "more than 1048576 bytes"),
+        ((0..40).flat_map(|n| pax(b'g', &global(n * 50))).collect::<Vec<u8>>(), "global extended headers"),
+        (deep(50, 100), "a name of more than 4095 bytes"),
+    ] {
+        let archive: Vec<u8> = archive;
+        let archive = [archive, vec![0; 1024]].concat();
+        let error = tree_of(&archive).expect_err(budget);
+        assert!(error.to_string().contains(budget), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let error = unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &dir(folder.path())).expect_err(budget);
+        assert!(error.to_string().contains(budget), "{error}");
+    }
+    // What is honest fits.
+    for archive in [deep(250, 1), deep(40, 100), [pax(b'g', &global(0)), member("f")].concat()] {
+        tree_of(&[archive, vec![0; 1024]].concat()).unwrap();
     }
 }
 
@@ -248,7 +329,7 @@ fn a_package_becomes_a_tree_with_owners_and_devices() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let mut batch = store.batch().unwrap();
-    let tree = read_tree(bytes.as_slice(), "x.tar", &mut batch).unwrap();
+    let tree = read_tree(bytes.as_slice(), "x.tar", &USUAL, &mut batch).unwrap();
     batch.commit().unwrap();
     let su = tree.get(&path("sbin/su")).unwrap();
     assert_eq!((su.mode, su.uid, su.gid), (0o4755, 3_000_000_000, 8));
@@ -317,15 +398,15 @@ fn several_streams_in_one_file_are_all_read() {
         for threads in [1, 4] {
             let both = [compress(&one), compress(&two)].concat();
             let mut out = Vec::new();
-            let stream = decompress_with(std::io::Cursor::new(both), name, threads).unwrap();
-            ahead(stream).read_to_end(&mut out).unwrap();
+            let stream = decompress_with(std::io::Cursor::new(both), name, threads, &USUAL).unwrap();
+            ahead(stream).unwrap().read_to_end(&mut out).unwrap();
             assert!(out == [one.clone(), two.clone()].concat(), "{name}, {threads} threads");
         }
     }
     // Streams of an xz file may be padded with zeros, four at a time.
     let padded = [xz(&one), vec![0; 8], xz(&two), vec![0; 4]].concat();
     let mut out = Vec::new();
-    decompress(padded.as_slice(), "padded").unwrap().read_to_end(&mut out).unwrap();
+    decompress(padded.as_slice(), "padded", &USUAL).unwrap().read_to_end(&mut out).unwrap();
     assert!(out == [one, two].concat());
 }
 
@@ -333,7 +414,7 @@ fn several_streams_in_one_file_are_all_read() {
 fn what_is_not_compressed_is_passed_on() {
     for bytes in [&b""[..], b"x", b"BZ", b"plain text"] {
         let mut out = Vec::new();
-        decompress(bytes, "plain").unwrap().read_to_end(&mut out).unwrap();
+        decompress(bytes, "plain", &USUAL).unwrap().read_to_end(&mut out).unwrap();
         assert_eq!(out, bytes);
     }
 }
@@ -341,7 +422,7 @@ fn what_is_not_compressed_is_passed_on() {
 fn read_compressed(bytes: Vec<u8>) -> Result<Tree, ArchiveError> {
     let folder = tempfile::tempdir().unwrap();
     let mut batch = Store::open(folder.path()).unwrap().batch().unwrap();
-    read_tree(decompress(std::io::Cursor::new(bytes), "x.tar")?, "x.tar", &mut batch)
+    read_tree(decompress(std::io::Cursor::new(bytes), "x.tar", &USUAL)?, "x.tar", &USUAL, &mut batch)
 }
 
 #[test]
@@ -387,13 +468,45 @@ fn damage_is_told() {
 }
 
 #[test]
+fn records_of_a_member_that_does_not_come_are_damage() {
+    let record = [("path".to_owned(), b"a".to_vec())];
+    let headers = [
+        pax(b'x', &record),
+        pax(b'x', &[]),
+        [pax(b'x', &record), pax(b'g', &[])].concat(),
+        Tar::default().add(EntryType::GNULongName, "././@LongLink", "", 0, b"a\0").0,
+        Tar::default().add(EntryType::GNULongLink, "././@LongLink", "", 0, b"a\0").0,
+    ];
+    for header in headers {
+        let error = tree_of(&[header, Tar::default().end()].concat()).expect_err("no member");
+        assert!(error.to_string().contains("an extended header without its member"), "{error}");
+    }
+}
+
+#[test]
+fn a_members_own_records_count_before_global_ones_in_any_order() {
+    let uid = |uid: &str| [("uid".to_owned(), uid.as_bytes().to_vec())];
+    let (own, global) = (pax(b'x', &uid("7")), pax(b'g', &uid("8")));
+    let file = Tar::default().file("a", "a").end();
+    for (headers, expected) in [
+        (vec![own.clone(), global.clone()], 7),
+        (vec![global.clone(), own.clone()], 7),
+        (vec![global], 8),
+        (vec![own], 7),
+    ] {
+        let tree = tree_of(&[headers.concat(), file.clone()].concat()).unwrap();
+        assert_eq!(tree.get(&path("a")).unwrap().uid, expected);
+    }
+}
+
+#[test]
 fn what_is_no_archive_is_told() {
     for bytes in [b"".to_vec(), b"<html>not found</html>".to_vec(), gzip(b"text"), noise(1000)] {
         let error = read_compressed(bytes).expect_err("no archive");
         assert_eq!(error.to_string(), "x.tar is not a tar archive");
     }
     for bytes in [&b""[..], b"!<ar", b"<html>not found, really not</html>"] {
-        let error = deb::data(bytes, "x.deb", 1).err().expect("no package");
+        let error = deb::data(bytes, "x.deb", 1, &USUAL).err().expect("no package");
         assert_eq!(error.to_string(), "x.deb is not a Debian package");
     }
 }
@@ -422,21 +535,54 @@ fn a_debian_package_gives_its_control_and_its_data() {
             ("_extra", b"odd".to_vec()),
             (&format!("data.tar{dot}{suffix}"), compress(&data)),
         ]);
-        let files = deb::control(bytes.as_slice(), "x.deb").unwrap();
+        let files = deb::control(bytes.as_slice(), "x.deb", &USUAL).unwrap();
         assert_eq!(files["control"], b"Package: x\n");
         assert_eq!(files.len(), 2);
         let mut out = Vec::new();
-        deb::data(bytes.as_slice(), "x.deb", 1).unwrap().read_to_end(&mut out).unwrap();
+        deb::data(bytes.as_slice(), "x.deb", 1, &USUAL).unwrap().read_to_end(&mut out).unwrap();
         assert!(out == data);
 
         for cut in [70, 200, bytes.len() - 2] {
             let read = || -> Result<Tree, ArchiveError> {
                 let folder = tempfile::tempdir().unwrap();
                 let mut batch = Store::open(folder.path())?.batch()?;
-                read_tree(deb::data(&bytes[..cut], "x.deb", 1)?, "x.deb", &mut batch)
+                read_tree(deb::data(&bytes[..cut], "x.deb", 1, &USUAL)?, "x.deb", &USUAL, &mut batch)
             };
             let error = read().expect_err("cut");
             assert!(matches!(error, ArchiveError::Truncated { .. }), "{suffix} at {cut}: {error:?}");
         }
     }
+}
+
+/// As deb(5) has it, and dpkg-deb reads it.
+#[test]
+fn a_debian_packages_members_have_their_order() {
+    let tar = Tar::default().dir("./").end();
+    let version = || ("debian-binary", b"2.0\n".to_vec());
+    let (control, data) = (("control.tar", tar.clone()), ("data.tar", tar.clone()));
+    let read = |members: &[(&str, Vec<u8>)]| {
+        let bytes = ar(members);
+        deb::data(bytes.as_slice(), "x.deb", 1, &USUAL).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&[version(), control.clone(), data.clone()]), Ok(()));
+    assert_eq!(read(&[("debian-binary", b"2.12\nmore\n".to_vec()), control.clone(), data.clone()]), Ok(()));
+    for (members, words) in [
+        (vec![version(), data.clone(), control.clone()], "`data.tar` stands where `control.tar`"),
+        (vec![version(), control.clone(), control.clone(), data.clone()], "`control.tar` stands where `data.tar`"),
+        (vec![version(), control.clone(), ("data.tar.odd", tar.clone())], "`data.tar.odd` stands where"),
+        (vec![version(), control.clone(), ("database", tar.clone())], "`database` stands where"),
+        (vec![version(), control.clone(), ("data.tar//", tar.clone())], "`data.tar/` stands where"),
+        (vec![("debian-binary", b"2.x\n".to_vec()), control.clone(), data.clone()], "its format version is `2.x`"),
+        (vec![("debian-binary", b"2.0".to_vec()), control.clone(), data.clone()], "its format version is `2.0`"),
+        // The byte behind an odd length is no part of it, whatever it is.
+        (vec![("debian-binary", b"2.0\n\xc3\xa9".to_vec()), data.clone(), control.clone()], "`data.tar` stands where"),
+        (vec![data, version(), control], "is not a Debian package"),
+    ] {
+        let said = read(&members).unwrap_err();
+        assert!(said.contains(words), "{said}");
+    }
+    // A number is digits alone.
+    let mut bytes = ar(&[version()]);
+    bytes[8 + 48..8 + 58].copy_from_slice(b"+4        ");
+    assert!(deb::data(bytes.as_slice(), "x.deb", 1, &USUAL).is_err());
 }

@@ -1,7 +1,8 @@
 //! Real boots of a real kernel: an ISO as CD and as USB stick, in BIOS and in UEFI, and a kernel handed over by QEMU.
 //!
 //! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or what DBCO_TEST_KERNEL names) and the initramfs a static busybox:
-//! what is tested is everything between the two. Slow, so it runs in the full test only: `cargo test -- --ignored`.
+//! what is tested is everything between the two. Slow, so it is a tier of its own: `ci/test.sh machines`, which
+//! `.ci/run` runs, too.
 
 mod support;
 
@@ -51,7 +52,17 @@ fn initrd(compression: Compression) -> Vec<u8> {
     tree.insert(path("bin/busybox"), memory.file(busybox, 0o755));
     tree.insert(path("init"), memory.file(INIT, 0o755));
     tree.insert(path("dev/console"), Entry::of(Node::Char { major: 5, minor: 1 }, 0o600));
+    let shared = memory.file("several names\n", 0o644);
+    for name in ["etc/one", "sbin/three", "sbin/two"] {
+        tree.insert(path(name), Entry { inode: Some(1), ..shared.clone() });
+    }
+    let empty = memory.file("", 0o644);
+    for name in ["etc/empty", "sbin/empty"] {
+        tree.insert(path(name), Entry { inode: Some(2), ..empty.clone() });
+    }
+    tree.insert(path("etc/copy"), shared);
     tree.complete();
+    tree.settle_links();
     let mut early = Tree::new();
     early.insert(path("kernel/x86/microcode/GenuineIntel.bin"), memory.file([0; 1000], 0o644));
     early.complete();
@@ -69,7 +80,7 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
         cmdline: format!("console=ttyS0 panic=-1 entry={id} medium={tag} \"words=two three\""),
         initrd: true,
     };
-    let menu = Menu { timeout: 30, serial: true, entries: vec![entry("first"), entry("second")] };
+    let menu = Menu { timeout: 30, serial: Default::default(), entries: vec![entry("first"), entry("second")] };
     let mut memory = Memory::default();
     let mut tree = Tree::new();
     tree.insert(path("boot/bzImage"), memory.file(std::fs::read(kernel()).unwrap(), 0o644));
@@ -86,6 +97,11 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
     let step =
         |command: &str, expect: &str| Step::Command { command: command.into(), expect: Some(expect.into()), status: 0 };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
+    // The kernel's own unpacking has made one file of its names.
+    let one = "test /etc/one -ef /sbin/two && test /etc/one -ef /sbin/three && ! test /etc/one -ef /etc/copy";
+    run.push(step(&format!("{one} && stat -c '%h names' /sbin/three && cat /sbin/two"), "3 names"));
+    run.push(step("cat /etc/one /sbin/two /sbin/three | sort | uniq -c", "3 several names"));
+    run.push(step("test /etc/empty -ef /sbin/empty && stat -c '%h names, %s bytes' /etc/empty", "2 names, 0 bytes"));
     if menu == Some(1) {
         run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
     }
@@ -94,6 +110,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
         name: name.into(),
         boots: vec![Boot {
             machine: Machine {
+                port: 0,
                 firmware,
                 medium,
                 memory: 512,
@@ -190,7 +207,7 @@ fn a_machine_that_does_not_get_there_is_ended_and_reported() {
     let mut test = boot("nothing to boot", Firmware::Bios, Medium::Cd(empty), Some(0));
     test.timeout = Duration::from_millis(500);
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
-    let logs = folder.path();
+    let logs = &folder.path().to_owned();
     let work = folder.path().join("work");
     let outcomes = Tests { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
     assert_eq!(outcomes[0].failure.as_deref(), Some("the console did not show `GNU GRUB` in time"));
@@ -221,6 +238,20 @@ fn ctrl_a_x_ends_a_machine_at_the_terminal() {
 }
 
 #[test]
+fn the_console_is_at_the_port_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
+    for port in 0..=dbco::image::serial::LAST_PORT {
+        let mut machine = boot("", Firmware::Bios, Medium::Disk, None).boots.remove(0).machine;
+        machine.port = port;
+        let argv = machine.prepare(&HostQemu, &accel, dbco::boot::machine::Serial::Pipe, folder.path()).unwrap();
+        let ports: Vec<_> = argv.windows(2).filter(|pair| pair[0] == "-serial").map(|pair| pair[1].as_str()).collect();
+        assert_eq!(ports.iter().position(|port| *port == "chardev:console"), Some(port.into()), "{argv:?}");
+        assert_eq!(ports.len(), usize::from(port) + 1);
+    }
+}
+
+#[test]
 fn what_qemu_itself_says_is_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let (kernel, initrd) = (folder.path().join("kernel"), None);
@@ -228,9 +259,9 @@ fn what_qemu_itself_says_is_in_the_report() {
     let medium = Medium::Kernel { kernel, initrd, cmdline: String::new() };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let test = boot("no-kernel", Firmware::Bios, medium, None);
-    let outcome =
-        &Tests { launch: &HostQemu, accel, work: folder.path(), logs: folder.path(), jobs: 1 }.run(&[test], &|_| ())[0];
-    assert!(outcome.failure.as_ref().unwrap().starts_with("the machine ended before"), "{outcome:?}");
+    let outcome = &Tests { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
+        .run(&[test], &|_| ())[0];
+    assert!(outcome.failure.as_ref().unwrap().starts_with("QEMU ended after"), "{outcome:?}");
     assert!(outcome.tail.iter().any(|line| line.starts_with("QEMU: ")), "{outcome:?}");
 }
 

@@ -1,17 +1,13 @@
-//! Builds that fail, as the command line tells of them, with real tools: a toolchain of the host's own programs.
+//! Builds with real tools, a toolchain of the host's own programs, as the command line tells of them.
 
 mod project;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use dbco::digest::Digest;
 use dbco::process::command;
-use dbco::store::Store;
-use project::Project;
-
-/// What a kernel's build calls.
-const TOOLS: [&str; 7] = ["cat", "env", "grep", "make", "mv", "patch", "sh"];
+use project::{Project, host};
 
 /// Its configuration drops what no Kconfig file makes visible, as the kernel's does.
 const MAKEFILE: &str = "\
@@ -48,63 +44,14 @@ const PATCH: &str = "\
 fn project() -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[bzimage]");
     project.edit("small.yaml", "{build: none,", "{build: host,");
-    let component = project.read("components/kernel.yaml") + "build: make all\nfiles: {bzImage: bzImage}\n";
+    let component = project.read("components/kernel.yaml") + "build: make all\n";
     project.write("components/kernel.yaml", component);
     project.write("sources/kernel/Makefile", MAKEFILE);
     project.write("sources/kernel/Kconfig", KCONFIG);
     project.write("sources/kernel/init.c", "one\ntwo\nthree\n");
     project.write("patches/first.patch", PATCH);
-    project.write("toolchains/host.yaml", "toolchain: host\ndebian: bookworm\npackages: [tools]\n");
-    let deb = package();
-    let digest = Store::open(&project.path("store")).unwrap().add_bytes(&deb).unwrap();
-    lock(&project, &digest, deb.len());
+    host::provide(&project);
     project
-}
-
-fn lock(project: &Project, digest: &Digest, size: usize) {
-    let entry = format!(
-        "- request:\n    debian:\n      archive: {{suite: bookworm, components: [main], arch: amd64}}\n      \
-         packages: [tools]\n      closure: true\n  files:\n  - name: tools\n    version: '1'\n    \
-         at: {{pool: pool/tools.deb}}\n    sha256: {digest}\n    size: {size}\n"
-    );
-    project.write("small.lock", project.read("small.lock") + &entry);
-}
-
-/// A Debian package of programs of this host, with each library that ldd(1) names.
-fn package() -> Vec<u8> {
-    let output = |program: &str, arguments: &[&str]| {
-        let output = command(program).args(arguments).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let mut files = std::collections::BTreeMap::new();
-    for tool in TOOLS {
-        let program = output("sh", &["-c", &format!("command -v {tool}")]).trim().to_owned();
-        let libraries = output("ldd", &[&program]);
-        for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-            // The loader's path is a fixed one; libraries are found in /lib by default.
-            let name = Path::new(library).file_name().unwrap().to_str().unwrap().to_owned();
-            let folder = if name.starts_with("ld-linux") { "lib64" } else { "lib" };
-            files.insert(format!("./usr/{folder}/{name}"), fs::read(library).unwrap());
-        }
-        files.insert(format!("./usr/bin/{tool}"), fs::read(&program).unwrap_or_else(|e| panic!("{tool}: {e}")));
-    }
-    let mut data = tar::Builder::new(Vec::new());
-    for (name, content) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o755);
-        header.set_size(content.len() as u64);
-        header.set_mtime(1);
-        data.append_data(&mut header, name, content.as_slice()).unwrap();
-    }
-    // deb(5), ar(5).
-    let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in [("debian-binary", b"2.0\n".to_vec()), ("data.tar", data.into_inner().unwrap())] {
-        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
-        let odd = content.len() % 2 == 1;
-        deb.extend(content);
-        deb.extend(odd.then_some(b'\n'));
-    }
-    deb
 }
 
 #[test]
@@ -146,9 +93,156 @@ fn a_script_that_fails_shows_the_end_of_its_output_and_its_log() {
     let project = project();
     project.edit("components/kernel.yaml", "build: make all", "build: 'echo nearly; exit 7'");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-    let ran = ran.says(&["component kernel failed: its build script failed", "  | nearly", "the whole log: "]);
-    let log = ran.err.rsplit("the whole log: ").next().unwrap().lines().next().unwrap();
+    let ran = ran.says(&["component kernel failed: its build script failed", "  | nearly", "the whole log:\n"]);
+    let log = ran.err.rsplit("the whole log:\n").next().unwrap().lines().next().unwrap();
     assert!(fs::read_to_string(log).unwrap().contains("nearly"));
+}
+
+/// Every kind of thing that a script may leave where dbco reads a file: each with a command that makes it at `$at`.
+fn traps(secret: &Path) -> Vec<(String, &'static str)> {
+    let secret = secret.display();
+    vec![
+        (format!("ln -s {secret} $at"), "a link to `"),
+        (format!("ln -s ../../../../../../../../../..{secret} $at"), "a link to `../"),
+        ("ln -s /dev/zero $at".to_owned(), "a link to `/dev/zero`"),
+        ("mkfifo $at".to_owned(), "a named pipe"),
+        ("mkfifo pipe; ln -s pipe $at".to_owned(), "pipe"),
+        ("ln -s nowhere $at".to_owned(), "a link to `nowhere`"),
+        ("mkdir $at".to_owned(), "a folder"),
+    ]
+}
+
+/// Runs a build whose scripts were set up to lead dbco out; it has to fail, name `path`, and leave and show nothing of the
+/// host's file.
+#[track_caller]
+fn refused(project: &Project, path: &str, why: &str) {
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    let ran = ran.says(&[&format!("`{path}`"), why]).never_says("host's secret");
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    assert!(!project.path("out").exists());
+    assert_eq!(project.read("home/secret"), "the host's secret\n");
+    let blobs = command("grep").args(["-rl", "the host's secret"]).arg(project.path("store")).output().unwrap();
+    assert_eq!(String::from_utf8(blobs.stdout).unwrap(), "", "it is in the store");
+}
+
+#[test]
+fn what_a_script_leaves_at_a_named_output_is_a_file_of_the_source_or_refused() {
+    let project = project();
+    project.write("home/secret", "the host's secret\n");
+    let component = project.read("components/kernel.yaml");
+    for (make, why) in traps(&project.path("home/secret")) {
+        let script = format!("build: 'make all; rm bzImage; at=bzImage; {make}'");
+        project.write("components/kernel.yaml", component.replace("build: make all", &script));
+        refused(&project, "bzImage", why);
+    }
+    // A folder on the way, the source's folder, the folder of what is installed.
+    let home = project.path("home").display().to_string();
+    for (script, file, path, why) in [
+        (format!("ln -s {home} way"), "way/secret", "way/secret", "`way`, a link to `"),
+        (format!("ln -s ../../../../../../../../..{home} way"), "way/secret", "way/secret", "`way`, a link to `../"),
+        (format!("mv /build/src /build/was; ln -s {home} /build/src"), "secret", "src", "`src`, a link to `"),
+        (format!("make all; rm -r /build/out; ln -s {home} /build/out"), "bzImage", "out", "`out`, a link to `"),
+        ("make all; rm -r /build/out; mkfifo /build/out".to_owned(), "bzImage", "out", "is not a folder"),
+    ] {
+        let text = component.replace("build: make all", &format!("build: '{script}'"));
+        project.write("components/kernel.yaml", text.replace("bzImage: bzImage", &format!("bzImage: {file}")));
+        refused(&project, path, why);
+    }
+    // One that stays inside is followed.
+    let script = "build: 'make all; mkdir a b; mv bzImage b/image; ln -s ../b/image a/bzImage'";
+    let text = component.replace("build: make all", script).replace("bzImage: bzImage", "bzImage: a/bzImage");
+    project.write("components/kernel.yaml", text);
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    assert!(project.read("out/small/bzImage").starts_with("CONFIG_64BIT=y"));
+}
+
+/// An archive of the project with these files.
+fn archive(project: &Project, files: &[&str]) {
+    let mut tar = tar::Builder::new(Vec::new());
+    for name in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        let folder = name.ends_with('/');
+        header.set_entry_type(if folder { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        let content = if folder { String::new() } else { format!("{name}\n") };
+        header.set_size(content.len() as u64);
+        // The crate itself would take a leading `./` off.
+        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.append(&header, content.as_bytes()).unwrap();
+    }
+    project.write("sources/kernel.tar", tar.into_inner().unwrap());
+}
+
+#[test]
+fn an_archive_is_unpacked_whole_and_loses_only_a_folder_that_holds_all() {
+    let project = project();
+    project.edit("small.yaml", "  patches: [first.patch]\n  config: [tiny]\n", "");
+    let component = "component: kernel\nversion: '1'\nlicense: MIT\nsource: {path: ../sources/kernel.tar}\n\
+                     build: 'for f in * */*; do if [ -f $f ]; then echo $f; fi; done > list'\nfiles: {bzImage: list}\n";
+    project.write("components/kernel.yaml", component);
+    for (files, expected) in [
+        (&["top/", "top/Makefile", "top/src/a.c"][..], "Makefile\nsrc/a.c\n"),
+        (&["./top/Makefile", "./top/src/a.c"], "Makefile\nsrc/a.c\n"),
+        (&["Makefile", "run.sh", "src/a.c"], "Makefile\nrun.sh\nsrc/a.c\n"),
+        (&["./", "./Makefile", "./src/a.c"], "Makefile\nsrc/a.c\n"),
+        (&["a/x", "b/x"], "a/x\nb/x\n"),
+        (&["only"], "only\n"),
+        (&["unpacked/x", "unpacked/unpacked/x"], "x\nunpacked/x\n"),
+        (&["src/src/x", "src/out/y"], "out/y\nsrc/x\n"),
+    ] {
+        archive(&project, files);
+        project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+        let mut list: Vec<_> = project.read("out/small/bzImage").lines().map(str::to_owned).collect();
+        list.retain(|line| line != "list");
+        let mut expected: Vec<_> = expected.lines().map(str::to_owned).collect();
+        list.sort();
+        expected.sort();
+        assert_eq!(list, expected, "{files:?}");
+    }
+}
+
+#[test]
+fn modes_and_empty_files_of_a_git_patch_are_applied() {
+    let project = project();
+    project.write("sources/kernel/gone", "");
+    project.write("sources/kernel/old-name", "moved\n");
+    let patch = "diff --git a/init.c b/init.c\nold mode 100644\nnew mode 100755\n\
+                 diff --git a/empty b/empty\nnew file mode 100644\nindex 0000000..e69de29\n\
+                 diff --git a/gone b/gone\ndeleted file mode 100644\nindex e69de29..0000000\n\
+                 diff --git a/old-name b/new-name\nsimilarity index 100%\nrename from old-name\nrename to new-name\n";
+    project.write("patches/first.patch", patch);
+    let check = "[ -x init.c ] && [ -f empty ] && [ ! -s empty ] && [ ! -e gone ] && [ -s new-name ]";
+    project.edit("components/kernel.yaml", "build: make all", &format!("build: '{check} && make all'"));
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn what_stands_at_the_configuration_is_neither_read_nor_written_through() {
+    let project = project();
+    project.write("home/secret", "the host's secret\n");
+    let makefile = project.read("sources/kernel/Makefile");
+    for (make, why) in traps(&project.path("home/secret")) {
+        for target in ["tinyconfig", "olddefconfig"] {
+            let make = make.replace("$at", ".config");
+            let trap = format!("{target}:\n\trm -f .config; {make}\nold_{target}:\n");
+            project.write("sources/kernel/Makefile", makefile.replace(&format!("{target}:\n"), &trap));
+            refused(&project, "src/.config", why);
+        }
+    }
+    // The source itself brings the link; a configuration of the project is put in its place.
+    project.write("sources/kernel/Makefile", makefile);
+    project.write("start.config", "CONFIG_CLOCK=y\n");
+    project.edit("components/kernel.yaml", "{base: tinyconfig}", "{config: {path: ../start.config}}");
+    let secret = project.path("home/secret");
+    for target in [secret.as_path(), Path::new("../../../../../home/secret"), Path::new("/dev/null")] {
+        let link = project.path("sources/kernel/.config");
+        let _ = fs::remove_file(&link);
+        symlink(target, &link).unwrap();
+        project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+        assert!(project.read("out/small/bzImage").starts_with("CONFIG_CLOCK=y\nCONFIG_64BIT=y"));
+        assert_eq!(project.read("home/secret"), "the host's secret\n");
+    }
 }
 
 /// In a chroot nobody may make a user namespace (user_namespaces(7)), and root has lost the right to make a chroot.
@@ -163,7 +257,57 @@ fn a_host_that_allows_neither_namespaces_nor_chroot_is_told_what_to_change() {
         "this host lets nobody isolate the tools of the toolchain",
         "namespaces: ",
         "chroot: ",
-        "help: or give root the capabilities SYS_CHROOT, MKNOD and SETPCAP",
+        "help: or give root the capabilities SYS_CHROOT, MKNOD, SETFCAP and SETPCAP",
     ]);
     assert!(!project.path("out").exists());
+}
+
+#[test]
+fn logs_of_tests_are_not_written_over_what_dbco_did_not_write() {
+    let project = Project::new();
+    project.write("out/small.tests/first.log", "a diary");
+    let test = |more: &[&str]| project.dbco(&[&["test", "small.yaml", "--offline", "--host-qemu"], more].concat());
+    test(&[]).ends(2).says(&["out/small.tests", "`first.log`", "--output"]).never_says("kernel");
+    std::fs::remove_file(project.path("out/small.tests/first.log")).unwrap();
+    project.write("out/small.tests/junit.xml", "a report");
+    test(&[]).ends(2).says(&["`junit.xml`"]);
+    // Named by the user it is not dbco's to look at; and the build that follows fails, as there is no kernel here.
+    test(&["--junit", "report.xml"]).ends(1).never_says("junit.xml");
+    test(&["--junit", "out/../out/small.tests/junit.xml"]).ends(1).never_says("junit.xml");
+    test(&["--junit", "./out/small.tests/junit.xml"]).ends(2).says(&["`junit.xml`"]);
+    std::os::unix::fs::symlink("elsewhere", project.path("out/link")).unwrap();
+    std::fs::remove_dir_all(project.path("out/small.tests")).unwrap();
+    std::fs::rename(project.path("out/link"), project.path("out/small.tests")).unwrap();
+    test(&[]).ends(2).says(&["symbolic link"]);
+    assert!(!project.path("out/elsewhere").exists());
+}
+
+/// What a script that fails said, its place in the component's file, and what to do.
+#[test]
+fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {
+    let project = project();
+    let component = project.read("components/kernel.yaml");
+    let build = component.lines().position(|line| line.starts_with("build:")).unwrap() + 1;
+    let cmake =
+        "`cmake` is not in toolchain host: add the package that holds it to `packages` in ./toolchains/host.yaml";
+    let network = "steps have no network: state what it fetches as a component's `source`";
+    for (script, line, parts) in [
+        ("cmake .", format!("{build}:8"), &[cmake][..]),
+        ("|\n  true\n  cmake .\n", format!("{}", build + 2), &[cmake]),
+        ("|-\n  true\n  cmake .\n", format!("{}", build + 2), &[cmake]),
+        // Lines of other scalars are not those of the file.
+        ("\"true\\ncmake .\"", format!("{build}:8"), &[cmake]),
+        (">\n  true;\n  cmake .\n", format!("{}:3", build + 1), &[cmake]),
+        ("|\n  true\n\n  if true; fi\n", format!("{}", build + 3), &["yntax error"]),
+        ("\"printf 'all:\\n\\tbison x\\n' | make -f -\"", format!("{build}:8"), &["`bison` is not in toolchain host"]),
+        ("'echo curl: Could not resolve host: x.org; exit 6'", format!("{build}:8"), &[network]),
+        ("'exit 7'", format!("{build}:8"), &["exit status: 7"]),
+    ] {
+        project.write("components/kernel.yaml", component.replace("build: make all", &format!("build: {script}")));
+        let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(parts);
+        let ran =
+            ran.says(&[&format!("components/kernel.yaml:{line}: component kernel failed: its build script failed")]);
+        // The script itself is in the recipe.
+        ran.never_says("-euc '").never_says("printf 'all");
+    }
 }

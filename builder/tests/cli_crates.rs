@@ -162,7 +162,7 @@ fn only_what_the_store_lacks_is_asked_for() {
     let leaf = archive("leaf-1.0.0", "[package]\nname = \"leaf\"\nversion = \"1.0.0\"\nedition = \"2021\"\n");
     let digest = Store::open(&crates.project.path("store")).unwrap().add_bytes(&leaf).unwrap();
     assert_eq!(digest, crates.leaf);
-    crates.fetch().ends(0).says(&["fetched 1 files", "1 were here"]);
+    crates.fetch().ends(0).says(&["fetched 1 file", "1 were here"]);
     assert!(crates.has(&crates.stem));
 }
 

@@ -110,7 +110,7 @@ fn unfetched() -> Project {
     let url = format!("file://{}", project.path("mirror/kernel.tar").display());
     project.edit("components/kernel.yaml", "{path: ../sources/kernel}", &format!("{{url: '{url}'}}"));
     project.edit("small.yaml", "[initrd, grub-cfg]", "[bzimage]");
-    project.dbco(&["lock", "small.yaml"]).ends(0).says(&["small.lock: 2 sources, 1 files"]);
+    project.dbco(&["lock", "small.yaml"]).ends(0).says(&["small.lock: 2 sources, 1 file"]);
     project
 }
 
@@ -120,7 +120,7 @@ fn a_build_without_a_network_says_what_was_not_fetched() {
     std::fs::remove_dir_all(project.path("store")).unwrap();
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&["offline, and the store lacks `kernel.tar`: run `dbco fetch` while there is a network"]);
-    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 1 files (22 B), 0 were here"]);
+    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 1 file (22 B), 0 were here"]);
     project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 0 files (0 B), 1 were here"]);
     project.dbco(&["build", "--offline", "small.yaml"]).ends(1).never_says("offline");
 }
@@ -148,16 +148,19 @@ fn a_source_that_is_nowhere_is_named_with_every_place_that_was_tried() {
 }
 
 #[test]
-fn a_host_without_apt_is_told_the_three_ways_to_name_a_mirror() {
+fn a_host_without_apt_is_asked_for_a_mirror_once_in_one_line() {
     let project = Project::new();
     project.edit("toolchains/none.yaml", "packages: []", "packages: [dash]");
-    let ran = project.unshared("mount -t tmpfs none /etc/apt; exec \"$DBCO\" lock small.yaml").ends(1).says(&[
-        "no mirror is known for Debian bookworm main (amd64)",
-        "--mirror debian=URL on the command line",
-        "/etc/apt/sources.list.d/",
-        "1 source could not be locked",
-    ]);
-    ran.says(&[&format!("in {}", project.path("home/.config/dbco/config.yaml").display())]);
+    project.edit(
+        "small.yaml",
+        "kernel:\n  component: kernel\n  patches: [first.patch]\n  config: [tiny]\n",
+        "kernel: {package: linux, debian: bookworm}\n",
+    );
+    let ran = project.unshared("mount -t tmpfs none /etc/apt; exec \"$DBCO\" lock small.yaml").ends(2);
+    let config = format!("into {}", project.path("home/.config/dbco/config.yaml").display());
+    let ran = ran.says(&["no mirror is known for Debian bookworm", "--mirror URL", "DBCO_MIRROR", &config]);
+    assert_eq!(ran.err.matches("no mirror is known").count(), 1, "{}", ran.err);
+    assert_eq!(ran.err.trim().lines().count(), 1, "{}", ran.err);
     assert_eq!(project.read("small.lock"), LOCK);
 }
 
@@ -168,6 +171,13 @@ fn a_mirror_that_makes_no_sense_is_wrong_usage() {
     let lock = |mirror| project.dbco(&["lock", "small.yaml", "--mirror", mirror]).ends(2);
     lock("ftp://mirror").says(&["--mirror ftp://mirror", "http://, https:// or file:/// is expected"]);
     lock("debain=http://mirror").says(&["`debain` is no archive that has mirrors; did you mean `debian`?"]);
+    lock("http://mirror/debian?token=x").says(&["can't have a `?`", "~/.netrc"]).never_says("token=x");
+    lock("http://mirror/debian#x").says(&["can't have a `#`"]);
+    for key in ["connect", "answer", "stall", "min-rate", "hedge", "max-size"] {
+        project.write("home/.config/dbco/config.yaml", format!("# {key}: 5\nnetwork: # {key}\n  {key}: 0\n"));
+        let words = format!("`{key}` is a number from 1 up");
+        project.dbco(&["lock", "small.yaml"]).ends(2).says(&["config.yaml:3", &words]);
+    }
     project.write("home/.config/dbco/config.yaml", "# mine\nmirrors:\n  debian: [mirror]\n");
     project.dbco(&["lock", "small.yaml"]).ends(2).says(&["config.yaml:3", "`mirror` is not the URL of a mirror"]);
 }

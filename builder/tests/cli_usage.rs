@@ -11,7 +11,10 @@ fn a_misspelt_subcommand_or_flag_is_wrong_usage_with_a_suggestion() {
     project.dbco(&["biuld"]).ends(2).says(&["unrecognized subcommand 'biuld'", "'build'"]);
     project.dbco(&["build", "--ofline"]).ends(2).says(&["unexpected argument '--ofline'", "'--offline'"]);
     project.dbco(&["build", "--jobs", "many"]).ends(2).says(&["invalid value 'many'"]);
-    project.dbco(&["build", "--only", "cd"]).ends(2).says(&["expected one of: bzimage, initrd, grub-cfg, iso"]);
+    project
+        .dbco(&["build", "--only", "cd"])
+        .ends(2)
+        .says(&["expected one of: bzimage, initrd, grub-cfg, iso, template, rootfs, squashfs"]);
     project.dbco(&[]).ends(2).says(&["Usage: dbco"]);
 }
 
@@ -20,9 +23,9 @@ fn help_and_version_end_well() {
     let project = Project::new();
     let help = project.dbco(&["--help"]).ends(0).out;
     assert!(help.contains("dbco build recipes/quick.yaml"), "{help}");
-    assert!(
-        help.contains("Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 130 interrupted.")
-    );
+    assert!(help.contains(
+        "Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 128 + N ended by signal N."
+    ));
     for command in ["build", "lock", "run", "test"] {
         let help = project.dbco(&[command, "--help"]).ends(0).out;
         assert!(help.contains(&format!("dbco {command}")), "{help}");
@@ -46,7 +49,7 @@ fn only_gives_that_output_and_leaves_nothing_else() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["SHA256SUMS", "grub.cfg"]);
+    assert_eq!(names, [".dbco-outputs", "SHA256SUMS", "grub.cfg"]);
     assert!(project.read("out/small/grub.cfg").contains("host=box"));
 }
 
@@ -61,6 +64,37 @@ fn a_folder_that_holds_what_dbco_did_not_put_there_is_left_alone() {
     assert_eq!(project.read("out/small/notes"), "mine");
     std::fs::remove_file(project.path("out/small/notes")).unwrap();
     project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn edited_outputs_are_named_before_the_work_and_kept_with_overwrite() {
+    let project = Project::new();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let written = project.read("out/small/grub.cfg");
+    project.write("out/small/grub.cfg", "my own menu");
+    project.write("overlay/system/more", "more");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&["out/small", "`grub.cfg` changed", "--overwrite"]).never_says("rootfs");
+    assert_eq!(project.read("out/small/grub.cfg"), "my own menu");
+    let ran = project.dbco(&["build", "--offline", "--overwrite", "small.yaml"]).ends(0);
+    ran.says(&["kept in out/small.edited"]);
+    assert_eq!(project.read("out/small/grub.cfg"), written);
+    assert_eq!(project.read("out/small.edited/grub.cfg"), "my own menu");
+}
+
+#[test]
+fn outputs_go_nowhere_near_files_of_others() {
+    let project = Project::new();
+    let iso = "not ours";
+    project.write("dl/small/debian-12.iso", iso);
+    project.write("dl/small/SHA256SUMS", format!("{}  debian-12.iso\n", dbco::digest::Digest::of(iso)));
+    project.write("dl/.dbco-notes/diary", "dear");
+    let ran = project.dbco(&["build", "--offline", "-o", "dl", "small.yaml"]).ends(1);
+    ran.says(&["can't replace dl/small", "`debian-12.iso`", "which dbco did not write"]);
+    std::fs::rename(project.path("dl/small"), project.path("dl/other")).unwrap();
+    project.dbco(&["build", "--offline", "-o", "dl", "small.yaml"]).ends(0);
+    assert_eq!(project.read("dl/other/debian-12.iso"), iso);
+    assert_eq!(project.read("dl/.dbco-notes/diary"), "dear");
 }
 
 /// Bytes that no compression makes smaller.
@@ -114,6 +148,31 @@ fn a_store_of_another_version_is_refused() {
     ran.says(&["has store format 99, this dbco reads 1", "choose another folder with --store, or remove it"]);
 }
 
+/// Nothing in the store is waited for, or read without end.
+#[test]
+fn what_stands_in_the_stores_files_is_read_within_bounds() {
+    let project = Project::new();
+    project.dbco(&["build", "small.yaml"]).ends(0);
+    for file in ["format", "revision"] {
+        let path = project.path("store").join(file);
+        let was = std::fs::read(&path).unwrap();
+        for make in ["mkfifo $1", "ln -s /dev/zero $1", "truncate -s 20G $1"] {
+            std::fs::remove_file(&path).unwrap();
+            let made = dbco::process::command("sh").args(["-c", make, "sh"]).arg(&path).status().unwrap();
+            assert!(made.success());
+            let ran = project.dbco(&["build", "--offline", "small.yaml"]);
+            // What `revision` says can be found out again.
+            match file {
+                "format" => drop(ran.ends(1).says(&["store/format"])),
+                _ => drop(ran.ends(0)),
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, was).unwrap();
+        project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    }
+}
+
 #[test]
 fn a_store_that_cannot_be_made_is_named() {
     let project = Project::new();
@@ -130,16 +189,16 @@ fn without_a_home_there_has_to_be_a_store() {
 
 #[test]
 fn origins_that_disagree_are_both_named() {
-    let project = Project::with("overlays: [overlay]", "overlays: [overlay, other]");
-    project.write("other/system/etc/motd", "another\n");
+    let project = Project::new();
+    project.write("overlay/system/etc/passwd", "another\n");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&[
         "rootfs failed",
-        "/system/etc/motd comes from overlay ",
-        "overlay and from overlay ",
+        "/system/etc/passwd comes from overlay ",
+        "overlay and from the recipe",
         "the contents differ",
     ]);
-    project.edit("small.yaml", "overlays: [overlay, other]", "overlays: [overlay, other]\n  replace: [/system/etc/*]");
+    project.edit("small.yaml", "overlays: [overlay]", "overlays: [overlay]\n  replace: [/system/etc/*]");
     project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
 }
 
@@ -195,4 +254,44 @@ fn a_template_is_the_root_filesystem_as_an_archive_or_an_applications_own_conten
     project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["layout `app`", "/system/etc/motd", "/usr"]);
     project.edit("small.yaml", "layout: app, overlays: [app]", "layout: app, dirs: [/etc]");
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["`/etc` lies outside of layout `app`"]);
+}
+
+#[test]
+fn what_can_not_work_is_said_before_the_work() {
+    let project = Project::new();
+    let cases: [(&[&str], &str); 7] = [
+        (&["test", "--filter", "nosuch", "small.yaml"], "no test's name holds it; there are: first"),
+        (&["run", "--entry", "liev", "small.yaml"], "did you mean `live`?"),
+        (&["run", "--entry", "live", "--medium", "cd", "small.yaml"], "--entry goes with `--medium kernel`"),
+        (&["run", "--medium", "cd", "small.yaml"], "`outputs` lack `iso`"),
+        (&["run", "small.yaml"], "`outputs` lack `bzimage`"),
+        (&["build", "-j", "0", "small.yaml"], "invalid value '0'"),
+        (&["build", "-o", "small.yaml/out", "small.yaml"], "--output small.yaml/out can't be used"),
+    ];
+    for (arguments, part) in cases {
+        project.dbco(arguments).ends(2).says(&[part]);
+        assert!(!project.path("out").exists());
+    }
+}
+
+#[test]
+fn every_line_of_json_output_is_json() {
+    let project = Project::new();
+    let runs: [&[&str]; 3] = [
+        &["build", "--offline", "--json", "small.yaml"],
+        &["cache", "info", "--json"],
+        &["check", "--json", "small.yaml"],
+    ];
+    for arguments in runs {
+        let ran = project.dbco(arguments).ends(0);
+        let lines: Vec<Result<serde_json::Value, _>> = ran.out.lines().map(serde_json::from_str).collect();
+        assert!(!lines.is_empty() && lines.iter().all(Result::is_ok), "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_full_standard_output_is_a_failure() {
+    let project = Project::new();
+    let ran = project.unshared("\"$DBCO\" build --offline small.yaml > /dev/full").ends(1);
+    ran.says(&["standard output could not be written"]);
 }

@@ -68,7 +68,7 @@ struct Pinned<'a> {
 }
 
 impl Tools for Pinned<'_> {
-    fn folder(&self) -> &std::path::Path {
+    fn folder(&self) -> &dbco::beneath::Dir {
         self.tools.folder()
     }
 
@@ -158,7 +158,7 @@ fn what_debugfs_refuses_is_an_error() {
     let tools = HostTools::new();
     let none = Tree::new();
     let disk = Disk { folders: &[TreePath::ROOT], files: &none, size: None, label: "dbco", epoch: EPOCH };
-    assert!(matches!(disk.write(&tree, &memory, &tools, "disk.img"), Err(ImageError::Tool { .. })));
+    assert!(matches!(disk.write(&tree, &memory, &tools, "disk.img"), Err(ImageError::CantHold { .. })));
 
     let (tree, mut memory) = sample();
     let mut tree = tree;

@@ -5,6 +5,7 @@ mod support;
 use dbco::digest::Digest;
 use dbco::image::grub::{ESP, Images, Menu, MenuEntry};
 use dbco::image::iso::{Iso, volume_id};
+use dbco::image::serial::Serial;
 use dbco::image::{Contents, ImageError, Tools};
 use dbco::tree::{Entry, Node, Tree};
 use support::{EPOCH, HostTools, Memory, judge, path, text};
@@ -13,7 +14,7 @@ const MARKER: &str = "boot/grub/dbco-sample";
 
 fn menu(title: &str, cmdline: &str) -> Menu {
     let entry = |id: &str, initrd| MenuEntry { title: title.into(), id: id.into(), cmdline: cmdline.into(), initrd };
-    Menu { timeout: 3, serial: true, entries: vec![entry("live", true), entry("disk", false)] }
+    Menu { timeout: 3, serial: Default::default(), entries: vec![entry("live", true), entry("disk", false)] }
 }
 
 #[test]
@@ -24,6 +25,18 @@ fn a_menu_reads_as_it_is_meant() {
         body.split_once("\nmenuentry").unwrap().0,
         " 'Live system' --id 'live' --hotkey=1 {\n  linux /boot/bzImage console=ttyS0 'quiet'\n  initrd /boot/initrd.img\n}\n"
     );
+}
+
+#[test]
+fn grub_takes_every_serial_line() {
+    for console in ["ttyS0", "ttyS1,115200", "ttyS3,57600o7r", "ttyS2,9600e8"] {
+        let serial = Serial::of(&format!("console={console}")).unwrap().unwrap();
+        let config = Menu { serial, ..menu("x", "y") }.config().unwrap();
+        assert!(config.contains(&format!("if {}; then", serial.grub())), "{config}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &config).unwrap();
+        judge("grub-script-check", &[text(file.path())], None);
+    }
 }
 
 #[test]
@@ -69,7 +82,7 @@ struct Linked {
 }
 
 impl Contents for Linked {
-    fn open(&self, blob: &Digest) -> std::io::Result<Box<dyn std::io::Read>> {
+    fn open_unchecked(&self, blob: &Digest) -> std::io::Result<Box<dyn std::io::Read>> {
         self.memory.open(blob)
     }
 

@@ -4,6 +4,7 @@ mod project;
 
 use dbco::recipe::image::{Kernel, Settings};
 use dbco::recipe::{Recipe, load};
+use dbco::source::Request;
 use project::Project;
 
 #[track_caller]
@@ -53,12 +54,12 @@ fn a_file_that_extends_another_lays_its_mappings_over_and_replaces_the_rest() {
     project.write("more/own/x", "");
     let recipe = read(&project, "more/large.yaml", &[("host", "crate"), ("disk", "vdb")]);
     let image = &recipe.image;
-    assert_eq!((image.name.as_str(), image.boot.timeout, image.boot.cmdline.as_str()), ("large", 9, "host=crate"));
+    assert_eq!((&**image.name, image.boot.timeout, image.boot.cmdline.as_str()), ("large", 9, "host=crate"));
     assert_eq!(image.outputs.len(), 1, "a list is replaced, not appended to");
     assert_eq!(image.boot.entries.len(), 1, "what is not said is as below");
     // Each path is relative to the file that says it.
-    assert!(image.rootfs.overlays[0].value.ends_with("more/../overlay"), "{:?}", image.rootfs.overlays);
-    assert!(image.initrd.overlays[0].value.ends_with("more/own"), "{:?}", image.initrd.overlays);
+    assert!(image.rootfs.overlays[0].path.value.ends_with("more/../overlay"), "{:?}", image.rootfs.overlays);
+    assert!(image.initrd.overlays[0].path.value.ends_with("more/own"), "{:?}", image.initrd.overlays);
     assert_eq!(recipe.lock_path(), project.path("more/large.lock"), "its lock is its own");
 }
 
@@ -77,11 +78,11 @@ fn a_key_without_a_value_takes_away_what_lies_below() {
 fn anchors_stand_for_what_they_name() {
     let project = Project::with("image: none,", "image: *t,");
     project.edit("small.yaml", "build: none", "build: &t none");
-    project.edit("small.yaml", "  overlays: [overlay]", "  overlays: &o [overlay]");
-    project.edit("small.yaml", "  livefs: none", "  livefs: none\n  overlays: *o");
+    project.edit("small.yaml", "  overlays: [overlay]", "  overlays: &o [overlay, early]");
+    project.edit("small.yaml", "  overlays: [early]", "  overlays: *o");
     let image = read(&project, "small.yaml", &[]).image;
     assert_eq!(image.toolchains.image.value, "none");
-    assert_eq!(image.initrd.overlays[0].value, image.rootfs.overlays[0].value);
+    assert_eq!(image.initrd.overlays[0].path.value, image.rootfs.overlays[0].path.value);
 }
 
 #[test]
@@ -95,4 +96,61 @@ fn texts_that_look_like_numbers_stay_as_they_were_written() {
         (kernel.env["LEVEL"].as_str(), kernel.env["YES"].as_str(), kernel.env["NONE"].as_str()),
         ("007", "yes", "null")
     );
+}
+
+/// The packages of the toolchain that a recipe builds with, and the suite that they are from.
+fn toolchain(project: &Project) -> (Vec<String>, String) {
+    match read(project, "small.yaml", &[]).build.packages.value {
+        Request::Debian { suites, packages, .. } => (packages, suites.names().collect::<Vec<_>>().join("+")),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_toolchain_that_extends_another_adds_packages_and_leaves_some_out() {
+    let project = Project::with("build: none", "build: more");
+    project.write(
+        "toolchains/base.yaml",
+        "toolchain: base\ndebian: {suite: bookworm, components: [main]}\npackages: [gcc, make, rustc-web]\n\
+         links: {/usr/bin/cc: gcc, /usr/bin/sh: dash}\n",
+    );
+    project.write("toolchains/more.yaml", "toolchain: more\nextends: base.yaml\npackages: [cmake, gcc]\n");
+    assert_eq!(
+        toolchain(&project),
+        (["cmake", "gcc", "make", "rustc-web"].map(String::from).into(), "bookworm".into())
+    );
+    // Through two levels, with another suite, and everything but packages merged as in recipes.
+    project.write(
+        "toolchains/other.yaml",
+        "toolchain: other\nextends: more.yaml\ndebian: {suite: sid}\nwithout: [rustc-web, cmake]\npackages: [rustc]\n\
+         links: {/usr/bin/cc: gcc-16, /usr/bin/sh: }\n",
+    );
+    project.edit("small.yaml", "build: more", "build: other");
+    assert_eq!(toolchain(&project), (["gcc", "make", "rustc"].map(String::from).into(), "sid".into()));
+    let links = read(&project, "small.yaml", &[]).build.links;
+    assert_eq!(links.into_iter().collect::<Vec<_>>(), [("/usr/bin/cc".to_owned(), "gcc-16".to_owned())]);
+    // Nothing has to be added.
+    project.write("toolchains/other.yaml", "toolchain: other\nextends: base.yaml\nwithout: [make]\n");
+    assert_eq!(toolchain(&project).0, ["gcc", "rustc-web"]);
+}
+
+#[test]
+fn what_is_wrong_in_a_toolchain_that_extends_another_is_said() {
+    for (text, expected) in [
+        ("toolchain: more\nextends: base.yaml\nwithout: [mace]\n", "toolchains/more.yaml:3:11"),
+        ("toolchain: more\nextends: base.yaml\nwithout: [mace]\n", "did you mean `make`?"),
+        ("toolchain: more\nextends: base.yaml\nwithout: make\n", "expected a list"),
+        ("toolchain: more\nextends: base.yaml\npackages: cmake\n", "expected a list"),
+        ("extends: base.yaml\npackages: [cmake]\n", "this file names toolchain `base`, not `more`"),
+        ("toolchain: more\nextends: bse.yaml\n", "can't read the toolchain"),
+        ("toolchain: more\nextends: more.yaml\n", "extends itself: more.yaml → more.yaml"),
+        ("toolchain: more\nextends: base.yaml\npackage: [cmake]\n", "did you mean `packages`?"),
+        ("toolchain: more\ndebian: bookworm\npackages: [make]\nwithout: [make]\n", "`without` goes with `extends`"),
+    ] {
+        let project = Project::with("build: none", "build: more");
+        project.write("toolchains/base.yaml", "toolchain: base\ndebian: bookworm\npackages: [gcc, make]\n");
+        project.write("toolchains/more.yaml", text);
+        let message = load(&project.path("small.yaml"), &Settings::new()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{text}: {message}");
+    }
 }

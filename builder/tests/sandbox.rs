@@ -15,7 +15,8 @@ use dbco::process::ProcessError;
 use dbco::sandbox::{Bind, Mode, SKELETON, Sandbox, SandboxError, Spec};
 
 const DBCO: &str = env!("CARGO_BIN_EXE_dbco");
-const TOOLS: &[&str] = &["sh", "cat", "id", "ls", "mkdir", "mknod", "rm", "setsid", "sleep", "uname", "wc"];
+const TOOLS: &[&str] =
+    &["sh", "cat", "chmod", "id", "ln", "ls", "mkdir", "mknod", "mv", "rm", "setsid", "sleep", "uname", "wc"];
 
 /// A store-shaped folder with a root and a work folder.
 struct Place {
@@ -43,7 +44,8 @@ impl Place {
 
     /// Copies a program of the host, and each library that ldd(1) names, into the root.
     fn install(&self, tool: &str) {
-        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
+        let find = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {tool}");
+        let found = Command::new("sh").args(["-c", &find]).output().unwrap();
         let program = String::from_utf8(found.stdout).unwrap().trim().to_owned();
         fs::copy(&program, self.root().join("usr/bin").join(tool)).unwrap_or_else(|e| panic!("{tool}: {e}"));
         let listed = Command::new("ldd").arg(&program).output().unwrap();
@@ -150,6 +152,51 @@ fn the_root_stays_as_it_is() {
         assert_eq!(fs::read_to_string(place.work().join("kept")).unwrap(), "x\n");
         // Nothing but the root stands where roots are.
         assert_eq!(fs::read_dir(place.root().parent().unwrap()).unwrap().count(), 1);
+    });
+}
+
+/// In a chroot the tool owns the copy of the root, and can exchange its own work folder.
+#[test]
+fn a_work_folder_that_was_exchanged_does_not_come_back() {
+    in_each_mode(|place| {
+        for exchange in ["ln -s /tmp /build", "mkdir /build", "ln -s /usr/lib /build"] {
+            let script = format!("chmod 755 / && mv /build /was && {exchange}");
+            let error = place.lines(&place.spec(&script)).expect_err("it was exchanged");
+            match place.sandbox.mode() {
+                Mode::Namespaces => assert!(matches!(error, SandboxError::Tool(_)), "{error:?}"),
+                Mode::Chroot => {
+                    assert!(error.to_string().contains("the tool has put something else in its place"), "{error}");
+                    assert!(fs::symlink_metadata(place.work()).is_err());
+                    fs::create_dir(place.work()).unwrap();
+                }
+            }
+            assert!(fs::symlink_metadata(place.work()).unwrap().is_dir());
+        }
+    });
+}
+
+#[test]
+fn a_tool_may_give_files_capabilities_and_has_none_of_them() {
+    in_each_mode(|place| {
+        ["cp", "setcap", "getcap"].iter().for_each(|tool| place.install(tool));
+        let given =
+            "cp /usr/bin/mknod /usr/bin/cat . && setcap cap_mknod+ep mknod && setcap all=ep cat && getcap mknod";
+        assert_eq!(place.sh(given), ["mknod cap_mknod=ep"]);
+        for mknod in ["mknod", "./mknod"] {
+            let script = format!("{mknod} node c 1 3");
+            let error = place.lines(&place.spec(&script)).expect_err(&script);
+            assert!(matches!(error, SandboxError::Tool(ProcessError::Failed { .. })), "{script}: {error:?}");
+        }
+        if place.sandbox.mode() == Mode::Namespaces {
+            // `CAP_SETFCAP` is number 31.
+            for (cat, most) in [("cat", 1u64 << 31), ("./cat", 1 << 31)] {
+                let lines = place.sh(&format!("{cat} /proc/self/status"));
+                for set in ["CapPrm:", "CapEff:", "CapAmb:"] {
+                    let line = lines.iter().find_map(|line| line.strip_prefix(set)).unwrap();
+                    assert_eq!(u64::from_str_radix(line.trim(), 16).unwrap() & !most, 0, "{cat}: {set} {line}");
+                }
+            }
+        }
     });
 }
 
@@ -425,4 +472,24 @@ fn detection_in_this_process() {
         Ok(sandbox) => println!("{:?} works", sandbox.mode()),
         Err(error) => println!("{error}"),
     }
+}
+
+#[test]
+fn a_bind_below_another_one_s_folder_follows_no_link_there() {
+    in_each_mode(|place| {
+        let outside = tempfile::tempdir().unwrap();
+        let out = place.folder.path().join("tmp/out");
+        for (link, inside) in [("out", "/build/out"), ("out", "/build/out/deep"), ("a/out", "/build/a/out/new")] {
+            let link = place.work().join(link);
+            fs::create_dir_all(&out).unwrap();
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(outside.path(), &link).unwrap();
+            let mut spec = place.spec("echo x >/build/leak");
+            spec.binds.push(Bind { host: out.clone(), inside: inside.into(), writable: true });
+            assert!(matches!(place.lines(&spec), Err(SandboxError::Setup { .. })), "{inside}");
+            assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{inside}");
+            assert!(out.is_dir() && !place.work().join("leak").exists(), "{inside}");
+            fs::remove_file(&link).unwrap();
+        }
+    });
 }

@@ -5,7 +5,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{Entry, Location, Lock};
+use dbco::lock::{ArchiveDate, Entry, Location, Lock};
 use dbco::source::debian::{ClosureError, SignatureError};
 use dbco::source::{Access, NoProgress, Request, Resolver, SourceError, fetch};
 use dbco::store::Store;
@@ -38,7 +38,7 @@ impl Project {
 
 fn closure(packages: &[&str]) -> Request {
     let packages = packages.iter().map(|&package| package.to_owned()).collect();
-    Request::Debian { archive: archive(), packages, closure: true }
+    Request::Debian { suites: archive().into(), packages, closure: true }
 }
 
 fn small() -> TestArchive {
@@ -68,7 +68,7 @@ fn a_signed_archive_is_locked_and_brought() {
     small().publish(&server, &key);
     let project = Project::new(&key);
     let entry = project.resolve(&[&server], &closure(&["tool"])).unwrap();
-    assert_eq!(entry.archive_date.as_deref(), Some("2026-01-10T10:12:13Z"));
+    assert_eq!(entry.archive_date, Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())));
     assert_eq!(entry.files[1].at, Location::Pool("pool/main/t/tool/tool_1.0-1_amd64.deb".to_owned()));
     let lock = Lock::new([entry]);
     assert!(!lock.to_text().contains("127.0.0.1"), "a lock names no mirror");
@@ -120,8 +120,41 @@ fn sources_must_match_exactly() {
         project.resolve(&[&server], &request).unwrap_err().to_string()
     };
     let text = fails("tool", "1.0");
-    assert!(text.ends_with("source package `tool` has no version `1.0`; there is `1.0-10` and `1.0-1`"), "{text}");
+    assert!(text.contains("source package `tool` has no version `1.0`; there is `1.0-10` and `1.0-1`"), "{text}");
+    assert!(text.contains("version: newest"), "{text}");
     assert!(fails("toll", "1.0").ends_with("there is no source package `toll`; did you mean `tool`?"));
+}
+
+#[test]
+fn a_source_may_be_asked_for_by_a_pattern_or_as_the_newest() {
+    let (key, server) = (Key::generate(), Server::start());
+    TestArchive::default()
+        .source("tool", "1.0-1", "tool_1.0.orig.tar.xz")
+        .source("tool", "1.0-10", "tool_1.0.orig.tar.xz")
+        .source("tool", "2.0-1", "tool_2.0.orig.tar.xz")
+        .publish(&server, &key);
+    let project = Project::new(&key);
+    let resolve = |version: &str, file: &str| {
+        let (version, file) = (version.to_owned(), file.to_owned());
+        let request = Request::DebianSource { archive: archive(), package: "tool".to_owned(), version, file };
+        project.resolve(&[&server], &request)
+    };
+    for (version, file, there) in [
+        ("newest", "tool_*.orig.tar.xz", "2.0-1"),
+        ("newest", "tool_2.0.orig.tar.xz", "2.0-1"),
+        ("1.*", "tool_*.orig.tar.*", "1.0-10"),
+        ("1.0-1", "tool_1.0.orig.tar.xz", "1.0-1"),
+        ("*", "*", "2.0-1"),
+    ] {
+        let entry = resolve(version, file).unwrap();
+        assert_eq!(entry.files[0].version.as_deref(), Some(there), "{version} {file}");
+        assert!(!entry.files[0].name.contains('*'));
+        // The lock answers the pattern until it is made anew.
+        assert!(Lock::new([entry.clone()]).check(&[entry.request]).is_empty());
+    }
+    for (version, file) in [("3.*", "*"), ("newest", "*.zip"), ("newest", "tool_1.0.orig.tar.xz"), ("1", "*")] {
+        assert!(resolve(version, file).is_err(), "{version} {file}");
+    }
 }
 
 fn distrust(prepare: impl FnOnce(&Server, &Key, String)) -> (SignatureError, String) {
@@ -256,7 +289,7 @@ fn keyrings_that_hold_no_key_are_named() {
 fn without_a_mirror_the_three_ways_are_told() {
     let key = Key::generate();
     let text = Project::new(&key).resolve_from(&[], &closure(&["tool"])).unwrap_err().to_string();
-    for way in ["--mirror debian=URL", "mirrors: {debian: [URL]}", "/etc/apt/sources.list.d/"] {
+    for way in ["--mirror URL", "DBCO_MIRROR", "mirrors: {debian: [URL]}"] {
         assert!(text.contains(way), "{text}");
     }
 }
@@ -374,7 +407,7 @@ fn every_unknown_package_is_named_at_once() {
 fn exactly_these_packages() {
     let (key, server) = (Key::generate(), Server::start());
     small().publish(&server, &key);
-    let request = Request::Debian { archive: archive(), packages: vec!["tool".to_owned()], closure: false };
+    let request = Request::Debian { suites: archive().into(), packages: vec!["tool".to_owned()], closure: false };
     let entry = Project::new(&key).resolve(&[&server], &request).unwrap();
     assert_eq!(entry.files.len(), 1);
 }

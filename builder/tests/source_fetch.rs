@@ -20,7 +20,7 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
     Entry {
         request: Request::Url { urls: urls.to_vec(), sha256: None },
         archive_date: None,
-        files: vec![LockedFile { name: name.to_owned(), version: None, at, sha256, size }],
+        files: vec![LockedFile { name: name.to_owned(), version: None, suite: None, at, sha256, size }],
     }
 }
 
@@ -64,7 +64,7 @@ fn another_run_goes_on_with_what_the_last_one_left() {
     let content = noise(200_000, 2);
     let entry = locked("x", &content, &[server.file("x", content.clone())]);
     server.faults("x", &[Fault::Cut(70_000), Fault::Status(403)]);
-    assert_eq!(attempts(bring(&entry, &store, &network()))[0].said, "answers 403 Forbidden");
+    assert_eq!(attempts(bring(&entry, &store, &network()))[0].reason, "answers 403 Forbidden");
     assert!(!store.has_blob(&Digest::of(&content)), "half a file is no blob");
     assert_eq!(bring(&entry, &store, &network()).unwrap().bytes, 130_000);
     assert_eq!(server.asked_for("x"), [0, 70_000, 70_000]);
@@ -145,7 +145,7 @@ fn when_all_places_fail_each_says_why() {
     assert_eq!(errors.len(), 1);
     assert!(text.starts_with("can't get x.tar\n"), "{text}");
     let attempts = attempts(Err(errors));
-    let said: Vec<_> = attempts.iter().map(|attempt| (attempt.said.as_str(), attempt.times)).collect();
+    let said: Vec<_> = attempts.iter().map(|attempt| (attempt.reason.as_str(), attempt.times)).collect();
     let wrong = format!("sha256 is {} (1000 bytes), expected {}", Digest::of(noise(1000, 11)), Digest::of(&content));
     let expected = [
         ("not there (404)", 1),
@@ -161,12 +161,30 @@ fn when_all_places_fail_each_says_why() {
 }
 
 #[test]
-fn a_file_that_no_mirror_keeps_leads_to_a_new_lock() {
-    let (_folder, store) = store();
+fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
     let server = Server::start();
-    let entry = locked("old.deb", b"x", &[format!("{}/old.deb", server.url)]);
-    let text = bring(&entry, &store, &network()).unwrap_err()[0].to_string();
-    assert!(text.contains("run `dbco lock --update`"), "{text}");
+    let gone = |request: Request, at: Location| {
+        let (_folder, store) = store();
+        let (sha256, version) = (Digest::of("x"), Some("1.0-1".to_owned()));
+        let files = vec![LockedFile { name: "old".to_owned(), version, suite: None, at, sha256, size: 1 }];
+        let entry = Entry { request, archive_date: None, files };
+        let (network, mirrors) = (network(), servers::mirrors(&[&server.url]));
+        let access = Access::Online { network: &network, mirrors: &mirrors };
+        fetch([&entry], &store, access, 1, &NoProgress).unwrap_err()[0].to_string()
+    };
+    let pool = || Location::Pool("pool/old".to_owned());
+    let archive = servers::archive;
+    let text =
+        gone(Request::Debian { suites: archive().into(), packages: vec!["old".to_owned()], closure: true }, pool());
+    assert!(text.contains("old 1.0-1 was removed from the mirror: run `dbco lock --update`"), "{text}");
+    // To lock a source package of a stated version again would lead back here.
+    let (package, version, file) = ("linux".to_owned(), "1.0-1".to_owned(), "old".to_owned());
+    let text = gone(Request::DebianSource { archive: archive(), package, version, file }, pool());
+    assert!(text.contains("state another `version` of source package `linux`"), "{text}");
+    assert!(text.contains("`newest`") && !text.contains("--update"), "{text}");
+    let urls = vec![format!("{}/old", server.url)];
+    let text = gone(Request::Url { urls: urls.clone(), sha256: None }, Location::Urls(urls));
+    assert!(text.contains("name another `url`") && !text.contains("lock"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dbco::digest::Digest;
-use dbco::lock::{Entry, Location, Lock, LockError, LockedFile, Why};
+use dbco::lock::{ArchiveDate, Entry, Location, Lock, LockError, LockedFile, Why};
 use dbco::source::{Archive, Request};
 
 fn archive(suite: &str) -> Archive {
@@ -12,7 +12,7 @@ fn archive(suite: &str) -> Archive {
 
 fn debian(suite: &str, packages: &[&str]) -> Request {
     let packages = packages.iter().map(|&package| package.to_owned()).collect();
-    Request::Debian { archive: archive(suite), packages, closure: true }
+    Request::Debian { suites: archive(suite).into(), packages, closure: true }
 }
 
 fn source(version: &str) -> Request {
@@ -25,18 +25,27 @@ fn url(urls: &[&str], sha256: Option<Digest>) -> Request {
 }
 
 fn git(commit: char) -> Request {
-    Request::Git { url: "https://git.example/tool.git".to_owned(), commit: commit.to_string().repeat(40) }
+    Request::Git {
+        url: "https://git.example/tool.git".to_owned(),
+        commit: commit.to_string().repeat(40),
+        submodules: false,
+    }
 }
 
 fn entry(request: Request, names: &[&str]) -> Entry {
     let file = |name: &&str| LockedFile {
         name: (*name).to_owned(),
         version: Some("1:1.0-1".to_owned()),
+        suite: None,
         at: Location::Pool(format!("pool/main/{name}_1.0-1_amd64.deb")),
         sha256: Digest::of(name),
         size: name.len() as u64,
     };
-    Entry { request, archive_date: Some("2026-01-10T10:12:13Z".to_owned()), files: names.iter().map(file).collect() }
+    Entry {
+        request,
+        archive_date: Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())),
+        files: names.iter().map(file).collect(),
+    }
 }
 
 fn full() -> Lock {

@@ -44,7 +44,8 @@ fn write_until_killed() {
     for number in 0..RECORDS {
         let alone = store.add_bytes(&content(number)).unwrap();
         let mut batch = store.batch().unwrap();
-        let mut outputs = BTreeMap::from([("alone".to_owned(), Output::Blob { digest: alone, size: 0 })]);
+        let mut outputs =
+            BTreeMap::from([("alone".to_owned(), Output::Blob { digest: alone, size: content(number).len() as u64 })]);
         for more in 0..5 {
             let (digest, size) = batch.add(content(1000 + 5 * number + more).as_slice()).unwrap();
             outputs.insert(format!("batch {more}"), Output::Blob { digest, size });

@@ -1,5 +1,6 @@
 //! Rules of the repository itself: layers, sizes, leftovers, what must not be in it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ fn rust(folder: &str) -> Vec<(String, String)> {
 
 /// The text before the unit tests, without comments and texts in quotes that span no line.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
@@ -75,36 +76,69 @@ fn named_modules(code: &str) -> Vec<String> {
 /// What each module may use of its crate, itself aside. A module that is not here is an error: say where it belongs.
 const LAYERS: &[(&str, &[&str])] = &[
     // Data and helpers, which know of nothing above them.
-    ("digest", &[]),
+    ("input", &[]),
+    ("interrupt", &[]),
+    ("inherited", &[]),
+    ("threads", &[]),
+    ("digest", &["input", "interrupt"]),
     ("tree", &["digest"]),
-    ("process", &[]),
-    ("store", &["digest", "tree"]),
-    ("archive", &["digest", "store", "tree"]),
+    ("mask", &[]),
+    ("process", &["interrupt", "mask"]),
+    ("printable", &[]),
+    ("beneath", &["printable"]),
+    ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
+    ("archive", &["beneath", "printable", "store", "threads", "tree"]),
     // Work on data, without a recipe's stages.
-    ("kernel", &["archive", "digest", "store", "tree"]),
-    ("image", &["archive", "digest", "process", "store", "tree"]),
-    ("sandbox", &["archive", "digest", "process", "store", "tree"]),
-    ("source", &["archive", "digest", "lock", "process", "store"]),
+    ("kernel", &["beneath", "digest", "tree"]),
+    ("image", &["beneath", "digest", "input", "interrupt", "process", "store", "tree"]),
+    ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
+    ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["digest", "image", "source", "tree"]),
-    ("lock", &["digest", "source", "store"]),
-    ("rootfs", &["digest", "image", "recipe", "store", "tree"]),
-    ("plan", &["digest", "image", "kernel", "lock", "process", "recipe", "rootfs", "source", "store", "tree"]),
+    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "source", "tree"]),
+    ("lock", &["digest", "input", "mask", "source", "store"]),
+    ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
-        "build",
+        "step",
         &[
-            "archive", "digest", "image", "kernel", "plan", "process", "recipe", "rootfs", "sandbox", "source",
-            "store", "tree",
+            "archive", "beneath", "digest", "image", "input", "kernel", "process", "recipe", "rootfs", "sandbox",
+            "source", "store", "tree",
         ],
     ),
-    ("boot", &["digest", "image", "process", "recipe", "sandbox", "store"]),
-    ("output", &["build", "digest", "plan", "store"]),
+    (
+        "plan",
+        &[
+            "archive", "digest", "image", "input", "kernel", "lock", "recipe", "rootfs", "source", "step", "store",
+            "tree",
+        ],
+    ),
+    ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
+    ("boot", &["beneath", "digest", "image", "interrupt", "process", "threads"]),
+    ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
     // The face, which may use everything and is used by nothing.
     (
         "cli",
         &[
-            "boot", "build", "digest", "image", "kernel", "lock", "output", "plan", "process", "recipe", "rootfs",
-            "sandbox", "source", "store",
+            "beneath",
+            "boot",
+            "build",
+            "digest",
+            "image",
+            "inherited",
+            "interrupt",
+            "kernel",
+            "lock",
+            "mask",
+            "output",
+            "plan",
+            "printable",
+            "process",
+            "recipe",
+            "rootfs",
+            "sandbox",
+            "source",
+            "step",
+            "store",
+            "threads",
         ],
     ),
     ("lib", &[]),
@@ -113,7 +147,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 #[test]
 fn modules_use_only_what_lies_below_them() {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for (file, text) in rust("builder/src") {
         let module = file.strip_prefix("builder/src/").unwrap().split(['/', '.']).next().unwrap();
         let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
@@ -124,9 +158,14 @@ fn modules_use_only_what_lies_below_them() {
             if named != module && !allowed.contains(&named.as_str()) && LAYERS.iter().any(|(name, _)| *name == named) {
                 wrong.push(format!("{file}: `{module}` uses `{named}`"));
             }
+            used.insert((module.to_owned(), named));
         }
     }
     wrong.dedup();
+    for (module, allowed) in LAYERS {
+        let unused = allowed.iter().filter(|other| !used.contains(&((*module).to_owned(), (**other).to_owned())));
+        wrong.extend(unused.map(|other| format!("`{module}` does not use `{other}`, which LAYERS permits")));
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -144,9 +183,106 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
         &["builder/src/cli/", "builder/src/sandbox/mod.rs"],
         "one module prints",
     ),
+    (
+        &["thread::spawn", "thread::scope", "thread::Builder", ".spawn_scoped("],
+        &["builder/src/threads.rs", "builder/src/process.rs", "builder/src/output/tests.rs"],
+        "where the host gives no more threads nothing may panic",
+    ),
     (&["process::exit"], &["builder/src/cli/", "builder/src/sandbox/"], "only the command line ends the process"),
     (&["unsafe "], &["builder/src/sandbox/sys.rs", "builder/src/process.rs"], "unsafe code sits in one small module"),
 ];
+
+/// Modules that work on folders which archives and foreign tools have filled. A path of this machine would follow their links.
+///
+/// Others meet such folders without being here:
+/// - `sandbox/mounts.rs` and `sandbox/chroot.rs` prepare what a tool sees before it runs. Where they make something
+///   below a path that others may have filled they do that by a handle; the rest is in a root that was laid out by
+///   handles and is held against its list, or on a tmpfs of theirs. After the tool has run a chroot's work folders are
+///   moved back by their inodes, and the copy of the root is removed by handles.
+/// - `source/git.rs` reads one archive that git has written where dbco told it to, from a repository without a work
+///   tree.
+/// - `store/roots.rs` looks at roots by lstat(2), and follows nothing.
+const HANDLES_ONLY: &[&str] = &[
+    "builder/src/archive/",
+    "builder/src/boot/",
+    "builder/src/build/",
+    "builder/src/image/",
+    "builder/src/kernel/",
+    "builder/src/sandbox/root.rs",
+    "builder/src/source/cargo/",
+    "builder/src/step/",
+];
+
+/// What opens or looks at something by its path.
+const BY_PATH: &[&str] = &[
+    "fs::canonicalize",
+    "fs::copy",
+    "fs::create_dir",
+    "fs::hard_link",
+    "fs::metadata",
+    "fs::read",
+    "fs::remove",
+    "fs::rename",
+    "fs::set_permissions",
+    "fs::symlink",
+    "fs::write",
+    "File::create",
+    "File::open",
+    "OpenOptions",
+    "glob::glob(",
+    ".exists()",
+    ".host_path()",
+    ".is_file()",
+    ".read_dir()",
+];
+
+/// The uses that are right, as they stand in the code: what lies there is ours.
+const OURS: &[(&str, &str)] = &[
+    // The accelerator's device; files of the store, or of the user's own QEMU; the folder that QEMU sees, and what
+    // tests log.
+    ("builder/src/boot/accel.rs", "OpenOptions::new().read(true).write(true).open(device)"),
+    ("builder/src/boot/accel.rs", "use std::fs::OpenOptions;"),
+    ("builder/src/boot/machine.rs", "File::open(image)"),
+    ("builder/src/boot/machine.rs", "File::open(from)"),
+    ("builder/src/boot/mod.rs", "File::open(inside)"),
+    ("builder/src/boot/nbd.rs", "std::fs::remove_file(socket)"),
+    ("builder/src/boot/test.rs", "File::create(self.join(name))"),
+    ("builder/src/boot/test.rs", "fs::remove_dir_all(&folder)"),
+    ("builder/src/boot/test.rs", "fs::create_dir_all(folder)"),
+    ("builder/src/boot/test.rs", "self.dir.host_path()"),
+    // Made before cargo runs; the user's configuration.
+    ("builder/src/source/cargo/bring.rs", "fs::create_dir_all(home)"),
+    ("builder/src/source/cargo/bring.rs", "fs::create_dir_all(project)"),
+    ("builder/src/source/cargo/bring.rs", "path.exists()"),
+    ("builder/src/source/cargo/bring.rs", "fs::symlink;"),
+    ("builder/src/source/cargo/bring.rs", "fs::write(project.join(\"lib.rs\"), \"\")"),
+    ("builder/src/source/cargo/bring.rs", "fs::write(project.join(\"Cargo.lock\"), &lock.text)"),
+    ("builder/src/source/cargo/bring.rs", "fs::write(project.join(\"Cargo.toml\"), manifest(crates))"),
+    ("builder/src/build/run.rs", "std::fs::remove_file(&log)"),
+    ("builder/src/build/run.rs", "log.exists()"),
+    ("builder/src/step/toolbox.rs", "host: folder.host_path()"),
+    ("builder/src/sandbox/root.rs", "fs::metadata(&path).map_err(StoreError::io(\"find\""),
+    ("builder/src/sandbox/root.rs", "store.seal_root(top.host_path(), key)"),
+    ("builder/src/sandbox/root.rs", "fs::rename(top.host_path(), &target)"),
+];
+
+#[test]
+fn folders_that_others_filled_are_opened_by_handles_alone() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust("builder/src") {
+        if !HANDLES_ONLY.iter().any(|place| file.starts_with(place)) || file.ends_with("tests.rs") {
+            continue;
+        }
+        let ours = OURS.iter().filter(|(place, _)| *place == file);
+        let code = ours.fold(code(&text), |code, (_, text)| {
+            assert!(code.contains(text), "{file} has no `{text}` any more");
+            code.replace(text, "")
+        });
+        let found = BY_PATH.iter().filter(|text| code.contains(**text));
+        wrong.extend(found.map(|text| format!("{file}: `{text}`: use `beneath::Dir`")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
 
 #[test]
 fn network_processes_and_printing_have_one_place_each() {
@@ -255,5 +391,25 @@ fn no_tracked_file_is_larger_than_one_mebibyte() {
     for file in tracked() {
         let size = fs::symlink_metadata(repository().join(&file)).unwrap().len();
         assert!(size <= 1 << 20, "{file} has {size} bytes");
+    }
+}
+
+/// The fuzz targets are a workspace of their own: their lock has what the tool depends on, in the tool's versions.
+#[test]
+fn the_fuzz_crates_lock_follows_the_tools() {
+    let read = |path: &str| -> toml::Table { fs::read_to_string(repository().join(path)).unwrap().parse().unwrap() };
+    let packages = |lock: &toml::Table| {
+        let all = lock["package"].as_array().unwrap().iter();
+        let text = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+        all.map(|package| (text(package, "name"), text(package, "version"))).collect::<Vec<_>>()
+    };
+    let (tool, fuzz) = (packages(&read("Cargo.lock")), packages(&read("builder/fuzz/Cargo.lock")));
+    for (key, value) in read("builder/Cargo.toml")["dependencies"].as_table().unwrap() {
+        let name = value.get("package").and_then(toml::Value::as_str).unwrap_or(key);
+        let versions: Vec<_> = tool.iter().filter(|package| package.0 == name).collect();
+        assert!(
+            versions.iter().any(|package| fuzz.contains(package)),
+            "{versions:?} are not in builder/fuzz/Cargo.lock: cargo metadata --manifest-path builder/fuzz/Cargo.toml"
+        );
     }
 }

@@ -4,20 +4,30 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::decompress::{Stream, decompress_with};
-use super::{ArchiveError, Entries, Kind, lossy};
+use super::{ArchiveError, Budget, Entries, Kind};
 
 /// No maintainer script or list of checksums is longer.
 const MAX_CONTROL: u64 = 16 << 20;
 
 /// The tar archive of what the package installs, decompressed by that many threads at most.
-pub fn data<'a>(reader: impl Read + Send + 'a, package: &str, threads: usize) -> Result<Stream<'a>, ArchiveError> {
+pub fn data<'a>(
+    reader: impl Read + Send + 'a,
+    package: &str,
+    threads: usize,
+    budget: &Budget,
+) -> Result<Stream<'a>, ArchiveError> {
     let member = find(reader, package, "data.tar")?;
-    decompress_with(member, package, threads)
+    decompress_with(member, package, threads, budget)
 }
 
 /// The package's control files by name: `control`, `md5sums`, maintainer scripts …
-pub fn control(reader: impl Read + Send, package: &str) -> Result<BTreeMap<String, Vec<u8>>, ArchiveError> {
-    let mut entries = Entries::new(decompress_with(find(reader, package, "control.tar")?, package, 1)?, package);
+pub fn control(
+    reader: impl Read + Send,
+    package: &str,
+    budget: &Budget,
+) -> Result<BTreeMap<String, Vec<u8>>, ArchiveError> {
+    let control = decompress_with(find(reader, package, "control.tar")?, package, 1, budget)?;
+    let mut entries = Entries::new(control, package, budget);
     let mut files = BTreeMap::new();
     while let Some(member) = entries.next_member()? {
         if member.kind != Kind::File {
@@ -28,13 +38,18 @@ pub fn control(reader: impl Read + Send, package: &str) -> Result<BTreeMap<Strin
         }
         let mut content = Vec::new();
         entries.read_to_end(&mut content).map_err(|error| entries.reading(error))?;
-        let name = lossy(&member.path);
+        let name = String::from_utf8_lossy(&member.path);
         files.insert(name.trim_start_matches("./").to_owned(), content);
     }
     Ok(files)
 }
 
-/// Reads up to the member whose name starts with `wanted`.
+/// What follows the version, in this order (deb(5)), with the compressors that may have packed it. Members whose names
+/// start with `_` may stand anywhere.
+const PARTS: [(&str, &[&str]); 2] =
+    [("control.tar", &["", ".gz", ".xz", ".zst"]), ("data.tar", &["", ".gz", ".xz", ".zst", ".bz2", ".lzma"])];
+
+/// Reads up to the part `wanted`, one of [`PARTS`].
 fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>, ArchiveError> {
     let not_a_deb = || ArchiveError::NotAnArchive { archive: package.to_owned(), expected: "a Debian package" };
     let mut magic = [0; 8];
@@ -46,32 +61,48 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
         return Err(not_a_deb());
     }
     let mut first = true;
+    let mut parts = PARTS.iter();
     loop {
         let inside = format!("the headers before `{wanted}`");
         // ar(5): name 16, mtime 12, owner 6, group 6, mode 8, size 10, end mark 2; all text, padded with spaces.
         let mut header = [0; 60];
         reader.read_exact(&mut header).map_err(|error| ArchiveError::reading(package, &inside, error))?;
         let damaged = |what: &str| ArchiveError::Damaged { archive: package.to_owned(), what: what.to_owned() };
-        let size = std::str::from_utf8(&header[48..58]).ok().and_then(|text| text.trim_end().parse::<u64>().ok());
+        let size = std::str::from_utf8(&header[48..58]).ok().map(str::trim_end);
+        let size =
+            size.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).and_then(|text| text.parse().ok());
         let (Some(size), b"`\n") = (size, &header[58..]) else {
             return Err(damaged("a member's header makes no sense"));
         };
-        let name = lossy(&header[..16]);
-        let name = name.trim_end().trim_end_matches('/').to_owned();
+        let name = String::from_utf8_lossy(&header[..16]);
+        let name = name.trim_end();
+        let name = name.strip_suffix('/').unwrap_or(name).to_owned();
         if std::mem::take(&mut first) {
-            let mut version = String::new();
+            let mut version = Vec::new();
             if name != "debian-binary" || size > 64 {
                 return Err(not_a_deb());
             }
-            let read = reader.by_ref().take(size + size % 2).read_to_string(&mut version);
-            read.map_err(|error| ArchiveError::reading(package, &name, error))?;
-            if !version.starts_with("2.") {
+            let read = reader.by_ref().take(size + size % 2).read_to_end(&mut version);
+            let read = read.map_err(|error| ArchiveError::reading(package, &name, error))?;
+            if (read as u64) < size {
+                return Err(ArchiveError::Truncated { archive: package.to_owned(), inside: format!("`{name}`") });
+            }
+            // Without the byte that makes the member's length even.
+            let version = String::from_utf8_lossy(&version[..size as usize]);
+            let minor = version.strip_prefix("2.").and_then(|rest| rest.split_once('\n')).map(|(minor, _)| minor);
+            if !minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {
                 return Err(damaged(&format!("its format version is `{}`, not 2", version.trim())));
             }
             continue;
         }
-        if name.starts_with(wanted) {
-            return Ok(Member { input: reader, left: size });
+        if !name.starts_with('_') {
+            let (part, endings) = parts.next().unwrap_or(&PARTS[1]);
+            if !name.strip_prefix(part).is_some_and(|ending| endings.contains(&ending)) {
+                return Err(damaged(&format!("`{name}` stands where `{part}` and a compressor's ending are expected")));
+            }
+            if *part == wanted {
+                return Ok(Member { input: reader, left: size });
+            }
         }
         let skip = size + size % 2;
         let skipped = io::copy(&mut reader.by_ref().take(skip), &mut io::sink());

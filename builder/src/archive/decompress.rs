@@ -1,10 +1,13 @@
 //! Decompression by content, not by file name.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use super::ArchiveError;
+use super::{ALWAYS, ArchiveError, Budget, Exceeded};
+use crate::threads;
 
 /// Memory that decoding one xz file with several threads may take. Blocks that don't fit are decoded one by one.
 const XZ_MEMORY: u64 = 96 << 20;
@@ -15,9 +18,12 @@ pub type Stream<'a> = Box<dyn Read + Send + 'a>;
 /// Decompresses gzip, xz, bzip2 and zstd, each told by its first bytes; anything else is passed on as it is.
 ///
 /// Files made of several compressed streams are read to the last one, as the formats' own tools do.
-pub fn decompress<'a>(reader: impl Read + Send + 'a, archive: &str) -> Result<Stream<'a>, ArchiveError> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    decompress_with(reader, archive, threads)
+pub fn decompress<'a>(
+    reader: impl Read + Send + 'a,
+    archive: &str,
+    budget: &Budget,
+) -> Result<Stream<'a>, ArchiveError> {
+    decompress_with(reader, archive, threads::processors(), budget)
 }
 
 /// As [`decompress`], with that many threads at most. Only xz files of several blocks make use of more than one.
@@ -25,39 +31,88 @@ pub fn decompress_with<'a>(
     reader: impl Read + Send + 'a,
     archive: &str,
     threads: usize,
+    budget: &Budget,
 ) -> Result<Stream<'a>, ArchiveError> {
     let mut reader = reader;
     let failed = |error| ArchiveError::reading(archive, "its first bytes", error);
     // The magic is read in a loop of our own: one `fill_buf` may give less of it from a pipe.
     let mut magic = Vec::with_capacity(6);
     reader.by_ref().take(6).read_to_end(&mut magic).map_err(failed)?;
-    let rest = BufReader::with_capacity(1 << 17, io::Cursor::new(magic.clone()).chain(reader));
-    Ok(match magic.as_slice() {
+    let packed = Arc::new(AtomicU64::new(0));
+    let counted = Counted { reader: io::Cursor::new(magic.clone()).chain(reader), count: Arc::clone(&packed) };
+    let rest = BufReader::with_capacity(1 << 17, counted);
+    let stream: Stream<'a> = match magic.as_slice() {
         // RFC 1952, section 2.3.1
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(rest)),
         // The .xz File Format, section 2.1.1.1
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            Box::new(XzStreams { decoder: Some(xz(rest, threads).map_err(failed)?), threads })
+            let decoder = Some(xz(rest, threads, budget.memory).map_err(failed)?);
+            Box::new(XzStreams { decoder, threads, memory: budget.memory })
         }
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(rest)),
         // RFC 8878, section 3.1.1
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(rest).map_err(failed)?),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let mut decoder = zstd::Decoder::with_buffer(rest).map_err(failed)?;
+            // What it keeps in memory is the window, a power of two.
+            decoder.window_log_max(budget.memory.max(1).ilog2().clamp(10, 31)).map_err(failed)?;
+            Box::new(Zstd { decoder, memory: budget.memory })
+        }
         _ => Box::new(rest),
-    })
+    };
+    Ok(Box::new(Bounded { stream, packed, unpacked: 0, budget: *budget }))
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    reader: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Ends a stream that unpacks to far more than it was read from: it would fill the disk.
+struct Bounded<'a> {
+    stream: Stream<'a>,
+    packed: Arc<AtomicU64>,
+    unpacked: u64,
+    budget: Budget,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.unpacked += count as u64;
+        let Budget { unpacked, ratio, .. } = self.budget;
+        if self.unpacked > unpacked {
+            let what = format!("it unpacks to more than {unpacked} bytes");
+            return Err(io::Error::other(Exceeded::new("unpacked", what)));
+        }
+        if self.unpacked > ALWAYS && self.unpacked / ratio > self.packed.load(Ordering::Relaxed) {
+            let what = format!("it unpacks to more than {ALWAYS} bytes, and to more than {ratio} times its size");
+            return Err(io::Error::other(Exceeded::new("ratio", what)));
+        }
+        Ok(count)
+    }
 }
 
 type Xz<R> = xz2::bufread::XzDecoder<R>;
 
-fn xz<R: BufRead>(reader: R, threads: usize) -> io::Result<Xz<R>> {
+fn xz<R: BufRead>(reader: R, threads: usize, memory: u64) -> io::Result<Xz<R>> {
     let stream = if threads > 1 {
         // This decoder holds whole blocks in memory, hence the limit.
         xz2::stream::MtStreamBuilder::new()
             .threads(threads.min(64) as u32)
             .memlimit_threading(XZ_MEMORY)
-            .memlimit_stop(u64::MAX)
+            .memlimit_stop(memory)
             .decoder()
     } else {
-        xz2::stream::Stream::new_stream_decoder(u64::MAX, 0)
+        xz2::stream::Stream::new_stream_decoder(memory, 0)
     };
     Ok(Xz::new_stream(reader, stream?))
 }
@@ -67,24 +122,47 @@ struct XzStreams<R> {
     /// `None` when the last stream has ended.
     decoder: Option<Xz<R>>,
     threads: usize,
+    memory: u64,
 }
 
 impl<R: BufRead> Read for XzStreams<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
-            let count = decoder.read(buffer)?;
+            let count = decoder.read(buffer).map_err(|error| match error.get_ref().and_then(|e| e.downcast_ref()) {
+                Some(xz2::stream::Error::MemLimit) => too_much_memory(self.memory),
+                _ => error,
+            })?;
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
             if let Some(decoder) = self.decoder.take() {
                 let mut reader = decoder.into_inner();
                 if skip_zeros(&mut reader)? {
-                    self.decoder = Some(xz(reader, self.threads)?);
+                    self.decoder = Some(xz(reader, self.threads, self.memory)?);
                 }
             }
         }
         Ok(0)
     }
+}
+
+struct Zstd<R> {
+    decoder: R,
+    memory: u64,
+}
+
+impl<R: Read> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer).map_err(|error| match error.to_string() {
+            // ZSTD_error_frameParameter_windowTooLarge has no type of its own here.
+            said if said.contains("requires too much memory") => too_much_memory(self.memory),
+            _ => error,
+        })
+    }
+}
+
+fn too_much_memory(budget: u64) -> io::Error {
+    io::Error::other(Exceeded::new("memory", format!("unpacking it takes more than {budget} bytes of memory")))
 }
 
 /// Skips NUL bytes; whether anything else follows.
@@ -104,9 +182,12 @@ const PIECE: usize = 256 * 1024;
 const PIECES: usize = 8;
 
 /// Reads ahead in a thread of its own, so that decompressing and writing files go on side by side.
-pub fn ahead(mut reader: impl Read + Send + 'static) -> impl Read + Send {
+///
+/// # Errors
+/// No further thread may be started.
+pub fn ahead(mut reader: impl Read + Send + 'static) -> io::Result<impl Read + Send> {
     let (sender, pieces) = sync_channel(PIECES);
-    let thread = std::thread::spawn(move || {
+    let thread = threads::spawn("decompress", move || {
         loop {
             let mut piece = Vec::with_capacity(PIECE);
             let end = match reader.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
@@ -123,8 +204,8 @@ pub fn ahead(mut reader: impl Read + Send + 'static) -> impl Read + Send {
                 return;
             }
         }
-    });
-    Ahead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false }
+    })?;
+    Ok(Ahead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false })
 }
 
 struct Ahead {

@@ -1,16 +1,27 @@
 //! A tar archive as a stream of members: ustar, GNU and pax headers (tar(5), pax(1)).
 //!
-//! The `tar` crate decodes the header blocks; the walk is our own, because an extended header's binary values
-//! (`security.capability`), a missing end mark and unknown member types must not pass unnoticed.
+//! The reader is our own, because an extended header's binary values (`security.capability`), a missing end mark,
+//! unknown member types and numbers out of range must not pass unnoticed. Where archives differ from the standards it
+//! does as GNU tar and dpkg do.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::{ArchiveError, lossy, pax};
+use super::header::{self, Header};
+use super::{ArchiveError, Budget, Exceeded, pax, shown};
 
-const BLOCK: u64 = 512;
-/// No honest name, link or set of attributes is longer.
+/// What to do about an archive whose writer left holes out.
+const SPARSE: &str = "a sparse file, which is not supported: unpack the archive with tar(1), pack it again without `--sparse`, and name \
+                      the new one as the source";
+
+const BLOCK: u64 = header::BLOCK as u64;
+/// No honest name, link or set of attributes is longer; those of one member in all.
 const MAX_EXTENSION: u64 = 1 << 20;
+/// What stands for all members, and so is looked at for each: bytes, and records.
+const MAX_GLOBAL: usize = 16 << 10;
+const MAX_GLOBAL_RECORDS: usize = 256;
+/// Bytes of a member's name (`PATH_MAX`).
+const MAX_PATH: usize = 4095;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +52,9 @@ pub struct Member {
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
     /// Owner.
-    pub uid: u64,
+    pub uid: i64,
     /// Group.
-    pub gid: u64,
+    pub gid: i64,
     /// Modification time in seconds since 1970.
     pub mtime: i64,
     /// Bytes of content.
@@ -59,6 +70,7 @@ pub struct Member {
 /// Reads members one after the other; [`Read`] gives the content of the one in hand.
 pub struct Entries<R> {
     input: R,
+    budget: Budget,
     archive: String,
     /// Bytes of the member in hand that are not read yet, and the padding after them.
     left: u64,
@@ -66,14 +78,30 @@ pub struct Entries<R> {
     name: String,
     global: pax::Records,
     started: bool,
+    members: u64,
+    /// Bytes of extended headers: of the member in hand, and of all.
+    extension: u64,
+    extensions: u64,
 }
 
 impl<R: Read> Entries<R> {
     /// `archive` is its name in errors. `input` is decompressed already.
-    pub fn new(input: R, archive: &str) -> Self {
+    pub fn new(input: R, archive: &str, budget: &Budget) -> Self {
         let global = pax::Records::new();
         let name = "its first header".to_owned();
-        Self { input, archive: archive.to_owned(), left: 0, padding: 0, name, global, started: false }
+        Self {
+            input,
+            budget: *budget,
+            archive: archive.to_owned(),
+            left: 0,
+            padding: 0,
+            name,
+            global,
+            started: false,
+            members: 0,
+            extension: 0,
+            extensions: 0,
+        }
     }
 
     /// The archive's name in errors.
@@ -85,63 +113,87 @@ impl<R: Read> Entries<R> {
     ///
     /// The input is read to its very end, so that the compressed stream's own checksum is compared too.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
-        let mut extended = self.global.clone();
-        let (mut long_name, mut long_link) = (None, None);
+        self.extension = 0;
+        let (mut long_name, mut long_link, mut extended) = (None, None, None);
         loop {
             self.skip()?;
             let Some(header) = self.header()? else {
-                if long_name.is_some() || long_link.is_some() {
+                if long_name.is_some() || long_link.is_some() || extended.is_some() {
                     return Err(self.damaged("an extended header without its member"));
                 }
                 return Ok(None);
             };
-            let size = header.entry_size().map_err(|error| self.damaged(error))?;
-            match header.entry_type().as_byte() {
+            let size = header.size().map_err(|error| self.damaged(error))?;
+            match header.kind() {
                 b'L' => long_name = Some(self.extension(size)?),
                 b'K' => long_link = Some(self.extension(size)?),
                 b'x' | b'X' => {
                     let bytes = self.extension(size)?;
-                    pax::parse(&bytes, &mut extended).map_err(|what| self.damaged(what))?;
+                    // Of several headers the last one counts alone.
+                    let records = extended.insert(pax::Records::new());
+                    pax::parse(&bytes, records).map_err(|what| self.damaged(what))?;
                 }
                 b'g' => {
                     let bytes = self.extension(size)?;
                     pax::parse(&bytes, &mut self.global).map_err(|what| self.damaged(what))?;
-                    extended = self.global.clone();
+                    let size: usize = self.global.iter().map(|(key, value)| key.len() + value.len()).sum();
+                    if size > MAX_GLOBAL || self.global.len() > MAX_GLOBAL_RECORDS {
+                        return Err(self.excessive(format!(
+                            "its global extended headers hold more than {MAX_GLOBAL} bytes or {MAX_GLOBAL_RECORDS} records"
+                        )));
+                    }
                 }
-                _ => return self.member(&header, long_name, long_link, extended).map(Some),
+                _ => {
+                    let extended = extended.unwrap_or_default();
+                    return self.member(&header, size, long_name, long_link, extended).map(Some);
+                }
             }
         }
     }
 
     fn member(
         &mut self,
-        header: &::tar::Header,
+        header: &Header,
+        size: u64,
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
-        mut extended: pax::Records,
+        own: pax::Records,
     ) -> Result<Member, ArchiveError> {
-        let cut = |mut name: Vec<u8>| {
-            name.truncate(name.iter().position(|&b| b == 0).unwrap_or(name.len()));
-            name
-        };
-        let path = long_name.map(cut).or_else(|| extended.remove("path")).unwrap_or_else(|| header.path_bytes().into());
-        let link = long_link.map(cut).or_else(|| extended.remove("linkpath"));
-        let link = link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
-        self.name = format!("`{}`", lossy(&path));
+        // A member's own records count before the global ones, in whatever order the headers stand; both before GNU's
+        // names.
+        let record = |key: &str| own.get(key).or_else(|| self.global.get(key));
+        let name = |key, long: Option<Vec<u8>>| record(key).or(long.as_ref()).map(|name| header::text(name).to_owned());
+        let path = name("path", long_name).unwrap_or_else(|| header.name());
+        let link = name("linkpath", long_link).unwrap_or_else(|| header.link().to_owned());
+        let stated = |key| record(key).map(|value| pax::whole(value));
+        let (size, uid, gid) = (stated("size").unwrap_or(Ok(size)), stated("uid"), stated("gid"));
+        let mtime = record("mtime").map(|value| pax::seconds(value));
+        let sparse =
+            [&own, &self.global].into_iter().any(|records| pax::below(records, "GNU.sparse.").next().is_some());
+        let xattrs = [&self.global, &own].into_iter().flat_map(|records| pax::below(records, "SCHILY.xattr."));
+        let xattrs = xattrs.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        self.name = format!("`{}`", shown(&path[..path.len().min(MAX_PATH)]));
+        self.members += 1;
+        let Budget { entries, depth, .. } = self.budget;
+        if self.members > entries {
+            return Err(self.over("entries", format!("it holds more than {entries} entries")));
+        }
+        if path.len() > MAX_PATH {
+            return Err(self.excessive(format!("it holds a name of more than {MAX_PATH} bytes")));
+        }
+        if path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).count() as u64 > depth {
+            return Err(self.over("depth", format!("it nests folders more than {depth} deep")));
+        }
 
-        let number = |key: &str, field: io::Result<u64>| match pax::number(&extended, key) {
-            Some(value) => value.and_then(|n| n.try_into().map_err(|_| "negative number")).map_err(|e| self.damaged(e)),
-            None => field.map_err(|error| self.damaged(error)),
+        let owner = |stated: Option<Result<u64, String>>, field: fn(&Header) -> Result<i64, String>| match stated {
+            Some(number) => number.and_then(|number| number.try_into().map_err(|_| format!("owner {number}"))),
+            None => field(header),
         };
-        let size = number("size", header.entry_size())?;
-        let (uid, gid) =
-            (number("uid", owner(header.uid(), header, 108))?, number("gid", owner(header.gid(), header, 116))?);
-        let mtime = match pax::number(&extended, "mtime") {
-            Some(value) => value.map_err(|what| self.damaged(what))?,
-            // Some archivers write times before 1970 as huge base-256 numbers: two's complement.
-            None => header.mtime().map_err(|error| self.damaged(error))? as i64,
-        };
-        let kind = match header.entry_type().as_byte() {
+        let size = size.map_err(|error| self.damaged(error))?;
+        let uid = owner(uid, Header::uid).map_err(|error| self.damaged(error))?;
+        let gid = owner(gid, Header::gid).map_err(|error| self.damaged(error))?;
+        let mtime = mtime.unwrap_or_else(|| header.mtime()).map_err(|error| self.damaged(error))?;
+        let kind = match header.kind() {
             // Before POSIX, folders were files whose name ends in a slash.
             0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Dir,
             0 | b'0' | b'7' => Kind::File,
@@ -152,36 +204,30 @@ impl<R: Read> Entries<R> {
             b'5' => Kind::Dir,
             b'6' => Kind::Fifo,
             b'S' => {
-                return Err(self.refused(&path, "sparse files are not supported; pack the archive without --sparse"));
+                return Err(self.refused(&path, SPARSE));
             }
             other => return Err(self.refused(&path, format!("unknown type `{}`", other.escape_ascii()))),
         };
-        if extended.keys().any(|key| key.starts_with("GNU.sparse.")) {
-            return Err(self.refused(&path, "sparse files are not supported; pack the archive without --sparse"));
+        if sparse {
+            return Err(self.refused(&path, SPARSE));
         }
-        // POSIX lets a hard link carry the content once more; no other type but files has any.
-        let size = if matches!(kind, Kind::File | Kind::HardLink | Kind::Dir) { size } else { 0 };
+        // Old archivers state a size for folders and hard links without giving any content; GNU tar and dpkg take it as
+        // 0.
+        let size = if kind == Kind::File { size } else { 0 };
         self.data(size)?;
         let device = match kind {
-            Kind::Char | Kind::Block => {
-                let numbers = header.device_major().and_then(|major| Ok((major, header.device_minor()?)));
-                match numbers.map_err(|error| self.damaged(error))? {
-                    (Some(major), Some(minor)) => (major, minor),
-                    _ => return Err(self.refused(&path, "a device without numbers")),
-                }
-            }
+            Kind::Char | Kind::Block => match header.device().map_err(|error| self.damaged(error))? {
+                Some(device) => device,
+                None => return Err(self.refused(&path, "a device without numbers")),
+            },
             _ => (0, 0),
         };
-        let mode = header.mode().map_err(|error| self.damaged(error))? & 0o7777;
-        let xattrs = extended
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix("SCHILY.xattr.")?.to_owned(), value)))
-            .collect();
+        let mode = header.mode().map_err(|error| self.damaged(error))?;
         Ok(Member { path, kind, mode, uid, gid, mtime, size, link, device, xattrs })
     }
 
     /// The next header block; `None` at the archive's end mark.
-    fn header(&mut self) -> Result<Option<::tar::Header>, ArchiveError> {
+    fn header(&mut self) -> Result<Option<Header>, ArchiveError> {
         let mut block = [0; BLOCK as usize];
         let count = read_full(&mut self.input, &mut block).map_err(|error| self.reading(error))?;
         let foreign = || ArchiveError::NotAnArchive { archive: self.archive.clone(), expected: "a tar archive" };
@@ -196,16 +242,17 @@ impl<R: Read> Entries<R> {
             });
         }
         if block.iter().all(|&byte| byte == 0) {
+            // GNU tar ends at a single block too, with a warning. What stands behind it would be lost.
+            let count = read_full(&mut self.input, &mut block).map_err(|error| self.reading(error))?;
+            if block[..count].iter().any(|&byte| byte != 0) {
+                return Err(self.damaged("members behind a single block of zeros, where two of them end an archive"));
+            }
             io::copy(&mut self.input, &mut io::sink()).map_err(|error| self.reading(error))?;
             return Ok(None);
         }
-        let header = ::tar::Header::from_byte_slice(&block).clone();
-        // tar(5): the sum of all bytes, those of the checksum taken as spaces.
-        let sum =
-            block.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { 32 } else { u32::from(b) }).sum();
-        if header.cksum().ok() != Some(sum) {
+        let Some(header) = Header::new(block) else {
             return Err(if self.started { self.damaged("a header's checksum is wrong") } else { foreign() });
-        }
+        };
         self.started = true;
         Ok(Some(header))
     }
@@ -222,6 +269,14 @@ impl<R: Read> Entries<R> {
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, ArchiveError> {
         if size > MAX_EXTENSION {
             return Err(self.damaged("an extended header of more than 1 MiB"));
+        }
+        (self.extension, self.extensions) = (self.extension + size, self.extensions + size);
+        if self.extension > MAX_EXTENSION {
+            return Err(self.excessive(format!("a member has extended headers of more than {MAX_EXTENSION} bytes")));
+        }
+        let most = self.budget.headers;
+        if self.extensions > most {
+            return Err(self.over("headers", format!("its extended headers are more than {most} bytes in all")));
         }
         self.data(size)?;
         let mut bytes = Vec::new();
@@ -252,9 +307,18 @@ impl<R: Read> Entries<R> {
         }
     }
 
+    fn over(&self, key: &'static str, what: String) -> ArchiveError {
+        let exceeded = Exceeded::new(key, format!("{what} (at {})", self.name));
+        ArchiveError::Budget { archive: self.archive.clone(), exceeded }
+    }
+
+    fn excessive(&self, what: String) -> ArchiveError {
+        ArchiveError::Excessive { archive: self.archive.clone(), what: format!("{what} (at {})", self.name) }
+    }
+
     /// An error about a well-formed member.
     pub(crate) fn refused(&self, entry: &[u8], why: impl Into<String>) -> ArchiveError {
-        ArchiveError::Entry { archive: self.archive.clone(), entry: lossy(entry), why: why.into() }
+        ArchiveError::Entry { archive: self.archive.clone(), entry: shown(entry), why: why.into() }
     }
 }
 
@@ -272,11 +336,6 @@ impl<R: Read> Read for Entries<R> {
             }
         }
     }
-}
-
-/// An owner's number, whose field begins at `at`. Cargo leaves it empty in crates: that is nobody's, so root's.
-fn owner(field: io::Result<u64>, header: &::tar::Header, at: usize) -> io::Result<u64> {
-    if header.as_bytes()[at..at + 8].iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(0) } else { field }
 }
 
 /// Fills `buffer` as far as the input goes.

@@ -3,17 +3,18 @@
 //! What comes from outside is not trusted to be well-formed. An entry that would land outside of where it is unpacked
 //! is an error; so is an archive that ends early, and an entry of a type that can't be kept.
 
+mod budget;
 pub mod deb;
 mod decompress;
-mod dir;
 mod entries;
+mod header;
 mod pax;
 pub mod tar;
 
 use std::io;
 
+pub use budget::{ALWAYS, Budget, Exceeded};
 pub use decompress::{ahead, decompress, decompress_with};
-pub use dir::{Dir, Links};
 pub use entries::{Entries, Kind, Member};
 
 /// Why an archive could not be read or unpacked.
@@ -63,6 +64,22 @@ pub enum ArchiveError {
         /// Why not.
         why: String,
     },
+    /// More than an archive may ask for.
+    #[error("{archive} is refused: {exceeded}")]
+    Budget {
+        /// The archive.
+        archive: String,
+        /// Which budget, and the key that raises it.
+        exceeded: Exceeded,
+    },
+    /// More of something than any archive needs.
+    #[error("{archive} is refused: {what}")]
+    Excessive {
+        /// The archive.
+        archive: String,
+        /// Of what, and how much there may be.
+        what: String,
+    },
     /// The disk, not the archive: a system call failed.
     #[error("{archive}: can't {action} `{entry}`")]
     Io {
@@ -96,6 +113,14 @@ impl ArchiveError {
     /// An error of reading `archive` while `inside` some part of it: an early end, or content that does not decode.
     fn reading(archive: &str, inside: &str, error: io::Error) -> Self {
         let (archive, inside) = (archive.to_owned(), inside.to_owned());
+        if let Some(exceeded) = error.get_ref().and_then(|error| error.downcast_ref::<Exceeded>()) {
+            return Self::Budget { archive, exceeded: exceeded.clone() };
+        }
+        // Of liblzma, which gives no code of the kernel's.
+        if matches!(error.get_ref().and_then(|error| error.downcast_ref()), Some(xz2::stream::Error::Mem)) {
+            let source = io::Error::from(nix::errno::Errno::ENOMEM);
+            return Self::Io { archive, entry: inside, action: "read", source };
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated { archive, inside },
             // What decoders say about content that does not decode.
@@ -113,6 +138,6 @@ pub(crate) fn os_path(bytes: &[u8]) -> &std::path::Path {
 }
 
 /// Bytes of a name for people.
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn shown(bytes: &[u8]) -> String {
+    crate::printable::printable(bytes).to_string()
 }

@@ -1,50 +1,38 @@
 //! What tar archives are read for: source trees on disk, and trees as data.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, futimens, utimensat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, mkfifoat, symlinkat, unlinkat};
 
-use super::dir::{Refusal, trim};
 use super::entries::{Kind, Member};
-use super::{ArchiveError, Dir, Entries, Links, lossy, os_path};
+use super::{ArchiveError, Budget, Entries, os_path, shown};
+use crate::beneath::{Dir, Folders, Links, Refusal, create, kind, set_time, trim};
 use crate::store::{Batch, StoreError};
 use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 
-/// How an archive is unpacked.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Leading components taken off each name; members with fewer are left out, as by `tar --strip-components`.
-    pub strip: usize,
-}
-
-/// Unpacks a decompressed archive into `dir`, which exists, as a source tree: files, folders and links with their
+/// Unpacks a decompressed archive into `dir` as a source tree: files, folders and links with their
 /// permission bits and times.
 ///
-/// Owners are not looked at. The owner can always read and write, setuid bits are dropped, and device nodes and pipes
-/// are left out: no source tree has a use for them. A member replaces what an earlier one of the same name left.
-pub fn unpack_to_dir(input: impl Read, archive: &str, dir: &Path, options: Options) -> Result<(), ArchiveError> {
-    let mut entries = Entries::new(input, archive);
-    let top = Dir::open(dir, Links::Within).map_err(|source| ArchiveError::Io {
-        archive: archive.to_owned(),
-        entry: dir.display().to_string(),
-        action: "open",
-        source,
-    })?;
-    let mut unpack = Unpack { dir: top, folders: Vec::new(), strip: options.strip };
+/// Owners are not looked at. The owner can always read and write, and setuid bits are dropped. As by tar(1) of an
+/// ordinary user, pipes are made and device nodes are an error. A member replaces what an earlier one of the same name
+/// left.
+pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir) -> Result<(), ArchiveError> {
+    let mut entries = Entries::new(input, archive, budget);
+    let mut unpack = Unpack { dir: Folders::of(dir.following(Links::Within)), folders: BTreeMap::new() };
     while let Some(member) = entries.next_member()? {
         unpack.member(&mut entries, &member).map_err(|failure| failure.of(&entries, &member))?;
     }
     unpack.finish().map_err(|(path, error)| ArchiveError::Io {
         archive: archive.to_owned(),
-        entry: lossy(&path),
+        entry: shown(&path),
         action: "set the time of",
         source: error.into(),
     })
@@ -77,7 +65,7 @@ impl Failure {
 
     /// The error, about `member`.
     pub(crate) fn of<R: Read>(self, entries: &Entries<R>, member: &Member) -> ArchiveError {
-        let (archive, entry) = (entries.archive().to_owned(), lossy(&member.path));
+        let (archive, entry) = (entries.archive().to_owned(), shown(&member.path));
         match self {
             Self::Refused(Refusal::Climbs(how)) => ArchiveError::Climbs { archive, entry, how },
             Self::Refused(Refusal::NotAFolder(path)) => ArchiveError::Entry {
@@ -88,6 +76,7 @@ impl Failure {
             Self::Refused(Refusal::Io(source)) => {
                 ArchiveError::Io { archive, entry, action: "find the folder of", source }
             }
+            Self::Refused(other) => ArchiveError::Entry { archive, entry, why: other.to_string() },
             Self::System(action, source) => ArchiveError::Io { archive, entry, action, source },
             Self::Archive(error) => error,
         }
@@ -95,23 +84,20 @@ impl Failure {
 }
 
 struct Unpack {
-    dir: Dir,
-    /// Folders whose mode and time are set last: what is put into them would change the time again, and a mode of 555
-    /// would refuse it.
-    folders: Vec<(Vec<u8>, u32, i64)>,
-    strip: usize,
+    dir: Folders,
+    /// By device and inode: folders whose mode and time are set last, as what is put into one changes its time.
+    folders: BTreeMap<(u64, u64), (Vec<u8>, u32, i64)>,
 }
 
 impl Unpack {
     fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<(), Failure> {
         let path = inside(&member.path)?;
-        let Some(path) = strip(path, self.strip) else { return Ok(()) };
-        if member.kind == Kind::Dir {
-            self.dir.folder(path, true)?;
-            self.folders.push((path.to_owned(), member.mode & 0o777 | 0o700, member.mtime));
-            return Ok(());
-        }
         let Some((parent, name)) = self.dir.parent(path)? else {
+            if member.kind == Kind::Dir {
+                // `.`, or `a/.` as `tar -c a/.` writes it.
+                let top = self.dir.folder(path, true)?;
+                return self.folder(path, &top, member);
+            }
             return Err(entries.refused(&member.path, "the archive's top is not a folder").into());
         };
         match member.kind {
@@ -126,7 +112,7 @@ impl Unpack {
             }
             Kind::HardLink => {
                 let missing = || entries.refused(&member.path, "a hard link to a name that did not come before it");
-                let target = strip(inside(&member.link)?, self.strip).ok_or_else(missing)?;
+                let target = inside(&member.link)?;
                 let (from, from_name) = self.dir.parent(target)?.ok_or_else(missing)?;
                 if (from_name, target) != (name, path) {
                     let link = || linkat(&from, from_name, &parent, name, AtFlags::empty());
@@ -136,23 +122,60 @@ impl Unpack {
                     })?;
                 }
             }
-            Kind::Char | Kind::Block | Kind::Fifo => {}
-            Kind::Dir => unreachable!("handled above"),
+            Kind::Dir => {
+                self.make_folder(&parent, name)?;
+                let folder = self.dir.folder(path, false)?;
+                self.folder(path, &folder, member)?;
+            }
+            Kind::Fifo => {
+                let mode = Mode::from_bits_truncate(member.mode & 0o777 | 0o600);
+                self.fresh(|| mkfifoat(&parent, name, mode), &parent, name, "make")?;
+            }
+            Kind::Char | Kind::Block => {
+                let why = "a device node, which only root can make: no source has a use for one";
+                return Err(entries.refused(&member.path, why).into());
+            }
         }
         Ok(())
     }
 
-    /// Makes something by `make`; what stands in its place already is removed first. A folder is not.
+    /// Makes a folder, or keeps the one that is there; a link or a file in its place is replaced.
+    fn make_folder(&mut self, parent: &Arc<OwnedFd>, name: &std::ffi::OsStr) -> Result<(), Failure> {
+        let make = || mkdirat(parent, name, Mode::from_bits_truncate(0o755));
+        match make() {
+            Err(Errno::EEXIST) => {
+                let stat = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(Failure::system("look at"))?;
+                if kind(&stat) == SFlag::S_IFDIR {
+                    return Ok(());
+                }
+                self.fresh(make, parent, name, "make")
+            }
+            other => other.map_err(Failure::system("make")),
+        }
+    }
+
+    /// Notes what a folder's mode and time are in the end; of one listed twice, those of the last entry.
+    fn folder(&mut self, path: &[u8], folder: &OwnedFd, member: &Member) -> Result<(), Failure> {
+        let stat = fstat(folder).map_err(Failure::system("look at"))?;
+        self.folders.insert((stat.st_dev, stat.st_ino), (path.to_owned(), member.mode & 0o777 | 0o700, member.mtime));
+        Ok(())
+    }
+
+    /// Makes something by `make`; what stands in its place already is removed first, a folder only if it is empty.
     fn fresh<T>(
         &mut self,
         make: impl Fn() -> nix::Result<T>,
-        parent: &Rc<OwnedFd>,
+        parent: &Arc<OwnedFd>,
         name: &std::ffi::OsStr,
         action: &'static str,
     ) -> Result<T, Failure> {
         match make() {
             Err(Errno::EEXIST) => {
-                unlinkat(parent, name, UnlinkatFlags::NoRemoveDir).map_err(Failure::system("replace"))?;
+                match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+                    Err(Errno::EISDIR) => unlinkat(parent, name, UnlinkatFlags::RemoveDir),
+                    other => other,
+                }
+                .map_err(Failure::system("replace"))?;
                 self.dir.forget();
                 make().map_err(Failure::system(action))
             }
@@ -161,22 +184,18 @@ impl Unpack {
     }
 
     fn finish(mut self) -> Result<(), (Vec<u8>, Errno)> {
-        // Deepest first, so that no mode that is set shuts the way to another folder.
-        for (path, mode, mtime) in std::mem::take(&mut self.folders).into_iter().rev() {
-            // Looked up anew: a later entry may have replaced a link on the way by another, which leads out.
+        for (id, (path, mode, mtime)) in std::mem::take(&mut self.folders) {
+            // Looked up anew: a later entry may have replaced a link on the way by another, which leads elsewhere.
             let Ok(folder) = self.dir.folder(&path, false) else { continue };
+            if !fstat(&folder).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == id) {
+                continue;
+            }
             let set = fchmodat(&folder, ".", Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
                 .and_then(|()| set_time(&folder, std::ffi::OsStr::new("."), mtime));
             set.map_err(|error| (path, error))?;
         }
         Ok(())
     }
-}
-
-/// A new file, which must not exist yet.
-pub(crate) fn create(parent: &OwnedFd, name: &std::ffi::OsStr) -> nix::Result<File> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(parent, name, flags, Mode::from_bits_truncate(0o600)).map(File::from)
 }
 
 /// Writes the content in hand to `file`, then sets its mode and time.
@@ -197,37 +216,25 @@ fn time(mtime: i64) -> TimeSpec {
     TimeSpec::new(mtime, 0)
 }
 
-/// Sets the time of a link or folder.
-pub(crate) fn set_time(parent: &OwnedFd, name: &std::ffi::OsStr, mtime: i64) -> nix::Result<()> {
-    utimensat(parent, name, &TimeSpec::UTIME_OMIT, &time(mtime), UtimensatFlags::NoFollowSymlink)
-}
-
 /// A member's name, or the name a hard link points to, without a leading `./`; one that climbs is refused.
 pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
     if path.starts_with(b"/") {
-        return Err(Refusal::Climbs(format!("`{}` is an absolute name", lossy(path))));
+        return Err(Refusal::Climbs(format!("`{}` is an absolute name", shown(path))));
     }
     if path.split(|&b| b == b'/').any(|part| part == b"..") {
-        return Err(Refusal::Climbs(format!("`{}` holds `..`", lossy(path))));
+        return Err(Refusal::Climbs(format!("`{}` holds `..`", shown(path))));
     }
     Ok(trim(path))
 }
 
-/// `path` without its first `count` components; `None` when it has no more than these.
-fn strip(mut path: &[u8], count: usize) -> Option<&[u8]> {
-    for _ in 0..count {
-        path = trim(&path[path.iter().position(|&b| b == b'/')?..]);
-    }
-    (count == 0 || !path.is_empty()).then_some(path)
-}
-
 /// Reads a decompressed archive as data: owners, modes, devices and attributes are fields, and files go to `batch`.
 ///
-/// A hard link becomes a file of the same content: trees know no inodes. A later member replaces an earlier one of the
+/// A later member replaces an earlier one of the
 /// same name. A member below something that is no folder is refused.
-pub fn read_tree(input: impl Read, archive: &str, batch: &mut Batch) -> Result<Tree, ArchiveError> {
-    let mut entries = Entries::new(input, archive);
+pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut Batch) -> Result<Tree, ArchiveError> {
+    let mut entries = Entries::new(input, archive, budget);
     let mut tree = Tree::new();
+    let mut inodes = 0;
     while let Some(member) = entries.next_member()? {
         let path = tree_path(&entries, &member, &member.path)?;
         let mut above = path.parent();
@@ -244,13 +251,14 @@ pub fn read_tree(input: impl Read, archive: &str, batch: &mut Batch) -> Result<T
         if path.is_root() && member.kind != Kind::Dir {
             return Err(entries.refused(&member.path, "the archive's top is not a folder"));
         }
-        let entry = tree_entry(&mut entries, &member, &tree, batch)?;
+        let entry = tree_entry(&mut entries, &member, &mut tree, &mut inodes, batch)?;
         let was_folder = tree.get(&path).is_some_and(Entry::is_dir);
         if was_folder && !entry.is_dir() {
             return Err(entries.refused(&member.path, "it would replace a folder"));
         }
         tree.insert(path, entry);
     }
+    tree.settle_links();
     Ok(tree)
 }
 
@@ -265,7 +273,8 @@ fn tree_path<R: Read>(entries: &Entries<R>, member: &Member, path: &[u8]) -> Res
 fn tree_entry<R: Read>(
     entries: &mut Entries<R>,
     member: &Member,
-    tree: &Tree,
+    tree: &mut Tree,
+    inodes: &mut u32,
     batch: &mut Batch,
 ) -> Result<Entry, ArchiveError> {
     let (major, minor) = member.device;
@@ -280,8 +289,14 @@ fn tree_entry<R: Read>(
         }
         Kind::HardLink => {
             let target = tree_path(entries, member, &member.link)?;
-            return match tree.get(&target) {
-                Some(entry) if !entry.is_dir() => Ok(entry.clone()),
+            return match tree.entries.get_mut(&target) {
+                Some(entry) if !entry.is_dir() => {
+                    entry.inode.get_or_insert_with(|| {
+                        *inodes += 1;
+                        *inodes
+                    });
+                    Ok(entry.clone())
+                }
                 _ => Err(entries.refused(&member.path, "a hard link to a name that did not come before it")),
             };
         }
@@ -294,9 +309,12 @@ fn tree_entry<R: Read>(
         Kind::Block => Node::Block { major, minor },
         Kind::Fifo => Node::Fifo,
     };
-    let narrow = |id: u64| {
-        u32::try_from(id).map_err(|_| entries.refused(&member.path, format!("its owner {id} is no owner on Linux")))
+    // chown(2) takes the last number for none at all.
+    let narrow = |id: i64| match u32::try_from(id) {
+        Ok(id) if id != u32::MAX => Ok(id),
+        _ => Err(entries.refused(&member.path, format!("its owner {id} is no owner on Linux"))),
     };
     let mode = if member.kind == Kind::Symlink { 0o777 } else { member.mode };
-    Ok(Entry { node, mode, uid: narrow(member.uid)?, gid: narrow(member.gid)?, xattrs: member.xattrs.clone() })
+    let (uid, gid) = (narrow(member.uid)?, narrow(member.gid)?);
+    Ok(Entry { node, mode, uid, gid, xattrs: member.xattrs.clone(), inode: None })
 }

@@ -11,8 +11,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{HostAccess, Launch, probe};
+use crate::beneath::{Dir, Links};
 use crate::image::tools::argv;
 use crate::process;
+use crate::threads;
 
 pub(super) const KVM: &str = "/dev/kvm";
 
@@ -56,7 +58,7 @@ impl Accel {
         Self::detect_on(launch, folder, Path::new(KVM))
     }
 
-    fn detect_on(launch: &dyn Launch, folder: &Path, device: &Path) -> Self {
+    pub(super) fn detect_on(launch: &dyn Launch, folder: &Path, device: &Path) -> Self {
         let tcg = |reason: String| Self { kind: Accelerator::Tcg, reason };
         if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
             return tcg(format!("{} can't be used: {error}", device.display()));
@@ -85,7 +87,8 @@ pub fn guest_lives(
     // AHCI takes no disk of a single sector.
     let mut disk = probe::BOOT_SECTOR.to_vec();
     disk.resize(1 << 20, 0);
-    std::fs::write(folder.join("probe.img"), disk).map_err(|error| error.to_string())?;
+    let dir = Dir::open(folder, Links::Never).map_err(|error| error.to_string())?;
+    dir.write("probe.img", &disk).map_err(|error| error.to_string())?;
     let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
     argv.extend(argv!["-machine", format!("q35,accel={accelerator}"), "-m", 64, "-monitor", "none"]);
     argv.extend(argv!["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
@@ -100,19 +103,20 @@ pub fn guest_lives(
     let guard = process::Registered::new(&child);
     let output = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
+    let reader = threads::spawn("probe", move || {
         let mut text = Vec::new();
         // Whatever came before an error is what counts.
         let _ = output.map(|mut output| output.read_to_end(&mut text));
         let _ = sender.send(text);
     });
+    // Without a reader nothing comes, and the machine is ended at once.
     let text = receiver.recv_timeout(patience);
     let time = started.elapsed();
     // It may have ended already; then there is nothing to kill.
     let _ = child.kill();
     let _ = child.wait();
     drop(guard);
-    let _ = reader.join();
+    let _ = reader.map_err(|error| error.to_string())?.join();
     Ok(text.is_ok_and(|text| text == probe::WORD).then_some(time))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps: every wait is for a text, with a deadline, and ends at once when the machine does.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::process::quote;
+use crate::threads;
 
 mod screen;
 
@@ -35,6 +37,12 @@ pub enum ConsoleError {
         /// The kernel's own words.
         line: String,
     },
+    /// The machine let nobody in.
+    #[error("the login was refused ({said})")]
+    Refused {
+        /// The machine's own words.
+        said: String,
+    },
     /// Typing failed.
     #[error("can't type at the machine's console")]
     Send(#[source] io::Error),
@@ -42,6 +50,9 @@ pub enum ConsoleError {
 
 /// How the kernel's last message starts (kernel/panic.c).
 const PANIC: &str = "Kernel panic - not syncing";
+
+/// What login programs say to a wrong name or password: busybox's and shadow's, and PAM's.
+const REFUSED: [&str; 3] = ["Login incorrect", "Authentication failure", "Permission denied"];
 
 /// Text kept for [`Console::tail`]; the log has all of it.
 const KEPT: usize = 64 << 10;
@@ -52,6 +63,24 @@ pub struct Console {
     input: Box<dyn Write + Send>,
     reader: Option<JoinHandle<()>>,
     markers: u32,
+}
+
+/// Gives the last line that a console shows, also while others wait for a text.
+#[derive(Clone)]
+pub struct LastLine(Arc<Shared>);
+
+impl LastLine {
+    /// The line; empty where nothing was shown yet.
+    pub fn get(&self) -> String {
+        let state = self.0.lock();
+        state.text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
+    }
+}
+
+impl fmt::Debug for LastLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastLine").field(&self.get()).finish()
+    }
 }
 
 struct Shared {
@@ -113,13 +142,17 @@ impl Shared {
 
 impl Console {
     /// A console that shows what `output` gives and types into `input`. All bytes go to `log` as they come.
-    pub fn new(output: impl Read + Send + 'static, input: impl Write + Send + 'static, log: Option<File>) -> Self {
+    pub fn new(
+        output: impl Read + Send + 'static,
+        input: impl Write + Send + 'static,
+        log: Option<File>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let reader = std::thread::spawn({
+        let reader = threads::spawn("console", {
             let shared = Arc::clone(&shared);
             move || read_all(output, log, &shared)
-        });
-        Self { shared, input: Box::new(input), reader: Some(reader), markers: 0 }
+        })?;
+        Ok(Self { shared, input: Box::new(input), reader: Some(reader), markers: 0 })
     }
 
     /// Waits until `wanted` is shown after what was matched last; gives the text before it.
@@ -170,6 +203,11 @@ impl Console {
         tail
     }
 
+    /// What gives the last line shown, for whoever watches.
+    pub fn last_line(&self) -> LastLine {
+        LastLine(Arc::clone(&self.shared))
+    }
+
     /// Waits until the output has ended, as it has when QEMU was killed, so that the log is whole.
     pub fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
@@ -189,12 +227,28 @@ impl Console {
             self.send(&format!(" echo dbco-ready-$(({marker}+0)).\n"))?;
             match self.expect(&format!("dbco-ready-{marker}."), deadline.min(Instant::now() + patience)) {
                 Ok(_) => return Ok(()),
+                Err(ConsoleError::Timeout { .. }) if self.refusal().is_some() => {
+                    return Err(ConsoleError::Refused { said: self.refusal().unwrap_or_default().to_owned() });
+                }
                 Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {
                     patience = (patience * 2).min(Duration::from_secs(4));
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// How a login was refused since what was matched last: the words, and the prompt for the next one.
+    fn refusal(&self) -> Option<&'static str> {
+        let state = self.shared.lock();
+        let text = &state.text[state.matched..];
+        REFUSED.into_iter().find(|said| text.rsplit_once(said).is_some_and(|(_, after)| after.contains("ogin:")))
+    }
+
+    /// Whether the machine asks for a password since what was matched last.
+    pub fn asks_for_password(&self) -> bool {
+        let state = self.shared.lock();
+        state.text[state.matched..].contains("assword:")
     }
 
     /// Runs a command in the shell; gives what it printed, and its exit status.
@@ -256,7 +310,7 @@ mod tests {
         use std::process::Stdio;
         let mut command = crate::process::command("/bin/sh");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let console = Console::new(child.stdout.take().unwrap(), child.stdin.take().unwrap(), None);
+        let console = Console::new(child.stdout.take().unwrap(), child.stdin.take().unwrap(), None).unwrap();
         (child, console)
     }
 
@@ -274,7 +328,7 @@ mod tests {
     #[test]
     fn what_does_not_come_is_an_error_at_the_deadline() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut console = Console::new(reader, io::sink(), None);
+        let mut console = Console::new(reader, io::sink(), None).unwrap();
         writer.write_all(b"booting\n").unwrap();
         console.expect("booting", soon()).unwrap();
         let error = console.expect("login:", Instant::now() + Duration::from_millis(20)).unwrap_err();
@@ -289,7 +343,7 @@ mod tests {
     #[test]
     fn text_is_matched_once_and_in_order() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut console = Console::new(reader, io::sink(), None);
+        let mut console = Console::new(reader, io::sink(), None).unwrap();
         writer.write_all("a\r\n\u{1b}[1;31m系统\u{1b}[0m b a".as_bytes()).unwrap();
         drop(writer);
         assert_eq!(console.expect("系统", soon()).unwrap(), "a\n");

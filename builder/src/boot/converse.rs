@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::test::{Boot, Clock, End, Step};
-use super::{BootError, Console, Forward};
+use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 
 /// What GRUB's menu starts with.
@@ -68,7 +68,13 @@ pub(super) fn arrive(
             console.expect("assword:", deadline)?;
             console.send(&format!("{password}\n"))?;
         }
-        console.shell(deadline)?;
+        console.shell(deadline).map_err(|error| match error {
+            ConsoleError::Refused { said } => {
+                let asked = login.password.is_none() && console.asks_for_password();
+                BootError::Login { user: login.user.clone(), said, asked }
+            }
+            other => other.into(),
+        })?;
     }
     Ok(())
 }
@@ -177,7 +183,7 @@ mod tests {
             }
         });
         let (reader, _writer) = io::pipe().unwrap();
-        let console = Console::new(reader, io::sink(), None);
+        let console = Console::new(reader, io::sink(), None).unwrap();
         ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
         server.join().unwrap();
         let last = ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();

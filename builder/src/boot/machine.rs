@@ -1,9 +1,10 @@
 //! A machine as data, and QEMU's arguments for it.
 
-use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{Accel, Accelerator, BootError, Launch};
+use crate::beneath::{Dir, Links};
 use crate::image::tools::argv;
 
 /// What starts the machine.
@@ -57,6 +58,9 @@ pub struct Machine {
     pub network: bool,
     /// Whether its disks are served at sockets in its folder (`disk0.sock`, see [`super::power`]), instead of being files.
     pub served: bool,
+    /// Which of its serial ports is the console, 0 to [`LAST_PORT`](crate::image::serial::LAST_PORT): `ttyS0` to
+    /// `ttyS3`. It has those before it, too, unconnected.
+    pub port: u8,
     /// Its TCP ports that this host reaches. Then it is behind the host's network, which it sees nothing of.
     pub forward: Vec<Forward>,
 }
@@ -77,6 +81,14 @@ pub enum Bus {
     Virtio,
     /// USB, on the same xHCI controller as a medium.
     Usb,
+    /// SCSI, on a virtio controller.
+    Scsi,
+    /// An NVMe controller with one namespace.
+    Nvme,
+    /// SATA, on the chipset's AHCI.
+    Sata,
+    /// An SD card in a reader on PCI.
+    Sd,
 }
 
 /// What a disk holds before the machine has first started.
@@ -106,7 +118,7 @@ pub struct HostAccess {
     pub network: bool,
 }
 
-/// Where the first serial port goes.
+/// Where the serial port of the console goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serial {
     /// QEMU's standard input and output, nothing else on them.
@@ -128,6 +140,8 @@ impl Machine {
         serial: Serial,
         folder: &Path,
     ) -> Result<Vec<String>, BootError> {
+        // QEMU may have run in it before.
+        let dir = Dir::open(folder, Links::Never).map_err(BootError::io("open", folder))?;
         let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
         // RDRAND, so that the kernel's random numbers are ready at once; nothing else beyond the plain x86-64 of 2003.
         argv.extend(match accel.kind {
@@ -142,11 +156,14 @@ impl Machine {
             Serial::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
             Serial::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
         });
+        for _ in 0..self.port {
+            argv.extend(argv!["-serial", "null"]);
+        }
         argv.extend(argv!["-serial", "chardev:console"]);
         if self.firmware == Firmware::Uefi {
-            let vars = folder.join("vars.fd");
-            if !vars.exists() {
-                copy_writable(&launch.file(OVMF_VARS), &vars)?;
+            if !dir.has_file("vars.fd") {
+                let vars = launch.file(OVMF_VARS).map_err(BootError::io("open", Path::new(OVMF_VARS)))?;
+                copy_writable(vars, &dir, "vars.fd")?;
             }
             let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}");
             argv.extend(argv!["-drive", code, "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]);
@@ -154,16 +171,21 @@ impl Machine {
         if matches!(self.medium, Medium::Usb(_)) || self.disks.iter().any(|disk| disk.bus == Bus::Usb) {
             argv.extend(argv!["-device", "qemu-xhci"]);
         }
-        self.medium(folder, &mut argv)?;
+        if self.disks.iter().any(|disk| disk.bus == Bus::Scsi) {
+            argv.extend(argv!["-device", "virtio-scsi-pci,id=scsi"]);
+        }
+        self.medium(&dir, &mut argv)?;
+        let mut sata = 0;
         for (index, disk) in self.disks.iter().enumerate() {
             let name = image(index);
-            let path = folder.join(&name);
             match &disk.content {
-                _ if path.exists() => {}
-                Content::Image(image) => copy_writable(image, &path)?,
-                Content::Blank(size) => fs::File::create_new(&path)
-                    .and_then(|file| file.set_len(*size))
-                    .map_err(BootError::io("make", &path))?,
+                _ if dir.has_file(&name) => {}
+                Content::Image(image) => {
+                    copy_writable(File::open(image).map_err(BootError::io("open", image))?, &dir, &name)?;
+                }
+                Content::Blank(size) => {
+                    dir.create(&name)?.set_len(*size).map_err(BootError::io("make", Path::new(&name)))?;
+                }
             }
             let drive = match self.served {
                 // QEMU hands the machine's flushes on.
@@ -172,8 +194,20 @@ impl Machine {
             };
             argv.extend(argv!["-drive", format!("if=none,id=disk{index},format=raw,{drive}")]);
             let device = match disk.bus {
-                Bus::Virtio => "virtio-blk-pci",
-                Bus::Usb => "usb-storage",
+                Bus::Virtio => "virtio-blk-pci".to_owned(),
+                Bus::Usb => "usb-storage".to_owned(),
+                Bus::Scsi => "scsi-hd,bus=scsi.0".to_owned(),
+                Bus::Nvme => format!("nvme,serial=disk{index}"),
+                // The CD drive is the first.
+                Bus::Sata => {
+                    sata += 1;
+                    format!("ide-hd,bus=ide.{sata}")
+                }
+                Bus::Sd => {
+                    argv.extend(argv!["-device", format!("sdhci-pci,id=sd{index}")]);
+                    argv.extend(argv!["-device", format!("sd-card,bus=sd-bus,drive=disk{index}")]);
+                    continue;
+                }
             };
             // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
             argv.extend(argv!["-device", format!("{device},drive=disk{index},bootindex={}", index + 1)]);
@@ -201,27 +235,27 @@ impl Machine {
         HostAccess { devices, network: !self.forward.is_empty() }
     }
 
-    fn medium(&self, folder: &Path, argv: &mut Vec<String>) -> Result<(), BootError> {
+    fn medium(&self, dir: &Dir, argv: &mut Vec<String>) -> Result<(), BootError> {
         let drive = |file: &str| argv!["-drive", format!("if=none,id=medium,format=raw,readonly=on,file={file}")];
         match &self.medium {
             Medium::Cd(image) => {
-                link(image, &folder.join("medium.iso"))?;
+                link(image, dir, "medium.iso")?;
                 argv.extend(drive("medium.iso"));
                 // GRUB draws its menu on a screen too, as on a real machine.
                 argv.extend(argv!["-device", "VGA", "-device", "ide-cd,drive=medium,bootindex=0"]);
             }
             Medium::Usb(image) => {
-                link(image, &folder.join("medium.iso"))?;
+                link(image, dir, "medium.iso")?;
                 argv.extend(drive("medium.iso"));
                 argv.extend(argv!["-device", "VGA"]);
                 argv.extend(argv!["-device", "usb-storage,drive=medium,bootindex=0,removable=on"]);
             }
             Medium::Disk => argv.extend(argv!["-device", "VGA"]),
             Medium::Kernel { kernel, initrd, cmdline } => {
-                link(kernel, &folder.join("kernel"))?;
+                link(kernel, dir, "kernel")?;
                 argv.extend(argv!["-kernel", "kernel", "-append", cmdline]);
                 if let Some(initrd) = initrd {
-                    link(initrd, &folder.join("initrd"))?;
+                    link(initrd, dir, "initrd")?;
                     argv.extend(argv!["-initrd", "initrd"]);
                 }
             }
@@ -241,24 +275,15 @@ pub(super) fn socket(index: usize) -> String {
 }
 
 /// A file that QEMU only reads: a second name where the file system can, else a copy. What an earlier start left there goes.
-fn link(from: &Path, to: &Path) -> Result<(), BootError> {
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(BootError::io("remove", to)(error)),
-        _ => {}
-    }
-    if fs::hard_link(from, to).is_ok() {
+fn link(from: &Path, dir: &Dir, to: &str) -> Result<(), BootError> {
+    if dir.hard_link_from(from, to).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to).map(drop).map_err(BootError::io("copy", from))
+    copy_writable(File::open(from).map_err(BootError::io("open", from))?, dir, to)
 }
 
 /// A copy that QEMU may write to, whatever the mode of the original.
-fn copy_writable(from: &Path, to: &Path) -> Result<(), BootError> {
-    let copy = || -> std::io::Result<()> {
-        // Not `fs::copy`, which keeps the mode: the store's files are read-only.
-        let mut source = fs::File::open(from)?;
-        std::io::copy(&mut source, &mut fs::File::create(to)?)?;
-        Ok(())
-    };
-    copy().map_err(BootError::io("copy", from))
+fn copy_writable(mut from: File, dir: &Dir, to: &str) -> Result<(), BootError> {
+    let mut file = dir.create(to)?;
+    crate::digest::copy(&mut from, &mut file).map(drop).map_err(BootError::io("copy", Path::new(to)))
 }

@@ -16,10 +16,12 @@ pub mod probe;
 pub mod run;
 pub mod test;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::beneath::BeneathError;
 use crate::image::ToolError;
 use crate::process;
 
@@ -42,6 +44,9 @@ pub enum BootError {
         #[source]
         source: io::Error,
     },
+    /// A file of the machine's folder could not be used.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
     /// QEMU could not be started.
     #[error("can't start QEMU (`{command}`)")]
     Start {
@@ -54,6 +59,24 @@ pub enum BootError {
     /// The machine's console did not show what was expected.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    /// The machine let the user in no further.
+    #[error("login as `{user}` was refused ({said}){}", if *asked { "; it asks for a password, and `login` states none" } else { "" })]
+    Login {
+        /// Who.
+        user: String,
+        /// The machine's own words.
+        said: String,
+        /// Whether it asked for a password that the test does not have.
+        asked: bool,
+    },
+    /// The machine ended before its console showed anything.
+    #[error("QEMU ended after {seconds:.1} s without any output{}", little(*memory))]
+    Silent {
+        /// How long it ran.
+        seconds: f64,
+        /// Its memory in MiB.
+        memory: u32,
+    },
     /// A command in the machine ended with another status.
     #[error("`{command}` ended with status {got}, expected {want}; it printed:\n{output}")]
     Status {
@@ -122,6 +145,13 @@ pub enum BootError {
     Ended(std::process::ExitStatus),
 }
 
+/// Kernels and initrds of today need about as much, in MiB.
+const MEMORY: u32 = 128;
+
+fn little(memory: u32) -> String {
+    if memory < MEMORY { format!("; {memory} MiB of memory may be too little") } else { String::new() }
+}
+
 impl BootError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
@@ -134,8 +164,8 @@ pub trait Launch: Sync {
     /// A command that runs `argv` with `folder` as its current folder, and with what it needs of the host. The arguments name files of the folder by relative paths, those of QEMU's root by absolute ones.
     fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError>;
 
-    /// Where a file of QEMU's root (`/usr/share/OVMF/…`) stands on this machine.
-    fn file(&self, inside: &str) -> PathBuf;
+    /// Opens a file of QEMU's root (`/usr/share/OVMF/…`), whose links lead to places in that root.
+    fn file(&self, inside: &str) -> io::Result<File>;
 }
 
 /// The QEMU of this machine (`--host-qemu`).
@@ -149,8 +179,8 @@ impl Launch for HostQemu {
         Ok(command)
     }
 
-    fn file(&self, inside: &str) -> PathBuf {
-        inside.into()
+    fn file(&self, inside: &str) -> io::Result<File> {
+        File::open(inside)
     }
 }
 
@@ -158,3 +188,6 @@ impl Launch for HostQemu {
 pub(crate) fn quoted(argv: &[String]) -> String {
     argv.iter().map(|word| process::quote(word)).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

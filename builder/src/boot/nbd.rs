@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::power::{CachedDisk, Loss, Power};
+use crate::threads;
 
 const NBD_MAGIC: u64 = 0x4e42_444d_4147_4943;
 const OPTION_MAGIC: u64 = 0x4948_4156_454f_5054;
@@ -47,21 +48,21 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves a file of whole blocks at a socket, which is made anew.
+    /// Serves a file of whole blocks, open for reading and writing, at a socket, which is made anew.
     ///
     /// # Errors
     /// Those of the file and the socket.
-    pub fn start(image: &Path, socket: &Path, power: Arc<Power>) -> io::Result<Self> {
-        let disk = Arc::new(CachedDisk::new(File::options().read(true).write(true).open(image)?, power)?);
+    pub fn start(image: File, socket: &Path, power: Arc<Power>) -> io::Result<Self> {
+        let disk = Arc::new(CachedDisk::new(image, power)?);
         let _ = std::fs::remove_file(socket);
         let listener = UnixListener::bind(socket)?;
-        let server = std::thread::spawn({
+        let server = threads::spawn("disk", {
             let disk = Arc::clone(&disk);
             move || {
                 // QEMU is killed in the middle of a talk: that ends it, and is no error.
                 let _ = listener.accept().and_then(|(stream, _)| talk(stream, &disk));
             }
-        });
+        })?;
         Ok(Self { disk, socket: socket.to_owned(), server: Some(server) })
     }
 
@@ -214,13 +215,17 @@ mod tests {
         child
     }
 
+    fn open(image: &Path) -> File {
+        File::options().read(true).write(true).open(image).unwrap()
+    }
+
     #[test]
     fn qemu_writes_flushes_and_reads() {
         let folder = tempfile::tempdir().unwrap();
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(&image, &socket, Arc::clone(&power)).unwrap();
+        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let child = qemu(&socket, &["write -P 7 1024 9000", "flush", "read -P 7 1024 9000", "write -z 0 512"]);
         let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
         assert_eq!(said.matches("wrote").count(), 2, "{said}");
@@ -238,7 +243,7 @@ mod tests {
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(&image, &socket, Arc::clone(&power)).unwrap();
+        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let (sender, cut) = std::sync::mpsc::channel();
         power.cut_before(1, move || sender.send(()).unwrap());
         let mut child = qemu(&socket, &["write -P 7 0 4096", "write -P 8 0 4096", "write -P 8 8192 4096"]);
@@ -256,6 +261,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("disk");
         std::fs::write(&image, [0; 4096]).unwrap();
-        drop(Served::start(&image, &folder.path().join("socket"), Arc::default()).unwrap());
+        drop(Served::start(open(&image), &folder.path().join("socket"), Arc::default()).unwrap());
     }
 }

@@ -8,12 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::console::LastLine;
 use super::converse::{converse, free_port};
 use super::machine::{Serial, image, socket};
 use super::nbd::Served;
 use super::power::{Loss, Power};
-use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
-use crate::process;
+use super::{Accel, BootError, Console, ConsoleError, Forward, Launch, Machine, quoted};
+use crate::beneath::{Dir, Links};
+use crate::threads;
+use crate::{interrupt, process};
+
+/// What QEMU itself says, in the machine's folder.
+const ERRORS: &str = "qemu.err";
 
 /// Lines of the console that a failure carries.
 const TAIL: usize = 40;
@@ -154,6 +160,32 @@ impl Outcome {
     }
 }
 
+/// Where logs are written.
+pub trait Logs: Sync {
+    /// Where the file of this name is.
+    fn path(&self, name: &str) -> PathBuf;
+
+    /// A new file of this name.
+    fn create(&self, name: &str) -> io::Result<File>;
+}
+
+/// A folder that nobody else writes to.
+impl Logs for PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
+        self.join(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        File::create(self.join(name))
+    }
+}
+
+/// The name of a test's log.
+pub fn log_name(test: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    format!("{}.log", test.chars().map(plain).collect::<String>())
+}
+
 /// Where tests run, and what is told meanwhile.
 pub struct Tests<'a> {
     /// Starts QEMU.
@@ -162,8 +194,8 @@ pub struct Tests<'a> {
     pub accel: Accel,
     /// An empty folder; each machine's files are in a folder of it while it runs.
     pub work: &'a Path,
-    /// Where `<name>.log` is written.
-    pub logs: &'a Path,
+    /// Where [`log_name`] of each test is written.
+    pub logs: &'a dyn Logs,
     /// How many machines run at a time.
     pub jobs: usize,
 }
@@ -178,57 +210,59 @@ pub enum Event<'a> {
         /// Which.
         phase: &'static str,
     },
+    /// A machine of a test was started.
+    Started {
+        /// The test.
+        name: &'a str,
+        /// Gives the last line that its console shows.
+        last_line: &'a LastLine,
+    },
     /// A test ended.
     Done(&'a Outcome),
 }
 
 impl Tests<'_> {
-    /// Runs all tests, `jobs` at a time; outcomes are in the order of the tests.
+    /// Runs all tests, `jobs` at a time; outcomes are in the order of the tests. After a signal no other test begins, and those
+    /// that it ended have no outcome.
     pub fn run(&self, tests: &[BootTest], watch: &(dyn Fn(Event<'_>) + Sync)) -> Vec<Outcome> {
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; tests.len()]);
-        std::thread::scope(|scope| {
-            for _ in 0..self.jobs.clamp(1, tests.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some((index, test)) = {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        tests.get(index).map(|test| (index, test))
-                    } {
-                        let outcome = self.one(index, test, watch);
-                        watch(Event::Done(&outcome));
-                        outcomes.lock().unwrap_or_else(|e| e.into_inner())[index] = Some(outcome);
-                    }
-                });
+        let work = || {
+            while let Some((index, test)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                tests.get(index).map(|test| (index, test))
+            } {
+                let outcome = self.one(index, test, watch);
+                // What a signal has ended says nothing about the image.
+                if interrupt::raised().is_some() {
+                    return;
+                }
+                watch(Event::Done(&outcome));
+                outcomes.lock().unwrap_or_else(|e| e.into_inner())[index] = Some(outcome);
             }
-        });
+        };
+        threads::side_by_side(self.jobs.clamp(1, tests.len().max(1)), &work);
         outcomes.into_inner().unwrap_or_else(|e| e.into_inner()).into_iter().flatten().collect()
     }
 
     fn one(&self, index: usize, test: &BootTest, watch: &(dyn Fn(Event<'_>) + Sync)) -> Outcome {
-        let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-        let log = self.logs.join(format!("{}.log", test.name.chars().map(plain).collect::<String>()));
         let folder = self.work.join(index.to_string());
         let mut clock = Clock::new(&test.name, watch);
         let mut told = Told::default();
-        let result = self.boot(test, &folder, &log, &mut clock, &mut told);
+        let result = self.boot(test, &folder, &mut clock, &mut told);
         clock.end();
         // Leftovers go with the folder of all tests.
         let _ = fs::remove_dir_all(&folder);
         let failure = result.err().map(|error| in_full(&error));
         let Told { tail, notes } = told;
+        let log = self.logs.path(&log_name(&test.name));
         Outcome { name: test.name.clone(), failure, phases: clock.phases, accel: self.accel.clone(), log, tail, notes }
     }
 
-    fn boot(
-        &self,
-        test: &BootTest,
-        folder: &Path,
-        log: &Path,
-        clock: &mut Clock<'_>,
-        told: &mut Told,
-    ) -> Result<(), BootError> {
+    fn boot(&self, test: &BootTest, folder: &Path, clock: &mut Clock<'_>, told: &mut Told) -> Result<(), BootError> {
         fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
-        let log = File::create(log).map_err(BootError::io("write", log))?;
+        let name = log_name(&test.name);
+        let log = self.logs.create(&name).map_err(BootError::io("write", &self.logs.path(&name)))?;
         let mut deadline = Instant::now() + test.timeout;
         let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
@@ -251,27 +285,36 @@ impl Tests<'_> {
                 deadline = Instant::now() + test.timeout;
             }
             let mut running = self.start(&boot.machine, served, &place)?;
+            (clock.watch)(Event::Started { name: &test.name, last_line: &running.console.last_line() });
+            let begin = Instant::now();
             let result = converse(boot, &forward, &mut running.console, deadline, clock);
+            let silent = running.console.tail(1).is_empty();
             running.end(Loss::All, told)?;
-            result?;
+            result.map_err(|error| match error {
+                BootError::Console(ConsoleError::Ended { .. }) if silent => {
+                    BootError::Silent { seconds: begin.elapsed().as_secs_f64(), memory: boot.machine.memory }
+                }
+                other => other,
+            })?;
         }
         Ok(())
     }
 
     /// Starts a machine; with `served` its disks have caches that a cut empties.
     pub(super) fn start(&self, machine: &Machine, served: bool, place: &Place<'_>) -> Result<Running, BootError> {
+        interrupt::check().map_err(BootError::io("use", place.folder))?;
         let machine = Machine { forward: place.forward.to_vec(), served, ..machine.clone() };
         let argv = machine.prepare(self.launch, &self.accel, Serial::Pipe, place.folder)?;
         let power: Arc<Power> = Arc::default();
+        let dir = Dir::open(place.folder, Links::Never).map_err(BootError::io("open", place.folder))?;
         let disks = (0..if served { machine.disks.len() } else { 0 }).map(|index| {
-            let (image, socket) = (place.folder.join(image(index)), place.folder.join(socket(index)));
-            Served::start(&image, &socket, Arc::clone(&power)).map_err(BootError::io("serve", &image))
+            let (image, socket) = (dir.open_writable(image(index))?, place.folder.join(socket(index)));
+            Served::start(image, &socket, Arc::clone(&power)).map_err(BootError::io("serve a disk at", &socket))
         });
-        let disks = disks.collect::<Result<_, _>>()?;
+        let disks = disks.collect::<Result<_, BootError>>()?;
         let failed = |source| BootError::Start { command: quoted(&argv), source };
         let mut command = self.launch.command(&argv, place.folder, &machine.access(&self.accel)).map_err(failed)?;
-        let errors = place.folder.join("qemu.err");
-        let stderr = File::create(&errors).map_err(BootError::io("write", &errors))?;
+        let stderr = dir.create(ERRORS)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let log = place.log.try_clone().map_err(BootError::io("write", place.folder))?;
         let mut child = command.spawn().map_err(|error| failed(error.into()))?;
@@ -279,8 +322,14 @@ impl Tests<'_> {
         let (Some(output), Some(input)) = (child.stdout.take(), child.stdin.take()) else {
             return Err(failed("it has no pipes".into()));
         };
-        let console = Console::new(output, input, Some(log));
-        Ok(Running { child, console, power, disks, errors, _registered: registered })
+        let console = match Console::new(output, input, Some(log)) {
+            Ok(console) => console,
+            Err(error) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(failed(error.into()));
+            }
+        };
+        Ok(Running { child, console, power, disks, dir, _registered: registered })
     }
 }
 
@@ -304,7 +353,7 @@ pub(super) struct Running {
     pub(super) console: Console,
     pub(super) power: Arc<Power>,
     disks: Vec<Served>,
-    errors: PathBuf,
+    dir: Dir,
     _registered: Arc<process::Registered>,
 }
 
@@ -324,10 +373,10 @@ impl Running {
         self.stop();
         told.tail = self.console.tail(TAIL);
         // QEMU's own words, where it did not even start the machine.
-        let errors = fs::read_to_string(&self.errors).unwrap_or_default();
+        let errors = self.dir.read_text(ERRORS, 1 << 20).unwrap_or_default();
         told.tail.extend(errors.lines().map(|line| format!("QEMU: {line}")));
         for disk in std::mem::take(&mut self.disks) {
-            disk.lose(loss).map_err(BootError::io("write a disk of", &self.errors))?;
+            disk.lose(loss).map_err(BootError::io("write a disk of", self.dir.host_path()))?;
         }
         Ok(())
     }

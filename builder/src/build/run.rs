@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{BuildError, Context, Event, Observer, Outputs, StepError, Work};
-use crate::plan::{Action, Plan, Ref, StepId};
-use crate::store::{Output, StepResult, Store};
+use super::needed::look;
+use super::{BuildError, Event, Observer};
+use crate::digest::Digest;
+use crate::interrupt;
+use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Step, StepError, StepId, Work};
+use crate::store::{Output, StepResult, Store, StoreError};
+use crate::threads;
+use crate::tree::Tree;
 
 /// The results of a build.
 #[derive(Debug)]
@@ -17,68 +22,77 @@ pub struct Built {
 }
 
 impl Built {
-    /// One output, if its step gave it.
-    pub fn output(&self, from: &Ref) -> Option<Output> {
-        self.outputs.get(&from.step)?.get(&from.output).copied()
+    /// A file, if its step gave it.
+    pub fn blob(&self, from: &Ref<Blob>) -> Option<Blob> {
+        match self.output(from)? {
+            Output::Blob { digest, size } => Some(Blob { digest, size }),
+            _ => None,
+        }
+    }
+
+    /// The digest of a tree, if its step gave it.
+    pub fn tree(&self, from: &Ref<Tree>) -> Option<Digest> {
+        match self.output(from)? {
+            Output::Tree { digest } => Some(digest),
+            _ => None,
+        }
+    }
+
+    fn output<T>(&self, from: &Ref<T>) -> Option<Output> {
+        self.outputs.get(&from.step)?.get(from.name()).copied()
     }
 }
 
 /// How many steps that can keep all cores busy run side by side. Two: while one configures, on one core, the other compiles.
 const HEAVY: usize = 2;
 
-/// Makes everything that a plan's targets need.
+/// How often a step looks whether another process is done with it.
+const TURN: Duration = Duration::from_millis(50);
+
+/// What steps say, as events.
+struct Relay<'a>(&'a dyn Observer);
+
+impl Listener for Relay<'_> {
+    fn line(&self, step: &Step, line: &str) {
+        self.0.event(&Event::Line { step, line });
+    }
+
+    fn warning(&self, step: &Step, text: &str) {
+        self.0.event(&Event::Warning { step, text });
+    }
+}
+
+/// The steps of a graph in the making.
+struct Run<'a> {
+    context: Context<'a>,
+    observer: &'a dyn Observer,
+}
+
+/// Makes everything that the targets need.
 pub fn build(
-    plan: &Plan,
+    graph: &Graph,
     targets: &[StepId],
     store: &Store,
     jobs: usize,
     observer: &dyn Observer,
 ) -> Result<Built, BuildError> {
-    let context = Context::new(plan, store, jobs, observer);
-    let missing = missing(&context, targets)?;
-    let cached = context.results.values().filter(|result| result.get().is_some()).count();
+    let relay = Relay(observer);
+    let run = Run { context: Context::new(graph, store, jobs, &relay), observer };
+    let missing = run.missing(targets)?;
+    let cached = run.context.results().count();
     observer.event(&Event::Planned { cached, to_run: missing.len() });
-    let queue = Queue::new(plan, &missing);
+    let queue = Queue::new(graph, &missing);
     let workers = missing.len().min(jobs.max(2));
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| work(&context, &queue));
-        }
-    });
+    threads::side_by_side(workers, &|| run.work(&queue));
     let state = queue.state.into_inner().unwrap_or_else(|e| e.into_inner());
     if let Some(error) = state.failed {
         return Err(error);
     }
-    let outputs = context.results.into_iter().filter_map(|(id, result)| Some((id, result.into_inner()?))).collect();
-    Ok(Built { outputs, ran: state.ran })
-}
-
-/// The steps that have to run. Inputs of what the store has are not looked at.
-fn missing(context: &Context<'_>, targets: &[StepId]) -> Result<BTreeSet<StepId>, BuildError> {
-    let mut missing = BTreeSet::new();
-    let mut queue = targets.to_vec();
-    let mut seen = BTreeSet::new();
-    while let Some(id) = queue.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let step = context.plan.step(id);
-        let fail = |source: crate::store::StoreError| BuildError {
-            label: step.label.clone(),
-            log: None,
-            source: Box::new(source.into()),
-        };
-        match context.store.result(&step.digest).map_err(fail)? {
-            Some(result) => {
-                let _ = context.results[&id].set(result.outputs);
-            }
-            None => {
-                missing.insert(id);
-                queue.extend(step.action.inputs());
-            }
-        }
+    if let Some(id) = state.waiting.keys().next() {
+        return Err(interrupted(graph.step(*id)));
     }
-    Ok(missing)
+    let outputs = run.context.results().map(|(id, outputs)| (id, outputs.clone())).collect();
+    Ok(Built { outputs, ran: state.ran })
 }
 
 struct Queue {
@@ -95,39 +109,39 @@ struct State {
 }
 
 impl Queue {
-    fn new(plan: &Plan, missing: &BTreeSet<StepId>) -> Self {
+    fn new(graph: &Graph, missing: &BTreeSet<StepId>) -> Self {
         let inputs =
-            |id: &StepId| plan.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
+            |id: &StepId| graph.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
         let waiting = missing.iter().map(|id| (*id, inputs(id))).collect();
         let state = State { waiting, heavy: 0, ran: Vec::new(), failed: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The next step that may run; waits for one. `None` when nothing is left to begin.
-    fn next(&self, plan: &Plan) -> Option<StepId> {
+    /// The next step that may run; waits for one. `None` when nothing is left to begin, or nothing is to be begun.
+    fn next(&self, graph: &Graph) -> Option<StepId> {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         loop {
-            if state.failed.is_some() || state.waiting.is_empty() {
+            if state.failed.is_some() || state.waiting.is_empty() || interrupt::raised().is_some() {
                 return None;
             }
             let heavy = state.heavy;
-            let free = |id: StepId| heavy < HEAVY || !plan.step(id).action.is_heavy();
+            let free = |id: StepId| heavy < HEAVY || !graph.step(id).action.is_heavy();
             let ready = state.waiting.iter().find(|(id, inputs)| inputs.is_empty() && free(**id)).map(|(id, _)| *id);
             if let Some(id) = ready {
                 state.waiting.remove(&id);
-                state.heavy += usize::from(plan.step(id).action.is_heavy());
+                state.heavy += usize::from(graph.step(id).action.is_heavy());
                 return Some(id);
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
     }
 
-    fn done(&self, plan: &Plan, id: StepId, outcome: Result<f64, BuildError>) {
+    fn done(&self, graph: &Graph, id: StepId, outcome: Result<f64, BuildError>) {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
-        state.heavy -= usize::from(plan.step(id).action.is_heavy());
+        state.heavy -= usize::from(graph.step(id).action.is_heavy());
         match outcome {
             Ok(seconds) => {
-                state.ran.push((plan.step(id).label.clone(), seconds));
+                state.ran.push((graph.step(id).label.clone(), seconds));
                 state.waiting.values_mut().for_each(|inputs| {
                     inputs.remove(&id);
                 });
@@ -140,61 +154,84 @@ impl Queue {
     }
 }
 
-fn work(context: &Context<'_>, queue: &Queue) {
-    while let Some(id) = queue.next(context.plan) {
-        let step = context.plan.step(id);
-        let outcome = run(context, id).map_err(|source| {
-            context.observer.event(&Event::Failed { step });
-            let log = context.store.log_path(&step.digest);
-            BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
+impl Run<'_> {
+    /// The steps that have to run; what the others gave is noted.
+    fn missing(&self, targets: &[StepId]) -> Result<BTreeSet<StepId>, BuildError> {
+        let Context { store, graph, .. } = &self.context;
+        let mut missing = BTreeSet::new();
+        let looked = look(graph, targets, store, |id, result| match result {
+            Some(result) => {
+                store.note_use(&graph.step(id).digest);
+                self.context.done(id, result.outputs);
+            }
+            None => {
+                missing.insert(id);
+            }
         });
-        queue.done(context.plan, id, outcome);
+        let failed = |(id, source): (StepId, StoreError)| BuildError {
+            label: graph.step(id).label.clone(),
+            log: None,
+            source: Box::new(source.into()),
+        };
+        looked.map(|()| missing).map_err(failed)
     }
-}
 
-/// Runs one step, unless another process has made it while we waited for its lock.
-fn run(context: &Context<'_>, id: StepId) -> Result<f64, StepError> {
-    let step = context.plan.step(id);
-    let name = step.digest.to_string();
-    let lock = match context.store.try_lock(&name)? {
-        Some(lock) => lock,
-        None => {
-            context.observer.event(&Event::Waiting { step });
-            context.store.lock(&name)?
+    fn work(&self, queue: &Queue) {
+        let Context { store, graph, .. } = &self.context;
+        while let Some(id) = queue.next(graph) {
+            let step = graph.step(id);
+            let outcome = self.run(id).map_err(|source| {
+                // Whatever it failed of: its tools were killed, its files could not be written.
+                if interrupt::raised().is_some() {
+                    return interrupted(step);
+                }
+                self.observer.event(&Event::Failed { step });
+                let log = store.log_path(&step.digest);
+                BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
+            });
+            queue.done(graph, id, outcome);
         }
-    };
-    if let Some(result) = context.store.result(&step.digest)? {
-        let _ = context.results[&id].set(result.outputs);
-        return Ok(0.0);
     }
-    let changed = context.store.differences(&step.label, &step.key)?;
-    context.observer.event(&Event::Started { step, changed: &changed });
-    let log = context.store.log_path(&step.digest);
-    let _ = std::fs::remove_file(&log);
-    let work = Work { context, step, log };
-    let begin = Instant::now();
-    let outputs = perform(&work)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let result = StepResult { label: step.label.clone(), key: step.key.clone(), outputs, seconds };
-    context.store.record(&result)?;
-    drop(lock);
-    let _ = context.results[&id].set(result.outputs);
-    context.observer.event(&Event::Finished { step, seconds });
-    Ok(seconds)
+
+    /// Runs one step, unless another process has made it while we waited for its lock.
+    fn run(&self, id: StepId) -> Result<f64, StepError> {
+        let Context { store, graph, .. } = &self.context;
+        let step = graph.step(id);
+        let name = step.digest.to_string();
+        let lock = match store.try_lock(&name)? {
+            Some(lock) => lock,
+            None => {
+                self.observer.event(&Event::Waiting { step });
+                loop {
+                    if interrupt::wait(TURN) {
+                        return Err(StepError::Interrupted);
+                    }
+                    if let Some(lock) = store.try_lock(&name)? {
+                        break lock;
+                    }
+                }
+            }
+        };
+        if let Some(result) = store.result(&step.digest)? {
+            self.context.done(id, result.outputs);
+            return Ok(0.0);
+        }
+        let changed = store.differences(&step.label, &step.key);
+        self.observer.event(&Event::Started { step, changed: &changed });
+        let log = store.log_path(&step.digest);
+        let _ = std::fs::remove_file(&log);
+        let begin = Instant::now();
+        let outputs = step.action.run(&Work { context: &self.context, step, log })?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let result = StepResult { label: step.label.clone(), key: step.key.clone(), outputs, seconds };
+        store.record(&result)?;
+        drop(lock);
+        self.context.done(id, result.outputs);
+        self.observer.event(&Event::Finished { step, seconds });
+        Ok(seconds)
+    }
 }
 
-fn perform(work: &Work<'_>) -> Result<Outputs, StepError> {
-    match &work.step.action {
-        Action::Toolchain(action) => work.toolchain(action),
-        Action::Component(action) => work.component(action),
-        Action::KernelPackage(action) => work.kernel_package(action),
-        Action::Packages(action) => work.packages(action),
-        Action::Assemble(action) => work.assemble(action),
-        Action::Squashfs(action) => work.squashfs(action),
-        Action::Initrd(action) => work.initrd(action),
-        Action::GrubMenu(action) => work.grub_menu(action),
-        Action::Iso(action) => work.iso(action),
-        Action::Disk(action) => work.disk(action),
-        Action::Template(action) => work.template(action),
-    }
+fn interrupted(step: &Step) -> BuildError {
+    BuildError { label: step.label.clone(), log: None, source: Box::new(StepError::Interrupted) }
 }

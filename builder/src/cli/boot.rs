@@ -1,26 +1,32 @@
 //! `dbco run` and `dbco test`.
 
-use std::fs;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::build::{Done, prepare};
+use super::build::{Done, make_verified, writable};
+use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
-use crate::boot::test::{Cuts, End, Event, Login, Step, Tests};
+use crate::beneath::{Dir, Links};
+use crate::boot::test::{Cuts, End, Event, Login, Logs, Step, Tests, log_name};
 use crate::boot::{Accel, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::ToolError;
-use crate::plan::{Ref, Wanted};
+use crate::image::serial::LAST_PORT;
+use crate::output;
+use crate::plan::Wanted;
 use crate::recipe::boot::Entry;
-use crate::recipe::image::OutputKind;
 use crate::recipe::test::{self as declared, Test};
+use crate::recipe::text::suggestion;
+use crate::recipe::{OutputKind, Recipe};
 use crate::sandbox::{Bind, Sandbox, Spec};
-use crate::store::Output;
+use crate::step::{Blob, Ref};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -95,27 +101,24 @@ impl Launch for Locked {
         Ok(self.sandbox.command(&spec))
     }
 
-    fn file(&self, inside: &str) -> PathBuf {
-        self.root.join(inside.trim_start_matches('/'))
+    fn file(&self, inside: &str) -> io::Result<File> {
+        Dir::open(&self.root, Links::InRoot)?.open_file(inside).map_err(io::Error::other)
     }
 }
 
 impl Done {
     fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Failure> {
         let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
-        let root = self.store.root_path(&self.plan.step(step).digest);
+        let root = self.store.root_path(&self.plan.graph.step(step.step()).digest);
         Ok(Box::new(Locked { sandbox: Sandbox::detect()?, root }))
     }
 
-    fn blob(&self, from: &Ref) -> Option<PathBuf> {
-        match self.built.output(from)? {
-            Output::Blob { digest, .. } => Some(self.store.blob_path(&digest)),
-            _ => None,
-        }
+    fn blob(&self, from: &Ref<Blob>) -> Option<PathBuf> {
+        Some(self.store.blob_path(&self.built.blob(from)?.digest))
     }
 
     fn product(&self, kind: OutputKind) -> Result<PathBuf, Failure> {
-        let product = self.plan.products.iter().find(|product| product.kind == Some(kind) && !product.optional);
+        let product = self.plan.products.iter().find(|product| product.kind == kind && !product.optional);
         let path = product.and_then(|product| self.blob(&product.from));
         path.ok_or_else(|| usage(anyhow!("the recipe's `outputs` lack what this boots from")))
     }
@@ -132,12 +135,11 @@ impl Done {
 
 pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     let wanted = Wanted { boot: !args.host_qemu, ..Wanted::default() };
-    let done = prepare(session, &args.build, &wanted)?;
-    let image = &done.recipe.image;
-    let entry = match &args.entry {
-        Some(id) => image.entry(id).ok_or_else(|| usage(anyhow!("the boot menu has no entry `{id}`")))?,
-        None => &image.boot.entries[0],
-    };
+    let recipe = session.recipe(&args.build.recipe)?;
+    // Said before the work: what this can't start from.
+    let index = startable(&recipe, args)?;
+    let done = make_verified(session, &args.build, &wanted, recipe, session.store()?)?;
+    let entry = &done.recipe.image.boot.entries[index];
     let medium = match args.medium {
         RunMedium::Kernel => done.kernel(entry, "")?,
         RunMedium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
@@ -148,6 +150,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         RunFirmware::Uefi => Firmware::Uefi,
     };
     let machine = Machine {
+        port: console(&done.recipe, entry, args),
         firmware,
         medium,
         memory: args.memory,
@@ -166,34 +169,138 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     Ok(interactive(&machine, &*launch, &accel, work.path())?)
 }
 
+/// The number of the entry to start, if the recipe's outputs and the flags go together.
+fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
+    let image = &recipe.image;
+    let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
+    let index = match &args.entry {
+        Some(_) if args.medium != RunMedium::Kernel => {
+            return Err(usage(anyhow!("--entry goes with `--medium kernel`: elsewhere the boot menu asks for it")));
+        }
+        Some(id) => ids().position(|known| known == id).ok_or_else(|| {
+            let known = match suggestion(id, ids()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", ids().collect::<Vec<_>>().join(", ")),
+            };
+            usage(anyhow!("--entry {id}: the boot menu has no such entry; {known}"))
+        })?,
+        None => 0,
+    };
+    let port = console(recipe, &image.boot.entries[index], args);
+    if port > LAST_PORT {
+        return Err(usage(anyhow!("the console is ttyS{port}, and a machine has ttyS0 to ttyS{LAST_PORT}")));
+    }
+    let needed: &[OutputKind] = match args.medium {
+        RunMedium::Kernel if image.boot.entries[index].mode.initrd() => &[OutputKind::BzImage, OutputKind::Initrd],
+        RunMedium::Kernel => &[OutputKind::BzImage],
+        RunMedium::Cd | RunMedium::Usb => &[OutputKind::Iso],
+    };
+    for kind in needed {
+        if !image.gives(*kind) {
+            let name = kind.word();
+            return Err(usage(anyhow!("the recipe's `outputs` lack `{name}`, which this machine starts from")));
+        }
+    }
+    Ok(index)
+}
+
+/// The serial port of the machine's console.
+fn console(recipe: &Recipe, entry: &Entry, args: &RunArgs) -> u8 {
+    let boot = &recipe.image.boot;
+    boot.port(&boot.parameters(entry), args.medium != RunMedium::Kernel)
+}
+
+/// The tests to run, by their numbers.
+fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> {
+    let tests = &recipe.image.tests;
+    let fits = |index: &usize| filter.is_none_or(|text| tests[*index].name.contains(text));
+    let chosen: Vec<usize> = (0..tests.len()).filter(fits).collect();
+    match (chosen.is_empty(), filter) {
+        (false, _) => Ok(chosen),
+        (true, Some(text)) if !tests.is_empty() => {
+            let names: Vec<&str> = tests.iter().map(|test| &**test.name).collect();
+            Err(usage(anyhow!("--filter {text}: no test's name holds it; there are: {}", names.join(", "))))
+        }
+        _ => Err(usage(anyhow!("the recipe declares no tests"))),
+    }
+}
+
 pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let wanted = Wanted { boot: !args.host_qemu, disks: true, ..Wanted::default() };
-    let done = prepare(session, &args.build, &wanted)?;
-    let chosen = |test: &&Test| args.filter.as_ref().is_none_or(|text| test.name.contains(text.as_str()));
-    let declared: Vec<&Test> = done.recipe.image.tests.iter().filter(chosen).collect();
-    if declared.is_empty() {
-        return Err(usage(anyhow!("there is no test to run: the recipe declares none, or --filter fits none")));
-    }
-    let tests = declared.iter().map(|test| boot_test(&done, test)).collect::<Result<Vec<_>, _>>()?;
+    let recipe = session.recipe(&args.build.recipe)?;
+    // Said before the work: that there is nothing to do, or no place for what it gives.
+    let chosen = chosen(&recipe, args.filter.as_deref())?;
+    writable(&args.build.output)?;
+    let logs = logs(&recipe, &chosen, args)?;
+    let done = make_verified(session, &args.build, &wanted, recipe, session.store()?)?;
+    let tests = chosen.iter().map(|index| boot_test(&done, &done.recipe.image.tests[*index]));
+    let tests = tests.collect::<Result<Vec<_>, _>>()?;
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
     let accel = Accel::detect(&*launch, probe.path());
-    session.face.note(&format!("{} boot tests with {accel}", tests.len()));
-    let logs = args.build.output.join(format!("{}.tests", done.recipe.image.name.value));
-    fs::create_dir_all(&logs)?;
+    session.face.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
+    let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
     let runner =
-        Tests { launch: &*launch, accel, work: work.path(), logs: &logs, jobs: super::build::jobs(&args.build) };
+        Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: super::build::jobs(&args.build) };
     let outcomes = runner.run(&tests, &|event| match event {
-        Event::Phase { .. } => {}
-        Event::Done(outcome) => show(session, outcome),
+        Event::Phase { name, phase } => session.face.machine(name, phase, None),
+        Event::Started { name, last_line } => {
+            let last_line = last_line.clone();
+            session.face.machine(name, "start", Some(std::sync::Arc::new(move || last_line.get())));
+        }
+        Event::Done(outcome) => {
+            session.face.machine_ended(&outcome.name);
+            show(session, outcome);
+        }
     });
-    let path = args.junit.clone().unwrap_or_else(|| logs.join("junit.xml"));
+    if crate::interrupt::raised().is_some() {
+        return Err(Failure::Said);
+    }
     let mut report = Vec::new();
     junit::write(&done.recipe.image.name, &outcomes, &mut report)?;
-    crate::store::write_atomically(&path, &report)?;
+    match elsewhere(args, logs.path())? {
+        Some(path) => crate::store::write_atomically(&path, &report)?,
+        None => place.writing.write(JUNIT, &report).with_context(|| format!("can't write {JUNIT}"))?,
+    }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     session.face.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
     if failed > 0 { Err(Failure::Said) } else { Ok(()) }
+}
+
+/// The report's name in the folder of logs.
+const JUNIT: &str = "junit.xml";
+
+/// The folder of logs for these tests.
+fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Logs, Failure> {
+    let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
+    let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
+    if elsewhere(args, &parent.join(&name))?.is_none() {
+        names.push(JUNIT.to_owned());
+    }
+    output::Logs::new(parent, &name, names).map_err(usage)
+}
+
+/// Where the report goes, if not into the folder of logs under its name there.
+fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(path) = &args.junit else { return Ok(None) };
+    let own = std::path::absolute(logs.join(JUNIT))?;
+    Ok(if std::path::absolute(path)? == own { None } else { Some(path.clone()) })
+}
+
+/// The folder of logs for the tests that run.
+struct TestLogs<'a> {
+    folder: &'a Path,
+    writing: output::Writing,
+}
+
+impl Logs for TestLogs<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        self.writing.create(name)
+    }
 }
 
 fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
@@ -225,16 +332,20 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
 fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
     let mut disks = Vec::new();
     for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
-        let made = done.plan.disks.get(&(test.name.value.clone(), index)).and_then(|from| done.blob(from));
+        let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
         let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
         let bus = match disk.bus {
             declared::Bus::Virtio => Bus::Virtio,
             declared::Bus::Usb => Bus::Usb,
+            declared::Bus::Scsi => Bus::Scsi,
+            declared::Bus::Nvme => Bus::Nvme,
+            declared::Bus::Sata => Bus::Sata,
+            declared::Bus::Sd => Bus::Sd,
         };
         disks.push(Disk { bus, content });
     }
     Ok(BootTest {
-        name: test.name.value.clone(),
+        name: test.name.to_string(),
         boots: test.boots.iter().map(|boot| one_boot(done, test, boot, &disks)).collect::<Result<_, _>>()?,
         timeout: Duration::from_secs(test.timeout.into()),
         forward: test.forward.clone(),
@@ -244,7 +355,7 @@ fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
 fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> Result<Boot, Failure> {
     let image = &done.recipe.image;
     // The recipe's checks have found the entry.
-    let index = image.boot.entries.iter().position(|entry| entry.id.value == boot.entry.value).unwrap_or_default();
+    let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
     let declared_medium = boot.medium.unwrap_or(test.medium);
     let medium = match declared_medium {
@@ -258,8 +369,11 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
         declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
     };
     let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
+    let menu = matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd);
+    let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
     Ok(Boot {
         machine: Machine {
+            port: image.boot.port(&parameters, menu),
             firmware,
             medium,
             memory,
@@ -270,8 +384,12 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
             network: true,
             forward: Vec::new(),
         },
-        menu: matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd)
-            .then_some(index),
+        menu: match declared_medium {
+            // The ISO's menu does not show; the checks have seen to it that its first entry is the one.
+            declared::Medium::Cd | declared::Medium::Usb if image.boot.timeout == 0 => None,
+            declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd => Some(index),
+            declared::Medium::Kernel | declared::Medium::Disk => None,
+        },
         expect: boot.expect.clone(),
         login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
         run: boot.run.iter().map(step).collect(),

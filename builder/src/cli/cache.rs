@@ -1,35 +1,109 @@
 //! `dbco cache`.
 
+use std::io;
 use std::path::Path;
 
 use clap::Subcommand;
+use serde_json::json;
 
-use super::Outcome;
-use super::prose::bytes;
+use super::gc::{self, GcArgs};
+use super::prose::{bytes, count};
 use super::session::Session;
+use super::{Failure, Outcome};
 
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
     /// Where the store is and what it holds
     Info,
+    /// Read all that the store holds and put aside what is damaged
+    ///
+    /// What is put aside counts as missing: the next build that needs it makes or fetches it again. Exit status 1 if
+    /// there was any.
+    Verify,
+    /// Remove what is no longer used
+    ///
+    /// A step's result stays as long as one that was made from it, and all that it names stays with it. Builds that run
+    /// are waited for, and builds that begin wait until it is done. Ended at any moment, it leaves a store that is
+    /// whole.
+    #[command(
+        after_help = "Examples:\n  dbco cache gc --dry-run\n  dbco cache gc --older-than 8w --max-size 10G\n  dbco cache gc --keep recipes/"
+    )]
+    Gc(GcArgs),
 }
 
+/// All folders of a store, in the order of its layout's description.
+const FOLDERS: [&str; 11] =
+    ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
+
 pub fn run(session: &Session<'_>, command: &CacheCommand) -> Outcome {
-    let CacheCommand::Info = command;
+    match command {
+        CacheCommand::Info => info(session),
+        CacheCommand::Verify => verify(session),
+        CacheCommand::Gc(args) => gc::run(session, args),
+    }
+}
+
+fn info(session: &Session<'_>) -> Outcome {
     let store = session.store()?;
+    let measured = FOLDERS.map(|folder| measure(&store.path().join(folder)).map(|found| (folder, found)));
+    let measured = measured.into_iter().collect::<io::Result<Vec<_>>>()?;
+    let (files, size) = measured.iter().fold((0, 0), |sum, (_, found)| (sum.0 + found.0, sum.1 + found.1));
+    let folders: serde_json::Map<_, _> = measured
+        .iter()
+        .map(|(folder, (files, size))| (folder.to_string(), json!({"files": files, "bytes": size})))
+        .collect();
+    let value = json!({"event": "store", "path": store.path(), "files": files, "bytes": size, "folders": folders});
+    if session.face.value(&value) {
+        return Ok(());
+    }
     session.face.line(&format!("{}", store.path().display()));
-    for folder in ["blobs", "steps", "roots", "logs", "partial"] {
-        let (files, size) = measure(&store.path().join(folder))?;
-        session.face.line(&format!("  {folder:<8} {files:>8} files {:>10}", bytes(size)));
+    for (folder, (files, size)) in measured.into_iter().chain([("in all", (files, size))]) {
+        session.face.line(&format!(
+            "  {folder:<8} {:>14} {:>10}",
+            count(usize::try_from(files).unwrap_or(usize::MAX), "file"),
+            bytes(size)
+        ));
     }
     Ok(())
 }
 
-fn measure(folder: &Path) -> std::io::Result<(u64, u64)> {
+fn verify(session: &Session<'_>) -> Outcome {
+    let store = session.store()?;
+    let contents = store.contents()?;
+    let verified = {
+        let meter = session.face.work("reading the store", contents.bytes());
+        store.verify(&contents, &|read| meter.at(read))
+    };
+    session.say_damages(&store);
+    verified?;
+    let damages = store.damages();
+    let damaged: Vec<_> = damages
+        .iter()
+        .map(|damage| json!({"kind": damage.kind, "name": damage.name, "why": damage.why, "aside": damage.aside}))
+        .collect();
+    let value =
+        json!({"event": "verified", "objects": contents.objects(), "bytes": contents.bytes(), "damaged": damaged});
+    if !session.face.value(&value) {
+        let count = damages.len();
+        session.face.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
+    }
+    if damages.is_empty() { Ok(()) } else { Err(Failure::Said) }
+}
+
+/// Files below a folder, and their bytes. What goes meanwhile is not counted.
+fn measure(folder: &Path) -> io::Result<(u64, u64)> {
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let (mut files, mut size) = (0, 0);
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if gone(&error) => return Ok((0, 0)),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
-        let metadata = entry.metadata()?;
+        let metadata = match entry.metadata() {
+            Err(error) if gone(&error) => continue,
+            metadata => metadata?,
+        };
         if metadata.is_dir() {
             let below = measure(&entry.path())?;
             files += below.0;

@@ -1,26 +1,150 @@
-//! ^C and SIGTERM.
+//! What a signal comes to: everything ends within a second, nothing is left behind, and what is said is true.
+//!
+//! The first SIGINT, SIGTERM or SIGHUP ends downloads and child processes and tells every loop to stop
+//! ([`crate::interrupt`]); the command then comes back by itself and its temporary folders go. If it does not within
+//! [`GRACE`] — a flush to a slow disk, a parser in the middle of its work — this process is ended from here. A second
+//! signal ends it at once.
 
+use std::fs;
 use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::process;
+use super::face::Face;
 use crate::source::Cancel;
+use crate::threads;
+use crate::{inherited, interrupt, process};
 
-/// Ends downloads and running tools on ^C and SIGTERM; a second one ends this process at once.
-pub fn listen() -> io::Result<Cancel> {
-    let cancel = Cancel::default();
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let switch = cancel.clone();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            if switch.is_cancelled() {
-                std::process::exit(130);
+/// How long the command has to come back by itself.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// How long the removal of what it left may take after that.
+const REMOVAL: Duration = Duration::from_millis(250);
+
+/// How far a command is with what the user sees of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outputs {
+    /// It gives no outputs.
+    #[default]
+    None,
+    /// They are not written yet.
+    Before,
+    /// They are being put in place.
+    Writing,
+    /// They are all in place.
+    Complete,
+}
+
+/// The signals of this process, and what is to be said when one came.
+pub struct Interrupt {
+    /// Ends downloads.
+    pub cancel: Cancel,
+    outputs: Mutex<Outputs>,
+    /// Whether the last words were said, after which there are none.
+    said: Mutex<bool>,
+}
+
+impl Interrupt {
+    /// Says how far the command is.
+    pub fn outputs(&self, outputs: Outputs) {
+        *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) = outputs;
+    }
+
+    /// The exit status and the words for a run that a signal ended; `None` where none came.
+    pub fn ended(&self) -> Option<(u8, String)> {
+        let signal = interrupt::raised()?;
+        *self.said.lock().unwrap_or_else(|e| e.into_inner()) = true;
+        let outputs = match *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) {
+            Outputs::None => "unfinished work was discarded",
+            Outputs::Before => {
+                "unfinished steps were discarded, finished ones are kept; nothing in the output folder has changed"
             }
-            switch.cancel();
+            Outputs::Writing => "the output folder is whole: it holds all of the old outputs or all of the new ones",
+            Outputs::Complete => "the outputs were written before: they are complete",
+        };
+        Some((status(signal), format!("interrupted: {outputs}")))
+    }
+}
+
+/// As shells have it: 128 and the signal's number.
+fn status(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Listens from now on.
+pub fn listen(face: &Arc<Face>) -> io::Result<Arc<Interrupt>> {
+    let interrupt =
+        Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), said: Mutex::default() });
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !inherited::ignores(*signal));
+    let mut signals = Signals::new(wanted)?;
+    let (shared, face) = (Arc::clone(&interrupt), Arc::clone(face));
+    let (at_once, terminal) = (Arc::clone(&interrupt), Arc::clone(&face));
+    // Made now: there might be no thread to be had later.
+    threads::spawn("backstop", move || backstop(&shared, &face))?;
+    let cancel = interrupt.cancel.clone();
+    threads::spawn("signals", move || {
+        for signal in signals.forever() {
+            if interrupt::raised().is_some() {
+                std::process::exit(status(signal).into());
+            }
+            interrupt::raise(signal);
+            cancel.cancel();
             process::kill_all();
+            let said = at_once.said.lock().unwrap_or_else(|e| e.into_inner());
+            if !*said {
+                terminal.interrupted();
+            }
         }
+    })?;
+    Ok(interrupt)
+}
+
+/// Ends this process where the command does not by itself.
+fn backstop(interrupt: &Interrupt, face: &Face) {
+    while !interrupt::wait(Duration::from_secs(3600)) {}
+    let deadline = Instant::now() + GRACE;
+    // Nobody notifies: the end of the process is what is waited for.
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
+    }
+    face.finish();
+    // A thread that still works may put something into a folder while that is removed: once more, then.
+    let deadline = Instant::now() + REMOVAL;
+    let (done, wait) = std::sync::mpsc::channel();
+    let remover = threads::spawn("remover", move || {
+        while Instant::now() < deadline {
+            let left: Vec<_> = interrupt::temporaries().into_iter().filter(|path| !remove(path)).collect();
+            if left.is_empty() {
+                break;
+            }
+        }
+        let _ = done.send(());
     });
-    Ok(cancel)
+    if remover.is_ok() {
+        let _ = wait.recv_timeout(REMOVAL);
+    }
+    let (status, mut text) = interrupt.ended().unwrap_or((1, String::new()));
+    if interrupt::temporaries().iter().any(|path| path.symlink_metadata().is_ok()) {
+        text += "; what is left of the unfinished work in the store is removed by the next run";
+    }
+    face.note(&text);
+    std::process::exit(status.into());
+}
+
+fn remove(path: &std::path::Path) -> bool {
+    let _ = fs::remove_dir_all(path).or_else(|_| fs::remove_file(path));
+    path.symlink_metadata().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_is_128_and_the_signal() {
+        assert_eq!([SIGHUP, SIGINT, SIGTERM].map(status), [129, 130, 143]);
+    }
 }

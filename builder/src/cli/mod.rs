@@ -6,18 +6,24 @@ mod build;
 mod cache;
 mod check;
 mod face;
+mod failed;
 mod fetch;
+mod gc;
 mod interrupt;
 mod lock;
 mod prose;
 mod session;
+mod sources;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::recipe::image::{OUTPUTS, OutputKind, Settings};
+use crate::recipe::OutputKind;
+use crate::recipe::image::Settings;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
 #[derive(Debug, Parser)]
@@ -37,15 +43,15 @@ Examples:
   dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
   dbco check my.yaml                     all that is wrong with a recipe, without building
 
-Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 130 interrupted.";
+Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 128 + N ended by signal N.";
 
 #[derive(Debug, Args)]
 struct Global {
     /// Where results are kept [default: $XDG_CACHE_HOME/dbco or ~/.cache/dbco]
     #[arg(long, global = true, env = "DBCO_STORE", value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A Debian mirror's base URL, tried before all others; may be repeated
-    #[arg(long, global = true, value_name = "URL")]
+    /// A Debian mirror's base URL, in place of all others; may be repeated (DBCO_MIRROR: between blanks)
+    #[arg(long, global = true, value_name = "URL", env = "DBCO_MIRROR", value_delimiter = ' ', hide_env_values = true)]
     mirror: Vec<String>,
     /// Events as JSON, one a line, on standard output
     #[arg(long, global = true)]
@@ -79,8 +85,8 @@ struct BuildArgs {
     #[arg(long)]
     offline: bool,
     /// Processes that a build may run side by side [default: the number of processors]
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = positive)]
+    jobs: Option<NonZero<usize>>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,17 +99,23 @@ enum Command {
         #[command(flatten)]
         args: BuildArgs,
         /// Give only this output (the folder then holds nothing else); may be repeated
-        #[arg(long, value_name = "OUTPUT", value_parser = output)]
+        #[arg(long, value_name = "OUTPUT", value_parser = OutputKind::parse)]
         only: Vec<OutputKind>,
+        /// Replace outputs that were edited since dbco wrote them; they are kept in <recipe>.edited/ beside
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Pin every source of a recipe to its sha256, in a lock beside it
     #[command(after_help = "Examples:\n  dbco lock\n  dbco lock --update\n  dbco lock --update linux")]
     Lock {
         #[command(flatten)]
         recipe: RecipeArgs,
-        /// Resolve again what is pinned already: all, or the sources whose name holds SOURCE
+        /// Resolve again what is pinned already: all, or the package, component or source of that name
         #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "")]
         update: Option<String>,
+        /// Take an archive's index that is older than the locked one
+        #[arg(long)]
+        allow_downgrade: bool,
     },
     /// Bring everything that is locked, so that a build needs no network
     Fetch {
@@ -142,15 +154,17 @@ enum Command {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let face = face::Face::new(cli.global.json, cli.global.color);
-    let interrupt = match interrupt::listen() {
+    let face = Arc::new(face::Face::new(cli.global.json, cli.global.color));
+    let interrupt = match interrupt::listen(&face) {
         Ok(interrupt) => interrupt,
         Err(error) => return prose::fail(&face, &Failure::from(error)),
     };
-    let session = session::Session::new(cli.global, &face, interrupt.clone());
+    let session = session::Session::new(cli.global, &face, &interrupt);
     let result = match cli.command {
-        Command::Build { args, only } => build::run(&session, &args, &only),
-        Command::Lock { recipe, update } => lock::run(&session, &recipe, update.as_deref()),
+        Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
+        Command::Lock { recipe, update, allow_downgrade } => {
+            lock::run(&session, &recipe, update.as_deref(), allow_downgrade)
+        }
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Run(args) => boot::run(&session, &args),
@@ -159,12 +173,16 @@ pub fn main() -> ExitCode {
         Command::Cache { command } => cache::run(&session, &command),
     };
     face.finish();
-    if interrupt.is_cancelled() {
-        face.note("interrupted: what was in hand is thrown away, finished steps are kept, nothing in the output folder has changed");
-        return ExitCode::from(130);
+    if let Some((status, text)) = interrupt.ended() {
+        face.note(&text);
+        return ExitCode::from(status);
     }
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if face.could_print() => ExitCode::SUCCESS,
+        Ok(()) => {
+            face.error("standard output could not be written: what it should hold is not complete");
+            ExitCode::FAILURE
+        }
         Err(failure) => prose::fail(&face, &failure),
     }
 }
@@ -192,17 +210,13 @@ fn usage(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Usage(error.into())
 }
 
+fn positive(text: &str) -> Result<NonZero<usize>, String> {
+    text.parse().map_err(|_| "a whole number from 1 up is expected".to_owned())
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
-}
-
-fn output(text: &str) -> Result<OutputKind, String> {
-    let known = OUTPUTS.iter().find(|(name, _)| *name == text);
-    known.map(|(_, kind)| *kind).ok_or_else(|| {
-        let names: Vec<&str> = OUTPUTS.iter().map(|(name, _)| *name).collect();
-        format!("expected one of: {}", names.join(", "))
-    })
 }
 
 impl RecipeArgs {

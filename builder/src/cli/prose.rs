@@ -1,13 +1,17 @@
 //! Errors as prose, for people.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Failure;
 use super::face::Face;
-use crate::build::{BuildError, StepError};
+use super::failed::Stated;
+use crate::beneath::Refusal;
+use crate::build::BuildError;
 use crate::process::ProcessError;
 use crate::recipe::{BadRecipe, LoadError};
 use crate::sandbox::SandboxError;
+use crate::step::StepError;
 
 /// Says why a command failed, and gives its exit status.
 pub fn fail(face: &Face, failure: &Failure) -> ExitCode {
@@ -36,20 +40,42 @@ fn say(face: &Face, error: &anyhow::Error) {
             tail.iter().for_each(|line| text += &format!("\n  | {line}"));
         }
         if let Some(log) = &build.log {
-            text += &format!("\nthe whole log: {}", log.display());
+            // On a line of its own, with a short beginning: a terminal of 100 columns does not break it.
+            text += &format!("\nthe whole log:\n{}", from_home(log));
         }
     }
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = error.downcast_ref::<Stated>().and_then(|stated| stated.hint.as_deref()).or(hint(error)) {
         text += &format!("\n{hint}");
     }
     face.error(&text);
 }
 
+/// A path as a shell takes it, with `~` for the user's home.
+fn from_home(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
+    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
+        Some(below) => format!("~/{}", below.display()),
+        None => path.display().to_string(),
+    }
+}
+
 fn findings(face: &Face, bad: &BadRecipe) {
-    face.text(&bad.render(face.color()));
+    let mut printed = false;
+    for finding in &bad.findings {
+        let (line, column) = bad.files.position(finding.span);
+        printed = face.value(&serde_json::json!({
+            "event": "finding", "code": finding.id, "message": finding.message, "label": finding.label,
+            "help": finding.help, "file": bad.files.path(finding.span.file), "line": line, "column": column,
+        }));
+        if !printed {
+            break;
+        }
+    }
+    if !printed {
+        face.text(&bad.render(face.color()));
+    }
     let count = bad.findings.len();
-    let what = if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") };
-    face.error(&format!("{what}; nothing was built"));
+    face.error(&format!("{}; nothing was built", self::count(count, "finding")));
 }
 
 /// An error and its causes, each once.
@@ -82,20 +108,80 @@ fn tail(error: &StepError) -> &[String] {
     }
 }
 
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let full = |cause: &(dyn std::error::Error + 'static)| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
-    };
+/// What to do about an error of this machine's, whatever part of dbco met it.
+pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    use nix::errno::Errno;
     let printed = error.downcast_ref::<BuildError>().map(|build| tail(&build.source)).unwrap_or_default();
-    let said = printed.iter().any(|line| line.contains("No space left on device"));
-    (said || error.chain().any(full)).then_some(
-        "the disk is full: free some space, or choose another place with --store (results) or --output (images);\n\
-         nothing half-written is left",
-    )
+    let printed = printed.iter().any(|line| line.contains("No space left on device"));
+    // A refusal stands for the system's error, which is none of its causes.
+    let system = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(Refusal::Io(error)) => error.raw_os_error(),
+        _ => cause.downcast_ref::<std::io::Error>()?.raw_os_error(),
+    };
+    let codes = error.chain().filter_map(system);
+    let met = if printed { Some(Errno::ENOSPC) } else { codes.map(Errno::from_raw).next() };
+    // Trying how tools can be isolated starts processes, too.
+    let refused = format!("(os error {})", Errno::EAGAIN as i32);
+    let tried = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(SandboxError::Unavailable { namespaces, .. }) if namespaces.contains(&refused))
+    });
+    let met = if tried { Some(Errno::EAGAIN) } else { met };
+    let started = tried || error.chain().any(|cause| matches!(cause.downcast_ref(), Some(ProcessError::Start { .. })));
+    Some(match met? {
+        Errno::ENOSPC | Errno::EDQUOT => {
+            "the disk is full: free some space, or choose another place with --store (results) or --output (images);\n\
+             nothing half-written is left"
+        }
+        Errno::EROFS => {
+            "the file system is read-only: choose another place with --store (results) or --output (images)"
+        }
+        Errno::EMFILE | Errno::ENFILE => "too many files are open: raise the limit (`ulimit -n`), or use fewer --jobs",
+        Errno::EAGAIN if started => {
+            "no further process may be started: raise the limit (`ulimit -u`), or use fewer --jobs"
+        }
+        Errno::EXDEV => {
+            "the store's folders (blobs, tmp and so on) have to be on one file system, none of them a mount or a link to \
+             another: choose another place with --store"
+        }
+        Errno::EFBIG => "the file has reached the limit of a file's size: raise it (`ulimit -f`)",
+        Errno::ENOMEM => "there is not enough memory: use fewer --jobs",
+        _ => return None,
+    })
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A length in bytes, for people.
 pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::beneath::BeneathError;
+    use nix::errno::Errno;
+
+    #[test]
+    fn what_the_host_lacks_has_a_remedy_whoever_met_it() {
+        for (errno, remedy) in [
+            (Errno::EMFILE, "`ulimit -n`"),
+            (Errno::EFBIG, "`ulimit -f`"),
+            (Errno::ENOSPC, "--store"),
+            (Errno::EXDEV, "one file system"),
+        ] {
+            let path = Path::new("root");
+            let step = StepError::from(BeneathError::of("make", path)(errno));
+            let build = BuildError { label: "toolchain sh".into(), log: None, source: Box::new(step) };
+            let store = crate::store::StoreError::io("write", path)(errno.into());
+            for error in [build.into(), anyhow::Error::from(store)] {
+                assert!(hint(&error).is_some_and(|hint| hint.contains(remedy)), "{error:?}");
+            }
+        }
+        let missing = anyhow::Error::from(std::io::Error::from(Errno::ENOENT));
+        assert_eq!(hint(&missing), None);
+    }
 }

@@ -6,29 +6,57 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::face::Face;
+use super::interrupt::Interrupt;
 use super::{BuildArgs, Failure, Global, Outcome, RecipeArgs, usage};
+use crate::build::needed_blobs;
 use crate::digest::Digest;
-use crate::lock::{Entry, Lock, LockError};
-use crate::plan::{Action, Plan, Source, StepId};
+use crate::lock::{Entry, Lock, LockError, Stale, rollback, went_back};
+use crate::plan::Plan;
 use crate::recipe::{Recipe, load};
 use crate::source::{
-    Access, Cancel, Crate, FetchReport, Limits, Mirrors, Network, Resolver, SourceError, fetch, fetch_crates,
+    Access, Crate, FetchReport, Limits, Mirrors, Network, Request, Resolver, SourceError, UserConfig, fetch,
+    fetch_crates, without_counts,
 };
-use crate::store::Store;
+use crate::step::StepId;
+use crate::store::{Sharing, Store};
 
 pub struct Session<'a> {
     global: Global,
     pub face: &'a Face,
-    pub cancel: Cancel,
+    pub interrupt: &'a Interrupt,
+}
+
+/// What `dbco lock` resolves again although it is locked.
+#[derive(Clone, Copy, Default)]
+pub struct Renewal<'a> {
+    /// These.
+    pub requests: &'a [Request],
+    /// Whether an older index than the locked one is taken.
+    pub allow_downgrade: bool,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(global: Global, face: &'a Face, cancel: Cancel) -> Self {
-        Self { global, face, cancel }
+    pub fn new(global: Global, face: &'a Face, interrupt: &'a Interrupt) -> Self {
+        Self { global, face, interrupt }
     }
 
     pub fn store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.store_path()?)?)
+        self.store_as(Sharing::Builds)
+    }
+
+    pub fn store_as(&self, sharing: Sharing) -> Result<Store, Failure> {
+        let path = self.store_path()?;
+        // The sandbox's processes tell it each other as text.
+        if path.to_str().is_none() {
+            return Err(usage(anyhow!("the store's path {path:?} is not UTF-8: choose another one with --store")));
+        }
+        let waiting = || {
+            self.face.note(match sharing {
+                Sharing::Builds => "waiting for `dbco cache gc`, which has the store",
+                Sharing::Alone => "waiting for the end of each dbco that uses the store (a build, a machine that runs); ^C ends the wait",
+            });
+        };
+        Ok(Store::open_as(&path, sharing, &waiting)?)
     }
 
     pub fn store_path(&self) -> Result<PathBuf, Failure> {
@@ -57,62 +85,108 @@ impl<'a> Session<'a> {
         if stale.is_empty() {
             return Ok(lock);
         }
-        let reasons: String = stale.iter().map(|stale| format!("\n  {stale}")).collect();
         if args.locked || args.offline {
-            let message =
-                format!("{} does not fit the recipe:{reasons}\nrun `dbco lock` to bring it up to date", path.display());
-            return Err(usage(anyhow!(message)));
+            return Err(does_not_fit(&path, &stale));
         }
+        let reasons: String = stale.iter().map(|stale| format!("\n  {stale}")).collect();
         self.face.note(&format!("{} does not fit the recipe, bringing it up to date:{reasons}", path.display()));
-        let lock = self.resolve(recipe, &lock, store, &|_| false)?;
+        let lock = self.resolve(recipe, &lock, store, Renewal::default())?;
         lock.save(&path)?;
         Ok(lock)
     }
 
-    /// Pins what a recipe asks for; keeps the entries of `lock` that fit and that `again` does not name.
-    pub fn resolve(
-        &self,
-        recipe: &Recipe,
-        lock: &Lock,
-        store: &Store,
-        again: &dyn Fn(&crate::source::Request) -> bool,
-    ) -> Result<Lock, Failure> {
-        let (network, mirrors) = (self.network(), self.mirrors()?);
+    /// Pins what a recipe asks for; keeps the entries of `lock` that fit and are not to be renewed.
+    pub fn resolve(&self, recipe: &Recipe, lock: &Lock, store: &Store, renewal: Renewal<'_>) -> Result<Lock, Failure> {
+        let kept = |request: &Request| lock.find(request).filter(|_| !renewal.requests.contains(request));
+        let requests = recipe.requests();
+        let (network, mirrors) = (self.network()?, self.mirrors()?);
+        let nonempty = |request: &&Request| !matches!(request, Request::Debian { packages, .. } if packages.is_empty());
+        let open = requests.iter().filter(|request| kept(request).is_none());
+        mirrors.check(open.filter(nonempty)).map_err(usage)?;
         let project = recipe.path.parent().unwrap_or(Path::new("."));
         let resolver = Resolver::new(&network, &mirrors, store, project, self.face);
         let mut entries: Vec<Entry> = Vec::new();
         let mut errors = Vec::new();
-        for request in recipe.requests() {
-            match lock.find(&request).filter(|_| !again(&request)) {
-                Some(entry) => entries.push(entry.clone()),
-                None => match resolver.resolve(&request) {
-                    Ok(entry) => entries.push(entry),
-                    Err(error) => errors.push(anyhow::Error::from(error)),
-                },
+        for request in &requests {
+            if let Some(entry) = kept(request) {
+                entries.push(entry.clone());
+                continue;
             }
-            if self.cancel.is_cancelled() {
+            let resolved = match resolver.resolve(request) {
+                Err(error) if error.stops_all() => return Err(error.into()),
+                other => other.map_err(anyhow::Error::from),
+            };
+            match resolved.and_then(|entry| self.not_older(lock, entry, renewal.allow_downgrade)) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => errors.push((super::sources::place(recipe, request), error)),
+            }
+            if self.interrupt.cancel.is_cancelled() {
                 return Err(Failure::Said);
             }
         }
         if errors.is_empty() { Ok(Lock::new(entries)) } else { Err(self.all_failed("could not be locked", errors)) }
     }
 
-    fn all_failed(&self, what: &str, errors: Vec<anyhow::Error>) -> Failure {
-        let count = errors.len();
-        for error in errors {
-            self.face.error(&super::prose::chain(&error));
+    /// Refuses an entry from an older index than the locked one, and names packages whose versions go back.
+    fn not_older(&self, lock: &Lock, entry: Entry, allowed: bool) -> Result<Entry, anyhow::Error> {
+        if let Some(rollback) = rollback(lock, &entry).filter(|_| !allowed) {
+            return Err(rollback.into());
         }
-        let sources = if count == 1 { "1 source".into() } else { format!("{count} sources") };
-        Failure::Failed(anyhow!("{sources} {what}"))
+        let back = went_back(lock, &entry);
+        if !back.is_empty() {
+            self.face.note(&format!("warning: older than in the lock: {}", back.join(", ")));
+        }
+        Ok(entry)
     }
 
-    fn network(&self) -> Network {
-        Network::new(self.cancel.clone(), Limits::default())
+    /// Says what has been found damaged in the store since this was called last.
+    pub fn say_damages(&self, store: &Store) {
+        for damage in store.untold_damages() {
+            self.face.note(&format!("{damage}; it counts as missing, and is made or fetched again where it is needed"));
+        }
+    }
+
+    /// Says each error once, with the places of the recipe that it stands for.
+    fn all_failed(&self, what: &str, errors: Vec<(Option<String>, anyhow::Error)>) -> Failure {
+        let count = errors.len();
+        let mut said: Vec<(String, String, Vec<String>)> = Vec::new();
+        for (place, error) in errors {
+            let hint = super::prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
+            let text = super::prose::chain(&error) + &hint;
+            let alike = without_counts(&text);
+            match said.iter_mut().find(|(known, ..)| *known == alike) {
+                Some((_, _, places)) => places.extend(place),
+                None => said.push((alike, text, place.into_iter().collect())),
+            }
+        }
+        for (_, text, places) in said {
+            let mut text = match places.first() {
+                Some(first) => format!("{first}: {text}"),
+                None => text,
+            };
+            if places.len() > 1 {
+                text += &format!("\n  also asked for at {}", places[1..].join(", "));
+            }
+            self.face.error(&text);
+        }
+        Failure::Failed(anyhow!("{} {what}", super::prose::count(count, "source")))
+    }
+
+    fn network(&self) -> Result<Network, Failure> {
+        let limits = match UserConfig::default_path() {
+            Some(path) => UserConfig::load(&path).map_err(usage)?.limits(),
+            None => Limits::default(),
+        };
+        Ok(Network::new(self.interrupt.cancel.clone(), limits).with_logins(Path::new("/")))
     }
 
     fn mirrors(&self) -> Result<Mirrors, Failure> {
-        let config = Mirrors::user_config_path();
-        Mirrors::discover(&self.global.mirror, config.as_deref(), Path::new("/")).map_err(usage)
+        let config = UserConfig::default_path();
+        // An empty variable is as good as none: pipelines set those, too, that have no value.
+        let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
+        let stated = self.global.mirror.iter().filter(|url| !(url.is_empty() && from_variable));
+        let stated: Vec<String> = stated.cloned().collect();
+        Mirrors::discover(&stated, config.as_deref(), Path::new("/")).map_err(usage)
     }
 
     /// Brings files of a lock that the store lacks.
@@ -126,7 +200,7 @@ impl<'a> Session<'a> {
         let report = if offline {
             fetch(entries, store, Access::Offline, connections, self.face)
         } else {
-            let (network, mirrors) = (self.network(), self.mirrors()?);
+            let (network, mirrors) = (self.network()?, self.mirrors()?);
             fetch(entries, store, Access::Online { network: &network, mirrors: &mirrors }, connections, self.face)
         };
         self.fetched(report)
@@ -149,7 +223,7 @@ impl<'a> Session<'a> {
         let report = if offline {
             fetch_crates(&locks, store, Access::Offline, self.face)
         } else {
-            let (network, mirrors) = (self.network(), self.mirrors()?);
+            let (network, mirrors) = (self.network()?, self.mirrors()?);
             fetch_crates(&locks, store, Access::Online { network: &network, mirrors: &mirrors }, self.face)
         };
         self.fetched(report)
@@ -157,10 +231,10 @@ impl<'a> Session<'a> {
 
     fn fetched(&self, report: Result<FetchReport, Vec<SourceError>>) -> Result<FetchReport, Failure> {
         report.map_err(|errors| {
-            if self.cancel.is_cancelled() {
+            if self.interrupt.cancel.is_cancelled() {
                 return Failure::Said;
             }
-            self.all_failed("could not be fetched", errors.into_iter().map(anyhow::Error::from).collect())
+            self.all_failed("could not be fetched", errors.into_iter().map(|error| (None, error.into())).collect())
         })
     }
 
@@ -174,7 +248,7 @@ impl<'a> Session<'a> {
         store: &Store,
         offline: bool,
     ) -> Outcome {
-        let needed = needed_blobs(plan, targets, store).context("can't read the store")?;
+        let needed = needed_blobs(&plan.graph, targets, store).context("can't read the store")?;
         if needed.is_empty() {
             return Ok(());
         }
@@ -186,38 +260,18 @@ impl<'a> Session<'a> {
         let files = self.fetch(&entries, store, offline, crate::source::CONNECTIONS)?;
         let report = files + self.fetch_crates(recipe, Some(&needed), store, offline)?;
         if report.fetched > 0 {
-            self.face.note(&format!("fetched {} files, {}", report.fetched, super::prose::bytes(report.bytes)));
+            self.face.note(&format!(
+                "fetched {}, {}",
+                super::prose::count(report.fetched, "file"),
+                super::prose::bytes(report.bytes)
+            ));
         }
         Ok(())
     }
 }
 
-/// Contents from outside that the steps to run start from.
-fn needed_blobs(plan: &Plan, targets: &[StepId], store: &Store) -> Result<BTreeSet<Digest>, crate::store::StoreError> {
-    let mut blobs = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut queue = targets.to_vec();
-    while let Some(id) = queue.pop() {
-        let step = plan.step(id);
-        if !seen.insert(id) || store.result(&step.digest)?.is_some() {
-            continue;
-        }
-        queue.extend(step.action.inputs());
-        match &step.action {
-            Action::Toolchain(action) => blobs.extend(action.packages.iter().map(|package| package.blob)),
-            Action::Packages(action) => blobs.extend(action.packages.iter().map(|package| package.blob)),
-            Action::KernelPackage(action) => {
-                blobs.insert(action.package.blob);
-            }
-            Action::Component(action) => {
-                if let Source::Archive { blob, .. } = &action.source {
-                    blobs.insert(*blob);
-                }
-                blobs.extend(action.remote_blobs());
-            }
-            _ => {}
-        }
-    }
-    blobs.retain(|blob| !plan.files.contains_key(blob));
-    Ok(blobs)
+/// A lock that may not be brought up to date here.
+pub fn does_not_fit(path: &Path, stale: &[Stale]) -> Failure {
+    let reasons: String = stale.iter().map(|stale| format!("\n  {stale}")).collect();
+    usage(anyhow!("{} does not fit the recipe:{reasons}\nrun `dbco lock` to bring it up to date", path.display()))
 }

@@ -49,6 +49,17 @@ const LZ4_BLOCK: usize = 8 << 20;
 const LZ4_MAGIC: u32 = 0x184C_2102;
 
 impl Compression {
+    /// How the name of a tar archive with this compression ends: `tar.gz`.
+    pub fn tar(self) -> &'static str {
+        match self {
+            Self::Zstd => "tar.zst",
+            Self::Xz => "tar.xz",
+            Self::Gzip => "tar.gz",
+            Self::Lz4 => "tar.lz4",
+            Self::None => "tar",
+        }
+    }
+
     /// A writer that compresses into `out`. Nothing is whole before [`Compressor::finish`].
     pub fn writer<W: Write>(self, out: W) -> io::Result<Compressor<W>> {
         Ok(Compressor(match self {

@@ -1,19 +1,24 @@
 //! Where the bytes of a tree's files come from.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::ImageError;
-use crate::digest::{Digest, Hasher};
-use crate::store::{Store, StoreError};
+use crate::beneath::Dir;
+use crate::digest::{Checked, Digest, Hasher};
+use crate::store::Store;
 use crate::tree::TreePath;
 
 /// Opens contents by digest.
 pub trait Contents: Sync {
-    /// A reader of the blob from its start.
-    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>>;
+    /// A reader of the blob from its start, which fails at the end if its content does not have that digest.
+    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(Checked::new(self.open_unchecked(blob)?, *blob)))
+    }
+
+    /// As [`Contents::open`], for a caller that holds the content against the digest itself.
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>>;
 
     /// A file of this machine that holds the blob and does not change, if there is one: it can be linked, not copied.
     fn stored(&self, _blob: &Digest) -> Option<PathBuf> {
@@ -22,16 +27,12 @@ pub trait Contents: Sync {
 }
 
 impl Contents for Store {
-    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
-        match self.open_blob(blob) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(StoreError::Io { source, .. }) => Err(source),
-            Err(other) => Err(io::Error::other(other)),
-        }
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(Store::open_unchecked(self, blob)?))
     }
 
     fn stored(&self, blob: &Digest) -> Option<PathBuf> {
-        self.has_blob(blob).then(|| self.blob_path(blob))
+        self.open_blob(blob).ok().map(|_| self.blob_path(blob))
     }
 }
 
@@ -49,10 +50,10 @@ impl<C: Contents> LocalFiles<C> {
 }
 
 impl<C: Contents> Contents for LocalFiles<C> {
-    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
         match self.files.get(blob) {
-            Some(path) => Ok(Box::new(File::open(path)?)),
-            None => self.rest.open(blob),
+            Some(path) => Ok(Box::new(crate::input::open(path)?)),
+            None => self.rest.open_unchecked(blob),
         }
     }
 
@@ -62,8 +63,8 @@ impl<C: Contents> Contents for LocalFiles<C> {
 }
 
 impl<C: Contents + ?Sized> Contents for &C {
-    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
-        (**self).open(blob)
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+        (**self).open_unchecked(blob)
     }
 
     fn stored(&self, blob: &Digest) -> Option<PathBuf> {
@@ -83,11 +84,12 @@ pub(crate) fn copy_checked(
 ) -> Result<(), ImageError> {
     let unreadable = |source| ImageError::Content { path: path.clone(), source };
     let changed = |got| ImageError::Changed { path: path.clone(), want: *blob, size, got };
-    let mut reader = contents.open(blob).map_err(unreadable)?;
+    let mut reader = contents.open_unchecked(blob).map_err(unreadable)?;
     let mut hasher = Hasher::new(out);
     let mut left = size;
     let mut buffer = vec![0; 128 * 1024];
     loop {
+        crate::interrupt::check().map_err(ImageError::Write)?;
         let count = match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => count,
@@ -107,7 +109,7 @@ pub(crate) fn copy_checked(
     Ok(())
 }
 
-/// Puts one file's content into a folder of ours: a hard link where the store has it, else a checked copy.
+/// Puts one file's content at `to` in a folder of ours: a hard link where the store has it, else a checked copy.
 ///
 /// Tools only read it: the store's blobs are read-only.
 pub(crate) fn place(
@@ -115,11 +117,11 @@ pub(crate) fn place(
     path: &TreePath,
     blob: &Digest,
     size: u64,
-    to: &Path,
+    (folder, to): (&Dir, &str),
 ) -> Result<(), ImageError> {
-    if contents.stored(blob).is_some_and(|stored| std::fs::hard_link(stored, to).is_ok()) {
+    if contents.stored(blob).is_some_and(|stored| folder.hard_link_from(&stored, to).is_ok()) {
         return Ok(());
     }
-    let mut file = File::create(to).map_err(ImageError::io("write", to))?;
+    let mut file = folder.create(to)?;
     copy_checked(contents, path, blob, size, &mut file)
 }

@@ -4,19 +4,17 @@
 //! kernel's unpacker (`init/initramfs.c`) skips in silence what it can't make, so whatever it could not take is an error
 //! here.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use cpio::newc::{Builder, trailer};
 
 use super::compress::Compressor;
 use super::content::copy_checked;
-use super::{Compression, Contents, ImageError, file_type, rooted};
-use crate::tree::{Entry, Node, Tree, TreePath};
+use super::{Compression, Contents, ImageError, NAME_MAX, PATH_MAX, check_lengths, file_type, rooted};
+use crate::tree::{Entry, HardLinks, Node, Tree, TreePath};
 
 const FORMAT: &str = "cpio newc";
-
-/// `name_len > PATH_MAX` is skipped by `init/initramfs.c`; the length counts the NUL at the end.
-const PATH_MAX: usize = 4096;
 
 /// GNU cpio's block, which some readers insist on; the kernel asks for segments at multiples of 4 only.
 const BLOCK: u64 = 512;
@@ -68,10 +66,19 @@ fn write_archive(
     out: &mut dyn Write,
 ) -> Result<(), ImageError> {
     let mtime = u32::try_from(epoch).map_err(|_| ImageError::Epoch { format: FORMAT, epoch })?;
+    let links = tree.hard_links();
+    let mut shared: HashMap<u32, u32> = HashMap::new();
     for item in rooted(tree) {
         let (path, entry) = item?;
-        *inode += 1;
-        write_entry(&path, &entry, contents, mtime, *inode, out)?;
+        let mut fresh = || {
+            *inode += 1;
+            *inode
+        };
+        let number = match entry.inode {
+            Some(file) => *shared.entry(file).or_insert_with(fresh),
+            None => fresh(),
+        };
+        write_entry(&path, &entry, &links, contents, mtime, number, out)?;
     }
     trailer(out).map_err(ImageError::Write)?;
     Ok(())
@@ -80,19 +87,25 @@ fn write_archive(
 fn write_entry(
     path: &TreePath,
     entry: &Entry,
+    links: &HardLinks<'_>,
     contents: &dyn Contents,
     mtime: u32,
     inode: u32,
     out: &mut dyn Write,
 ) -> Result<(), ImageError> {
-    let size = check(path, entry)?;
+    let mut size = check(path, entry)?;
     let (major, minor) = match entry.node {
         Node::Char { major, minor } | Node::Block { major, minor } => (major, minor),
         _ => (0, 0),
     };
-    // The link count of a folder is the host's business: 2, as if it held no folders; of all else 1, which also keeps
-    // the kernel from looking for hard links. Device 0:0 and inodes by order, for the same reason.
-    let nlink = if entry.is_dir() { 2 } else { 1 };
+    // The link count of a folder is the host's business: 2, as if it held no folders. The kernel and GNU cpio look for names
+    // of one file by device (0:0), inode and a count above 1; the content stands at the last name, as cpio writes it.
+    let names = links.names(entry);
+    let nlink = if entry.is_dir() { 2 } else { names.len().max(1) as u32 };
+    let content = names.last().is_none_or(|last| *last == path);
+    if !content {
+        size = 0;
+    }
     let header = Builder::new(if path.is_root() { "." } else { path.as_str() })
         .ino(inode)
         .mode(file_type(&entry.node) | entry.mode)
@@ -104,7 +117,7 @@ fn write_entry(
         .rdev_minor(minor);
     let mut body = header.write(&mut *out, size);
     match &entry.node {
-        Node::File { blob, size } => copy_checked(contents, path, blob, *size, &mut body)?,
+        Node::File { blob, size } if content => copy_checked(contents, path, blob, *size, &mut body)?,
         Node::Symlink { target } => body.write_all(target.as_bytes()).map_err(ImageError::Write)?,
         _ => {}
     }
@@ -118,6 +131,7 @@ fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
     if path.as_str().len() >= PATH_MAX {
         return refuse(format!("its path has {} bytes, the kernel takes {}", path.as_str().len(), PATH_MAX - 1));
     }
+    check_lengths(FORMAT, path, entry, NAME_MAX)?;
     if path.as_str() == "TRAILER!!!" {
         return refuse("its name marks the end of an archive".into());
     }
@@ -129,9 +143,6 @@ fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
             Ok(size) => Ok(size),
             Err(_) => refuse(format!("it has {size} bytes, a file must be smaller than 4 GiB; use a squashfs for it")),
         },
-        Node::Symlink { target } if target.is_empty() || target.len() > PATH_MAX => {
-            refuse(format!("the link's text has {} bytes, the kernel takes 1 to {PATH_MAX}", target.len()))
-        }
         Node::Symlink { target } => Ok(target.len() as u32),
         _ => Ok(0),
     }

@@ -4,12 +4,12 @@
 //! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use super::content::place;
 use super::tools::argv;
-use super::{Contents, ImageError, Tools, file_type};
+use super::{Contents, ImageError, NAME_MAX, Tools, check_lengths, file_type};
 use crate::digest::Digest;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
@@ -46,17 +46,22 @@ impl Disk<'_> {
     ) -> Result<(), ImageError> {
         let mut whole = Tree::new();
         for folder in self.folders {
+            let others = whole.free_inode();
             for (path, entry) in &tree.entries {
-                whole.insert(folder.join(path), entry.clone());
+                let inode = entry.inode.map(|inode| inode + others);
+                whole.insert(folder.join(path), Entry { inode, ..entry.clone() });
             }
         }
         for (path, entry) in &self.files.entries {
             whole.insert(path.clone(), entry.clone());
         }
         whole.complete();
+        whole.settle_links();
         self.write_script(&whole, contents, tools)?;
 
-        let needed = whole.entries.values().map(|entry| match entry.node {
+        let links = whole.hard_links();
+        let files = whole.entries.iter().filter(|(path, entry)| links.earlier(path, entry).is_none());
+        let needed = files.map(|(_, entry)| match entry.node {
             Node::File { size, .. } => size.next_multiple_of(BLOCK),
             Node::Dir | Node::Symlink { .. } => BLOCK,
             _ => 0,
@@ -66,8 +71,7 @@ impl Disk<'_> {
         let size = self.size.unwrap_or_else(|| {
             ((needed.sum::<u64>() + inodes * 256) * 3 / 2 + (8 << 20)).max(32 << 20).next_multiple_of(1 << 20)
         });
-        let image = tools.folder().join(output);
-        File::create(&image).and_then(|file| file.set_len(size)).map_err(ImageError::io("write", &image))?;
+        tools.folder().create(output)?.set_len(size).map_err(ImageError::io("write", Path::new(output)))?;
 
         let time = format!("E2FSPROGS_FAKE_TIME={}", self.epoch);
         let uuid = |what| uuid(&format!("{UUID_DOMAIN} {what} {} {size}", self.label));
@@ -109,18 +113,17 @@ impl Disk<'_> {
     }
 
     fn write_script(&self, tree: &Tree, contents: &dyn Contents, tools: &dyn Tools) -> Result<(), ImageError> {
-        let blobs = tools.folder().join("disk.blobs");
-        fs::create_dir_all(&blobs).map_err(ImageError::io("make", &blobs))?;
-        let path = tools.folder().join("disk.debugfs");
-        let file = File::create(&path).map_err(ImageError::io("write", &path))?;
+        let blobs = tools.folder().make_dir("disk.blobs")?;
+        let file = tools.folder().create("disk.debugfs")?;
         let mut script = Script { out: BufWriter::new(file), epoch: self.epoch };
         let mut placed: HashSet<Digest> = HashSet::new();
-        let written = |result: std::io::Result<()>| result.map_err(ImageError::io("write", &path));
+        let links = tree.hard_links();
+        let written = |result: std::io::Result<()>| result.map_err(ImageError::io("write", Path::new("disk.debugfs")));
         for (at, entry) in &tree.entries {
             if let Node::File { blob, size } = &entry.node
                 && placed.insert(*blob)
             {
-                place(contents, at, blob, *size, &blobs.join(blob.to_string()))?;
+                place(contents, at, blob, *size, (&blobs, &blob.to_string()))?;
             }
             let target = if let Node::Symlink { target } = &entry.node { target.as_str() } else { "" };
             if [at.as_str(), target].iter().any(|text| text.contains(['\n', '\r'])) {
@@ -134,10 +137,13 @@ impl Disk<'_> {
                 return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
             }
             for (index, value) in entry.xattrs.values().enumerate() {
-                let file = blobs.join(xattr_file(at, index));
-                fs::write(&file, value).map_err(ImageError::io("write", &file))?;
+                blobs.write(xattr_file(at, index), value)?;
             }
-            written(script.entry(at, entry))?;
+            check_lengths(FORMAT, at, entry, NAME_MAX)?;
+            match links.earlier(at, entry) {
+                Some(first) => written(script.link(at, first))?,
+                None => written(script.entry(at, entry, links.names(entry).len()))?,
+            }
         }
         written(script.out.flush())
     }
@@ -150,7 +156,13 @@ struct Script<W> {
 }
 
 impl<W: Write> Script<W> {
-    fn entry(&mut self, path: &TreePath, entry: &Entry) -> std::io::Result<()> {
+    /// Another name of a file that was written before.
+    fn link(&mut self, path: &TreePath, first: &TreePath) -> std::io::Result<()> {
+        writeln!(self.out, "ln {} {}", word(&first.to_string()), word(&path.to_string()))
+    }
+
+    /// `names` is how many names a file has, where it has several: `ln` does not count.
+    fn entry(&mut self, path: &TreePath, entry: &Entry, names: usize) -> std::io::Result<()> {
         let full = word(&path.to_string());
         if let Some(parent) = path.parent() {
             // `write` and `mknod` take a name in the current folder only.
@@ -172,6 +184,9 @@ impl<W: Write> Script<W> {
             if id != 0 {
                 writeln!(self.out, "sif {full} {field} {id}")?;
             }
+        }
+        if names > 1 {
+            writeln!(self.out, "sif {full} links_count {names}")?;
         }
         for field in ["atime", "mtime", "ctime", "crtime"] {
             writeln!(self.out, "sif {full} {field} @{}", self.epoch)?;

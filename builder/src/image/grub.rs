@@ -1,8 +1,9 @@
 //! GRUB: its configuration, and its boot images for BIOS and UEFI.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::path::Path;
 
+use super::serial::Serial;
 use super::tools::argv;
 use super::{ImageError, Tools};
 
@@ -16,8 +17,8 @@ pub const INITRD: &str = "/boot/initrd.img";
 pub struct Menu {
     /// Seconds until the first entry starts by itself; 0 starts it at once.
     pub timeout: u32,
-    /// Whether the menu also is on the first serial port, 115200 baud.
-    pub serial: bool,
+    /// The serial line that the menu also is on.
+    pub serial: Serial,
     /// The entries, the first being the default.
     pub entries: Vec<MenuEntry>,
 }
@@ -49,13 +50,15 @@ impl Menu {
     /// The text of `grub.cfg`.
     pub fn config(&self) -> Result<String, ImageError> {
         let mut text = String::from("# Written by dbco from the recipe's `boot:`; change it there.\n");
-        if self.serial {
-            // UTF-8, so that titles survive; a machine without the port keeps its screen.
-            text.push_str(
-                "if serial --unit=0 --speed=115200; then\n  terminal_input console serial\n  terminal_output console serial\n  terminfo -u serial vt100\nfi\n",
-            );
-        }
-        let _ = writeln!(text, "set timeout_style=menu\nset timeout={}\nset default=0", self.timeout);
+        // UTF-8, so that titles survive; a machine without the port keeps its screen.
+        let _ = writeln!(
+            text,
+            "if {}; then\n  terminal_input console serial\n  terminal_output console serial\n  terminfo -u serial vt100\nfi",
+            self.serial.grub()
+        );
+        // Without a time to wait there is no menu to be seen; a key that is held (Esc, Shift, F4) still opens it.
+        let style = if self.timeout == 0 { "hidden" } else { "menu" };
+        let _ = writeln!(text, "set timeout_style={style}\nset timeout={}\nset default=0", self.timeout);
         for (index, entry) in self.entries.iter().enumerate() {
             let hotkey = Self::hotkey(index).map(|key| format!(" --hotkey={key}")).unwrap_or_default();
             let title = quote("the title", &entry.title)?;
@@ -161,7 +164,6 @@ pub struct Images<'a> {
 impl Images<'_> {
     /// Writes [`ELTORITO`], [`HYBRID_MBR`] and [`ESP`] into the tools' folder.
     pub fn write(&self, tools: &dyn Tools) -> Result<(), ImageError> {
-        let folder = tools.folder();
         let run = |what, argv: Vec<String>| tools.run(&argv, None).map_err(ImageError::tool(what));
 
         // The firmware tells the core its drive: no configuration has to be embedded to find it.
@@ -170,8 +172,7 @@ impl Images<'_> {
         run("BIOS boot image", bios)?;
         run("MBR", argv!["cp", format!("{MODULES}/i386-pc/boot_hybrid.img"), HYBRID_MBR])?;
 
-        let early = folder.join("early.cfg");
-        fs::write(&early, self.early_config()?).map_err(ImageError::io("write", &early))?;
+        tools.folder().write("early.cfg", self.early_config()?.as_bytes())?;
         let mut efi = mkimage("x86_64-efi", "x86_64-efi", "BOOTX64.EFI");
         efi.extend(argv!["-c", "early.cfg"]);
         efi.extend(COMMON.into_iter().chain(["efi_gop", "regexp"]).map(str::to_owned));
@@ -190,12 +191,11 @@ impl Images<'_> {
     }
 
     fn write_esp(&self, tools: &dyn Tools) -> Result<(), ImageError> {
-        let program = tools.folder().join("BOOTX64.EFI");
-        let length = program.metadata().map_err(ImageError::io("read", &program))?.len();
+        let program = tools.folder().open_file("BOOTX64.EFI")?;
+        let length = program.metadata().map_err(ImageError::io("read", Path::new("BOOTX64.EFI")))?.len();
         // FAT12: boot sector, two tables, a root folder of 16 sectors, two folders, the program; in tracks of 32 sectors.
         let sectors = (length.div_ceil(512) + 64).next_multiple_of(32);
-        let path = tools.folder().join(ESP);
-        File::create(&path).and_then(|file| file.set_len(sectors * 512)).map_err(ImageError::io("write", &path))?;
+        tools.folder().create(ESP)?.set_len(sectors * 512).map_err(ImageError::io("write", Path::new(ESP)))?;
         let mtools = |argv: Vec<String>| {
             let mut all = argv!["env", "TZ=UTC", "MTOOLS_SKIP_CHECK=1", format!("SOURCE_DATE_EPOCH={}", self.epoch)];
             all.extend(argv);

@@ -5,15 +5,15 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::content::place;
 use super::grub::{ELTORITO, ESP, HYBRID_MBR};
 use super::tools::argv;
 use super::{Contents, ImageError, Tools, rooted};
-use crate::digest::Digest;
-use crate::tree::{Node, Tree};
+use crate::beneath::Dir;
+use crate::digest::{Digest, copy};
+use crate::tree::{Node, Tree, TreePath};
 
 /// An ISO to make.
 #[derive(Clone, Copy, Debug)]
@@ -45,16 +45,14 @@ impl Iso<'_> {
         tools: &dyn Tools,
         output: &str,
     ) -> Result<(), ImageError> {
-        let folder = tools.folder();
-        let mut files = lay_out(tree, contents, &folder.join("iso"))?;
+        let top = tools.folder().make_dir("iso")?;
+        let mut files = lay_out(tree, contents, &top)?;
         for (name, from) in [(BOOT_IMAGE, ELTORITO), (BOOT_ESP, ESP)] {
-            let to = folder.join("iso").join(name);
-            copy_in(&folder.join(from), &to)?;
+            let mut to = top.create(name)?;
+            copy(&mut tools.folder().open_file(from)?, &mut to).map_err(ImageError::io("copy", Path::new(from)))?;
             files.push(name.to_owned());
         }
-        let marker = folder.join("iso").join(self.marker);
-        make_parent(&marker)?;
-        fs::write(&marker, "").map_err(ImageError::io("write", &marker))?;
+        top.write(self.marker, b"")?;
         files.push(self.marker.to_owned());
         files.sort();
 
@@ -63,8 +61,7 @@ impl Iso<'_> {
         for (index, name) in files.iter().enumerate() {
             let _ = writeln!(weights, "{} /{name}", files.len() - index);
         }
-        let list = folder.join("iso.weights");
-        fs::write(&list, weights).map_err(ImageError::io("write", &list))?;
+        tools.folder().write("iso.weights", weights.as_bytes())?;
         tools.run(&self.argv(output)?, None).map_err(ImageError::tool("ISO"))
     }
 
@@ -110,20 +107,19 @@ pub fn volume_id(text: &str) -> String {
 ///
 /// Files of one content become one file with several names, whether the store can link it or not: libisofs stores such
 /// a file once, and the ISO must not depend on what the file system can do.
-fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Path) -> Result<Vec<String>, ImageError> {
+fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<Vec<String>, ImageError> {
     let mut files = Vec::new();
-    let mut placed: HashMap<Digest, PathBuf> = HashMap::new();
+    let mut placed: HashMap<Digest, TreePath> = HashMap::new();
     for item in rooted(tree) {
         let (path, entry) = item?;
-        let host = to.join(path.as_str());
         match &entry.node {
-            Node::Dir => fs::create_dir_all(&host).map_err(ImageError::io("make", &host))?,
+            Node::Dir => drop(to.make_dir(path.as_str())?),
             Node::File { blob, size } => {
                 match placed.get(blob) {
-                    Some(first) => fs::hard_link(first, &host).map_err(ImageError::io("link", &host))?,
+                    Some(first) => to.hard_link(first.as_str(), path.as_str())?,
                     None => {
-                        place(contents, &path, blob, *size, &host)?;
-                        placed.insert(*blob, host);
+                        place(contents, &path, blob, *size, (to, path.as_str()))?;
+                        placed.insert(*blob, path.clone());
                     }
                 }
                 files.push(path.as_str().to_owned());
@@ -135,14 +131,4 @@ fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Path) -> Result<Vec<String
         }
     }
     Ok(files)
-}
-
-fn make_parent(path: &Path) -> Result<(), ImageError> {
-    let parent = path.parent().unwrap_or(path);
-    fs::create_dir_all(parent).map_err(ImageError::io("make", parent))
-}
-
-fn copy_in(from: &Path, to: &Path) -> Result<(), ImageError> {
-    make_parent(to)?;
-    fs::copy(from, to).map(drop).map_err(ImageError::io("copy", from))
 }

@@ -9,6 +9,7 @@ pub mod cpio;
 pub mod disk;
 pub mod grub;
 pub mod iso;
+pub mod serial;
 pub mod squashfs;
 pub mod tar;
 pub mod tools;
@@ -16,6 +17,7 @@ pub mod tools;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::beneath::BeneathError;
 use crate::digest::Digest;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
@@ -87,6 +89,9 @@ pub enum ImageError {
         #[source]
         source: io::Error,
     },
+    /// A file of the tools' folder could not be made or read.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
     /// A foreign tool failed.
     #[error("can't make the {what}")]
     Tool {
@@ -133,6 +138,30 @@ pub(crate) fn rooted(tree: &Tree) -> impl Iterator<Item = Result<(TreePath, Entr
         _ => Ok((path.clone(), entry.clone())),
     });
     std::iter::once(Ok((TreePath::ROOT, root))).chain(below)
+}
+
+/// The longest name that Linux takes (`NAME_MAX`).
+pub(crate) const NAME_MAX: usize = 255;
+/// Bytes of a path or a link's text that Linux takes, the NUL at the end included.
+pub(crate) const PATH_MAX: usize = 4096;
+
+/// Refuses names and link texts that the format, or Linux when it reads it, would cut or leave out.
+pub(crate) fn check_lengths(
+    format: &'static str,
+    path: &TreePath,
+    entry: &Entry,
+    longest: usize,
+) -> Result<(), ImageError> {
+    let refuse = |what: String| Err(ImageError::CantHold { format, path: path.clone(), what });
+    if path.name().len() > longest {
+        return refuse(format!("its name has {} bytes, {longest} are the most", path.name().len()));
+    }
+    match &entry.node {
+        Node::Symlink { target } if target.is_empty() || target.len() >= PATH_MAX => {
+            refuse(format!("the link's text has {} bytes, the kernel takes 1 to {}", target.len(), PATH_MAX - 1))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The S_IFMT bits of inode(7), which cpio, debugfs and stat(2) share.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::tools::argv;
-use super::{Contents, ImageError, Tools, rooted, tar};
+use super::{Contents, ImageError, Tools, check_lengths, rooted, tar};
 use crate::digest::Digest;
 use crate::tree::{Node, Tree, TreePath};
 
@@ -50,6 +50,10 @@ impl Squashfs {
         let format = "squashfs";
         let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;
         let root = rooted(tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
+        // Longer names mksquashfs cuts, and ends with status 0 (SQUASHFS_NAME_LEN).
+        for (path, entry) in &tree.entries {
+            check_lengths(format, path, entry, 256)?;
+        }
         let mut argv = argv![
             "mksquashfs",
             "-",
@@ -111,7 +115,9 @@ const SAME_SIZE: usize = 8192;
 fn search_for_duplicates(tree: &Tree) -> bool {
     let mut blobs: HashMap<Digest, u64> = HashMap::new();
     let mut repeated = false;
-    for entry in tree.entries.values() {
+    let links = tree.hard_links();
+    let files = tree.entries.iter().filter(|(path, entry)| links.earlier(path, entry).is_none());
+    for (_, entry) in files {
         if let Node::File { blob, size } = entry.node
             && size > 0
         {

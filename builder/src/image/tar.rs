@@ -18,9 +18,13 @@ pub fn write_tar(tree: &Tree, contents: &dyn Contents, epoch: u64, out: impl Wri
         return Err(ImageError::Epoch { format: FORMAT, epoch });
     }
     let mut archive = tar::Builder::new(out);
+    let links = tree.hard_links();
     for item in rooted(tree) {
         let (path, entry) = item?;
-        write_entry(&path, &entry, contents, epoch, &mut archive)?;
+        match links.earlier(&path, &entry) {
+            Some(first) => write_link(&path, &entry, first, epoch, &mut archive)?,
+            None => write_entry(&path, &entry, contents, epoch, &mut archive)?,
+        }
     }
     archive.into_inner().and_then(|mut out| out.flush()).map_err(ImageError::Write)
 }
@@ -39,14 +43,10 @@ fn write_entry<W: Write>(
         return Err(ImageError::CantHold { format: FORMAT, path: path.clone(), what });
     }
     let mut records: Vec<(String, Vec<u8>)> = Vec::new();
-    let header = header(path, entry, epoch, &mut records);
+    let header = header(path, entry, None, epoch, &mut records);
     records.extend(entry.xattrs.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.clone())));
-    if !records.is_empty() {
-        let records = records.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        archive.append_pax_extensions(records).map_err(ImageError::Write)?;
-    }
+    write_header(&header, &records, archive)?;
     let out = archive.get_mut();
-    out.write_all(header.as_bytes()).map_err(ImageError::Write)?;
     if let Node::File { blob, size } = &entry.node {
         copy_checked(contents, path, blob, *size, out)?;
         let padding = (512 - size % 512) % 512;
@@ -55,7 +55,38 @@ fn write_entry<W: Write>(
     Ok(())
 }
 
-fn header(path: &TreePath, entry: &Entry, epoch: u64, records: &mut Vec<(String, Vec<u8>)>) -> tar::Header {
+/// Another name of a file that came earlier: it has that one's attributes.
+fn write_link<W: Write>(
+    path: &TreePath,
+    entry: &Entry,
+    first: &TreePath,
+    epoch: u64,
+    archive: &mut tar::Builder<W>,
+) -> Result<(), ImageError> {
+    let mut records = Vec::new();
+    let header = header(path, entry, Some(first), epoch, &mut records);
+    write_header(&header, &records, archive)
+}
+
+fn write_header<W: Write>(
+    header: &tar::Header,
+    records: &[(String, Vec<u8>)],
+    archive: &mut tar::Builder<W>,
+) -> Result<(), ImageError> {
+    if !records.is_empty() {
+        let records = records.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        archive.append_pax_extensions(records).map_err(ImageError::Write)?;
+    }
+    archive.get_mut().write_all(header.as_bytes()).map_err(ImageError::Write)
+}
+
+fn header(
+    path: &TreePath,
+    entry: &Entry,
+    first: Option<&TreePath>,
+    epoch: u64,
+    records: &mut Vec<(String, Vec<u8>)>,
+) -> tar::Header {
     use tar::EntryType;
     let mut header = tar::Header::new_ustar();
     let slash = if entry.is_dir() && !path.is_root() { "/" } else { "" };
@@ -68,6 +99,7 @@ fn header(path: &TreePath, entry: &Entry, epoch: u64, records: &mut Vec<(String,
     }
     let (prefix, rest) = split.unwrap_or(("", &name));
     let (kind, size) = match &entry.node {
+        _ if first.is_some() => (EntryType::Link, 0),
         Node::Dir => (EntryType::Directory, 0),
         Node::File { size, .. } => (EntryType::Regular, *size),
         Node::Symlink { .. } => (EntryType::Symlink, 0),
@@ -79,14 +111,18 @@ fn header(path: &TreePath, entry: &Entry, epoch: u64, records: &mut Vec<(String,
     let ustar = header.as_ustar_mut().expect("made as ustar");
     fill(&mut ustar.prefix, prefix);
     fill(&mut ustar.name, rest);
-    match &entry.node {
-        Node::Symlink { target } => {
-            // The literal text: the crate's `set_link_name` would tidy it up.
-            if !target.is_ascii() || target.len() > ustar.linkname.len() {
-                records.push(("linkpath".into(), target.clone().into_bytes()));
-            }
-            fill(&mut ustar.linkname, target);
+    let link = match &entry.node {
+        Node::Symlink { target } => Some(target.clone()),
+        _ => first.map(|first| format!("./{}", first.as_str())),
+    };
+    if let Some(text) = link {
+        // The literal text: the crate's `set_link_name` would tidy it up.
+        if !text.is_ascii() || text.len() > ustar.linkname.len() {
+            records.push(("linkpath".into(), text.clone().into_bytes()));
         }
+        fill(&mut ustar.linkname, &text);
+    }
+    match &entry.node {
         Node::Char { major, minor } | Node::Block { major, minor } => {
             ustar.set_device_major(*major);
             ustar.set_device_minor(*minor);

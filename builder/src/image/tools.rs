@@ -1,7 +1,6 @@
 //! How this module runs foreign tools: by a trait, so that it knows nothing of sandboxes.
 
-use std::path::Path;
-
+use crate::beneath::Dir;
 use crate::process::Feed;
 
 /// What a tool's runner says when it fails.
@@ -12,8 +11,8 @@ pub type ToolError = Box<dyn std::error::Error + Send + Sync>;
 /// The folder is the tools' current one, and every path in their arguments is relative to it or lies in the tools' own
 /// root (`/usr/lib/grub`). So arguments say nothing of where the folder is on this machine. Tools see themselves as user 0.
 pub trait Tools {
-    /// The work folder as this process sees it.
-    fn folder(&self) -> &Path;
+    /// The work folder as this process sees it: tools have filled it.
+    fn folder(&self) -> &Dir;
 
     /// Runs a command to its end, `feed` on its standard input; any other end than exit status 0 is an error.
     fn run(&self, argv: &[String], feed: Option<Feed<'_>>) -> Result<(), ToolError>;

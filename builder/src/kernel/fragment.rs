@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use super::versions::{Blocks, Version, Versions};
+
 /// The value of a symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -98,6 +100,8 @@ pub struct Setting {
     pub value: Value,
     /// Line of the fragment, from 1.
     pub line: usize,
+    /// The versions of the source that it is for.
+    pub versions: Versions,
 }
 
 /// A parsed fragment.
@@ -105,7 +109,7 @@ pub struct Setting {
 pub struct Fragment {
     /// Its file, as messages should name it.
     pub name: String,
-    /// In the order of the file; a symbol appears once.
+    /// In the order of the file; for each version a symbol appears once.
     pub settings: Vec<Setting>,
 }
 
@@ -127,12 +131,21 @@ impl Fragment {
     /// Reads a fragment. All lines that are wrong are returned, not only the first.
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<FragmentError>> {
         let mut settings: Vec<Setting> = Vec::new();
-        let mut seen = BTreeMap::new();
+        let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut blocks = Blocks::default();
         let mut errors = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let mut error = |what| {
                 errors.push(FragmentError { fragment: name.to_owned(), line, text: text.to_owned(), what });
             };
+            match blocks.take(line, text.trim_end()) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(what) => {
+                    error(what);
+                    continue;
+                }
+            }
             let (symbol, value) = match parse_line(text.trim_end()) {
                 Ok(Some(setting)) => setting,
                 Ok(None) => continue,
@@ -141,23 +154,39 @@ impl Fragment {
                     continue;
                 }
             };
-            match seen.entry(symbol.to_owned()) {
-                Entry::Vacant(free) => {
-                    free.insert(settings.len());
-                    settings.push(Setting { symbol: symbol.to_owned(), value, line });
-                }
-                Entry::Occupied(taken) => {
-                    let first = &settings[*taken.get()];
-                    if !first.value.same(&value) {
-                        error(format!(
-                            "CONFIG_{symbol} is {value} here but {} in line {}; keep one of them",
-                            first.value, first.line
-                        ));
-                    }
+            let versions = blocks.versions();
+            let earlier = seen.entry(symbol.to_owned()).or_default();
+            let overlaps = |first: &&Setting| !first.versions.intersection(&versions).is_empty();
+            match earlier.iter().map(|&index| &settings[index]).find(overlaps) {
+                Some(first) if !first.value.same(&value) => error(format!(
+                    "CONFIG_{symbol} is {value} here but {} in line {}; keep one of them",
+                    first.value, first.line
+                )),
+                Some(first) if first.versions == versions => {}
+                _ => {
+                    earlier.push(settings.len());
+                    settings.push(Setting { symbol: symbol.to_owned(), value, line, versions });
                 }
             }
         }
+        if let Some(line) = blocks.unclosed() {
+            let text = text.lines().nth(line - 1).unwrap_or_default().to_owned();
+            let what = "`#if` without `#endif`".to_owned();
+            errors.push(FragmentError { fragment: name.to_owned(), line, text, what });
+        }
         if errors.is_empty() { Ok(Self { name: name.to_owned(), settings }) } else { Err(errors) }
+    }
+
+    /// The first setting that is for some versions only.
+    pub fn versioned(&self) -> Option<&Setting> {
+        self.settings.iter().find(|setting| !setting.versions.is_all())
+    }
+
+    /// The settings for one version of the source.
+    pub fn at(&self, version: Version) -> Self {
+        let settings = self.settings.iter().filter(|setting| setting.versions.contains(version));
+        let unlimited = |setting: &Setting| Setting { versions: Versions::default(), ..setting.clone() };
+        Self { name: self.name.clone(), settings: settings.map(unlimited).collect() }
     }
 }
 
@@ -259,7 +288,7 @@ pub struct Request {
 pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, Request> {
     let mut all: BTreeMap<String, Request> = BTreeMap::new();
     for fragment in fragments {
-        for Setting { symbol, value, line } in &fragment.settings {
+        for Setting { symbol, value, line, versions: _ } in &fragment.settings {
             let origin = Origin { fragment: fragment.name.clone(), line: *line, value: value.clone() };
             match all.entry(symbol.clone()) {
                 Entry::Vacant(free) => {
@@ -313,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_conf_would_ignore_is_an_error_that_says_what_to_write() {
+    fn a_line_that_conf_would_misread_is_an_error_that_says_what_to_write() {
         for (line, expected) in [
             ("CONFIG_X = y", "no space may stand before CONFIG_ or around `=`: write `CONFIG_X=y`"),
             (" CONFIG_X=y", "write `CONFIG_X=y`"),
@@ -345,6 +374,46 @@ mod tests {
         let found = errors("CONFIG_A=y\nB=y\nCONFIG_A=y\n# CONFIG_A is not set\n");
         assert_eq!(found.len(), 2);
         assert_eq!(found[1], "a.config:4: CONFIG_A is n here but y in line 1; keep one of them");
+    }
+
+    #[test]
+    fn settings_are_for_the_versions_of_their_block() {
+        let text = "CONFIG_A=y\n#if version >= 6.9\nCONFIG_NEW=y\n#else\nCONFIG_OLD=y\n# CONFIG_GONE is not set\n#endif\n\
+                    #if version < 7\nCONFIG_B=m\n#endif\r\n#if version >= 7\nCONFIG_B=y\n#endif\nCONFIG_C=n\n";
+        let fragment = Fragment::parse("a.config", text).unwrap();
+        assert_eq!(fragment.versioned().unwrap().line, 3);
+        assert_eq!(fragment.at(Version::parse("6.1").unwrap()).versioned(), None);
+        let at = |version: &str| {
+            let settings = fragment.at(Version::parse(version).unwrap()).settings;
+            settings
+                .iter()
+                .map(|setting| format!("{}:{}={}", setting.line, setting.symbol, setting.value))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(at("6.1.170"), ["1:A=y", "5:OLD=y", "6:GONE=n", "9:B=m", "14:C=n"]);
+        assert_eq!(at("6.12.107"), ["1:A=y", "3:NEW=y", "9:B=m", "14:C=n"]);
+        assert_eq!(at("7.2.13"), ["1:A=y", "3:NEW=y", "12:B=y", "14:C=n"]);
+    }
+
+    #[test]
+    fn a_misspelt_or_open_block_and_a_contradiction_within_a_version_are_errors() {
+        for (text, expected) in [
+            ("CONFIG_A=y\n#if version >= 6.9\nCONFIG_B=y\n", "a.config:2: `#if` without `#endif`"),
+            ("#endif\n", "a.config:1: `#endif` without `#if`"),
+            ("#else\n", "a.config:1: `#else` without `#if`"),
+            ("#if version < 7\n#if version >= 6\n#endif\n", "a.config:2: `#if` inside of the `#if` of line 1"),
+            ("#if version < 7\n#else\n#else\n#endif\n", "a.config:3: a second `#else`; the first is in line 2"),
+            ("# if version < 7\nCONFIG_B=y\n", "a.config:1: `# if version < 7` reads as a plain comment"),
+            ("#if version <= 7\n", "a.config:1: `<=` is ambiguous"),
+            ("CONFIG_A=y\n#if version < 7\nCONFIG_A=m\n#endif\n", "a.config:3: CONFIG_A is m here but y in line 1"),
+            (
+                "#if version >= 6\nCONFIG_A=y\n#endif\n#if version < 6.1\nCONFIG_A=n\n#endif\n",
+                "a.config:5: CONFIG_A is n here but y in line 2",
+            ),
+        ] {
+            let found = errors(text);
+            assert!(found[0].starts_with(expected), "{text}: {found:?}");
+        }
     }
 
     #[test]

@@ -5,20 +5,24 @@
 
 mod compressed;
 pub mod config;
+pub mod firmware;
 pub mod fragment;
 pub mod kconfig;
 pub mod modules;
 pub mod patch;
+pub mod versions;
 
+use std::cell::OnceCell;
 use std::fmt;
-use std::path::Path;
 
 pub use config::{Config, merge};
-pub use fragment::{Fragment, FragmentError, Value};
+pub use fragment::{Fragment, FragmentError, Setting, Value};
 
+use crate::beneath::{Dir, Links};
 use fragment::{Origin, requests};
 use kconfig::Kconfig;
-use kconfig::explain::explain;
+use kconfig::explain::{explain, is_unknown};
+use versions::Version;
 
 /// A setting that did not take effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +46,14 @@ pub struct Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fragment, line, symbol, wanted, got, overridden, reason } = self;
-        match wanted {
-            Value::No => write!(f, "{fragment}:{line}: CONFIG_{symbol} not wanted, but is ")?,
-            wanted => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} wanted, but is ")?,
+        match (wanted, got) {
+            // It is not set, as wanted; the reason says why that is an error all the same.
+            (Value::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
+            (Value::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} not wanted, but is ")?,
+            (wanted, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} wanted, but is ")?,
         }
         match got {
+            None if *wanted == Value::No => return f.write_str(reason),
             None | Some(Value::No) => f.write_str("not set")?,
             Some(Value::Text(text)) if text.is_empty() => f.write_str("empty")?,
             Some(got) => write!(f, "{got}")?,
@@ -61,28 +68,73 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// A fragment has settings for some versions only, and the source's version can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{fragment}:{line}: the setting is for {versions} only, but the top Makefile of the source does not begin with `VERSION = …` \
+     and `PATCHLEVEL = …`"
+)]
+pub struct NoVersion {
+    /// The fragment's name.
+    pub fragment: String,
+    /// The line of the first such setting.
+    pub line: usize,
+    /// The versions that it is for.
+    pub versions: versions::Versions,
+}
+
+/// The fragments with the settings for the version of the source of `source`.
+pub fn for_source(fragments: &[Fragment], source: &Dir) -> Result<Vec<Fragment>, NoVersion> {
+    let version = source_version(source);
+    let fit = |fragment: &Fragment| match (version, fragment.versioned()) {
+        (_, None) => Ok(fragment.clone()),
+        (Some(version), Some(_)) => Ok(fragment.at(version)),
+        (None, Some(setting)) => {
+            let (fragment, line, versions) = (fragment.name.clone(), setting.line, setting.versions.clone());
+            Err(NoVersion { fragment, line, versions })
+        }
+    };
+    fragments.iter().map(fit).collect()
+}
+
+/// Linux' own has 70 KB.
+const MOST_MAKEFILE: u64 = 4 << 20;
+
+fn source_version(source: &Dir) -> Option<Version> {
+    let makefile = source.following(Links::Within).read("Makefile", MOST_MAKEFILE).ok()?;
+    Version::of_makefile(&String::from_utf8_lossy(&makefile))
+}
+
 /// Compares what the fragments ask for with the configuration that `make olddefconfig` (or busybox's `oldconfig`) left,
-/// and explains each difference from the Kconfig files below `source_root`, for the architecture `arch` (`x86_64`).
+/// and explains each difference from the Kconfig files of `source`, for the architecture `arch` (`x86_64`).
 /// In the order of fragments and lines.
-pub fn check(fragments: &[Fragment], final_config: &str, source_root: &Path, arch: &str) -> Vec<Mismatch> {
+///
+/// A symbol that no Kconfig file of the source defines is a difference even where it is to be off: its name is misspelt or
+/// belongs to another version, and what it is meant to turn off may be on under its present name.
+pub fn check(fragments: &[Fragment], final_config: &str, source: &Dir, arch: &str) -> Vec<Mismatch> {
     let config = Config::parse(final_config);
     let mut mismatches = Vec::new();
+    // Reading it takes a while, and most configurations are right.
+    let kconfig = OnceCell::new();
+    let load = || kconfig.get_or_init(|| Kconfig::load(source, arch)).as_ref();
     for (symbol, request) in requests(fragments) {
         let Origin { fragment, line, value: wanted } = request.origin;
-        if config.holds(&symbol, &wanted) {
+        let got = config.get(&symbol).cloned();
+        let held = config.holds(&symbol, &wanted);
+        let unknown = held && got.is_none() && load().is_ok_and(|kconfig| is_unknown(kconfig, &symbol));
+        if held && !unknown {
             continue;
         }
-        let got = config.get(&symbol).cloned();
         let overridden = request.overridden;
         mismatches.push(Mismatch { fragment, line, symbol, wanted, got, overridden, reason: String::new() });
     }
     if mismatches.is_empty() {
         return mismatches;
     }
-    let kconfig = Kconfig::load(source_root, arch);
+    let version = source_version(source);
     for mismatch in &mut mismatches {
-        mismatch.reason = match &kconfig {
-            Ok(kconfig) => explain(kconfig, &config, &mismatch.symbol, &mismatch.wanted).to_string(),
+        mismatch.reason = match load() {
+            Ok(kconfig) => explain(kconfig, &config, &mismatch.symbol, &mismatch.wanted).at_version(version),
             Err(error) => error.to_string(),
         };
     }

@@ -92,7 +92,8 @@ pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<Lo
     Ok(search.order)
 }
 
-fn normal(name: &str) -> String {
+/// A name as the kernel has it: its files may have `-` for `_`.
+pub fn normal(name: &str) -> String {
     name.replace('-', "_")
 }
 
@@ -108,7 +109,7 @@ fn similar<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Vec<Strin
 }
 
 /// The name of a module by its file's name; `None` for other files.
-fn module_name(file: &str) -> Option<String> {
+pub fn module_name(file: &str) -> Option<String> {
     let endings = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
     endings.iter().find_map(|ending| file.strip_suffix(ending)).map(normal)
 }
@@ -172,13 +173,8 @@ impl<'a> Package<'a> {
     fn info(&self, name: &str) -> Result<Info, ModuleError> {
         let (path, blob) = self.files[name];
         let bytes = self.bytes(path, blob)?;
-        let not_elf = |source| ModuleError::NotElf { path: path.clone(), source };
-        let file = object::File::parse(&bytes[..]).map_err(not_elf)?;
-        let section = match file.section_by_name_bytes(b".modinfo") {
-            Some(section) => section.data().map_err(not_elf)?,
-            None => &[],
-        };
-        Ok(Info::of(pairs(section)))
+        let pairs = modinfo(&bytes).map_err(|source| ModuleError::NotElf { path: path.clone(), source })?;
+        Ok(Info::of(pairs))
     }
 
     /// The module that carries an alias such as `crypto-crc32c`. Only files whose name starts as the alias does are read:
@@ -199,6 +195,13 @@ impl<'a> Package<'a> {
         }
         Ok(found)
     }
+}
+
+/// What a module's section `.modinfo` says.
+pub(super) fn modinfo(module: &[u8]) -> object::Result<Vec<(String, String)>> {
+    let file = object::File::parse(module)?;
+    let section = file.section_by_name_bytes(b".modinfo");
+    Ok(pairs(section.map(|section| section.data()).transpose()?.unwrap_or_default()))
 }
 
 /// The `key=value` strings of a section.

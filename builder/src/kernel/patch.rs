@@ -4,6 +4,7 @@
 //! (a truncated file) or not at all (binary changes), and names that climb out. [`failures`] reads patch's output.
 
 use super::compressed;
+pub use super::compressed::MOST;
 
 /// Arguments of patch(1), without `-i FILE`. No fuzz: a hunk whose context differs may land in the wrong function, so it is
 /// an error. Neither `.orig` nor `.rej` files are left in the source.
@@ -75,20 +76,33 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
     let mut files: Vec<FilePatch> = Vec::new();
     // The names given by a `diff --git` section's extended header; that section may have no hunks.
     let mut git: Option<FilePatch> = None;
+    let mut git_name = None;
     let mut index = 0;
     while index < lines.len() {
         let (line, number) = (lines[index], index + 1);
-        if line.starts_with("diff --git ") {
+        if let Some(names) = line.strip_prefix("diff --git ") {
             files.extend(git.take().filter(|section| section.old.is_some() || section.new.is_some()));
             git = Some(FilePatch { old: None, new: None, line: number, hunks: Vec::new() });
+            git_name = same_name(names);
+        } else if let Some(section) = &mut git
+            && let Some(name) = git_name.as_ref().filter(|_| MODE_LINES.iter().any(|start| line.starts_with(start)))
+        {
+            // Such a section may have nothing else: a mode that changes, an empty file that comes or goes.
+            let name = inside(patch, section.line, name, name)?;
+            if !line.starts_with("new file mode ") {
+                section.old = Some(name.clone());
+            }
+            if !line.starts_with("deleted file mode ") {
+                section.new = Some(name);
+            }
         } else if let Some(section) = &mut git
             && let Some(name) = line.strip_prefix("rename from ").or_else(|| line.strip_prefix("copy from "))
         {
-            section.old = Some(inside(patch, number, unquoted(name), name)?);
+            section.old = Some(inside(patch, number, &unquoted(name), name)?);
         } else if let Some(section) = &mut git
             && let Some(name) = line.strip_prefix("rename to ").or_else(|| line.strip_prefix("copy to "))
         {
-            section.new = Some(inside(patch, number, unquoted(name), name)?);
+            section.new = Some(inside(patch, number, &unquoted(name), name)?);
         } else if line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ")) {
             let what =
                 "it changes a binary file, which patch(1) can't; put that file into an overlay or the install script";
@@ -98,8 +112,11 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
         {
             let (old, new) = (stripped(patch, number, old)?, stripped(patch, number + 1, new)?);
             let start = match git.take() {
-                // A pure rename, followed by a part without a git header.
-                Some(section) if section.old.is_some() && (&section.old, &section.new) != (&old, &new) => {
+                // A section without hunks, followed by a part without a git header.
+                Some(section)
+                    if (section.old.is_some() || section.new.is_some())
+                        && (&section.old, &section.new) != (&old, &new) =>
+                {
                     files.push(section);
                     number
                 }
@@ -138,12 +155,15 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
 
 /// A name of a `---` or `+++` line as `-p1` leaves it.
 fn stripped(patch: &str, at: usize, rest: &str) -> Result<Option<String>, PatchError> {
-    let name = if rest.starts_with('"') { unquoted(rest) } else { rest.split('\t').next().unwrap_or(rest).trim_end() };
+    let name = match rest.starts_with('"') {
+        true => unquoted(rest),
+        false => rest.split('\t').next().unwrap_or(rest).trim_end().to_owned(),
+    };
     if name == "/dev/null" {
         return Ok(None);
     }
     match name.split_once('/') {
-        Some((first, below)) if !first.is_empty() => inside(patch, at, below, name).map(Some),
+        Some((first, below)) if !first.is_empty() => inside(patch, at, below, &name).map(Some),
         None => {
             let what =
                 format!("`{name}` has no first folder to strip; make the patch with a/ and b/ in front of the names");
@@ -155,16 +175,71 @@ fn stripped(patch: &str, at: usize, rest: &str) -> Result<Option<String>, PatchE
     }
 }
 
-/// `name`, unless it climbs out of the source.
+/// `name`, unless it climbs out of the source or is that of no file.
 fn inside(patch: &str, at: usize, name: &str, whole: &str) -> Result<String, PatchError> {
+    if name.is_empty() || name.ends_with('/') {
+        return Err(PatchError::new(patch, format!("`{whole}` is not the name of a file")).at(at));
+    }
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
         return Err(PatchError::new(patch, format!("`{whole}` climbs out of the source")).at(at));
     }
     Ok(name.to_owned())
 }
 
-fn unquoted(name: &str) -> &str {
-    name.strip_prefix('"').and_then(|name| name.split('"').next()).unwrap_or(name)
+/// A name that may stand in quotes, with C's escapes (git-config(1), `core.quotePath`).
+fn unquoted(name: &str) -> String {
+    quoted(name).map_or_else(|| name.to_owned(), |(name, _)| name)
+}
+
+/// The name in quotes that a text starts with, and what follows.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let text = text.strip_prefix('"')?;
+    let (mut bytes, mut at) = (Vec::new(), 0);
+    let source = text.as_bytes();
+    loop {
+        match *source.get(at)? {
+            b'"' => return Some((String::from_utf8_lossy(&bytes).into_owned(), &text[at + 1..])),
+            b'\\' => {
+                let octal = source.get(at + 1..at + 4).and_then(|digits| std::str::from_utf8(digits).ok());
+                if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+                    bytes.push(byte);
+                    at += 4;
+                    continue;
+                }
+                bytes.push(match *source.get(at + 1)? {
+                    b'a' => 7,
+                    b'b' => 8,
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'v' => 11,
+                    b'f' => 12,
+                    b'r' => b'\r',
+                    other => other,
+                });
+                at += 2;
+            }
+            byte => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Lines of a git section (git-diff(1), "Generating patch text with -p") that change a file without any hunk.
+const MODE_LINES: [&str; 4] = ["old mode ", "new mode ", "new file mode ", "deleted file mode "];
+
+/// The name in a `diff --git` line, without its first folder, where both names are the same. Only renames and copies have
+/// two, and state them on lines of their own.
+fn same_name(line: &str) -> Option<String> {
+    let below = |name: &str| name.split_once('/').map(|(_, below)| below.to_owned());
+    if let Some((old, rest)) = quoted(line) {
+        return below(&old).filter(|_| !rest.trim().is_empty());
+    }
+    let line = line.trim_end();
+    // Names may hold blanks: the line is cut in the middle.
+    let (old, new) = (line.get(..line.len() / 2)?, line.get(line.len() / 2 + 1..)?);
+    below(old).filter(|name| below(new).as_ref() == Some(name))
 }
 
 /// How many lines of the old and of the new file a hunk covers: `@@ -l[,count] +l[,count] @@`.
@@ -300,10 +375,44 @@ mod tests {
     }
 
     #[test]
+    fn sections_of_git_without_hunks_are_changes() {
+        let section = |names: &str, lines: &str| format!("diff --git {names}\n{lines}");
+        let mode = "old mode 100644\nnew mode 100755\n";
+        let new = "new file mode 100644\nindex 0000000..e69de29\n";
+        let gone = "deleted file mode 100644\nindex e69de29..0000000\n";
+        for (text, old, new) in [
+            (section("a/run.sh b/run.sh", mode), Some("run.sh"), Some("run.sh")),
+            (section("a/d/with blank b/d/with blank", mode), Some("d/with blank"), Some("d/with blank")),
+            (section("a/empty b/empty", new), None, Some("empty")),
+            (section("a/empty b/empty", gone), Some("empty"), None),
+            (
+                section("\"a/\\303\\244\\t\\\"\" \"b/\\303\\244\\t\\\"\"".replace("\\\\", "\\").as_str(), new),
+                None,
+                Some("ä\t\""),
+            ),
+        ] {
+            let files = inspect("p", text.as_bytes()).unwrap();
+            assert_eq!((files[0].old.as_deref(), files[0].new.as_deref(), files.len()), (old, new, 1), "{text}");
+            // Beside others, with and without a header of git's.
+            let hunk = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+            for more in [hunk.to_owned(), section("a/x b/x", hunk), section("a/y b/y", mode)] {
+                let files = inspect("p", (text.clone() + &more).as_bytes()).unwrap();
+                assert_eq!((files[0].name(), files.len()), (new.or(old).unwrap(), 2), "{more}");
+            }
+        }
+        let both = section("a/x b/x", &format!("{mode}--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"));
+        assert_eq!(inspect("p", both.as_bytes()).unwrap().len(), 1);
+    }
+
+    #[test]
     fn what_must_not_or_cannot_be_applied_is_refused() {
         let hunk = "@@ -1 +1 @@\n-a\n+b\n";
         for (text, expected) in [
             (format!("--- a/../x\n+++ b/../x\n{hunk}"), "p:1: `a/../x` climbs out of the source"),
+            (format!("--- a/\n+++ b/x\n{hunk}"), "p:1: `a/` is not the name of a file"),
+            (format!("--- a/x\n+++ b/x/\n{hunk}"), "p:2: `b/x/` is not the name of a file"),
+            ("diff --git a/ b/x\nrename from \nrename to x\n".to_owned(), "p:2: `` is not the name of a file"),
+            ("diff --git a/x b/x\ncopy from x\ncopy to \"\"\n".to_owned(), "p:3: `\"\"` is not the name of a file"),
             (format!("--- a/x\n+++ b/y/../../x\n{hunk}"), "p:2: `b/y/../../x` climbs out of the source"),
             (format!("--- /etc/passwd\n+++ /etc/passwd\n{hunk}"), "p:1: `/etc/passwd` is absolute"),
             (format!("--- a//etc/passwd\n+++ b//etc/passwd\n{hunk}"), "p:1: `a//etc/passwd` climbs out"),
@@ -315,6 +424,9 @@ mod tests {
                 "p:5: the patch ends within hunk 1 of x, which starts in line 3: 1 old and 2 new",
             ),
             ("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\nfoo\n".into(), "p:6: another line stands within hunk 1 of x"),
+            ("diff --git a/../x b/../x\nold mode 100644\nnew mode 100755\n".into(), "p:1: `../x` climbs out"),
+            ("diff --git a//x b//x\nnew file mode 100644\n".into(), "p:1: `/x` climbs out"),
+            ("diff --git \"a/\\056./x\" \"b/\\056./x\"\ndeleted file mode 100644\n".into(), "p:1: `../x` climbs out"),
             ("--- a/x\n+++ b/x\nfoo\n".into(), "p:3: the part of x has no hunk"),
             ("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b".into(), "p:5: it ends in the middle of a line"),
             ("hello\n".into(), "p: it holds no change"),

@@ -1,197 +1,61 @@
 //! Planning a component's build.
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::packages;
 use super::planner::{PlanError, Planner};
-use super::{Action, StepId, tree_digest};
 use crate::digest::Digest;
-use crate::kernel::Fragment;
-use crate::process::quote;
-use crate::recipe::{Base, Component, Kconfig, Origin, Resolve};
-use crate::rootfs::{Pattern, scan};
-use crate::source::Crate;
-use crate::store::Key;
-use crate::tree::Tree;
-
-/// Builds a component: the tree `install` and a blob for each of its named files.
-#[derive(Clone, Debug)]
-pub struct ComponentAction {
-    /// Its name.
-    pub name: String,
-    /// The root that its commands run in.
-    pub toolchain: StepId,
-    /// What is unpacked into `/build/src`.
-    pub source: Source,
-    /// The patch series.
-    pub patches: Vec<PatchText>,
-    /// Components whose install trees stand under `/deps`.
-    pub needs: Vec<(String, StepId)>,
-    /// Crates that cargo finds in place of a registry; `None` for a component that has nothing to do with cargo.
-    pub crates: Option<Vec<Crate>>,
-    /// Its configuration.
-    pub kconfig: Option<KconfigAction>,
-    /// Environment of every command.
-    pub env: BTreeMap<String, String>,
-    /// Builds.
-    pub build: String,
-    /// Installs.
-    pub install: String,
-    /// Named outputs.
-    pub files: BTreeMap<String, String>,
-    /// Seconds since 1970.
-    pub epoch: i64,
-}
-
-impl ComponentAction {
-    /// Patches, configurations and crates, which come from outside.
-    pub fn remote_blobs(&self) -> Vec<Digest> {
-        let patches = self.patches.iter().filter_map(|patch| match patch.content {
-            PatchContent::Blob(blob) => Some(blob),
-            PatchContent::Bytes(_) => None,
-        });
-        let base = self.kconfig.as_ref().and_then(|kconfig| match kconfig.base {
-            ConfigBase::Blob(blob) => Some(blob),
-            ConfigBase::Target(_) => None,
-        });
-        let crates = self.crates.iter().flatten().map(|pinned| pinned.sha256);
-        patches.chain(base).chain(crates).collect()
-    }
-}
-
-/// What a component is built from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// An archive.
-    Archive {
-        /// Its name, for messages.
-        name: String,
-        /// Its content.
-        blob: Digest,
-    },
-    /// A folder of the project.
-    Folder(Arc<Tree>),
-}
-
-/// A patch of the series.
-#[derive(Clone, Debug)]
-pub struct PatchText {
-    /// As the recipe names it.
-    pub name: String,
-    /// Plain, gzip or xz.
-    pub content: PatchContent,
-}
-
-/// Where a patch's text is.
-#[derive(Clone, Debug)]
-pub enum PatchContent {
-    /// Read from the project.
-    Bytes(Arc<Vec<u8>>),
-    /// In the store.
-    Blob(Digest),
-}
-
-impl PatchContent {
-    fn digest(&self) -> Digest {
-        match self {
-            Self::Bytes(bytes) => Digest::of(bytes.as_slice()),
-            Self::Blob(digest) => *digest,
-        }
-    }
-}
-
-/// A configuration to make and to check.
-#[derive(Clone, Debug)]
-pub struct KconfigAction {
-    /// Its start.
-    pub base: ConfigBase,
-    /// The make target that completes it.
-    pub resolve: Resolve,
-    /// What is laid over the start.
-    pub fragments: Vec<Fragment>,
-    /// Extra arguments of make.
-    pub make: Vec<String>,
-}
-
-/// The start of a configuration.
-#[derive(Clone, Debug)]
-pub enum ConfigBase {
-    /// A make target.
-    Target(String),
-    /// A whole `.config`.
-    Blob(Digest),
-}
+use crate::input::{self, LIMIT, read_text};
+use crate::kernel::{Fragment, patch};
+use crate::recipe::decode::At;
+use crate::recipe::origin::Unpacking;
+use crate::recipe::text::suggestion;
+use crate::recipe::{Base, Component, Kconfig, Origin};
+use crate::rootfs::{Modes, Pattern, scan};
+use crate::source::Request;
+use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
 
 /// What the image adds to a component: the kernel's patches and fragments.
 #[derive(Default)]
 pub(super) struct Additions<'a> {
-    pub patches: &'a [crate::recipe::decode::At<Origin>],
-    pub fragments: &'a [crate::recipe::decode::At<std::path::PathBuf>],
+    pub patches: &'a [At<Origin>],
+    pub fragments: &'a [At<PathBuf>],
 }
 
-/// | row | why |
-/// |---|---|
-/// | `toolchain` | the compilers |
-/// | `source` | what is built: an archive's sha256, or a folder's tree |
-/// | `patch <n>` | the content of each, in order; its name is for messages only |
-/// | `need <name>` | what stands at `/deps/<name>` |
-/// | `cargo` | that, and how, crates are laid out for cargo |
-/// | `crate <name> <version>` | the content of each |
-/// | `config base`, `config resolve`, `config make` | how the configuration is made |
-/// | `config <n>` | each fragment's settings: comments and blank lines don't count |
-/// | `env <name>`, `build`, `install` | the commands |
-/// | `file <name>` | which files are outputs |
-/// | `epoch` | `SOURCE_DATE_EPOCH` |
-pub(super) fn component(
+impl Planner<'_> {
+    /// A component and, before it, those that it needs. The checks have seen to it that there is no circle.
+    pub fn component(&mut self, name: &str, additions: &Additions<'_>) -> Result<Id<ComponentStep>, PlanError> {
+        let recipe = self.recipe;
+        let described = &recipe.components[name];
+        let own = described.toolchain.as_ref().map(|name| &recipe.toolchains[&name.value]);
+        let toolchain = self.toolchain(own.unwrap_or(&recipe.build))?;
+        let mut needs = Vec::new();
+        for need in &described.needs {
+            needs.push((need.value.clone(), self.component(&need.value, &Additions::default())?));
+        }
+        let step = component(self, described, additions, toolchain, needs)?;
+        self.limited(step, &described.limits);
+        Ok(step)
+    }
+}
+
+/// Plans a component's build. `additions` are what the image adds to it.
+fn component(
     planner: &mut Planner<'_>,
     component: &Component,
     additions: &Additions<'_>,
-    toolchain: StepId,
-    needs: Vec<(String, StepId)>,
-) -> Result<StepId, PlanError> {
+    toolchain: Id<ToolchainStep>,
+    needs: Vec<(String, Id<ComponentStep>)>,
+) -> Result<Id<ComponentStep>, PlanError> {
     let epoch = planner.recipe.image.epoch;
     let source = source(planner, component)?;
     let patches = component.patches.iter().chain(additions.patches);
     let patches = patches.map(|patch| patch_text(planner, patch)).collect::<Result<Vec<_>, _>>()?;
-    let kconfig = component.kconfig.as_ref().map(|kconfig| kconfig_action(planner, kconfig, additions)).transpose()?;
-    let plan = &mut planner.plan;
-    let mut key = Key::new("component", 1)
-        .row("toolchain", plan.digest(toolchain))
-        .row(
-            "source",
-            match &source {
-                Source::Archive { blob, .. } => blob.to_string(),
-                Source::Folder(tree) => format!("folder {}", tree_digest(tree)),
-            },
-        )
-        .rows(patches.iter().enumerate().map(|(n, patch)| (format!("patch {n}"), patch.content.digest())))
-        .rows(needs.iter().map(|(name, step)| (format!("need {name}"), plan.digest(*step))));
+    let kconfig = component.kconfig.as_ref().map(|kconfig| configuration(planner, kconfig, additions)).transpose()?;
     let crates = component.cargo.as_ref().map(|lock| lock.crates.clone());
-    if let Some(crates) = &crates {
-        let name = |pinned: &Crate| format!("crate {} {}", pinned.name, pinned.version);
-        key = key.row("cargo", 1).rows(crates.iter().map(|pinned| (name(pinned), pinned.sha256)));
-    }
-    if let Some(kconfig) = &kconfig {
-        let base = match &kconfig.base {
-            ConfigBase::Target(target) => target.clone(),
-            ConfigBase::Blob(digest) => digest.to_string(),
-        };
-        key = key
-            .row("config base", base)
-            .row("config resolve", kconfig.resolve.target())
-            .row("config make", kconfig.make.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "))
-            .rows(
-                kconfig.fragments.iter().enumerate().map(|(n, fragment)| (format!("config {n}"), settings(fragment))),
-            );
-    }
-    let key = key
-        .rows(component.env.iter().map(|(name, value)| (format!("env {name}"), value)))
-        .row("build", &component.build)
-        .row("install", &component.install)
-        .rows(component.files.iter().map(|(name, path)| (format!("file {name}"), path)))
-        .row("epoch", epoch);
-    let action = ComponentAction {
+    let step = ComponentStep {
         name: component.name.clone(),
         toolchain,
         source,
@@ -205,52 +69,87 @@ pub(super) fn component(
         files: component.files.clone(),
         epoch,
     };
-    Ok(plan.add(format!("component {}", component.name), key, Action::Component(Box::new(action))))
-}
-
-/// A fragment's settings as one canonical text.
-fn settings(fragment: &Fragment) -> String {
-    fragment.settings.iter().map(|setting| setting.value.line(&setting.symbol) + "\n").collect()
+    Ok(planner.plan.graph.add(step))
 }
 
 fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, PlanError> {
+    let Unpacking { strip, inside } = &component.unpacking;
+    let strip = strip.as_ref().map(|strip| strip.value);
     match &component.source.value {
+        Origin::Remote(request @ Request::Debian { .. }) => {
+            let packages = packages::packages(planner.entry(request)?);
+            Ok(Source::Deb { packages, inside: inside.clone(), strip })
+        }
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
-            Ok(Source::Archive { name: file.name.clone(), blob: file.sha256 })
+            // A commit's tree is what its repository has.
+            let strip = strip.or(matches!(request, Request::Git { .. }).then_some(0));
+            Ok(Source::Archive { name: file.name.clone(), blob: file.sha256, strip })
         }
         Origin::Path { path, exclude } if path.is_dir() => {
+            let misspelt = exclude.iter().filter_map(|pattern| Some((pattern, misspelt(path, pattern)?)));
+            for (pattern, near) in misspelt {
+                let place = planner.recipe.files.locate(pattern.span);
+                let text =
+                    format!("{place}: `exclude` has {}, which is not there; did you mean {near}?", pattern.value);
+                // A component may be planned for several trees.
+                if !planner.plan.warnings.contains(&text) {
+                    planner.plan.warnings.push(text);
+                }
+            }
             let exclude = exclude.iter().map(|pattern| Pattern::new(pattern)).collect::<Result<Vec<_>, _>>();
-            let folder = scan(path, &exclude.map_err(PlanError::Pattern)?).map_err(PlanError::Folder)?;
-            planner.plan.files.extend(folder.files);
+            let folder = scan(path, &exclude.map_err(PlanError::Pattern)?, Modes::Plain).map_err(PlanError::Folder)?;
+            planner.plan.graph.files.extend(folder.files);
             Ok(Source::Folder(Arc::new(folder.tree)))
         }
         Origin::Path { path, .. } => {
             let (blob, _) = Digest::of_file(path).map_err(PlanError::read(path))?;
-            planner.plan.files.insert(blob, path.clone());
-            Ok(Source::Archive { name: path.display().to_string(), blob })
+            planner.plan.graph.files.insert(blob, path.clone());
+            Ok(Source::Archive { name: path.display().to_string(), blob, strip })
         }
     }
 }
 
-fn patch_text(planner: &Planner<'_>, patch: &Origin) -> Result<PatchText, PlanError> {
+/// What an excluded path may have meant that is not there but has a neighbour of a similar name. One without is no
+/// mistake: a fresh clone lacks what builds leave behind.
+fn misspelt(source: &Path, pattern: &str) -> Option<String> {
+    if pattern.contains(['*', '?', '[']) {
+        return None;
+    }
+    let mut at = PathBuf::new();
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        if source.join(&at).join(part).symlink_metadata().is_ok() {
+            at.push(part);
+            continue;
+        }
+        let names: Vec<String> = fs::read_dir(source.join(&at))
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        let near = suggestion(part, names.iter().map(String::as_str))?;
+        return Some(format!("/{}", at.join(near).display()));
+    }
+    None
+}
+
+fn patch_text(planner: &Planner<'_>, patch: &Origin) -> Result<Patch, PlanError> {
     match patch {
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
-            Ok(PatchText { name: file.name.clone(), content: PatchContent::Blob(file.sha256) })
+            Ok(Patch { name: file.name.clone(), content: PatchContent::Blob(file.sha256) })
         }
         Origin::Path { path, .. } => {
-            let bytes = fs::read(path).map_err(PlanError::read(path))?;
-            Ok(PatchText { name: path.display().to_string(), content: PatchContent::Bytes(Arc::new(bytes)) })
+            let bytes = input::read(path, patch::MOST).map_err(PlanError::read(path))?;
+            Ok(Patch { name: path.display().to_string(), content: PatchContent::Bytes(Arc::new(bytes)) })
         }
     }
 }
 
-fn kconfig_action(
+fn configuration(
     planner: &Planner<'_>,
     kconfig: &Kconfig,
     additions: &Additions<'_>,
-) -> Result<KconfigAction, PlanError> {
+) -> Result<Configuration, PlanError> {
     let base = match &kconfig.base {
         Base::Target(target) => ConfigBase::Target(target.clone()),
         Base::File(origin) => match &origin.value {
@@ -260,9 +159,9 @@ fn kconfig_action(
     };
     let mut fragments = Vec::new();
     for path in kconfig.fragments.iter().chain(additions.fragments) {
-        let text = fs::read_to_string(&path.value).map_err(PlanError::read(&path.value))?;
+        let text = read_text(&path.value, LIMIT).map_err(PlanError::read(&path.value))?;
         let fragment = Fragment::parse(&path.value.display().to_string(), &text).map_err(PlanError::Fragment)?;
         fragments.push(fragment);
     }
-    Ok(KconfigAction { base, resolve: kconfig.resolve, fragments, make: kconfig.make.clone() })
+    Ok(Configuration { base, resolve: kconfig.resolve, fragments, make: kconfig.make.clone() })
 }

@@ -1,8 +1,9 @@
 //! The boot menu as a recipe states it.
 
-use super::decode::{At, Decode, Sink, Table, word};
-use super::image::required;
+use super::decode::{At, Decode, Sink, Table, required, word};
+use super::name::Name;
 use super::node::Node;
+use crate::image::serial::Serial;
 
 /// The boot menu.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ impl BootMode {
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// How tests and GRUB's `default` name it.
-    pub id: At<String>,
+    pub id: At<Name>,
     /// What the menu shows.
     pub title: String,
     /// How it finds its root.
@@ -62,6 +63,20 @@ pub struct Entry {
 }
 
 impl Boot {
+    /// The serial line of the boot menu: the default entry's console. A console that makes no sense is a finding of its
+    /// own.
+    pub fn serial(&self) -> Serial {
+        let parameters = self.entries.first().map(|entry| self.parameters(entry)).unwrap_or_default();
+        Serial::of(&parameters).ok().flatten().unwrap_or_default()
+    }
+
+    /// The serial port that the console of a machine is at: the menu's where it starts by that, else the one of the
+    /// kernel's parameters.
+    pub fn port(&self, parameters: &str, menu: bool) -> u8 {
+        let menus = self.serial().port;
+        if menu { menus } else { Serial::of(parameters).ok().flatten().map_or(menus, |serial| serial.port) }
+    }
+
     /// All parameters that an entry hands to the kernel.
     pub fn parameters(&self, entry: &Entry) -> String {
         let mode = match entry.mode {
@@ -73,7 +88,8 @@ impl Boot {
         let system = entry.system.as_ref().map(|system| format!("system={system}"));
         let disk = entry.disk.as_ref().map(|disk| format!("hd={}", disk.value));
         let wait = entry.waitusb.map(|seconds| format!("waitusb={seconds}"));
-        let parts = [Some(self.cmdline.clone()), mode, root, system, disk, wait, Some(entry.cmdline.clone())];
+        // What decides how it boots comes first: should anything cut the line off, it is not lost.
+        let parts = [mode, root, system, disk, wait, Some(self.cmdline.clone()), Some(entry.cmdline.clone())];
         parts.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" ")
     }
 }

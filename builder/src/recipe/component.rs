@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::limits::Limits;
 use super::load::Place;
 use super::node::{Key, Node, Value};
-use super::origin::{Origin, decode_origin};
+use super::origin::{Origin, Unpacking, decode_origin, decode_source};
+use super::rootfs::Layout;
 use super::text::Span;
 use crate::source::CargoLock;
 
@@ -21,6 +23,8 @@ pub struct Component {
     pub license: String,
     /// The archive, tree or folder that is unpacked into `/build/src`.
     pub source: At<Origin>,
+    /// How it is unpacked.
+    pub unpacking: Unpacking,
     /// The patch series, in order.
     pub patches: Vec<At<Origin>>,
     /// Components whose install trees stand under `/deps` during the build.
@@ -37,8 +41,14 @@ pub struct Component {
     pub build: String,
     /// Shell script that installs under `$OUT`; empty for none.
     pub install: String,
+    /// Where the scripts stand, by their keys.
+    pub scripts: BTreeMap<&'static str, Span>,
     /// Named outputs: paths relative to the source folder.
     pub files: BTreeMap<String, String>,
+    /// The layouts of roots that the paths in it are for; empty for any.
+    pub layouts: Vec<Layout>,
+    /// What its archives may come to.
+    pub limits: Limits,
     /// Where its file names it.
     pub span: Span,
 }
@@ -94,7 +104,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     let version = table.required("version");
     let _summary: Option<String> = table.optional("summary");
     let license = table.required("license");
-    let source = table.node("source").map(|node| (node.span, decode_origin(node, place, sink)));
+    let source = table.node("source").map(|node| (node.span, decode_source(node, place, sink)));
     if source.is_none() {
         table.required::<String>("source");
     }
@@ -106,20 +116,25 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     let env = pairs(table.or_default("env"));
     let build = table.or_default("build");
     let install = table.or_default("install");
+    let scripts = ["build", "install"].into_iter().filter_map(|name| Some((name, table.value(name)?))).collect();
     let files: Vec<(Key, String)> = table.or_default("files");
     if let Some((key, _)) = files.iter().find(|(key, _)| key.name == INSTALL) {
         let message = format!("`{INSTALL}` is the name of the install tree");
         sink.borrow_mut().add("reserved-name", key.span, message).help("give the file another name");
     }
     let files = pairs(files);
+    let limits = table.or_default("limits");
+    let layouts = table.or_default("layouts");
     let span = table.span;
     table.close();
     let (source_span, source) = source?;
+    let (source, unpacking) = source?;
     Some(Component {
         name: name?,
         version: version?,
         license: license?,
-        source: At { value: source?, span: source_span },
+        source: At { value: source, span: source_span },
+        unpacking,
         patches,
         needs,
         kconfig,
@@ -128,7 +143,10 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
         env,
         build,
         install,
+        scripts,
         files,
+        limits,
+        layouts,
         span,
     })
 }

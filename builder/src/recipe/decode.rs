@@ -65,6 +65,18 @@ impl Decode for bool {
     }
 }
 
+/// What `read` makes of a required key; where it is missing, a finding says so.
+pub(super) fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
+    match table.node(name) {
+        Some(node) => read(node),
+        None => {
+            // Says that it is missing.
+            table.required::<String>(name);
+            None
+        }
+    }
+}
+
 impl Decode for u32 {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         if let Value::Text { text, plain: true } = &node.value
@@ -77,15 +89,91 @@ impl Decode for u32 {
     }
 }
 
-impl Decode for u16 {
+/// Memory of a machine in MiB, as QEMU's `-m` takes it.
+pub struct Mebibytes(pub u32);
+
+impl Decode for Mebibytes {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, plain: true } = &node.value
-            && let Ok(number) = text.parse()
-        {
-            return Some(number);
+        let Value::Text { text, .. } = &node.value else {
+            wrong_type(node, "a number of MiB", sink);
+            return None;
+        };
+        if let Some(number) = text.parse().ok().filter(|number| *number > 0) {
+            return Some(Self(number));
         }
-        wrong_type(node, "a whole number from 0 to 65535", sink);
+        let message = format!("`{text}` is not a number of MiB from 1 up");
+        let mut findings = sink.borrow_mut();
+        let finding = findings.add("wrong-type", node.span, message).label("MiB, without a unit");
+        if let Some(bytes) = size(text.trim_end_matches(['i', 'B'])).filter(|bytes| bytes >> 20 > 0) {
+            finding.help(format!("{} is {}", text, bytes >> 20));
+        }
         None
+    }
+}
+
+/// A TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(pub u16);
+
+impl Decode for Port {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let number = match &node.value {
+            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        if number.is_none() {
+            let what = match &node.value {
+                Value::Text { text, .. } => format!("`{text}`"),
+                _ => node.kind().to_owned(),
+            };
+            let message = format!("{what} is not a port");
+            sink.borrow_mut().add("wrong-type", node.span, message).label("a number from 1 to 65535 belongs here");
+        }
+        number.map(Self)
+    }
+}
+
+/// A number of bytes: `512M`, `2G`.
+pub struct Size(pub u64);
+
+impl Decode for Size {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let size = match &node.value {
+            Value::Text { text, .. } => size(text),
+            _ => None,
+        };
+        if size.is_none() {
+            wrong_type(node, "a size: a number with K, M, G or T (`512M`)", sink);
+        }
+        size.map(Self)
+    }
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit {
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1_u64 << 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size > 0)
+}
+
+/// A number from 1 up.
+pub struct Positive(pub u64);
+
+impl Decode for Positive {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let number = match &node.value {
+            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        if number.is_none() {
+            wrong_type(node, "a whole number from 1 up", sink);
+        }
+        number.map(Self)
     }
 }
 
@@ -128,6 +216,8 @@ impl<T: Decode> Decode for At<T> {
 pub struct Table<'a> {
     pairs: &'a [(Key, Node)],
     asked: RefCell<Vec<&'static str>>,
+    /// Keys that must be there and are not; said at the end, as one of them may only be misspelt.
+    lacking: RefCell<Vec<&'static str>>,
     sink: &'a Sink,
     what: &'static str,
     /// Where the mapping stands.
@@ -138,7 +228,14 @@ impl<'a> Table<'a> {
     /// Opens a mapping; anything else is a finding. `what` names it in messages: `an entry of the boot menu`.
     pub fn open(node: &'a Node, what: &'static str, sink: &'a Sink) -> Option<Self> {
         match &node.value {
-            Value::Map(pairs) => Some(Self { pairs, asked: RefCell::new(Vec::new()), sink, what, span: node.span }),
+            Value::Map(pairs) => Some(Self {
+                pairs,
+                asked: RefCell::default(),
+                lacking: RefCell::default(),
+                sink,
+                what,
+                span: node.span,
+            }),
             _ => {
                 wrong_type(node, &format!("{what} (a mapping)"), sink);
                 None
@@ -160,6 +257,11 @@ impl<'a> Table<'a> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
     }
 
+    /// The place of a key's value.
+    pub fn value(&self, name: &str) -> Option<Span> {
+        self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
+    }
+
     /// The value under a key that may be absent.
     pub fn optional<T: Decode>(&self, name: &'static str) -> Option<T> {
         self.node(name).filter(|node| !matches!(node.value, Value::Null)).and_then(|node| T::decode(node, self.sink))
@@ -175,29 +277,39 @@ impl<'a> Table<'a> {
         match self.node(name) {
             Some(node) => T::decode(node, self.sink),
             None => {
-                let message = format!("{} lacks `{name}`", self.what);
-                self.sink
-                    .borrow_mut()
-                    .add("missing-key", self.span, message)
-                    .label(format!("`{name}:` is expected here"));
+                self.lacking.borrow_mut().push(name);
                 None
             }
         }
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that nobody asked for, and those that lack and are not just misspelt.
     pub fn close(self) {
         let asked = self.asked.into_inner();
+        let mut lacking = self.lacking.into_inner();
+        let mut findings = self.sink.borrow_mut();
         for (key, _) in self.pairs {
-            if !asked.contains(&key.name.as_str()) {
-                let mut findings = self.sink.borrow_mut();
-                let finding =
-                    findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
-                match suggestion(&key.name, asked.iter().copied()) {
-                    Some(near) => finding.label(format!("did you mean `{near}`?")),
-                    None => finding.help(format!("known here: {}", asked.join(", "))),
-                };
+            if asked.contains(&key.name.as_str()) {
+                continue;
             }
+            if findings.is_full() {
+                break;
+            }
+            let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
+            match suggestion(&key.name, asked.iter().copied()) {
+                Some(near) => {
+                    finding.label(format!("did you mean `{near}`?"));
+                    // What the extended file states can't lack.
+                    lacking.retain(|name| *name != near && near != "extends");
+                }
+                None => {
+                    finding.help(format!("known here: {}", asked.join(", ")));
+                }
+            }
+        }
+        for name in lacking {
+            let message = format!("{} lacks `{name}`", self.what);
+            findings.add("missing-key", self.span, message).label(format!("`{name}:` is expected here"));
         }
     }
 }
@@ -219,4 +331,19 @@ pub fn word<T: Copy>(node: &Node, words: &[(&'static str, T)], sink: &Sink) -> O
         finding.label(format!("did you mean `{near}`?"));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit() {
+        for (text, bytes) in [("1K", 1024), ("512M", 512 << 20), ("2G", 2 << 30), ("64G", 64 << 30), ("1T", 1 << 40)] {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "G", "0G", "1", "-1G", "1.5G", "1g", "1GB", "99999999999999T", "1 G"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
 }

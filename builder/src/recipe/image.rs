@@ -5,21 +5,26 @@ use std::path::PathBuf;
 
 use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
-use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::debian::{PackageText, decode_suites, packages_of};
+use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
+use super::limits::Limits;
 use super::load::Place;
+use super::name::Name;
 use super::node::{Key, Node, Value};
-use super::origin::{Origin, decode_archive};
-use super::rootfs::{Rootfs, Template, decode_rootfs, decode_template};
+use super::origin::Origin;
+use super::output::OutputKind;
+use super::rootfs::{Overlay, Rootfs, Template, decode_overlays, decode_rootfs, decode_template};
 use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
+use crate::image::iso::volume_id;
 use crate::source::Request;
 
 /// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
 #[derive(Clone, Debug)]
 pub struct Image {
     /// Its name: that of its outputs' folder and of its ISO.
-    pub name: At<String>,
+    pub name: At<Name>,
     /// One line for people.
     pub summary: String,
     /// Clamps every timestamp: seconds since 1970-01-01 UTC.
@@ -30,6 +35,8 @@ pub struct Image {
     pub kernel: Kernel,
     /// The live system's root filesystem.
     pub rootfs: Rootfs,
+    /// Compression of the root filesystem as an archive of its own.
+    pub archive: Compression,
     /// How it is packed.
     pub initrd: Initrd,
     /// The archive that containers and systems are made from.
@@ -40,6 +47,10 @@ pub struct Image {
     pub outputs: Vec<At<OutputKind>>,
     /// Boot tests.
     pub tests: Vec<Test>,
+    /// What archives may come to.
+    pub limits: Limits,
+    /// The ISO's volume name, where it is not made of the recipe's.
+    pub iso_label: Option<At<String>>,
     /// Where the recipe names itself.
     pub span: Span,
 }
@@ -70,9 +81,11 @@ pub enum Kernel {
     /// A distribution's package.
     Package {
         /// The package, alone: its dependencies are of no use in an image.
-        request: Request,
+        request: At<Request>,
         /// Modules by name; what they depend on comes with them.
         modules: Vec<At<String>>,
+        /// Patterns of firmware that these modules may ask for and the image does without: `rtl_nic/*`.
+        absent_firmware: Vec<At<String>>,
     },
 }
 
@@ -86,34 +99,10 @@ pub struct Initrd {
     /// Components that the initramfs itself holds, beside the livefs.
     pub components: Vec<At<String>>,
     /// Folders copied into the initramfs itself.
-    pub overlays: Vec<At<PathBuf>>,
+    pub overlays: Vec<Overlay>,
     /// Files of the first, uncompressed segment (microcode): path in the segment to file.
     pub early: Vec<(String, At<PathBuf>)>,
 }
-
-/// What a build can give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OutputKind {
-    /// `bzImage`, and `config` and `System.map` where the kernel has them.
-    BzImage,
-    /// `initrd.img`.
-    Initrd,
-    /// `grub.cfg`.
-    GrubCfg,
-    /// `<recipe>.iso`.
-    Iso,
-    /// `<recipe>.tar.gz`, a template of containers and systems.
-    Template,
-}
-
-/// The words of the recipe and of `--only`.
-pub const OUTPUTS: [(&str, OutputKind); 5] = [
-    ("bzimage", OutputKind::BzImage),
-    ("initrd", OutputKind::Initrd),
-    ("grub-cfg", OutputKind::GrubCfg),
-    ("iso", OutputKind::Iso),
-    ("template", OutputKind::Template),
-];
 
 /// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
 /// is wrong elsewhere, so that what is wrong with these is found in the same run.
@@ -136,6 +125,7 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     let toolchains = table.required("toolchains");
     let kernel = required(&table, "kernel", |node| decode_kernel(node, place, sink));
     let rootfs = required(&table, "rootfs", |node| decode_rootfs(node, place, sink));
+    let (rootfs, archive) = rootfs.unzip();
     let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
     let template = match table.node("template") {
         Some(node) => decode_template(node, place, sink),
@@ -144,6 +134,8 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     let boot = table.required("boot");
     let outputs = table.required("outputs");
     let tests = table.or_default("tests");
+    let limits = table.or_default("limits");
+    let iso_label = table.node("iso").and_then(|node| decode_iso(node, sink));
     let span = table.key("recipe").unwrap_or(table.span);
     table.close();
     if let Some(Kernel::Component { component, .. }) = &kernel {
@@ -160,24 +152,24 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
         toolchains: toolchains?,
         kernel: kernel?,
         rootfs: rootfs?,
+        archive: archive?,
         initrd: initrd?,
         template: template?,
         boot: boot?,
         outputs: outputs?,
         tests,
+        limits,
+        iso_label,
         span,
     })
 }
 
-pub(super) fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
-    match table.node(name) {
-        Some(node) => read(node),
-        None => {
-            // Says that it is missing.
-            table.required::<String>(name);
-            None
-        }
-    }
+/// Reads `iso`: what is to be said of the ISO alone.
+fn decode_iso(node: &Node, sink: &Sink) -> Option<At<String>> {
+    let table = Table::open(node, "`iso`", sink)?;
+    let label = table.optional("label");
+    table.close();
+    label
 }
 
 struct Epoch(i64);
@@ -212,7 +204,7 @@ impl Decode for Toolchains {
 fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> {
     let table = Table::open(node, "`kernel`", sink)?;
     let component = table.optional("component");
-    let package: Option<String> = table.optional("package");
+    let package: Option<At<PackageText>> = table.optional("package");
     let span = table.span;
     let kernel = match (component, package) {
         (Some(component), None) => {
@@ -221,11 +213,13 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
             Some(Kernel::Component { component, patches, config })
         }
         (None, Some(package)) => {
-            let archive = required(&table, "debian", |node| decode_archive(node, place, sink));
+            let suites = required(&table, "debian", |node| decode_suites(node, place, sink));
             let modules = table.or_default("modules");
-            archive.map(|archive| {
-                let request = Request::Debian { archive, packages: vec![package], closure: false };
-                Kernel::Package { request, modules }
+            let absent_firmware = table.or_default("absent-firmware");
+            suites.map(|suites| {
+                let span = package.span;
+                let request = At { value: packages_of(suites, vec![package], false, sink), span };
+                Kernel::Package { request, modules, absent_firmware }
             })
         }
         _ => {
@@ -238,32 +232,15 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
     kernel
 }
 
-pub(super) fn existing(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
-    let find =
-        |name: At<String>| Some(At { value: place.existing(&name, name.span, "overlay", sink)?, span: name.span });
-    names.into_iter().filter_map(find).collect()
-}
-
-const COMPRESSIONS: [(&str, Compression); 5] = [
-    ("zstd", Compression::Zstd),
-    ("xz", Compression::Xz),
-    ("gzip", Compression::Gzip),
-    ("lz4", Compression::Lz4),
-    ("none", Compression::None),
-];
-
 fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
-    let compression = match table.node("compression") {
-        Some(node) => word(node, &COMPRESSIONS, sink),
-        None => Some(Compression::Zstd),
-    };
+    let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let squashfs = match table.node("livefs") {
         Some(node) => word(node, &[("squashfs", true), ("none", false)], sink),
         None => Some(true),
     };
     let components = table.or_default("components");
-    let overlays = existing(table.or_default("overlays"), place, sink);
+    let overlays = decode_overlays(&table, place, sink);
     let early: Vec<(Key, At<String>)> = table.or_default("early");
     let early = early
         .into_iter()
@@ -278,13 +255,22 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
     Some(Initrd { compression, squashfs, components, overlays, early })
 }
 
-impl Decode for OutputKind {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        word(node, &OUTPUTS, sink)
-    }
-}
-
 impl Image {
+    /// The volume name that the ISO gets.
+    pub fn volume(&self) -> String {
+        self.iso_label.as_ref().map_or_else(|| volume_id(&self.name), |label| label.value.clone())
+    }
+
+    /// The trees that it states: the root filesystem, and the template's own content.
+    pub fn contents(&self) -> impl Iterator<Item = &Rootfs> {
+        [Some(&self.rootfs), self.template.content.as_ref()].into_iter().flatten()
+    }
+
+    /// Whether a build gives that kind of output.
+    pub fn gives(&self, kind: OutputKind) -> bool {
+        self.outputs.iter().any(|output| output.value == kind)
+    }
+
     /// The tree that the recipe is about: the template's own content where that is all that it gives, else the live system's.
     pub fn subject(&self) -> &Rootfs {
         let other = self.outputs.iter().any(|output| output.value != OutputKind::Template);
@@ -293,7 +279,7 @@ impl Image {
 
     /// The boot menu's entry of that id.
     pub fn entry(&self, id: &str) -> Option<&Entry> {
-        self.boot.entries.iter().find(|entry| entry.id.value == id)
+        self.boot.entries.iter().find(|entry| *entry.id.value == *id)
     }
 }
 

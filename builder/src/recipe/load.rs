@@ -1,7 +1,7 @@
 //! From a file's path to a complete [`Recipe`].
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,12 @@ use super::checks;
 use super::component::{self, Component};
 use super::decode::{At, Decode, Sink, Table};
 use super::image::{self, Image, Settings};
+use super::name::Name;
 use super::node::{self, Node, Value};
 use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
+use super::texts;
 use super::toolchain::{self, Toolchain};
+use crate::input::{LIMIT, read_text};
 use crate::source::{CargoLock, Request};
 
 /// A recipe with everything it names.
@@ -40,10 +43,12 @@ pub struct Recipe {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The recipe's own file can't be read.
-    #[error("can't read the recipe {}", path.display())]
+    #[error("can't read the recipe {}{hint}", path.display())]
     Read {
         /// Its path.
         path: PathBuf,
+        /// What may have been meant.
+        hint: String,
         /// What the kernel said.
         #[source]
         source: io::Error,
@@ -72,8 +77,18 @@ impl Place<'_> {
     /// A path relative to the file that names it, which has to exist. `what` names it in the finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);
-        if found.exists() {
-            return Some(found);
+        if let Ok(metadata) = found.metadata() {
+            let fits = match what {
+                "overlay" => metadata.is_dir(),
+                "source" => metadata.is_dir() || metadata.is_file(),
+                _ => metadata.is_file(),
+            };
+            if !fits {
+                let expected = if what == "overlay" { "a folder" } else { "a regular file" };
+                let message = format!("the {what} `{path}` is not {expected}");
+                sink.borrow_mut().add("wrong-file", span, message).label(format!("{expected} is expected"));
+            }
+            return fits.then_some(found);
         }
         let message = format!("there is no {what} `{path}`");
         let help = format!("looked for {}", found.display());
@@ -142,7 +157,11 @@ fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String>
 
 /// Reads a recipe and everything it names. All that is wrong comes back at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
-    let text = fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
+        path: path.to_owned(),
+        hint: instead(path),
+        source,
+    })?;
     let mut loader =
         Loader { files: Files::default(), sink: RefCell::default(), root: PathBuf::new(), toolchains: BTreeMap::new() };
     let file = loader.files.add(path, text);
@@ -157,6 +176,54 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
         }
         _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
     }
+}
+
+/// Lays a node over the one that it extends.
+type Merge<'a> = &'a dyn Fn(&mut Node, Node, &Sink);
+
+fn overlay(base: &mut Node, over: Node, _: &Sink) {
+    base.overlay(over);
+}
+
+/// Files that may extend each other in a row.
+const CHAIN: usize = 16;
+
+/// Recipes that a message lists.
+const SHOWN: usize = 8;
+
+/// What may have been meant by a path that is no recipe, as the end of a sentence.
+fn instead(path: &Path) -> String {
+    match nearest(path) {
+        (Some(near), _) => format!(" (did you mean {near}?)"),
+        (None, known) if known.is_empty() || path.is_file() => String::new(),
+        (None, known) => {
+            let more = if known.len() > SHOWN { ", …" } else { "" };
+            format!(" (there are: {}{more})", known[..known.len().min(SHOWN)].join(", "))
+        }
+    }
+}
+
+/// The recipe whose name is nearest to a path that is none, and those there are.
+fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let own = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let folders = BTreeSet::from([own.to_owned(), PathBuf::new(), "recipes".into()]);
+    let mut known: Vec<String> = Vec::new();
+    for folder in &folders {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        for entry in fs::read_dir(here).into_iter().flatten().flatten().take(1000) {
+            let path = folder.join(entry.file_name());
+            if path.extension().is_some_and(|end| end == "yaml") && path.is_file() {
+                known.push(path.display().to_string());
+            }
+        }
+    }
+    known.sort();
+    let stem = |path: &str| Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = known.iter().map(|path| stem(path)).collect();
+    let near = suggestion(&name, stems.iter().map(String::as_str));
+    let near = near.and_then(|near| known.iter().find(|path| stem(path) == near)).cloned();
+    (near.filter(|near| path.is_dir() || Path::new(near) != path), known)
 }
 
 struct Loader {
@@ -178,22 +245,32 @@ struct Parts {
 
 impl Loader {
     fn load(&mut self, file: FileId, settings: &Settings) -> Result<Option<Parts>, LoadError> {
-        let Some(mut node) = self.extended(file, &mut Vec::new()) else { return Ok(None) };
+        if let Some(node) =
+            self.parse(file).filter(|node| node.get("recipe").is_none() && node.get("extends").is_none())
+            && let Some(kind) = ["component", "toolchain"].into_iter().find(|kind| node.get(kind).is_some())
+        {
+            let message = format!("this file describes a {kind}, not an image");
+            self.sink
+                .borrow_mut()
+                .add("no-recipe", node.span, message)
+                .help("an image recipe names it; `dbco build RECIPE` takes the recipe");
+            return Ok(None);
+        }
+        let Some(mut node) = self.extended(file, "recipe", &overlay, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
         let place = Place { files: &self.files, root: &self.root };
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
         let own: Vec<_> = components.values().filter_map(|component| component.toolchain.as_ref()).collect();
         let own = own.into_iter().filter_map(|name| Some((name.value.clone(), self.toolchain(name)?))).collect();
+        texts::check(image.as_ref(), &components, &mut self.files, &self.sink);
         let Some(image) = image else {
             self.toolchains_of(&node);
             return Ok(None);
         };
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
-        if self.sink.borrow().is_empty() {
-            checks::run(&image, &components, &self.sink);
-        }
+        checks::run(&image, &components, &self.files, &self.sink);
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
         Ok(Some(Parts { image, components, own, toolchains: [build, packer, boot] }))
     }
@@ -208,21 +285,28 @@ impl Loader {
         }
     }
 
-    /// Parses a file and lays it over the one that it extends.
-    fn extended(&mut self, file: FileId, chain: &mut Vec<PathBuf>) -> Option<Node> {
+    /// Parses a file and lays it by `merge` over the one that it extends. `what` names both in findings.
+    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<Node> {
         let node = self.parse(file)?;
         chain.push(self.files.path(file).canonicalize().unwrap_or_default());
         let Some(extends) = node.get("extends") else { return Some(node) };
         let name = At::<String>::decode(extends, &self.sink)?;
         let path = self.files.folder(file).join(&name.value);
-        if chain.contains(&path.canonicalize().unwrap_or_default()) {
-            let message = format!("`{}` extends itself", name.value);
+        if let Some(first) = chain.iter().position(|known| *known == path.canonicalize().unwrap_or_default()) {
+            let short = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let circle: Vec<String> = chain[first..].iter().chain([&chain[first]]).map(short).collect();
+            let message = format!("a {what} extends itself: {}", circle.join(" → "));
             self.sink.borrow_mut().add("extends-itself", name.span, message);
             return None;
         }
-        let base = self.read(&path, name.span, "recipe")?;
-        let mut base = self.extended(base, chain)?;
-        base.overlay(node);
+        if chain.len() == CHAIN {
+            let message = format!("more than {CHAIN} files extend each other");
+            self.sink.borrow_mut().add("extends", name.span, message);
+            return None;
+        }
+        let base = self.read(&path, name.span, what)?;
+        let mut base = self.extended(base, what, merge, chain)?;
+        merge(&mut base, node, &self.sink);
         Some(base)
     }
 
@@ -231,21 +315,32 @@ impl Loader {
     }
 
     fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
-        match fs::read_to_string(path) {
+        match read_text(path, LIMIT) {
             Ok(text) => Some(self.files.add(path, text)),
             Err(error) => {
                 let message = format!("can't read the {what} {}: {error}", path.display());
-                self.sink.borrow_mut().add("missing-file", span, message);
+                let mut findings = self.sink.borrow_mut();
+                let finding = findings.add("missing-file", span, message);
+                // As it would stand in the file that extends.
+                let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
+                let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
+                if let Some(near) = near {
+                    finding.label(format!("did you mean `{}`?", near.display()));
+                }
                 None
             }
         }
     }
 
-    fn open(&mut self, folder: &str, name: &At<String>, what: &'static str) -> Option<Node> {
+    fn open(&mut self, folder: &str, name: &At<String>, what: &'static str) -> Option<FileId> {
+        if let Some(why) = Name::fault(&name.value) {
+            let message = format!("{:?} can't be the name of a {what}: {why}", name.value);
+            self.sink.borrow_mut().add("name", name.span, message);
+            return None;
+        }
         let place = Place { files: &self.files, root: &self.root };
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
-        let file = self.read(&path, name.span, what)?;
-        self.parse(file)
+        self.read(&path, name.span, what)
     }
 
     /// Loads the components that the image names, and those that they need, each once.
@@ -255,7 +350,7 @@ impl Loader {
             if seen.contains_key(&name.value) {
                 continue;
             }
-            let node = self.open("components", &name, "component");
+            let node = self.open("components", &name, "component").and_then(|file| self.parse(file));
             let place = Place { files: &self.files, root: &self.root };
             let component = node.and_then(|node| component::decode(&node, &place, &self.sink));
             if let Some(component) = &component {
@@ -275,9 +370,14 @@ impl Loader {
         if let Some(known) = self.toolchains.get(&name.value) {
             return known.clone();
         }
-        let node = self.open("toolchains", name, "toolchain");
+        let file = self.open("toolchains", name, "toolchain");
+        let node = file.and_then(|file| self.extended(file, "toolchain", &toolchain::extend, &mut Vec::new()));
         let place = Place { files: &self.files, root: &self.root };
         let toolchain = node.and_then(|node| toolchain::decode(&node, &place, &self.sink));
+        if let Some(toolchain) = toolchain.as_ref().filter(|toolchain| toolchain.name != name.value) {
+            let message = format!("this file names toolchain `{}`, not `{}`", toolchain.name, name.value);
+            self.sink.borrow_mut().add("wrong-name", toolchain.span, message);
+        }
         self.toolchains.insert(name.value.clone(), toolchain.clone());
         toolchain
     }
@@ -370,7 +470,7 @@ impl Recipe {
     /// Everything that the lock has to pin, each once, in a stable order.
     pub fn requests(&self) -> Vec<Request> {
         let toolchains = [&self.build, &self.packer, &self.boot].into_iter().chain(self.toolchains.values());
-        let toolchains = toolchains.map(|toolchain| toolchain.packages.clone());
+        let toolchains = toolchains.map(|toolchain| toolchain.packages.value.clone());
         let components = self.components.values().flat_map(|component| {
             let config = match component.kconfig.as_ref().map(|kconfig| &kconfig.base) {
                 Some(component::Base::File(origin)) => origin.request(),
@@ -380,12 +480,12 @@ impl Recipe {
             component.source.request().into_iter().chain(patches).chain(config).cloned()
         });
         let kernel = match &self.image.kernel {
-            image::Kernel::Package { request, .. } => vec![request.clone()],
+            image::Kernel::Package { request, .. } => vec![request.value.clone()],
             image::Kernel::Component { patches, .. } => patches.iter().filter_map(|p| p.request()).cloned().collect(),
         };
         let content = self.image.template.content.as_ref();
         let packages = [Some(&self.image.rootfs), content].into_iter().flatten();
-        let packages = packages.filter_map(|rootfs| rootfs.packages.clone());
+        let packages = packages.filter_map(|rootfs| Some(rootfs.packages.as_ref()?.value.clone()));
         let mut requests: Vec<Request> = toolchains.chain(components).chain(kernel).chain(packages).collect();
         requests.sort();
         requests.dedup();

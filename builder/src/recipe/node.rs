@@ -1,6 +1,6 @@
 //! YAML as a tree of nodes that know where they stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -63,6 +63,25 @@ impl Node {
         }
     }
 
+    /// The value under a key, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Map(pairs) => pairs.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Takes a key and its value out of a mapping.
+    pub fn take(&mut self, name: &str) -> Option<Node> {
+        match &mut self.value {
+            Value::Map(pairs) => {
+                let index = pairs.iter().position(|(key, _)| key.name == name)?;
+                Some(pairs.remove(index).1)
+            }
+            _ => None,
+        }
+    }
+
     /// Lays `over` on this node as RFC 7396 (JSON Merge Patch) does: mappings merge key by key, a key without a value takes
     /// the one below away, everything else is replaced.
     pub fn overlay(&mut self, over: Node) {
@@ -94,24 +113,40 @@ impl Node {
     }
 }
 
+/// How deep mappings and lists may lie in each other; ours go to 7.
+const DEPTH: usize = 64;
+
+/// Values of a file, those that aliases repeat included; ours have up to 3,000.
+const NODES: usize = 100_000;
+
 /// Parses one YAML document. What is not YAML 1.2, a repeated key, or a second document is a finding.
 pub fn parse(files: &Files, file: FileId, findings: &mut Findings) -> Option<Node> {
     let text = files.text(file);
     let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
     offsets.push(text.len());
-    let mut builder = Builder { file, offsets, stack: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder = Builder { file, offsets, stack: Vec::new(), anchors: HashMap::new(), count: 0, root: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(pair) => pair,
             Err(error) => {
                 let at = builder.offset(error.marker().index());
                 let span = Span { file, start: at, end: at };
-                findings.add("yaml", span, format!("this is not YAML: {}", error.info()));
+                explain(error.info(), text, at, findings.add("yaml", span, ""));
                 return None;
             }
         };
         let span = builder.span(span.start.index(), span.end.index());
         builder.take(event, span, findings);
+        let over = match () {
+            () if builder.stack.len() > DEPTH => format!("mappings and lists are nested deeper than {DEPTH} levels"),
+            () if builder.count > NODES => {
+                format!("the file has more than {NODES} values, those that aliases repeat included")
+            }
+            () if findings.is_full() => return None,
+            () => continue,
+        };
+        findings.add("yaml", span, over);
+        return None;
     }
     let root = builder.root;
     if root.is_none() {
@@ -120,17 +155,49 @@ pub fn parse(files: &Files, file: FileId, findings: &mut Findings) -> Option<Nod
     root
 }
 
+/// Says what a parser's message means to whoever wrote the file.
+fn explain(info: &str, text: &str, at: usize, finding: &mut super::text::Finding) {
+    let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let tab = line[..indent(line)].contains('\t') || info.contains("tab");
+    let before = text[..line_start].lines().enumerate().filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let other = before.last().filter(|(_, before)| indent(before) != indent(line) && indent(line) > 0);
+    finding.message = match other {
+        _ if info.contains("recursion limit") => format!("mappings and lists are nested deeper than {DEPTH} levels"),
+        _ if tab => "this is not YAML: it does not indent with tabs".into(),
+        Some((number, before)) if info.contains("block") || info.contains("mapping values") => format!(
+            "this is not YAML: the line is indented by {}, line {} before it by {}",
+            indent(line),
+            number + 1,
+            indent(before)
+        ),
+        _ => format!("this is not YAML: {info}"),
+    };
+    if tab {
+        finding.label("use spaces");
+    }
+    if tab || other.is_some() {
+        finding.help(format!("the parser says: {info}"));
+    }
+}
+
 struct Builder {
     file: FileId,
     offsets: Vec<usize>,
     stack: Vec<Open>,
-    anchors: HashMap<usize, Node>,
+    /// Anchored nodes, each with the number of its values.
+    anchors: HashMap<usize, (Node, usize)>,
+    count: usize,
     root: Option<Node>,
 }
 
 enum Open {
-    List { nodes: Vec<Node>, start: Span, anchor: usize },
-    Map { pairs: Vec<(Key, Node)>, key: Option<Key>, start: Span, anchor: usize },
+    List { nodes: Vec<Node>, start: Span, anchor: usize, before: usize },
+    Map { pairs: Vec<(Key, Node)>, names: HashSet<String>, key: Option<Key>, start: Span, anchor: usize, before: usize },
 }
 
 impl Builder {
@@ -150,25 +217,40 @@ impl Builder {
                     "" | "~" | "null" if plain => Value::Null,
                     text => Value::Text { text: text.to_owned(), plain },
                 };
-                self.put(Node { value, span }, anchor, findings);
+                self.count += 1;
+                self.put(Node { value, span }, (anchor, 1), findings);
             }
-            Event::SequenceStart(anchor, _) => self.stack.push(Open::List { nodes: Vec::new(), start: span, anchor }),
+            Event::SequenceStart(anchor, _) => {
+                self.count += 1;
+                self.stack.push(Open::List { nodes: Vec::new(), start: span, anchor, before: self.count - 1 });
+            }
             Event::MappingStart(anchor, _) => {
-                self.stack.push(Open::Map { pairs: Vec::new(), key: None, start: span, anchor });
+                self.count += 1;
+                let (pairs, names) = (Vec::new(), HashSet::new());
+                self.stack.push(Open::Map { pairs, names, key: None, start: span, anchor, before: self.count - 1 });
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let (value, start, anchor) = match self.stack.pop() {
-                    Some(Open::List { nodes, start, anchor }) => (Value::List(nodes), start, anchor),
-                    Some(Open::Map { pairs, start, anchor, .. }) => (Value::Map(pairs), start, anchor),
+                let (value, start, anchor, before) = match self.stack.pop() {
+                    Some(Open::List { nodes, start, anchor, before }) => (Value::List(nodes), start, anchor, before),
+                    Some(Open::Map { pairs, start, anchor, before, .. }) => (Value::Map(pairs), start, anchor, before),
                     None => return,
                 };
                 let span = Span { end: start.end.max(start.start), ..start };
-                self.put(Node { value, span }, anchor, findings);
+                self.put(Node { value, span }, (anchor, self.count - before), findings);
             }
             Event::Alias(anchor) => {
-                if let Some(node) = self.anchors.get(&anchor).cloned() {
-                    self.put(node, 0, findings);
-                }
+                let known = self.anchors.get(&anchor);
+                self.count = self.count.saturating_add(known.map_or(1, |(_, count)| *count));
+                let node = match known {
+                    // Said for the whole file; what is copied till then stays within the budget.
+                    _ if self.count > NODES => Node { value: Value::Null, span },
+                    Some((node, _)) => node.clone(),
+                    None => {
+                        findings.add("yaml", span, "an alias stands inside of what it repeats");
+                        Node { value: Value::Null, span }
+                    }
+                };
+                self.put(node, (0, 0), findings);
             }
             Event::DocumentStart(_) if self.root.is_some() => {
                 findings.add("yaml", span, "a second document begins here; a file holds one");
@@ -177,16 +259,16 @@ impl Builder {
         }
     }
 
-    fn put(&mut self, node: Node, anchor: usize, findings: &mut Findings) {
+    fn put(&mut self, node: Node, (anchor, count): (usize, usize), findings: &mut Findings) {
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.anchors.insert(anchor, (node.clone(), count));
         }
         match self.stack.last_mut() {
             None => {
                 self.root.get_or_insert(node);
             }
             Some(Open::List { nodes, .. }) => nodes.push(node),
-            Some(Open::Map { pairs, key, .. }) => match key.take() {
+            Some(Open::Map { pairs, names, key, .. }) => match key.take() {
                 Some(key) => pairs.push((key, node)),
                 None => {
                     let name = match &node.value {
@@ -197,8 +279,8 @@ impl Builder {
                             String::new()
                         }
                     };
-                    if pairs.iter().any(|(known, _)| known.name == name) {
-                        findings.add("repeated-key", node.span, format!("the key `{name}` stands here a second time"));
+                    if !names.insert(name.clone()) {
+                        findings.add("repeated-key", node.span, format!("duplicate key `{name}`"));
                     }
                     *key = Some(Key { name, span: node.span });
                 }

@@ -1,14 +1,22 @@
 //! The root filesystem as a recipe states it.
 
+mod attributes;
+mod overlay;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::decode::{At, Decode, Sink, Table, word, wrong_type};
-use super::image::{existing, required};
+use super::debian::{PackageText, decode_suites, packages_of};
+use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
 use super::load::Place;
 use super::node::{Key, Node, Value};
-use super::origin::decode_archive;
 use crate::image::compress::Compression;
-use crate::source::{Archive, Request};
+use crate::source::Request;
+use crate::tree::capabilities::Capabilities;
+
+pub use overlay::decode_overlays;
+
+use attributes::{Names, Stated};
 
 /// What may stand at the top of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +66,12 @@ impl Layout {
     }
 }
 
+impl Decode for Layout {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        word(node, &[Self::App, Self::Split, Self::Fhs].map(|layout| (layout.name(), layout)), sink)
+    }
+}
+
 /// The live system's root filesystem.
 #[derive(Clone, Debug)]
 pub struct Rootfs {
@@ -66,23 +80,25 @@ pub struct Rootfs {
     /// Components whose install trees it holds.
     pub components: Vec<At<String>>,
     /// Debian packages and their dependency closure.
-    pub packages: Option<Request>,
+    pub packages: Option<At<Request>>,
     /// Patterns of paths that packages bring and the image does not want.
     pub exclude: Vec<At<String>>,
+    /// What maintainer scripts of packages would have diverted.
+    pub diversions: Vec<Diversion>,
     /// Folders copied in.
-    pub overlays: Vec<At<PathBuf>>,
+    pub overlays: Vec<Overlay>,
     /// Accounts.
     pub users: Vec<User>,
     /// Groups beside those of the accounts.
-    pub groups: Vec<(String, u32)>,
-    /// Empty folders.
-    pub dirs: Vec<Mode>,
+    pub groups: Vec<(At<String>, u32)>,
+    /// Folders that have to be there. What is stated of them holds, whatever another origin says.
+    pub dirs: Vec<Attributes>,
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(At<String>, String)>,
-    /// Owners and modes that differ from what the origins say.
-    pub modes: Vec<Mode>,
+    /// Modes, owners and extended attributes that differ from what the origins say; in order, after all else.
+    pub attributes: Vec<Attributes>,
     /// Paths where a later origin may win over an earlier one; a trailing `/**` covers what lies below.
     pub replace: Vec<At<String>>,
     /// What the audit may pass over: `<path>: <string>`, either with `*`.
@@ -110,10 +126,30 @@ pub struct User {
     pub gecos: String,
 }
 
-/// Owner and mode of a path. An absent field leaves what is there.
+/// A folder of the project that is copied in.
 #[derive(Clone, Debug)]
-pub struct Mode {
+pub struct Overlay {
+    /// Where it is.
+    pub path: At<PathBuf>,
+    /// Whether its files and folders keep their permission bits; else they get 755 or 644 by the owner's executable bit.
+    pub keep_modes: bool,
+}
+
+/// A path of packages that goes elsewhere, as by dpkg-divert(1).
+#[derive(Clone, Debug)]
+pub struct Diversion {
     /// The path.
+    pub from: At<String>,
+    /// Where it goes.
+    pub to: String,
+    /// The package whose own file stays at `from`; `None` where all are diverted (`dpkg-divert --local`).
+    pub by: Option<String>,
+}
+
+/// What a path's mode, owner and extended attributes are to be. An absent field leaves what is there.
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// The path; among `attributes` also a pattern of paths.
     pub path: At<String>,
     /// Permission bits.
     pub mode: Option<u32>,
@@ -121,6 +157,21 @@ pub struct Mode {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
+    /// What a program may do beyond its user's rights; kept as the attribute `security.capability`.
+    pub capabilities: Option<Capabilities>,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+impl Attributes {
+    /// The extended attributes that are stated, those of `capabilities` included.
+    pub fn all_xattrs(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut all = self.xattrs.clone();
+        if let Some(capabilities) = self.capabilities {
+            all.insert(crate::tree::capabilities::XATTR.to_owned(), capabilities.encode());
+        }
+        all
+    }
 }
 
 /// A device node.
@@ -156,11 +207,12 @@ impl Decode for Octal {
 }
 
 /// Reads `rootfs`.
-pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Rootfs> {
+pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
     let table = Table::open(node, "`rootfs`", sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
+    let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     table.close();
-    Some(rootfs)
+    Some((rootfs, compression.unwrap_or(Compression::Zstd)))
 }
 
 /// What stands in a template of systems or applications, where that is not the root filesystem itself.
@@ -179,19 +231,6 @@ impl Default for Template {
     }
 }
 
-impl Template {
-    /// How the archive's name ends.
-    pub fn suffix(&self) -> &'static str {
-        match self.compression {
-            Compression::Zstd => "tar.zst",
-            Compression::Xz => "tar.xz",
-            Compression::Gzip => "tar.gz",
-            Compression::Lz4 => "tar.lz4",
-            Compression::None => "tar",
-        }
-    }
-}
-
 /// Reads `template`.
 pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Template> {
     let table = Table::open(node, "`template`", sink)?;
@@ -205,19 +244,18 @@ pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Te
 
 fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Place<'_>, sink: &Sink) -> Rootfs {
     let layout = required(table, "layout", |node| word(node, layouts, sink));
-    let mut packages: Vec<String> = table.or_default("packages");
-    packages.sort();
-    let archive: Option<Archive> = match table.node("debian") {
-        Some(node) => decode_archive(node, place, sink),
+    let packages: Vec<At<PackageText>> = table.or_default("packages");
+    let suites = match table.node("debian") {
+        Some(node) => decode_suites(node, place, sink).map(|suites| (suites, node.span)),
         None if packages.is_empty() => None,
         None => {
             table.required::<String>("debian");
             None
         }
     };
-    let packages =
-        archive.filter(|_| !packages.is_empty()).map(|archive| Request::Debian { archive, packages, closure: true });
-    let overlays = existing(table.or_default("overlays"), place, sink);
+    let suites = suites.filter(|_| !packages.is_empty());
+    let packages = suites.map(|(suites, span)| At { value: packages_of(suites, packages, true, sink), span });
+    let overlays = decode_overlays(table, place, sink);
     let links: Vec<(Key, String)> = table.or_default("links");
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
     let groups: Vec<Group> = table.or_default("groups");
@@ -227,26 +265,36 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
         table.close();
         Some(allow)
     });
+    if let Some(span) = table.key("modes").filter(|_| table.node("modes").is_some()) {
+        let message = "`modes` is called `attributes`, which also takes patterns, capabilities and extended attributes";
+        sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
+    }
+    let users: Vec<User> = table.or_default("users");
+    let names = Names { users: &users, groups: &groups };
+    let stated = |list: Vec<Stated>| list.into_iter().filter_map(|stated| names.resolve(stated, sink)).collect();
+    let dirs = stated(table.or_default("dirs"));
+    let attributes = stated(table.or_default("attributes"));
     Rootfs {
         // A wrong word is a finding already; the rest is worth looking at.
         layout: layout.unwrap_or(Layout::Split),
         components: table.or_default("components"),
         packages,
         exclude: table.or_default("exclude"),
+        diversions: table.or_default("diversions"),
         overlays,
-        users: table.or_default("users"),
+        users,
         groups: groups.into_iter().map(|group| (group.name, group.gid)).collect(),
-        dirs: table.or_default("dirs"),
+        dirs,
         nodes: table.or_default("nodes"),
         links,
-        modes: table.or_default("modes"),
+        attributes,
         replace: table.or_default("replace"),
         audit_allow: audit_allow.unwrap_or_default(),
     }
 }
 
 struct Group {
-    name: String,
+    name: At<String>,
     gid: u32,
 }
 
@@ -266,28 +314,25 @@ impl Decode for User {
         let gid = table.optional("gid");
         let groups = table.or_default("groups");
         let home = table.optional("home");
-        let shell = table.required("shell");
+        let shell: Option<String> = table.required("shell");
         let password = table.optional("password").unwrap_or_else(|| "!".to_owned());
         let gecos = table.or_default("gecos");
         table.close();
         let (name, uid) = (name?, uid?);
+        // That it lacks is a finding already; what else is wrong with the account comes with it.
+        // A missing shell is a finding already; this one is looked for by no check.
+        let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
         let home = home.unwrap_or_else(|| format!("/usr/home/{}", name.value));
-        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell: shell?, password, gecos })
+        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })
     }
 }
 
-impl Decode for Mode {
+impl Decode for Diversion {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
-            let path = At { value: text.clone(), span: node.span };
-            return Some(Self { path, mode: None, uid: None, gid: None });
-        }
-        let table = Table::open(node, "a path with its mode", sink)?;
-        let path = table.required("path");
-        let mode: Option<Octal> = table.optional("mode");
-        let (uid, gid) = (table.optional("uid"), table.optional("gid"));
+        let table = Table::open(node, "a diversion", sink)?;
+        let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
-        Some(Self { path: path?, mode: mode.map(|octal| octal.0), uid, gid })
+        Some(Self { from: from?, to: to?, by })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The boot tests as a recipe states them.
 
-use super::decode::{At, Decode, Sink, Table, word, wrong_type};
-use super::image::required;
+use super::decode::{At, Decode, Mebibytes, Port, Positive, Sink, Size, Table, required, word};
+use super::name::Name;
 use super::node::{Node, Value};
 use super::text::Span;
 
@@ -35,7 +35,7 @@ pub enum Medium {
 #[derive(Clone, Debug)]
 pub struct Test {
     /// Its name in the table.
-    pub name: At<String>,
+    pub name: At<Name>,
     /// What starts the machine.
     pub firmware: Firmware,
     /// What it starts from, where a boot does not say otherwise.
@@ -63,6 +63,14 @@ pub enum Bus {
     Virtio,
     /// USB: there a while after the start, as `/dev/sda` and so on.
     Usb,
+    /// SCSI: `/dev/sda`.
+    Scsi,
+    /// NVMe: `/dev/nvme0n1`.
+    Nvme,
+    /// SATA: `/dev/sda`; five of them at most.
+    Sata,
+    /// An SD card: `/dev/mmcblk0`; one at most, of a size that is a power of two.
+    Sd,
 }
 
 /// A disk of a test.
@@ -204,11 +212,12 @@ impl Decode for Test {
         let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi), ("none", Firmware::None)];
         let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
-        let memory = table.optional("memory").unwrap_or(256);
-        let cpus = table.optional("cpus").unwrap_or(1);
+        let memory = table.optional::<Mebibytes>("memory").map_or(256, |memory| memory.0);
+        let cpus = table.optional::<Positive>("cpus").map_or(1, |cpus| u32::try_from(cpus.0).unwrap_or(u32::MAX));
         let parallel = table.or_default("parallel");
         let timeout = table.optional("timeout").unwrap_or(90);
-        let (disks, forward) = (table.or_default("disks"), table.or_default("forward"));
+        let (disks, forward) = (table.or_default("disks"), table.or_default::<Vec<Port>>("forward"));
+        let forward = forward.into_iter().map(|port| port.0).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
             // A single boot stands in the test itself.
@@ -279,37 +288,26 @@ impl Decode for Boot {
 impl Decode for Disk {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a disk of a test", sink)?;
-        let buses = [("virtio", Bus::Virtio), ("usb", Bus::Usb)];
+        let buses = [
+            ("virtio", Bus::Virtio),
+            ("usb", Bus::Usb),
+            ("scsi", Bus::Scsi),
+            ("nvme", Bus::Nvme),
+            ("sata", Bus::Sata),
+            ("sd", Bus::Sd),
+        ];
         let bus = table.node("bus").map(|node| word(node, &buses, sink));
-        let size = table.node("size").map(|node| decode_size(node, sink));
+        let size = table.node("size").map(|node| Size::decode(node, sink));
         let (label, systems) = (table.optional("label"), table.or_default("systems"));
         let template = table.or_default("template");
         let span = table.span;
         table.close();
         let size = match size {
-            Some(decoded) => Some(decoded?),
+            Some(decoded) => Some(decoded?.0),
             None => None,
         };
         Some(Self { bus: bus.unwrap_or(Some(Bus::Virtio))?, size, label, systems, template, span })
     }
-}
-
-/// A number of bytes: `512M`, `2G`.
-fn decode_size(node: &Node, sink: &Sink) -> Option<u64> {
-    let bytes = match &node.value {
-        Value::Text { text, .. } => {
-            let units = [('K', 10), ('M', 20), ('G', 30)];
-            units.iter().find_map(|(unit, shift)| {
-                let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
-                number.checked_shl(*shift).filter(|bytes| bytes >> shift == number && number > 0)
-            })
-        }
-        _ => None,
-    };
-    if bytes.is_none() {
-        wrong_type(node, "a size: a number with K, M or G (`512M`)", sink);
-    }
-    bytes
 }
 
 impl Decode for Login {
@@ -328,7 +326,9 @@ impl Decode for Action {
         }
         let table = Table::open(node, "a step of a test", sink)?;
         let action = if table.node("tcp").is_some() {
-            let (port, send, expect) = (table.required("tcp"), table.or_default("send"), table.required("expect"));
+            let (port, send, expect) =
+                (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));
+            let port = port.map(|port| At { value: port.value.0, span: port.span });
             (|| Some(Self::Tcp { port: port?, send, expect: expect? }))()
         } else if table.node("type").is_some() {
             let (keys, expect) = (table.required("type"), table.optional("expect"));

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::mask;
+
 /// A file that was read, by its number in [`Files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(usize);
@@ -53,10 +55,15 @@ impl Files {
 
     /// `path:line:column` of the start of a span, both counted from 1, the column in characters.
     pub fn locate(&self, span: Span) -> String {
+        let (line, column) = self.position(span);
+        format!("{}:{line}:{column}", self.path(span.file).display())
+    }
+
+    /// Line and column of the start of a span, counted as [`Files::locate`] does.
+    pub fn position(&self, span: Span) -> (usize, usize) {
         let before = &self.text(span.file)[..span.start];
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}", self.path(span.file).display())
+        (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
     }
 }
 
@@ -81,11 +88,19 @@ pub struct Findings {
     list: Vec<Finding>,
 }
 
+/// Findings that are looked for and shown; a recipe with more is beyond what one reads through.
+const MOST: usize = 100;
+
 impl Findings {
     /// Adds a finding; what can be added to it comes back.
     pub fn add(&mut self, id: &'static str, span: Span, message: impl Into<String>) -> &mut Finding {
         self.list.push(Finding { id, message: message.into(), span, label: String::new(), help: None });
         self.list.last_mut().expect("one was just added")
+    }
+
+    /// Whether so much was found that looking for more is no help.
+    pub fn is_full(&self) -> bool {
+        self.list.len() > MOST
     }
 
     /// Whether nothing was found.
@@ -129,13 +144,19 @@ impl BadRecipe {
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
-        for finding in &self.findings {
+        for finding in self.findings.iter().take(MOST) {
             let file = finding.span.file;
             let path = self.files.path(file).display().to_string();
-            let source = self.files.text(file);
+            let source = &*mask::in_place(self.files.text(file));
             let end = finding.span.end.min(source.len()).max(finding.span.start);
-            let mark = AnnotationKind::Primary.span(finding.span.start..end).label(finding.label.as_str());
-            let snippet = Snippet::source(source).path(path).annotation(mark);
+            // Only the lines in question: the renderer's work grows with the text it is given.
+            let first = source[..finding.span.start].rfind('\n').map_or(0, |at| at + 1);
+            let last = source[end..].find('\n').map_or(source.len(), |at| end + at);
+            let mark = AnnotationKind::Primary.span(finding.span.start - first..end - first);
+            let snippet = Snippet::source(&source[first..last])
+                .line_start(self.files.position(finding.span).0)
+                .path(path)
+                .annotation(mark.label(finding.label.as_str()));
             let title = Level::ERROR.primary_title(finding.message.as_str()).id(finding.id);
             let mut group = title.element(snippet);
             if let Some(help) = &finding.help {
@@ -143,6 +164,9 @@ impl BadRecipe {
             }
             text += &renderer.render(&[group]);
             text += "\n\n";
+        }
+        if let Some(more) = self.findings.len().checked_sub(MOST).filter(|more| *more > 0) {
+            text += &format!("and {more} more at least: {MOST} findings are shown\n\n");
         }
         text
     }
@@ -161,6 +185,7 @@ pub fn suggestion<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> O
     let score = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
     names
         .into_iter()
+        .filter(|name| name.len().abs_diff(word.len()) <= 1 + name.len().min(word.len()) / 4)
         .map(|name| (score(name), name))
         .filter(|&(distance, name)| distance <= 1 + name.len().min(word.len()) / 4)
         .min()

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{Sink, Table};
+use super::debian::{PackageText, decode_suites, packages_of};
+use super::decode::{At, Decode, Sink, Table, required};
+use super::limits::Limits;
 use super::load::Place;
-use super::node::Node;
-use super::origin::decode_archive;
-use super::text::Span;
-use crate::source::Request;
+use super::node::{Node, Value};
+use super::text::{Span, suggestion};
+use crate::source::{PackageRequest, Request};
 
 /// A toolchain as its YAML file states it.
 #[derive(Clone, Debug)]
@@ -15,35 +16,82 @@ pub struct Toolchain {
     /// Its name, which is also its file's.
     pub name: String,
     /// Its packages and their whole dependency closure.
-    pub packages: Request,
+    pub packages: At<Request>,
+    /// Where its file names it.
+    pub span: Span,
     /// Symbolic links that maintainer scripts would have made: path to target.
     pub links: BTreeMap<String, String>,
     /// Files that maintainer scripts would have made: path to content.
     pub files: BTreeMap<String, String>,
-    /// Where its file names it.
-    pub span: Span,
+    /// What its packages may come to.
+    pub limits: Limits,
 }
 
-/// Reads a toolchain's file.
+/// Lays a toolchain's file over the one that it extends: packages are added, those under `without` are left out, everything
+/// else is merged as in a recipe ([`Node::overlay`]).
+pub(super) fn extend(base: &mut Node, mut over: Node, sink: &Sink) {
+    let own = over.take("packages");
+    let without = over.take("without");
+    if let Some(packages) = base.get_mut("packages") {
+        let without = without.and_then(|node| Vec::<At<String>>::decode(&node, sink));
+        leave_out(packages, &without.unwrap_or_default(), sink);
+        match (&mut packages.value, own.map(|own| (own.value, own.span))) {
+            (Value::List(packages), Some((Value::List(own), _))) => packages.extend(own),
+            (_, None | Some((Value::Null, _))) => {}
+            // Says what is wrong with it when it is decoded.
+            (_, Some((value, span))) => *packages = Node { value, span },
+        }
+    }
+    base.overlay(over);
+}
+
+fn leave_out(packages: &mut Node, names: &[At<String>], sink: &Sink) {
+    let Value::List(packages) = &mut packages.value else { return };
+    for name in names {
+        let before = packages.len();
+        packages.retain(|node| !listed(node).is_some_and(|(text, own)| text == name.value || own == name.value));
+        if packages.len() == before {
+            let message = format!("the extended toolchain does not list the package `{}`", name.value);
+            let known = packages.iter().filter_map(|node| Some(listed(node)?.1));
+            let mut findings = sink.borrow_mut();
+            let finding = findings.add("without", name.span, message);
+            if let Some(near) = suggestion(&name.value, known) {
+                finding.label(format!("did you mean `{near}`?"));
+            }
+        }
+    }
+}
+
+/// A package of a list as it is written, and its name.
+fn listed(node: &Node) -> Option<(&str, &str)> {
+    match &node.value {
+        Value::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
+        Value::Map(_) => match &node.get("name")?.value {
+            Value::Text { text, .. } => Some((text, text)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Reads a toolchain's file, laid over those that it extends.
 pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
-    let name = table.required("toolchain");
+    let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");
-    let archive = match table.node("debian") {
-        Some(node) => decode_archive(node, place, sink),
-        None => {
-            table.required::<String>("debian");
-            None
-        }
-    };
-    let packages: Option<Vec<String>> = table.required("packages");
+    // Settled before; named here so that it is a known key.
+    let _ = table.node("extends");
+    if let Some(key) = table.key("without") {
+        table.node("without");
+        sink.borrow_mut().add("without", key, "`without` goes with `extends`");
+    }
+    let suites = required(&table, "debian", |node| Some((decode_suites(node, place, sink)?, node.span)));
+    let packages: Option<Vec<At<PackageText>>> = table.required("packages");
     let links = table.or_default("links");
     let files = table.or_default("files");
-    let span = table.span;
+    let limits = table.or_default("limits");
     table.close();
-    let mut packages = packages?;
-    packages.sort();
-    packages.dedup();
-    let packages = Request::Debian { archive: archive?, packages, closure: true };
-    Some(Toolchain { name: name?, packages, links, files, span })
+    let (packages, name, (suites, of)) = (packages?, name?, suites?);
+    let packages = At { value: packages_of(suites, packages, true, sink), span: of };
+    Some(Toolchain { name: name.value, span: name.span, packages, links, files, limits })
 }

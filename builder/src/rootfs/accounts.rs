@@ -1,6 +1,5 @@
 //! The account files: passwd(5), shadow(5), group(5).
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// An account of the image.
@@ -44,12 +43,16 @@ pub fn shadow(accounts: &[Account]) -> String {
 
 /// The text of group(5): stated groups, and one for each account whose primary group has no other name.
 pub fn group(accounts: &[Account], groups: &[(String, u32)]) -> String {
-    let mut names: BTreeMap<u32, String> = groups.iter().map(|(name, gid)| (*gid, name.clone())).collect();
+    let mut names: Vec<(u32, &String)> = groups.iter().map(|(name, gid)| (*gid, name)).collect();
     for account in accounts {
-        names.entry(account.gid).or_insert_with(|| account.name.clone());
+        if !names.iter().any(|(gid, _)| *gid == account.gid) {
+            names.push((account.gid, &account.name));
+        }
     }
+    // Stable: several names of one number stay in the order stated.
+    names.sort_by_key(|(gid, _)| *gid);
     let mut text = String::new();
-    for (gid, name) in &names {
+    for (gid, name) in names {
         let members = accounts.iter().filter(|account| account.groups.contains(name));
         let members: Vec<&str> = members.map(|account| account.name.as_str()).collect();
         let _ = writeln!(text, "{name}:x:{gid}:{}", members.join(","));
@@ -91,5 +94,12 @@ mod tests {
             [account("root", 0, 0, &[]), account("tc", 1001, 1001, &["disk"]), account("ann", 1002, 6, &["disk"])];
         let groups = [("disk".to_owned(), 6), ("wheel".to_owned(), 0)];
         assert_eq!(group(&accounts, &groups), "wheel:x:0:\ndisk:x:6:tc,ann\ntc:x:1001:\n");
+    }
+
+    #[test]
+    fn two_groups_of_one_number_both_keep_their_members() {
+        let accounts = [account("ann", 1001, 1001, &["wheel"]), account("bob", 1002, 10, &["admin"])];
+        let groups = [("wheel".to_owned(), 10), ("admin".to_owned(), 10)];
+        assert_eq!(group(&accounts, &groups), "wheel:x:10:ann\nadmin:x:10:bob\nann:x:1001:\n");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::{Account, Conflict, Layer, Pattern, accounts, merge};
+use super::{Account, Conflict, Layer, Merged, Pattern, Program, accounts, merge, programs};
 use crate::digest::Digest;
-use crate::recipe::rootfs::{DeviceNode, Layout, Mode};
+use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::store::{Store, StoreError};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
@@ -17,16 +17,18 @@ pub struct Assembly {
     pub accounts: Vec<Account>,
     /// Groups beside those of the accounts.
     pub groups: Vec<(String, u32)>,
-    /// Empty folders.
-    pub dirs: Vec<Mode>,
+    /// Folders that have to be there, and what is stated of them.
+    pub dirs: Vec<Attributes>,
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(String, String)>,
-    /// Owners and modes to set in the end.
-    pub modes: Vec<Mode>,
+    /// Modes, owners and extended attributes to set in the end, in order.
+    pub attributes: Vec<(Pattern, Attributes)>,
     /// Where a later layer may win.
     pub replace: Vec<Pattern>,
+    /// What is started by its path.
+    pub programs: Vec<Program>,
 }
 
 impl Assembly {
@@ -39,8 +41,9 @@ impl Assembly {
             dirs: Vec::new(),
             nodes: Vec::new(),
             links: Vec::new(),
-            modes: Vec::new(),
+            attributes: Vec::new(),
             replace,
+            programs: Vec::new(),
         }
     }
 }
@@ -49,7 +52,7 @@ impl Assembly {
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
     /// Origins that disagree.
-    #[error("{}", list(.0))]
+    #[error("{}\nto let the later one win, list the path under `replace`", list(.0))]
     Conflicts(Vec<Conflict>),
     /// Paths outside of the layout.
     #[error("outside of layout `{layout}` ({allowed}): {}", list(.paths))]
@@ -61,9 +64,22 @@ pub enum AssemblyError {
         /// The paths that don't fit.
         paths: Vec<String>,
     },
-    /// `modes` names a path that nothing brings.
-    #[error("`modes` names {0}, which no component, package or overlay brings")]
-    NoSuchPath(TreePath),
+    /// `attributes` names paths that nothing brings.
+    #[error("`attributes` names {0}, which no component, package or overlay brings")]
+    NoSuchPath(String),
+    /// `attributes` states what a node of that type can't have.
+    #[error("`attributes` states {what} of {path}, which is {kind}; name the path of a file")]
+    NotAFile {
+        /// Which path.
+        path: TreePath,
+        /// A mode, capabilities …
+        what: &'static str,
+        /// What stands there.
+        kind: String,
+    },
+    /// Programs that are started and not there.
+    #[error("what has to be started is missing:{}", list(.0))]
+    Programs(Vec<String>),
     /// A path that can't stand in a tree.
     #[error(transparent)]
     Path(#[from] crate::tree::BadPath),
@@ -85,32 +101,79 @@ fn list<T: ToString>(items: &[T]) -> String {
 }
 
 /// Merges the layers and adds what the recipe itself states.
-pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Tree, AssemblyError> {
-    layers.push(Layer { origin: "the recipe".into(), tree: stated(assembly, store)? });
-    let mut tree = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
+pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Merged, AssemblyError> {
+    layers.push(Layer::new("the recipe".into(), stated(assembly, store)?));
+    let Merged { mut tree, unused } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
+    add_homes(&assembly.accounts, &mut tree)?;
     tree.complete();
-    for mode in &assembly.modes {
-        let path = TreePath::new(&mode.path)?;
-        let entry = tree.entries.get_mut(&path).ok_or_else(|| AssemblyError::NoSuchPath(path.clone()))?;
-        apply(mode, entry);
+    for dir in &assembly.dirs {
+        let path = TreePath::new(&dir.path)?;
+        if let Some(entry) = tree.entries.get_mut(&path) {
+            apply(dir, entry);
+        }
     }
+    for (pattern, stated) in &assembly.attributes {
+        attribute(pattern, stated, &mut tree)?;
+    }
+    tree.settle_links();
     check_layout(assembly, &tree)?;
-    Ok(tree)
+    let missing = programs::missing(&assembly.programs, &tree);
+    if !missing.is_empty() {
+        return Err(AssemblyError::Programs(missing));
+    }
+    Ok(Merged { tree, unused })
 }
 
-fn apply(mode: &Mode, entry: &mut Entry) {
-    entry.mode = mode.mode.unwrap_or(entry.mode);
-    entry.uid = mode.uid.unwrap_or(entry.uid);
-    entry.gid = mode.gid.unwrap_or(entry.gid);
+fn apply(stated: &Attributes, entry: &mut Entry) {
+    entry.mode = stated.mode.unwrap_or(entry.mode);
+    entry.uid = stated.uid.unwrap_or(entry.uid);
+    entry.gid = stated.gid.unwrap_or(entry.gid);
+    entry.xattrs.extend(stated.all_xattrs());
+}
+
+/// Sets what is stated of a path, or of all paths that fit a pattern.
+///
+/// A path is taken by its word. A pattern fits what it fits: links keep their mode, which has no meaning, capabilities are for
+/// files, and a mode that lets somebody read a file lets them enter a folder, as chmod(1)'s `X` does.
+fn attribute(pattern: &Pattern, stated: &Attributes, tree: &mut Tree) -> Result<(), AssemblyError> {
+    if !pattern.is_glob() {
+        let path = TreePath::new(pattern.as_str())?;
+        let entry = tree.entries.get_mut(&path).ok_or_else(|| AssemblyError::NoSuchPath(path.to_string()))?;
+        let what = match &entry.node {
+            Node::Symlink { .. } if stated.mode.is_some() => Some("a mode"),
+            Node::File { .. } => None,
+            _ if stated.capabilities.is_some() => Some("capabilities"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Err(AssemblyError::NotAFile { path, what, kind: entry.node.kind() });
+        }
+        apply(stated, entry);
+        return Ok(());
+    }
+    let mut found = false;
+    for (_, entry) in tree.entries.iter_mut().filter(|(path, _)| pattern.matches(path)) {
+        found = true;
+        let mut fitting = stated.clone();
+        match entry.node {
+            Node::File { .. } => {}
+            Node::Dir => fitting.mode = stated.mode.map(|mode| mode | (mode & 0o444) >> 2),
+            Node::Symlink { .. } => fitting.mode = None,
+            Node::Char { .. } | Node::Block { .. } | Node::Fifo => {}
+        }
+        if !matches!(entry.node, Node::File { .. }) {
+            fitting.capabilities = None;
+        }
+        apply(&fitting, entry);
+    }
+    if found { Ok(()) } else { Err(AssemblyError::NoSuchPath(pattern.as_str().to_owned())) }
 }
 
 /// The layer of what the recipe states itself.
 fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     let mut tree = Tree::new();
     for dir in &assembly.dirs {
-        let mut entry = Entry::dir(0o755);
-        apply(dir, &mut entry);
-        tree.insert(TreePath::new(&dir.path)?, entry);
+        tree.insert(TreePath::new(&dir.path)?, Entry::dir(0o755));
     }
     for node in &assembly.nodes {
         let DeviceNode { path, block, major, minor, mode } = node;
@@ -148,11 +211,18 @@ fn add_accounts(assembly: &Assembly, layout: Layout, store: &Store, tree: &mut T
         let path = TreePath::new(&format!("{}/{name}", layout.etc()))?;
         tree.insert(path, Entry::file(blob, text.len() as u64, mode));
     }
+    Ok(())
+}
+
+/// Each account's home is its own. A home whose mode or owner another origin states stays as that says.
+fn add_homes(accounts: &[Account], tree: &mut Tree) -> Result<(), AssemblyError> {
     for account in accounts {
         let home = TreePath::new(&account.home)?;
-        let entry = Entry { uid: account.uid, gid: account.gid, ..Entry::dir(0o700) };
-        if !home.is_root() {
-            tree.entries.entry(home).or_insert(entry);
+        let own = Entry { uid: account.uid, gid: account.gid, ..Entry::dir(0o700) };
+        // `/nonexistent` is nobody's home (Debian policy 9.2.3): nothing is made there.
+        let real = !home.is_root() && account.home != "/nonexistent";
+        if real && tree.get(&home).is_none_or(|entry| *entry == Entry::dir(0o755)) {
+            tree.insert(home, own);
         }
     }
     Ok(())
@@ -174,14 +244,33 @@ mod tests {
     use super::*;
     use crate::recipe::decode::At;
     use crate::recipe::text::{Files, Span};
+    use crate::tree::capabilities::Capabilities;
 
     fn at(path: &str) -> At<String> {
         let file = Files::default().add(std::path::Path::new("a.yaml"), String::new());
         At { value: path.to_owned(), span: Span { file, start: 0, end: 0 } }
     }
 
-    fn mode(path: &str, mode: u32, uid: Option<u32>) -> Mode {
-        Mode { path: at(path), mode: Some(mode), uid, gid: None }
+    fn mode(path: &str, mode: u32, uid: Option<u32>) -> Attributes {
+        let (capabilities, xattrs) = (None, Default::default());
+        Attributes { path: at(path), mode: Some(mode), uid, gid: None, capabilities, xattrs }
+    }
+
+    fn on(stated: Attributes) -> (Pattern, Attributes) {
+        (Pattern::new(&stated.path).unwrap(), stated)
+    }
+
+    fn account(name: &str, uid: u32, home: &str) -> Account {
+        Account {
+            name: name.into(),
+            uid,
+            gid: uid,
+            groups: Vec::new(),
+            gecos: String::new(),
+            home: home.into(),
+            shell: "/system/bin/sh".into(),
+            password: "!".into(),
+        }
     }
 
     fn split() -> Assembly {
@@ -194,13 +283,13 @@ mod tests {
             tree.insert(TreePath::new(path).unwrap(), Entry::file(Digest::of("x"), 1, 0o644));
         }
         tree.complete();
-        Layer { origin: "overlay one".into(), tree }
+        Layer::new("overlay one".into(), tree)
     }
 
     fn run(assembly: &Assembly, layers: Vec<Layer>) -> (Result<Tree, AssemblyError>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        (assemble(assembly, layers, &store), folder)
+        (assemble(assembly, layers, &store).map(|merged| merged.tree), folder)
     }
 
     fn get(tree: &Tree, path: &str) -> Entry {
@@ -213,7 +302,7 @@ mod tests {
         assembly.dirs = vec![mode("/system/tmp", 0o1777, None)];
         assembly.nodes = vec![DeviceNode { path: at("/dev/null"), block: false, major: 1, minor: 3, mode: 0o666 }];
         assembly.links = vec![("/system/init".into(), "bin/busybox".into())];
-        assembly.modes = vec![mode("/system/bin/su", 0o4755, Some(7))];
+        assembly.attributes = vec![on(mode("/system/bin/su", 0o4755, Some(7)))];
         let tree = run(&assembly, vec![layer(&["system/bin/su"])]).0.unwrap();
         assert_eq!(get(&tree, "system/tmp"), Entry::dir(0o1777));
         assert_eq!(get(&tree, "dev/null"), Entry::of(Node::Char { major: 1, minor: 3 }, 0o666));
@@ -227,16 +316,6 @@ mod tests {
     #[test]
     fn accounts_bring_their_files_and_their_homes() {
         let mut assembly = split();
-        let account = |name: &str, uid, home: &str| Account {
-            name: name.into(),
-            uid,
-            gid: uid,
-            groups: Vec::new(),
-            gecos: String::new(),
-            home: home.into(),
-            shell: "/system/bin/sh".into(),
-            password: "!".into(),
-        };
         assembly.accounts = vec![account("tc", 1001, "/usr/home/tc"), account("nobody", 65534, "/")];
         let (tree, folder) = run(&assembly, Vec::new());
         let tree = tree.unwrap();
@@ -264,10 +343,77 @@ mod tests {
 
     #[test]
     fn a_mode_of_a_path_that_nothing_brings_is_an_error() {
-        let assembly = Assembly { modes: vec![mode("/system/bin/su", 0o4755, None)], ..split() };
+        let assembly = Assembly { attributes: vec![on(mode("/system/bin/su", 0o4755, None))], ..split() };
         let error = run(&assembly, Vec::new()).0.unwrap_err();
-        let said = "`modes` names /system/bin/su, which no component, package or overlay brings";
+        let said = "`attributes` names /system/bin/su, which no component, package or overlay brings";
         assert_eq!(error.to_string(), said);
+    }
+
+    #[test]
+    fn what_the_recipe_states_of_a_folder_wins_over_every_origin() {
+        let packages = |mode| {
+            let mut tree = Tree::new();
+            tree.insert(TreePath::new("usr/private").unwrap(), Entry::dir(mode));
+            tree.insert(TreePath::new("usr/home/tc").unwrap(), Entry::dir(mode));
+            vec![Layer::new("the packages".into(), tree)]
+        };
+        let mut assembly = split();
+        assembly.accounts = vec![account("tc", 1001, "/usr/home/tc")];
+        assembly.dirs = vec![mode("/usr/private", 0o755, None), mode("/usr/home/tc", 0o711, None)];
+        for brought in [0o700, 0o755, 0o1777] {
+            let tree = run(&assembly, packages(brought)).0.unwrap();
+            assert_eq!(get(&tree, "usr/private"), Entry::dir(0o755), "over {brought:o}");
+            assert_eq!(get(&tree, "usr/home/tc").mode, 0o711, "over {brought:o}");
+        }
+        let tree = run(&assembly, packages(0o755)).0.unwrap();
+        assert_eq!(get(&tree, "usr/home/tc"), Entry { uid: 1001, gid: 1001, ..Entry::dir(0o711) });
+        assembly.dirs.clear();
+        assert_eq!(get(&run(&assembly, packages(0o755)).0.unwrap(), "usr/home/tc").mode, 0o700);
+        assert_eq!(get(&run(&assembly, packages(0o750)).0.unwrap(), "usr/home/tc").mode, 0o750, "stated by its origin");
+    }
+
+    #[test]
+    fn attributes_are_set_in_order_on_what_a_pattern_fits() {
+        let files = || {
+            let mut layer = layer(&["usr/etc/ssl/a.key", "usr/etc/ssl/more/b.key", "usr/bin/ping"]);
+            layer.tree.insert(TreePath::new("usr/etc/ssl/link").unwrap(), Entry::symlink("a.key"));
+            vec![layer]
+        };
+        let mut ping = mode("/usr/bin/ping", 0o755, None);
+        ping.capabilities = Capabilities::parse("cap_net_raw+ep").ok();
+        ping.xattrs.insert("user.note".into(), b"x".to_vec());
+        let all = mode("/usr/etc/ssl/**", 0o640, None);
+        let one = mode("/usr/etc/ssl/a.key", 0o400, Some(7));
+        let assembly = Assembly { attributes: vec![on(all), on(one), on(ping.clone())], ..split() };
+        let tree = run(&assembly, files()).0.unwrap();
+        assert_eq!((get(&tree, "usr/etc/ssl/a.key").mode, get(&tree, "usr/etc/ssl/a.key").uid), (0o400, 7));
+        assert_eq!(get(&tree, "usr/etc/ssl/more/b.key").mode, 0o640);
+        assert_eq!(get(&tree, "usr/etc/ssl/more").mode, 0o750, "a folder is entered by those who read");
+        assert_eq!(get(&tree, "usr/etc/ssl/link"), Entry::symlink("a.key"));
+        let names: Vec<_> = get(&tree, "usr/bin/ping").xattrs.into_keys().collect();
+        assert_eq!(names, ["security.capability", "user.note"]);
+
+        let error = |stated: Attributes| {
+            let assembly = Assembly { attributes: vec![on(stated)], ..split() };
+            run(&assembly, files()).0.unwrap_err().to_string()
+        };
+        let at = |path: &str, mode: Option<u32>| Attributes { path: at(path), mode, ..ping.clone() };
+        assert!(error(mode("/usr/etc/ssl/link", 0o600, None)).contains("is a link to a.key"));
+        assert!(error(at("/usr/bin", None)).contains("capabilities of /usr/bin, which is a folder"));
+        assert!(error(at("/usr/sbin/*", None)).contains("`attributes` names /usr/sbin/*"));
+    }
+
+    #[test]
+    fn a_layer_that_keeps_its_modes_states_those_of_its_folders() {
+        let private = |mode, keep_modes| {
+            let mut tree = Tree::new();
+            tree.insert(TreePath::new("usr/private").unwrap(), Entry::dir(mode));
+            Layer { keep_modes, ..Layer::new(format!("{mode:o}"), tree) }
+        };
+        let result = |layers| get(&run(&split(), layers).0.unwrap(), "usr/private").mode;
+        assert_eq!(result(vec![private(0o700, false), private(0o755, true)]), 0o755);
+        assert_eq!(result(vec![private(0o700, false), private(0o755, false)]), 0o700);
+        assert_eq!(result(vec![private(0o755, false), private(0o1777, true)]), 0o1777);
     }
 
     #[test]

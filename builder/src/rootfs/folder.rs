@@ -1,16 +1,19 @@
 //! Between folders of this machine and trees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::SFlag;
+
 use super::Pattern;
+use crate::beneath::{BeneathError, Dir, Item};
 use crate::digest::Digest;
 use crate::image::Contents;
 use crate::store::Batch;
-use crate::tree::{Entry, Node, Tree, TreePath};
+use crate::tree::{Entry, Node, Tree, TreePath, capabilities};
 
 /// A folder of the project as a tree, and where each content stands.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,15 @@ pub enum FolderError {
     /// A socket or a device.
     #[error("{}: only folders, files and links are taken from a folder; state device nodes under `nodes`", .0.display())]
     Kind(PathBuf),
+    /// Capabilities of a file in a form that is unknown here.
+    #[error("{}: its `security.capability` is neither of revision 2 nor of revision 3 (capabilities(7))", .0.display())]
+    Capabilities(PathBuf),
+    /// A path of a folder that a tool has filled, longer than any system takes.
+    #[error("`{0}…` holds paths of more than {LONGEST_PATH} bytes")]
+    TooDeep(String),
+    /// Something in a folder that a tool or an archive has filled.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -51,22 +63,36 @@ impl FolderError {
     }
 }
 
-/// Reads a folder of the project. Owners, times and the umask's work are no part of it: git does not keep them. Nor is
+/// How the modes of a folder of the project are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modes {
+    /// 755 or 644 by the owner's executable bit: git keeps no more, and the rest is the umask's work.
+    Plain,
+    /// As they are.
+    Keep,
+}
+
+/// Reads a folder of the project. Owners and times are no part of it. Nor is
 /// what fits a pattern of `exclude`, and what lies below that; it is not even looked at.
-pub fn scan(root: &Path, exclude: &[Pattern]) -> Result<Folder, FolderError> {
+pub fn scan(root: &Path, exclude: &[Pattern], modes: Modes) -> Result<Folder, FolderError> {
     let mut folder = Folder::default();
     walk(root, &TreePath::ROOT, &mut |host, path, metadata| {
         if exclude.iter().any(|pattern| pattern.matches(&path)) {
             return Ok(Descend::No);
         }
+        let own = metadata.permissions().mode() & 0o7777;
+        let mode = match modes {
+            Modes::Keep => own,
+            Modes::Plain if metadata.is_dir() || own & 0o100 != 0 => 0o755,
+            Modes::Plain => 0o644,
+        };
         let entry = if metadata.is_dir() {
-            Entry::dir(0o755)
+            Entry::dir(mode)
         } else if metadata.is_symlink() {
             symlink(host)?
         } else if metadata.is_file() {
             let (digest, size) = Digest::of_file(host).map_err(FolderError::io(host))?;
             folder.files.insert(digest, host.to_owned());
-            let mode = if metadata.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
             Entry::file(digest, size, mode)
         } else {
             return Err(FolderError::Kind(host.to_owned()));
@@ -77,34 +103,108 @@ pub fn scan(root: &Path, exclude: &[Pattern]) -> Result<Folder, FolderError> {
     Ok(folder)
 }
 
-/// Reads what a build installed, contents into the store. All is root's: inside the sandbox there is nobody else.
-pub fn read_built(root: &Path, batch: &mut Batch) -> Result<Tree, FolderError> {
+/// Reads what a build installed, contents into the store: modes, the names of one file, capabilities and attributes of
+/// the space `user`. All is root's: inside the sandbox there is nobody else. The other spaces of attributes belong to
+/// this machine, whose labels and default access lists every new file may get.
+pub fn read_built(dir: &Dir, batch: &mut Batch) -> Result<Tree, FolderError> {
     let mut tree = Tree::new();
-    walk(root, &TreePath::ROOT, &mut |host, path, metadata| {
-        let mode = metadata.permissions().mode() & 0o7777;
-        let kind = metadata.file_type();
-        let entry = if metadata.is_dir() {
-            Entry::dir(mode)
-        } else if metadata.is_symlink() {
-            symlink(host)?
-        } else if metadata.is_file() {
-            let file = File::open(host).map_err(FolderError::io(host))?;
-            let (digest, size) = batch.add(file)?;
-            Entry::file(digest, size, mode)
-        } else if kind.is_fifo() {
-            Entry::of(Node::Fifo, mode)
-        } else if kind.is_char_device() || kind.is_block_device() {
-            let (major, minor) = (nix::sys::stat::major(metadata.rdev()), nix::sys::stat::minor(metadata.rdev()));
-            let (major, minor) = (major as u32, minor as u32);
-            let node = if kind.is_char_device() { Node::Char { major, minor } } else { Node::Block { major, minor } };
-            Entry::of(node, mode)
-        } else {
-            return Err(FolderError::Kind(host.to_owned()));
+    // Files with several names by device and inode.
+    let mut linked: HashMap<(u64, u64), Entry> = HashMap::new();
+    each(dir, &mut |item, path| {
+        let mode = item.stat.st_mode & 0o7777;
+        let file = (item.stat.st_dev, item.stat.st_ino);
+        if let Some(entry) = linked.get(&file) {
+            tree.insert(path, entry.clone());
+            return Ok(());
+        }
+        let (major, minor) = (nix::sys::stat::major(item.stat.st_rdev), nix::sys::stat::minor(item.stat.st_rdev));
+        let (major, minor) = (major as u32, minor as u32);
+        let mut entry = match item.kind() {
+            SFlag::S_IFDIR => Entry::dir(mode),
+            SFlag::S_IFLNK => Entry::symlink(&link_text(item, &path)?),
+            SFlag::S_IFREG => {
+                let (digest, size) = batch.add(open(item, &path)?)?;
+                Entry::file(digest, size, mode)
+            }
+            SFlag::S_IFIFO => Entry::of(Node::Fifo, mode),
+            SFlag::S_IFCHR => Entry::of(Node::Char { major, minor }, mode),
+            SFlag::S_IFBLK => Entry::of(Node::Block { major, minor }, mode),
+            _ => return Err(FolderError::Kind(path.as_str().into())),
         };
+        entry.xattrs = xattrs(item, &path)?;
+        if item.kind() == SFlag::S_IFREG && item.stat.st_nlink > 1 {
+            entry.inode = Some(linked.len() as u32 + 1);
+            linked.insert(file, entry.clone());
+        }
         tree.insert(path, entry);
-        Ok(Descend::Yes)
+        Ok(())
     })?;
+    tree.settle_links();
     Ok(tree)
+}
+
+fn xattrs(item: &Item, path: &TreePath) -> Result<BTreeMap<String, Vec<u8>>, FolderError> {
+    let found = item.xattrs().map_err(BeneathError::of("read the attributes of", Path::new(path.as_str())))?;
+    let mut kept = BTreeMap::new();
+    for (name, value) in found {
+        let Some(name) = name.to_str() else { return Err(FolderError::Name(path.as_str().into())) };
+        if name == capabilities::XATTR {
+            let value = capabilities::without_namespace(&value)
+                .ok_or_else(|| FolderError::Capabilities(path.as_str().into()))?;
+            kept.insert(name.to_owned(), value);
+        } else if name.starts_with("user.") {
+            kept.insert(name.to_owned(), value);
+        }
+    }
+    Ok(kept)
+}
+
+/// Reads the files of an unpacked archive as a tree, with each content's path below `dir`.
+pub fn scan_unpacked(dir: &Dir) -> Result<Folder, FolderError> {
+    let mut folder = Folder::default();
+    each(dir, &mut |item, path| {
+        if item.kind() == SFlag::S_IFREG {
+            let read = Digest::of_reader(open(item, &path)?);
+            let (digest, size) = read.map_err(FolderError::io(Path::new(path.as_str())))?;
+            folder.files.insert(digest, path.as_str().into());
+            folder.tree.insert(path, Entry::file(digest, size, item.stat.st_mode & 0o7777));
+        }
+        Ok(())
+    })?;
+    Ok(folder)
+}
+
+fn open(item: &Item, path: &TreePath) -> Result<File, FolderError> {
+    Ok(item.open().map_err(BeneathError::of("open", Path::new(path.as_str())))?)
+}
+
+fn link_text(item: &Item, path: &TreePath) -> Result<String, FolderError> {
+    let text = item.read_link().map_err(FolderError::io(Path::new(path.as_str())))?;
+    text.into_string().map_err(|_| FolderError::Name(path.as_str().into()))
+}
+
+/// Longer paths have no place in an image: the kernel takes no more (`PATH_MAX`).
+const LONGEST_PATH: usize = 4095;
+
+/// Calls `visit` for everything below a folder that others have filled, folders before what is in them.
+fn each(dir: &Dir, visit: &mut dyn FnMut(&Item, TreePath) -> Result<(), FolderError>) -> Result<(), FolderError> {
+    let mut folders = vec![TreePath::ROOT];
+    while let Some(folder) = folders.pop() {
+        for item in dir.list(folder.as_str())? {
+            let name = Path::new(&item.name);
+            let unusable = || FolderError::Name(Path::new(folder.as_str()).join(name));
+            let path = TreePath::new(name.to_str().ok_or_else(unusable)?).map_err(|_| unusable())?;
+            let path = folder.join(&path);
+            if path.as_str().len() > LONGEST_PATH {
+                return Err(FolderError::TooDeep(folder.as_str().chars().take(80).collect()));
+            }
+            if item.kind() == SFlag::S_IFDIR {
+                folders.push(path.clone());
+            }
+            visit(&item, path)?;
+        }
+    }
+    Ok(())
 }
 
 fn symlink(host: &Path) -> Result<Entry, FolderError> {
@@ -143,21 +243,20 @@ fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderErro
 pub type Times = std::time::SystemTime;
 
 /// Lays a tree out as plain folders, files and links for a build to read, with one time for all. Owners are not kept.
-pub fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Path, time: Times) -> Result<(), FolderError> {
-    fs::create_dir_all(to).map_err(FolderError::io(to))?;
+pub fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir, time: Times) -> Result<(), FolderError> {
     for (path, entry) in &tree.entries {
-        let host = to.join(path.as_str());
+        let inside = Path::new(path.as_str());
         match &entry.node {
-            Node::Dir => fs::create_dir_all(&host).map_err(FolderError::io(&host))?,
-            Node::Symlink { target } => std::os::unix::fs::symlink(target, &host).map_err(FolderError::io(&host))?,
+            Node::Dir => drop(to.make_dir(inside)?),
+            Node::Symlink { target } => to.symlink(target.as_ref(), inside)?,
             Node::File { blob, .. } => {
-                let mut from = contents.open(blob).map_err(FolderError::io(&host))?;
-                let mut file = File::create(&host).map_err(FolderError::io(&host))?;
-                crate::digest::copy(&mut from, &mut file).map_err(FolderError::io(&host))?;
+                let mut from = contents.open(blob).map_err(FolderError::io(inside))?;
+                let mut file = to.create(inside)?;
+                crate::digest::copy(&mut from, &mut file).map_err(FolderError::io(inside))?;
                 let mode = fs::Permissions::from_mode(entry.mode & 0o777 | 0o600);
-                file.set_permissions(mode).and_then(|()| file.set_modified(time)).map_err(FolderError::io(&host))?;
+                file.set_permissions(mode).and_then(|()| file.set_modified(time)).map_err(FolderError::io(inside))?;
             }
-            _ => return Err(FolderError::Kind(host)),
+            _ => return Err(FolderError::Kind(inside.to_owned())),
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Pattern;
+use super::usrmerge::follow_usr_links;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
 /// A tree and who brought it.
@@ -13,6 +14,25 @@ pub struct Layer {
     pub origin: String,
     /// What it brings.
     pub tree: Tree,
+    /// Whether the modes of its folders are meant, whatever they are. Else a folder of root's with mode 755 says nothing: most
+    /// folders are there for what they hold.
+    pub keep_modes: bool,
+}
+
+impl Layer {
+    /// A layer whose plain folders say nothing.
+    pub fn new(origin: String, tree: Tree) -> Self {
+        Self { origin, tree, keep_modes: false }
+    }
+}
+
+/// What layers make together.
+#[derive(Debug)]
+pub struct Merged {
+    /// The tree.
+    pub tree: Tree,
+    /// Patterns of `replace` that let nothing win.
+    pub unused: Vec<Pattern>,
 }
 
 /// Two origins that bring different things to the same path.
@@ -36,25 +56,41 @@ impl fmt::Display for Conflict {
 }
 
 /// Merges layers in order. The same entry twice is fine; different ones are a conflict unless a pattern of `replace`
-/// covers the path: then the later wins. Folders merge; one that is not plain (root's, mode 755) wins over a plain one.
-pub fn merge(layers: Vec<Layer>, replace: &[Pattern]) -> Result<Tree, Vec<Conflict>> {
+/// covers the path: then the later wins. Folders merge; one that is not plain (root's, mode 755) wins over a plain one, and
+/// one of a layer that keeps its modes over all before it. Where one layer has `/lib` as a link into `/usr`, the others follow it.
+pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<Conflict>> {
+    follow_usr_links(&mut layers);
+    let mut used = vec![false; replace.len()];
     let mut tree = Tree::new();
     let mut origins: BTreeMap<TreePath, usize> = BTreeMap::new();
     let mut names = Vec::new();
     let mut conflicts = Vec::new();
     for (number, layer) in layers.into_iter().enumerate() {
         names.push(layer.origin);
-        for (path, entry) in layer.tree.entries {
+        // Two layers' numbers have nothing to do with each other.
+        let others = tree.free_inode();
+        for (path, mut entry) in layer.tree.entries {
+            entry.inode = entry.inode.map(|inode| inode + others);
             let Some(present) = tree.entries.get_mut(&path) else {
                 tree.insert(path.clone(), entry);
                 origins.insert(path, number);
                 continue;
             };
             let plain = |entry: &Entry| *entry == Entry::dir(0o755);
-            if *present == entry || (present.is_dir() && plain(&entry)) {
+            if layer.keep_modes && present.is_dir() && entry.is_dir() {
+                *present = entry;
                 continue;
             }
-            if (entry.is_dir() && plain(present)) || replace.iter().any(|pattern| pattern.matches(&path)) {
+            if present.same(&entry) || (present.is_dir() && plain(&entry)) {
+                continue;
+            }
+            let mut replaced = false;
+            for (pattern, used) in replace.iter().zip(&mut used) {
+                if pattern.matches(&path) {
+                    (replaced, *used) = (true, true);
+                }
+            }
+            if (entry.is_dir() && plain(present)) || replaced {
                 *present = entry;
                 origins.insert(path, number);
                 continue;
@@ -73,7 +109,9 @@ pub fn merge(layers: Vec<Layer>, replace: &[Pattern]) -> Result<Tree, Vec<Confli
         let difference = format!("{parent} is no folder, so nothing can lie below it");
         conflicts.push(Conflict { first: origin(&parent), second: origin(&path), difference, path });
     }
-    if conflicts.is_empty() { Ok(tree) } else { Err(conflicts) }
+    tree.settle_links();
+    let unused = replace.iter().zip(used).filter(|(_, used)| !used).map(|(pattern, _)| pattern.clone()).collect();
+    if conflicts.is_empty() { Ok(Merged { tree, unused }) } else { Err(conflicts) }
 }
 
 fn below_no_folder(tree: &Tree) -> Vec<TreePath> {
@@ -85,17 +123,9 @@ fn below_no_folder(tree: &Tree) -> Vec<TreePath> {
 }
 
 fn difference(first: &Entry, second: &Entry) -> String {
-    let kind = |entry: &Entry| match &entry.node {
-        Node::Dir => "a folder".to_owned(),
-        Node::File { .. } => "a file".to_owned(),
-        Node::Symlink { target } => format!("a link to {target}"),
-        Node::Char { major, minor } => format!("character device {major}:{minor}"),
-        Node::Block { major, minor } => format!("block device {major}:{minor}"),
-        Node::Fifo => "a pipe".to_owned(),
-    };
     match (&first.node, &second.node) {
         (Node::File { blob: a, .. }, Node::File { blob: b, .. }) if a != b => "the contents differ".to_owned(),
-        (a, b) if a != b => format!("{} there, {} here", kind(first), kind(second)),
+        (a, b) if a != b => format!("{} there, {} here", first.node.kind(), second.node.kind()),
         _ => format!(
             "mode and owner {:o} {}:{} there, {:o} {}:{} here",
             first.mode, first.uid, first.gid, second.mode, second.uid, second.gid
@@ -113,7 +143,7 @@ mod tests {
         let entry = Entry::file(Digest::of(content), content.len() as u64, 0o644);
         tree.insert(TreePath::new(path).unwrap(), entry);
         tree.complete();
-        Layer { origin: origin.into(), tree }
+        Layer::new(origin.into(), tree)
     }
 
     #[test]
@@ -125,8 +155,12 @@ mod tests {
     #[test]
     fn the_later_wins_where_the_recipe_says_so() {
         let replace = [Pattern::new("/etc/*").unwrap()];
-        let tree = merge(vec![layer("one", "etc/a", "x"), layer("two", "etc/a", "yy")], &replace).unwrap();
-        assert_eq!(tree.size(), 2);
+        let merged = merge(vec![layer("one", "etc/a", "x"), layer("two", "etc/a", "yy")], &replace).unwrap();
+        assert_eq!(merged.tree.size(), 2);
+        assert!(merged.unused.is_empty());
+        for layers in [vec![layer("one", "etc/a", "x")], vec![layer("one", "etc/a", "x"), layer("two", "etc/a", "x")]] {
+            assert_eq!(merge(layers, &replace).unwrap().unused, replace, "it let nothing win");
+        }
     }
 
     #[test]

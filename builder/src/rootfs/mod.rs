@@ -5,10 +5,13 @@ mod assemble;
 pub mod audit;
 mod folder;
 mod merge;
-mod pattern;
+mod programs;
+mod usrmerge;
 
+pub use crate::tree::Pattern;
 pub use accounts::Account;
 pub use assemble::{Assembly, AssemblyError, assemble};
-pub use folder::{Folder, FolderError, Times, lay_out, read_built, scan};
-pub use merge::{Conflict, Layer, merge};
-pub use pattern::Pattern;
+pub use folder::{Folder, FolderError, Modes, Times, lay_out, read_built, scan, scan_unpacked};
+pub use merge::{Conflict, Layer, Merged, merge};
+pub use programs::Program;
+pub use usrmerge::{follow_usr_links, usr_links};

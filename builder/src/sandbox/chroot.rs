@@ -7,6 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use nix::unistd::{Pid, chroot};
 use super::init::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
 use super::mounts::{DEVICE_LINKS, nodes, ordered};
 use super::{Job, SKELETON, Spec, Stage};
+use crate::beneath::{Dir, Links, remove_all};
 
 /// Owner of the files of a root that has been copied: "nobody", by the kernel's `overflowuid`.
 const NOBODY: u32 = 65534;
@@ -33,8 +35,9 @@ pub fn init(job: Job, signals: &SigSet) -> Outcome {
     check_places(&spec.root, &binds)?;
     let copy = Copy::make(&spec)?;
     let mut moved = Moved { list: Vec::new() };
+    let dir = Dir::open(&copy.path, Links::Never).map_err(why("can't open the copy of the root"))?;
     for (host, below, _) in binds {
-        moved.bring(host, copy.path.join(below))?;
+        moved.bring(host, &dir, &below)?;
     }
     let inner = Spec { root: copy.path.clone(), ..spec.clone() };
     let job = Job { way: job.way, parent: std::process::id(), spec: Some(inner) };
@@ -105,9 +108,13 @@ impl Copy {
             }
         };
         let copy = Self { path, _lock: lock };
+        crate::inherited::make_plain(&copy.path).map_err(why("can't set the mode of the copy of the root"))?;
         link_all(&root, &copy.path, true)?;
         set_mode(&copy.path, 0o555)?;
         for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
+            if !fs::symlink_metadata(copy.path.join(name)).is_ok_and(|metadata| metadata.is_dir()) {
+                return Err(format!("/{name} is no folder of the toolchain root {}", root.display()));
+            }
             set_mode(&copy.path.join(name), if *name == "tmp" { 0o1777 } else { 0o755 })?;
         }
         copy.devices(&spec.devices)?;
@@ -141,7 +148,7 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = remove_all(&self.path);
     }
 }
 
@@ -153,7 +160,7 @@ fn sweep(above: &Path, prefix: &str) {
         }
         let Ok(lock) = File::open(entry.path()) else { continue };
         if lock.try_lock().is_ok() {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = remove_all(&entry.path());
         }
     }
 }
@@ -191,26 +198,43 @@ fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Work folders that are inside the copy now, with the place they came from.
+/// Work folders that are inside the copy now, with the place they came from and what they are.
 struct Moved {
-    list: Vec<(PathBuf, PathBuf)>,
+    list: Vec<(PathBuf, PathBuf, Identity)>,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Moved {
-    fn bring(&mut self, host: PathBuf, inside: PathBuf) -> Result<(), String> {
+    /// A bind may lie in the folder of another one, which archives and tools have filled: a link on the way is refused,
+    /// and as no tool runs yet none comes there before the move.
+    fn bring(&mut self, host: PathBuf, copy: &Dir, below: &Path) -> Result<(), String> {
         let failed = format!("can't move {} into the copy of the root", host.display());
-        if let Some(parent) = inside.parent() {
-            fs::create_dir_all(parent).map_err(why(&failed))?;
+        if let Some(parent) = below.parent() {
+            copy.make_dir(parent).map_err(|error| format!("{failed}: {error}: {}", error.refusal))?;
         }
+        let inside = copy.host_path().join(below);
+        let identity = identity(&host).map_err(why(&failed))?;
         // An empty folder in its place is replaced, a full one is an error.
         fs::rename(&host, &inside).map_err(why(failed))?;
-        self.list.push((host, inside));
+        self.list.push((host, inside, identity));
         Ok(())
     }
 
     fn back(&mut self) -> Result<(), String> {
-        while let Some((host, inside)) = self.list.pop() {
-            fs::rename(&inside, &host).map_err(why(format!("can't move {} back", host.display())))?;
+        while let Some((host, inside, was)) = self.list.pop() {
+            let failed = format!("can't move {} back", host.display());
+            // The tool has the uid that the copy's folders belong to: it can put a link there, and the next run would
+            // follow it.
+            if identity(&inside).map_err(why(&failed))? != was {
+                return Err(format!("{failed}: the tool has put something else in its place"));
+            }
+            fs::rename(&inside, &host).map_err(why(failed))?;
         }
         Ok(())
     }
@@ -218,8 +242,10 @@ impl Moved {
 
 impl Drop for Moved {
     fn drop(&mut self) {
-        while let Some((host, inside)) = self.list.pop() {
-            let _ = fs::rename(inside, host);
+        while let Some((host, inside, was)) = self.list.pop() {
+            if identity(&inside).is_ok_and(|identity| identity == was) {
+                let _ = fs::rename(inside, host);
+            }
         }
     }
 }

@@ -11,8 +11,9 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode as Bits, umask};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Gid, Uid, getppid, setsid};
+use nix::unistd::{Gid, Uid, getppid, setgroups, setsid};
 
 use super::{Job, Spec, Stage, Way, chroot, mounts, sys};
 use crate::process;
@@ -34,6 +35,8 @@ pub fn outer(job: Job) -> Outcome {
     }
     // ^C is dbco's to handle, and no tool gets the terminal.
     let _ = setsid();
+    // Only root may, and in a user namespace of an ordinary user nobody.
+    let _ = setgroups(&[]);
     if job.way != Way::Chroot {
         make_namespaces(job.way, job.spec.as_ref().is_some_and(|spec| spec.network))?;
     }
@@ -138,16 +141,25 @@ pub fn wait_for(child: u32, signals: &SigSet) -> Result<Option<i32>, String> {
     }
 }
 
-/// What is the same for every tool on every host: limits, umask, memory layout, no privileges. Inside the root already.
+/// Limits as every tool has them, soft and hard, unless this host allows less. GCC raises that of the stack to 64 MiB.
+const LIMITS: [(Resource, u64, u64); 5] = [
+    (Resource::RLIMIT_CORE, 0, 0),
+    (Resource::RLIMIT_STACK, 8 << 20, 64 << 20),
+    (Resource::RLIMIT_NOFILE, 4096, 4096),
+    (Resource::RLIMIT_MEMLOCK, 64 << 10, 64 << 10),
+    (Resource::RLIMIT_MSGQUEUE, 800 << 10, 800 << 10),
+];
+
+/// What is the same for every tool on every host: signals, limits, umask, memory layout, no privileges. Inside the root
+/// already.
 pub fn become_plain(spec: &Spec) -> Result<(), String> {
     std::env::set_current_dir(&spec.cwd).map_err(why(format!("no folder `{}` inside", spec.cwd)))?;
     umask(Bits::from_bits_truncate(0o022));
-    for (resource, soft) in
-        [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_STACK, 8 << 20), (Resource::RLIMIT_NOFILE, 4096)]
-    {
-        let (_, hard) = getrlimit(resource).map_err(why("getrlimit"))?;
-        setrlimit(resource, soft.min(hard), hard).map_err(why("setrlimit"))?;
+    for (resource, soft, hard) in LIMITS {
+        let (_, most) = getrlimit(resource).map_err(why("getrlimit"))?;
+        setrlimit(resource, soft.min(most), hard.min(most)).map_err(why("setrlimit"))?;
     }
+    sys::forget_ignored_signals();
     // Some programs let addresses decide an order. Container engines may forbid the call; it is a help, no promise.
     let _ = personality::set(Persona::ADDR_NO_RANDOMIZE);
     sys::give_up_capabilities().map_err(why("can't give up capabilities"))
@@ -164,10 +176,16 @@ pub fn tool(spec: &Spec) -> Result<Command, String> {
 /// Why the tool could not be started, with the cause that a bare "not found" hides.
 pub fn cannot_start(spec: &Spec, error: std::io::Error) -> String {
     let program = &spec.argv[0];
-    let hint = if error.kind() == std::io::ErrorKind::NotFound && Path::new(program).exists() {
-        " (its interpreter is missing: the `#!` line's, or the ELF loader)"
-    } else {
-        ""
+    let noexec = || statvfs(Path::new(program)).is_ok_and(|there| there.flags().contains(FsFlags::ST_NOEXEC));
+    let hint = match error.kind() {
+        std::io::ErrorKind::NotFound if Path::new(program).exists() => {
+            " (its interpreter is missing: the `#!` line's, or the ELF loader)"
+        }
+        std::io::ErrorKind::PermissionDenied if noexec() => {
+            " (the store's file system is mounted `noexec`: choose another place with --store)"
+        }
+        std::io::ErrorKind::WouldBlock => " (no further process may be started: raise the limit, `ulimit -u`)",
+        _ => "",
     };
     format!("can't start `{program}`: {error}{hint}")
 }

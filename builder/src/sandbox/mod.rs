@@ -200,6 +200,7 @@ impl Sandbox {
             },
             ProcessError::Start { source, .. } => ProcessError::Start { command, source }.into(),
             ProcessError::Io { source, .. } => ProcessError::Io { command, source }.into(),
+            ProcessError::Idle { idle, .. } => ProcessError::Idle { command, idle }.into(),
         })
     }
 

@@ -1,18 +1,20 @@
 //! The file systems that a tool sees, made of mounts in a mount namespace of its own.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::SFlag;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::pivot_root;
 
 use super::init::why;
 use super::{Bind, SKELETON, Spec};
+use crate::beneath::{self, BeneathError, Dir, Links, Refusal};
 
 /// Nodes that every host has and that carry nothing of it.
 const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
@@ -44,14 +46,16 @@ pub fn enter(spec: &Spec) -> Result<(), String> {
     let binds = ordered(&spec.binds)?;
     bind(&root, &root)?;
     read_only(&root)?;
+    // The mount, not what it covers.
+    let dir = Dir::open(&root, Links::Never).map_err(why("can't open the toolchain root"))?;
     for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
         tmpfs(&root.join(name), if *name == "tmp" { "mode=1777" } else { "mode=0755" })?;
     }
-    devices(&root.join("dev"), &spec.devices)?;
+    devices(&dir, &spec.devices)?;
     proc(&root.join("proc"))?;
     for (host, below, writable) in binds {
+        mount_point(&host, &dir, &below)?;
         let target = root.join(&below);
-        mount_point(&host, &target)?;
         bind(&host, &target)?;
         if !writable {
             read_only(&target)?;
@@ -129,13 +133,13 @@ pub fn nodes(more: &[PathBuf]) -> BTreeSet<PathBuf> {
     basic.chain(more.iter().cloned()).collect()
 }
 
-fn devices(dev: &Path, more: &[PathBuf]) -> Result<(), String> {
+fn devices(root: &Dir, more: &[PathBuf]) -> Result<(), String> {
+    let dev = root.host_path().join("dev");
     let make = |error: io::Error| why(format!("can't fill {}", dev.display()))(error);
     for node in nodes(more) {
         let below = node.strip_prefix("/dev").map_err(|_| format!("{} is not below /dev", node.display()))?;
-        let target = dev.join(below);
-        mount_point(&node, &target)?;
-        bind(&node, &target)?;
+        mount_point(&node, root, &Path::new("dev").join(below))?;
+        bind(&node, &dev.join(below))?;
     }
     for (name, text) in DEVICE_LINKS {
         symlink(text, dev.join(name)).map_err(make)?;
@@ -164,23 +168,24 @@ fn proc(target: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes what `host` can be mounted on, if it is not there.
-fn mount_point(host: &Path, target: &Path) -> Result<(), String> {
-    if target.exists() {
-        return Ok(());
-    }
-    let failed = |error: io::Error| {
-        let hint = match error.raw_os_error() == Some(Errno::EROFS as i32) {
+/// Makes what `host` can be mounted on, if it is not there. A bind may lie in the folder of another one, which archives
+/// and tools have filled: a link on the way is refused, and as no tool runs yet none comes there before the mount.
+fn mount_point(host: &Path, root: &Dir, below: &Path) -> Result<(), String> {
+    let failed = |error: BeneathError| {
+        let read_only =
+            matches!(&error.refusal, Refusal::Io(error) if error.raw_os_error() == Some(Errno::EROFS as i32));
+        let hint = match read_only {
             true => format!(": the root has no such path; use one below /{}", SKELETON.join(", /")),
             false => String::new(),
         };
-        format!("can't make the mount point {}: {error}{hint}", target.display())
+        format!("can't make the mount point /{}: {}{hint}", below.display(), error.refusal)
     };
     if host.is_dir() {
-        return fs::create_dir_all(target).map_err(failed);
+        return root.make_dir(below).map(drop).map_err(failed);
     }
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(failed)?;
+    match root.stat(below).map_err(failed)?.map(|stat| beneath::kind(&stat)) {
+        None => root.create(below).map(drop).map_err(failed),
+        Some(SFlag::S_IFLNK) => Err(format!("can't make the mount point /{}: a link is there", below.display())),
+        Some(_) => Ok(()),
     }
-    File::create(target).map(drop).map_err(failed)
 }

@@ -31,6 +31,7 @@ fn attempt(helper: &Path, way: Way) -> Result<(), String> {
             None => status.to_string(),
         },
         ProcessError::Start { source, .. } | ProcessError::Io { source, .. } => source.to_string(),
+        ProcessError::Idle { .. } => error.to_string(),
     })
 }
 
@@ -89,7 +90,7 @@ fn advice(host: &Host) -> String {
     if !host.root {
         lines.push("or run dbco as root");
     } else {
-        lines.push("or give root the capabilities SYS_CHROOT, MKNOD and SETPCAP (Docker: `--cap-add`)");
+        lines.push("or give root the capabilities SYS_CHROOT, MKNOD, SETFCAP and SETPCAP (Docker: `--cap-add`)");
     }
     lines.iter().map(|line| format!("  help: {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -6,30 +6,31 @@
 //! 755 or 644: the tools run as the only user there is.
 //!
 //! Packages are unpacked in no certain order, so nothing may depend on it: a path that two packages ship must have the
-//! same content in both, and no package may ship something below a link of another.
+//! same content in both, unless one replaces the other, and no package may ship something below a link of another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::time::TimeSpec;
+use nix::sys::stat::SFlag;
 use nix::unistd::{linkat, symlinkat};
 
 use super::SKELETON;
-use crate::archive::tar::{Failure, create, fill, inside, set_time};
-use crate::archive::{ArchiveError, Dir, Entries, Kind, Links, Member, deb};
+use crate::archive::tar::{Failure, fill, inside};
+use crate::archive::{ArchiveError, Budget, Entries, Kind, Member, deb, os_path};
+use crate::beneath::{BeneathError, Dir, Folders, Links, create, kind, set_time};
 use crate::digest::Digest;
-use crate::store::{Store, StoreError};
+use crate::store::{Depth, Store, StoreError};
+use crate::threads;
 use crate::tree::TreePath;
-
-/// Top folders that are links into `/usr`.
-const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+use crate::tree::contested::keepers;
+use crate::tree::usrmerge::{FOLDERS, is_link, is_within};
 
 /// Decoding takes up to 64 MiB for each package in work (the dictionary of `xz -9`), so there is an end to it.
 const MOST_THREADS: usize = 4;
@@ -75,13 +76,16 @@ pub enum RootError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something in the root, which packages have filled, could not be used.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
     /// The store or its disk failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// What a root is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Layout<'a> {
     /// Packages, all in the store.
     pub packages: &'a [Package],
@@ -89,9 +93,13 @@ pub struct Layout<'a> {
     pub links: &'a BTreeMap<String, String>,
     /// Small files to add, by absolute path; they win too.
     pub files: &'a BTreeMap<String, String>,
+    /// What each package may come to.
+    pub budget: &'a Budget,
+    /// Whether the first package's files take the place of the second's, by their numbers (`Replaces`).
+    pub replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
 }
 
-/// Lays the root out at [`Store::root_path`] of `key`; does nothing if it stands there. `progress` hears the name of each
+/// Lays the root out at [`Store::root_path`] of `key`; does nothing if it stands there and is sound. `progress` hears the name of each
 /// package when it is begun.
 pub fn lay_out(
     store: &Store,
@@ -100,46 +108,44 @@ pub fn lay_out(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
     let target = store.root_path(key);
-    if target.is_dir() {
+    if store.check_root(key, Depth::Stamps)?.is_some() {
         return Ok(());
     }
     let work = store.work_dir()?;
-    let top = work.path().join("root");
-    let spare = work.path().join("again");
-    for folder in [&top, &spare] {
-        fs::create_dir(folder).map_err(StoreError::io("make", folder))?;
-    }
+    let dir = Dir::open(work.path(), Links::Never).map_err(StoreError::io("open", work.path()))?;
+    let (top, spare) = (dir.make_dir("root")?, dir.make_dir("again")?);
     make_skeleton(&top)?;
-    unpack_all(store, layout.packages, &top, &spare, progress)?;
+    unpack_all(store, layout, &top, &spare, progress)?;
     add_own(&top, layout)?;
     settle(&top)?;
-    let folder = fs::File::open(&top).map_err(StoreError::io("open", &top))?;
-    nix::unistd::syncfs(&folder).map_err(|error| StoreError::io("flush", &top)(error.into()))?;
-    match fs::rename(&top, &target) {
+    store.seal_root(top.host_path(), key)?;
+    match fs::rename(top.host_path(), &target) {
         // Another dbco was faster.
         Err(_) if target.is_dir() => Ok(()),
         other => Ok(other.map_err(StoreError::io("make", &target))?),
     }
 }
 
-fn make_skeleton(top: &Path) -> Result<(), StoreError> {
-    let merged = MERGED.iter().map(|name| format!("usr/{name}"));
+fn make_skeleton(top: &Dir) -> Result<(), BeneathError> {
+    let merged = FOLDERS.iter().map(|name| format!("usr/{name}"));
     for name in merged.chain(SKELETON.iter().map(ToString::to_string)) {
-        let path = top.join(name);
-        fs::create_dir_all(&path).map_err(StoreError::io("make", &path))?;
+        top.make_dir(name)?;
     }
-    for name in MERGED {
-        let path = top.join(name);
-        let made = symlink(Path::new("usr").join(name), &path).and_then(|()| set_mtime(&path, 0));
-        made.map_err(StoreError::io("make", &path))?;
+    for name in FOLDERS {
+        top.symlink(format!("usr/{name}").as_ref(), name)?;
+        top.set_time(name, 0)?;
     }
     Ok(())
 }
 
 /// The path that `path` has in a merged-/usr root.
 fn merged(path: &[u8]) -> Vec<u8> {
-    let top = path.split(|&b| b == b'/').next().unwrap_or_default();
-    if MERGED.iter().any(|name| name.as_bytes() == top) { [b"usr/", path].concat() } else { path.to_vec() }
+    if is_within(path, &FOLDERS) { [b"usr/", path].concat() } else { path.to_vec() }
+}
+
+/// Whether a member is one of the links that [`make_skeleton`] has made: since Debian 13 `base-files` ships them.
+fn is_merged_link(member: &Member, path: &[u8]) -> bool {
+    member.kind == Kind::Symlink && is_link(path, &member.link)
 }
 
 /// A path that was there already when a package came with it.
@@ -152,12 +158,13 @@ struct Again {
 enum Content {
     /// Kept beside the root until all packages are unpacked and the two can be compared.
     File {
-        spare: PathBuf,
+        spare: String,
         mode: u32,
         mtime: i64,
     },
     Link {
         text: Vec<u8>,
+        mtime: i64,
     },
     /// Another name for this path.
     Hard {
@@ -169,8 +176,10 @@ enum Content {
 struct Shared<'a> {
     store: &'a Store,
     packages: &'a [Package],
-    top: &'a Path,
-    spare: &'a Path,
+    budget: &'a Budget,
+    replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
+    top: &'a Dir,
+    spare: &'a Dir,
     /// Which package a path came from first.
     origins: Mutex<HashMap<Vec<u8>, usize>>,
     again: Mutex<Vec<Again>>,
@@ -184,11 +193,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn unpack_all(
     store: &Store,
-    packages: &[Package],
-    top: &Path,
-    spare: &Path,
+    layout: Layout<'_>,
+    top: &Dir,
+    spare: &Dir,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
+    let Layout { packages, budget, replaces, .. } = layout;
     // The largest first: one that is begun last would keep a single thread busy in the end.
     let mut order = Vec::with_capacity(packages.len());
     for (index, package) in packages.iter().enumerate() {
@@ -200,6 +210,8 @@ fn unpack_all(
     let shared = Shared {
         store,
         packages,
+        budget,
+        replaces,
         top,
         spare,
         origins: Mutex::default(),
@@ -208,9 +220,8 @@ fn unpack_all(
         failed: AtomicBool::new(false),
     };
     let next = AtomicUsize::new(0);
-    let work = || -> Result<(), RootError> {
-        let dir = Dir::open(top, Links::Never).map_err(StoreError::io("open", top))?;
-        let mut unpack = Unpack { dir, shared: &shared, package: 0 };
+    let unpack_some = || -> Result<(), RootError> {
+        let mut unpack = Unpack { dir: Folders::of(top.clone()), shared: &shared, package: 0 };
         while let Some(&(_, index)) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             if shared.failed.load(Ordering::Relaxed) {
                 return Ok(());
@@ -221,21 +232,21 @@ fn unpack_all(
         }
         Ok(())
     };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST_THREADS);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let results = others.into_iter().map(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        std::iter::once(own).chain(results.collect::<Vec<_>>()).collect::<Result<(), RootError>>()
-    })
-    .and_then(|()| shared.compare())
+    let outcome = Mutex::new(Ok(()));
+    threads::side_by_side(threads::processors().min(MOST_THREADS), &|| {
+        if let Err(error) = unpack_some() {
+            let mut outcome = lock(&outcome);
+            if outcome.is_ok() {
+                *outcome = Err(error);
+            }
+        }
+    });
+    outcome.into_inner().unwrap_or_else(|e| e.into_inner())?;
+    shared.compare()
 }
 
 struct Unpack<'a> {
-    dir: Dir,
+    dir: Folders,
     shared: &'a Shared<'a>,
     package: usize,
 }
@@ -243,8 +254,8 @@ struct Unpack<'a> {
 impl Unpack<'_> {
     fn run(&mut self) -> Result<(), RootError> {
         let package = &self.shared.packages[self.package];
-        let file = self.shared.store.open_blob(&package.blob)?;
-        let mut entries = Entries::new(deb::data(file, &package.name, 1)?, &package.name);
+        let (file, budget) = (self.shared.store.open_blob(&package.blob)?, self.shared.budget);
+        let mut entries = Entries::new(deb::data(file, &package.name, 1, budget)?, &package.name, budget);
         let mut own = Vec::new();
         while let Some(member) = entries.next_member()? {
             if let Some(path) = self.member(&mut entries, &member).map_err(|failure| failure.of(&entries, &member))? {
@@ -257,7 +268,11 @@ impl Unpack<'_> {
 
     /// Gives the path if this package was the first to ship it.
     fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<Option<Vec<u8>>, Failure> {
-        let path = merged(inside(&member.path)?);
+        let inside_path = inside(&member.path)?;
+        if is_merged_link(member, inside_path) {
+            return Ok(None);
+        }
+        let path = merged(inside_path);
         if member.kind == Kind::Dir {
             self.dir.folder(&path, true)?;
             return Ok(None);
@@ -274,9 +289,8 @@ impl Unpack<'_> {
                         return Ok(Some(path));
                     }
                     Err(Errno::EEXIST) => {
-                        let number = self.shared.spares.fetch_add(1, Ordering::Relaxed);
-                        let spare = self.shared.spare.join(number.to_string());
-                        let file = fs::File::create(&spare).map_err(Failure::system("make"))?;
+                        let spare = self.shared.spares.fetch_add(1, Ordering::Relaxed).to_string();
+                        let file = self.shared.spare.create(&spare).map_err(|error| error.refusal)?;
                         fill(entries, file, mode, member.mtime)?;
                         Content::File { spare, mode, mtime: member.mtime }
                     }
@@ -290,7 +304,7 @@ impl Unpack<'_> {
                         set_time(&parent, name, member.mtime).map_err(Failure::system("set the time of"))?;
                         return Ok(Some(path));
                     }
-                    Err(Errno::EEXIST) => Content::Link { text: member.link.clone() },
+                    Err(Errno::EEXIST) => Content::Link { text: member.link.clone(), mtime: member.mtime },
                     Err(error) => return Err(Failure::system("make")(error)),
                 }
             }
@@ -313,91 +327,143 @@ impl Unpack<'_> {
 }
 
 impl Shared<'_> {
-    /// Compares what was shipped twice, now that all is unpacked.
+    /// Settles what was shipped twice, now that all is unpacked.
     fn compare(self) -> Result<(), RootError> {
-        let (mut again, mut origins) = (lock(&self.again), lock(&self.origins));
+        let (mut again, origins) = (lock(&self.again), lock(&self.origins));
         again.sort_by(|a, b| (&a.path, a.package).cmp(&(&b.path, b.package)));
-        for Again { path, package, content } in again.iter() {
-            let at = self.top.join(crate::archive::os_path(path));
-            let same = match content {
-                Content::File { spare, .. } => same_file(spare, &at),
-                Content::Link { text } => {
-                    Ok(fs::read_link(&at).is_ok_and(|link| link == crate::archive::os_path(text)))
-                }
-                Content::Hard { to } => same_file(&self.top.join(crate::archive::os_path(to)), &at),
-            };
-            let origin = origins.get(path).copied();
-            if !same.map_err(StoreError::io("compare", &at))? {
-                let name = |index: usize| self.packages[index].name.clone();
-                let (first, second) = match origin {
-                    Some(origin) => (name(origin.min(*package)), name(origin.max(*package))),
-                    None => ("another package, as a folder,".to_owned(), name(*package)),
-                };
-                let path = String::from_utf8_lossy(path).into_owned();
-                return Err(RootError::Conflict { path, first, second });
-            }
-            // Mode and time are those of the package listed first, whichever was unpacked first.
-            if let (Content::File { mode, mtime, .. }, true) = (content, origin.is_some_and(|first| *package < first)) {
-                let set =
-                    fs::set_permissions(&at, fs::Permissions::from_mode(*mode)).and_then(|()| set_mtime(&at, *mtime));
-                set.map_err(StoreError::io("set the time of", &at))?;
-                origins.insert(path.clone(), *package);
-            }
+        for shipped in again.chunk_by(|a, b| a.path == b.path) {
+            self.settle_path(shipped, origins.get(&shipped[0].path).copied())?;
         }
         Ok(())
     }
-}
 
-fn same_file(one: &Path, other: &Path) -> std::io::Result<bool> {
-    let (a, b) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
-    if !a.is_file() || !b.is_file() || a.len() != b.len() {
-        return Ok(false);
+    /// Settles a path that stood there, from the package `placed`, when others came with it.
+    fn settle_path(&self, others: &[Again], placed: Option<usize>) -> Result<(), RootError> {
+        let path = &others[0].path;
+        let at = os_path(path);
+        let conflict = |first: String, second: usize| {
+            let (path, second) = (crate::printable::printable(path).to_string(), self.packages[second].name.clone());
+            Err(RootError::Conflict { path, first, second })
+        };
+        let there = What::stands_at(self.top, at)?;
+        let Some(placed) = placed else {
+            for other in others {
+                if self.what(&other.content)? != there {
+                    return conflict("another package, as a folder,".to_owned(), other.package);
+                }
+            }
+            return Ok(());
+        };
+        let mut owners = vec![(placed, there.clone(), None)];
+        for other in others {
+            owners.push((other.package, self.what(&other.content)?, Some(&other.content)));
+        }
+        owners.sort_by_key(|(package, ..)| *package);
+        let differ = |one: usize, other: usize| owners[one].1 != owners[other].1;
+        let conflict = |one: usize, other: usize| conflict(self.packages[owners[one].0].name.clone(), owners[other].0);
+        let all: Vec<usize> = (0..owners.len()).collect();
+        let replaces = |one: usize, other: usize| (self.replaces)(owners[one].0, owners[other].0);
+        let kept = keepers(&all, |one, other| !differ(one, other), replaces);
+        let contested = all.iter().find(|other| differ(0, **other)).copied();
+        // A file's further names have the content of whichever package was unpacked first.
+        let linked = self.top.stat(at)?.is_some_and(|stat| stat.st_nlink > 1);
+        let (first, other) = match (kept.first(), contested) {
+            (None, Some(other)) => return conflict(0, other),
+            (Some(_), Some(other)) if linked => return conflict(0, other),
+            (Some(&first), _) => (first, kept.iter().find(|other| differ(first, **other)).copied()),
+            (None, None) => return Ok(()),
+        };
+        if let Some(other) = other {
+            return conflict(first, other);
+        }
+        // Mode and time are those of the package listed first, whichever was unpacked first.
+        match owners[first].2 {
+            Some(content) if owners[first].1 != there => match self.replace(at, content)? {
+                true => {}
+                false => return conflict(0, contested.unwrap_or(first)),
+            },
+            Some(Content::File { mode, mtime, .. }) => {
+                let set = self.top.open_file(at)?.set_permissions(fs::Permissions::from_mode(*mode));
+                set.map_err(BeneathError::of("set the mode of", at))?;
+                self.top.set_time(at, *mtime)?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
-    Ok(Digest::of_file(one)? == Digest::of_file(other)?)
+
+    /// What a package shipped where something stood already.
+    fn what(&self, content: &Content) -> Result<What, RootError> {
+        Ok(match content {
+            Content::File { spare, .. } => What::stands_at(self.spare, Path::new(spare))?,
+            Content::Link { text, .. } => What::Link(os_path(text).into()),
+            Content::Hard { to } => What::stands_at(self.top, os_path(to))?,
+        })
+    }
+
+    /// Puts what another package ships in the place of what is there; whether it could.
+    fn replace(&self, at: &Path, content: &Content) -> Result<bool, RootError> {
+        match content {
+            Content::File { spare, mode, mtime } => {
+                let mut from = self.spare.open_file(spare)?;
+                let mut to = self.top.create(at)?;
+                let copied = crate::digest::copy(&mut from, &mut to);
+                let set = copied.and_then(|_| to.set_permissions(fs::Permissions::from_mode(*mode)));
+                set.map_err(BeneathError::of("replace", at))?;
+                self.top.set_time(at, *mtime)?;
+            }
+            Content::Link { text, mtime } => {
+                self.top.symlink(os_path(text).as_os_str(), at)?;
+                self.top.set_time(at, *mtime)?;
+            }
+            Content::Hard { .. } => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
-fn set_mtime(path: &Path, mtime: i64) -> std::io::Result<()> {
-    use nix::sys::stat::{UtimensatFlags, utimensat};
-    let time = TimeSpec::new(mtime, 0);
-    utimensat(nix::fcntl::AT_FDCWD, path, &TimeSpec::UTIME_OMIT, &time, UtimensatFlags::NoFollowSymlink)?;
-    Ok(())
+/// What stands at a path, as far as two packages may differ in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    File(Digest),
+    Link(PathBuf),
+    Other,
+}
+
+impl What {
+    fn stands_at(dir: &Dir, path: &Path) -> Result<Self, BeneathError> {
+        let kind = dir.stat(path)?.map(|stat| kind(&stat));
+        Ok(match kind {
+            Some(SFlag::S_IFREG) => {
+                let read = Digest::of_reader(dir.open_file(path)?).map_err(BeneathError::of("read", path))?;
+                Self::File(read.0)
+            }
+            Some(SFlag::S_IFLNK) => dir.read_link(path)?.map_or(Self::Other, |text| Self::Link(text.into())),
+            _ => Self::Other,
+        })
+    }
 }
 
 /// Adds the links and files that the toolchain's own file states.
-fn add_own(top: &Path, layout: Layout<'_>) -> Result<(), RootError> {
-    let mut dir = Dir::open(top, Links::InRoot).map_err(StoreError::io("open", top))?;
-    let mut place = |text: &str, make: &dyn Fn(&Path) -> std::io::Result<()>| -> Result<(), RootError> {
+fn add_own(top: &Dir, layout: Layout<'_>) -> Result<(), RootError> {
+    let dir = top.following(Links::InRoot);
+    let place = |text: &str, make: &dyn Fn(&Path) -> Result<(), BeneathError>| -> Result<(), RootError> {
         let wrong = |why: String| RootError::Path { path: text.to_owned(), why };
         let path = TreePath::new(text).map_err(|error| wrong(error.to_string()))?;
         if !text.starts_with('/') || path.is_root() {
             return Err(wrong("an absolute path is expected".into()));
         }
-        let (parent, name) = match dir.parent(path.as_str().as_bytes()) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Err(wrong("the root itself is a folder".into())),
-            Err(error) => return Err(wrong(error.to_string())),
-        };
-        let at = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&*parent))).join(name);
-        match fs::remove_file(&at) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(wrong(error.to_string())),
-            _ => make(&at).map_err(|error| wrong(error.to_string())),
-        }
+        let path = Path::new(path.as_str());
+        make(path).and_then(|()| dir.set_time(path, 0)).map_err(|error| wrong(error.refusal.to_string()))
     };
     for (path, text) in layout.files {
-        place(path, &|at| {
-            fs::write(at, text)?;
-            fs::set_permissions(at, fs::Permissions::from_mode(0o644))?;
-            set_mtime(at, 0)
-        })?;
+        place(path, &|at| dir.write(at, text.as_bytes()))?;
     }
     for (path, target) in layout.links {
-        place(path, &|at| symlink(target, at).and_then(|()| set_mtime(at, 0)))?;
+        place(path, &|at| dir.symlink(target.as_ref(), at))?;
     }
     for (link, target) in layout.links {
-        let path = link.trim_start_matches('/');
-        let found = dir
-            .exists(path.as_bytes())
-            .map_err(|error| RootError::Path { path: link.clone(), why: error.to_string() })?;
+        let found = dir.exists(link).map_err(|error| RootError::Path { path: link.clone(), why: error.to_string() })?;
         if !found {
             return Err(RootError::Dangling { link: link.clone(), target: target.clone() });
         }
@@ -406,17 +472,12 @@ fn add_own(top: &Path, layout: Layout<'_>) -> Result<(), RootError> {
 }
 
 /// Gives folders the time 0, since theirs tells when this root was made.
-fn settle(top: &Path) -> Result<(), StoreError> {
-    let mut folders = vec![top.to_owned()];
+fn settle(top: &Dir) -> Result<(), BeneathError> {
+    let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        let failed = || StoreError::io("read", &folder);
-        for entry in fs::read_dir(&folder).map_err(failed())? {
-            let entry = entry.map_err(failed())?;
-            if entry.file_type().map_err(failed())?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-        set_mtime(&folder, 0).map_err(StoreError::io("set the time of", &folder))?;
+        let below = top.list(&folder)?.into_iter().filter(|item| item.kind() == SFlag::S_IFDIR);
+        folders.extend(below.map(|item| folder.join(item.name)));
+        top.set_time(&folder, 0)?;
     }
     Ok(())
 }

@@ -16,17 +16,40 @@ pub fn keep_standard_streams_only() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
-/// From here on, programs that this process starts have no capabilities, whatever their uid or file.
+/// From here on, programs that this process starts have one capability, whatever their uid or file: to give files
+/// capabilities (`CAP_SETFCAP`), for what is installed. No program gets any from its file, as new privileges are off.
 pub fn give_up_capabilities() -> io::Result<()> {
-    // SAFETY: both calls take plain numbers and touch no memory.
-    let result = unsafe {
-        libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        libc::prctl(libc::PR_SET_SECUREBITS, NO_ROOT, 0, 0, 0)
-    };
-    if result != 0 {
+    // SAFETY: the call takes plain numbers and touches no memory.
+    if unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NO_ROOT, 0, 0, 0) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    let kept = caps::CapsHashSet::from([caps::Capability::CAP_SETFCAP]);
+    // In this order: what is ambient has to be inheritable, and that permitted (capabilities(7)).
+    for set in [caps::CapSet::Inheritable, caps::CapSet::Ambient] {
+        caps::set(None, set, &kept).map_err(io::Error::other)?;
+    }
     nix::sys::prctl::set_no_new_privs().map_err(Into::into)
+}
+
+/// Gives every signal its default again: one that is ignored stays so in the programs that are started, and what dbco
+/// was started to ignore is nothing that tools may see. For a process of one thread, as the C library has signals of
+/// its own.
+pub fn forget_ignored_signals() {
+    // `struct kernel_sigaction` (Linux, include/linux/signal_types.h) holds up to four words; all zero it is `SIG_DFL`.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads from `default`, which is as long as what it reads, and writes nothing. `SIG_DFL`
+        // installs no handler. What can't be set, SIGKILL and SIGSTOP, the kernel refuses.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal as libc::c_int,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                8 as libc::size_t,
+            )
+        };
+    }
 }
 
 /// Sets the NIS domain, which a new UTS namespace otherwise takes over from the host.

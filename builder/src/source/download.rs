@@ -1,194 +1,315 @@
-//! One file from any of several places into the store: resumed, retried, checked.
+//! Files into the store or into memory, from whichever of several places delivers first: resumed, checked.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::digest::{Digest, Hasher, copy};
-use crate::store::{Store, StoreError};
+use crate::digest::{Digest, Hasher};
+use crate::store::{BlobWriter, Store, StoreError};
 
-use super::network::{Body, Failure, Network, shown};
-use super::{Attempt, Meter, SourceError};
-
-/// Ends a place that always brings a little more and never the whole.
-const MOST_TRIES: u32 = 30;
+use super::network::{Failure, Network};
+use super::race::{Target, race};
+use super::{Attempt, Cancel, Meter, SourceError};
 
 /// A file whose content is known beforehand.
-pub(super) struct Want {
+pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) sha256: Digest,
     pub(super) size: Option<u64>,
     pub(super) urls: Vec<String>,
+    /// What to do when all places say that it is not there.
+    pub(super) if_gone: String,
 }
 
-/// What ends one request: the place failed, or all is over.
-pub(super) enum Trouble {
-    Place(Failure),
-    Over(Box<SourceError>),
-}
-
-impl<E: Into<SourceError>> From<E> for Trouble {
-    fn from(error: E) -> Self {
-        Trouble::Over(Box::new(error.into()))
-    }
-}
-
-/// Asks each place in turn, again where that may help; collects what each said.
-pub(super) fn try_each<T>(
+/// Fetches a file whose digest is known, unless the store has it sound; gives the number of bytes that came over the
+/// network.
+pub(super) fn fetch_file(
     network: &Network,
-    urls: &[String],
+    store: &Store,
+    wanted: &Wanted,
     meter: &dyn Meter,
-    mut one: impl FnMut(&str) -> Result<T, Trouble>,
-) -> Result<Result<T, Vec<Attempt>>, SourceError> {
-    let mut attempts = Vec::new();
-    for url in urls {
-        let mut fruitless = 0;
-        let mut times = 0;
-        loop {
-            if network.cancel().is_cancelled() {
-                return Err(SourceError::Cancelled);
-            }
-            let failure = match one(url) {
-                Ok(value) => return Ok(Ok(value)),
-                Err(Trouble::Over(error)) => return Err(*error),
-                Err(Trouble::Place(failure)) => failure,
-            };
-            times += 1;
-            fruitless = if failure.progressed { 0 } else { fruitless + 1 };
-            let again = failure.transient && fruitless < network.limits().tries && times < MOST_TRIES;
-            meter.say(&format!("{}: {}", shown(url), failure.said));
-            if !again {
-                attempts.push(Attempt { url: shown(url), said: failure.said, times, missing: failure.missing });
-                break;
-            }
-            let backoff = network.limits().backoff * 2u32.saturating_pow(fruitless.saturating_sub(1).min(6));
-            if network.cancel().wait(failure.wait.unwrap_or(backoff)) {
-                return Err(SourceError::Cancelled);
-            }
-        }
-    }
-    Ok(Err(attempts))
-}
-
-/// Brings a file whose digest is known, unless the store has it; gives the number of bytes that came over the network.
-pub(super) fn bring(network: &Network, store: &Store, want: &Want, meter: &dyn Meter) -> Result<u64, SourceError> {
-    if store.has_blob(&want.sha256) {
+) -> Result<u64, SourceError> {
+    if store.has_sound_blob(&wanted.sha256)? {
         return Ok(0);
     }
-    let mut partial = Partial::open(store, &want.sha256)?;
-    if store.has_blob(&want.sha256) {
-        // Another process brought it while we waited for its lock.
+    let mut partial = Partial::open(store, wanted, network, meter)?;
+    if store.has_sound_blob(&wanted.sha256)? {
+        // Another process fetched it while we waited for its lock.
         return Ok(0);
     }
-    let mut came = 0;
-    if !partial.is_whole(want)? {
-        let outcome =
-            try_each(network, &want.urls, meter, |url| partial.receive(network, url, want, meter, &mut came))?;
-        if let Err(attempts) = outcome {
+    let mut received = 0;
+    if !partial.is_whole(wanted, network.cancel())? {
+        let limit = network.limits().max_size;
+        let outcome = race(network, &wanted.urls, &mut Pinned { partial: &mut partial, wanted, limit }, meter)?;
+        received = outcome.map_err(|attempts| {
             partial.discard_if_empty();
-            let hint = gone_hint(want, &attempts);
-            return Err(SourceError::Unreachable { name: want.name.clone(), attempts, hint });
-        }
+            let hint = hint(wanted, &attempts);
+            SourceError::Unreachable { name: wanted.name.clone(), attempts, hint }
+        })?;
     }
-    store.adopt(&partial.path, &want.sha256)?;
-    Ok(came)
+    store.adopt(&partial.path, &wanted.sha256)?;
+    Ok(received)
 }
 
-/// Brings a file of which nothing is known beforehand; gives its digest and length in bytes.
-pub(super) fn bring_unknown(
+/// Fetches a file of which nothing is known beforehand; gives its digest and length in bytes.
+pub(super) fn fetch_unknown(
     network: &Network,
     store: &Store,
     name: &str,
     urls: &[String],
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
-    let outcome = try_each(network, urls, meter, |url| {
-        let mut body = network.open(url, 0)?.map_err(Trouble::Place)?;
-        let mut writer = store.blob_writer()?;
-        let mut length = 0;
-        read_all(network, &mut body, meter, &mut length, |bytes| {
-            writer.write_all(bytes).map_err(StoreError::io("write", store.path()))
-        })?;
-        Ok(writer.commit()?)
-    })?;
-    outcome.map_err(|attempts| SourceError::Unreachable { name: name.to_owned(), attempts, hint: None })
-}
-
-/// Reads a small file into memory; more than `limit` bytes are refused.
-pub(super) fn read_small(network: &Network, url: &str, limit: u64, meter: &dyn Meter) -> Result<Vec<u8>, Trouble> {
-    let mut body = network.open(url, 0)?.map_err(Trouble::Place)?;
-    let too_long = || Trouble::Place(Failure::lasting(format!("is longer than {limit} bytes")));
-    if body.total.is_some_and(|total| total > limit) {
-        return Err(too_long());
+    let mut target = Unknown {
+        name,
+        store,
+        writer: store.blob_writer()?,
+        length: 0,
+        head: Vec::new(),
+        limit: network.limits().max_size,
+        done: None,
+    };
+    let outcome = race(network, urls, &mut target, meter)?;
+    match (outcome, target.done) {
+        (Ok(_), Some(done)) => Ok(done),
+        (Ok(_), None) => Err(SourceError::Unreachable { name: name.to_owned(), attempts: Vec::new(), hint: None }),
+        (Err(attempts), _) => Err(SourceError::Unreachable { name: name.to_owned(), attempts, hint: None }),
     }
-    let mut bytes = Vec::new();
-    let (mut length, mut over) = (0, false);
-    body.reader = Box::new(body.reader.take(limit + 1));
-    read_all(network, &mut body, meter, &mut length, |chunk| {
-        bytes.extend_from_slice(chunk);
-        over = bytes.len() as u64 > limit;
-        Ok(())
-    })?;
-    if over { Err(too_long()) } else { Ok(bytes) }
 }
 
-/// Hands on what comes, piece by piece, until the end; `length` counts from where the body begins in the file.
-fn read_all(
+/// Makes something of a file's content, which came from the place of that number, or says what is wrong with it.
+pub(super) type Check<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
+
+/// Reads a small file into memory, from the first place whose content `check` takes; gives what `check` makes of it. More
+/// than `limit` bytes are refused.
+pub(super) fn read_small<T>(
     network: &Network,
-    body: &mut Body,
+    urls: &[String],
+    limit: u64,
     meter: &dyn Meter,
-    length: &mut u64,
-    mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
-) -> Result<(), Trouble> {
-    let begin = *length;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        meter.at(*length);
-        if network.cancel().is_cancelled() {
-            return Err(SourceError::Cancelled.into());
+    check: Check<'_, T>,
+) -> Result<Result<T, Vec<Attempt>>, SourceError> {
+    let mut target = Memory { bytes: Vec::new(), limit, check, done: None };
+    let outcome = race(network, urls, &mut target, meter)?;
+    Ok(match (outcome, target.done) {
+        (Ok(_), Some(made)) => Ok(made),
+        (Ok(_), None) => Err(Vec::new()),
+        (Err(attempts), _) => Err(attempts),
+    })
+}
+
+/// What to do about a locked file that nobody has.
+fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
+    if attempts.is_empty() || attempts.iter().all(|attempt| attempt.missing) {
+        return Some(wanted.if_gone.clone());
+    }
+    let changed = attempts.iter().any(|attempt| attempt.reason.contains("sha256 is"));
+    changed.then(|| match wanted.size {
+        // Not locked yet: the recipe states the digest.
+        None => "the file is not the one that `sha256` states: correct that if the file is right, or name another address".to_owned(),
+        Some(_) => {
+            let name = wanted.name.split(' ').next().unwrap_or_default();
+            format!(
+                "the file is not the one that was locked: if it is meant to have changed, run `dbco lock --update {name}`; \
+                 if not, use another mirror"
+            )
         }
-        let said = match body.reader.read(&mut buffer) {
-            Ok(0) if body.total.is_some_and(|total| *length < total) => {
-                format!("ended after {length} of {} bytes", body.total.unwrap_or_default())
-            }
-            Ok(0) => return Ok(()),
-            Ok(count) => {
-                take(&buffer[..count])?;
-                *length += count as u64;
-                continue;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => format!("broke off after {length} bytes: {error}"),
-        };
-        return Err(Trouble::Place(Failure { progressed: *length > begin, ..Failure::passing(said) }));
+    })
+}
+
+/// A file of a known digest, in its partial.
+struct Pinned<'a> {
+    partial: &'a mut Partial,
+    wanted: &'a Wanted,
+    limit: u64,
+}
+
+impl Target for Pinned<'_> {
+    fn position(&self) -> u64 {
+        self.partial.length
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.wanted.size
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn joins(&self) -> bool {
+        true
+    }
+
+    fn restart(&mut self) -> Result<(), StoreError> {
+        self.partial.restart()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.partial.append(bytes)
+    }
+
+    fn finish(&mut self, _: usize) -> Result<Result<(), Failure>, SourceError> {
+        let length = self.partial.length;
+        let got = self.partial.digest();
+        if got == self.wanted.sha256 {
+            return Ok(Ok(()));
+        }
+        Ok(Err(Failure::lasting(format!("sha256 is {got} ({length} bytes), expected {}", self.wanted.sha256))))
     }
 }
 
-/// When all places say "not there", the lock is older than what they keep.
-fn gone_hint(want: &Want, attempts: &[Attempt]) -> Option<String> {
-    if attempts.is_empty() {
-        return Some("no place is named for it; run `dbco lock --update`".to_owned());
+/// A file that is pinned by what comes.
+struct Unknown<'a> {
+    name: &'a str,
+    store: &'a Store,
+    writer: BlobWriter,
+    length: u64,
+    /// Its first bytes.
+    head: Vec<u8>,
+    limit: u64,
+    done: Option<(Digest, u64)>,
+}
+
+impl Target for Unknown<'_> {
+    fn position(&self) -> u64 {
+        self.length
     }
-    let gone = attempts.iter().all(|attempt| attempt.missing);
-    gone.then(|| {
-        format!("{} is no longer kept there: run `dbco lock --update`, or name a mirror that keeps it", want.name)
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn joins(&self) -> bool {
+        false
+    }
+
+    fn restart(&mut self) -> Result<(), StoreError> {
+        self.length = 0;
+        self.head.clear();
+        self.writer = self.store.blob_writer()?;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.length += bytes.len() as u64;
+        let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..missing]);
+        self.writer.write_all(bytes).map_err(StoreError::io("write", self.store.path()))
+    }
+
+    fn finish(&mut self, _: usize) -> Result<Result<(), Failure>, SourceError> {
+        if let Some(reason) = implausible(self.name, &self.head) {
+            return Ok(Err(Failure::lasting(reason)));
+        }
+        let writer = std::mem::replace(&mut self.writer, self.store.blob_writer()?);
+        self.done = Some(writer.commit()?);
+        Ok(Ok(()))
+    }
+}
+
+/// So much of a file tells a web page.
+const HEAD: usize = 512;
+
+/// Why what begins like this can't be the file of that name. Its digest is not known yet: it would be locked as it is.
+fn implausible(name: &str, head: &[u8]) -> Option<String> {
+    if head.is_empty() {
+        return Some("is empty (0 bytes)".to_owned());
+    }
+    let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let page = text.starts_with("<!doctype html") || text.starts_with("<html");
+    let wants_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
+    (page && !wants_page).then(|| {
+        "is a web page, not the file: the login of this network, or what the server shows in place of an error"
+            .to_owned()
     })
+}
+
+/// A small file that is checked as a whole.
+struct Memory<'a, T> {
+    bytes: Vec<u8>,
+    limit: u64,
+    check: Check<'a, T>,
+    done: Option<T>,
+}
+
+impl<T> Target for Memory<'_, T> {
+    fn position(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn joins(&self) -> bool {
+        false
+    }
+
+    fn restart(&mut self) -> Result<(), StoreError> {
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, place: usize) -> Result<Result<(), Failure>, SourceError> {
+        Ok((self.check)(place, &self.bytes).map(|made| self.done = Some(made)))
+    }
 }
 
 /// A download in hand: `<store>/partial/<sha256>`, locked by whoever writes it, kept for the next run when cut off.
 struct Partial {
     path: PathBuf,
     file: File,
-    hasher: Option<Hasher<io::Sink>>,
+    hasher: Hasher<io::Sink>,
     length: u64,
 }
 
+/// A file that another process writes.
+struct Progressing {
+    begun: Instant,
+    length: u64,
+    changed: Instant,
+}
+
+impl Progressing {
+    fn new(path: &Path) -> Self {
+        let now = Instant::now();
+        Self { begun: now, length: fs::metadata(path).map_or(0, |there| there.len()), changed: now }
+    }
+
+    /// How long it has not changed.
+    fn since(&mut self, path: &Path) -> Duration {
+        let length = fs::metadata(path).map_or(0, |there| there.len());
+        if length != self.length {
+            (self.length, self.changed) = (length, Instant::now());
+        }
+        self.changed.elapsed()
+    }
+}
+
 impl Partial {
-    fn open(store: &Store, sha256: &Digest) -> Result<Self, StoreError> {
-        let path = store.partial_path(sha256);
-        let fail = |action| StoreError::io(action, &path);
+    /// Opens and locks the partial of a file. Where another run has it, waits until that one has done its work, as long
+    /// as it gets on; then takes another one.
+    fn open(store: &Store, wanted: &Wanted, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
+        let (cancel, own) = (network.cancel(), store.partial_path(&wanted.sha256));
+        let (mut number, mut waited, mut told) = (1, Progressing::new(&own), false);
         loop {
+            let path = if number == 1 { own.clone() } else { own.with_extension(number.to_string()) };
+            let fail = |action| StoreError::io(action, &path);
             let file = OpenOptions::new()
                 .create(true)
                 .truncate(false)
@@ -196,109 +317,119 @@ impl Partial {
                 .write(true)
                 .open(&path)
                 .map_err(fail("write"))?;
-            file.lock().map_err(fail("lock"))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                // Not a wait in the kernel, which ^C would not end.
+                Err(TryLockError::WouldBlock) => {
+                    if !told && waited.begun.elapsed() >= Duration::from_secs(1) {
+                        told = true;
+                        meter.say("another run downloads this file: waiting for it");
+                    }
+                    if number > 1 {
+                        number += 1;
+                    } else if waited.since(&own) >= network.limits().stall {
+                        meter.say("the other run gets nothing: downloading the file here as well");
+                        number = 2;
+                    } else if cancel.wait(Duration::from_millis(50)) {
+                        return Err(SourceError::Cancelled);
+                    }
+                    continue;
+                }
+                Err(TryLockError::Error(error)) => return Err(fail("lock")(error).into()),
+            }
             let inode = file.metadata().map_err(fail("read"))?.ino();
             // Its last owner may have published or removed it while we waited for the lock.
-            if fs::metadata(&path).is_ok_and(|there| there.ino() == inode) || store.has_blob(sha256) {
-                let mut partial = Self { path, file, hasher: None, length: 0 };
-                partial.recover()?;
+            if fs::metadata(&path).is_ok_and(|there| there.ino() == inode) || store.has_blob(&wanted.sha256) {
+                let mut partial = Self { path, file, hasher: Hasher::new(io::sink()), length: 0 };
+                partial.recover(cancel)?;
                 return Ok(partial);
             }
         }
     }
 
     /// Hashes what an earlier run left.
-    fn recover(&mut self) -> Result<(), StoreError> {
-        let mut hasher = Hasher::new(io::sink());
-        let read = |file: &mut File, hasher: &mut Hasher<io::Sink>| {
-            file.seek(SeekFrom::Start(0))?;
-            copy(file, hasher)
-        };
-        self.length = read(&mut self.file, &mut hasher).map_err(StoreError::io("read", &self.path))?;
-        self.hasher = Some(hasher);
-        Ok(())
+    fn recover(&mut self, cancel: &Cancel) -> Result<(), SourceError> {
+        let fail = |error| StoreError::io("read", &self.path)(error);
+        self.file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            if cancel.is_cancelled() {
+                return Err(SourceError::Cancelled);
+            }
+            let count = match self.file.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(fail(error).into()),
+            };
+            self.hasher.write_all(&buffer[..count]).map_err(fail)?;
+            self.length += count as u64;
+        }
     }
 
     fn restart(&mut self) -> Result<(), StoreError> {
         let fail = StoreError::io("write", &self.path);
         self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0))).map_err(fail)?;
-        self.hasher = Some(Hasher::new(io::sink()));
+        self.hasher = Hasher::new(io::sink());
         self.length = 0;
         Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.write_all(bytes).map_err(StoreError::io("hash", &self.path))?;
-        }
+        self.hasher.write_all(bytes).map_err(StoreError::io("hash", &self.path))?;
         self.length += bytes.len() as u64;
         Ok(())
     }
 
-    /// The digest so far; what is appended afterwards needs [`Partial::recover`] or [`Partial::restart`] first.
-    fn digest(&mut self) -> Option<Digest> {
-        self.hasher.take().map(|hasher| hasher.finish().0)
-    }
-
-    fn receive(
-        &mut self,
-        network: &Network,
-        url: &str,
-        want: &Want,
-        meter: &dyn Meter,
-        came: &mut u64,
-    ) -> Result<(), Trouble> {
-        if self.hasher.is_none() {
-            self.recover()?;
-        }
-        if want.size.is_some_and(|size| self.length >= size) {
-            self.restart()?;
-        }
-        let mut body = network.open(url, self.length)?.map_err(Trouble::Place)?;
-        if body.start != self.length {
-            self.restart()?;
-        }
-        if let (Some(total), Some(size)) = (body.total, want.size)
-            && total != size
-        {
-            return Err(Trouble::Place(Failure::lasting(format!("is {total} bytes long, expected {size}"))));
-        }
-        body.total = body.total.or(want.size);
-        let resumed = body.start > 0;
-        // One byte more than expected is enough to know that it is the wrong file.
-        let most = want.size.map_or(u64::MAX, |size| size - body.start + 1);
-        body.reader = Box::new(body.reader.take(most));
-        let mut length = self.length;
-        read_all(network, &mut body, meter, &mut length, |bytes| {
-            *came += bytes.len() as u64;
-            self.append(bytes)
-        })?;
-        let got = self.digest();
-        if got == Some(want.sha256) {
-            return Ok(());
-        }
-        let said = match (want.size, got) {
-            (Some(size), _) if length > size => format!("sends more than the expected {size} bytes"),
-            (_, Some(got)) => format!("sha256 is {got} ({length} bytes), expected {}", want.sha256),
-            (_, None) => format!("sha256 is not {}", want.sha256),
-        };
-        self.restart()?;
-        // The wrong part may be the one that an earlier run or another mirror has left: once more, from the start.
-        Err(Trouble::Place(if resumed { Failure::passing(said) } else { Failure::lasting(said) }))
+    /// The digest of all so far; [`Partial::restart`] must come before more is appended.
+    fn digest(&mut self) -> Digest {
+        std::mem::replace(&mut self.hasher, Hasher::new(io::sink())).finish().0
     }
 
     /// Whether what an earlier run left is the wanted file: it was cut off just before giving it its name.
-    fn is_whole(&mut self, want: &Want) -> Result<bool, StoreError> {
-        if self.length == 0 || want.size.is_some_and(|size| size != self.length) {
+    fn is_whole(&mut self, wanted: &Wanted, cancel: &Cancel) -> Result<bool, SourceError> {
+        if self.length == 0 || wanted.size.is_some_and(|size| size != self.length) {
             return Ok(false);
         }
-        Ok(self.digest() == Some(want.sha256))
+        if self.digest() == wanted.sha256 {
+            return Ok(true);
+        }
+        if wanted.size.is_some() {
+            self.restart()?;
+        } else {
+            // Perhaps its beginning.
+            self.length = 0;
+            self.recover(cancel)?;
+        }
+        Ok(false)
     }
 
     fn discard_if_empty(&self) {
         if self.length == 0 {
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_the_file_is_not_locked() {
+        for (name, head, wrong) in [
+            ("x.tar.gz", &b""[..], true),
+            ("x.html", b"", true),
+            ("x.tar.gz", b"<!DOCTYPE HTML><title>", true),
+            ("x.tar.gz", b"\xef\xbb\xbf\r\n <html lang=en>", true),
+            ("x", b"<HTML>", true),
+            ("x.html", b"<!doctype html>", false),
+            ("x.tar.gz", b"\x1f\x8b", false),
+            ("x.xml", b"<?xml version=\"1.0\"?>", false),
+            ("x", b"\n", false),
+        ] {
+            assert_eq!(implausible(name, head).is_some(), wrong, "{name}: {head:?}");
         }
     }
 }

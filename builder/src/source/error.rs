@@ -7,24 +7,41 @@ use crate::process::ProcessError;
 use crate::store::StoreError;
 
 use super::debian::{ClosureError, IndexError, SignatureError};
+use super::suites::meant_suite;
 
-/// One place that was tried, and what it said.
+/// One place that was tried, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The URL, without any password.
     pub url: String,
-    /// The reason, in words.
-    pub said: String,
-    /// How often it was asked.
+    /// Why it failed, in words.
+    pub reason: String,
+    /// How often it was asked; 0 where its server had failed too often for other files.
     pub times: u32,
     /// The place answers, and the file is not there.
     pub missing: bool,
+    /// The server's origin, where the server as a whole is at fault.
+    pub server: Option<String>,
+}
+
+/// How an attempt's line ends that was not made, or made several times.
+const NOT_AGAIN: &str = " (not asked again)";
+const ASKED: &str = " (asked ";
+
+/// An error's text without how often servers were asked, which differs between files that they failed for alike.
+pub fn without_counts(text: &str) -> String {
+    let line = |line| str::split(line, ASKED).next().unwrap_or_default().trim_end_matches(NOT_AGAIN);
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.url, self.said)?;
-        if self.times > 1 { write!(f, " (asked {} times)", self.times) } else { Ok(()) }
+        write!(f, "{}: {}", self.url, self.reason)?;
+        match self.times {
+            0 => f.write_str(NOT_AGAIN),
+            1 => Ok(()),
+            times => write!(f, "{ASKED}{times} times)"),
+        }
     }
 }
 
@@ -32,7 +49,7 @@ impl fmt::Display for Attempt {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Every place failed.
-    #[error("can't get {name}{}{}", places(.attempts), advice(.hint))]
+    #[error("can't get {name}{}{}", places(.attempts), advice(.hint, .attempts))]
     Unreachable {
         /// The file.
         name: String,
@@ -56,6 +73,14 @@ pub enum SourceError {
         #[source]
         source: Box<SignatureError>,
     },
+    /// The mirrors answer, and have no such suite.
+    #[error("{}", no_suite(.suite, .attempts))]
+    NoSuite {
+        /// The one asked for.
+        suite: String,
+        /// All mirrors, in the order they were tried.
+        attempts: Vec<Attempt>,
+    },
     /// The network may not be used, and the store lacks files.
     #[error("offline, and the store lacks {}: run `dbco fetch` while there is a network", list(.missing))]
     Offline {
@@ -64,11 +89,9 @@ pub enum SourceError {
     },
     /// Nobody says where Debian is.
     #[error(
-        "no mirror is known for {archive}; name one in any of three ways:\n  \
-             --mirror {family}=URL on the command line\n  \
-             `mirrors: {{{family}: [URL]}}` in {user_config}\n  \
-             a `deb` entry for it in this host's /etc/apt/sources.list.d/\n  \
-             URL is the folder that holds `dists/` and `pool/`"
+        "no mirror is known for {archive}: pass --mirror {flag}URL, set DBCO_MIRROR, or write `mirrors: {{{family}: [URL]}}` into \
+             {user_config} (URL is the folder that holds `dists/` and `pool/`; on Debian, apt's sources name one)",
+        flag = flag(family)
     )]
     NoMirror {
         /// The archive.
@@ -161,7 +184,7 @@ pub enum SourceError {
 
 impl SourceError {
     /// Whether to go on with other files makes no sense.
-    pub(super) fn stops_all(&self) -> bool {
+    pub fn stops_all(&self) -> bool {
         match self {
             SourceError::Store(error) => error.is_disk_full(),
             SourceError::Cancelled | SourceError::Client(_) => true,
@@ -170,12 +193,25 @@ impl SourceError {
     }
 }
 
+/// What stands before the URL of `--mirror`; nothing for the main archive.
+fn flag(family: &str) -> String {
+    if family == "debian" { String::new() } else { format!("{family}=") }
+}
+
 fn places(attempts: &[Attempt]) -> String {
     attempts.iter().map(|attempt| format!("\n  {attempt}")).collect()
 }
 
-fn advice(hint: &Option<String>) -> String {
-    hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default()
+fn no_suite(suite: &str, attempts: &[Attempt]) -> String {
+    let meant = meant_suite(suite).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    format!("the mirror has no suite `{suite}`{meant}{}", places(attempts))
+}
+
+fn advice(hint: &Option<String>, attempts: &[Attempt]) -> String {
+    let of_servers = !attempts.is_empty() && attempts.iter().all(|attempt| attempt.server.is_some());
+    let general = "if this host's network and proxy work, try again later, or use another mirror or address";
+    let hint = hint.as_deref().or(of_servers.then_some(general));
+    hint.map(|hint| format!("\n  {hint}")).unwrap_or_default()
 }
 
 /// `a`, `a and b`, `a, b and 7 more`.

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::lock::{Entry, Location, LockedFile};
 use crate::store::Store;
+use crate::threads;
 
-use super::download::{Want, bring};
+use super::download::{Wanted, fetch_file};
+use super::error::list;
 use super::network::join;
-use super::{Mirrors, Network, Progress, Request, SourceError, git};
+use super::{Archive, Attempt, Mirrors, Network, Progress, Request, SourceError, git};
 
 /// How many connections are used when nobody says otherwise.
 pub const CONNECTIONS: usize = 6;
@@ -83,6 +85,17 @@ pub fn fetch<'a>(
     jobs.sort_by_key(|job| std::cmp::Reverse(job.file.size));
     progress.expect(jobs.len(), jobs.iter().map(|job| job.file.size).sum());
 
+    // What no mirror is known for is said before any work.
+    let needs = |job: &Job<'_>| matches!(&job.file.at, Location::Pool(_)).then(|| job.archive()).flatten().cloned();
+    let archives: std::collections::BTreeSet<_> = jobs.iter().filter_map(needs).collect();
+    let unknown: Vec<_> = archives.iter().filter_map(|archive| mirrors.of(archive).err()).collect();
+    if !unknown.is_empty() {
+        return Err(tidy(unknown));
+    }
+    // Its thread comes before those of the downloads, which there may be fewer of.
+    if jobs.iter().any(|job| !matches!(job.file.at, Location::Git { .. })) {
+        network.start().map_err(|error| vec![error])?;
+    }
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let results = Mutex::new(Vec::new());
     let work = || {
@@ -96,11 +109,7 @@ pub fn fetch<'a>(
             results.lock().unwrap_or_else(|e| e.into_inner()).push(result);
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 0..connections.clamp(1, MOST_CONNECTIONS).min(jobs.len()) {
-            scope.spawn(work);
-        }
-    });
+    threads::side_by_side(connections.clamp(1, MOST_CONNECTIONS).min(jobs.len()), &work);
     let mut errors = Vec::new();
     for result in results.into_inner().unwrap_or_else(|e| e.into_inner()) {
         match result {
@@ -114,17 +123,73 @@ pub fn fetch<'a>(
     if errors.is_empty() { Ok(report) } else { Err(tidy(errors)) }
 }
 
-/// One and the same reason that stopped everything is said once; the rest in a stable order.
+/// Each cause once: what stopped everything; servers that failed every file in the same way; the rest in a stable order.
 fn tidy(mut errors: Vec<SourceError>) -> Vec<SourceError> {
     if let Some(index) = errors.iter().position(SourceError::stops_all) {
         return vec![errors.swap_remove(index)];
     }
     errors.sort_by_cached_key(ToString::to_string);
     errors.dedup_by_key(|error| error.to_string());
-    errors
+    let mut grouped: Vec<(Vec<Attempt>, Vec<String>)> = Vec::new();
+    let mut rest = Vec::new();
+    for error in errors {
+        match error {
+            SourceError::Unreachable { name, attempts, hint: None }
+                if !attempts.is_empty() && attempts.iter().all(|attempt| attempt.server.is_some()) =>
+            {
+                let same = |(known, _): &&mut (Vec<Attempt>, Vec<String>)| {
+                    let servers = |attempts: &[Attempt]| {
+                        attempts.iter().map(|attempt| attempt.server.clone()).collect::<Vec<_>>()
+                    };
+                    servers(known) == servers(&attempts)
+                };
+                match grouped.iter_mut().find(same) {
+                    Some((_, names)) => names.push(name),
+                    None => grouped.push((attempts, vec![name])),
+                }
+            }
+            other => rest.push(other),
+        }
+    }
+    let one = |(mut attempts, mut names): (Vec<Attempt>, Vec<String>)| {
+        if names.len() > 1 {
+            for attempt in &mut attempts {
+                attempt.url = attempt.server.clone().unwrap_or_default();
+            }
+        }
+        let name = if names.len() == 1 { names.remove(0) } else { list(&names) };
+        SourceError::Unreachable { name, attempts, hint: None }
+    };
+    grouped.into_iter().map(one).chain(rest).collect()
+}
+
+/// What to do about a file that all its places have no more. A source package is pinned in the recipe, to a version: to lock it
+/// again would give the same.
+fn if_gone(request: &Request, name: &str) -> String {
+    match request {
+        Request::Debian { .. } => format!(
+            "{name} was removed from the mirror: run `dbco lock --update` to take its successor, \
+             or use a mirror that keeps old versions (--mirror URL)"
+        ),
+        Request::DebianSource { package, .. } => format!(
+            "the mirror's index names {name}, but the mirror does not have it (any more): state another `version` of source \
+             package `{package}` in the component (`newest`, or a pattern), run `dbco lock`, or use a mirror that keeps old versions (--mirror URL)"
+        ),
+        Request::Url { .. } | Request::Git { .. } => {
+            format!("{name} was removed from the server: name another `url` in the component that has the same file")
+        }
+    }
 }
 
 impl Job<'_> {
+    /// The Debian archive that the file is from.
+    fn archive(&self) -> Option<&Archive> {
+        match self.request {
+            Request::Debian { suites, .. } => suites.find(self.file.suite.as_deref()),
+            request => request.archives().first(),
+        }
+    }
+
     fn run(
         &self,
         network: &Network,
@@ -136,24 +201,29 @@ impl Job<'_> {
         let urls = match &file.at {
             Location::Git { url, commit } => {
                 let meter = progress.start(&file.name, None);
-                return git::bring(store, url, commit, file, &*meter);
+                let submodules = matches!(self.request, Request::Git { submodules: true, .. });
+                return git::bring(store, url, commit, submodules, file, &*meter);
             }
             Location::Urls(urls) => urls.clone(),
             Location::Pool(path) => {
-                let archive = match self.request {
-                    Request::Debian { archive, .. } | Request::DebianSource { archive, .. } => archive,
-                    Request::Git { .. } | Request::Url { .. } => {
-                        return Err(SourceError::BadRequest {
-                            request: self.request.to_string(),
-                            message: format!("its locked file `{}` has a pool path, which only Debian has", file.name),
-                        });
-                    }
+                let Some(archive) = self.archive() else {
+                    return Err(SourceError::BadRequest {
+                        request: self.request.to_string(),
+                        message: format!("its locked file `{}` has a pool path, which only Debian has", file.name),
+                    });
                 };
                 mirrors.of(archive)?.iter().map(|base| join(base, path)).collect()
             }
         };
-        let want = Want { name: file.name.clone(), sha256: file.sha256, size: Some(file.size), urls };
+        let name = match (&file.version, &file.at) {
+            (Some(version), Location::Pool(_)) if !file.name.contains(version.as_str()) => {
+                format!("{} {version}", file.name)
+            }
+            _ => file.name.clone(),
+        };
+        let if_gone = if_gone(self.request, &name);
+        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         let meter = progress.start(&file.name, Some(file.size));
-        bring(network, store, &want, &*meter)
+        fetch_file(network, store, &wanted, &*meter)
     }
 }

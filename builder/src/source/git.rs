@@ -5,19 +5,22 @@
 //! brings is checked: a commit's name is the hash of all it holds, and the archive's sha256 stands in the lock.
 //!
 //! The archive is written by us, not by `git archive`, whose bytes depend on git's version and the user's attributes.
-//! Submodules are left out, as empty folders.
+//! Submodules are in it where the request wants them, each commit's tree below its path; elsewhere they are left out,
+//! as empty folders. Files that Git LFS keeps elsewhere are their pointers. What is left out is said.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::lock::LockedFile;
 use crate::process::{ProcessError, Run};
 use crate::store::{Store, StoreError};
 
-use super::{Meter, SourceError};
+use super::{Meter, SourceError, submodules};
 
 /// What git may need of our environment: where programs, settings, keys and proxies are.
 const PASSED: [&str; 16] = [
@@ -39,6 +42,13 @@ const PASSED: [&str; 16] = [
     "all_proxy",
 ];
 
+/// A transfer over HTTP below so many bytes a second for so many seconds has failed (git-config(1)). A server that
+/// prepares a large pack tells its progress, which is more.
+const LOW_SPEED: [&str; 2] = ["http.lowSpeedLimit=20", "http.lowSpeedTime=30"];
+
+/// How long git may tell nothing while it fetches, by whatever protocol.
+const IDLE: Duration = Duration::from_secs(120);
+
 /// Turns off everything by which a repository's or a user's attributes change files on their way out.
 const ATTRIBUTES: &str =
     "* -text -eol -crlf -ident -filter -working-tree-encoding -export-ignore -export-subst !merge\n";
@@ -54,10 +64,11 @@ pub(super) fn bring(
     store: &Store,
     url: &str,
     commit: &str,
+    submodules: bool,
     file: &LockedFile,
     meter: &dyn Meter,
 ) -> Result<u64, SourceError> {
-    let (got, size) = archive(store, url, commit, meter)?;
+    let (got, size) = archive(store, url, commit, submodules, meter)?;
     if got == file.sha256 {
         return Ok(size);
     }
@@ -68,58 +79,161 @@ pub(super) fn bring(
     Err(SourceError::Git { request: request(url, commit), message, source: None })
 }
 
-/// Brings a commit and keeps its tree as a tar archive; gives the archive's digest and length in bytes.
-pub(super) fn archive(store: &Store, url: &str, commit: &str, meter: &dyn Meter) -> Result<(Digest, u64), SourceError> {
-    let fail = |message: String, source: Option<ProcessError>| SourceError::Git {
-        request: request(url, commit),
-        message,
-        source: source.map(Box::new),
-    };
-    if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-        return Err(fail("a commit's full name is expected: 40 lower-case hexadecimal digits".to_owned(), None));
-    }
-    if url.starts_with('-') || url.contains("::") {
-        // Options, and helpers such as `ext::` that run any command (gitremote-helpers(7)).
-        return Err(fail("the repository is not a URL".to_owned(), None));
-    }
+/// How deep submodules may stand in each other, and how many may come with a commit.
+const DEEPEST: usize = 16;
+const MOST: usize = 1000;
+
+/// Brings a commit and keeps its tree as a tar archive, with those of its submodules if they are wanted; gives the
+/// archive's digest and length in bytes.
+pub(super) fn archive(
+    store: &Store,
+    url: &str,
+    commit: &str,
+    submodules: bool,
+    meter: &dyn Meter,
+) -> Result<(Digest, u64), SourceError> {
     let work = store.work_dir()?;
-    let git = Git { folder: &work.path().join("git"), meter };
-    let failed = |error: ProcessError| {
-        let message = match &error {
-            ProcessError::Start { .. } => "sources of kind `git` need `git` on this host; install it, \
-                or use the commit's archive as a `url:` source"
-                .to_owned(),
-            ProcessError::Failed { tail, .. } => {
-                format!("git says: {}", tail.last().map_or("nothing", String::as_str))
-            }
-            ProcessError::Io { .. } => "git could not be run".to_owned(),
-        };
-        fail(message, Some(error))
-    };
-    git.run(&["init", "--quiet", "--bare"]).map_err(failed)?;
-    let info = git.folder.join("info");
-    fs::create_dir_all(&info)
-        .and_then(|()| fs::write(info.join("attributes"), ATTRIBUTES))
-        .map_err(StoreError::io("write", &info))?;
-    meter.say(&format!("fetching {commit}"));
-    // Not every server gives a commit that is no branch's tip: then all branches and tags are brought.
-    if git.run(&["fetch", "--quiet", "--no-tags", "--depth=1", url, commit]).is_err() {
-        git.run(&["fetch", "--quiet", "--no-tags", url, "+refs/*:refs/fetched/*"]).map_err(failed)?;
+    let mut trees = Trees { folder: work.path(), meter, submodules, found: Vec::new() };
+    trees.bring(url, commit, String::new(), 0)?;
+    let mut out = tar::Builder::new(store.blob_writer()?);
+    for tree in &trees.found {
+        normalize(tree, &mut out, store, meter).map_err(|error| match error {
+            Normalize::Store(error) => error.into(),
+            Normalize::Entry(message) => failure(url, commit, message, None),
+        })?;
     }
-    git.run(&["cat-file", "-e", &format!("{commit}^{{commit}}")])
-        .map_err(|error| fail("the repository has no such commit".to_owned(), Some(error)))?;
-    let tar = work.path().join("tree.tar");
-    let output = format!("--output={}", tar.display());
-    // The tree, not the commit: git would write the commit's name and time into the archive.
-    git.run(&["archive", "--format=tar", &output, &format!("{commit}^{{tree}}")]).map_err(failed)?;
-    normalize(&tar, store).map_err(|error| match error {
-        Normalize::Store(error) => error.into(),
-        Normalize::Entry(message) => fail(message, None),
-    })
+    Ok(out.into_inner().map_err(StoreError::io("write", store.path()))?.commit()?)
 }
 
+fn failure(url: &str, commit: &str, message: String, source: Option<ProcessError>) -> SourceError {
+    SourceError::Git { request: request(url, commit), message, source: source.map(Box::new) }
+}
+
+/// A commit's tree as git packs it, and the path that it stands at: empty, or with a slash at its end.
+struct CommitTree {
+    tar: PathBuf,
+    prefix: String,
+}
+
+/// The trees of a commit and its submodules, in the order in which they are packed.
+struct Trees<'a> {
+    folder: &'a Path,
+    meter: &'a dyn Meter,
+    submodules: bool,
+    found: Vec<CommitTree>,
+}
+
+impl Trees<'_> {
+    fn bring(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
+        let fail = |message: String, source| failure(url, commit, message, source);
+        if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+            return Err(fail("a commit's full name is expected: 40 lower-case hexadecimal digits".to_owned(), None));
+        }
+        if url.starts_with('-') || url.contains("::") {
+            // Options, and helpers such as `ext::` that run any command (gitremote-helpers(7)).
+            return Err(fail("the repository is not a URL".to_owned(), None));
+        }
+        let number = self.found.len();
+        if depth > DEEPEST || number > MOST {
+            let message =
+                format!("more than {MOST} submodules, or some that stand more than {DEEPEST} deep in each other");
+            return Err(fail(message, None));
+        }
+        let git = Git { folder: &self.folder.join(format!("git{number}")), meter: self.meter };
+        let failed = |error: ProcessError| {
+            let message = match &error {
+                ProcessError::Start { .. } => "sources of kind `git` need `git` on this host; install it, \
+                    or use the commit's archive as a `url:` source"
+                    .to_owned(),
+                ProcessError::Failed { tail, .. } => {
+                    format!("git says: {}", tail.last().map_or("nothing", String::as_str))
+                }
+                ProcessError::Idle { idle, .. } => format!(
+                    "git got nothing for {} s and was ended: the server is silent, or something asks a question that nobody \
+                     can answer here (a password, a host key)",
+                    idle.as_secs()
+                ),
+                ProcessError::Io { .. } => "git could not be run".to_owned(),
+            };
+            fail(message, Some(error))
+        };
+        git.run(&["init", "--quiet", "--bare"]).map_err(failed)?;
+        let info = git.folder.join("info");
+        fs::create_dir_all(&info)
+            .and_then(|()| fs::write(info.join("attributes"), ATTRIBUTES))
+            .map_err(StoreError::io("write", &info))?;
+        self.meter.say(&format!("fetching {commit}"));
+        // Not every server gives a commit that is no branch's tip: then all branches and tags are brought.
+        match git.fetch(&["--depth=1", url, commit]) {
+            Err(error) if !is_of_network(&error) => git.fetch(&[url, "+refs/*:refs/fetched/*"]).map_err(failed)?,
+            outcome => outcome.map_err(failed)?,
+        }
+        git.run(&["cat-file", "-e", &format!("{commit}^{{commit}}")])
+            .map_err(|error| fail("the repository has no such commit".to_owned(), Some(error)))?;
+        let modules = git.submodules(commit).map_err(failed)?;
+        let tar = self.folder.join(format!("tree{number}.tar"));
+        let output = format!("--output={}", tar.display());
+        // The tree, not the commit: git would write the commit's name and time into the archive.
+        git.run(&["archive", "--format=tar", &output, &format!("{commit}^{{tree}}")]).map_err(failed)?;
+        self.found.push(CommitTree { tar, prefix: prefix.clone() });
+        if modules.is_empty() {
+            return Ok(());
+        }
+        if !self.submodules {
+            let paths: Vec<&str> = modules.iter().map(|(path, _)| path.as_str()).collect();
+            let paths = paths.join(", ");
+            self.meter
+                .say(&format!("submodules are left out, as empty folders: {paths} (`submodules: true` brings them)"));
+            return Ok(());
+        }
+        let file = format!("{commit}:.gitmodules");
+        // A commit may have none.
+        let stated = match git.command(&["cat-file", "-e", &file]).run() {
+            Ok(()) => git.records(&["config", "--blob", &file, "--list", "--null"]).map_err(failed)?,
+            Err(_) => Vec::new(),
+        };
+        let repositories = submodules::repositories(&stated);
+        for (path, module) in modules {
+            let Some(stated) = repositories.get(&path) else {
+                return Err(fail(format!("its `.gitmodules` names no repository for the submodule `{path}`"), None));
+            };
+            let from = submodules::absolute(url, stated).filter(|from| is_allowed(url, from)).ok_or_else(|| {
+                let stated = crate::mask::text(stated);
+                fail(
+                    format!("the repository `{stated}` of the submodule `{path}` is not a place that it may name"),
+                    None,
+                )
+            })?;
+            self.bring(&from, &module, format!("{prefix}{path}/"), depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether another request to the same server would fail in the same way.
+fn is_of_network(error: &ProcessError) -> bool {
+    // As curl and the resolver have it; git runs in English.
+    let says =
+        ["too slow", "timed out", "could not resolve", "connection refused", "couldn't connect", "failed to connect"];
+    match error {
+        ProcessError::Failed { tail, .. } => {
+            let text = tail.join(" ").to_ascii_lowercase();
+            says.iter().any(|says| text.contains(says))
+        }
+        ProcessError::Start { .. } | ProcessError::Idle { .. } | ProcessError::Io { .. } => true,
+    }
+}
+
+/// Whether a commit of one repository may send us to another: not from elsewhere into this host's folders.
+fn is_allowed(parent: &str, url: &str) -> bool {
+    submodules::is_local(parent) || !submodules::is_local(url)
+}
+
+/// What a file starts with that stands for content kept elsewhere (the Git LFS specification, "The Pointer").
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 fn request(url: &str, commit: &str) -> String {
-    format!("commit {commit} of {}", super::network::shown(url))
+    format!("commit {commit} of {}", crate::mask::text(url))
 }
 
 struct Git<'a> {
@@ -129,17 +243,49 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<(), ProcessError> {
-        let watch = |line: &str| self.meter.say(line);
+        self.command(arguments).watch(&|line: &str| self.meter.say(line)).run()
+    }
+
+    /// Brings objects. With its progress, which shows a server that takes its time from one that is silent.
+    fn fetch(&self, arguments: &[&str]) -> Result<(), ProcessError> {
+        let all: Vec<&str> = ["fetch", "--progress", "--no-tags"].iter().chain(arguments).copied().collect();
+        let watch = |line: &str| {
+            if line.starts_with("warning: ") {
+                self.meter.say(line);
+            }
+        };
+        self.command(&all).group().idle(IDLE).watch(&watch).run()
+    }
+
+    /// What a command prints, each piece up to a NUL byte.
+    fn records(&self, arguments: &[&str]) -> Result<Vec<String>, ProcessError> {
+        let bytes = self.command(arguments).output()?;
+        let pieces = bytes.split(|byte| *byte == 0).filter(|piece| !piece.is_empty());
+        Ok(pieces.map(|piece| String::from_utf8_lossy(piece).into_owned()).collect())
+    }
+
+    /// The submodules of a commit by path, each with its commit: mode 160000 in git-ls-tree(1).
+    fn submodules(&self, commit: &str) -> Result<Vec<(String, String)>, ProcessError> {
+        let entries = self.records(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
+        let module = |line: &String| {
+            let (entry, path) = line.strip_prefix("160000 ")?.split_once('\t')?;
+            Some((path.to_owned(), entry.split(' ').nth(1)?.to_owned()))
+        };
+        Ok(entries.iter().filter_map(module).collect())
+    }
+
+    fn command<'a>(&self, arguments: &[&str]) -> Run<'a> {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(self.folder);
-        let mut run = Run::new("git").args([git_dir]).args(arguments).watch(&watch);
+        let settings = ["-c", LOW_SPEED[0], "-c", LOW_SPEED[1]];
+        let mut run = Run::new("git").args(settings).args([git_dir]).args(arguments);
         for name in PASSED {
             if let Some(value) = std::env::var_os(name) {
                 run = run.env(name, value);
             }
         }
         // English messages, and never a question at the terminal.
-        run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").run()
+        run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0")
     }
 }
 
@@ -156,14 +302,18 @@ impl From<StoreError> for Normalize {
 
 /// Writes git's archive anew: ustar with GNU long names, owner 0:0, time 0, modes 755 and 644, in git's own order,
 /// which is that of the tree objects and thus part of the commit.
-fn normalize(tar: &Path, store: &Store) -> Result<(Digest, u64), Normalize> {
+fn normalize(
+    CommitTree { tar, prefix }: &CommitTree,
+    out: &mut tar::Builder<impl Write>,
+    store: &Store,
+    meter: &dyn Meter,
+) -> Result<(), Normalize> {
     let io = |error: io::Error| Normalize::Store(StoreError::io("read", tar)(error));
     let mut archive = tar::Archive::new(BufReader::new(File::open(tar).map_err(io)?));
-    let mut out = tar::Builder::new(store.blob_writer()?);
     let written = |error: io::Error| Normalize::Store(StoreError::io("write", store.path())(error));
     for entry in archive.entries().map_err(io)? {
         let mut entry = entry.map_err(io)?;
-        let path = entry.path().map_err(io)?.into_owned();
+        let path = Path::new(prefix).join(entry.path().map_err(io)?);
         let kind = entry.header().entry_type();
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
@@ -180,19 +330,29 @@ fn normalize(tar: &Path, store: &Store) -> Result<(Digest, u64), Normalize> {
             tar::EntryType::Regular => {
                 header.set_mode(if runs { 0o755 } else { 0o644 });
                 header.set_size(entry.size());
-                let content: &mut dyn Read = &mut entry;
+                let mut start = Vec::new();
+                entry.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start).map_err(io)?;
+                if start == LFS_POINTER {
+                    meter.say(&format!("`{}` is a pointer of Git LFS, not the file itself", path.display()));
+                }
+                let content: &mut dyn Read = &mut start.chain(&mut entry);
                 out.append_data(&mut header, &path, content).map_err(written)?;
             }
             tar::EntryType::Symlink => {
                 header.set_mode(0o777);
                 header.set_size(0);
                 let target = entry.link_name().map_err(io)?.unwrap_or_default().into_owned();
-                out.append_link(&mut header, &path, target).map_err(written)?;
+                // `append_link` drops the dots and double slashes of a short text.
+                match header.set_link_name_literal(target.as_os_str().as_bytes()) {
+                    Ok(()) => out.append_data(&mut header, &path, io::empty()),
+                    Err(_) => out.append_link(&mut header, &path, target),
+                }
+                .map_err(written)?;
             }
             // The commit's name, where git wrote one.
             tar::EntryType::XGlobalHeader => {}
             other => return Err(Normalize::Entry(format!("`{}` has type {other:?} in git's archive", path.display()))),
         }
     }
-    Ok(out.into_inner().map_err(written)?.commit()?)
+    Ok(())
 }

@@ -8,6 +8,7 @@
 
 mod cancel;
 mod cargo;
+mod config;
 pub mod debian;
 mod download;
 mod error;
@@ -15,23 +16,31 @@ mod fetch;
 mod git;
 pub mod mirrors;
 mod network;
+mod pace;
 mod progress;
+mod race;
 mod resolve;
+mod submodules;
+mod suites;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::mask;
 
 pub use cancel::Cancel;
 pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
-pub use error::{Attempt, SourceError};
+pub use config::UserConfig;
+pub(crate) use error::list;
+pub use error::{Attempt, SourceError, without_counts};
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use mirrors::Mirrors;
 pub use network::{Limits, Network};
 pub use progress::{Meter, NoProgress, Progress};
 pub use resolve::Resolver;
+pub use suites::{Archive, PackageRequest, Suites, SuitesError, meant_suite};
 
 /// What a recipe asks for. Two equal requests are one entry of the lock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,13 +48,15 @@ pub use resolve::Resolver;
 pub enum Request {
     /// Debian packages.
     Debian {
-        /// Where from.
-        archive: Archive,
-        /// Sorted; each `name` or `name=version`.
+        /// Where from; `archive` in a lock, where most requests have one.
+        #[serde(rename = "archive")]
+        suites: Suites,
+        /// Sorted; each as [`PackageRequest`] reads it.
         // serde-saphyr 2.1 writes an empty list here on a line of its own, which it then can't read.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         packages: Vec<String>,
-        /// Whether all they depend on comes with them; otherwise exactly these.
+        /// Whether all they depend on comes with them; otherwise only what they depend on in exactly their own version,
+        /// as the parts into which one program is split.
         closure: bool,
     },
     /// One file of a Debian source package.
@@ -65,6 +76,9 @@ pub enum Request {
         url: String,
         /// The commit's full name.
         commit: String,
+        /// Whether the trees of its submodules come with it, and of theirs.
+        #[serde(default, skip_serializing_if = "is_false")]
+        submodules: bool,
     },
     /// One file, at any of several places.
     Url {
@@ -76,46 +90,43 @@ pub enum Request {
     },
 }
 
-/// A Debian archive's suite. Which mirror serves it is no part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Archive {
-    /// `bookworm`; a codename, or a suite's name such as `stable`.
-    pub suite: String,
-    /// `main`, …
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub components: Vec<String>,
-    /// Debian's name of the architecture: `amd64`.
-    pub arch: String,
-    /// OpenPGP keys that may sign it, armoured or binary, relative to the project; the built-in Debian keys otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keyring: Option<String>,
+/// What serde asks whether to leave a field out.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
-impl fmt::Display for Archive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Debian {} {} ({})", self.suite, self.components.join("+"), self.arch)
+impl Request {
+    /// The Debian archives that it is answered from.
+    pub fn archives(&self) -> &[Archive] {
+        match self {
+            Request::Debian { suites, .. } => suites.all(),
+            Request::DebianSource { archive, .. } => std::slice::from_ref(archive),
+            Request::Git { .. } | Request::Url { .. } => &[],
+        }
     }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Request::Url { urls, .. } => f.write_str(urls.first().map_or("a URL", String::as_str)),
+            Request::Url { urls, .. } => f.write_str(&mask::text(urls.first().map_or("a URL", String::as_str))),
             Request::DebianSource { archive, package, version, file } => {
                 write!(f, "{file} of {package} {version} from Debian {}", archive.suite)
             }
-            Request::Debian { archive, packages, closure } => {
+            Request::Debian { suites, packages, closure } => {
                 let exactly = if *closure { "" } else { "exactly " };
                 match packages.as_slice() {
-                    [] => write!(f, "no packages of {archive}"),
+                    [] => write!(f, "no packages of {suites}"),
                     [first, second, third, rest @ ..] if rest.len() > 1 => {
-                        write!(f, "{exactly}{first}, {second}, {third} and {} more of {archive}", rest.len())
+                        write!(f, "{exactly}{first}, {second}, {third} and {} more of {suites}", rest.len())
                     }
-                    few => write!(f, "{exactly}{} of {archive}", few.join(", ")),
+                    few => write!(f, "{exactly}{} of {suites}", few.join(", ")),
                 }
             }
-            Request::Git { url, commit } => write!(f, "commit {commit} of {url}"),
+            Request::Git { url, commit, submodules } => {
+                let with = if *submodules { " with its submodules" } else { "" };
+                write!(f, "commit {commit} of {}{with}", mask::text(url))
+            }
         }
     }
 }

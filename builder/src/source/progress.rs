@@ -5,6 +5,9 @@ pub trait Progress: Sync {
     /// Before a batch: how many files will be brought, and their bytes together.
     fn expect(&self, _files: usize, _bytes: u64) {}
 
+    /// Something that whoever runs it should know, and that stops nothing.
+    fn warn(&self, _text: &str) {}
+
     /// A download begins; it has ended when the meter is dropped. `total` is its length in bytes, where known.
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::lock::{Entry, Location, LockedFile};
+use crate::lock::{ArchiveDate, Entry, Location, LockedFile};
 use crate::store::{Store, StoreError};
 
-use super::debian::Archives;
-use super::download::{Want, bring, bring_unknown};
+use super::debian::Indexes;
+use super::download::{Wanted, fetch_file, fetch_unknown};
 use super::network::file_name;
 use super::{Mirrors, Network, Progress, Request, SourceError, git};
 
@@ -18,7 +18,7 @@ pub struct Resolver<'a> {
     pub(super) store: &'a Store,
     pub(super) project: PathBuf,
     pub(super) progress: &'a dyn Progress,
-    pub(super) archives: Archives,
+    pub(super) indexes: Indexes,
 }
 
 impl<'a> Resolver<'a> {
@@ -30,28 +30,28 @@ impl<'a> Resolver<'a> {
         project: impl Into<PathBuf>,
         progress: &'a dyn Progress,
     ) -> Self {
-        Self { network, mirrors, store, project: project.into(), progress, archives: Archives::default() }
+        Self { network, mirrors, store, project: project.into(), progress, indexes: Indexes::default() }
     }
 
-    /// Pins one request. Debian packages are not brought, only named: their digests stand in the signed index.
+    /// Pins one request. Debian packages are not fetched, only named: their digests are in the signed index.
     pub fn resolve(&self, request: &Request) -> Result<Entry, SourceError> {
         match request {
             Request::Url { urls, .. } => self.resolve_url(request, urls),
-            Request::Git { url, commit } => {
-                let (name, meter) = (git::file_name(url, commit), self.progress.start(url, None));
-                let (sha256, size) = git::archive(self.store, url, commit, &*meter)?;
+            Request::Git { url, commit, submodules } => {
+                let (name, meter) = (git::file_name(url, commit), self.progress.start(&crate::mask::text(url), None));
+                let (sha256, size) = git::archive(self.store, url, commit, *submodules, &*meter)?;
                 let at = Location::Git { url: url.clone(), commit: commit.clone() };
-                Ok(entry(request, vec![LockedFile { name, version: None, at, sha256, size }]))
+                Ok(entry(request, vec![LockedFile { name, version: None, suite: None, at, sha256, size }]))
             }
-            Request::Debian { archive, packages, closure } => {
-                let index = self.packages(archive)?;
-                let files = index.choose(archive, packages, *closure)?;
-                Ok(Entry { request: request.clone(), archive_date: index.date.clone(), files })
+            Request::Debian { suites, packages, closure } => {
+                let index = self.packages(suites)?;
+                let files = index.choose(suites, packages, *closure)?;
+                Ok(Entry { request: request.clone(), archive_date: ArchiveDate::new(index.dates()), files })
             }
             Request::DebianSource { archive, package, version, file } => {
                 let index = self.sources(archive)?;
                 let files = vec![index.file(archive, package, version, file)?];
-                Ok(Entry { request: request.clone(), archive_date: index.date.clone(), files })
+                Ok(Entry { request: request.clone(), archive_date: index.date.clone().map(ArchiveDate::One), files })
             }
         }
     }
@@ -64,16 +64,17 @@ impl<'a> Resolver<'a> {
         let meter = self.progress.start(&name, None);
         let (sha256, size) = match request {
             Request::Url { sha256: Some(pin), .. } => {
-                let want = Want { name: name.clone(), sha256: *pin, size: None, urls: urls.to_vec() };
-                bring(self.network, self.store, &want, &*meter)?;
-                let path = self.store.blob_path(pin);
+                let if_gone = "the recipe's `url` names a file that is not there".to_owned();
+                let wanted = Wanted { name: name.clone(), sha256: *pin, size: None, urls: urls.to_vec(), if_gone };
+                fetch_file(self.network, self.store, &wanted, &*meter)?;
+                let path = self.store.verified_blob(pin)?;
                 let size = fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
                 (*pin, size)
             }
-            _ => bring_unknown(self.network, self.store, &name, urls, &*meter)?,
+            _ => fetch_unknown(self.network, self.store, &name, urls, &*meter)?,
         };
         let at = Location::Urls(urls.to_vec());
-        Ok(entry(request, vec![LockedFile { name, version: None, at, sha256, size }]))
+        Ok(entry(request, vec![LockedFile { name, version: None, suite: None, at, sha256, size }]))
     }
 }
 

@@ -2,10 +2,17 @@
 //!
 //! ```text
 //! <store>/format                the version of this layout
+//! <store>/revision              how what is in it is kept; an older one is brought up to date (`upgrade`)
+//! <store>/in-use                flocked by all who have the store open, and alone by who removes from it (`usage`)
 //! <store>/blobs/ab/<sha256>     content, read-only; encoded trees are blobs too
-//! <store>/steps/ab/<key>.json   what a step gave, beside its key in readable form
+//! <store>/checked/ab/<sha256>   what stat(2) said of a blob when its content was last held against its name; its own
+//!                               time is that of the blob's last use
+//! <store>/steps/ab/<key>.json   what a step gave, beside its key in readable form, with a digest of both; its time is
+//!                               that of its last use
 //! <store>/newest/<label>        digest of the newest key of the steps of a label, to say what changed
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
+//! <store>/seals/<key>.files     what a toolchain root holds; <key>.stamps: that it was all read (`roots`)
+//! <store>/damaged/<kind>-<name> objects that were not what their names say (`damage`)
 //! <store>/logs/<key>.log        all that a step's commands printed
 //! <store>/locks/<name>          flock(2) files; one builder of a step at a time
 //! <store>/partial/<sha256>     downloads cut off; each is flocked by who writes it, any may be removed
@@ -13,21 +20,41 @@
 //! ```
 //!
 //! An object appears under its final name by rename(2) after its data has reached the disk, so whatever is found there
-//! is whole. Killing a build at any point costs the work in hand only.
+//! was whole. Killing a build at any point costs the work in hand only. Whether it still is what its name says is seen when
+//! it is read (`damage`). What is no longer wanted goes by [`Store::garbage`].
 
 mod batch;
+mod damage;
+mod garbage;
+mod listing;
+pub mod parallel;
 mod results;
+mod roots;
+mod stamp;
+mod upgrade;
+mod usage;
+mod verify;
 mod work;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use nix::unistd::AccessFlags;
 
 use crate::digest::{Digest, Hasher};
+use crate::input::{LIMIT, read_text};
 use crate::tree::Tree;
 
 pub use batch::Batch;
+pub use damage::{Damage, Soundness, open_regular};
+pub use garbage::{Garbage, Kept, Kind, Policy, Total};
 pub use results::{Key, Output, StepResult};
+pub use roots::Depth;
+pub use stamp::Stamp;
+pub use usage::Sharing;
+pub use verify::Contents;
 pub use work::{Lock, WorkDir};
 
 /// The layout that this code reads and writes.
@@ -37,6 +64,9 @@ const FORMAT: &str = "1";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    found: Arc<Mutex<damage::Found>>,
+    sharing: Sharing,
+    _in_use: Arc<File>,
 }
 
 /// What can go wrong with the store.
@@ -61,7 +91,10 @@ pub enum StoreError {
         /// Its version.
         found: String,
     },
-    /// Content that is not what its name says.
+    /// An object of the store that is not what its name says, or is not there.
+    #[error("{0}")]
+    Damaged(Box<Damage>),
+    /// Content that came and is not what was expected.
     #[error("sha256 is {got} ({got_size} bytes), expected {want}")]
     Mismatch {
         /// The expected digest.
@@ -88,21 +121,41 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the store at `root`, making it if it is not there, and sweeps what killed builds left.
+    /// Opens the store at `root` for a build, making it if it is not there, and sweeps what killed builds left. Waits
+    /// for the end of a process that removes from it.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for folder in ["blobs", "steps", "roots", "logs", "locks", "partial", "tmp"] {
+        Self::open_as(root, Sharing::Builds, &|| {})
+    }
+
+    /// As [`Store::open`]; `waiting` is called once if other processes have to be waited for. A signal ends the wait
+    /// with an error.
+    pub fn open_as(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<Self, StoreError> {
+        let made = crate::inherited::for_user(|| fs::create_dir_all(root));
+        made.map_err(|error| match error.kind() {
+            // What is there is no folder.
+            io::ErrorKind::AlreadyExists => nix::errno::Errno::ENOTDIR.into(),
+            _ => error,
+        })
+        .map_err(StoreError::io("make", root))?;
+        for folder in ["blobs", "steps", "roots", "seals", "logs", "locks", "partial", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(StoreError::io("make", &path))?;
+            // Else what it holds would count as missing.
+            let usable = AccessFlags::R_OK | AccessFlags::X_OK;
+            nix::unistd::access(&path, usable).map_err(|error| StoreError::io("read", &path)(error.into()))?;
         }
-        let store = Self { root: root.canonicalize().map_err(StoreError::io("open", root))? };
+        let root = root.canonicalize().map_err(StoreError::io("open", root))?;
+        let in_use = Arc::new(usage::take(&root, sharing, waiting)?);
+        let store = Self { root, found: Arc::default(), sharing, _in_use: in_use };
         store.check_format()?;
+        store.upgrade()?;
         work::sweep(&store.root.join("tmp"));
         Ok(store)
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
         let path = self.root.join("format");
-        match fs::read_to_string(&path) {
+        match read_text(&path, LIMIT) {
             Ok(found) if found.trim() == FORMAT => Ok(()),
             Ok(found) => Err(StoreError::Format { path: self.root.clone(), found: found.trim().to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -122,15 +175,13 @@ impl Store {
         sharded(&self.root.join("blobs"), &digest.to_string())
     }
 
-    /// Whether the store has a blob.
+    /// Whether the store has a file of a blob's name; its content is looked at when it is read.
     pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).exists()
-    }
-
-    /// Opens a blob for reading.
-    pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
-        let path = self.blob_path(digest);
-        File::open(&path).map_err(StoreError::io("open", &path))
+        match fs::symlink_metadata(self.blob_path(digest)) {
+            Ok(metadata) => metadata.is_file(),
+            // It may be there: whoever reads it meets the error.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
     }
 
     /// A blob in the making; nothing is seen of it before [`BlobWriter::commit`].
@@ -157,7 +208,7 @@ impl Store {
     /// Keeps bytes as a blob; gives their digest.
     pub fn add_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has_blob(&digest) {
+        if !self.has_blob(&digest) || self.check_blob(&digest)? != Soundness::Sound(bytes.len() as u64) {
             let mut writer = self.blob_writer()?;
             writer.write_all(bytes).map_err(StoreError::io("write", &self.root))?;
             writer.commit()?;
@@ -191,7 +242,9 @@ impl Store {
     /// Reads a tree that [`Store::add_tree`] kept.
     pub fn tree(&self, digest: &Digest) -> Result<Tree, StoreError> {
         let path = self.blob_path(digest);
-        Tree::decode(BufReader::new(self.open_blob(digest)?)).map_err(StoreError::io("decode", &path))
+        let mut bytes = Vec::new();
+        self.open_blob(digest)?.read_to_end(&mut bytes).map_err(StoreError::io("read", &path))?;
+        Tree::decode(bytes.as_slice()).map_err(StoreError::io("decode", &path))
     }
 
     /// Where the log of a step is kept.
@@ -274,7 +327,14 @@ fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
     }
-    fs::rename(from, to).map_err(StoreError::io("write", to))
+    match fs::rename(from, to) {
+        // Whoever put a folder there damaged the store: it is moved out of the way.
+        Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) => {
+            let aside = from.with_extension("aside");
+            fs::rename(to, &aside).and_then(|()| fs::rename(from, to)).map_err(StoreError::io("write", to))
+        }
+        done => done.map_err(StoreError::io("write", to)),
+    }
 }
 
 /// `base/ab/abcd…`: no folder grows beyond what every file system handles well.
@@ -285,11 +345,11 @@ fn sharded(base: &Path, name: &str) -> PathBuf {
 /// Writes a small file whole: temporary name in the same folder, flush, rename.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".dbco-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(StoreError::io("write", path))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".dbco-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let make = || builder.tempfile_in(folder);
+    let mut temporary = crate::inherited::for_user(make).map_err(StoreError::io("write", path))?;
+    let _left = crate::interrupt::Temporary::new(temporary.path());
     temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_data()).map_err(StoreError::io("write", path))?;
     temporary.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
     Ok(())

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, publish, sharded};
+use super::damage::{blame, open_regular};
+use super::{Damage, Store, StoreError, publish, sharded};
 use crate::digest::Digest;
+use crate::input::LONG;
 
 /// Everything that a step's result depends on, as named rows in a fixed order. Its digest names the result.
 ///
@@ -35,6 +37,12 @@ impl Key {
     pub fn rows<N: Into<String>, V: ToString>(mut self, rows: impl IntoIterator<Item = (N, V)>) -> Self {
         self.rows.extend(rows.into_iter().map(|(name, value)| (name.into(), value.to_string())));
         self
+    }
+
+    /// The digests that stand in rows: of sources, of trees, of the keys of other steps.
+    pub(super) fn named(&self) -> impl Iterator<Item = Digest> {
+        let words = self.rows.iter().flat_map(|(_, value)| value.split(|c: char| !c.is_ascii_alphanumeric()));
+        words.filter(|word| word.len() == 64).filter_map(|word| word.parse().ok())
     }
 
     /// The digest of all rows; lengths are part of what is hashed, so no two lists of rows collide by their text.
@@ -88,36 +96,105 @@ pub struct StepResult {
     pub seconds: f64,
 }
 
+/// What stands between a result and its digest, which covers all before it.
+const SUM: &str = ",\n  \"sum\": \"";
+
+/// The text of a result, with a digest of it as its last row.
+pub(super) fn seal(result: &StepResult) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string_pretty(result)?;
+    let body = text.trim_end_matches(['\n', '}']);
+    Ok(format!("{body}{SUM}{}\"\n}}\n", Digest::of(body)))
+}
+
+/// A result from its text; the error says what is wrong with that.
+pub(super) fn unseal(text: &str, key: &Digest) -> Result<StepResult, String> {
+    let (body, rest) = text.rsplit_once(SUM).ok_or("it has no digest")?;
+    if rest.strip_suffix("\"\n}\n") != Some(&Digest::of(body).to_string()) {
+        return Err("its digest does not fit".into());
+    }
+    let result: StepResult = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if result.key.digest() == *key { Ok(result) } else { Err("it is the result of another step".into()) }
+}
+
 impl Store {
-    fn result_path(&self, key: &Digest) -> PathBuf {
+    pub(super) fn result_path(&self, key: &Digest) -> PathBuf {
         sharded(&self.root.join("steps"), &format!("{key}.json"))
     }
 
-    /// The result of the step with this key, if the store has it and everything it names is still there.
+    /// The result of the step with this key, if the store has it and everything it names is still there. One that is
+    /// damaged is put aside. The content of what it names is looked at when it is read.
     pub fn result(&self, key: &Digest) -> Result<Option<StepResult>, StoreError> {
-        let path = self.result_path(key);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("read", &path)(error)),
+        let result = match self.read_result(key)? {
+            None => return Ok(None),
+            Some(Ok(result)) => result,
+            Some(Err(why)) => {
+                self.put_aside("result", key, &self.result_path(key), why)?;
+                return Ok(None);
+            }
         };
-        let result: StepResult =
-            serde_json::from_slice(&text).map_err(|e| StoreError::io("decode", &path)(e.into()))?;
-        let there = result.outputs.values().all(|output| match output {
-            Output::Blob { digest, .. } | Output::Tree { digest } => self.has_blob(digest),
-            Output::Root => self.root_path(key).is_dir(),
-        });
-        Ok(there.then_some(result))
+        for (name, output) in &result.outputs {
+            let known = self.damages().len();
+            if let Some(why) = self.lacks(key, output)? {
+                // What was put aside has been told.
+                if self.damages().len() == known {
+                    self.report(Damage { kind: "result", name: *key, why: format!("`{name}`: {why}"), aside: None });
+                }
+                return Ok(None);
+            }
+        }
+        Ok(Some(result))
     }
 
-    /// The rows in which `key` differs from that of the newest result of the same label; none if there is no such result.
-    pub fn differences(&self, label: &str, key: &Key) -> Result<Vec<String>, StoreError> {
-        let last = match fs::read_to_string(self.newest_path(label)) {
-            Ok(text) => text.trim().parse::<Digest>().ok(),
-            Err(_) => None,
+    /// What stands at the place of a result: the result, or what is wrong with it. What it names is not looked at.
+    pub(super) fn read_result(&self, key: &Digest) -> Result<Option<Result<StepResult, String>>, StoreError> {
+        let path = self.result_path(key);
+        let text = match open_regular(&path).and_then(|file| io::read_to_string(file.take(LONG))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(blame(error).map_err(StoreError::io("read", &path))?),
+            Ok(text) => Ok(text),
         };
-        let Some(last) = last else { return Ok(Vec::new()) };
-        Ok(self.result(&last)?.map(|result| result.key.differences(key)).unwrap_or_default())
+        Ok(Some(text.and_then(|text| unseal(&text, key))))
+    }
+
+    /// What is wrong with an output, as far as can be told without reading it. What has another length is put aside.
+    fn lacks(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
+        let gone = |what: &str, name: &Digest| Ok(Some(format!("{what} {} is not there", name.short())));
+        match output {
+            Output::Blob { digest, size } => match fs::symlink_metadata(self.blob_path(digest)) {
+                Ok(metadata) if metadata.is_file() && metadata.len() == *size => Ok(None),
+                Ok(metadata) => {
+                    let why = match metadata.is_file() {
+                        true => format!("it has {} bytes instead of {size}", metadata.len()),
+                        false => "it is not a regular file".to_owned(),
+                    };
+                    self.put_aside("blob", digest, &self.blob_path(digest), why)?;
+                    gone("blob", digest)
+                }
+                Err(_) => gone("blob", digest),
+            },
+            Output::Tree { digest } if self.has_blob(digest) => Ok(None),
+            Output::Tree { digest } => gone("tree", digest),
+            Output::Root if self.root_path(key).is_dir() => Ok(None),
+            Output::Root => gone("toolchain root", key),
+        }
+    }
+
+    /// Drops a result, so that its step runs again.
+    pub fn forget(&self, key: &Digest) -> Result<(), StoreError> {
+        let path = self.result_path(key);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rows in which `key` differs from that of the newest result of the same label; none if there is no such result,
+    /// or it can't be read.
+    pub fn differences(&self, label: &str, key: &Key) -> Vec<String> {
+        let read = |path: &Path| open_regular(path).and_then(|file| io::read_to_string(file.take(LONG))).ok();
+        let last = || read(&self.newest_path(label))?.trim().parse::<Digest>().ok();
+        let result = last().and_then(|last| unseal(&read(&self.result_path(&last))?, &last).ok());
+        result.map(|result| result.key.differences(key)).unwrap_or_default()
     }
 
     fn newest_path(&self, label: &str) -> PathBuf {
@@ -127,13 +204,13 @@ impl Store {
     /// Keeps a step's result. All that it names must be in the store already.
     pub fn record(&self, result: &StepResult) -> Result<(), StoreError> {
         let path = self.result_path(&result.key.digest());
-        let text = serde_json::to_vec_pretty(result).map_err(|e| StoreError::io("encode", &path)(e.into()))?;
-        self.put(&path, &text)?;
+        let text = seal(result).map_err(|e| StoreError::io("encode", &path)(e.into()))?;
+        self.put(&path, text.as_bytes())?;
         self.put(&self.newest_path(&result.label), format!("{}\n", result.key.digest()).as_bytes())
     }
 
     /// Writes a small file by way of a work folder: beside its final name nobody would sweep what a kill leaves.
-    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let work = self.work_dir()?;
         let temporary = work.path().join("file");
         fs::File::create(&temporary)
@@ -156,17 +233,94 @@ mod tests {
         assert_eq!(base.differences(&other), ["input"]);
     }
 
-    #[test]
-    fn a_result_whose_blob_is_gone_is_no_result() {
+    fn result() -> (tempfile::TempDir, Store, StepResult, Digest) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let digest = store.add_bytes(b"hello").unwrap();
-        let key = Key::new("test", 1);
         let outputs = BTreeMap::from([("file".to_owned(), Output::Blob { digest, size: 5 })]);
-        let result = StepResult { label: "test".into(), key: key.clone(), outputs, seconds: 0.0 };
+        let result = StepResult { label: "test".into(), key: Key::new("test", 1), outputs, seconds: 1.0 / 3.0 };
         store.record(&result).unwrap();
-        assert_eq!(store.result(&key.digest()).unwrap(), Some(result));
+        (folder, store, result, digest)
+    }
+
+    #[test]
+    fn a_result_whose_blob_is_gone_is_no_result() {
+        let (_folder, store, result, digest) = result();
+        let key = result.key.digest();
+        assert_eq!(store.result(&key).unwrap(), Some(result));
         fs::remove_file(store.blob_path(&digest)).unwrap();
-        assert_eq!(store.result(&key.digest()).unwrap(), None);
+        assert_eq!(store.result(&key).unwrap(), None);
+        assert_eq!(store.result(&key).unwrap(), None);
+        assert_eq!(store.damages().len(), 1, "it is said once");
+    }
+
+    #[test]
+    fn a_damaged_result_is_put_aside_and_made_again() {
+        use std::os::unix::fs::symlink;
+        type Case = (&'static str, fn(&Path));
+        let edit = |path: &Path, from: &str, to: &str| {
+            let text = fs::read_to_string(path).unwrap();
+            assert!(text.contains(from));
+            fs::remove_file(path).unwrap();
+            fs::write(path, text.replacen(from, to, 1)).unwrap();
+        };
+        let cases: [Case; 8] = [
+            ("flipped", |path| {
+                let mut bytes = fs::read(path).unwrap();
+                bytes[20] ^= 1;
+                fs::remove_file(path).unwrap();
+                fs::write(path, bytes).unwrap();
+            }),
+            ("empty", |path| {
+                fs::remove_file(path).unwrap();
+                fs::write(path, "").unwrap();
+            }),
+            ("cut", |path| {
+                let text = fs::read(path).unwrap();
+                fs::remove_file(path).unwrap();
+                fs::write(path, &text[..text.len() - 4]).unwrap();
+            }),
+            ("binary", |path| {
+                fs::remove_file(path).unwrap();
+                fs::write(path, [0xff; 300]).unwrap();
+            }),
+            ("folder", |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+                fs::write(path.join("inside"), "x").unwrap();
+            }),
+            ("link", |path| {
+                let elsewhere = path.with_extension("moved");
+                fs::rename(path, &elsewhere).unwrap();
+                symlink(elsewhere, path).unwrap();
+            }),
+            ("of another step", |path| {
+                fs::remove_file(path).unwrap();
+                let key = Key::new("other", 1);
+                let other = StepResult { label: "test".into(), key, outputs: BTreeMap::new(), seconds: 0.0 };
+                fs::write(path, seal(&other).unwrap()).unwrap();
+            }),
+            ("unreadable", |path| {
+                // Root reads all: then it is a FIFO that nobody writes to.
+                fs::remove_file(path).unwrap();
+                nix::unistd::mkfifo(path, nix::sys::stat::Mode::empty()).unwrap();
+            }),
+        ];
+        for (name, damage) in cases {
+            let (_folder, store, result, _) = result();
+            let key = result.key.digest();
+            damage(&store.result_path(&key));
+            assert_eq!(store.differences("test", &Key::new("test", 2)), Vec::<String>::new(), "{name}");
+            assert_eq!(store.result(&key).unwrap(), None, "{name}");
+            let damages = store.damages();
+            assert_eq!(damages.len(), 1, "{name}: {damages:?}");
+            assert!(fs::symlink_metadata(damages[0].aside.as_ref().unwrap()).is_ok(), "{name}");
+            store.record(&result).unwrap();
+            assert_eq!(store.result(&key).unwrap(), Some(result), "{name}");
+        }
+        let (_folder, store, result, digest) = result();
+        let other = store.add_bytes(b"world").unwrap();
+        edit(&store.result_path(&result.key.digest()), &digest.to_string(), &other.to_string());
+        assert_eq!(store.result(&result.key.digest()).unwrap(), None, "it names another blob of the store");
     }
 }

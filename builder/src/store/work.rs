@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{StoreError, open_lock};
+use crate::interrupt::Temporary;
 
 /// A folder that goes when dropped. Its lock tells other processes that the owner lives.
 #[derive(Debug)]
@@ -12,6 +13,7 @@ pub struct WorkDir {
     path: PathBuf,
     lock_path: PathBuf,
     _lock: File,
+    _temporary: [Temporary; 2],
 }
 
 impl WorkDir {
@@ -23,8 +25,7 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        remove(&self.path);
-        let _ = fs::remove_file(&self.lock_path);
+        discard(&self.path, &self.lock_path);
     }
 }
 
@@ -42,7 +43,10 @@ pub(super) fn make(tmp: &Path) -> Result<WorkDir, StoreError> {
         }
         let path = lock_path.with_extension("");
         fs::create_dir(&path).map_err(StoreError::io("make", &path))?;
-        return Ok(WorkDir { path, lock_path, _lock: lock });
+        // What is made in it, outputs of components among it, is the same in whichever folder the store is.
+        crate::inherited::make_plain(&path).map_err(StoreError::io("set the mode of", &path))?;
+        let temporary = [Temporary::new(&path), Temporary::new(&lock_path)];
+        return Ok(WorkDir { path, lock_path, _lock: lock, _temporary: temporary });
     }
 }
 
@@ -52,29 +56,31 @@ pub(super) fn sweep(tmp: &Path) {
     for entry in entries.flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "lock") {
+            // A folder's lock is there before it and until it is gone.
+            if !path.with_extension("lock").exists() {
+                remove(&path);
+            }
             continue;
         }
         let Ok(lock) = open_lock(&path) else { continue };
         if lock.try_lock().is_ok() {
-            remove(&path.with_extension(""));
-            let _ = fs::remove_file(&path);
+            discard(&path.with_extension(""), &path);
         }
     }
 }
 
-/// Removes a folder, whatever modes the tools that worked in it have left.
+/// Removes a folder and then its lock, which stays where the folder does (too many files may be open): the next run
+/// sweeps both.
+fn discard(folder: &Path, lock: &Path) {
+    remove(folder);
+    if fs::symlink_metadata(folder).is_err() {
+        let _ = fs::remove_file(lock);
+    }
+}
+
+/// Removes a folder, whatever the tools that worked in it have left.
 pub(super) fn remove(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if fs::remove_dir_all(path).is_ok() {
-        return;
-    }
-    let mut folders = vec![path.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        folders.extend(entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
-    }
-    let _ = fs::remove_dir_all(path);
+    let _ = crate::beneath::remove_all(path);
 }
 
 /// A lock between processes (flock(2)); released when dropped, and by the kernel when its owner dies.

@@ -4,7 +4,11 @@
 //! asked for that dbco makes by itself.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod host;
+pub mod seccomp;
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,6 +33,7 @@ rootfs:
 initrd:
   compression: none
   livefs: none
+  overlays: [early]
 boot:
   cmdline: host=${host}
   entries:
@@ -56,6 +61,7 @@ version: '1'
 license: MIT
 source: {path: ../sources/kernel}
 kconfig: {base: tinyconfig}
+files: {bzImage: bzImage}
 ";
 
 const TOOLCHAIN: &str = "\
@@ -88,6 +94,10 @@ impl Project {
         project.write("patches/first.patch", "");
         project.write("sources/kernel/Makefile", "");
         project.write("overlay/system/etc/motd", "hello\n");
+        for program in ["overlay/system/bin/sh", "early/init"] {
+            project.write(program, "program\n");
+            fs::set_permissions(project.path(program), fs::Permissions::from_mode(0o755)).unwrap();
+        }
         fs::create_dir(project.path("home")).unwrap();
         project
     }
@@ -136,21 +146,24 @@ impl Project {
         self.run(command("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]))
     }
 
-    fn run(&self, command: &mut Command) -> Ran {
-        self.run_with(command, &[])
-    }
-
-    fn run_with(&self, command: &mut Command, environment: &[(&str, &str)]) -> Ran {
-        let Output { status, stdout, stderr } = command
+    /// Gives a command the project's folder and an environment of its own.
+    pub fn prepare<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
             .current_dir(self.folder.path())
             .env_clear()
             .env("DBCO", env!("CARGO_BIN_EXE_dbco"))
             .env("DBCO_STORE", self.path("store"))
             .env("HOME", self.path("home"))
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap();
+    }
+
+    fn run(&self, command: &mut Command) -> Ran {
+        self.run_with(command, &[])
+    }
+
+    fn run_with(&self, command: &mut Command, environment: &[(&str, &str)]) -> Ran {
+        let Output { status, stdout, stderr } =
+            self.prepare(command).envs(environment.iter().copied()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ran { code: status.code(), out: text(stdout), err: text(stderr) }
     }

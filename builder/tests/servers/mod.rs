@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use dbco::digest::Digest;
@@ -26,12 +26,34 @@ pub enum Fault {
     Cut(usize),
     /// Announces everything, sends that many bytes and keeps silent until the client goes.
     Stall(usize),
+    /// Takes the request and never answers.
+    Silence,
+    /// Sends a byte now and then.
+    Trickle,
+    /// Sends headers without end.
+    EndlessHeaders,
+    /// Sends a body without end, of no stated length.
+    EndlessBody,
+    /// Redirects to itself, for ever.
+    Redirects,
+    /// Sends as many bytes as it should, others.
+    WrongContent,
+    /// Sends half, and says that this is all.
+    HalfLength,
+    /// Sends no HTTP.
+    Garbage,
+    /// Answers with a part that nobody asked for.
+    Part,
+    /// Sends 16 KiB about twenty times a second.
+    Slow,
 }
 
 #[derive(Default)]
 struct State {
     files: HashMap<String, Vec<u8>>,
     faults: HashMap<String, VecDeque<Fault>>,
+    always: Option<Fault>,
+    redirects: HashMap<String, String>,
     no_ranges: bool,
     asked: Vec<Asked>,
 }
@@ -43,6 +65,8 @@ pub struct Asked {
     pub path: String,
     /// The first byte that was asked for.
     pub from: usize,
+    /// The value of the header `Authorization`.
+    pub login: Option<String>,
 }
 
 /// A server; it lives as long as the test's process.
@@ -50,6 +74,7 @@ pub struct Asked {
 pub struct Server {
     pub url: String,
     state: Arc<Mutex<State>>,
+    came: Arc<Condvar>,
 }
 
 impl Server {
@@ -57,15 +82,35 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = state.clone();
+        let came = Arc::new(Condvar::new());
+        let (shared, bell) = (state.clone(), came.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let state = shared.clone();
+                let (state, bell) = (shared.clone(), bell.clone());
                 // A client that goes away is no failure of the server.
-                std::thread::spawn(move || drop(serve(stream, &state)));
+                std::thread::spawn(move || drop(serve(stream, &state, &bell)));
             }
         });
-        Self { url, state }
+        Self { url, state, came }
+    }
+
+    /// A server that treats every request so.
+    pub fn bad(fault: Fault) -> Self {
+        let server = Self::start();
+        server.state.lock().unwrap().always = Some(fault);
+        server
+    }
+
+    /// From now on sends requests for a path elsewhere.
+    pub fn redirect(&self, path: &str, to: &str) -> String {
+        self.state.lock().unwrap().redirects.insert(path.to_owned(), to.to_owned());
+        format!("{}/{path}", self.url)
+    }
+
+    /// Waits until it has been asked for something.
+    pub fn wait_until_asked(&self) {
+        let state = self.state.lock().unwrap();
+        drop(self.came.wait_while(state, |state| state.asked.is_empty()).unwrap());
     }
 
     pub fn file(&self, path: &str, content: impl Into<Vec<u8>>) -> String {
@@ -98,11 +143,11 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
     reader.read_line(&mut request)?;
-    let mut from = None;
+    let (mut from, mut login) = (None, None);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line == "\r\n" {
@@ -111,15 +156,28 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if let Some(range) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
             from = range.trim().trim_end_matches('-').parse::<usize>().ok();
         }
+        if line.to_ascii_lowercase().starts_with("authorization: ") {
+            login = Some(line["authorization: ".len()..].trim().to_owned());
+        }
     }
     let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').replace("%2B", "+").replace("%3A", ":");
-    let (content, fault, from) = {
+    let (content, fault, from, redirect) = {
         let mut state = state.lock().unwrap();
-        state.asked.push(Asked { path: path.clone(), from: from.unwrap_or(0) });
+        state.asked.push(Asked { path: path.clone(), from: from.unwrap_or(0), login });
+        came.notify_all();
         let from = from.filter(|_| !state.no_ranges);
-        (state.files.get(&path).cloned(), state.faults.get_mut(&path).and_then(VecDeque::pop_front), from)
+        let fault = state.faults.get_mut(&path).and_then(VecDeque::pop_front).or(state.always);
+        (state.files.get(&path).cloned(), fault, from, state.redirects.get(&path).cloned())
     };
     let close = "Connection: close\r\n\r\n";
+    if let Some(to) = redirect {
+        return write!(stream, "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n{close}");
+    }
+    if let Some(fault) = fault
+        && let Some(done) = misbehave(&mut stream, fault, &path, content.as_ref().map_or(0, Vec::len))
+    {
+        return done;
+    }
     if let Some(Fault::Status(status)) = fault {
         return write!(stream, "HTTP/1.1 {status} Fault\r\nContent-Length: 0\r\n{close}");
     }
@@ -142,6 +200,14 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             &content[..]
         }
     };
+    let other: Vec<u8>;
+    let body = match fault {
+        Some(Fault::WrongContent) => {
+            other = body.iter().map(|byte| byte ^ 1).collect();
+            &other[..]
+        }
+        _ => body,
+    };
     match fault {
         Some(Fault::Cut(count)) => stream.write_all(&body[..count.min(body.len())]),
         Some(Fault::Stall(count)) => {
@@ -149,8 +215,55 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             // Ends when the client closes its side.
             reader.read_line(&mut String::new()).map(drop)
         }
+        Some(Fault::Slow) => {
+            // A pause between pieces, which ends when the client closes its side.
+            stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+            body.chunks(16 << 10).try_for_each(|piece| match std::io::Read::read(&mut stream, &mut [0]) {
+                Ok(0) => Ok(()),
+                _ => stream.write_all(piece),
+            })
+        }
         _ => stream.write_all(body),
     }
+}
+
+/// Faults that are no HTTP answer with the file in it; `None` for all others.
+fn misbehave(stream: &mut TcpStream, fault: Fault, path: &str, length: usize) -> Option<std::io::Result<()>> {
+    // Until the client goes: then a write fails.
+    let repeat = |stream: &mut TcpStream, begin: String, piece: &[u8], pause: Option<Duration>| {
+        stream.write_all(begin.as_bytes())?;
+        if pause.is_some() {
+            stream.set_read_timeout(pause)?;
+        }
+        loop {
+            if pause.is_some() && matches!(std::io::Read::read(stream, &mut [0]), Ok(0)) {
+                return Ok(());
+            }
+            stream.write_all(piece)?;
+        }
+    };
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let announced = format!("{ok}Content-Length: {length}\r\n\r\n");
+    Some(match fault {
+        Fault::Silence => std::io::Read::read(stream, &mut [0]).map(drop),
+        Fault::Trickle => repeat(stream, announced, b"x", Some(Duration::from_millis(300))),
+        Fault::EndlessHeaders => repeat(stream, ok.to_owned(), b"X-More: and more\r\n", None),
+        Fault::EndlessBody => repeat(stream, format!("{ok}\r\n"), &[b'x'; 8192], None),
+        Fault::Redirects => {
+            write!(stream, "HTTP/1.1 302 Found\r\nLocation: /{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        }
+        Fault::HalfLength => {
+            let half = length / 2;
+            let headers = format!("{ok}Content-Length: {half}\r\nConnection: close\r\n\r\n");
+            stream.write_all(headers.as_bytes()).and_then(|()| stream.write_all(&vec![b'x'; half]))
+        }
+        Fault::Garbage => stream.write_all(&noise(4096, 99)),
+        Fault::Part => {
+            let range = format!("Content-Range: bytes 0-9/{length}\r\nContent-Length: 10\r\nConnection: close\r\n\r\n");
+            write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}0123456789")
+        }
+        Fault::Status(_) | Fault::Cut(_) | Fault::Stall(_) | Fault::WrongContent | Fault::Slow => return None,
+    })
 }
 
 /// A URL where nobody listens.
@@ -227,17 +340,34 @@ impl Key {
 }
 
 /// A Debian archive in the making: suite `test`, component `main`, architecture `amd64`.
-#[derive(Default)]
 pub struct TestArchive {
+    suite: String,
+    fields: String,
     packages: String,
     sources: String,
+    date: Option<String>,
     pool: Vec<(String, Vec<u8>)>,
 }
 
+impl Default for TestArchive {
+    fn default() -> Self {
+        Self::of("test", "")
+    }
+}
+
 impl TestArchive {
+    /// An archive of that suite, whose Release file has these lines, too.
+    pub fn of(suite: &str, fields: &str) -> Self {
+        let (suite, fields) = (suite.to_owned(), fields.to_owned());
+        Self { suite, fields, packages: String::new(), sources: String::new(), date: None, pool: Vec::new() }
+    }
+
     /// Adds a package `name version`; `fields` are further lines of its paragraph.
-    pub fn package(mut self, name: &str, version: &str, fields: &str) -> Self {
-        let content = format!("{name} {version}").into_bytes();
+    pub fn package(self, name: &str, version: &str, fields: &str) -> Self {
+        self.add(name, version, fields, format!("{name} {version}").into_bytes())
+    }
+
+    fn add(mut self, name: &str, version: &str, fields: &str, content: Vec<u8>) -> Self {
         let path = format!("pool/main/{}/{name}/{name}_{version}_amd64.deb", &name[..1]);
         self.packages += &format!(
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\n{}Filename: {path}\nSize: {}\nSHA256: {}\n\n",
@@ -247,6 +377,24 @@ impl TestArchive {
         );
         self.pool.push((path, content));
         self
+    }
+
+    /// Adds a package `name version` that is one, and installs these files.
+    pub fn deb(self, name: &str, version: &str, fields: &str, files: &[(&str, &str)]) -> Self {
+        let control = format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n{fields}\n");
+        let content = deb(&[("./control", &control)], files);
+        self.add(name, version, fields, content)
+    }
+
+    /// Sets the Release file's date, as RFC 2822 has it, with `UTC`.
+    pub fn dated(mut self, date: &str) -> Self {
+        self.date = Some(date.to_owned());
+        self
+    }
+
+    /// The text of its index of packages.
+    pub fn index(&self) -> &str {
+        &self.packages
     }
 
     /// Adds a source package with one file.
@@ -266,8 +414,11 @@ impl TestArchive {
     pub fn release(&self) -> String {
         let line = |path: &str, text: &str| format!(" {} {} {path}\n", Digest::of(xz(text)), xz(text).len());
         format!(
-            "Origin: Test\nSuite: test\nCodename: testname\nDate: Sat, 10 Jan 2026 10:12:13 UTC\nValid-Until: Sat, 17 Jan 2026 10:12:13 UTC\n\
-             Architectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n{}{}",
+            "Origin: Test\nSuite: {0}\nCodename: {0}name\n{1}Date: {2}\nValid-Until: Sat, 17 Jan 2026 10:12:13 UTC\n\
+             Architectures: all amd64\nComponents: main\nNo-Support-for-Architecture-all: Packages\nSHA256:\n{3}{4}",
+            self.suite,
+            self.fields,
+            self.date.as_deref().unwrap_or("Sat, 10 Jan 2026 10:12:13 UTC"),
             line("main/binary-amd64/Packages.xz", &self.packages),
             line("main/source/Sources.xz", &self.sources),
         )
@@ -275,14 +426,15 @@ impl TestArchive {
 
     /// Puts it on a server, signed by `key`.
     pub fn publish(&self, server: &Server, key: &Key) {
-        server.file("dists/test/InRelease", key.sign_clear(&self.release()));
+        server.file(&format!("dists/{}/InRelease", self.suite), key.sign_clear(&self.release()));
         self.publish_unsigned(server);
     }
 
     /// Puts all but a Release file on a server.
     pub fn publish_unsigned(&self, server: &Server) {
-        server.file("dists/test/main/binary-amd64/Packages.xz", xz(&self.packages));
-        server.file("dists/test/main/source/Sources.xz", xz(&self.sources));
+        let index = |path: &str| format!("dists/{}/main/{path}", self.suite);
+        server.file(&index("binary-amd64/Packages.xz"), xz(&self.packages));
+        server.file(&index("source/Sources.xz"), xz(&self.sources));
         for (path, content) in &self.pool {
             server.file(path, content.clone());
         }
@@ -297,6 +449,30 @@ pub fn archive() -> Archive {
         arch: "amd64".to_owned(),
         keyring: Some("keys.asc".to_owned()),
     }
+}
+
+/// A Debian package (deb(5), ar(5)): control files and what it installs, by name.
+pub fn deb(control: &[(&str, &str)], files: &[(&str, &str)]) -> Vec<u8> {
+    let tar = |files: &[(&str, &str)]| {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap()
+    };
+    let mut deb = b"!<arch>\n".to_vec();
+    for (name, content) in
+        [("debian-binary", b"2.0\n".to_vec()), ("control.tar", tar(control)), ("data.tar", tar(files))]
+    {
+        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
+        let odd = content.len() % 2 == 1;
+        deb.extend(content);
+        deb.extend(odd.then_some(b'\n'));
+    }
+    deb
 }
 
 pub fn xz(text: &str) -> Vec<u8> {

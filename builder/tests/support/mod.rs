@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use dbco::beneath::{Dir, Links};
 use dbco::digest::Digest;
 use dbco::image::{Contents, ToolError, Tools};
 use dbco::process::{Feed, ProcessError, Run, command};
@@ -21,7 +22,7 @@ pub const EPOCH: u64 = 1_609_459_200;
 pub struct Memory(pub HashMap<Digest, Vec<u8>>);
 
 impl Contents for Memory {
-    fn open(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
         let bytes = self.0.get(blob).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(io::Cursor::new(bytes.clone())))
     }
@@ -65,11 +66,13 @@ pub fn sample() -> (Tree, Memory) {
 /// Runs tools of this machine in a folder.
 pub struct HostTools {
     pub folder: tempfile::TempDir,
+    dir: Dir,
 }
 
 impl HostTools {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { dir: Dir::open(folder.path(), Links::Never).unwrap(), folder }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -78,8 +81,8 @@ impl HostTools {
 }
 
 impl Tools for HostTools {
-    fn folder(&self) -> &Path {
-        self.folder.path()
+    fn folder(&self) -> &Dir {
+        &self.dir
     }
 
     fn run(&self, argv: &[String], feed: Option<Feed<'_>>) -> Result<(), ToolError> {

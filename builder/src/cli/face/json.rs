@@ -1,7 +1,5 @@
 //! Events as JSON lines on standard output.
 
-use std::io::Write;
-
 use serde_json::{Value, json};
 
 use super::Show;
@@ -12,7 +10,7 @@ pub struct Json;
 
 /// Prints one event.
 pub fn print(value: &Value) {
-    let _ = writeln!(std::io::stdout(), "{value}");
+    super::print(&crate::printable::json(&value.to_string()));
 }
 
 impl Show for Json {
@@ -24,6 +22,7 @@ impl Show for Json {
             }
             Event::Waiting { step } => json!({"event": "waiting", "step": step.label}),
             Event::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
+            Event::Warning { step, text } => json!({"event": "warning", "step": step.label, "text": text}),
             Event::Finished { step, seconds } => {
                 json!({"event": "finished", "step": step.label, "key": step.digest, "seconds": seconds})
             }

@@ -5,10 +5,13 @@ mod plain;
 mod terminal;
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::build::{Event, Observer};
 use crate::output::Report;
-use crate::source::{Meter, Progress};
+use crate::printable;
+use crate::source::{Meter, NoProgress, Progress};
+use crate::step::Step;
 
 use super::prose::bytes;
 
@@ -20,17 +23,32 @@ trait Show: Sync + Send {
     fn line(&self, text: &str);
     /// Many downloads are to come.
     fn batch(&self, _files: usize, _bytes: u64) {}
+    /// Work on that many bytes begins; it has ended when the meter is dropped.
+    fn work(&self, _name: &str, _total: u64) -> Box<dyn Meter + '_> {
+        Box::new(NoProgress)
+    }
     /// A download begins.
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
+    /// The machine of a test is in a phase; with `last_line` it was started just now.
+    fn machine(&self, _name: &str, _phase: &str, _last_line: Option<LastLine>) {}
+    /// A test has ended.
+    fn machine_ended(&self, _name: &str) {}
+    /// A signal came: everything is about to end.
+    fn interrupted(&self) {}
     /// Nothing moves any more.
     fn finish(&self) {}
 }
+
+/// Gives the last line that a machine's console shows.
+pub type LastLine = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
 
 /// All that is said to whoever runs dbco.
 pub struct Face {
     show: Box<dyn Show>,
     json: bool,
     color: bool,
+    /// Whether what is built was never built before.
+    new: AtomicBool,
 }
 
 impl Face {
@@ -44,10 +62,10 @@ impl Face {
         };
         let show: Box<dyn Show> = match (json, terminal) {
             (true, _) => Box::new(json::Json),
-            (false, true) => Box::new(terminal::Terminal::new()),
+            (false, true) => Box::new(terminal::Terminal::new(color)),
             (false, false) => Box::new(plain::Plain::default()),
         };
-        Self { show, json, color }
+        Self { show, json, color, new: AtomicBool::new(false) }
     }
 
     /// Whether colours may be used.
@@ -60,29 +78,38 @@ impl Face {
         if self.json {
             json::print(&serde_json::json!({"event": "note", "text": text}));
         } else {
-            self.show.line(text);
+            self.show.line(&printable::lines(text).to_string());
         }
     }
 
-    /// Text as it is, on standard error.
+    /// Text of several lines on standard error, in colours already where these may be used.
     pub fn text(&self, text: &str) {
         if self.json {
             json::print(&serde_json::json!({"event": "text", "text": text}));
         } else {
-            self.show.line(text.trim_end());
+            let text = text.trim_end();
+            let text = if self.color { printable::styled(text) } else { printable::lines(text) };
+            self.show.line(&text.to_string());
         }
     }
 
     /// A line of a result, on standard output.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        if self.json {
+            json::print(&serde_json::json!({"event": "line", "text": text}));
+        } else {
+            print(&printable::lines(text).to_string());
+        }
     }
 
     /// Something failed.
     pub fn error(&self, text: &str) {
         if self.json {
             json::print(&serde_json::json!({"event": "error", "text": text}));
-        } else if self.color {
+            return;
+        }
+        let text = printable::lines(text);
+        if self.color {
             self.show.line(&format!("\x1b[1;31merror\x1b[0m: {text}"));
         } else {
             self.show.line(&format!("error: {text}"));
@@ -103,7 +130,8 @@ impl Face {
             let file = |given: &crate::output::Given| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
             let files: Vec<_> = report.files.iter().map(file).collect();
             json::print(&serde_json::json!({
-                "event": "done", "files": files, "unchanged": report.unchanged, "steps": ran, "seconds": seconds,
+                "event": "done", "files": files, "unchanged": report.unchanged, "kept": report.kept, "steps": ran,
+                "seconds": seconds,
             }));
             return;
         }
@@ -111,6 +139,9 @@ impl Face {
             report.files.iter().map(|given| given.path.display().to_string().chars().count()).max().unwrap_or(0);
         for given in &report.files {
             self.line(&format!("{:<width$} {:>11}  {}", given.path.display(), bytes(given.size), given.digest.short()));
+        }
+        if let Some(kept) = &report.kept {
+            self.note(&format!("what was edited is kept in {}", kept.display()));
         }
         let what = match (ran, report.unchanged) {
             (0, true) => "nothing to do".to_owned(),
@@ -121,6 +152,36 @@ impl Face {
         self.line(&format!("{}: {what}, {seconds:.2} s", report.folder.display()));
     }
 
+    /// Work on that many bytes begins, which is shown where something moves; it has ended when the meter is dropped.
+    pub fn work(&self, name: &str, total: u64) -> Box<dyn Meter + '_> {
+        self.show.work(name, total)
+    }
+
+    /// Whether all that was to go to standard output went there.
+    pub fn could_print(&self) -> bool {
+        !LOST.load(Ordering::Relaxed)
+    }
+
+    /// The machine of a test is in a phase; with `last_line` it was started just now.
+    pub fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+        self.show.machine(name, phase, last_line);
+    }
+
+    /// A test has ended.
+    pub fn machine_ended(&self, name: &str) {
+        self.show.machine_ended(name);
+    }
+
+    /// A signal came: everything is about to end.
+    pub fn interrupted(&self) {
+        self.show.interrupted();
+    }
+
+    /// From now on nothing is said of what changed: there is nothing that the user has seen before.
+    pub fn is_new(&self) {
+        self.new.store(true, Ordering::Relaxed);
+    }
+
     /// Nothing moves any more.
     pub fn finish(&self) {
         self.show.finish();
@@ -129,7 +190,12 @@ impl Face {
 
 impl Observer for Face {
     fn event(&self, event: &Event<'_>) {
-        self.show.event(event);
+        match event {
+            Event::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
+                self.show.event(&Event::Started { step, changed: &[] });
+            }
+            other => self.show.event(other),
+        }
     }
 }
 
@@ -138,14 +204,42 @@ impl Progress for Face {
         self.show.batch(files, bytes);
     }
 
+    fn warn(&self, text: &str) {
+        self.note(&format!("warning: {text}"));
+    }
+
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
         self.show.download(name, total)
     }
 }
 
+/// Whether standard output did not take something.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// A line on standard output. A reader that is gone (`| head`) has what it wanted.
+fn print(line: &str) {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+/// A step's warning, for people.
+fn warning(step: &Step, text: &str) -> String {
+    printable::lines(&format!("warning: {}: {text}", step.label)).to_string()
+}
+
+/// A step's number among those of a build, before its label.
+fn numbered(number: usize, all: usize) -> String {
+    if all > 1 { format!("[{number}/{all}] ") } else { String::new() }
+}
+
 /// Why a step runs again, as a clause.
 fn because(changed: &[String]) -> String {
     const MOST: usize = 3;
+    // The row that every key begins with: the kind of step and the revision of its code.
+    let named = |row: &String| if row == "kind" { "dbco itself".to_owned() } else { row.clone() };
+    let changed: Vec<String> = changed.iter().map(named).collect();
     match changed.len() {
         0 => String::new(),
         count if count <= MOST => format!(" (changed: {})", changed.join(", ")),

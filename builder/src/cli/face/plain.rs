@@ -1,31 +1,51 @@
 //! Plain lines, for pipes and logs.
 
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
-use super::{Show, because, bytes};
+use super::{Show, because, bytes, numbered, warning};
 use crate::build::Event;
+use crate::cli::prose::count;
+use crate::printable;
 use crate::source::Meter;
 
 #[derive(Default)]
 pub struct Plain {
     /// Whether downloads were announced together: then each needs no line of its own.
     announced: AtomicBool,
+    /// Steps that were begun, and all there are.
+    steps: Mutex<(usize, usize)>,
+}
+
+impl Plain {
+    fn steps(&self) -> MutexGuard<'_, (usize, usize)> {
+        self.steps.lock().unwrap_or_else(|e| e.into_inner())
+    }
 }
 
 fn print(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    // Colours are ours: `Face` has made foreign ones visible.
+    let _ = writeln!(std::io::stderr(), "{}", printable::styled(text));
 }
 
 impl Show for Plain {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Started { step, changed } => print(&format!("{}{}", step.label, because(changed))),
+            Event::Planned { to_run, .. } => *self.steps() = (0, *to_run),
+            Event::Started { step, changed } => {
+                let number = {
+                    let mut steps = self.steps();
+                    steps.0 += 1;
+                    numbered(steps.0, steps.1)
+                };
+                print(&format!("{number}{}{}", step.label, because(changed)));
+            }
             Event::Waiting { step } => print(&format!("{}: another build makes it, waiting", step.label)),
+            Event::Warning { step, text } => print(&warning(step, text)),
             Event::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
             Event::Failed { step } => print(&format!("{}: failed", step.label)),
-            Event::Planned { .. } | Event::Line { .. } => {}
+            Event::Line { .. } => {}
         }
     }
 
@@ -35,7 +55,7 @@ impl Show for Plain {
 
     fn batch(&self, files: usize, size: u64) {
         self.announced.store(true, Ordering::Relaxed);
-        print(&format!("fetching {files} files, {}", bytes(size)));
+        print(&format!("fetching {}, {}", count(files, "file"), bytes(size)));
     }
 
     fn download(&self, name: &str, _total: Option<u64>) -> Box<dyn Meter + '_> {

@@ -1,119 +1,242 @@
-//! Moving progress on a terminal: a line for each running step with the last line of its log, bars for downloads.
+//! Moving progress on a terminal: a line for each running step or machine with the last line that it printed, bars for
+//! downloads. No line is wider than the terminal, however narrow that is.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Show, because};
+use super::{LastLine, Show, because, numbered, warning};
 use crate::build::Event;
-use crate::digest::Digest;
+use crate::interrupt;
+use crate::printable::{printable, styled};
 use crate::source::Meter;
+use crate::threads;
+
+/// How often what moves is drawn.
+const TICK: Duration = Duration::from_millis(120);
 
 pub struct Terminal {
     all: MultiProgress,
-    steps: Mutex<HashMap<Digest, ProgressBar>>,
+    color: bool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Running steps by their keys, machines by their tests' names.
+    running: HashMap<String, Running>,
+    /// Steps that were begun, and all there are.
+    begun: usize,
+    steps: usize,
+    batch: Option<Batch>,
+}
+
+struct Running {
+    bar: ProgressBar,
+    /// What it is, in front of its last line.
+    title: String,
+    last_line: Option<LastLine>,
+}
+
+/// Downloads that were announced together.
+struct Batch {
+    bar: ProgressBar,
+    files: usize,
+    done: usize,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 impl Terminal {
-    pub fn new() -> Self {
-        Self { all: MultiProgress::new(), steps: Mutex::default() }
+    pub fn new(color: bool) -> Self {
+        let terminal = Self { all: MultiProgress::new(), color, state: Arc::default() };
+        let state = Arc::downgrade(&terminal.state);
+        // Without a further thread nothing turns, and all is said nevertheless.
+        let _ = threads::spawn("progress", move || {
+            while let Some(state) = state.upgrade() {
+                lock(&state).running.values().for_each(|running| {
+                    if let Some(last_line) = &running.last_line {
+                        running.show(&last_line(), color);
+                    }
+                    running.bar.tick();
+                });
+                drop(state);
+                std::thread::park_timeout(TICK);
+            }
+        });
+        terminal
     }
 
-    fn steps(&self) -> MutexGuard<'_, HashMap<Digest, ProgressBar>> {
-        self.steps.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    fn begin(&self, key: Digest, label: &str, message: String) {
-        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4}  {wide_msg:.dim}").ok();
-        let bar = self.all.add(ProgressBar::new_spinner());
-        if let Some(style) = style {
-            bar.set_style(style);
+    fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLine>) {
+        // What a signal has ended shows nothing new.
+        if interrupt::raised().is_some() {
+            return;
         }
-        bar.set_prefix(label.to_owned());
-        bar.set_message(message);
-        bar.enable_steady_tick(Duration::from_millis(120));
-        if let Some(old) = self.steps().insert(key, bar) {
-            old.finish_and_clear();
+        let bar = self.all.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
+        let running = Running { bar, title, last_line };
+        running.show(line, self.color);
+        if let Some(old) = lock(&self.state).running.insert(key.to_owned(), running) {
+            self.remove(&old.bar);
         }
     }
 
-    fn end(&self, key: Digest, text: &str) {
-        if let Some(bar) = self.steps().remove(&key) {
-            bar.finish_and_clear();
-            self.all.remove(&bar);
+    fn end(&self, key: &str) {
+        let ended = lock(&self.state).running.remove(key);
+        if let Some(ended) = ended {
+            self.remove(&ended.bar);
         }
-        self.line(text);
+    }
+
+    fn remove(&self, bar: &ProgressBar) {
+        bar.finish_and_clear();
+        self.all.remove(bar);
+    }
+}
+
+impl Running {
+    fn show(&self, line: &str, color: bool) {
+        let line: String = line.chars().take(200).collect();
+        let (title, line) = (printable(&self.title), printable(&line));
+        self.bar.set_message(match color {
+            true => format!("{title}  \x1b[2m{line}\x1b[0m"),
+            false => format!("{title}  {line}"),
+        });
     }
 }
 
 impl Show for Terminal {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Planned { .. } => {}
-            Event::Started { step, changed } => self.begin(step.digest, &step.label, because(changed)),
+            Event::Planned { to_run, .. } => {
+                let mut state = lock(&self.state);
+                (state.begun, state.steps) = (0, *to_run);
+            }
+            Event::Started { step, changed } => {
+                let number = {
+                    let mut state = lock(&self.state);
+                    state.begun += 1;
+                    numbered(state.begun, state.steps)
+                };
+                self.begin(&step.digest.to_string(), number + &step.label, &because(changed), None);
+            }
             Event::Waiting { step } => {
-                self.begin(step.digest, &step.label, "another build makes it, waiting".into());
+                self.begin(&step.digest.to_string(), step.label.clone(), "another build makes it, waiting", None);
             }
             Event::Line { step, line } => {
-                if let Some(bar) = self.steps().get(&step.digest) {
-                    let visible: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
-                    bar.set_message(visible);
+                if let Some(running) = lock(&self.state).running.get(&step.digest.to_string()) {
+                    running.show(line, self.color);
                 }
             }
+            Event::Warning { step, text } => self.line(&warning(step, text)),
             Event::Finished { step, seconds } => {
-                self.end(step.digest, &format!("  {} {seconds:.1} s", step.label));
+                self.end(&step.digest.to_string());
+                self.line(&format!("  {} {seconds:.1} s", step.label));
             }
-            Event::Failed { step } => self.end(step.digest, &format!("  {} failed", step.label)),
+            Event::Failed { step } => {
+                self.end(&step.digest.to_string());
+                self.line(&format!("  {} failed", step.label));
+            }
         }
     }
 
     fn line(&self, text: &str) {
-        let _ = self.all.println(text);
+        // Colours are ours: `Face` has made foreign ones visible.
+        let _ = self.all.println(styled(text).to_string());
+    }
+
+    fn batch(&self, files: usize, bytes: u64) {
+        let template = "{spinner} {prefix} {binary_bytes:>10}/{binary_total_bytes} {wide_bar} {eta:>3} left";
+        let bar = self.all.insert(0, ProgressBar::new(bytes).with_style(style(template)));
+        bar.set_prefix(format!("0/{files}"));
+        bar.tick();
+        lock(&self.state).batch = Some(Batch { bar, files, done: 0 });
     }
 
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
-        let bar = match total {
-            Some(total) => ProgressBar::new(total),
-            None => ProgressBar::new_spinner(),
+        let template = match total {
+            Some(_) => "  {binary_bytes:>10}/{binary_total_bytes:<10} {binary_bytes_per_sec:>12}  {wide_msg}",
+            None => "  {binary_bytes:>10} {binary_bytes_per_sec:>23}  {wide_msg}",
         };
-        let template =
-            "  {prefix:<40!} {wide_bar} {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} {msg}";
-        let bar = self.all.add(bar);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let bar = self.all.add(bar.with_style(style(template)));
+        let name = printable(name).to_string();
+        bar.set_message(name.clone());
+        Box::new(Bar { bar, name, terminal: self })
+    }
+
+    fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+        let mut state = lock(&self.state);
+        match (state.running.get_mut(name), last_line) {
+            (Some(running), None) => running.title = format!("{name}: {phase}"),
+            (_, last_line) => {
+                drop(state);
+                self.begin(name, format!("{name}: {phase}"), "", last_line);
+            }
         }
-        bar.set_prefix(name.to_owned());
-        Box::new(Bar { bar, all: self.all.clone() })
+    }
+
+    fn machine_ended(&self, name: &str) {
+        self.end(name);
+    }
+
+    fn interrupted(&self) {
+        self.finish();
+        self.line("ending, a moment (^C once more ends at once)");
     }
 
     fn finish(&self) {
-        for (_, bar) in self.steps().drain() {
-            bar.finish_and_clear();
+        let (running, batch) = {
+            let mut state = lock(&self.state);
+            (std::mem::take(&mut state.running), state.batch.take())
+        };
+        running.values().for_each(|running| self.remove(&running.bar));
+        if let Some(batch) = batch {
+            self.remove(&batch.bar);
         }
         let _ = self.all.clear();
     }
 }
 
-struct Bar {
+/// A download. What it has is part of what its batch has.
+struct Bar<'a> {
     bar: ProgressBar,
-    all: MultiProgress,
+    name: String,
+    terminal: &'a Terminal,
 }
 
-impl Meter for Bar {
+impl Meter for Bar<'_> {
     fn at(&self, bytes: u64) {
+        let before = self.bar.position();
         self.bar.set_position(bytes);
+        if let Some(batch) = &lock(&self.terminal.state).batch {
+            batch.bar.set_position((batch.bar.position() + bytes).saturating_sub(before));
+        }
     }
 
     fn say(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(format!("{}  {}", self.name, printable(text)));
     }
 }
 
-impl Drop for Bar {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
-        self.all.remove(&self.bar);
+        self.terminal.remove(&self.bar);
+        let mut state = lock(&self.terminal.state);
+        let Some(batch) = &mut state.batch else { return };
+        batch.done += 1;
+        batch.bar.set_prefix(format!("{}/{}", batch.done, batch.files));
+        if batch.done >= batch.files {
+            let ended = state.batch.take();
+            drop(state);
+            ended.iter().for_each(|batch| self.terminal.remove(&batch.bar));
+        }
     }
 }

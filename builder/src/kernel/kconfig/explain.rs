@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+
+use nix::sys::stat::SFlag;
 
 use super::super::config::Config;
 use super::super::fragment::{Value, number};
+use super::super::versions::Version;
 use super::expr::{Atom, Tristate};
 use super::needs::listed;
 use super::values::Values;
@@ -20,6 +22,13 @@ pub enum Reason {
         similar: Vec<String>,
         /// Where it is defined for others.
         elsewhere: Vec<Place>,
+    },
+    /// It only hands the value of an older configuration on, and is never set itself.
+    Transitional {
+        /// Its definition.
+        place: Place,
+        /// The symbols that take its value.
+        heirs: Vec<String>,
     },
     /// It can't hold a value of this type.
     WrongType {
@@ -88,6 +97,10 @@ impl fmt::Display for Reason {
                     [one, ..] => write!(f, "; did you mean {one}?"),
                 }
             }
+            Self::Transitional { place, heirs } => {
+                write!(f, "it is a former name ({place})")?;
+                if heirs.is_empty() { Ok(()) } else { write!(f, "; write {}", listed(heirs)) }
+            }
             Self::WrongType { kind, expected, place } => write!(f, "its type is {kind} ({place}): write {expected}"),
             Self::NoPrompt(text) | Self::Unmet(text) => f.write_str(text),
             Self::Selected { by } => {
@@ -107,6 +120,23 @@ impl fmt::Display for Reason {
             ),
         }
     }
+}
+
+impl Reason {
+    /// The prose; with what can be done about a name that this version of the source does not have.
+    pub fn at_version(&self, version: Option<Version>) -> String {
+        match (self, version) {
+            (Self::NoSuchSymbol { .. }, Some(version)) => {
+                format!("{self} (the source's version is {version}; `#if version …` limits settings to versions)")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Whether no Kconfig file of the source defines the symbol, for whatever architecture.
+pub fn is_unknown(kconfig: &Kconfig, symbol: &str) -> bool {
+    !kconfig.symbols.contains_key(symbol) && elsewhere(kconfig, symbol).is_empty()
 }
 
 /// The architecture whose folder a file lies in.
@@ -129,6 +159,9 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
     else {
         return no_such_symbol(kconfig, symbol);
     };
+    if known.definitions.iter().all(|block| block.transitional) {
+        return Reason::Transitional { place: first.place.clone(), heirs: heirs(kconfig, symbol) };
+    }
     // First as if the toolchain had passed every test: a plain dependency is the better answer.
     let values = Values { kconfig, config, unknown: Tristate::Yes };
     if let Some((kind, expected)) = known.kind.and_then(|kind| Some((kind, wrong_type(kind, wanted)?))) {
@@ -148,6 +181,17 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
             _ => None,
         })
         .unwrap_or_else(|| Reason::Unexplained(first.place.clone()))
+}
+
+/// The symbols whose default is the value of `symbol`, by name.
+fn heirs(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
+    let inherits = |known: &Symbol| {
+        known.definitions.iter().flat_map(|block| &block.defaults).any(|default| default.value.symbol() == Some(symbol))
+    };
+    let mut heirs: Vec<_> =
+        kconfig.symbols.iter().filter(|(_, known)| inherits(known)).map(|(name, _)| name.clone()).collect();
+    heirs.sort();
+    heirs
 }
 
 /// What to write instead, where a symbol of this type can't hold `wanted`.
@@ -295,29 +339,57 @@ fn no_such_symbol(kconfig: &Kconfig, symbol: &str) -> Reason {
     Reason::NoSuchSymbol { similar: similar(kconfig, symbol), elsewhere: elsewhere(kconfig, symbol) }
 }
 
-/// Defined symbols with names near to `symbol`: a slip of the hand, or a name with a piece too few or too many.
+/// How a defined name may differ from the one that was meant, nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    /// A slip of the hand: so many letters.
+    Letters(usize),
+    /// It gained words in front: `RETPOLINE` became `MITIGATION_RETPOLINE`.
+    Prefix,
+    /// It gained words at its end.
+    Suffix,
+    /// A word more or less, or at another place.
+    Word,
+    /// Another first word: `CPU_SRSO` became `MITIGATION_SRSO`.
+    FirstWord,
+}
+
+fn likeness(wanted: &str, name: &str) -> Option<Likeness> {
+    let limit = (wanted.len() / 4).clamp(1, 3);
+    if name.len().abs_diff(wanted.len()) <= limit {
+        let distance = strsim::damerau_levenshtein(wanted, name);
+        if distance <= limit {
+            return Some(Likeness::Letters(distance));
+        }
+    }
+    if name.strip_suffix(wanted).is_some_and(|rest| rest.ends_with('_')) {
+        return Some(Likeness::Prefix);
+    }
+    if name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('_')) {
+        return Some(Likeness::Suffix);
+    }
+    let words = |name: &str| name.split('_').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    if wanted.contains('_') && words(wanted).symmetric_difference(&words(name)).count() == 1 {
+        return Some(Likeness::Word);
+    }
+    // The rest has to be telling: another word, or one that is not common.
+    let rest = |name: &str| name.split_once('_').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.len() > 3);
+    (rest(wanted).is_some() && rest(wanted) == rest(name)).then_some(Likeness::FirstWord)
+}
+
+/// More names than these that differ in their first word only have an ordinary rest.
+const MOST_FIRST_WORDS: usize = 2;
+
+/// Defined symbols with names near to `symbol`: a slip of the hand, or a name that changed from version to version.
 fn similar(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
     let upper = symbol.to_ascii_uppercase();
-    let limit = (upper.len() / 4).clamp(1, 3);
-    let mut near: Vec<(usize, &String)> = Vec::new();
-    for name in kconfig.symbols.keys().filter(|name| name.len().abs_diff(upper.len()) <= limit) {
-        let distance = strsim::damerau_levenshtein(&upper, name);
-        if distance <= limit {
-            near.push((distance, name));
-        }
-    }
-    if near.is_empty() {
-        let pieces = |name: &str| name.split('_').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-        let wanted = pieces(&upper);
-        for name in kconfig.symbols.keys() {
-            let different = pieces(name).symmetric_difference(&wanted).count();
-            if different == 1 && wanted.len() > 1 {
-                near.push((different, name));
-            }
-        }
-    }
+    let alike = |name: &'_ String| likeness(&upper, name).map(|likeness| (likeness, name.len(), name.clone()));
+    let mut near: Vec<_> = kconfig.symbols.keys().filter_map(alike).collect();
+    // `_INTEL` or `_DEBUG` ends dozens of names, which tells nothing.
+    let first_words = near.iter().filter(|(likeness, ..)| *likeness == Likeness::FirstWord).count();
+    near.retain(|(likeness, ..)| *likeness != Likeness::FirstWord || first_words <= MOST_FIRST_WORDS);
     near.sort();
-    near.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+    near.into_iter().take(3).map(|(_, _, name)| name).collect()
 }
 
 /// Where files that this architecture doesn't read define a symbol; other architectures' folders first.
@@ -332,19 +404,16 @@ fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<Place> {
 /// takes longer than parsing, so it is done for unknown symbols only, and once.
 fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
     let mut found: HashMap<String, Vec<Place>> = HashMap::new();
-    let mut folders = vec![(kconfig.root.clone(), String::new())];
-    while let Some((folder, inside)) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if inside.is_empty() { name.clone() } else { format!("{inside}/{name}") };
-            match entry.file_type() {
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for item in kconfig.root.list(&folder).unwrap_or_default() {
+            let Some(name) = item.name.to_str() else { continue };
+            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            match item.kind() {
                 // Examples of the language itself.
-                Ok(kind) if kind.is_dir() && path != "Documentation" && path != "scripts" => {
-                    folders.push((entry.path(), path));
-                }
-                Ok(kind) if kind.is_file() && (name.starts_with("Kconfig") || name.starts_with("Config.")) => {
-                    for (symbol, line) in defined_in(&entry.path()) {
+                SFlag::S_IFDIR if path != "Documentation" && path != "scripts" => folders.push(path),
+                SFlag::S_IFREG if name.starts_with("Kconfig") || name.starts_with("Config.") => {
+                    for (symbol, line) in defined_in(&kconfig.root.read(&path, MOST_BYTES).unwrap_or_default()) {
                         if !kconfig.symbols.contains_key(&symbol) {
                             found.entry(symbol).or_default().push(Place { file: path.as_str().into(), line });
                         }
@@ -357,14 +426,16 @@ fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
     found
 }
 
-/// The symbols that a file has `config` lines for, with those lines.
-fn defined_in(file: &Path) -> Vec<(String, usize)> {
-    let Ok(bytes) = std::fs::read(file) else { return Vec::new() };
+/// No Kconfig file has more.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The symbols that a file's content has `config` lines for, with those lines.
+fn defined_in(content: &[u8]) -> Vec<(String, usize)> {
     let defined = |line: &str| {
         let mut words = line.split_whitespace();
         let defines = matches!(words.next(), Some("config" | "menuconfig"));
         words.next().filter(|_| defines && words.next().is_none()).map(str::to_owned)
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(content);
     text.lines().zip(1..).filter_map(|(text, line)| Some((defined(text)?, line))).collect()
 }

@@ -61,31 +61,41 @@ pub enum Expr {
     Or(Vec<Expr>),
 }
 
+/// How deep parentheses and `!` may nest: each level is a few frames of the stack. Linux has 6.
+const DEEPEST: usize = 100;
+
 impl Expr {
     /// Reads an expression from the head of `tokens`, up to a closing parenthesis, `if` or the end.
     pub(super) fn parse(tokens: &mut &[Token]) -> Result<Self, String> {
-        let first = Self::parse_and(tokens)?;
+        Self::parse_or(tokens, 0)
+    }
+
+    fn parse_or(tokens: &mut &[Token], depth: usize) -> Result<Self, String> {
+        let first = Self::parse_and(tokens, depth)?;
         let mut all = vec![first];
         while take(tokens, Op::Or) {
-            all.push(Self::parse_and(tokens)?);
+            all.push(Self::parse_and(tokens, depth)?);
         }
         Ok(if all.len() == 1 { all.remove(0) } else { Self::Or(all) })
     }
 
-    fn parse_and(tokens: &mut &[Token]) -> Result<Self, String> {
-        let mut all = vec![Self::parse_not(tokens)?];
+    fn parse_and(tokens: &mut &[Token], depth: usize) -> Result<Self, String> {
+        let mut all = vec![Self::parse_not(tokens, depth)?];
         while take(tokens, Op::And) {
-            all.push(Self::parse_not(tokens)?);
+            all.push(Self::parse_not(tokens, depth)?);
         }
         Ok(if all.len() == 1 { all.remove(0) } else { Self::And(all) })
     }
 
-    fn parse_not(tokens: &mut &[Token]) -> Result<Self, String> {
+    fn parse_not(tokens: &mut &[Token], depth: usize) -> Result<Self, String> {
+        if depth > DEEPEST {
+            return Err(format!("the expression nests more than {DEEPEST} levels deep"));
+        }
         if take(tokens, Op::Not) {
-            return Ok(Self::Not(Box::new(Self::parse_not(tokens)?)));
+            return Ok(Self::Not(Box::new(Self::parse_not(tokens, depth + 1)?)));
         }
         if take(tokens, Op::Open) {
-            let inner = Self::parse(tokens)?;
+            let inner = Self::parse_or(tokens, depth + 1)?;
             return if take(tokens, Op::Close) { Ok(inner) } else { Err("a `)` is missing".to_owned()) };
         }
         let left = atom(tokens)?;
@@ -202,5 +212,14 @@ mod tests {
         for text in ["A &&", "(A", "|| A", ""] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_nests_without_end_is_an_error() {
+        for head in ["!", "(", "!(", "A && (", "A || ("] {
+            let why = parse(&format!("{}A", head.repeat(100_000))).err().unwrap_or_default();
+            assert!(why.contains("more than 100 levels"), "{head}");
+        }
+        assert!(parse(&format!("{}A", "!".repeat(100))).is_ok());
     }
 }

@@ -17,12 +17,12 @@ mod values;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use expr::{Atom, Expr, Tristate};
 pub use token::Op;
 
+use crate::beneath::{Dir, Links};
 use token::Variables;
 
 /// A line of a Kconfig file.
@@ -141,6 +141,8 @@ pub struct Definition {
     pub selects: Vec<Select>,
     /// Its ranges.
     pub ranges: Vec<Range>,
+    /// `transitional`: an old name that only hands the value of an older configuration on (Linux 6.18 and later).
+    pub transitional: bool,
 }
 
 /// A symbol.
@@ -177,6 +179,8 @@ pub enum ScopeKind {
 pub struct Scope {
     /// What encloses it.
     pub parent: Option<ScopeId>,
+    /// How many blocks enclose it.
+    pub depth: usize,
     /// What it is.
     pub kind: ScopeKind,
     /// A menu's or choice's title.
@@ -210,18 +214,19 @@ pub struct Kconfig {
     selectors: HashMap<String, Vec<(String, usize, usize)>>,
     /// Symbols that take their value from the environment (`option env=`).
     environment: HashMap<String, String>,
-    root: PathBuf,
+    root: Dir,
     /// Where files that were not read define symbols; filled when it is first asked for.
     elsewhere: OnceLock<HashMap<String, Vec<Place>>>,
 }
 
 impl Kconfig {
     /// Reads the Kconfig files of a source for an architecture, named as the kernel (`ARCH=x86_64`) or uname names it.
-    pub fn load(root: &Path, arch: &str) -> io::Result<Self> {
+    pub fn load(source: &Dir, arch: &str) -> io::Result<Self> {
+        let root = source.following(Links::Within);
         let (arch, srcarch) = kernel_arch(arch);
         let top = ["Kconfig".to_owned(), format!("arch/{srcarch}/Kconfig"), "Config.in".to_owned()];
-        let Some(top) = top.iter().find(|name| root.join(name).is_file()) else {
-            let what = format!("no Kconfig, arch/{srcarch}/Kconfig or Config.in in {}", root.display());
+        let Some(top) = top.iter().find(|name| root.has_file(name)) else {
+            let what = format!("no Kconfig, arch/{srcarch}/Kconfig or Config.in in the source");
             return Err(io::Error::new(io::ErrorKind::NotFound, what));
         };
         let mut variables = Variables::default();

@@ -1,8 +1,10 @@
 //! From Kconfig files to the table of symbols.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+
+use crate::beneath::{Dir, Refusal};
 
 use super::expr::{Atom, Expr};
 use super::token::{Lines, Op, Token, Variables, tokens};
@@ -10,13 +12,21 @@ use super::{
     DefaultValue, Definition, Guard, Kconfig, Kind, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
 };
 
-/// How deep files may include each other; more is a loop.
+/// How deep files may include each other; Linux has 8.
 const DEEPEST: usize = 64;
 
-pub(super) fn parse(root: &Path, top: &str, variables: Variables) -> Kconfig {
+/// How deep `if`, `menu` and `choice` may nest; Linux has 9.
+const DEEPEST_BLOCK: usize = 100;
+
+/// How many files are read, each as often as it is included, and how many bytes in all. Linux has 1,700 files and 5 MB.
+const MOST_FILES: usize = 20_000;
+const MOST_BYTES: u64 = 32 << 20;
+
+pub(super) fn parse(root: Dir, top: &str, variables: Variables) -> Kconfig {
     let place = Place { file: top.into(), line: 1 };
     let scope = Scope {
         parent: None,
+        depth: 0,
         kind: ScopeKind::Root,
         title: String::new(),
         place: place.clone(),
@@ -29,10 +39,11 @@ pub(super) fn parse(root: &Path, top: &str, variables: Variables) -> Kconfig {
         scopes: vec![scope],
         selectors: HashMap::new(),
         environment: HashMap::new(),
-        root: root.to_owned(),
+        root,
         elsewhere: OnceLock::new(),
     };
-    let mut parser = Parser { kconfig, variables, depth: 0 };
+    let (open, files_left, bytes_left) = (Vec::new(), MOST_FILES, MOST_BYTES);
+    let mut parser = Parser { kconfig, variables, open, files_left, bytes_left };
     if let Err(what) = parser.file(top, ScopeId(0)) {
         parser.kconfig.oddities.push(Oddity { place, what });
     }
@@ -57,7 +68,10 @@ impl Kconfig {
 struct Parser {
     kconfig: Kconfig,
     variables: Variables,
-    depth: usize,
+    /// The files that are being read, each included by the one before.
+    open: Vec<String>,
+    files_left: usize,
+    bytes_left: u64,
 }
 
 /// What the attribute lines belong to.
@@ -73,8 +87,11 @@ enum Subject {
 impl Parser {
     /// Reads one file into a scope.
     fn file(&mut self, path: &str, scope: ScopeId) -> Result<(), String> {
-        let bytes =
-            std::fs::read(self.kconfig.root.join(path)).map_err(|error| format!("can't read {path}: {error}"))?;
+        if self.open.iter().any(|open| open == path) {
+            return Err(format!("{path} includes itself"));
+        }
+        let bytes = self.read(path)?;
+        self.open.push(path.to_owned());
         let text = String::from_utf8_lossy(&bytes);
         let file: Arc<str> = path.into();
         let mut lines = Lines::new(&text);
@@ -87,11 +104,23 @@ impl Parser {
                 Err(what) => self.kconfig.oddities.push(Oddity { place, what }),
             }
         }
+        self.open.pop();
         if reader.scope != scope {
             let place = self.kconfig.scopes[reader.scope.0].place.clone();
             self.kconfig.oddities.push(Oddity { place, what: "the block is not closed in its file".to_owned() });
         }
         Ok(())
+    }
+
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        let too_many = || format!("{path}: the Kconfig files are more than {MOST_FILES}, or {MOST_BYTES} bytes in all");
+        self.files_left = self.files_left.checked_sub(1).ok_or_else(too_many)?;
+        let bytes = self.kconfig.root.read(path, self.bytes_left).map_err(|error| match error.refusal {
+            Refusal::TooLarge(_) => too_many(),
+            refusal => format!("can't read {path}: {refusal}"),
+        })?;
+        self.bytes_left -= bytes.len() as u64;
+        Ok(bytes)
     }
 
     fn line(&mut self, file: &mut File, place: &Place, text: &str) -> Result<Next, String> {
@@ -120,12 +149,12 @@ impl Parser {
                     _ => ScopeKind::Choice { members: Vec::new() },
                 };
                 let title = rest.first().map(text_of).unwrap_or_default();
-                let scope = self.open(file, kind, title, place);
+                let scope = self.open(file, kind, title, place)?;
                 file.subject = Subject::Scope(scope);
             }
             "if" => {
                 let guard = self.guard(rest, place)?;
-                let scope = self.open(file, ScopeKind::If, String::new(), place);
+                let scope = self.open(file, ScopeKind::If, String::new(), place)?;
                 self.kconfig.scopes[scope.0].depends.push(guard);
                 file.subject = Subject::Nobody;
             }
@@ -156,6 +185,7 @@ impl Parser {
             defaults: Vec::new(),
             selects: Vec::new(),
             ranges: Vec::new(),
+            transitional: false,
         };
         self.kconfig.symbols.entry(name.clone()).or_default().definitions.push(definition);
         // A member may stand in an `if` within its choice.
@@ -172,13 +202,17 @@ impl Parser {
         Ok(())
     }
 
-    fn open(&mut self, file: &mut File, kind: ScopeKind, title: String, place: &Place) -> ScopeId {
+    fn open(&mut self, file: &mut File, kind: ScopeKind, title: String, place: &Place) -> Result<ScopeId, String> {
         let id = ScopeId(self.kconfig.scopes.len());
         let parent = Some(file.scope);
-        let scope = Scope { parent, kind, title, place: place.clone(), depends: Vec::new(), visible: Vec::new() };
-        self.kconfig.scopes.push(scope);
+        let depth = self.kconfig.scopes[file.scope.0].depth + 1;
+        if depth > DEEPEST_BLOCK {
+            return Err(format!("blocks nest more than {DEEPEST_BLOCK} levels deep"));
+        }
+        let (place, depends, visible) = (place.clone(), Vec::new(), Vec::new());
+        self.kconfig.scopes.push(Scope { parent, depth, kind, title, place, depends, visible });
         file.scope = id;
-        id
+        Ok(id)
     }
 
     fn close(&mut self, file: &mut File, keyword: &str) -> Result<Next, String> {
@@ -209,33 +243,43 @@ impl Parser {
             // With a $(srctree) of its own, `conf` looks there first; here both are the same folder.
             _ => path.strip_prefix("./").unwrap_or(path).to_owned(),
         };
+        let path = below(&path).ok_or_else(|| format!("{path} is not below the source's root"))?;
         let paths = if path.contains(['*', '?', '[']) { self.matching(&path)? } else { vec![path.clone()] };
         if paths.is_empty() && !optional {
             return Err(format!("no file matches {path}"));
         }
-        if self.depth == DEEPEST {
-            return Err(format!("{path} includes itself"));
+        if self.open.len() > DEEPEST {
+            return Err(format!("{path} is included through more than {DEEPEST} files"));
         }
-        self.depth += 1;
         let mut result = Ok(());
         for path in paths {
-            if !optional || self.kconfig.root.join(&path).is_file() {
+            if !optional || self.kconfig.root.has_file(&path) {
                 result = result.and(self.file(&path, file.scope));
             }
         }
-        self.depth -= 1;
         result
     }
 
     /// The files that a pattern names, sorted, relative to the root.
     fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
-        let root = PathBuf::from(glob::Pattern::escape(&self.kconfig.root.to_string_lossy()));
-        let found = glob::glob(&root.join(pattern).to_string_lossy()).map_err(|error| error.to_string())?;
-        let relative = found.flatten().filter_map(|path| {
-            let inside = path.strip_prefix(&self.kconfig.root).ok()?;
-            Some(inside.to_string_lossy().into_owned())
-        });
-        Ok(relative.collect())
+        let mut found = vec![String::new()];
+        for part in pattern.split('/').filter(|part| !part.is_empty()) {
+            let fits = glob::Pattern::new(part).map_err(|error| error.to_string())?;
+            let mut below = Vec::new();
+            for folder in &found {
+                let join = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                if !part.contains(['*', '?', '[']) {
+                    below.push(join(part));
+                    continue;
+                }
+                let items = self.kconfig.root.list(folder).unwrap_or_default();
+                let names = items.iter().filter_map(|item| item.name.to_str()).filter(|name| fits.matches(name));
+                below.extend(names.map(join));
+            }
+            found = below;
+        }
+        found.retain(|path| self.kconfig.root.has_file(path));
+        Ok(found)
     }
 
     fn guard(&self, mut tokens: &[Token], place: &Place) -> Result<Guard, String> {
@@ -338,7 +382,12 @@ impl Parser {
                     self.variables.set(name, &value);
                 }
             }
-            ("optional" | "modules" | "transitional", _) => {}
+            ("transitional", _) => {
+                if let Subject::Symbol(name) = subject {
+                    self.definition(name)?.transitional = true;
+                }
+            }
+            ("optional" | "modules", _) => {}
             _ => return Err(format!("`{keyword}` is no keyword")),
         }
         Ok(())
@@ -368,6 +417,19 @@ struct File {
 enum Next {
     Line,
     Help,
+}
+
+/// A path relative to the source's root, its `..` taken away; `None` where it leads out.
+fn below(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(parts.pop()?),
+            "." => {}
+            part => parts.push(part),
+        }
+    }
+    (!path.starts_with('/')).then(|| parts.join("/"))
 }
 
 /// The type that a keyword states, and whether a default (not a prompt) follows.

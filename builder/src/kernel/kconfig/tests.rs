@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::super::{Fragment, check};
+use super::super::{Fragment, check, for_source};
 use super::*;
+use crate::beneath::{Dir, Links};
 
 /// A source with these files.
 fn source(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -16,8 +17,13 @@ fn source(files: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
+/// A folder as code sees it that does not trust what it holds.
+fn dir(root: &Path) -> Dir {
+    Dir::open(root, Links::Never).unwrap()
+}
+
 fn load(root: &Path) -> Kconfig {
-    let kconfig = Kconfig::load(root, "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(root), "x86_64").unwrap();
     assert_eq!(kconfig.oddities, [], "all lines are understood");
     kconfig
 }
@@ -27,7 +33,7 @@ fn reasons(files: &[(&str, &str)], config: &str, wanted: &str) -> Vec<String> {
     let root = source(files);
     load(root.path());
     let fragment = Fragment::parse("f", wanted).unwrap();
-    check(&[fragment], config, root.path(), "x86_64").into_iter().map(|mismatch| mismatch.reason).collect()
+    check(&[fragment], config, &dir(root.path()), "x86_64").into_iter().map(|mismatch| mismatch.reason).collect()
 }
 
 const KERNEL: &str = r#"# comment
@@ -251,7 +257,7 @@ fn older_and_other_dialects_are_read() {
     let kconfig = load(old.path());
     assert_eq!(kconfig.symbols["CPU"].kind, Some(Kind::Bool));
     let fragment = Fragment::parse("f", "CONFIG_64BIT=n\n").unwrap();
-    let found = check(&[fragment], "CONFIG_64BIT=y\n", old.path(), "x86_64");
+    let found = check(&[fragment], "CONFIG_64BIT=y\n", &dir(old.path()), "x86_64");
     assert!(
         found[0].reason.contains("depends on ARCH = \"x86\" (ARCH=\"x86_64\"; arch/x86/Kconfig:10)"),
         "{}",
@@ -280,7 +286,7 @@ fn a_line_that_is_not_understood_costs_only_itself() {
         "Kconfig",
         "config A\n\tbool \"a\"\n\tfrobnicate\n\tdepends on (B\n\tdepends on C\nendif\nsource \"gone\"\nsource \"Kconfig\"\nif A\n",
     )]);
-    let kconfig = Kconfig::load(root.path(), "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
     assert_eq!(kconfig.symbols["A"].definitions[0].depends.len(), 1);
     for expected in [
         "`frobnicate` is no keyword",
@@ -300,7 +306,7 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     let one = Fragment::parse("kernel-config/one.config", "CONFIG_B=y\n# CONFIG_A is not set\n").unwrap();
     let two = Fragment::parse("kernel-config/two.config", "# why\nCONFIG_A=y\n").unwrap();
     let shown = |config: &str| -> Vec<String> {
-        check(&[one.clone(), two.clone()], config, root.path(), "x86_64").iter().map(|m| m.to_string()).collect()
+        check(&[one.clone(), two.clone()], config, &dir(root.path()), "x86_64").iter().map(|m| m.to_string()).collect()
     };
     assert_eq!(
         shown("# CONFIG_B is not set\n"),
@@ -313,6 +319,138 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     );
     assert!(shown("CONFIG_B=y\nCONFIG_A=y\n").is_empty());
     let empty = source(&[]);
-    let lost = check(std::slice::from_ref(&one), "", empty.path(), "x86_64");
-    assert!(lost[0].reason.starts_with("no Kconfig, arch/x86/Kconfig or Config.in in "), "{}", lost[0]);
+    let lost = check(std::slice::from_ref(&one), "", &dir(empty.path()), "x86_64");
+    assert!(lost[0].reason.starts_with("no Kconfig, arch/x86/Kconfig or Config.in in the source"), "{}", lost[0]);
+}
+
+/// Names that changed from one series of the kernel to the next: guesses from the old one to the new one.
+#[test]
+fn a_former_name_leads_to_the_present_one() {
+    let present = [
+        "MITIGATION_RETPOLINE",
+        "MITIGATION_PAGE_TABLE_ISOLATION",
+        "MITIGATION_UNRET_ENTRY",
+        "MITIGATION_SRSO",
+        "BASE_SMALL",
+        "ZRAM_BACKEND_LZ4",
+        "SQUASHFS_COMPILE_DECOMP_MULTI_PERCPU",
+        "NET_SCH_INGRESS",
+        "NET",
+        "BT_INTEL",
+        "AGP_INTEL",
+        "SND_INTEL",
+    ];
+    let kconfig: String = present.iter().map(|name| format!("config {name}\n\tbool \"x\"\n")).collect();
+    let root = source(&[
+        ("Kconfig", kconfig.as_str()),
+        ("Makefile", "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 107\n"),
+        ("arch/arm64/Kconfig", "config ARM_ONLY\n\tbool \"x\"\n"),
+    ]);
+    for (wanted, expected) in [
+        ("CONFIG_RETPOLINE=y", "did you mean MITIGATION_RETPOLINE?"),
+        ("# CONFIG_RETPOLINE is not set", "did you mean MITIGATION_RETPOLINE?"),
+        ("CONFIG_PAGE_TABLE_ISOLATION=y", "did you mean MITIGATION_PAGE_TABLE_ISOLATION?"),
+        ("CONFIG_CPU_UNRET_ENTRY=y", "did you mean MITIGATION_UNRET_ENTRY?"),
+        ("CONFIG_CPU_SRSO=y", "did you mean MITIGATION_SRSO?"),
+        ("CONFIG_ZRAM_LZ4=y", "did you mean ZRAM_BACKEND_LZ4?"),
+        ("CONFIG_SQUASHFS_DECOMP_MULTI_PERCPU=y", "did you mean SQUASHFS_COMPILE_DECOMP_MULTI_PERCPU?"),
+        ("# CONFIG_SCHED_DEBUG is not set", "no such symbol (the source's version"),
+        ("CONFIG_MICROCODE_INTEL=y", "no such symbol (the source's version"),
+        ("CONFIG_ARM_ONLY=y", "this source has no such symbol for this architecture, only for arm64"),
+    ] {
+        let fragment = Fragment::parse("f", wanted).unwrap();
+        let found: Vec<_> =
+            check(&[fragment], "", &dir(root.path()), "x86_64").iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{wanted}");
+        assert!(found[0].contains(expected), "{wanted}: {found:?}");
+        assert!(found[0].ends_with("(the source's version is 6.12.107; `#if version …` limits settings to versions)"));
+    }
+    // A name that is another architecture's is no mistake where it is to be off.
+    let off = Fragment::parse("f", "# CONFIG_ARM_ONLY is not set\n# CONFIG_BASE_SMALL is not set\n").unwrap();
+    assert_eq!(check(&[off], "", &dir(root.path()), "x86_64"), []);
+}
+
+#[test]
+fn a_transitional_symbol_names_its_heir() {
+    let files = [(
+        "Kconfig",
+        "config OLD\n\tbool\n\ttransitional\nconfig NEW\n\tbool \"new\"\n\tdefault OLD\nconfig OTHER\n\tbool \"other\"\n",
+    )];
+    assert_eq!(
+        reasons(&files, "CONFIG_NEW=y\n# CONFIG_OTHER is not set\n", "CONFIG_OLD=y\n"),
+        ["it is a former name (Kconfig:1); write NEW"]
+    );
+}
+
+#[test]
+fn the_fragments_of_a_source_are_for_its_version() {
+    let fragment = Fragment::parse("f", "CONFIG_A=y\n#if version >= 6.9\nCONFIG_B=y\n#endif\n").unwrap();
+    let plain = Fragment::parse("g", "CONFIG_A=y\n").unwrap();
+    let lines = |root: &Path| -> Result<Vec<usize>, String> {
+        let fit = for_source(&[fragment.clone(), plain.clone()], &dir(root)).map_err(|error| error.to_string())?;
+        Ok(fit[0].settings.iter().map(|setting| setting.line).collect())
+    };
+    let makefile = |text: &str| source(&[("Makefile", text)]);
+    assert_eq!(lines(makefile("VERSION = 6\nPATCHLEVEL = 1\n").path()), Ok(vec![1]));
+    assert_eq!(lines(makefile("VERSION = 7\nPATCHLEVEL = 2\nSUBLEVEL = 13\n").path()), Ok(vec![1, 3]));
+    for root in [source(&[]), makefile("all:\n")] {
+        let error = lines(root.path()).unwrap_err();
+        assert!(error.starts_with("f:3: the setting is for version >= 6.9 only, but the top Makefile"), "{error}");
+        assert!(for_source(std::slice::from_ref(&plain), &dir(root.path())).is_ok(), "no version is asked for");
+    }
+}
+
+#[test]
+fn files_that_include_each_other_over_and_over_are_read_for_a_while_only() {
+    // 2^64 ways through them.
+    let files: Vec<(String, String)> = (0..64)
+        .map(|step| (format!("k{step}"), format!("source \"k{0}\"\nsource \"k{0}\"\n", step + 1)))
+        .chain([("Kconfig".to_owned(), "source \"k0\"\nconfig LAST\n\tbool\n".to_owned())])
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let kconfig = Kconfig::load(&dir(source(&files).path()), "x86_64").unwrap();
+    assert!(kconfig.symbols.contains_key("LAST"));
+    assert!(kconfig.oddities.iter().any(|oddity| oddity.what.contains("more than 20000")), "{:?}", kconfig.oddities[0]);
+}
+
+#[test]
+fn blocks_nest_only_so_deep() {
+    let text = "if A\n".repeat(50_000) + "config B\n\tbool \"b\"\n";
+    let kconfig = Kconfig::load(&dir(source(&[("Kconfig", &text)]).path()), "x86_64").unwrap();
+    assert!(kconfig.enclosing(kconfig.symbols["B"].definitions[0].scope).count() <= 101);
+}
+
+#[test]
+fn nothing_outside_of_the_source_is_read() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("k"), "config OUTSIDE\n\tbool\n").unwrap();
+    let (absolute, name) = (outside.path().display(), outside.path().file_name().unwrap().to_str().unwrap());
+    for named in [format!("{absolute}/k"), format!("../{name}/k"), format!("a/../../{name}/k"), format!("../{name}/*")]
+    {
+        for keyword in ["source", "osource", "rsource", "orsource"] {
+            let root = source(&[("Kconfig", &format!("{keyword} \"{named}\"\n")), ("a/b", "")]);
+            let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
+            assert!(kconfig.symbols.is_empty(), "{keyword} {named}");
+            assert!(kconfig.oddities[0].what.ends_with("is not below the source's root"), "{:?}", kconfig.oddities);
+        }
+    }
+}
+
+#[test]
+fn a_file_may_name_its_neighbours_by_the_folder_above() {
+    let files = [("Kconfig", "source a/b/Kconfig\n"), ("a/b/Kconfig", "rsource \"../../c/Kconfig\"\n")];
+    let root = source(&[files[0], files[1], ("c/Kconfig", "config C\n\tbool\n")]);
+    assert!(load(root.path()).symbols.contains_key("C"));
+}
+
+#[test]
+fn a_file_that_includes_itself_is_read_once() {
+    for itself in ["a/Kconfig", "./a/Kconfig", "a/../a/Kconfig", "a/K*", "*/Kconfig"] {
+        let text = format!("source \"{itself}\"\n").repeat(3) + "config A\n\tbool\n";
+        let root = source(&[("Kconfig", "source \"a/Kconfig\"\n"), ("a/Kconfig", &text)]);
+        let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
+        assert_eq!(kconfig.symbols["A"].definitions.len(), 1, "{itself}");
+        let told: Vec<String> = kconfig.oddities.iter().map(|oddity| oddity.what.clone()).collect();
+        assert_eq!(told, vec!["a/Kconfig includes itself"; 3], "{itself}");
+    }
 }

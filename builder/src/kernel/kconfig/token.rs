@@ -55,6 +55,9 @@ pub(super) enum Token {
     Op(Op),
 }
 
+/// How many bytes the expansion of one text may look at: values that name others twice double at each step.
+const EXPANSION: usize = 1 << 16;
+
 /// Variables by name: those that make's environment gives and those that Kconfig files assign.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables(HashMap<String, String>);
@@ -74,12 +77,15 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// `text` with every `$(name)` replaced; `None` where one is a function or not known.
+    /// `text` with every `$(name)` replaced; `None` where one is a function or not known, or where the text would be
+    /// longer than any is.
     pub(super) fn expand(&self, text: &str) -> Option<String> {
-        self.expand_within(text, 0)
+        self.expand_within(text, 0, &mut EXPANSION.clone())
     }
 
-    fn expand_within(&self, text: &str, depth: usize) -> Option<String> {
+    /// `left` is how many bytes more may be looked at, at any depth.
+    fn expand_within(&self, text: &str, depth: usize, left: &mut usize) -> Option<String> {
+        *left = left.checked_sub(text.len() + 1)?;
         let mut expanded = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -90,13 +96,16 @@ impl Variables {
                 let name = &rest[2..end - 1];
                 // A variable that names itself would not end.
                 let value = (depth < 16).then(|| self.get(name)).flatten()?;
-                expanded.push_str(&self.expand_within(value, depth + 1)?);
+                expanded.push_str(&self.expand_within(value, depth + 1, left)?);
                 rest = &rest[end..];
             } else {
                 // Before Linux 4.18, `$SRCARCH` in text stood for a symbol whose value the environment gives.
                 let length = rest[1..].find(|c: char| !is_name(c)).unwrap_or(rest.len() - 1);
                 match self.get(&rest[1..1 + length]) {
-                    Some(value) => expanded.push_str(value),
+                    Some(value) => {
+                        *left = left.checked_sub(value.len())?;
+                        expanded.push_str(value);
+                    }
                     None => expanded.push_str(&rest[..1 + length]),
                 }
                 rest = &rest[1 + length..];
@@ -179,6 +188,8 @@ fn word(text: &str) -> Result<usize, String> {
 fn quoted(line: &str, quote: char) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut at = 1;
+    // The end of each macro that is not closed is looked for in all that follows: a few are no macros at all.
+    let mut unclosed = 0;
     loop {
         let rest = &line[at..];
         let c = rest.chars().next()?;
@@ -189,7 +200,11 @@ fn quoted(line: &str, quote: char) -> Option<(String, usize)> {
             let escaped = rest[1..].chars().next()?;
             text.push(escaped);
             at += 1 + escaped.len_utf8();
-        } else if let Some(length) = rest.starts_with("$(").then(|| macro_end(rest)).flatten() {
+        } else if unclosed < 16 && rest.starts_with("$(") {
+            let length = macro_end(rest).unwrap_or_else(|| {
+                unclosed += 1;
+                1
+            });
             text.push_str(&rest[..length]);
             at += length;
         } else {
@@ -282,6 +297,25 @@ mod tests {
         assert_eq!(read("x $(loop)"), [word("x"), Token::Unknown("$(loop)".into())]);
         assert_eq!(read("range -5 0x10"), [word("range"), word("-5"), word("0x10")]);
         assert!(tokens("prompt \"open", &variables).is_err());
+    }
+
+    #[test]
+    fn values_that_double_at_each_step_stay_as_they_are_written() {
+        let mut variables = Variables::default();
+        for step in 1..15 {
+            variables.set(&format!("v{step}"), &format!("$(v{0})$(v{0})", step - 1).repeat(50));
+        }
+        for value in ["text", ""] {
+            variables.set("v0", value);
+            assert_eq!(tokens("x $(v14)", &variables).unwrap()[1], Token::Unknown("$(v14)".into()));
+            assert_eq!(variables.expand("$(v1)"), Some(value.repeat(100)));
+        }
+    }
+
+    #[test]
+    fn macros_that_are_never_closed_cost_no_more_than_others() {
+        let line = format!("prompt \"{}", "$(".repeat(200_000));
+        assert!(tokens(&line, &Variables::default()).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::{Check, Subject};
+use crate::image::serial::Serial;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
 
@@ -16,6 +17,10 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     for (index, entry) in entries.iter().enumerate() {
         if entries[..index].iter().any(|before| before.id.value == entry.id.value) {
             let message = format!("two entries of the boot menu have the id `{}`", entry.id.value);
+            sink.borrow_mut().add(CHECK.id, entry.id.span, message);
+        }
+        if let Err(why) = Serial::of(&subject.image.boot.parameters(entry)) {
+            let message = format!("entry `{}`: {why}", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }
         if entry.mode == BootMode::Disk && entry.root.is_none() {

@@ -2,9 +2,16 @@
 
 mod boot_entries;
 mod component_needs;
+mod diversions;
 mod kernel_config;
+mod kernel_image;
+mod layouts;
+mod limits;
+mod overlay_modes;
+mod overlays;
 mod paths;
 mod patterns;
+mod programs;
 mod test_entries;
 mod users;
 
@@ -13,6 +20,7 @@ use std::collections::BTreeMap;
 use super::component::Component;
 use super::decode::Sink;
 use super::image::Image;
+use super::text::Files;
 
 /// What a check looks at.
 pub struct Subject<'a> {
@@ -20,6 +28,15 @@ pub struct Subject<'a> {
     pub image: &'a Image,
     /// The components that could be read.
     pub components: &'a BTreeMap<String, Component>,
+    /// The files that these were read from.
+    pub files: &'a Files,
+}
+
+impl Subject<'_> {
+    /// Every tree that the recipe states; each rule about a root filesystem holds for all of them.
+    pub fn contents(&self) -> impl Iterator<Item = &super::rootfs::Rootfs> {
+        self.image.contents()
+    }
 }
 
 /// One rule.
@@ -35,16 +52,23 @@ pub struct Check {
 pub const CHECKS: &[Check] = &[
     boot_entries::CHECK,
     component_needs::CHECK,
+    diversions::CHECK,
     kernel_config::CHECK,
+    kernel_image::CHECK,
+    layouts::CHECK,
+    limits::CHECK,
+    overlay_modes::CHECK,
+    overlays::CHECK,
     paths::CHECK,
     patterns::CHECK,
+    programs::CHECK,
     test_entries::CHECK,
     users::CHECK,
 ];
 
 /// Runs every check.
-pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, sink: &Sink) {
-    let subject = Subject { image, components };
+pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &Files, sink: &Sink) {
+    let subject = Subject { image, components, files };
     for check in CHECKS {
         (check.run)(&subject, sink);
     }

@@ -10,18 +10,25 @@ pub const CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
-    let image = subject.image;
-    for rootfs in [Some(&image.rootfs), image.template.content.as_ref()].into_iter().flatten() {
+    for rootfs in subject.contents() {
         check_rootfs(rootfs, sink);
     }
 }
 
 fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
-    let modes = rootfs.modes.iter().chain(&rootfs.dirs).map(|mode| &mode.path);
+    // Patterns have a check of their own.
+    let paths = rootfs.attributes.iter().filter(|stated| !stated.path.contains(['*', '?', '[']));
+    let stated = paths.chain(&rootfs.dirs).map(|stated| &stated.path);
     let nodes = rootfs.nodes.iter().map(|node| &node.path);
     let links = rootfs.links.iter().map(|(path, _)| path);
-    for path in modes.chain(nodes).chain(links) {
+    for path in stated.chain(nodes).chain(links) {
         check(path, rootfs.layout, sink);
+    }
+    for (path, target) in &rootfs.links {
+        if target.is_empty() || target.contains(char::is_control) {
+            let message = format!("the link `{}` has no target that a link can have: {target:?}", path.value);
+            sink.borrow_mut().add(CHECK.id, path.span, message).label("the path that it points to belongs here");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 use super::{Check, Subject};
 use crate::recipe::Origin;
 use crate::recipe::decode::{At, Sink};
+use crate::recipe::image::Kernel;
+use crate::recipe::rootfs::Rootfs;
 
 pub const CHECK: Check = Check {
     id: "patterns",
@@ -14,9 +16,27 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             exclude.iter().for_each(|text| check(text, text, "/", sink));
         }
     }
-    let rootfs = &subject.image.rootfs;
-    for text in rootfs.exclude.iter().chain(&rootfs.replace) {
+    if let Kernel::Package { absent_firmware, .. } = &subject.image.kernel {
+        for pattern in absent_firmware {
+            if let Err(error) = glob::Pattern::new(pattern) {
+                let message = format!("`{}` is not a valid pattern: {}", pattern.value, error.msg);
+                sink.borrow_mut().add(CHECK.id, pattern.span, message);
+            }
+        }
+    }
+    for rootfs in subject.contents() {
+        check_rootfs(rootfs, sink);
+    }
+}
+
+fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
+    let attributes = rootfs.attributes.iter().map(|stated| &stated.path);
+    for text in rootfs.exclude.iter().chain(&rootfs.replace).chain(attributes) {
         check(text, text, "/", sink);
+    }
+    if let Some(first) = rootfs.exclude.first().filter(|_| rootfs.packages.is_none()) {
+        let message = "`exclude` is about what packages bring, and there are no `packages`";
+        sink.borrow_mut().add(CHECK.id, first.span, message);
     }
     for line in &rootfs.audit_allow {
         match line.split_once(": ") {
@@ -32,7 +52,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
 fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
     let mut findings = sink.borrow_mut();
     if let Err(error) = glob::Pattern::new(pattern) {
-        findings.add(CHECK.id, stated.span, format!("`{pattern}` is no pattern: {}", error.msg));
+        findings.add(CHECK.id, stated.span, format!("`{pattern}` is not a valid pattern: {}", error.msg));
     } else if !pattern.starts_with(|c| begin.contains(c)) {
         let message = format!("`{pattern}` does not begin with `/`, so it fits no path");
         findings.add(CHECK.id, stated.span, message).label(format!("did you mean `/{pattern}`?"));

@@ -1,8 +1,9 @@
 use super::{Check, Subject};
+use crate::image::serial::LAST_PORT;
+use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
-use crate::recipe::image::OutputKind;
-use crate::recipe::test::{Action, Boot, End, Firmware, Medium, Test};
+use crate::recipe::test::{Action, Boot, Bus, End, Firmware, Medium, Test};
 use crate::recipe::text::suggestion;
 
 pub const CHECK: Check = Check {
@@ -12,7 +13,13 @@ pub const CHECK: Check = Check {
 };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
-    for test in &subject.image.tests {
+    for (index, test) in subject.image.tests.iter().enumerate() {
+        // The console's log has the name, with `_` for what is no letter or digit.
+        let log = |test: &Test| test.name.replace(|c: char| !c.is_alphanumeric() && !"-_.".contains(c), "_");
+        if subject.image.tests[..index].iter().any(|before| log(before) == log(test)) {
+            let message = format!("two tests are named `{}`", test.name.value);
+            sink.borrow_mut().add(CHECK.id, test.name.span, message).label("the name of its log and of its disks");
+        }
         if test.boots.is_empty() {
             sink.borrow_mut().add(CHECK.id, test.name.span, format!("test `{}` has no boots", test.name.value));
         }
@@ -32,7 +39,7 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     let Some(entry) = image.entry(&boot.entry) else {
-        let ids = || image.boot.entries.iter().map(|entry| entry.id.value.as_str());
+        let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
         let message = format!("the boot menu has no entry `{}`", boot.entry.value);
         let finding = findings.add(CHECK.id, boot.entry.span, message);
         match suggestion(&boot.entry, ids()) {
@@ -53,15 +60,28 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         let message = "medium `disk` goes with an entry of mode `disk`, `kernel` with the others";
         findings.add(CHECK.id, test.name.span, message);
     }
+    let first = image.boot.entries.first().is_some_and(|first| first.id == entry.id);
+    if iso && image.boot.timeout == 0 && !first {
+        let message = format!(
+            "with `timeout: 0` the first entry of the menu starts at once, so this test can't choose `{}`",
+            entry.id.value
+        );
+        findings.add(CHECK.id, boot.entry.span, message).help("give the menu a `timeout` of 1");
+    }
     if medium == Medium::Hd && test.disks.is_empty() {
         let message = "medium `hd` is the first of the test's `disks`, and it has none";
         findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
+    }
+    let port = image.boot.port(&format!("{} {}", image.boot.parameters(entry), boot.cmdline), menu);
+    if port > LAST_PORT {
+        let message = format!("its console is ttyS{port}, and the machine of a test has ttyS0 to ttyS{LAST_PORT}");
+        findings.add(CHECK.id, boot.entry.span, message);
     }
     if menu && !boot.cmdline.is_empty() {
         let message = "`cmdline` goes with media `kernel` and `disk`; elsewhere the boot menu has the parameters";
         findings.add(CHECK.id, boot.entry.span, message);
     }
-    if iso && !image.outputs.iter().any(|output| output.value == OutputKind::Iso) {
+    if iso && !image.gives(OutputKind::Iso) {
         let message = format!("test `{name}` boots the ISO, which `outputs` does not ask for");
         findings.add(CHECK.id, test.name.span, message);
     }
@@ -103,10 +123,30 @@ fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
     }
 }
 
+/// Disks of a test on one bus; more than that the machine of the tests has no place for.
+const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "sd")];
+
 fn check_disks(test: &Test, sink: &Sink) {
+    for (bus, most, name) in PLACES {
+        if let Some(disk) = test.disks.iter().filter(|disk| disk.bus == bus).nth(most) {
+            let message = format!("a machine of a test has {most} of bus `{name}` at most");
+            sink.borrow_mut().add(CHECK.id, disk.span, message);
+        }
+    }
     for disk in &test.disks {
+        let plain =
+            |label: &String| !label.contains(|c: char| c.is_control() || c.is_whitespace() || "/\"'\\".contains(c));
+        if let Some(label) = disk.label.as_ref().filter(|label| label.is_empty() || !plain(label)) {
+            let message = format!("{label:?} can't be a disk's label: it is empty, or holds a blank, a quote or `/`");
+            sink.borrow_mut().add(CHECK.id, disk.span, message);
+        }
         if disk.is_blank() && disk.size.is_none() {
             let message = "a blank disk needs a `size`";
+            sink.borrow_mut().add(CHECK.id, disk.span, message).help("size: 512M");
+        }
+        let sd = |size: u64| disk.bus == Bus::Sd && !size.is_power_of_two();
+        if disk.bus == Bus::Sd && disk.size.is_none_or(sd) {
+            let message = "an SD card needs a `size` that is a power of two";
             sink.borrow_mut().add(CHECK.id, disk.span, message).help("size: 512M");
         }
         for system in &disk.systems {

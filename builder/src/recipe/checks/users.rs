@@ -1,38 +1,188 @@
 use super::{Check, Subject};
 use crate::recipe::decode::Sink;
+use crate::recipe::rootfs::{Rootfs, User};
+use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
     id: "users",
-    rule: "Accounts have names and numbers of their own, and fields that fit a line of passwd(5).",
+    rule: "Accounts and groups have names and numbers of their own, fields that fit passwd(5), and passwords that are crypt(5) hashes.",
     run,
 };
 
+/// Bytes of a name of an account or a group (useradd(8)).
+const NAME: usize = 32;
+
 fn run(subject: &Subject<'_>, sink: &Sink) {
-    let rootfs = &subject.image.rootfs;
-    for (index, user) in rootfs.users.iter().enumerate() {
-        let mut findings = sink.borrow_mut();
-        let before = &rootfs.users[..index];
-        if before.iter().any(|other| other.name.value == user.name.value) {
-            findings.add(CHECK.id, user.name.span, format!("account `{}` stands here a second time", user.name.value));
+    for rootfs in subject.contents() {
+        check_groups(rootfs, sink);
+        for (index, user) in rootfs.users.iter().enumerate() {
+            let mut add = |message: String| {
+                sink.borrow_mut().add(CHECK.id, user.name.span, message);
+            };
+            let before = &rootfs.users[..index];
+            if before.iter().any(|other| other.name.value == user.name.value) {
+                add(format!("account `{}` is stated twice", user.name.value));
+            }
+            if before.iter().any(|other| other.uid == user.uid) {
+                add(format!("uid {} is already another account's", user.uid));
+            }
+            if let Some(why) = bad_name(&user.name) {
+                add(format!("`{}` can't be an account's name: {why}", user.name.value));
+            }
+            check_fields(user, &mut add);
+            check_memberships(rootfs, user, sink);
         }
-        if before.iter().any(|other| other.uid == user.uid) {
-            findings.add(CHECK.id, user.name.span, format!("uid {} is already another account's", user.uid));
+    }
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    let first = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    if !first || !name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) {
+        return Some("a name is letters, digits, `_`, `-` and `.`, and begins with a letter or `_`".into());
+    }
+    (name.len() > NAME).then(|| format!("it has {} bytes, such a name at most {NAME}", name.len()))
+}
+
+fn check_groups(rootfs: &Rootfs, sink: &Sink) {
+    let mut findings = sink.borrow_mut();
+    for (index, (name, gid)) in rootfs.groups.iter().enumerate() {
+        if let Some(why) = bad_name(name) {
+            findings.add(CHECK.id, name.span, format!("`{}` can't be a group's name: {why}", name.value));
         }
-        let fields = [&user.name.value, &user.home, &user.shell, &user.password, &user.gecos];
-        if user.name.is_empty() || fields.iter().any(|field| field.contains([':', '\n'])) {
-            findings.add(
-                CHECK.id,
-                user.name.span,
-                "a field of an account holds `:` or a line break, or its name is empty",
+        for (other, number) in &rootfs.groups[..index] {
+            if other.value == name.value {
+                findings.add(CHECK.id, name.span, format!("group `{}` is stated twice", name.value));
+            } else if number == gid {
+                let message =
+                    format!("gid {gid} is already group `{}`: programs would show one name for both", other.value);
+                findings.add(CHECK.id, name.span, message);
+            }
+        }
+        // An account whose primary group has no other name gets a group of its own.
+        let own = rootfs.users.iter().find(|user| user.name.value == name.value && user.gid != *gid);
+        if let Some(user) = own.filter(|user| !rootfs.groups.iter().any(|(_, gid)| *gid == user.gid)) {
+            let message = format!(
+                "group `{}` has gid {gid}, the primary group of the account of that name is {}",
+                name.value, user.gid
             );
+            findings
+                .add(CHECK.id, name.span, message)
+                .help(format!("give gid {} a name of its own under `groups`", user.gid));
         }
-        for group in &user.groups {
-            let known = rootfs.groups.iter().any(|(name, _)| name == group)
-                || rootfs.users.iter().any(|other| other.name.value == *group);
-            if !known {
+    }
+}
+
+fn check_fields(user: &User, add: &mut dyn FnMut(String)) {
+    let name = &user.name.value;
+    let fields = [("home", &user.home), ("shell", &user.shell), ("password", &user.password), ("gecos", &user.gecos)];
+    for (key, field) in fields {
+        if field.contains(|c: char| c == ':' || c.is_control()) {
+            add(format!(
+                "`{key}` of account `{name}` holds `:`, a line break or a control character, which passwd(5) can't hold"
+            ));
+        }
+    }
+    for (key, path) in [("home", &user.home), ("shell", &user.shell)] {
+        if !path.starts_with('/') || TreePath::new(path).is_err() {
+            add(format!("`{key}` of account `{name}` is `{path}`; an absolute path without `..` is expected"));
+        }
+    }
+    if !is_hash(&user.password) {
+        let message = "is no crypt(5) hash; `openssl passwd -6` or `mkpasswd` makes one. `\"\"` asks for no password, `\"!\"` locks the account";
+        add(format!("`password` of account `{name}` {message}"));
+    }
+}
+
+fn check_memberships(rootfs: &Rootfs, user: &User, sink: &Sink) {
+    for (index, group) in user.groups.iter().enumerate() {
+        let stated = |gid: u32| rootfs.groups.iter().find(|(_, number)| *number == gid);
+        let known = rootfs.groups.iter().any(|(name, _)| name.value == *group);
+        let own = rootfs.users.iter().find(|other| other.name.value == *group);
+        let mut findings = sink.borrow_mut();
+        match own.map(|own| (own, stated(own.gid))) {
+            _ if known => {}
+            Some((_, None)) => {}
+            Some((own, Some((name, gid)))) => {
+                let message = format!(
+                    "there is no group `{group}`: the primary group of account `{}` is `{}` ({gid})",
+                    own.name.value, name.value
+                );
+                findings.add(CHECK.id, user.name.span, message).help(format!("groups: [{}]", name.value));
+            }
+            None => {
                 let message = format!("there is no group `{group}`");
                 findings.add(CHECK.id, user.name.span, message).help(format!("groups: [{{name: {group}, gid: …}}]"));
             }
+        }
+        if user.groups[..index].contains(group) {
+            findings.add(CHECK.id, user.name.span, format!("account `{}` has group `{group}` twice", user.name.value));
+        }
+    }
+}
+
+/// Whether a text may stand in shadow(5) as a password: nothing, a lock, a hash of crypt(5), or a hash that is locked.
+fn is_hash(password: &str) -> bool {
+    let hash = password.strip_prefix('!').unwrap_or(password);
+    if hash.is_empty() || hash == "*" {
+        return true;
+    }
+    let alphabet = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "./".contains(c));
+    let fields: Vec<&str> = hash.split('$').collect();
+    let salted = |rest: &[&str], length: usize| {
+        // The number of rounds may stand before the salt.
+        let rest = if rest.first().is_some_and(|field| field.starts_with("rounds=")) { &rest[1..] } else { rest };
+        matches!(rest, [salt, hash] if alphabet(salt) && (1..=16).contains(&salt.len()) && alphabet(hash) && hash.len() == length)
+    };
+    match fields.as_slice() {
+        ["", "1", rest @ ..] => salted(rest, 22),
+        ["", "5", rest @ ..] => salted(rest, 43),
+        ["", "6", rest @ ..] => salted(rest, 86),
+        ["", "2a" | "2b" | "2y", cost, rest] => {
+            cost.len() == 2 && cost.parse::<u8>().is_ok() && rest.len() == 53 && alphabet(rest)
+        }
+        ["", "y" | "gy" | "7", rest @ ..] => {
+            rest.len() >= 2 && rest.iter().all(|field| alphabet(field) && !field.is_empty())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_a_hash_a_lock_or_nothing() {
+        let of = |prefix: &str, length: usize| format!("{prefix}{}", "a".repeat(length));
+        let right = [
+            String::new(),
+            "!".into(),
+            "*".into(),
+            of("$6$salt$", 86),
+            of("!$6$salt$", 86),
+            of("$6$rounds=5000$saltsaltsaltsalt$", 86),
+            of("$5$x$", 43),
+            of("$1$abcdefgh$", 22),
+            of("$2b$10$", 53),
+            of("$y$j9T$saltsalt$", 43),
+        ];
+        for password in &right {
+            assert!(is_hash(password), "{password}");
+        }
+        let wrong = [
+            "secret",
+            "hunter2",
+            "password12345",
+            "x",
+            "$6$salt$short",
+            "$6$$",
+            "$6$salt",
+            "$9$a$b",
+            "$6$sa:lt$x",
+            "!secret",
+        ];
+        for password in wrong {
+            assert!(!is_hash(password), "{password}");
         }
     }
 }

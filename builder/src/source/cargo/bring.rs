@@ -15,9 +15,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::stat::SFlag;
 
 use super::{CargoLock, Crate};
-use crate::digest::Digest;
+use crate::beneath::{BeneathError, Dir, Links};
 use crate::process::{ProcessError, Run};
 use crate::source::{Access, FetchReport, Meter, Progress, SourceError};
 use crate::store::{Store, StoreError};
@@ -42,6 +45,10 @@ const PASSED: [&str; 14] = [
 
 /// Cargo's configuration by environment that is about the network.
 const PREFIXES: [&str; 5] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
+
+/// How long cargo may say nothing. Its own limits (`http.timeout`, `http.low-speed-limit`) end a silent transfer long
+/// before; the index of an old registry is cloned without a word.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// Files of cargo's home that state where registries are and how one logs in.
 const CONFIGURATION: [&str; 4] = ["config.toml", "config", "credentials.toml", "credentials"];
@@ -104,11 +111,15 @@ fn bring(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
                 or run `dbco fetch` on a host that has it"
                 .to_owned(),
             ProcessError::Failed { tail, .. } => format!("cargo says: {}", said(tail)),
+            ProcessError::Idle { idle, .. } => format!("cargo said nothing for {} s and was ended", idle.as_secs()),
             ProcessError::Io { .. } => "cargo could not be run".to_owned(),
         };
         fail(message, Some(error))
     })?;
-    let cached = cached(&home.join("registry/cache")).map_err(StoreError::io("read", &home))?;
+    // From here on the folder is what cargo, and whatever it started, has made of it.
+    let cache = Dir::open(work.path(), Links::Never).map_err(written)?;
+    let unread = |error: BeneathError| StoreError::io("read", &home)(io::Error::other(error));
+    let cached = cached(&cache).map_err(unread)?;
     let mut bytes = 0;
     for wanted in crates {
         let Some(path) = cached.get(&wanted.file_name()) else {
@@ -119,16 +130,20 @@ fn bring(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
             );
             return Err(fail(message, None));
         };
-        let (got, _) = Digest::of_file(path).map_err(StoreError::io("read", path))?;
-        if got != wanted.sha256 {
-            let message = format!(
-                "`{}` has sha256 {got}, the lock says {}: it was changed on its way, or the lock was; nothing of it is used",
-                wanted.file_name(),
-                wanted.sha256
-            );
-            return Err(fail(message, None));
-        }
-        bytes += store.add_file(path)?.1;
+        let mut file = cache.open_file(path).map_err(unread)?;
+        let mut writer = store.blob_writer()?;
+        crate::digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", path))?;
+        bytes += match writer.commit_as(&wanted.sha256) {
+            Err(StoreError::Mismatch { got, .. }) => {
+                let message = format!(
+                    "`{}` has sha256 {got}, the lock says {}: it was changed on its way, or the lock was; nothing of it is used",
+                    wanted.file_name(),
+                    wanted.sha256
+                );
+                return Err(fail(message, None));
+            }
+            other => other?,
+        };
         meter.at(bytes);
     }
     Ok(bytes)
@@ -184,7 +199,7 @@ fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Resu
             run = run.env(name, value);
         }
     }
-    run.env("CARGO_HOME", home).env("CARGO_TERM_COLOR", "never").env("LC_ALL", "C").run()
+    run.env("CARGO_HOME", home).env("CARGO_TERM_COLOR", "never").env("LC_ALL", "C").group().idle(IDLE).run()
 }
 
 /// What cargo said went wrong: from its last `error:` on.
@@ -195,16 +210,17 @@ fn said(tail: &[String]) -> String {
 }
 
 /// The archives below cargo's cache, which has a folder for each registry, by their names.
-fn cached(cache: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
+fn cached(work: &Dir) -> Result<BTreeMap<String, PathBuf>, BeneathError> {
+    const CACHE: &str = "home/registry/cache";
     let mut files = BTreeMap::new();
-    let registries = match fs::read_dir(cache) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+    let registries = match work.list(CACHE) {
+        Err(error) if error.is_missing() => return Ok(files),
         registries => registries?,
     };
-    for registry in registries {
-        for file in fs::read_dir(registry?.path())? {
-            let file = file?;
-            files.insert(file.file_name().to_string_lossy().into_owned(), file.path());
+    for registry in registries.into_iter().filter(|item| item.kind() == SFlag::S_IFDIR) {
+        let registry = Path::new(CACHE).join(registry.name);
+        for file in work.list(&registry)? {
+            files.insert(file.name.to_string_lossy().into_owned(), registry.join(file.name));
         }
     }
     Ok(files)

@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::input::{LONG, read_text};
 
 pub use bring::fetch_crates;
 pub use lock::CargoLockError;
@@ -57,8 +58,7 @@ pub struct CargoLock {
 impl CargoLock {
     /// Reads a `Cargo.lock`. Crates of git repositories, of several registries and without a checksum are refused.
     pub fn load(path: &Path) -> Result<Self, CargoLockError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| CargoLockError::Read { path: path.to_owned(), source })?;
+        let text = read_text(path, LONG).map_err(|source| CargoLockError::Read { path: path.to_owned(), source })?;
         let crates = lock::parse(path, &text)?;
         Ok(Self { path: path.to_owned(), text, crates })
     }

@@ -3,22 +3,23 @@
 //! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages come only where something depends on
 //! them: what is laid out is a root for our purpose, not a host. The choice is a pure function of index and request:
 //!
-//! 1. the packages asked for, each in its highest version unless one is stated;
+//! 1. the packages asked for, each in its candidate version (see [`super::candidates`]);
 //! 2. everything that leaves no choice: a dependency without alternatives on a package that exists;
 //! 3. only then, where there is one, a choice: nothing if a chosen package already fits, else the first alternative that
 //!    can be had, a real package before those that provide the name, and of these the one with the highest priority.
+//!
+//! Versions that are not candidates count only where no candidate satisfies a dependency; apt would give up there.
 //!
 //! There is no way back from a choice. Where that ends in a conflict, the error names both packages, and naming the
 //! other alternative in the recipe settles it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::lock::split_version;
 use crate::source::error::list;
 
+use super::candidates::Candidates;
 use super::index::{Id, Package, Packages};
-use super::relation::{self, Group, Relation};
-use super::version::compare;
+use super::relation::{self, Group, Op, Relation};
 
 /// Why no set of packages satisfies a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,14 @@ pub enum ClosureError {
         package: String,
         /// Both.
         versions: [String; 2],
+    },
+    /// One version of a package was asked for from two suites.
+    #[error("package `{package}` is asked for from two suites, {} and {}", .suites[0], .suites[1])]
+    TwoSuites {
+        /// The package.
+        package: String,
+        /// Both.
+        suites: [String; 2],
     },
     /// A package whose relations can't be read.
     #[error("package `{package}` has a dependency that can't be read: `{text}`")]
@@ -110,49 +119,39 @@ pub(super) fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", list(near)) }
 }
 
-/// The packages for a request, sorted by name.
-pub(super) fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<Id>, ClosureError> {
-    let roots = find_roots(index, wanted)?;
-    let mut solver = Solver::new(index);
-    for id in roots {
+/// The packages for a request, sorted by name, each with the number of the suite that was asked for.
+pub(super) fn choose(
+    index: &Packages,
+    wanted: &[String],
+    deep: bool,
+) -> Result<Vec<(Id, Option<usize>)>, ClosureError> {
+    let candidates = Candidates::new(index, wanted)?;
+    let mut asked: HashMap<Id, Option<usize>> = HashMap::new();
+    for &(id, suite) in &candidates.asked {
+        match asked.entry(id).or_insert(suite) {
+            Some(first) if suite.is_some_and(|suite| suite != *first) => {
+                let named = [*first, suite.unwrap_or(*first)].map(|suite| index.suites[suite].name.clone());
+                return Err(ClosureError::TwoSuites { package: index.all[id].name.to_string(), suites: named });
+            }
+            known => *known = known.or(suite),
+        }
+    }
+    let mut solver = Solver::new(index, &candidates);
+    for &(id, _) in &candidates.asked {
         solver.take(id, None)?;
     }
     if deep {
         solver.follow()?;
+    } else {
+        solver.follow_parts()?;
     }
-    Ok(solver.chosen.into_values().collect())
-}
-
-fn find_roots(index: &Packages, wanted: &[String]) -> Result<Vec<Id>, ClosureError> {
-    let mut roots: Vec<Id> = Vec::new();
-    let mut unknown = Vec::new();
-    for text in wanted {
-        let (name, version) = split_version(text);
-        let versions = index.named(name);
-        let found =
-            versions.iter().find(|&&id| version.is_none_or(|wanted| compare(&index.all[id].version, wanted).is_eq()));
-        match found {
-            Some(&id) => roots.push(id),
-            None => unknown.push(UnknownPackage { name: text.clone(), instead: instead(index, name, versions) }),
-        }
-    }
-    if unknown.is_empty() { Ok(roots) } else { Err(ClosureError::Unknown(unknown)) }
-}
-
-fn instead(index: &Packages, name: &str, versions: &[Id]) -> String {
-    if !versions.is_empty() {
-        let versions: Vec<_> = versions.iter().map(|&id| index.all[id].version.to_string()).collect();
-        return format!("; there is {name} {}", list(&versions));
-    }
-    let providers: Vec<_> = index.providers(name).iter().map(|&id| index.all[id].name.to_string()).collect();
-    if !providers.is_empty() {
-        return format!(": the name is a virtual one; ask for {}", list(&providers).replace(" and ", " or "));
-    }
-    did_you_mean(&similar(name, index.names()))
+    let chosen = solver.chosen.into_values();
+    Ok(chosen.map(|id| (id, asked.get(&id).copied().flatten())).collect())
 }
 
 struct Solver<'a> {
     index: &'a Packages,
+    preferred: &'a Candidates<'a>,
     chosen: BTreeMap<&'a str, Id>,
     /// The chosen packages by each name that they have or provide.
     known_as: HashMap<&'a str, Vec<Id>>,
@@ -182,9 +181,10 @@ impl Exclusion {
 }
 
 impl<'a> Solver<'a> {
-    fn new(index: &'a Packages) -> Self {
+    fn new(index: &'a Packages, preferred: &'a Candidates<'a>) -> Self {
         Self {
             index,
+            preferred,
             chosen: BTreeMap::new(),
             known_as: HashMap::new(),
             excluded: HashMap::new(),
@@ -204,7 +204,27 @@ impl<'a> Solver<'a> {
             if group.iter().any(|relation| self.satisfied(relation)) {
                 continue;
             }
-            let candidate = group.iter().find_map(|relation| self.candidates(relation).find(|&id| self.possible(id)));
+            let fitting =
+                || group.iter().flat_map(|relation| self.candidates(relation)).filter(|&id| self.possible(id));
+            let preferred = fitting().find(|&id| self.preferred.has(id));
+            match preferred.or_else(|| fitting().next()) {
+                Some(id) => self.take(id, Some(by))?,
+                None => self.give_up(by, &group)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is needed in exactly the version of what needs it: the parts of one program, such as a kernel's
+    /// image, modules and configuration.
+    fn follow_parts(&mut self) -> Result<(), ClosureError> {
+        while let Some((by, group)) = self.forced.pop_front() {
+            let own = &self.package(by).version;
+            let [Relation { bound: Some((Op::Equal, version)), .. }] = group[..] else { continue };
+            if *version != **own || self.satisfied(&group[0]) {
+                continue;
+            }
+            let candidate = self.candidates(&group[0]).find(|&id| self.possible(id));
             match candidate {
                 Some(id) => self.take(id, Some(by))?,
                 None => self.give_up(by, &group)?,
@@ -219,7 +239,7 @@ impl<'a> Solver<'a> {
         match self.chosen.get(&*package.name) {
             Some(&there) if there == id => return Ok(()),
             Some(&there) => {
-                let versions = [there, id].map(|id| self.package(id).version.to_string());
+                let versions = [there, id].map(|id| self.index.version_and_suites(id));
                 return Err(ClosureError::TwoVersions { package: package.name.to_string(), versions });
             }
             None => {}
@@ -346,7 +366,7 @@ impl<'a> Solver<'a> {
     fn why_not(&self, relation: &Relation<'_>) -> String {
         let name = relation.name;
         if let Some(&id) = self.chosen.get(name) {
-            return format!("{name} {} is chosen already", self.package(id).version);
+            return format!("{name} {} is chosen already", self.index.version_and_suites(id));
         }
         if let Some(id) = self.candidates(relation).next() {
             return match self.exclusion(id) {
@@ -361,7 +381,7 @@ impl<'a> Solver<'a> {
             return format!("the archive's architecture is {}", self.index.arch);
         }
         let mut there: Vec<String> =
-            self.index.named(name).iter().map(|&id| format!("{name} {}", self.package(id).version)).collect();
+            self.index.named(name).iter().map(|&id| format!("{name} {}", self.index.version_and_suites(id))).collect();
         let providers = self.index.providers(name).iter();
         there.extend(providers.map(|&id| format!("{}, which provides {name},", self.package(id).name)));
         if there.is_empty() {

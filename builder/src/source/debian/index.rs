@@ -1,5 +1,6 @@
-//! The binary packages of an archive, as far as resolving needs them.
+//! The binary packages of suites that are used side by side, as far as resolving needs them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 
@@ -7,7 +8,8 @@ use deb822_fast::{Deb822, Paragraph};
 
 use crate::digest::Digest;
 use crate::lock::{Location, LockedFile, is_pool_path};
-use crate::source::{Archive, SourceError};
+use crate::source::suites::MOST_SUITES;
+use crate::source::{SourceError, Suites};
 
 use super::closure;
 use super::relation::{self, Relation};
@@ -27,35 +29,59 @@ pub(super) struct Package {
     path: Box<str>,
     sha256: Digest,
     size: u64,
+    /// A bit for each suite that has it, the lowest for the first.
+    suites: u16,
+}
+
+const _: () = assert!(MOST_SUITES <= u16::BITS as usize, "Package::suites has a bit for each");
+
+impl Package {
+    fn is_in(&self, suite: usize) -> bool {
+        self.suites & 1 << suite != 0
+    }
+}
+
+/// A suite whose packages were read.
+pub(super) struct Suite {
+    pub(super) name: String,
+    /// As apt would pin it: [`super::release::Release::priority`].
+    priority: u16,
+    date: Option<String>,
 }
 
 /// A package's place in [`Packages::all`].
 pub(super) type Id = usize;
 
-/// All packages of an archive for one architecture.
+/// All packages of the suites for one architecture.
 pub(in crate::source) struct Packages {
     pub(super) arch: String,
-    pub(in crate::source) date: Option<String>,
+    pub(super) suites: Vec<Suite>,
     pub(super) all: Vec<Package>,
-    /// Highest version first.
+    /// The one that apt would install first: of the highest priority, and of these the highest version.
     by_name: HashMap<Box<str>, Vec<Id>>,
-    /// Who provides a name; the best known first.
+    /// Who provides a name: of the highest priority of suites first, and of these the best known.
     providers: HashMap<Box<str>, Vec<Id>>,
 }
 
 impl Packages {
-    pub(super) fn new(arch: &str, date: Option<String>) -> Self {
+    pub(super) fn new(arch: &str) -> Self {
         let (by_name, providers) = (HashMap::new(), HashMap::new());
-        Self { arch: arch.to_owned(), date, all: Vec::new(), by_name, providers }
+        Self { arch: arch.to_owned(), suites: Vec::new(), all: Vec::new(), by_name, providers }
     }
 
-    /// Reads an index to its end; [`Packages::finish`] must follow.
+    /// What is read from now on is of this suite.
+    pub(super) fn begin_suite(&mut self, name: &str, priority: u16, date: Option<String>) {
+        self.suites.push(Suite { name: name.to_owned(), priority, date });
+    }
+
+    /// Reads an index of the suite that was begun last to its end; [`Packages::finish`] must follow.
     pub(super) fn read(&mut self, reader: &mut dyn Read) -> Result<(), String> {
+        let suite = 1 << self.suites.len().saturating_sub(1);
         for paragraph in Deb822::iter_paragraphs_from_reader(BufReader::with_capacity(1 << 17, reader)) {
             let paragraph = paragraph.map_err(|error| error.to_string())?;
             let arch = paragraph.get("Architecture").map(str::trim);
             if arch == Some("all") || arch == Some(&self.arch) {
-                self.all.push(package(&paragraph)?);
+                self.all.push(package(&paragraph, suite)?);
             }
         }
         Ok(())
@@ -64,7 +90,24 @@ impl Packages {
     /// Sorts what was read.
     pub(super) fn finish(&mut self) {
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| compare(&b.version, &a.version)));
-        self.all.dedup_by(|later, first| later.name == first.name && later.version == first.version);
+        // One version in several suites is one package with all their priorities, unless they call different files so.
+        let mut merged: Vec<Package> = Vec::with_capacity(self.all.len());
+        for package in std::mem::take(&mut self.all) {
+            let alike = |known: &&mut Package| known.name == package.name && known.version == package.version;
+            let mut known = merged.iter_mut().rev().take_while(alike);
+            let same = |known: &&mut Package| known.sha256 == package.sha256 || known.suites & package.suites != 0;
+            match known.find(same) {
+                Some(known) => known.suites |= package.suites,
+                None => merged.push(package),
+            }
+        }
+        self.all = merged;
+        let suites = &self.suites;
+        let priority = |package: &Package| {
+            let own = suites.iter().enumerate().filter(|(number, _)| package.is_in(*number));
+            own.map(|(_, suite)| suite.priority).max()
+        };
+        self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| priority(b).cmp(&priority(a))));
         for (id, package) in self.all.iter().enumerate() {
             self.by_name.entry(package.name.clone()).or_default().push(id);
             // What can't be read provides nothing; a dependency on it then says so.
@@ -74,12 +117,38 @@ impl Packages {
         }
         let all = &self.all;
         for ids in self.providers.values_mut() {
-            ids.sort_by_key(|&id| (all[id].priority, id));
+            // What no suite gives by itself, as backports, comes last: nobody asked for it.
+            ids.sort_by_key(|&id| (Reverse(priority(&all[id])), all[id].priority, id));
             ids.dedup();
         }
     }
 
-    /// All versions of a package, the highest first.
+    /// The date of each suite's signed index, in the order of the suites.
+    pub(in crate::source) fn dates(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.suites.iter().map(|suite| (suite.name.as_str(), suite.date.as_deref()))
+    }
+
+    /// The number of a suite.
+    pub(super) fn suite(&self, name: &str) -> Option<usize> {
+        self.suites.iter().position(|suite| suite.name == name)
+    }
+
+    /// Whether a suite has a package.
+    pub(super) fn is_in(&self, id: Id, suite: usize) -> bool {
+        self.all[id].is_in(suite)
+    }
+
+    /// A package's version, with the suites that have it where there are several.
+    pub(super) fn version_and_suites(&self, id: Id) -> String {
+        let version = &self.all[id].version;
+        if self.suites.len() < 2 {
+            return version.to_string();
+        }
+        let own = self.suites.iter().enumerate().filter(|(suite, _)| self.is_in(id, *suite));
+        format!("{version} ({})", own.map(|(_, suite)| suite.name.as_str()).collect::<Vec<_>>().join(", "))
+    }
+
+    /// All versions of a package, the one that apt would install first.
     pub(super) fn named(&self, name: &str) -> &[Id] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
@@ -118,29 +187,32 @@ impl Packages {
     /// The packages that a request stands for, sorted by name.
     pub(in crate::source) fn choose(
         &self,
-        archive: &Archive,
+        suites: &Suites,
         packages: &[String],
         closure: bool,
     ) -> Result<Vec<LockedFile>, SourceError> {
-        let fail = |error| SourceError::Closure { archive: archive.to_string(), source: Box::new(error) };
-        let ids = closure::choose(self, packages, closure).map_err(fail)?;
-        Ok(ids.into_iter().map(|id| self.all[id].locked()).collect())
+        let fail = |error| SourceError::Closure { archive: suites.to_string(), source: Box::new(error) };
+        let chosen = closure::choose(self, packages, closure).map_err(fail)?;
+        Ok(chosen.into_iter().map(|(id, asked)| self.locked(id, asked)).collect())
     }
-}
 
-impl Package {
-    fn locked(&self) -> LockedFile {
+    /// A package's file, from the suite that was asked for, or the first that has it.
+    fn locked(&self, id: Id, asked: Option<usize>) -> LockedFile {
+        let package = &self.all[id];
+        let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);
+        let several = self.suites.len() > 1;
         LockedFile {
-            name: self.name.to_string(),
-            version: Some(self.version.to_string()),
-            at: Location::Pool(self.path.to_string()),
-            sha256: self.sha256,
-            size: self.size,
+            name: package.name.to_string(),
+            version: Some(package.version.to_string()),
+            suite: self.suites.get(suite).filter(|_| several).map(|suite| suite.name.clone()),
+            at: Location::Pool(package.path.to_string()),
+            sha256: package.sha256,
+            size: package.size,
         }
     }
 }
 
-fn package(paragraph: &Paragraph) -> Result<Package, String> {
+fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
     let optional = |name: &str| paragraph.get(name).map_or("", str::trim);
     let name = optional("Package");
     let field = |field: &str| match optional(field) {
@@ -171,5 +243,6 @@ fn package(paragraph: &Paragraph) -> Result<Package, String> {
         sha256: field("SHA256")?.parse().map_err(|error| format!("package `{name}`: {error}"))?,
         size: field("Size")?.parse().map_err(number)?,
         name: field("Package")?.into(),
+        suites,
     })
 }

@@ -3,8 +3,11 @@
 //! `InRelease` (or `Release` with `Release.gpg`) is trusted by its signature, the indexes by the digests in it, the
 //! packages by the digests in those.
 
+mod candidates;
 mod closure;
+mod control;
 mod index;
+pub mod offline;
 mod relation;
 mod release;
 mod signature;
@@ -15,22 +18,23 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::sync::{Arc, Mutex};
 
-use crate::source::download::{Trouble, Want, bring, read_small, try_each};
+use crate::source::download::{Wanted, fetch_file, read_small};
 use crate::source::error::list;
 use crate::source::network::{Failure, join};
 use crate::source::resolve::Resolver;
-use crate::source::{Archive, Meter, SourceError};
+use crate::source::{Archive, Attempt, Meter, SourceError, Suites};
 
 use index::Packages;
 use release::{IndexFile, Release};
-use signature::Keyring;
+use signature::{Keyring, SIGNATURE_LIMIT};
 use sources::Sources;
 
 pub use closure::ClosureError;
+pub use control::Control;
 pub use signature::SignatureError;
 
 /// Debian's is 150 KiB.
-const RELEASE_LIMIT: u64 = 32 << 20;
+const RELEASE_LIMIT: u64 = 4 << 20;
 
 /// What can be wrong with an archive's indexes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,40 +81,43 @@ pub enum IndexError {
 
 /// Indexes read in this run, each once.
 #[derive(Default)]
-pub(super) struct Archives {
+pub(super) struct Indexes {
     releases: Mutex<BTreeMap<Archive, Arc<Release>>>,
-    packages: Mutex<BTreeMap<Archive, Arc<Packages>>>,
+    packages: Mutex<BTreeMap<Suites, Arc<Packages>>>,
     sources: Mutex<BTreeMap<Archive, Arc<Sources>>>,
 }
 
-/// What `cache` has for `archive`, made first if need be. Others wait meanwhile, instead of loading it too.
-fn once<T>(
-    cache: &Mutex<BTreeMap<Archive, Arc<T>>>,
-    archive: &Archive,
+/// What `cache` has for `key`, made first if need be. Others wait meanwhile, instead of loading it too.
+fn once<K: Ord + Clone, T>(
+    cache: &Mutex<BTreeMap<K, Arc<T>>>,
+    key: &K,
     make: impl FnOnce() -> Result<T, SourceError>,
 ) -> Result<Arc<T>, SourceError> {
     let mut cache = cache.lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(there) = cache.get(archive) {
+    if let Some(there) = cache.get(key) {
         return Ok(there.clone());
     }
     let made = Arc::new(make()?);
-    cache.insert(archive.clone(), made.clone());
+    cache.insert(key.clone(), made.clone());
     Ok(made)
 }
 
 impl Resolver<'_> {
-    /// The binary packages of an archive.
-    pub(super) fn packages(&self, archive: &Archive) -> Result<Arc<Packages>, SourceError> {
-        once(&self.archives.packages, archive, || {
-            let release = self.release(archive)?;
-            let mut packages = Packages::new(&archive.arch, release.date.clone());
-            for component in &archive.components {
-                let arch = &archive.arch;
-                let stem = format!("{component}/binary-{arch}/Packages");
-                self.read_index(archive, &release, &stem, |reader| packages.read(reader))?;
-                if release.splits_all {
-                    let stem = format!("{component}/binary-all/Packages");
-                    self.read_index(archive, &release, &stem, |reader| packages.read(reader))?;
+    /// The binary packages of suites side by side.
+    pub(super) fn packages(&self, suites: &Suites) -> Result<Arc<Packages>, SourceError> {
+        once(&self.indexes.packages, suites, || {
+            let mut packages = Packages::new(&suites.first().arch);
+            for archive in suites.all() {
+                let release = self.release(archive)?;
+                packages.begin_suite(&archive.suite, release.priority, release.date.clone());
+                for component in &archive.components {
+                    let arch = &archive.arch;
+                    let index = format!("binary-{arch}/Packages");
+                    self.read_index(archive, &release, component, &index, |reader| packages.read(reader))?;
+                    if release.splits_all {
+                        let index = "binary-all/Packages";
+                        self.read_index(archive, &release, component, index, |reader| packages.read(reader))?;
+                    }
                 }
             }
             packages.finish();
@@ -120,19 +127,18 @@ impl Resolver<'_> {
 
     /// The source packages of an archive.
     pub(super) fn sources(&self, archive: &Archive) -> Result<Arc<Sources>, SourceError> {
-        once(&self.archives.sources, archive, || {
+        once(&self.indexes.sources, archive, || {
             let release = self.release(archive)?;
             let mut sources = Sources::new(release.date.clone());
             for component in &archive.components {
-                let stem = format!("{component}/source/Sources");
-                self.read_index(archive, &release, &stem, |reader| sources.read(reader))?;
+                self.read_index(archive, &release, component, "source/Sources", |reader| sources.read(reader))?;
             }
             Ok(sources)
         })
     }
 
     fn release(&self, archive: &Archive) -> Result<Arc<Release>, SourceError> {
-        once(&self.archives.releases, archive, || {
+        once(&self.indexes.releases, archive, || {
             let keyring = match &archive.keyring {
                 Some(path) => Keyring::load(&self.project.join(path))?,
                 None => Keyring::built_in()?,
@@ -140,72 +146,99 @@ impl Resolver<'_> {
             let name = format!("the Release file of {archive}");
             let meter = self.progress.start(&name, None);
             let bases = self.mirrors.of(archive)?;
-            let mut bad_signature = None;
-            let outcome = try_each(self.network, &bases, &*meter, |base| {
-                self.release_at(base, archive, &keyring, &mut bad_signature, &*meter)
-            })?;
-            outcome.map_err(|attempts| match bad_signature {
+            let mut checker = Checker { archive, keyring: &keyring, bad_signature: None };
+            let outcome = self.clear_signed(&mut checker, &bases, &*meter)?;
+            let attempts = match outcome {
+                Ok(release) => return Ok(self.remarked(archive, release)),
+                Err(attempts) => attempts,
+            };
+            // A mirror without InRelease may have the same in two files.
+            let missing = bases.iter().zip(&attempts).filter(|(_, attempt)| attempt.missing);
+            let old: Vec<String> = missing.map(|(base, _)| base.clone()).collect();
+            let mut all = attempts;
+            for base in &old {
+                match self.signed_apart(&mut checker, base, &*meter)? {
+                    Ok(release) => return Ok(self.remarked(archive, release)),
+                    Err(attempts) => all.extend(attempts),
+                }
+            }
+            Err(match checker.bad_signature {
                 Some(source) => SourceError::Untrusted {
                     archive: archive.to_string(),
                     keys: keyring.to_string(),
-                    attempts,
+                    attempts: all,
                     source: Box::new(source),
                 },
-                None => SourceError::Unreachable { name, attempts, hint: None },
+                None if all.iter().all(|attempt| attempt.missing) => {
+                    SourceError::NoSuite { suite: archive.suite.clone(), attempts: all }
+                }
+                None => SourceError::Unreachable { name, attempts: all, hint: None },
             })
         })
     }
 
-    /// A mirror's Release file, checked. A mirror with a bad signature is as good as one that does not answer.
-    fn release_at(
-        &self,
-        base: &str,
-        archive: &Archive,
-        keyring: &Keyring,
-        bad_signature: &mut Option<SignatureError>,
-        meter: &dyn Meter,
-    ) -> Result<Release, Trouble> {
-        let read = |file: &str| {
-            let url = join(base, &format!("dists/{}/{file}", archive.suite));
-            read_small(self.network, &url, RELEASE_LIMIT, meter)
-        };
-        let mut distrust = |file: &str, error: SignatureError| {
-            let said = format!("{file}: {error}");
-            *bad_signature = Some(error);
-            Trouble::Place(Failure::lasting(said))
-        };
-        let text = match read("InRelease") {
-            Ok(bytes) => keyring.open_clear(&bytes).map_err(|error| distrust("InRelease", error))?,
-            Err(Trouble::Place(failure)) if failure.missing => {
-                let bytes = read("Release")?;
-                let signature = match read("Release.gpg") {
-                    Err(Trouble::Place(failure)) if failure.missing => {
-                        return Err(distrust("Release", SignatureError::Unsigned));
-                    }
-                    other => other?,
-                };
-                keyring.check_detached(&bytes, &signature).map_err(|error| distrust("Release", error))?;
-                String::from_utf8(bytes).map_err(|_| Trouble::Place(Failure::lasting("Release: is not UTF-8")))?
-            }
-            Err(trouble) => return Err(trouble),
-        };
-        Release::parse(&text, archive).map_err(|error| Trouble::Place(Failure::lasting(error.to_string())))
+    fn remarked(&self, archive: &Archive, release: Release) -> Release {
+        // Whole seconds, as Release files have them: the texts are compared.
+        let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default().to_string();
+        if let Some(remark) = release.date_remark(&now) {
+            self.progress.warn(&format!("{archive}: {remark}"));
+        }
+        release
     }
 
-    /// Brings an index into the store and hands its content to `take`.
+    /// `InRelease` of the first mirror that has a good one. A bad signature is as good as no answer.
+    fn clear_signed(
+        &self,
+        checker: &mut Checker<'_>,
+        bases: &[String],
+        meter: &dyn Meter,
+    ) -> Result<Result<Release, Vec<Attempt>>, SourceError> {
+        let suite = &checker.archive.suite;
+        let urls: Vec<String> = bases.iter().map(|base| join(base, &format!("dists/{suite}/InRelease"))).collect();
+        read_small(self.network, &urls, RELEASE_LIMIT, meter, &mut |_, bytes| checker.clear(bytes))
+    }
+
+    /// `Release` and `Release.gpg` of one mirror.
+    fn signed_apart(
+        &self,
+        checker: &mut Checker<'_>,
+        base: &str,
+        meter: &dyn Meter,
+    ) -> Result<Result<Release, Vec<Attempt>>, SourceError> {
+        let url = |file: &str| [join(base, &format!("dists/{}/{file}", checker.archive.suite))];
+        let (release, signature) = (url("Release"), url("Release.gpg"));
+        let mut whole = |_: usize, bytes: &[u8]| Ok(bytes.to_vec());
+        let text = match read_small(self.network, &release, RELEASE_LIMIT, meter, &mut whole)? {
+            Ok(text) => text,
+            Err(attempts) => return Ok(Err(attempts)),
+        };
+        let outcome = read_small(self.network, &signature, SIGNATURE_LIMIT as u64, meter, &mut |_, signature| {
+            checker.detached(&text, signature)
+        })?;
+        if matches!(&outcome, Err(attempts) if attempts.iter().all(|attempt| attempt.missing)) {
+            checker.bad_signature.get_or_insert(SignatureError::Unsigned);
+        }
+        Ok(outcome)
+    }
+
+    /// Fetches a component's index into the store and hands its content to `take`.
     fn read_index(
         &self,
         archive: &Archive,
         release: &Release,
-        stem: &str,
+        component: &str,
+        index: &str,
         take: impl FnOnce(&mut dyn Read) -> Result<(), String>,
     ) -> Result<(), SourceError> {
         let fail = |source| SourceError::Index { archive: archive.to_string(), source };
-        let file = release.index(stem).ok_or_else(|| fail(IndexError::NoIndex(stem.to_owned())))?;
+        let file = release.index(component, index);
+        let file = file.ok_or_else(|| fail(IndexError::NoIndex(format!("{component}/{index}"))))?;
         let urls = index_urls(release, &file, &self.mirrors.of(archive)?);
         let name = format!("{} of {}", file.path, release.suite);
         let meter = self.progress.start(&name, Some(file.size));
-        bring(self.network, self.store, &Want { name, sha256: file.sha256, size: Some(file.size), urls }, &*meter)?;
+        let if_gone = "the mirror is being updated: run the command again in a while, or use another one".to_owned();
+        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
+        fetch_file(self.network, self.store, &wanted, &*meter)?;
         let packed = BufReader::with_capacity(1 << 16, self.store.open_blob(&file.sha256)?);
         let mut reader: Box<dyn Read> = match file.path.rsplit('.').next() {
             Some("xz") => Box::new(xz2::read::XzDecoder::new_multi_decoder(packed)),
@@ -213,6 +246,37 @@ impl Resolver<'_> {
             _ => Box::new(packed),
         };
         take(&mut *reader).map_err(|reason| fail(IndexError::Index { path: file.path.clone(), reason }))
+    }
+}
+
+/// What a Release file has to be.
+struct Checker<'a> {
+    archive: &'a Archive,
+    keyring: &'a Keyring,
+    /// The last that was found.
+    bad_signature: Option<SignatureError>,
+}
+
+impl Checker<'_> {
+    fn clear(&mut self, bytes: &[u8]) -> Result<Release, Failure> {
+        let text = self.keyring.open_clear(bytes).map_err(|error| self.distrust(error))?;
+        self.parse(&text)
+    }
+
+    fn detached(&mut self, bytes: &[u8], signature: &[u8]) -> Result<Release, Failure> {
+        self.keyring.check_detached(bytes, signature).map_err(|error| self.distrust(error))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| Failure::lasting("is not UTF-8"))?;
+        self.parse(text)
+    }
+
+    fn parse(&self, text: &str) -> Result<Release, Failure> {
+        Release::parse(text, self.archive).map_err(|error| Failure::lasting(error.to_string()))
+    }
+
+    fn distrust(&mut self, error: SignatureError) -> Failure {
+        let failure = Failure::lasting(error.to_string());
+        self.bad_signature = Some(error);
+        failure
     }
 }
 

@@ -15,9 +15,15 @@ pub(super) struct Release {
     pub(super) suite: String,
     /// When the archive was last changed, as RFC 3339.
     pub(super) date: Option<String>,
+    /// Until when it is meant to be used, as RFC 3339.
+    pub(super) valid_until: Option<String>,
+    /// How apt prefers it to other archives (apt_preferences(5)): 500, or 100 or 1 for one that asks to be left alone.
+    pub(super) priority: u16,
     pub(super) by_hash: bool,
     /// Whether `binary-<arch>` indexes lack the packages for all architectures.
     pub(super) splits_all: bool,
+    /// As the Release file names them: the security archive's are `updates/main` …
+    components: Vec<String>,
     files: BTreeMap<String, (Digest, u64)>,
 }
 
@@ -46,7 +52,8 @@ impl Release {
             return Err(IndexError::NoArch { arch: archive.arch.clone(), architectures });
         }
         let components: Vec<String> = words("Components").collect();
-        if let Some(missing) = archive.components.iter().find(|component| !components.contains(component)) {
+        let has = |wanted: &String| components.iter().any(|component| last_part(component) == last_part(wanted));
+        if let Some(missing) = archive.components.iter().find(|component| !has(component)) {
             return Err(IndexError::NoComponent { component: missing.clone(), components });
         }
         let mut files = BTreeMap::new();
@@ -61,21 +68,50 @@ impl Release {
         Ok(Self {
             suite: archive.suite.clone(),
             date: field("Date").and_then(rfc3339),
+            valid_until: field("Valid-Until").and_then(rfc3339),
+            priority: match (field("NotAutomatic"), field("ButAutomaticUpgrades")) {
+                (Some("yes"), Some("yes")) => 100,
+                (Some("yes"), _) => 1,
+                _ => 500,
+            },
             by_hash: field("Acquire-By-Hash") == Some("yes"),
             splits_all: architectures.iter().any(|arch| arch == "all")
                 && words("No-Support-for-Architecture-all").all(|what| what != "Packages"),
+            components,
             files,
         })
     }
 
-    /// The smallest form of an index that can be read here.
-    pub(super) fn index(&self, stem: &str) -> Option<IndexFile> {
-        [".xz", ".gz", ""].iter().find_map(|extension| {
-            let path = format!("{stem}{extension}");
+    /// What is odd about its dates, seen from `now` (RFC 3339, UTC). apt refuses such an archive; here its lock would not be
+    /// worse for it, and suites of the past have no other date.
+    pub(super) fn date_remark(&self, now: &str) -> Option<String> {
+        let date = self.date.as_deref()?;
+        if date > now {
+            return Some(format!(
+                "its index is dated {date}, in the future: the clock of this host or of the archive is wrong"
+            ));
+        }
+        let until = self.valid_until.as_deref().filter(|until| *until < now)?;
+        Some(format!("its index of {date} was valid until {until}: the mirror no longer follows its archive"))
+    }
+
+    /// The smallest form of a component's index that can be read here. Its folder has the component's name as it is
+    /// stated, or as the Release file has it, or without what stands before the last `/`.
+    pub(super) fn index(&self, component: &str, index: &str) -> Option<IndexFile> {
+        let own = self.components.iter().filter(|own| last_part(own) == last_part(component));
+        let folders = [component].into_iter().chain(own.map(String::as_str)).chain([last_part(component)]);
+        let stems = folders.map(|folder| format!("{folder}/{index}"));
+        let paths = stems.flat_map(|stem| [".xz", ".gz", ""].map(|extension| format!("{stem}{extension}")));
+        paths.into_iter().find_map(|path| {
             let &(sha256, size) = self.files.get(&path)?;
             Some(IndexFile { path, sha256, size })
         })
     }
+}
+
+/// What names of components are compared by, as in apt: `main` of `updates/main`.
+fn last_part(component: &str) -> &str {
+    component.rsplit('/').next().unwrap_or(component)
 }
 
 /// The date of a Release file in RFC 3339; it is written as in mail, with a zone that RFC 2822 does not have.
@@ -105,7 +141,56 @@ mod tests {
             let release = Release::parse(TEXT, &archive(suite, "main", "amd64")).unwrap();
             assert_eq!(release.date.as_deref(), Some("2026-01-10T10:12:13Z"));
             assert!(release.by_hash && !release.splits_all);
-            assert_eq!(release.index("main/binary-amd64/Packages").unwrap().size, 0);
+            assert_eq!(release.index("main", "binary-amd64/Packages").unwrap().size, 0);
+        }
+    }
+
+    #[test]
+    fn archives_may_ask_not_to_be_used_by_themselves() {
+        for (fields, priority) in [
+            ("", 500),
+            ("NotAutomatic: yes\n", 1),
+            ("NotAutomatic: yes\nButAutomaticUpgrades: yes\n", 100),
+            ("NotAutomatic: no\nButAutomaticUpgrades: yes\n", 500),
+        ] {
+            let text = TEXT.replace("Acquire-By-Hash", &format!("{fields}Acquire-By-Hash"));
+            let release = Release::parse(&text, &archive("bookworm", "main", "amd64")).unwrap();
+            assert_eq!(release.priority, priority, "{fields}");
+        }
+    }
+
+    #[test]
+    fn dates_in_the_future_and_past_their_end_are_remarked() {
+        let text = TEXT.replace("Acquire-By-Hash", "Valid-Until: Sat, 17 Jan 2026 10:12:13 UTC\nAcquire-By-Hash");
+        let release = Release::parse(&text, &archive("bookworm", "main", "amd64")).unwrap();
+        for (now, remark) in [
+            ("2026-01-10T10:12:12Z", Some("in the future")),
+            ("2026-01-10T10:12:13Z", None),
+            ("2026-01-17T10:12:13Z", None),
+            ("2026-01-17T10:12:14Z", Some("was valid until 2026-01-17T10:12:13Z")),
+        ] {
+            let text = release.date_remark(now);
+            assert_eq!(text.is_some(), remark.is_some(), "{now}: {text:?}");
+            assert!(text.unwrap_or_default().contains(remark.unwrap_or_default()), "{now}");
+        }
+        let release = Release::parse(TEXT, &archive("bookworm", "main", "amd64")).unwrap();
+        assert_eq!(release.date_remark("2099-01-01T00:00:00Z"), None, "Debian's main suites have no end");
+    }
+
+    #[test]
+    fn components_are_compared_by_their_last_part_and_have_either_folder() {
+        let security = TEXT.replace("Components: main contrib", "Components: updates/main updates/contrib");
+        for (folder, wanted) in
+            [("main", "main"), ("main", "updates/main"), ("updates/main", "main"), ("updates/main", "updates/main")]
+        {
+            let text = security.replace("main/binary-amd64", &format!("{folder}/binary-amd64"));
+            let release = Release::parse(&text, &archive("bookworm", wanted, "amd64")).unwrap();
+            let index = release.index(wanted, "binary-amd64/Packages").unwrap();
+            assert_eq!(index.path, format!("{folder}/binary-amd64/Packages.xz"), "{wanted}");
+            assert!(release.index("contrib", "binary-amd64/Packages").is_none());
+        }
+        for wanted in ["updates", "mai", "updates/", "x/non-free"] {
+            assert!(Release::parse(&security, &archive("bookworm", wanted, "amd64")).is_err(), "{wanted}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey};
+use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, PublicKey, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, VerifyingKey};
@@ -91,7 +91,7 @@ impl Keyring {
     /// Reads a file, armoured or binary.
     pub(super) fn load(path: &Path) -> Result<Self, SourceError> {
         let fail = |reason: String| SourceError::Keyring { path: path.to_owned(), reason };
-        let bytes = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+        let bytes = crate::input::read(path, crate::input::LONG).map_err(|error| fail(error.to_string()))?;
         Self::parse(&format!("a key of {}", path.display()), &bytes, path)
     }
 
@@ -110,23 +110,14 @@ impl Keyring {
 
     /// Checks a text signed in place (RFC 9580 §7) and gives just what was signed, with `\n` at the ends of lines.
     pub(super) fn open_clear(&self, bytes: &[u8]) -> Result<String, SignatureError> {
-        if !bytes.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
-            return Err(SignatureError::Unsigned);
-        }
-        let (message, _) =
-            CleartextSignedMessage::from_armor(bytes).map_err(|error| SignatureError::Malformed(error.to_string()))?;
-        let text = message.signed_text();
-        self.check(message.signatures(), text.as_bytes())?;
+        let ClearText { text, signature } = ClearText::read(bytes)?;
+        self.check(&signatures(signature)?, text.as_bytes())?;
         Ok(text.replace("\r\n", "\n"))
     }
 
     /// Checks a signature that stands beside its file.
     pub(super) fn check_detached(&self, data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let malformed = |error: pgp::errors::Error| SignatureError::Malformed(error.to_string());
-        let (parsed, _) = DetachedSignature::from_reader_many(signature).map_err(malformed)?;
-        let signatures: Vec<Signature> =
-            parsed.map(|one| one.map(|detached| detached.signature)).collect::<Result<_, _>>().map_err(malformed)?;
-        self.check(&signatures, data)
+        self.check(&signatures(signature)?, data)
     }
 
     /// One good signature suffices: an archive signs with its old and its new key while it changes them. A known key's
@@ -154,6 +145,80 @@ impl Keyring {
             None if unknown.is_empty() => Err(SignatureError::Unsigned),
             None => Err(SignatureError::UnknownKey(unknown)),
         }
+    }
+}
+
+/// A block of signatures is a few kilobytes long, whatever it signs.
+pub(super) const SIGNATURE_LIMIT: usize = 64 << 10;
+
+/// Reads signatures, armoured or binary.
+fn signatures(block: &[u8]) -> Result<Vec<Signature>, SignatureError> {
+    let malformed = |error: pgp::errors::Error| SignatureError::Malformed(error.to_string());
+    if block.len() > SIGNATURE_LIMIT {
+        return Err(SignatureError::Malformed(format!("it is longer than {SIGNATURE_LIMIT} bytes")));
+    }
+    let (parsed, _) = DetachedSignature::from_reader_many(block).map_err(malformed)?;
+    parsed.map(|one| one.map(|detached| detached.signature)).collect::<Result<_, _>>().map_err(malformed)
+}
+
+/// The parts of a text signed in place (RFC 9580 §7).
+///
+/// Read here, as pgp 0.21 takes time with the square of the number of lines, and the text may be a hostile mirror's.
+struct ClearText<'a> {
+    /// What was signed: dashes unescaped, without blanks at the ends of lines, which are CR LF.
+    text: String,
+    /// The armoured signatures.
+    signature: &'a [u8],
+}
+
+impl<'a> ClearText<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, SignatureError> {
+        const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+        const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
+        const END: &[u8] = b"-----END PGP SIGNATURE-----";
+        let malformed = |what: &str| SignatureError::Malformed(what.to_owned());
+        let mut at = 0;
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| {
+            let start = at;
+            at += line.len();
+            (start, line.trim_ascii_end())
+        });
+        if lines.next().is_none_or(|(_, line)| line != BEGIN) {
+            return Err(SignatureError::Unsigned);
+        }
+        for (_, header) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
+            // Anything else may be text that looks signed and is not (RFC 9580 §7.1).
+            if !header.starts_with(b"Hash: ") {
+                return Err(malformed("a line that is not `Hash:` stands before the signed text"));
+            }
+        }
+        let mut text = Vec::with_capacity(bytes.len());
+        let begin = loop {
+            match lines.next() {
+                None => return Err(malformed("the signed text has no signature at its end")),
+                Some((start, SIGNATURE)) => break start,
+                Some((_, line)) if line.starts_with(b"-----") => {
+                    return Err(malformed("a line of the signed text begins with unescaped dashes"));
+                }
+                Some((start, _)) => {
+                    let line = bytes[start..].split(|&byte| byte == b'\n').next().unwrap_or_default();
+                    let line = line.strip_suffix(b"\r").unwrap_or(line);
+                    let line = line.strip_prefix(b"- ").unwrap_or(line);
+                    let kept = line.iter().rposition(|byte| !b" \t".contains(byte)).map_or(0, |last| last + 1);
+                    text.extend_from_slice(&line[..kept]);
+                    text.extend_from_slice(b"\r\n");
+                }
+            }
+        };
+        let signature = bytes[begin..].trim_ascii_end();
+        let end = lines.find(|(_, line)| *line == END).map(|(start, line)| start + line.len());
+        if end != Some(begin + signature.len()) {
+            return Err(malformed("something stands after the signature, or its end is missing"));
+        }
+        // The line break before the signature is not part of the text.
+        text.truncate(text.len().saturating_sub(2));
+        let text = String::from_utf8(text).map_err(|_| malformed("the signed text is not UTF-8"))?;
+        Ok(Self { text, signature })
     }
 }
 
@@ -266,6 +331,58 @@ fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The text that would be signed, or the error.
+    fn clear(text: &str) -> Result<String, String> {
+        ClearText::read(text.as_bytes()).map(|clear| clear.text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_clear_text_is_read_as_the_specification_has_it() {
+        let signature = "-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
+        let begin = "-----BEGIN PGP SIGNED MESSAGE-----\n";
+        for (text, signed) in [
+            ("Hash: SHA256\n\na\n- -b\n- - c \t\n\n", "a\r\n-b\r\n- c\r\n"),
+            ("\r\n- From\r\n\tx\r\n", "From\r\n\tx"),
+            ("Hash: SHA256\nHash: SHA512\n\n", ""),
+        ] {
+            assert_eq!(clear(&format!("{begin}{text}{signature}")).as_deref(), Ok(signed), "{text:?}");
+        }
+        for (text, reason) in [
+            ("a\n".to_owned(), "not signed"),
+            (format!("x\n{begin}\na\n{signature}"), "not signed"),
+            (format!("{begin}\na\n"), "no signature at its end"),
+            (format!("{begin}a\n\na\n{signature}"), "before the signed text"),
+            (format!("{begin}\na\n-----END\n{signature}"), "unescaped dashes"),
+            (format!("{begin}\na\n{signature}b\n"), "after the signature"),
+            (format!("{begin}\na\n{signature}{signature}"), "after the signature"),
+            (format!("{begin}\na\n-----BEGIN PGP SIGNATURE-----\n"), "its end is missing"),
+        ] {
+            let error = clear(&text).unwrap_err();
+            assert!(error.contains(reason), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn hostile_clear_texts_are_read_in_linear_time() {
+        let begin = std::time::Instant::now();
+        let keyring = Keyring::built_in().unwrap();
+        let signature = "-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
+        for line in ["\n", "a\n", "- a\n", "- -----\n", "Hash: \n", "\r", "-----BEGIN PGP SIGNATURE----\n"] {
+            for end in ["", signature] {
+                for blank in ["", "\n"] {
+                    let lines = line.repeat((4 << 20) / line.len());
+                    let text = format!("-----BEGIN PGP SIGNED MESSAGE-----\n{blank}{lines}{end}");
+                    keyring.open_clear(text.as_bytes()).unwrap_err();
+                }
+            }
+        }
+        for block in ["\n", "a: b\n", "a", "-----BEGIN PGP SIGNATURE-----\n", "-----BEGIN PGP SIGNATURE-----\n\n="] {
+            keyring.check_detached(b"x", block.repeat((4 << 20) / block.len()).as_bytes()).unwrap_err();
+            keyring.check_detached(b"x", block.repeat(SIGNATURE_LIMIT / block.len()).as_bytes()).unwrap_err();
+        }
+        assert!(begin.elapsed() < std::time::Duration::from_secs(60), "{:?}", begin.elapsed());
+    }
 
     #[test]
     fn built_in_keys_may_sign() {

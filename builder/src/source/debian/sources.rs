@@ -9,7 +9,7 @@ use crate::lock::{Location, LockedFile, is_pool_path};
 use crate::source::error::list;
 use crate::source::{Archive, SourceError};
 
-use super::version::compare;
+use super::version::{VersionPattern, compare};
 
 /// All source packages.
 pub(in crate::source) struct Sources {
@@ -55,22 +55,37 @@ impl Sources {
             let near = super::closure::similar(package, self.by_name.keys().map(|name| &**name));
             return Err(fail(format!("there is no source package `{package}`{}", super::closure::did_you_mean(&near))));
         };
-        let Some(source) = all.iter().find(|source| &*source.version == version) else {
-            let mut versions: Vec<&str> = all.iter().map(|source| &*source.version).collect();
-            versions.sort_by(|a, b| compare(b, a));
+        let mut all: Vec<&Source> = all.iter().collect();
+        all.sort_by(|a, b| compare(&b.version, &a.version));
+        let wanted = VersionPattern::new(version);
+        let Some(source) = all.iter().find(|source| wanted.fits(&source.version)) else {
+            let versions: Vec<&str> = all.iter().map(|source| &*source.version).collect();
             let there = list(&versions);
-            return Err(fail(format!("source package `{package}` has no version `{version}`; there is {there}")));
+            let newest = "`version: newest` takes the newest of them, and a `*` stands for any part";
+            return Err(fail(format!(
+                "source package `{package}` has no version `{version}`; there is {there} ({newest})"
+            )));
         };
         let lines = || source.files.lines().filter(|line| !line.trim().is_empty());
         let names: Vec<&str> = lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
-        let found = lines().find_map(|line| {
+        let pattern = glob::Pattern::new(file).ok().filter(|_| file.contains('*'));
+        let fits = |name: &str| pattern.as_ref().map_or(name == file, |pattern| pattern.matches(name));
+        let mut found = lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             let (sha256, size, name) = (words.next()?, words.next()?, words.next()?);
-            (name == file).then_some((sha256.parse().ok()?, size.parse().ok()?))
+            if fits(name) { Some((sha256.parse().ok()?, size.parse().ok()?, name)) } else { None }
         });
-        let Some((sha256, size)) = found else {
-            let there = list(&names);
-            return Err(fail(format!("source package `{package}` {version} has no file `{file}`; it has {there}")));
+        let (version, there) = (&*source.version, list(&names));
+        let (sha256, size, file) = match (found.next(), found.next()) {
+            (Some(one), None) => one,
+            (None, _) => {
+                return Err(fail(format!("source package `{package}` {version} has no file `{file}`; it has {there}")));
+            }
+            (Some(_), Some(_)) => {
+                return Err(fail(format!(
+                    "several files of source package `{package}` {version} fit `{file}`: {there}"
+                )));
+            }
         };
         let path = format!("{}/{file}", source.folder);
         if !is_pool_path(&path) {
@@ -79,6 +94,7 @@ impl Sources {
         Ok(LockedFile {
             name: file.to_owned(),
             version: Some(version.to_owned()),
+            suite: None,
             at: Location::Pool(path),
             sha256,
             size,

@@ -14,6 +14,32 @@ pub(super) fn compare(one: &str, other: &str) -> Ordering {
         .then_with(|| compare_part(revision.as_bytes(), revision2.as_bytes()))
 }
 
+/// A version as a recipe asks for it: exactly, with `*` for any part, or `newest`.
+pub(super) enum VersionPattern<'a> {
+    Any,
+    Exactly(&'a str),
+    Like(glob::Pattern),
+}
+
+impl<'a> VersionPattern<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        match glob::Pattern::new(text) {
+            _ if text == "newest" => Self::Any,
+            Ok(pattern) if text.contains('*') => Self::Like(pattern),
+            _ => Self::Exactly(text),
+        }
+    }
+
+    /// Whether it is that version.
+    pub(super) fn fits(&self, version: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exactly(wanted) => compare(wanted, version).is_eq(),
+            Self::Like(pattern) => pattern.matches(version),
+        }
+    }
+}
+
 /// Epoch (0 when there is none), upstream version, revision (as if empty when there is none: that equals `0`).
 fn parts(version: &str) -> (&str, &str, &str) {
     let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
@@ -101,6 +127,24 @@ mod tests {
                 assert_eq!(compare(one, other), index.cmp(&index2), "{one} and {other}");
             }
         }
+    }
+
+    #[test]
+    fn generated_versions_stand_as_dpkg_has_them() {
+        let mut lines = 0;
+        for line in include_str!("../../../tests/versions.txt").lines().filter(|line| !line.starts_with('#')) {
+            let [one, relation, other] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let wanted = match relation {
+                "<" => Ordering::Less,
+                "=" => Ordering::Equal,
+                ">" => Ordering::Greater,
+                _ => panic!("{line}"),
+            };
+            assert_eq!(compare(one, other), wanted, "{line}");
+            assert_eq!(compare(other, one), wanted.reverse(), "{line}");
+            lines += 1;
+        }
+        assert!(lines > 1000);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::input::{LIMIT, read_text};
 use crate::source::SourceError;
 
 /// One base URL with what it serves.
@@ -32,7 +33,7 @@ pub(super) fn read(root: &Path) -> Result<Vec<AptSource>, SourceError> {
             Some("sources") => deb822,
             _ => continue,
         };
-        match fs::read_to_string(&path) {
+        match read_text(&path, LIMIT) {
             Ok(text) => sources.extend(parse(&text)),
             // No apt on this host, or a file that is none of our business.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}

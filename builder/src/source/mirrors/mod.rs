@@ -2,19 +2,17 @@
 //!
 //! The first of these that knows a mirror for an archive is the only one asked, so that a stated mirror is never passed
 //! over in favour of one that was not:
-//! 1. `--mirror URL` or `--mirror FAMILY=URL`;
+//! 1. `--mirror URL` or `--mirror FAMILY=URL`; a URL without family that ends in `/debian` serves the security archive too,
+//!    from its sibling `/debian-security`, as Debian's own mirrors have it;
 //! 2. `mirrors:` in the user's configuration file;
 //! 3. the host's apt configuration (sources.list(5), both formats).
 
 mod apt;
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::{Archive, SourceError};
+use super::{Archive, Request, SourceError, UserConfig};
+use crate::mask;
 use apt::AptSource;
 
 /// The archives that have mirrors of their own.
@@ -68,38 +66,23 @@ pub struct Mirrors {
     user_config: Option<PathBuf>,
 }
 
-/// The user's configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserConfig {
-    #[serde(default)]
-    mirrors: BTreeMap<String, Vec<String>>,
-}
-
 impl Mirrors {
     /// Collects them. `flags` are the values of `--mirror`; `user_config` need not exist; `apt_root` is `/`.
     pub fn discover(flags: &[String], user_config: Option<&Path>, apt_root: &Path) -> Result<Self, SourceError> {
         let flags = flags.iter().map(|flag| parse_flag(flag)).collect::<Result<_, _>>()?;
         let config = match user_config {
-            Some(path) => read_config(path)?,
+            Some(path) => configured(&UserConfig::load(path)?)?,
             None => Vec::new(),
         };
         Ok(Self { flags, config, apt: apt::read(apt_root)?, user_config: user_config.map(Path::to_owned) })
-    }
-
-    /// The user's configuration file by the XDG Base Directory Specification: `$XDG_CONFIG_HOME/dbco/config.yaml`, by
-    /// default in `~/.config`.
-    pub fn user_config_path() -> Option<PathBuf> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
-        Some(base.join("dbco/config.yaml"))
     }
 
     /// The base URLs to try for an archive, best first; at least one.
     pub(super) fn of(&self, archive: &Archive) -> Result<Vec<String>, SourceError> {
         let family = Family::of(&archive.suite);
         let of_family = |stated: &[(Family, String)]| -> Vec<String> {
-            stated.iter().filter(|(of, _)| *of == family).map(|(_, url)| url.clone()).collect()
+            let own: Vec<_> = stated.iter().filter(|(of, _)| *of == family).map(|(_, url)| url.clone()).collect();
+            if own.is_empty() && family != Family::Debian { siblings(stated, family) } else { own }
         };
         let by_layer = [of_family(&self.flags), of_family(&self.config), self.apt_urls(archive, family)];
         by_layer.into_iter().find(|urls| !urls.is_empty()).ok_or_else(|| SourceError::NoMirror {
@@ -112,9 +95,21 @@ impl Mirrors {
         })
     }
 
+    /// Whether a mirror is known for each archive that the requests are from: the first that has none is the error.
+    pub fn check<'r>(&self, requests: impl IntoIterator<Item = &'r Request>) -> Result<(), SourceError> {
+        for request in requests {
+            for archive in request.archives() {
+                self.of(archive)?;
+            }
+        }
+        Ok(())
+    }
+
     /// apt's sources that name the suite, then those that look like mirrors of the same family.
     fn apt_urls(&self, archive: &Archive, family: Family) -> Vec<String> {
-        let suits = |source: &&AptSource| archive.components.iter().all(|wanted| source.components.contains(wanted));
+        let last = |component: &String| component.rsplit('/').next().map(str::to_owned);
+        let has = |source: &AptSource, wanted: &String| source.components.iter().any(|own| last(own) == last(wanted));
+        let suits = |source: &&AptSource| archive.components.iter().all(|wanted| has(source, wanted));
         let names_suite = |source: &&AptSource| source.suites.contains(&archive.suite);
         let same_family = |source: &&AptSource| {
             let last = source.uri.trim_end_matches('/').rsplit('/').next();
@@ -131,8 +126,15 @@ impl Mirrors {
     }
 }
 
+/// Where mirrors of the main archive have another one, by the convention of Debian's own: `…/debian`, `…/debian-security`.
+fn siblings(stated: &[(Family, String)], family: Family) -> Vec<String> {
+    let main = stated.iter().filter(|(of, _)| *of == Family::Debian);
+    let bases = main.filter_map(|(_, url)| url.strip_suffix(Family::Debian.name()).filter(|base| base.ends_with('/')));
+    bases.map(|base| format!("{base}{}", family.name())).collect()
+}
+
 fn parse_flag(flag: &str) -> Result<(Family, String), SourceError> {
-    let fail = |message| SourceError::Mirror { place: format!("--mirror {flag}"), message };
+    let fail = |message| SourceError::Mirror { place: format!("--mirror {}", mask::word(flag)), message };
     let (family, url) = match flag.split_once('=') {
         // A URL may hold `=` too, but never before its scheme.
         Some((name, url)) if !name.contains(':') => (Family::named(name).map_err(fail)?, url),
@@ -144,40 +146,32 @@ fn parse_flag(flag: &str) -> Result<(Family, String), SourceError> {
 /// A usable base URL, without the slash at its end.
 fn check_url(url: &str) -> Result<String, String> {
     let known = ["http://", "https://", "file:///"];
+    if let Some(mark) = url.chars().find(|c| matches!(c, '?' | '#')) {
+        return Err(format!(
+            "`{}`: files' paths are put after a mirror's URL, which therefore can't have a `{mark}`; a login is stated as \
+             USER:PASSWORD@HOST or in ~/.netrc",
+            mask::word(url)
+        ));
+    }
+    if let Some(odd) = url.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("the URL of a mirror has no {odd:?}: write it percent-encoded"));
+    }
     if known.iter().any(|start| url.len() > start.len() && url.starts_with(start)) {
+        if let Err(error) = url::Url::parse(url) {
+            return Err(format!("`{}` is not a URL: {error}", mask::word(url)));
+        }
         Ok(url.trim_end_matches('/').to_owned())
     } else {
-        Err(format!("`{url}` is not the URL of a mirror; http://, https:// or file:/// is expected"))
+        Err(format!("`{}` is not the URL of a mirror; http://, https:// or file:/// is expected", mask::word(url)))
     }
 }
 
-fn read_config(path: &Path) -> Result<Vec<(Family, String)>, SourceError> {
-    let at = |line: u64, message: String| SourceError::Mirror { place: format!("{}:{line}", path.display()), message };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(SourceError::Mirror { place: path.display().to_string(), message: error.to_string() });
-        }
-    };
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Vec::new());
-    }
-    let config: UserConfig = serde_yaml::from_str(&text).map_err(|error| {
-        let message = error.without_snippet().to_string();
-        at(error.location().map_or(0, |at| at.line()), message)
-    })?;
+fn configured(config: &UserConfig) -> Result<Vec<(Family, String)>, SourceError> {
     let mut mirrors = Vec::new();
-    for (name, urls) in config.mirrors {
-        // The decoded map no longer knows lines. A key or a URL stands in one line, between what YAML puts around it.
-        let holds = |line: &str, word: &str| {
-            line.split([' ', '\t', '"', '\'', ',', '[', ']', '{', '}'])
-                .any(|part| part == word || part.strip_suffix(':') == Some(word))
-        };
-        let line_of = |word: &str| text.lines().position(|line| holds(line, word)).map_or(0, |index| index as u64 + 1);
-        let family = Family::named(&name).map_err(|message| at(line_of(&name), message))?;
+    for (name, urls) in &config.mirrors {
+        let family = Family::named(name).map_err(|message| config.at(name, message))?;
         for url in urls {
-            mirrors.push((family, check_url(&url).map_err(|message| at(line_of(&url), message))?));
+            mirrors.push((family, check_url(url).map_err(|message| config.at(url, message))?));
         }
     }
     Ok(mirrors)

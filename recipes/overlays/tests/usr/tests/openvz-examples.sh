@@ -31,6 +31,7 @@ says "Container private area was created" vzctl create $id --ostemplate "$templa
 code 44 vzctl create $id --ostemplate "$template"
 code 91 vzctl create 1102 --ostemplate no-such-template
 says "CTID $id exist unmounted down" vzctl status $id
+(VEID=$id && . /etc/vz/conf/$id.conf && [ -d "$VE_PRIVATE" ]) || fail "a script does not find the private area"
 grep -q "^ORIGIN_SAMPLE=\"basic\"" /etc/vz/conf/$id.conf || fail "the sample's name is not kept"
 
 # Setting its startup parameters, host name and limits
@@ -43,7 +44,7 @@ says "saved" vzctl set $id --kmemsize 16777216:18874368 --privvmpages 64M:80M --
 code 21 vzctl set $id --numproc many --save
 code 20 vzctl start $id --no-such-option
 grep -q '^ONBOOT="yes"' /etc/vz/conf/$id.conf || fail "ONBOOT is not saved"
-grep -q '^NUMPROC="200:200"' /etc/vz/conf/$id.conf || fail "NUMPROC is not saved"
+grep -q '^NUMPROC="200"' /etc/vz/conf/$id.conf || fail "NUMPROC is not saved"
 
 # Starting it, and commands inside
 says "Container start in progress" vzctl start $id --wait
@@ -71,8 +72,9 @@ rm $script
 says "WARNING: Settings were not saved" vzctl set $id --numproc 100
 says "saved" vzctl set $id --hostname other.example.org --numproc 150 --save
 says other.example.org vzctl exec $id hostname
-says "takes effect" vzctl --verbose set $id --capability sys_time:on --setmode ignore --save
-code 32 vzctl set $id --capability sys_time:off --save
+code 32 vzctl set $id --capability sys_time:on --setmode ignore --save
+says "consider using --setmode" vzctl set $id --capability sys_time:off --save
+grep -q '^CAPABILITY="SYS_TIME:off"' /etc/vz/conf/$id.conf || fail "CAPABILITY is not saved"
 
 # What there is
 says "$id" vzlist -a
@@ -91,7 +93,9 @@ says "CTID $id exist mounted running" vzctl status $id
 # Stopping, restarting, destroying
 says "Container was stopped" vzctl stop $id
 says "CTID $id exist unmounted down" vzctl status $id
-code 31 vzctl exec $id true
+code 8 vzctl exec $id true
+code 31 vzctl exec2 $id true
+says "is not running" vzctl stop $id
 [ "$(echo $(vzlist -S -H -o status $id))" = stopped ] || fail "vzlist -S"
 says "Container is mounted" vzctl mount $id
 code 41 vzctl destroy $id

@@ -1,0 +1,24 @@
+//! The Kconfig language, and why a setting did not take effect.
+#![no_main]
+
+use dbco::beneath::{Dir, Links};
+use dbco::kernel::{Fragment, check};
+use dbco_fuzz::{files, project, told, within_memory};
+use libfuzzer_sys::fuzz_target;
+
+const FILES: [&str; 3] = ["Kconfig", "a/Kconfig", "b/Kconfig"];
+const NAMES: [&str; 5] = ["Kconfig", "a/Kconfig", "b/Kconfig", "fragment", ".config"];
+
+fuzz_target!(|text: &str| {
+    let files = files(text, NAMES[0], &NAMES);
+    let text = |name: &str| files.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
+    let fragment = Fragment::parse("fragment", text("fragment")).ok().filter(|one| !one.settings.is_empty());
+    // Without a setting that is to be explained, nothing would be read.
+    let fragment = fragment.or_else(|| Fragment::parse("fragment", "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=7\n").ok());
+    let root = Dir::open(project(&files, &FILES), Links::Within).expect("the folder");
+    let fragments = [fragment.expect("a fragment without mistakes")];
+    for mismatch in within_memory(64, || check(&fragments, text(".config"), &root, "x86_64")) {
+        let said = told(&mismatch);
+        assert!(said.starts_with(&format!("fragment:{}: CONFIG_{}", mismatch.line, mismatch.symbol)), "{said}");
+    }
+});

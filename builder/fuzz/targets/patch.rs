@@ -1,0 +1,34 @@
+//! Patches, and what patch(1) says of them: no name leaves the source, each line exists.
+#![no_main]
+
+use dbco::kernel::patch::{PatchError, failures, inspect};
+use dbco_fuzz::{stays_inside, told, within_memory};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    // What stands behind NUL bytes is taken for the output of patch(1).
+    let (data, output) = match data.windows(2).position(|two| two == [0, 0]) {
+        Some(at) => (&data[..at], &data[at + 2..]),
+        None => (data, &b"Hunk #1 FAILED at 1."[..]),
+    };
+    let lines = String::from_utf8_lossy(data).lines().count();
+    let tell = |error: &PatchError| {
+        assert!(told(error).starts_with("p"));
+        assert!(error.at.is_none_or(|at| at <= lines + 1), "{error} of {lines} lines");
+    };
+    match within_memory(64, || inspect("p", data)) {
+        Ok(files) => {
+            assert!(!files.is_empty());
+            for file in &files {
+                assert!(!file.name().is_empty() && file.line >= 1);
+                [&file.old, &file.new].into_iter().flatten().for_each(|name| stays_inside(name));
+                assert!(file.hunks.is_sorted() && file.hunks.last().is_none_or(|at| *at <= lines));
+            }
+            assert!(files.is_sorted_by_key(|file| file.line));
+            let errors = failures("p", &files, &String::from_utf8_lossy(output));
+            assert!(!errors.is_empty());
+            errors.iter().for_each(tell);
+        }
+        Err(error) => tell(&error),
+    }
+});

@@ -1,0 +1,54 @@
+//! Patterns of paths, held against a plain matcher: the pattern, a line end, the path.
+#![no_main]
+
+use dbco::rootfs::Pattern;
+use dbco::tree::TreePath;
+use dbco_fuzz::within_memory;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let (pattern, path) = text.split_once('\n').unwrap_or((text, "a/b"));
+    let Ok(path) = TreePath::new(path) else { return };
+    within_memory(16, || match Pattern::new(pattern) {
+        Ok(read) => {
+            assert_eq!(read.as_str(), pattern);
+            let matches = read.matches(&path);
+            // Brackets, runs of more stars and a slash at the end are the crate's own matter.
+            let plain = !pattern.contains(['[', ']']) && !pattern.contains("***") && !pattern.ends_with('/');
+            if plain && pattern.len() < 64 {
+                assert_eq!(matches, fits(pattern, &path.to_string()), "{pattern:?} and {path}");
+            }
+        }
+        Err(why) => assert!(why.contains('`')),
+    });
+});
+
+/// Component by component: `**` is any number of them, `*` any characters of one, `?` one character.
+fn fits(pattern: &str, path: &str) -> bool {
+    fn below(pattern: &[&str], path: &[&str]) -> bool {
+        match (pattern, path) {
+            ([], []) => true,
+            // A folder's pattern is not that of the folder itself.
+            (["**"], []) => false,
+            (["**"], _) => true,
+            (["**", rest @ ..], _) => (0..=path.len()).any(|skipped| below(rest, &path[skipped..])),
+            ([one, rest @ ..], [name, more @ ..]) => {
+                let (one, name): (Vec<char>, Vec<char>) = (one.chars().collect(), name.chars().collect());
+                word(&one, &name) && below(rest, more)
+            }
+            _ => false,
+        }
+    }
+    fn word(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=name.len()).any(|taken| word(rest, &name[taken..])),
+            (['?', rest @ ..], [_, more @ ..]) => word(rest, more),
+            ([c, rest @ ..], [d, more @ ..]) => c == d && word(rest, more),
+            _ => false,
+        }
+    }
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    let path: Vec<&str> = path.split('/').collect();
+    below(&pattern, &path)
+}

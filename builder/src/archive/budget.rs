@@ -1,0 +1,59 @@
+//! What one archive may ask for.
+
+/// The most that one archive may come to, so that a small file can't fill a disk or the memory. Every limit is the
+/// value of a key of `limits` in a recipe, and its error names that key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes that it may unpack to.
+    pub unpacked: u64,
+    /// How many times its own length it may unpack to, once it has given [`ALWAYS`] bytes.
+    pub ratio: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Components of an entry's name.
+    pub depth: u64,
+    /// Bytes of all extended headers: long names and attributes.
+    pub headers: u64,
+    /// Bytes of memory for decompressing it.
+    pub memory: u64,
+}
+
+/// A stream may always unpack to this many bytes, whatever it was read from.
+pub const ALWAYS: u64 = 1 << 30;
+
+impl Budget {
+    /// Several times what the largest sources and packages of today come to: 300,000 entries, 20 times their size, 12
+    /// levels.
+    pub const USUAL: Self = Self {
+        unpacked: 64 << 30,
+        ratio: 250,
+        entries: 2_000_000,
+        depth: 256,
+        headers: 64 << 20,
+        // `xz -9` takes 65 MiB; a dictionary may have up to 4 GiB.
+        memory: 256 << 20,
+    };
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
+
+/// A budget that was used up: what there is more of, and the key that raises it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}; where that is right, `limits: {{{key}: …}}` beside the archive's source, or in the recipe, raises it")]
+pub struct Exceeded {
+    /// What the archive asks for, and the limit.
+    pub what: String,
+    /// The key of `limits`.
+    pub key: &'static str,
+}
+
+impl Exceeded {
+    /// The error of a budget.
+    pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
+        Self { what: what.into(), key }
+    }
+}

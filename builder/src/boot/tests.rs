@@ -1,0 +1,97 @@
+//! Machines of the host's QEMU that start from a disk of each bus, and what is said of machines that don't come up.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::test::{Boot, BootTest, End, Login, Place, Tests};
+use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, probe};
+use crate::image::ToolError;
+
+fn machine(bus: Bus, content: Content) -> Machine {
+    Machine {
+        port: 0,
+        firmware: Firmware::Bios,
+        medium: Medium::Disk,
+        memory: 64,
+        cpus: 1,
+        parallel: false,
+        disks: vec![Disk { bus, content }],
+        served: false,
+        network: false,
+        forward: Vec::new(),
+    }
+}
+
+/// SeaBIOS starts the probe's boot sector from each.
+#[test]
+fn a_machine_starts_from_a_disk_of_each_bus() {
+    for bus in [Bus::Virtio, Bus::Usb, Bus::Scsi, Bus::Nvme, Bus::Sata, Bus::Sd] {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("probe.img");
+        let mut sector = probe::BOOT_SECTOR.to_vec();
+        sector.resize(1 << 20, 0);
+        fs::write(&image, sector).unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
+        let logs = folder.path().to_owned();
+        let tests = Tests { launch: &HostQemu, accel, work: folder.path(), logs: &logs, jobs: 1 };
+        let place = Place { folder: folder.path(), log: &log, forward: &[] };
+        let mut running = tests.start(&machine(bus, Content::Image(image)), false, &place).unwrap();
+        let word = str::from_utf8(probe::WORD).unwrap().trim();
+        let seen = running.console.expect(word, Instant::now() + Duration::from_secs(60));
+        assert!(seen.is_ok(), "{bus:?}: {seen:?}, {:?}", fs::read_to_string(folder.path().join("qemu.err")));
+    }
+}
+
+/// A shell script in QEMU's place.
+struct Script(&'static str);
+
+impl Launch for Script {
+    fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<Command, ToolError> {
+        let mut command = crate::process::command("/bin/sh");
+        command.args(["-c", self.0]);
+        Ok(command)
+    }
+
+    fn file(&self, inside: &str) -> std::io::Result<File> {
+        File::open(inside)
+    }
+}
+
+/// Why a test of such a machine failed.
+fn failure(script: &'static str, password: Option<&str>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
+    let logs = folder.path().to_owned();
+    let launch = Script(script);
+    let tests = Tests { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
+    let login = Login { user: "bob".into(), password: password.map(str::to_owned) };
+    let boot = Boot {
+        machine: Machine { memory: 32, ..machine(Bus::Virtio, Content::Blank(1 << 20)) },
+        menu: None,
+        expect: "login:".into(),
+        login: Some(login),
+        run: Vec::new(),
+        end: End::Cut,
+    };
+    let test = BootTest { name: "t".into(), boots: vec![boot], timeout: Duration::from_secs(60), forward: Vec::new() };
+    let outcomes = tests.run(&[test], &|_| {});
+    outcomes.into_iter().next().unwrap().failure.unwrap()
+}
+
+#[test]
+fn a_refused_login_and_a_silent_machine_are_told_as_such() {
+    let no_user = "while printf 'box login: '; read user; do echo; echo Login incorrect; done";
+    let password = "while printf 'box login: '; read user; do printf 'Password: '; read p; echo Login incorrect; done";
+    assert_eq!(failure(no_user, None), "login as `bob` was refused (Login incorrect)");
+    assert_eq!(failure(password, Some("wrong")), "login as `bob` was refused (Login incorrect)");
+    let asked = "login as `bob` was refused (Login incorrect); it asks for a password, and `login` states none";
+    assert_eq!(failure(password, None), asked);
+    let silent = failure("exit 1", None);
+    assert!(silent.starts_with("QEMU ended after "), "{silent}");
+    assert!(silent.ends_with(" s without any output; 32 MiB of memory may be too little"), "{silent}");
+    // What showed something is told by what it did not show.
+    assert_eq!(failure("echo SeaBIOS", None), "the machine ended before its console showed `login:`");
+}

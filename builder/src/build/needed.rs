@@ -1,0 +1,49 @@
+//! What a build has to do and to have.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::step::{Graph, Step, StepId};
+use crate::store::{StepResult, Store, StoreError};
+
+/// Looks at the targets and, of those without a result, at their inputs, each once. Inputs of what the store has are not
+/// looked at. The error has its step.
+pub(super) fn look(
+    graph: &Graph,
+    targets: &[StepId],
+    store: &Store,
+    mut seen: impl FnMut(StepId, Option<StepResult>),
+) -> Result<(), (StepId, StoreError)> {
+    let mut known = BTreeSet::new();
+    let mut queue = targets.to_vec();
+    while let Some(id) = queue.pop() {
+        if !known.insert(id) {
+            continue;
+        }
+        let step = graph.step(id);
+        let result = store.result(&step.digest).map_err(|error| (id, error))?;
+        if result.is_none() {
+            queue.extend(step.action.inputs());
+        }
+        seen(id, result);
+    }
+    Ok(())
+}
+
+/// The steps that have to run for the targets.
+pub fn steps_to_run<'g>(graph: &'g Graph, targets: &[StepId], store: &Store) -> Result<Vec<&'g Step>, StoreError> {
+    let mut steps = Vec::new();
+    let looked = look(graph, targets, store, |id, result| {
+        if result.is_none() {
+            steps.push(graph.step(id));
+        }
+    });
+    looked.map(|()| steps).map_err(|(_, error)| error)
+}
+
+/// Contents from outside that the steps to run start from, those of the project aside.
+pub fn needed_blobs(graph: &Graph, targets: &[StepId], store: &Store) -> Result<BTreeSet<Digest>, StoreError> {
+    let steps = steps_to_run(graph, targets, store)?;
+    let blobs = steps.iter().flat_map(|step| step.action.blobs());
+    Ok(blobs.filter(|blob| !graph.files.contains_key(blob)).collect())
+}

@@ -1,0 +1,147 @@
+//! Where in a recipe a step that failed is stated, and what to do about it.
+
+use std::fmt;
+
+use crate::build::BuildError;
+use crate::kernel::modules::ModuleError;
+use crate::process::ProcessError;
+use crate::recipe::image::Kernel;
+use crate::recipe::{Component, Recipe};
+use crate::sandbox::SandboxError;
+use crate::step::StepError;
+
+/// The context of a [`BuildError`]: shown, it is the place.
+#[derive(Debug)]
+pub struct Stated {
+    place: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+/// An error of a build with its place in the recipe, if it has one.
+pub fn stated(recipe: &Recipe, error: BuildError) -> anyhow::Error {
+    let component = error.label.strip_prefix("component ").and_then(|name| recipe.components.get(name));
+    let found = match (&*error.source, component) {
+        (StepError::Script { script, source }, Some(component)) => Some(of_script(recipe, component, script, source)),
+        (StepError::NoOutput { .. } | StepError::Links(_), Some(component)) => {
+            Some(Stated { place: recipe.files.locate(component.span), hint: None })
+        }
+        (StepError::Archive(_), Some(component)) => {
+            Some(Stated { place: recipe.files.locate(component.source.span), hint: None })
+        }
+        (StepError::Module(ModuleError::Unknown { name, .. }), _) => of_module(recipe, name),
+        (StepError::NoKernel { .. }, _) => match &recipe.image.kernel {
+            Kernel::Package { request, .. } => Some(Stated { place: recipe.files.locate(request.span), hint: None }),
+            Kernel::Component { .. } => None,
+        },
+        _ => None,
+    };
+    match found {
+        Some(stated) => anyhow::Error::from(error).context(stated),
+        None => error.into(),
+    }
+}
+
+fn of_module(recipe: &Recipe, name: &str) -> Option<Stated> {
+    let Kernel::Package { modules, .. } = &recipe.image.kernel else { return None };
+    let module = modules.iter().find(|module| module.value == name)?;
+    Some(Stated { place: recipe.files.locate(module.span), hint: None })
+}
+
+fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &SandboxError) -> Stated {
+    let tail: &[String] = match error {
+        SandboxError::Tool(ProcessError::Failed { tail, .. }) => tail,
+        _ => &[],
+    };
+    let span = component.scripts.get(script).copied().unwrap_or(component.span);
+    let (line, column) = recipe.files.position(span);
+    let path = recipe.files.path(span.file).display();
+    let place = match tail.iter().rev().find_map(|line| line_of_script(line)) {
+        // A literal block's lines are the file's, from its first one on.
+        Some(number) if is_literal(&recipe.files.text(span.file)[..span.start]) => {
+            format!("{path}:{}", line + number - 1)
+        }
+        _ => format!("{path}:{line}:{column}"),
+    };
+    let own = component.toolchain.as_ref().and_then(|name| recipe.toolchains.get(&name.value));
+    let toolchain = own.unwrap_or(&recipe.build);
+    let hint = tail.iter().rev().find_map(|line| missing_tool(line)).map(|tool| {
+        format!(
+            "`{tool}` is not in toolchain {}: add the package that holds it to `packages` in {}",
+            toolchain.name,
+            recipe.files.path(toolchain.span.file).display()
+        )
+    });
+    let network = || {
+        let asked = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
+        asked.then(|| "steps have no network: state what it fetches as a component's `source`".to_owned())
+    };
+    Stated { place, hint: hint.or_else(network) }
+}
+
+/// Whether `|`, perhaps with its indicators (YAML 1.2.2, section 8.1.1), ends what stands before a scalar.
+fn is_literal(before: &str) -> bool {
+    before.trim_end().trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with('|')
+}
+
+/// The number of the script's line in what dash and bash say of it: `/bin/sh: 3: cmake: not found`, `/bin/sh: line 3:
+/// …`.
+fn line_of_script(line: &str) -> Option<usize> {
+    let rest = line.strip_prefix("/bin/sh: ")?;
+    let rest = rest.strip_prefix("-c: ").unwrap_or(rest);
+    let rest = rest.strip_prefix("line ").unwrap_or(rest);
+    let (number, _) = rest.split_once(": ")?;
+    number.parse().ok().filter(|number| (1..10_000).contains(number))
+}
+
+/// The program that a shell, make or env did not find.
+fn missing_tool(line: &str) -> Option<&str> {
+    let plain = |name: &str| !name.is_empty() && !name.contains(['/', ' ', '`', '\'']);
+    let words: Vec<&str> = line.split(": ").collect();
+    let tool = match words.as_slice() {
+        [.., tool, "not found" | "command not found"] => *tool,
+        [make, tool, "No such file or directory"] if make.starts_with("make") || *make == "env" => *tool,
+        _ => return None,
+    };
+    let tool = tool.trim_matches(['\'', '‘', '’']);
+    plain(tool).then_some(tool)
+}
+
+/// What programs say that look for a network.
+const NO_NETWORK: [&str; 6] = [
+    "Could not resolve host",
+    "Couldn't resolve host",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "unable to resolve host address",
+    "Network is unreachable",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shells_and_make_say_names_the_line_and_the_tool() {
+        for (said, line, tool) in [
+            ("/bin/sh: 3: cmake: not found", Some(3), Some("cmake")),
+            ("/bin/sh: -c: line 3: syntax error near unexpected token `fi'", Some(3), None),
+            ("/bin/sh: line 12: meson: command not found", Some(12), Some("meson")),
+            ("/bin/sh: 2: Syntax error: \"fi\" unexpected", Some(2), None),
+            ("make: bison: No such file or directory", None, Some("bison")),
+            ("make[2]: flex: No such file or directory", None, Some("flex")),
+            ("env: 'python3': No such file or directory", None, Some("python3")),
+            ("cc: error: x.c: No such file or directory", None, None),
+            ("/bin/sh: 1: ./configure: not found", Some(1), None),
+            ("configure: error: library not found", None, None),
+        ] {
+            assert_eq!((line_of_script(said), missing_tool(said)), (line, tool), "{said}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `dbco cache gc`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use jiff::{Span, SpanRelativeTo};
+use serde_json::json;
+
+use super::prose::{bytes, count};
+use super::session::Session;
+use super::sources::digests;
+use super::{Failure, Outcome, usage};
+use crate::lock::{Lock, LockError};
+use crate::plan::{Wanted, plan};
+use crate::recipe::image::Settings;
+use crate::recipe::{load, recipes_below};
+use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};
+
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Remove what was not used for this long: 12h, 30d, 8w; 0d for all. Uses are known to a day [default: 30d where
+    /// neither --max-size nor --keep is given]
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    older_than: Option<Duration>,
+    /// Remove what was used longest ago until the store has no more than this: 500M, 10G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_size: Option<u64>,
+    /// Keep all that a recipe uses, or all recipes in and below a folder; may be repeated. Alone: remove all else
+    #[arg(long, value_name = "RECIPE|DIR")]
+    keep: Vec<PathBuf>,
+    /// Say what would be removed, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// How long what was not used is kept where nothing is said about that.
+const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl GcArgs {
+    fn unused_for(&self) -> Option<Duration> {
+        self.older_than.or(match (self.max_size, self.keep.is_empty()) {
+            (Some(_), _) => None,
+            (None, true) => Some(DEFAULT_AGE),
+            (None, false) => Some(Duration::ZERO),
+        })
+    }
+}
+
+pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
+    let recipes = recipes(&args.keep)?;
+    let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
+    let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: Kept::default() };
+    for recipe in &recipes {
+        keep(session, &store, recipe, &mut policy.kept)?;
+    }
+    let garbage = store.garbage(&policy)?;
+    if !args.dry_run {
+        let meter = session.face.work("removing", garbage.total().bytes);
+        store.remove(&garbage, &|gone| meter.at(gone))?;
+    }
+    report(session, &garbage, args);
+    Ok(())
+}
+
+/// A recipe whose results are to stay.
+struct Named {
+    path: PathBuf,
+    /// Found in a folder. One without a lock was never built as it is now.
+    found: bool,
+}
+
+fn recipes(paths: &[PathBuf]) -> Result<Vec<Named>, Failure> {
+    let mut recipes = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            recipes.push(Named { path: path.clone(), found: false });
+            continue;
+        }
+        let found = recipes_below(path).with_context(|| format!("can't read {}", path.display())).map_err(usage)?;
+        if found.is_empty() {
+            return Err(usage(anyhow!("--keep {}: there is no image recipe in it or below", path.display())));
+        }
+        recipes.extend(found.into_iter().map(|path| Named { path, found: true }));
+    }
+    Ok(recipes)
+}
+
+/// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
+fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) -> Outcome {
+    let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
+    let lock = match Lock::load(&recipe.lock_path()) {
+        Err(LockError::Missing(_)) if named.found => {
+            session.face.note(&format!("{} has no lock: nothing is kept for it", named.path.display()));
+            return Ok(());
+        }
+        lock => lock.map_err(usage)?,
+    };
+    let all = Wanted { boot: true, disks: true, ..Wanted::default() };
+    let audit = Wanted { rootfs: true, ..Wanted::default() };
+    for wanted in [all, audit] {
+        let plan = plan(&recipe, &lock, &wanted, store)
+            .with_context(|| format!("--keep {}", named.path.display()))
+            .map_err(usage)?;
+        kept.steps.extend(plan.graph.steps.iter().map(|step| step.digest));
+        kept.blobs.extend(plan.graph.steps.iter().flat_map(|step| step.action.blobs()));
+    }
+    kept.blobs.extend(digests(&recipe, &lock));
+    Ok(())
+}
+
+fn report(session: &Session<'_>, garbage: &Garbage, args: &GcArgs) {
+    let (kinds, total, stays) = (garbage.by_kind(), garbage.total(), garbage.stays());
+    let by_kind: serde_json::Map<_, _> = kinds
+        .iter()
+        .map(|(kind, total)| (words(*kind).0.to_owned(), json!({"count": total.count, "bytes": total.bytes})))
+        .collect();
+    let value = json!({
+        "event": "collected", "dry-run": args.dry_run, "removed": by_kind, "count": total.count, "bytes": total.bytes,
+        "left": stays.bytes,
+    });
+    if !session.face.value(&value) {
+        for (kind, total) in &kinds {
+            let (_, one, many) = words(*kind);
+            let what = if total.count == 1 { one } else { many };
+            session.face.line(&format!("  {:>7} {what:<20} {:>11}", total.count, bytes(total.bytes)));
+        }
+        let verb = if args.dry_run { "would be removed" } else { "removed" };
+        let left = format!("{} left in {}", bytes(stays.bytes), count_objects(stays.count));
+        session.face.line(&format!("{verb}: {}, {}; {left}", count_objects(total.count), bytes(total.bytes)));
+    }
+    if let Some(most) = args.max_size.filter(|most| stays.bytes > *most) {
+        session.face.note(&format!(
+            "what --keep names takes {}, more than the {} of --max-size",
+            bytes(stays.bytes),
+            bytes(most)
+        ));
+    }
+}
+
+fn count_objects(number: u64) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), "object")
+}
+
+/// A kind's key in JSON, and its name for one and for several.
+fn words(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        Kind::Result => ("step-result", "step result", "step results"),
+        Kind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
+        Kind::Blob => ("file", "file", "files"),
+        Kind::Log => ("log", "log", "logs"),
+        Kind::Partial => ("partial-download", "partial download", "partial downloads"),
+        Kind::Damaged => ("damaged-object", "damaged object", "damaged objects"),
+        Kind::Leftover => ("leftover", "leftover", "leftovers"),
+    }
+}
+
+/// A length of time: `12h`, `30d`, `8w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let expected = "expected a number of hours, days or weeks: 12h, 30d, 8w";
+    let span: Span = text.parse().map_err(|_| expected)?;
+    // Months and years have no fixed length.
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| expected)?;
+    Duration::try_from(duration).map_err(|_| expected.to_owned())
+}
+
+/// A number of bytes: `500M`, `1.5G`, `10GiB`; each unit is 1024 of the one before.
+fn size(text: &str) -> Result<u64, String> {
+    let expected = || "expected a number with K, M, G or T: 500M, 10G".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let power = match unit.strip_suffix("iB").or(unit.strip_suffix('B')).unwrap_or(unit).to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(expected()),
+    };
+    let bytes = number * 1024_f64.powi(power);
+    // A store of 2^53 bytes is beyond what this has to tell exactly.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was held against the range")]
+    if (0.0..=9.0e15).contains(&bytes) { Ok(bytes as u64) } else { Err(expected()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_numbers_of_hours_days_or_weeks() {
+        let hours = |number: u64| Ok(Duration::from_secs(number * 3600));
+        for (text, want) in [("12h", 12), ("30d", 720), ("8w", 8 * 168), ("0d", 0), ("1d 12h", 36), ("2 weeks", 336)] {
+            assert_eq!(age(text), hours(want), "{text}");
+        }
+        for text in ["", "30", "d", "-3d", "3 days ago", "1mo", "1y", "x", "1e9d", "99999999999999w"] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        let sizes =
+            [("0", 0), ("17", 17), ("500M", 500 << 20), ("10G", 10 << 30), ("1.5G", 3 << 29), ("10GiB", 10 << 30)];
+        for (text, want) in sizes.into_iter().chain([("2k", 2048), ("1T", 1 << 40), ("3MB", 3 << 20)]) {
+            assert_eq!(size(text), Ok(want), "{text}");
+        }
+        for text in ["", "G", "-1G", "1P", "1.2.3G", "10 G", "inf", "NaN", "1e3G", "99999999T", "."] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

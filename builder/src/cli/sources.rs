@@ -1,0 +1,126 @@
+//! What a recipe calls its sources, and where it asks for them.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+
+use crate::digest::Digest;
+use crate::lock::Lock;
+use crate::mask;
+use crate::recipe::component::Base;
+use crate::recipe::image::Kernel;
+use crate::recipe::text::{Span, suggestion};
+use crate::recipe::{Origin, Recipe};
+use crate::source::{PackageRequest, Request};
+
+/// The digests of all that a lock and the crates' own locks name.
+pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = Digest> + 'a {
+    let files = lock.entries.iter().flat_map(|entry| &entry.files).map(|file| file.sha256);
+    files.chain(recipe.cargo_locks().into_iter().flat_map(|lock| &lock.crates).map(|one| one.sha256))
+}
+
+/// A request, with the names that a user knows it by.
+struct Asked<'a> {
+    request: &'a Request,
+    names: Vec<String>,
+    /// Where it is asked for.
+    span: Span,
+}
+
+fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
+    let mut all = Vec::new();
+    let mut add = |request: &'a Request, owner: &str, span: Span| {
+        let mut names = own_names(request);
+        names.push(owner.to_owned());
+        all.push(Asked { request, names, span });
+    };
+    let toolchains = [&recipe.build, &recipe.packer, &recipe.boot].into_iter().chain(recipe.toolchains.values());
+    for toolchain in toolchains {
+        add(&toolchain.packages, &toolchain.name, toolchain.packages.span);
+    }
+    for component in recipe.components.values() {
+        let config = component.kconfig.as_ref().and_then(|kconfig| match &kconfig.base {
+            Base::File(origin) => origin.request(),
+            _ => None,
+        });
+        let mut origin = |request: Option<&'a Request>, span| {
+            if let Some(request) = request {
+                add(request, &component.name, span);
+            }
+        };
+        origin(component.source.request(), component.source.span);
+        component.patches.iter().for_each(|patch| origin(patch.request(), patch.span));
+        origin(config, component.span);
+    }
+    let image = &recipe.image;
+    match &image.kernel {
+        Kernel::Package { request, .. } => add(request, "kernel", request.span),
+        Kernel::Component { patches, .. } => {
+            for patch in patches {
+                if let Origin::Remote(request) = &patch.value {
+                    add(request, "kernel", patch.span);
+                }
+            }
+        }
+    }
+    for (rootfs, name) in [(Some(&image.rootfs), "rootfs"), (image.template.content.as_ref(), "template")] {
+        if let Some(request) = rootfs.and_then(|rootfs| rootfs.packages.as_ref()) {
+            add(request, name, request.span);
+        }
+    }
+    all
+}
+
+/// Packages, files, repositories.
+fn own_names(request: &Request) -> Vec<String> {
+    let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned();
+    let last = |url: &str| path(url).rsplit('/').next().unwrap_or_default().to_owned();
+    match request {
+        Request::Debian { packages, .. } => {
+            packages.iter().map(|package| PackageRequest::parse(package).name.to_owned()).collect()
+        }
+        Request::DebianSource { package, file, .. } => vec![package.clone(), file.clone()],
+        Request::Git { url, .. } => {
+            let name = last(url);
+            vec![name.trim_end_matches(".git").to_owned(), mask::text(url).into_owned()]
+        }
+        Request::Url { urls, .. } => urls.iter().flat_map(|url| [last(url), mask::text(url).into_owned()]).collect(),
+    }
+}
+
+/// Where the recipe asks for something: `file:line:column`.
+pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
+    let all = all(recipe);
+    let asked = all.iter().find(|asked| asked.request == request)?;
+    Some(recipe.files.locate(asked.span))
+}
+
+/// The requests that a name stands for: of a package (asked for, or locked as somebody's dependency), a component, a
+/// toolchain or a source.
+pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, anyhow::Error> {
+    let all = all(recipe);
+    let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();
+    let fits = |asked: &&Asked<'_>| {
+        asked.names.iter().any(|known| known == name) || locked(asked.request).iter().any(|file| file.name == name)
+    };
+    let mut requests: Vec<Request> = all.iter().filter(fits).map(|asked| asked.request.clone()).collect();
+    if !requests.is_empty() {
+        requests.sort();
+        requests.dedup();
+        return Ok(requests);
+    }
+    if name.ends_with(".yaml") || Path::new(name).exists() {
+        return Err(anyhow!(
+            "--update {name}: this is a file, and the name of a package, component or source is expected; to update all of a \
+             recipe: `dbco lock {name} --update`"
+        ));
+    }
+    let files = all.iter().flat_map(|asked| locked(asked.request)).map(|file| file.name.as_str());
+    let known = all.iter().flat_map(|asked| asked.names.iter().map(String::as_str)).chain(files);
+    let meant = suggestion(name, known).map(|near| format!("; did you mean `{near}`?"));
+    let recipe = recipe.path.display();
+    Err(anyhow!(
+        "--update {name}: {recipe} has no package, component or source of that name{}",
+        meant.unwrap_or_default()
+    ))
+}

@@ -1,0 +1,57 @@
+//! Whether a new entry of a lock is older than what was locked before: a mirror that replays an old, validly signed index
+//! would otherwise bring back what was mended since.
+
+use super::{Entry, Lock, LockedFile};
+use crate::source::Archive;
+use crate::source::debian::offline::compare_versions;
+
+/// A step back in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{archive}: the mirror's index is dated {found}, the lock's {locked}{}\n  the mirror is out of date, or replays an \
+    old index: use another one (--mirror URL); to go back on purpose, pass --allow-downgrade", going_back(.packages))]
+pub struct Rollback {
+    /// The archive.
+    pub archive: String,
+    /// The date of the index that was locked before, as RFC 3339.
+    pub locked: String,
+    /// The date of the mirror's.
+    pub found: String,
+    /// Packages whose versions would go back, as [`went_back`] shows them.
+    pub packages: Vec<String>,
+}
+
+fn going_back(packages: &[String]) -> String {
+    if packages.is_empty() { String::new() } else { format!("; back would go {}", crate::source::list(packages)) }
+}
+
+/// Whether `new` is of an older index of some suite than any entry of the same suite in `old`. Dates are RFC 3339 in
+/// UTC, and so are in the order of their texts.
+pub fn rollback(old: &Lock, new: &Entry) -> Option<Rollback> {
+    let dates = new.archive_date.as_ref()?;
+    new.request.archives().iter().find_map(|archive| {
+        let found = dates.of(&archive.suite)?;
+        let of_suite = |entry: &Entry| {
+            let same = |other: &Archive| other.suite == archive.suite && other.keyring == archive.keyring;
+            entry.request.archives().iter().any(same)
+        };
+        let entries = old.entries.iter().filter(|entry| of_suite(entry));
+        let locked = entries.filter_map(|entry| entry.archive_date.as_ref()?.of(&archive.suite)).max()?;
+        (found < locked).then(|| Rollback {
+            archive: archive.to_string(),
+            locked: locked.to_owned(),
+            found: found.to_owned(),
+            packages: went_back(old, new),
+        })
+    })
+}
+
+/// The packages of `new` that have a lower version than in the same request's entry of `old`: `name 2 → 1`.
+pub fn went_back(old: &Lock, new: &Entry) -> Vec<String> {
+    let Some(before) = old.find(&new.request) else { return Vec::new() };
+    let lower = |file: &LockedFile| {
+        let version = file.version.as_deref()?;
+        let known = before.files.iter().find(|known| known.name == file.name)?.version.as_deref()?;
+        compare_versions(version, known).is_lt().then(|| format!("{} {known} → {version}", file.name))
+    };
+    new.files.iter().filter_map(lower).collect()
+}

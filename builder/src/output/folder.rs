@@ -1,0 +1,147 @@
+//! What stands at an outputs' folder: files that dbco wrote, with what it wrote, and nothing else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::OutputError;
+use super::mark::{self, Files, MARK, SUMS};
+use crate::digest::Digest;
+use crate::store::{Stamp, Store, open_regular};
+
+/// A mark is longer only if somebody else wrote it.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What was found at the folder's path.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    /// Whether there is a folder.
+    pub exists: bool,
+    /// Whether it has a mark; one without is empty or was written by an earlier version.
+    pub marked: bool,
+    /// Files that hold what dbco wrote, the mark aside.
+    pub sound: Files,
+    /// Files that dbco wrote and that hold something else now.
+    pub edited: Vec<String>,
+    /// What dbco did not write.
+    pub foreign: Vec<String>,
+}
+
+/// Looks at a folder, and remembers what it has read: a file whose stamp is the same later is not read again.
+#[derive(Debug)]
+pub struct Looker {
+    path: PathBuf,
+    known: BTreeMap<String, (Stamp, Digest)>,
+}
+
+impl Looker {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), known: BTreeMap::new() }
+    }
+
+    /// The outputs' folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks at the outputs' folder. One without a mark that holds exactly what an earlier version wrote, all of it
+    /// still in the store, counts as dbco's.
+    pub fn look(&mut self, store: &Store) -> Result<Found, OutputError> {
+        let path = self.path.clone();
+        let which = || fs::symlink_metadata(&path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        loop {
+            let before = which();
+            let found = self.look_at(&path, store);
+            // Else another writer has replaced the folder meanwhile, and what was found is partly of either.
+            if which() == before {
+                return found;
+            }
+        }
+    }
+
+    /// As [`Looker::look`], after the folder was moved to `at`.
+    pub fn look_at(&mut self, at: &Path, store: &Store) -> Result<Found, OutputError> {
+        match fs::symlink_metadata(at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+            Err(error) => return Err(OutputError::io("read", at)(error)),
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(metadata) => {
+                let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
+                return Err(OutputError::InTheWay { path: at.to_owned(), what });
+            }
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(at).map_err(OutputError::io("read", at))? {
+            names.push(entry.map_err(OutputError::io("read", at))?.file_name());
+        }
+        names.sort();
+        let mut found = Found { exists: true, ..Found::default() };
+        let mark = read_text(&at.join(MARK)).and_then(|text| mark::parse(&text));
+        found.marked = mark.is_some();
+        let adopted = if found.marked { None } else { self.adopt(at, names.len(), store)? };
+        let ours = mark.or(adopted).unwrap_or_default();
+        for name in names {
+            match name.to_str() {
+                Some(MARK) if found.marked => {}
+                Some(text) if ours.contains_key(text) => {
+                    let stated = ours[text];
+                    if self.content(at, text)? == Some(stated) {
+                        found.sound.insert(text.to_owned(), stated);
+                    } else {
+                        found.edited.push(text.to_owned());
+                    }
+                }
+                _ => found.foreign.push(name.display().to_string()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Digest and length of a regular file; `None` for anything else, and for what can't be read.
+    fn content(&mut self, at: &Path, name: &str) -> Result<Option<(Digest, u64)>, OutputError> {
+        let path = at.join(name);
+        let Ok(file) = open_regular(&path) else { return Ok(None) };
+        let metadata = file.metadata().map_err(OutputError::io("read", &path))?;
+        let stamp = Stamp::of(&metadata);
+        if let Some((known, digest)) = self.known.get(name)
+            && *known == stamp
+        {
+            return Ok(Some((*digest, metadata.len())));
+        }
+        self.known.remove(name);
+        let settled = stamp.is_settled(SystemTime::now());
+        let content = Digest::of_reader(&file).map_err(OutputError::io("read", &path))?;
+        if settled {
+            self.known.insert(name.to_owned(), (stamp, content.0));
+        }
+        Ok(Some(content))
+    }
+
+    /// The files of a folder that a version of dbco without marks wrote: its list of digests names all of them and fits
+    /// each, and the store holds each as well. That its list fits is not enough, as anybody's does.
+    fn adopt(&mut self, at: &Path, entries: usize, store: &Store) -> Result<Option<Files>, OutputError> {
+        let text = read_text(&at.join(SUMS)).unwrap_or_default();
+        let Some(stated) = mark::parse_sums(&text) else { return Ok(None) };
+        if stated.is_empty() || stated.len() + 1 != entries || stated.contains_key(SUMS) {
+            return Ok(None);
+        }
+        let mut files = Files::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
+        for (name, digest) in stated {
+            match self.content(at, &name)? {
+                Some(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
+                _ => return Ok(None),
+            };
+        }
+        Ok(Some(files))
+    }
+}
+
+/// The text of a small regular file.
+pub fn read_text(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let count = open_regular(path).ok()?.take(MOST_BYTES + 1).read_to_string(&mut text).ok()?;
+    (count as u64 <= MOST_BYTES).then_some(text)
+}

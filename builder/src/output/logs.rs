@@ -1,0 +1,306 @@
+//! The folder of logs and reports beside the outputs: files of dbco's are replaced, others never.
+//!
+//! Logs grow in place, for whoever watches a test. So what may be written is stated before (`.dbco-unfinished`, names
+//! alone), and what was written afterwards (`.dbco-outputs`, with digests), as in a folder of outputs.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::OutputError;
+use super::mark::{self, Files, MARK, UNFINISHED};
+use crate::beneath::{BeneathError, Dir, Links};
+use crate::digest::Digest;
+use crate::inherited::{for_user, mode_for_user};
+
+/// A mark is longer only if somebody else wrote it.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// A folder that logs go to, and the names that are to be written there.
+#[derive(Debug)]
+pub struct Logs {
+    folder: PathBuf,
+    names: BTreeSet<String>,
+}
+
+/// What of a folder is dbco's.
+struct Ours {
+    /// Files that hold what was written.
+    files: Files,
+    /// Files that were being written.
+    unfinished: Files,
+}
+
+/// The folder while logs are written: nobody else writes there. Dropped, it states what was written.
+#[derive(Debug)]
+pub struct Writing {
+    dir: Dir,
+    names: BTreeSet<String>,
+    /// Files of earlier runs.
+    kept: Files,
+    _lock: File,
+}
+
+impl Logs {
+    /// The folder `name` in `parent` for files of these names, if nothing is in their way.
+    pub fn new(parent: &Path, name: &str, names: impl IntoIterator<Item = String>) -> Result<Self, OutputError> {
+        let logs = Self { folder: parent.join(name), names: names.into_iter().collect() };
+        if let Some(wrong) = logs.names.iter().map(String::as_str).chain([name]).find(|name| !mark::is_name(name)) {
+            return Err(OutputError::Name(wrong.to_owned()));
+        }
+        match logs.open() {
+            Ok(dir) => logs.look(&dir).map(|_| logs),
+            Err(OutputError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(logs),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    fn open(&self) -> Result<Dir, OutputError> {
+        match fs::symlink_metadata(&self.folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(metadata) => {
+                let what = if metadata.is_symlink() { "a symbolic link" } else { "a file" };
+                return Err(OutputError::InTheWay { path: self.folder.clone(), what });
+            }
+            Err(error) => return Err(OutputError::io("open", &self.folder)(error)),
+        }
+        Dir::open(&self.folder, Links::Never).map_err(OutputError::io("open", &self.folder))
+    }
+
+    /// What dbco wrote there and is as it was, if that holds for all that is to be replaced.
+    fn look(&self, dir: &Dir) -> Result<Ours, OutputError> {
+        let marked =
+            |name| dir.read_text(name, MOST_BYTES).ok().and_then(|text| mark::parse(&text)).unwrap_or_default();
+        let mut files = marked(MARK);
+        files.retain(|name, stated| content(dir, name).is_some_and(|content| content == *stated));
+        // What a killed run was writing may hold anything.
+        let mut unfinished = marked(UNFINISHED);
+        unfinished.retain(|name, stated| content(dir, name).map(|content| *stated = content).is_some());
+        let is_ours = |name: &str| files.contains_key(name) || unfinished.contains_key(name);
+        let mut names = Vec::new();
+        for name in self.names.iter().filter(|name| !is_ours(name)) {
+            if dir.stat(name).map_err(self.failed("read"))?.is_some() {
+                names.push(name.clone());
+            }
+        }
+        if names.is_empty() {
+            Ok(Ours { files, unfinished })
+        } else {
+            Err(OutputError::Taken { folder: self.folder.clone(), names })
+        }
+    }
+
+    /// Makes the folder where it is missing, and takes it for writing.
+    pub fn begin(&self) -> Result<Writing, OutputError> {
+        let above = self.folder.parent().unwrap_or(Path::new("."));
+        for_user(|| fs::create_dir_all(above)).map_err(OutputError::io("make", &self.folder))?;
+        match for_user(|| fs::create_dir(&self.folder)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(OutputError::io("make", &self.folder)(error));
+            }
+            _ => {}
+        }
+        let dir = self.open()?;
+        let lock = dir.lock().map_err(OutputError::io("lock", &self.folder))?;
+        let Some(lock) = lock else { return Err(OutputError::Busy(self.folder.clone())) };
+        let Ours { files: mut kept, mut unfinished } = self.look(&dir)?;
+        kept.extend(unfinished.clone());
+        kept.retain(|name, _| !self.names.contains(name));
+        // What they will hold is not known yet.
+        unfinished.extend(self.names.iter().map(|name| (name.clone(), (Digest::of(""), 0))));
+        put(&dir, UNFINISHED, &unfinished).map_err(self.failed("write"))?;
+        Ok(Writing { dir, names: self.names.clone(), kept, _lock: lock })
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(BeneathError) -> OutputError + use<> {
+        let folder = self.folder.clone();
+        move |error| OutputError::io(action, &folder)(io::Error::other(error))
+    }
+}
+
+impl Writing {
+    /// A new file of one of the names, in place of that of an earlier run.
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        assert!(self.names.contains(name), "{name} was not looked at");
+        let file = self.dir.create(name).map_err(io::Error::other)?;
+        file.set_permissions(Permissions::from_mode(mode_for_user()))?;
+        Ok(file)
+    }
+
+    /// As [`Writing::create`], with all of its content.
+    pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.create(name)?.write_all(content)
+    }
+
+    fn finish(&self) -> Result<(), BeneathError> {
+        let mut files = self.kept.clone();
+        for name in &self.names {
+            files.extend(content(&self.dir, name).map(|content| (name.clone(), content)));
+        }
+        put(&self.dir, MARK, &files)?;
+        self.dir.remove(UNFINISHED)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // Without it the names stay those of files that were being written, which is right, too.
+        let _ = self.finish();
+    }
+}
+
+/// Writes a mark in one step.
+fn put(dir: &Dir, name: &str, files: &Files) -> Result<(), BeneathError> {
+    let new = format!("{name}.new");
+    dir.write(&new, mark::format(files).as_bytes())?;
+    dir.rename(&new, name)
+}
+
+/// Digest and length in bytes of a regular file.
+fn content(dir: &Dir, name: &str) -> Option<(Digest, u64)> {
+    Digest::of_reader(dir.open_file(name).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Place {
+        folder: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join("x.tests").join(name)
+        }
+
+        fn logs(&self, names: &[&str]) -> Result<Logs, OutputError> {
+            Logs::new(self.folder.path(), "x.tests", names.iter().map(ToString::to_string))
+        }
+
+        fn write(&self, names: &[&str], content: &str) {
+            let writing = self.logs(names).unwrap().begin().unwrap();
+            names.iter().for_each(|name| writing.write(name, content.as_bytes()).unwrap());
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.path(name)).unwrap()
+        }
+
+        #[track_caller]
+        fn refuses(&self, names: &[&str], want: &[&str]) {
+            let taken = |result: Result<(), OutputError>| match result {
+                Err(OutputError::Taken { names, .. }) => names,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(taken(self.logs(names).map(drop)), want);
+            // Also where it came after the first look.
+            let logs = Logs { folder: self.path(""), names: names.iter().map(ToString::to_string).collect() };
+            assert_eq!(taken(logs.begin().map(drop)), want);
+        }
+    }
+
+    #[test]
+    fn logs_of_earlier_runs_are_replaced_and_those_of_other_tests_stay() {
+        let place = Place::new();
+        place.write(&["a.log", "b.log", "junit.xml"], "first");
+        place.write(&["a.log", "junit.xml"], "second");
+        assert_eq!(["a.log", "b.log", "junit.xml"].map(|name| place.read(name)), ["second", "first", "second"]);
+        let names: Vec<_> = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+        place.write(&["b.log"], "third");
+        place.write(&["a.log", "b.log"], "fourth");
+        assert_eq!(place.read("b.log"), "fourth");
+    }
+
+    #[test]
+    fn what_dbco_did_not_write_and_what_was_edited_is_refused_and_stays() {
+        let place = Place::new();
+        fs::create_dir(place.path("")).unwrap();
+        fs::write(place.path("a.log"), "a diary").unwrap();
+        fs::write(place.path("notes"), "notes").unwrap();
+        place.refuses(&["a.log", "b.log"], &["a.log"]);
+        place.write(&["b.log"], "log");
+        fs::write(place.path("b.log"), "log, with remarks").unwrap();
+        place.refuses(&["b.log"], &["b.log"]);
+        fs::create_dir(place.path("c.log")).unwrap();
+        symlink("../outside", place.path("d.log")).unwrap();
+        fs::write(place.folder.path().join("outside"), "outside").unwrap();
+        symlink("gone", place.path("e.log")).unwrap();
+        nix::unistd::mkfifo(&place.path("f.log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let all = ["a.log", "b.log", "c.log", "d.log", "e.log", "f.log"];
+        place.refuses(&all, &all);
+        assert_eq!(["a.log", "b.log", "notes"].map(|name| place.read(name)), ["a diary", "log, with remarks", "notes"]);
+        assert_eq!(fs::read_to_string(place.folder.path().join("outside")).unwrap(), "outside");
+        // A log of ours in whose place a link stands now.
+        place.write(&["g.log"], "outside");
+        fs::remove_file(place.path("g.log")).unwrap();
+        symlink("../outside", place.path("g.log")).unwrap();
+        place.refuses(&["g.log"], &["g.log"]);
+    }
+
+    #[test]
+    fn the_folder_is_no_link_and_no_file() {
+        for make in [|path: &Path| fs::write(path, "").unwrap(), |path: &Path| symlink("elsewhere", path).unwrap()] {
+            let place = Place::new();
+            fs::create_dir(place.folder.path().join("elsewhere")).unwrap();
+            make(&place.folder.path().join("x.tests"));
+            assert!(matches!(place.logs(&["a.log"]), Err(OutputError::InTheWay { .. })));
+            let logs = Logs { folder: place.folder.path().join("x.tests"), names: BTreeSet::from(["a.log".into()]) };
+            assert!(matches!(logs.begin(), Err(OutputError::InTheWay { .. })));
+            assert_eq!(fs::read_dir(place.folder.path().join("elsewhere")).unwrap().count(), 0);
+        }
+        let place = Place::new();
+        for name in ["../a.log", "", "/a", ".dbco-outputs"] {
+            assert!(matches!(place.logs(&[name]), Err(OutputError::Name(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_killed_run_leaves_logs_that_the_next_ones_replace() {
+        let place = Place::new();
+        place.write(&["a.log", "b.log"], "first");
+        let killed = |names: &[&str]| {
+            let writing = place.logs(names).unwrap().begin().unwrap();
+            names.iter().for_each(|name| writing.write(name, b"half").unwrap());
+            // What a kill leaves: neither the mark nor the end of the list of what was begun.
+            let marks = [MARK, UNFINISHED].map(|name| fs::read(place.path(name)).ok());
+            drop(writing);
+            for (name, mark) in [MARK, UNFINISHED].into_iter().zip(marks) {
+                match mark {
+                    Some(text) => fs::write(place.path(name), text).unwrap(),
+                    None => fs::remove_file(place.path(name)).unwrap(),
+                }
+            }
+        };
+        killed(&["a.log"]);
+        killed(&["b.log", "c.log"]);
+        killed(&["d.log"]);
+        place.write(&["e.log"], "whole");
+        place.write(&["a.log", "b.log", "c.log", "d.log", "e.log"], "whole");
+        assert_eq!(["a.log", "d.log"].map(|name| place.read(name)), ["whole", "whole"]);
+        assert!(!place.path(UNFINISHED).exists());
+    }
+
+    #[test]
+    fn two_do_not_write_at_once() {
+        let place = Place::new();
+        let writing = place.logs(&["a.log"]).unwrap().begin().unwrap();
+        assert!(matches!(place.logs(&["b.log"]).unwrap().begin(), Err(OutputError::Busy(_))));
+        drop(writing);
+        place.write(&["b.log"], "log");
+    }
+}

@@ -1,0 +1,223 @@
+//! The outputs' folder: whole and new, or the old one as it was. Nothing that dbco did not write is changed or removed.
+//!
+//! A folder of ours holds a mark (`.dbco-outputs`) with the digest of each of its files. Before a folder is replaced its
+//! files are read and held against that: one that somebody edited, and anything that the mark does not state, is an
+//! error that names it. What is in the making stands beside the folder as `.dbco-outputs-*`, locked and with a mark.
+//! Logs and reports of tests are replaced one by one, by the same rule ([`Logs`]).
+
+mod folder;
+mod logs;
+mod mark;
+mod replace;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::build::Built;
+use crate::digest::Digest;
+use crate::inherited;
+use crate::plan::Plan;
+use crate::step::Blob;
+use crate::store::{Store, StoreError};
+
+use folder::{Found, Looker};
+use mark::Files;
+use replace::{Fresh, sweep};
+
+pub use logs::{Logs, Writing};
+pub use mark::{MARK, SUMS};
+
+/// A file that was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Length in bytes.
+    pub size: u64,
+    /// Digest of the content.
+    pub digest: Digest,
+}
+
+/// What [`Target::write`] did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its files, `SHA256SUMS` and the mark aside.
+    pub files: Vec<Given>,
+    /// Whether the folder held exactly this before.
+    pub unchanged: bool,
+    /// Where edited files of the old folder are now, if there were any.
+    pub kept: Option<PathBuf>,
+}
+
+/// Why outputs can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// A recipe's or a product's name that can't be one component of a path.
+    #[error("`{}` can't be the name of an output", .0.escape_debug())]
+    Name(String),
+    /// A file that the build did not make.
+    #[error("the build made no {0}")]
+    Lacking(String),
+    /// Something that is not a folder.
+    #[error("{} is {what}, not a folder of outputs: move it away, or choose another place with --output", path.display())]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+        /// `a file`, `a symbolic link`.
+        what: &'static str,
+    },
+    /// Something that dbco did not write.
+    #[error(
+        "can't replace {}: it holds {}, which dbco did not write: move the folder away, or choose another place with --output",
+        folder.display(), list(names)
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds.
+        names: Vec<String>,
+    },
+    /// Outputs that somebody changed.
+    #[error(
+        "can't replace {}: {} changed since dbco wrote it: move it away, or pass --overwrite, which keeps it in {}.edited",
+        folder.display(), list(names), folder.display()
+    )]
+    Edited {
+        /// The folder.
+        folder: PathBuf,
+        /// The edited files.
+        names: Vec<String>,
+    },
+    /// Files of names that are to be written, and that dbco did not write or somebody changed since.
+    #[error(
+        "can't write to {}: {} there is not what dbco wrote: move it away, or choose another place with --output",
+        folder.display(), list(names)
+    )]
+    Taken {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        names: Vec<String>,
+    },
+    /// Another process writes there.
+    #[error("another dbco writes to {}: wait for its end, or choose another place with --output", .0.display())]
+    Busy(PathBuf),
+    /// A system call failed.
+    #[error("can't {action} {}", path.display())]
+    Io {
+        /// What was tried: `write`, `read` …
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// A product could not be read from the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OutputError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// The first few names, quoted.
+fn list(names: &[String]) -> String {
+    const MOST: usize = 5;
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{}`", name.escape_debug())).collect();
+    let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+/// The folder that outputs go to.
+#[derive(Debug)]
+pub struct Target {
+    looker: Looker,
+    overwrite: bool,
+}
+
+impl Target {
+    /// The folder `name` in `parent`, if it may be replaced: it is not there, or empty, or holds nothing but what dbco
+    /// wrote. With `overwrite` files of dbco's may have been edited; they are kept when the folder is replaced.
+    pub fn new(parent: &Path, name: &str, overwrite: bool, store: &Store) -> Result<Self, OutputError> {
+        if !mark::is_name(name) {
+            return Err(OutputError::Name(name.to_owned()));
+        }
+        let mut target = Self { looker: Looker::new(&parent.join(name)), overwrite };
+        target.look(store)?;
+        Ok(target)
+    }
+
+    fn look(&mut self, store: &Store) -> Result<Found, OutputError> {
+        let found = self.looker.look(store)?;
+        let folder = || self.looker.path().to_owned();
+        if !found.foreign.is_empty() {
+            return Err(OutputError::Foreign { folder: folder(), names: found.foreign });
+        }
+        if !found.edited.is_empty() && !self.overwrite {
+            return Err(OutputError::Edited { folder: folder(), names: found.edited });
+        }
+        Ok(found)
+    }
+
+    /// Puts a plan's products into the folder, which is replaced in one step (renameat2(2) with `RENAME_EXCHANGE`).
+    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<Report, OutputError> {
+        let mut products = Files::new();
+        for product in &plan.products {
+            match built.blob(&product.from) {
+                Some(Blob { digest, size }) => {
+                    products.insert(product.name.clone(), (digest, size));
+                }
+                None if product.optional => {}
+                None => return Err(OutputError::Lacking(product.name.clone())),
+            }
+        }
+        self.put(&products, store)
+    }
+
+    fn put(&mut self, products: &Files, store: &Store) -> Result<Report, OutputError> {
+        if let Some(name) = products.keys().find(|name| !mark::is_name(name) || *name == SUMS) {
+            return Err(OutputError::Name(name.clone()));
+        }
+        let folder = self.looker.path().to_owned();
+        let parent = folder.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        inherited::for_user(|| fs::create_dir_all(parent)).map_err(OutputError::io("make", parent))?;
+        sweep(parent);
+        let found = self.look(store)?;
+        let unchanged = holds(&found, products);
+        let kept = match unchanged {
+            true => {
+                // Nothing is read from the store, which has to be sound all the same for whoever reads it next.
+                for digest in products.values().map(|(digest, _)| digest) {
+                    store.verified_blob(digest)?;
+                }
+                None
+            }
+            false => Fresh::fill(parent, products, store)?.put_in_place(&mut self.looker, store)?,
+        };
+        let given = |(name, (digest, size)): (&String, &(Digest, u64))| Given {
+            path: folder.join(name),
+            size: *size,
+            digest: *digest,
+        };
+        let files = products.iter().map(given).collect();
+        Ok(Report { folder, files, unchanged, kept })
+    }
+}
+
+/// Whether a folder of ours holds exactly these files.
+fn holds(found: &Found, products: &Files) -> bool {
+    let text = mark::sums(products);
+    let mut all = products.clone();
+    all.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
+    found.marked && found.edited.is_empty() && found.sound == all
+}

@@ -1,0 +1,94 @@
+//! Planning root filesystems: what the recipe states of a tree, and its layers.
+
+use std::sync::Arc;
+
+use super::component::Additions;
+use super::packages::patterns;
+use super::planner::{PlanError, Planner};
+use crate::recipe::decode::At;
+use crate::recipe::programs;
+use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
+use crate::recipe::text::Span;
+use crate::rootfs::{Account, Assembly, Modes, Pattern, Program, scan};
+use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
+use crate::tree::TreePath;
+
+impl Planner<'_> {
+    /// A tree that the recipe states.
+    pub fn tree(&mut self, label: &str, rootfs: &Rootfs) -> Result<Id<AssembleStep>, PlanError> {
+        let mut layers = Vec::new();
+        if let Some(request) = &rootfs.packages {
+            let from = self.packages(request, rootfs)?.output(PackagesStep::TREE);
+            layers.push(LayerFrom::Tree { origin: "the packages".into(), from });
+        }
+        layers.extend(self.component_layers(&rootfs.components)?);
+        layers.extend(self.folder_layers(&rootfs.overlays)?);
+        let shell = |user: &User| {
+            let (role, place) = (format!("the shell of account `{}`", user.name.value), user.name.span);
+            self.program(&user.shell, role, place, programs::SHELL)
+        };
+        let programs = rootfs.shells().map(shell).collect::<Result<_, _>>()?;
+        let assembly = Assembly { programs, ..assembly(rootfs)? };
+        Ok(self.plan.graph.add(AssembleStep { label: label.to_owned(), assembly, layers, firmware: None }))
+    }
+
+    /// What components install, as layers.
+    pub fn component_layers(&mut self, names: &[At<String>]) -> Result<Vec<LayerFrom>, PlanError> {
+        let mut layers = Vec::new();
+        for name in names {
+            let from = self.component(&name.value, &Additions::default())?.output(ComponentStep::INSTALL);
+            layers.push(LayerFrom::Tree { origin: format!("component {}", name.value), from });
+        }
+        Ok(layers)
+    }
+
+    /// Folders of the project, as layers.
+    pub fn folder_layers(&mut self, overlays: &[Overlay]) -> Result<Vec<LayerFrom>, PlanError> {
+        overlays.iter().map(|overlay| self.folder_layer(overlay)).collect()
+    }
+
+    fn folder_layer(&mut self, overlay: &Overlay) -> Result<LayerFrom, PlanError> {
+        let path = &overlay.path.value;
+        let modes = if overlay.keep_modes { Modes::Keep } else { Modes::Plain };
+        let folder = scan(path, &[], modes).map_err(PlanError::Folder)?;
+        self.plan.graph.files.extend(folder.files);
+        let origin = format!("overlay {}", path.display());
+        Ok(LayerFrom::Folder { origin, tree: Arc::new(folder.tree), keep_modes: overlay.keep_modes })
+    }
+
+    /// A program that the tree has to have.
+    pub fn program(&self, path: &str, role: String, place: Span, remedy: &str) -> Result<Program, PlanError> {
+        let (path, place) = (TreePath::new(path).map_err(PlanError::Path)?, self.recipe.files.locate(place));
+        Ok(Program { path, role, place, remedy: remedy.to_owned() })
+    }
+}
+
+fn patterned(attributes: &[Attributes]) -> Result<Vec<(Pattern, Attributes)>, PlanError> {
+    let one = |stated: &Attributes| Ok((Pattern::new(&stated.path).map_err(PlanError::Pattern)?, stated.clone()));
+    attributes.iter().map(one).collect()
+}
+
+/// What a recipe states of its root filesystem, layers aside.
+pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
+    let account = |user: &User| Account {
+        name: user.name.value.clone(),
+        uid: user.uid,
+        gid: user.gid,
+        groups: user.groups.clone(),
+        gecos: user.gecos.clone(),
+        home: user.home.clone(),
+        shell: user.shell.clone(),
+        password: user.password.clone(),
+    };
+    Ok(Assembly {
+        layout: Some(rootfs.layout),
+        accounts: rootfs.users.iter().map(account).collect(),
+        groups: rootfs.groups.iter().map(|(name, gid)| (name.value.clone(), *gid)).collect(),
+        dirs: rootfs.dirs.clone(),
+        nodes: rootfs.nodes.clone(),
+        links: rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone())).collect(),
+        attributes: patterned(&rootfs.attributes)?,
+        replace: patterns(&rootfs.replace)?,
+        programs: Vec::new(),
+    })
+}

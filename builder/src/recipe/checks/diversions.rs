@@ -1,0 +1,37 @@
+use super::{Check, Subject};
+use crate::recipe::decode::Sink;
+use crate::tree::TreePath;
+
+pub const CHECK: Check = Check {
+    id: "diversions",
+    rule: "A diversion is about packages, and leads from one absolute path to another; each path is diverted once.",
+    run,
+};
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    for rootfs in subject.contents() {
+        for (index, diversion) in rootfs.diversions.iter().enumerate() {
+            let from = &diversion.from;
+            let add = |message: String| {
+                sink.borrow_mut().add(CHECK.id, from.span, message);
+            };
+            for path in [&from.value, &diversion.to] {
+                if !path.starts_with('/') || TreePath::new(path).map_or(true, |path| path.is_root()) {
+                    add(format!(
+                        "`{path}` can't be diverted, or be diverted to; an absolute path without `..` is expected"
+                    ));
+                }
+            }
+            let path = TreePath::new(from).ok();
+            if path == TreePath::new(&diversion.to).ok() {
+                add(format!("`{}` is diverted to itself", from.value));
+            }
+            if rootfs.diversions[..index].iter().any(|other| TreePath::new(&other.from).ok() == path) {
+                add(format!("`{}` is diverted twice", from.value));
+            }
+            if rootfs.packages.is_none() {
+                add("`diversions` are about what packages bring, and there are no `packages`".to_owned());
+            }
+        }
+    }
+}

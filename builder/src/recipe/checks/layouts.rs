@@ -1,0 +1,31 @@
+use super::{Check, Subject};
+use crate::recipe::decode::Sink;
+
+pub const CHECK: Check = Check {
+    id: "layouts",
+    rule: "A component that is built for certain layouts stands in a root of one of them.",
+    run,
+};
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    for rootfs in subject.contents() {
+        for name in &rootfs.components {
+            let Some(component) = subject.components.get(&name.value) else { continue };
+            if component.layouts.is_empty() || component.layouts.contains(&rootfs.layout) {
+                continue;
+            }
+            let layouts: Vec<String> = component.layouts.iter().map(|layout| format!("`{}`", layout.name())).collect();
+            let (layout, layouts) = (rootfs.layout.name(), layouts.join(" or "));
+            let message = format!(
+                "component `{}` is built for layout {layouts}, this root has `{layout}`: the files that it opens by fixed paths \
+                 would not be there",
+                name.value
+            );
+            let help = format!(
+                "leave it out (a list under `components` replaces the extended recipe's), take layout {layouts}, or build it for \
+                 the paths of `{layout}` in a component of your own"
+            );
+            sink.borrow_mut().add(CHECK.id, name.span, message).help(help);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use super::{Check, Subject};
+use crate::recipe::OutputKind;
+use crate::recipe::decode::Sink;
+
+pub const CHECK: Check = Check {
+    id: "limits",
+    rule: "Command lines and names fit what they become: the kernel's buffer, its tables of words, an ISO's volume name.",
+    run,
+};
+
+/// `COMMAND_LINE_SIZE` of x86 is 2048, the 0 at the end included (arch/x86/include/asm/setup.h).
+const COMMAND_LINE: usize = 2047;
+
+/// `MAX_INIT_ENVS` and `MAX_INIT_ARGS` of init/main.c: with more words that no driver takes the kernel panics.
+const UNKNOWN: usize = 32;
+
+/// What GRUB puts before the words of an entry (grub-core/loader/i386/linux.c).
+const GRUB: &str = "BOOT_IMAGE=/boot/bzImage ";
+
+/// Characters of the volume name of ISO 9660 (8.4.6).
+const VOLUME: usize = 32;
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    let image = subject.image;
+    let mut findings = sink.borrow_mut();
+    if let Some(label) = &image.iso_label {
+        let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if label.is_empty() || label.len() > VOLUME || !label.chars().all(plain) {
+            let message = format!("`{}` can't be an ISO's volume name (ISO 9660)", label.value);
+            let what = format!("1 to {VOLUME} of A–Z, 0–9 and `_`");
+            findings.add(CHECK.id, label.span, message).label(what);
+        }
+    }
+    let length = image.name.chars().count();
+    if length > VOLUME && image.iso_label.is_none() && image.gives(OutputKind::Iso) {
+        let message = format!(
+            "the recipe's name becomes the ISO's volume name: it has {length} characters, that at most {VOLUME}"
+        );
+        findings.add(CHECK.id, image.name.span, message).help("iso: {label: SHORTER}");
+    }
+    for entry in &image.boot.entries {
+        let further = image.tests.iter().flat_map(|test| &test.boots);
+        let further = further.filter(|boot| boot.entry.value == *entry.id.value).map(|boot| boot.cmdline.as_str());
+        let longest = further.max_by_key(|cmdline| cmdline.len()).unwrap_or_default();
+        let cmdline = format!("{GRUB}{} {longest}", image.boot.parameters(entry));
+        let cmdline = cmdline.trim_end();
+        if cmdline.len() > COMMAND_LINE {
+            let message = format!(
+                "the command line of entry `{}` has {} bytes; x86 takes {COMMAND_LINE}, GRUB's `{}` included",
+                entry.id.value,
+                cmdline.len(),
+                GRUB.trim_end()
+            );
+            findings.add(CHECK.id, entry.id.span, message).label("the kernel would cut it off");
+        }
+        let unknown = cmdline.split_whitespace().filter(|word| is_unknown(word)).count();
+        if unknown > UNKNOWN {
+            let message = format!(
+                "the command line of entry `{}` has {unknown} words that the kernel may not know; with more than {UNKNOWN} it panics",
+                entry.id.value
+            );
+            findings.add(CHECK.id, entry.id.span, message).help("words for programs may stand in a file of an overlay");
+        }
+    }
+}
+
+/// Words that the kernel or every driver we ship takes; those with a dot are a module's and never reach init.
+const KNOWN: [&str; 22] = [
+    "acpi",
+    "apparmor",
+    "cgroup_enable",
+    "console",
+    "debug",
+    "earlyprintk",
+    "init",
+    "initcall_debug",
+    "ip",
+    "loglevel",
+    "mitigations",
+    "net.ifnames",
+    "nosmp",
+    "panic",
+    "quiet",
+    "rdinit",
+    "ro",
+    "root",
+    "rootflags",
+    "rootfstype",
+    "rootwait",
+    "rw",
+];
+
+fn is_unknown(word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word);
+    !name.contains('.') && !KNOWN.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_that_reach_init_are_counted() {
+        let words = ["console=ttyS0", "quiet", "hd=LABEL=x", "virtio_net.napi_tx=1", "norestore"];
+        assert_eq!(words.map(is_unknown), [false, false, true, false, true]);
+    }
+}

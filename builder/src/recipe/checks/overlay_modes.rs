@@ -1,0 +1,141 @@
+use std::fs::{self, Metadata};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{Check, Subject};
+use crate::recipe::decode::Sink;
+use crate::recipe::rootfs::{Attributes, Overlay};
+use crate::tree::{Pattern, TreePath, capabilities};
+
+pub const CHECK: Check = Check {
+    id: "overlay-modes",
+    rule: "No file of an overlay is readable by more people in the image than where it lies, and no special bit or attribute \
+           of it is lost, unless the recipe says so.",
+    run,
+};
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    let image = subject.image;
+    let (rootfs, template) = (&image.rootfs, image.template.content.as_ref());
+    let roots =
+        std::iter::once(rootfs).chain(template).map(|root| (root.overlays.as_slice(), root.attributes.as_slice()));
+    for (overlays, attributes) in roots.chain([(image.initrd.overlays.as_slice(), [].as_slice())]) {
+        let stated: Vec<_> = attributes.iter().filter_map(|of| Some((Pattern::new(&of.path).ok()?, of))).collect();
+        for overlay in overlays {
+            check(overlay, &stated, subject.files.path(overlay.path.span.file), sink);
+        }
+    }
+}
+
+/// What an overlay's file has and the image would not have.
+struct Lost {
+    path: TreePath,
+    what: String,
+}
+
+fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &Sink) {
+    let umask = umask(&[recipe, &overlay.path.value]);
+    let mut look = Look { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
+    // A folder that can't be read is found when it is packed.
+    let _ = look.folder(&overlay.path.value, &TreePath::ROOT);
+    look.lost.sort_by(|a, b| a.path.cmp(&b.path));
+    let Some(first) = look.lost.first() else { return };
+    const MOST: usize = 5;
+    let mut lines: Vec<String> =
+        look.lost.iter().take(MOST).map(|Lost { path, what }| format!("{path}: {what}")).collect();
+    if look.lost.len() > MOST {
+        lines.push(format!("and {} more", look.lost.len() - MOST));
+    }
+    let message = format!("the image would not keep what files of this overlay have:\n  {}", lines.join("\n  "));
+    let keep = match overlay.keep_modes {
+        false => format!("`- {{path: {}, modes: keep}}` keeps modes as they are; else state ", overlay_name(overlay)),
+        true => "state ".to_owned(),
+    };
+    let help = format!("{keep}what they are to be under `attributes`: `{{path: {}, …}}`", first.path);
+    sink.borrow_mut().add(CHECK.id, overlay.path.span, message).help(help);
+}
+
+fn overlay_name(overlay: &Overlay) -> String {
+    overlay.path.value.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The bits for reading and entering that the umask took from everything, as it seems: those that the recipe and the overlay's
+/// own folder lack, too. A clone made with umask 077 has no secrets in it by that.
+fn umask(paths: &[&Path]) -> u32 {
+    let lacks = |path: &&Path| {
+        let own = fs::metadata(path).map_or(0o777, |metadata| metadata.permissions().mode());
+        let readers = !own & 0o044;
+        readers | readers >> 2
+    };
+    paths.iter().map(lacks).fold(0o055, |all, lacks| all & lacks)
+}
+
+struct Look<'a> {
+    keep_modes: bool,
+    stated: &'a [(Pattern, &'a Attributes)],
+    umask: u32,
+    lost: Vec<Lost>,
+}
+
+impl Look<'_> {
+    fn folder(&mut self, host: &Path, at: &TreePath) -> std::io::Result<()> {
+        for entry in fs::read_dir(host)? {
+            let entry = entry?;
+            let Some(path) = entry.file_name().to_str().and_then(|name| TreePath::new(name).ok()) else { continue };
+            let path = at.join(&path);
+            let metadata = entry.metadata()?;
+            let host = entry.path();
+            if !metadata.is_symlink() {
+                self.modes(&path, &metadata);
+                self.xattrs(&host, &path);
+            }
+            if metadata.is_dir() {
+                self.folder(&host, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_stated(&self, path: &TreePath, what: impl Fn(&Attributes) -> bool) -> bool {
+        self.stated.iter().any(|(pattern, stated)| what(stated) && pattern.matches(path))
+    }
+
+    fn modes(&mut self, path: &TreePath, metadata: &Metadata) {
+        let own = metadata.permissions().mode() & 0o7777;
+        let folder = metadata.is_dir();
+        if self.keep_modes || self.is_stated(path, |stated| stated.mode.is_some()) {
+            return;
+        }
+        // The setgid bit of a folder is how a file system gives a group to what is made in it, and no wish of the user's.
+        let special = own & if folder { 0o1000 } else { 0o7000 };
+        let (result, readers) = match folder {
+            true => (0o755, 0o055),
+            false if own & 0o100 != 0 => (0o755, 0o044),
+            false => (0o644, 0o044),
+        };
+        let wider = result & readers & !own & !self.umask;
+        if special != 0 || wider != 0 {
+            self.lost.push(Lost { path: path.clone(), what: format!("mode {own:04o} would become {result:04o}") });
+        }
+    }
+
+    fn xattrs(&mut self, host: &Path, path: &TreePath) {
+        // File systems without attributes have none to lose.
+        let Ok(names) = xattr::list(host) else { return };
+        for name in names {
+            let name = name.to_string_lossy().into_owned();
+            // Where browsers keep what they downloaded; labels of the host's own are no wish of the user's.
+            let meant = name == capabilities::XATTR
+                || name.starts_with("system.posix_acl_")
+                || name.starts_with("user.") && !name.starts_with("user.xdg.");
+            let known = |stated: &Attributes| stated.all_xattrs().contains_key(&name);
+            if meant && !self.is_stated(path, known) {
+                let what = match name.as_str() {
+                    capabilities::XATTR => "its capabilities would be lost".to_owned(),
+                    _ => format!("its attribute `{name}` would be lost"),
+                };
+                self.lost.push(Lost { path: path.clone(), what });
+            }
+        }
+    }
+}

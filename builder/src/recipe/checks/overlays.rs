@@ -1,0 +1,87 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Check, Subject};
+use crate::input;
+use crate::recipe::decode::Sink;
+use crate::recipe::rootfs::Rootfs;
+use crate::tree::{Pattern, TreePath};
+
+pub const CHECK: Check = Check {
+    id: "overlays",
+    rule: "No two overlays bring one path with different contents, unless `replace` names it.",
+    run,
+};
+
+/// Files of overlays that are compared while checking; beyond that the build finds what is left.
+const FILES: usize = 20_000;
+
+/// Bytes of files that are compared while checking.
+const BYTES: u64 = 16 << 20;
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    for rootfs in subject.contents() {
+        let mut known: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+        for overlay in &rootfs.overlays {
+            for path in files(&overlay.path.value) {
+                let Ok(inside) = path.strip_prefix(&overlay.path.value).map(Path::to_owned) else { continue };
+                if let Some(first) = known.get(&inside)
+                    && !is_replaced(rootfs, &inside)
+                    && differ(first, &path)
+                {
+                    if sink.borrow().is_full() {
+                        return;
+                    }
+                    let inside = inside.display();
+                    let message = format!("`/{inside}` of this overlay differs from {}", first.display());
+                    let help = format!("to let this one win: `replace: [/{inside}]` in the same mapping");
+                    sink.borrow_mut().add(CHECK.id, overlay.path.span, message).help(help);
+                }
+                known.insert(inside, path);
+            }
+        }
+    }
+}
+
+/// All that is below a folder and is no folder itself.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => found.push(entry.path()),
+                Err(_) => {}
+            }
+        }
+        if found.len() > FILES {
+            break;
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether a pattern of `replace` may name the path; where it is not sure the build decides.
+fn is_replaced(rootfs: &Rootfs, inside: &Path) -> bool {
+    let Some(path) = inside.to_str().and_then(|inside| TreePath::new(inside).ok()) else { return true };
+    rootfs.replace.iter().any(|pattern| Pattern::new(pattern).map_or(true, |pattern| pattern.matches(&path)))
+}
+
+/// Whether two paths surely hold different things.
+fn differ(one: &Path, other: &Path) -> bool {
+    let (Ok(first), Ok(second)) = (one.symlink_metadata(), other.symlink_metadata()) else { return false };
+    if first.file_type() != second.file_type() {
+        return true;
+    }
+    if first.is_symlink() {
+        return fs::read_link(one).ok() != fs::read_link(other).ok();
+    }
+    if !first.is_file() || first.len() > BYTES {
+        return false;
+    }
+    first.len() != second.len()
+        || matches!((input::read(one, BYTES), input::read(other, BYTES)), (Ok(first), Ok(second)) if first != second)
+}

@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use super::{Check, Subject};
+use crate::recipe::OutputKind;
+use crate::recipe::decode::{At, Sink};
+use crate::recipe::programs::{EARLY_INIT, SHELL};
+use crate::recipe::rootfs::{Overlay, Rootfs};
+use crate::tree::TreePath;
+
+pub const CHECK: Check = Check {
+    id: "programs",
+    rule: "What the kernel and a login start is there, as far as overlays alone tell: the initramfs's init, the shells of accounts.",
+    run,
+};
+
+/// A tree that is made of overlays and links only, so that its paths are known.
+#[derive(Default)]
+struct Known<'a> {
+    overlays: Vec<&'a Overlay>,
+    links: Vec<&'a At<String>>,
+}
+
+impl<'a> Known<'a> {
+    /// Of a root filesystem; `None` where components or packages bring more.
+    fn of(rootfs: &'a Rootfs) -> Option<Self> {
+        let known = Self {
+            overlays: rootfs.overlays.iter().collect(),
+            links: rootfs.links.iter().map(|(path, _)| path).collect(),
+        };
+        (rootfs.components.is_empty() && rootfs.packages.is_none()).then_some(known)
+    }
+
+    /// Whether surely nothing is at a path. Where a link is on the way the build decides.
+    fn lacks(&self, path: &str) -> bool {
+        let Ok(path) = TreePath::new(path) else { return false };
+        let on_the_way = |link: &&&At<String>| TreePath::new(link).is_ok_and(|link| path.is_within(&link));
+        if self.links.iter().any(|link| on_the_way(&link)) {
+            return false;
+        }
+        !self.overlays.iter().any(|overlay| may_bring(&overlay.path.value, &path))
+    }
+}
+
+fn may_bring(overlay: &Path, path: &TreePath) -> bool {
+    let mut at = overlay.to_owned();
+    for part in path.as_str().split('/') {
+        at.push(part);
+        match at.symlink_metadata() {
+            Err(_) => return false,
+            Ok(metadata) if metadata.is_symlink() => return true,
+            Ok(_) => {}
+        }
+    }
+    true
+}
+
+fn run(subject: &Subject<'_>, sink: &Sink) {
+    let image = subject.image;
+    for rootfs in subject.contents() {
+        let Some(known) = Known::of(rootfs) else { continue };
+        for user in rootfs.shells().filter(|user| known.lacks(&user.shell)) {
+            let message =
+                format!("the shell of account `{}` is {}, and nothing brings it", user.name.value, user.shell);
+            sink.borrow_mut().add(CHECK.id, user.name.span, message).help(SHELL);
+        }
+    }
+    if !image.gives(OutputKind::Initrd) && !image.gives(OutputKind::Iso) || !image.initrd.components.is_empty() {
+        return;
+    }
+    let root = if image.initrd.squashfs { Some(Known::default()) } else { Known::of(&image.rootfs) };
+    let Some(mut known) = root else { return };
+    known.overlays.extend(&image.initrd.overlays);
+    for (path, entry) in image.early_inits() {
+        if known.lacks(&path) {
+            let message = format!("entry `{}` starts {path} in the initramfs, and nothing brings it", entry.id.value);
+            sink.borrow_mut().add(CHECK.id, entry.id.span, message).help(EARLY_INIT);
+        }
+    }
+}

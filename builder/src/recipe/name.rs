@@ -1,0 +1,83 @@
+//! Names: what becomes a file's name, a folder's, a label, a key of the menu.
+
+use std::fmt;
+
+use super::decode::{Decode, Sink};
+use super::node::Node;
+
+/// Bytes of a name. The longest that dbco makes of one (`NAME.tests`, `NAME.tar.zst`, `NAME.edited`) stays far below the
+/// 255 of a file's name.
+const MOST: usize = 100;
+
+/// A name that is one component of a path, checked when it is decoded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// Why a text is no name; `None` for one that is.
+    pub fn fault(text: &str) -> Option<String> {
+        if text.is_empty() {
+            return Some("it is empty".into());
+        }
+        if text.len() > MOST {
+            return Some(format!("it has {} bytes, a name at most {MOST}", text.len()));
+        }
+        if text.contains('/') {
+            return Some("it holds `/`: a name is one component of a path".into());
+        }
+        if text.starts_with(['.', '-']) {
+            return Some("it begins with `.` or `-`".into());
+        }
+        if text.contains(char::is_control) {
+            return Some("it holds a control character or a line break".into());
+        }
+        if text.trim() != text {
+            return Some("it begins or ends with a blank".into());
+        }
+        None
+    }
+}
+
+impl Decode for Name {
+    /// A text that is no name is a finding; the rest of the recipe is worth looking at all the same.
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let text = String::decode(node, sink)?;
+        if let Some(why) = Self::fault(&text) {
+            let shown: String = text.chars().take(40).collect();
+            let message = format!("{shown:?} can't be used as a name: {why}");
+            sink.borrow_mut().add("name", node.span, message).label("letters, digits, `-`, `_` and `.` always fit");
+        }
+        Some(Self(text))
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_component_of_a_path() {
+        for name in ["small", "dbcolinux-6.1", "a b", "Büro", "你好", "x.y", "_", &"n".repeat(100)] {
+            assert_eq!(Name::fault(name), None, "{name}");
+        }
+        let long = "n".repeat(260);
+        for name in ["", "/abs/x", "../x", "..", ".", ".git", "-o", "a/b", "a\nb", "a\0", "\x1b[2J", " a", "a ", &long]
+        {
+            assert!(Name::fault(name).is_some(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The kinds of output that a recipe can ask for, and how they can be compressed. How each is made is planned in
+//! [`plan::outputs`](crate::plan).
+
+use super::decode::{Decode, Sink, word};
+use super::node::Node;
+use crate::image::compress::Compression;
+
+/// What a build can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutputKind {
+    /// `bzImage`, and `config` and `System.map` where the kernel has them.
+    BzImage,
+    /// `initrd.img`.
+    Initrd,
+    /// `grub.cfg`.
+    GrubCfg,
+    /// `<recipe>.iso`.
+    Iso,
+    /// `<recipe>.tar.gz`, a template of containers and systems.
+    Template,
+    /// `<recipe>.rootfs.tar.zst`, the root filesystem as an archive.
+    Rootfs,
+    /// `<recipe>.squashfs`, the root filesystem as a file system.
+    Squashfs,
+}
+
+/// The words of the recipe and of `--only`.
+const WORDS: [(&str, OutputKind); 7] = [
+    ("bzimage", OutputKind::BzImage),
+    ("initrd", OutputKind::Initrd),
+    ("grub-cfg", OutputKind::GrubCfg),
+    ("iso", OutputKind::Iso),
+    ("template", OutputKind::Template),
+    ("rootfs", OutputKind::Rootfs),
+    ("squashfs", OutputKind::Squashfs),
+];
+
+impl OutputKind {
+    /// The word of the recipe and of `--only` for it.
+    pub fn word(self) -> &'static str {
+        WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+
+    /// The kind of that word; the error lists all words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let known = WORDS.iter().find(|(word, _)| *word == text);
+        known.map(|(_, kind)| *kind).ok_or_else(|| {
+            let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+            format!("expected one of: {}", words.join(", "))
+        })
+    }
+}
+
+impl Decode for OutputKind {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        word(node, &WORDS, sink)
+    }
+}
+
+impl Decode for Compression {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let words =
+            [("zstd", Self::Zstd), ("xz", Self::Xz), ("gzip", Self::Gzip), ("lz4", Self::Lz4), ("none", Self::None)];
+        word(node, &words, sink)
+    }
+}

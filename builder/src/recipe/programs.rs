@@ -1,0 +1,45 @@
+//! Programs that are started by their paths: the early init, the shells of accounts.
+
+use super::boot::Entry;
+use super::image::Image;
+use super::rootfs::{Layout, Rootfs, User};
+use crate::tree::TreePath;
+
+/// What to do where the early init is missing.
+pub const EARLY_INIT: &str =
+    "add a component or an overlay that brings it to `initrd`, or name another program by `rdinit=`";
+/// What to do where a shell is missing.
+pub const SHELL: &str = "add what brings it, or name another `shell`";
+
+impl Image {
+    /// The program that the kernel starts in the initramfs, by each entry that has an initrd: `/init`, or what
+    /// `rdinit=` says. Without it the kernel would mount `root=` (init/do_mounts.c): an entry that states one is left
+    /// out.
+    pub fn early_inits(&self) -> Vec<(String, &Entry)> {
+        let mut found: Vec<(String, &Entry)> = Vec::new();
+        for entry in self.boot.entries.iter().filter(|entry| entry.mode.initrd()) {
+            let parameters = self.boot.parameters(entry);
+            let value =
+                |key: &str| parameters.split_ascii_whitespace().filter_map(|word| word.strip_prefix(key)).next_back();
+            let path = value("rdinit=").unwrap_or("/init").to_owned();
+            if value("root=").is_none() && !found.iter().any(|(known, _)| *known == path) {
+                found.push((path, entry));
+            }
+        }
+        found
+    }
+}
+
+impl Rootfs {
+    /// The accounts whose shells have to be in this root. One that is there to refuse a login does so without being
+    /// there, and an application finds the shells of the system that it shares.
+    pub fn shells(&self) -> impl Iterator<Item = &User> {
+        let needed = |user: &&User| {
+            let path = TreePath::new(&user.shell);
+            let refuses = path.as_ref().is_ok_and(|path| ["nologin", "false"].contains(&path.name()));
+            let own = self.layout != Layout::App || path.is_ok_and(|path| path.top() == "usr");
+            !refuses && own
+        };
+        self.users.iter().filter(needed)
+    }
+}

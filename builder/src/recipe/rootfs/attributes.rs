@@ -1,0 +1,117 @@
+//! Modes, owners and extended attributes as a recipe states them.
+
+use std::collections::BTreeMap;
+
+use super::{Attributes, Group, Octal, User};
+use crate::recipe::decode::{At, Decode, Sink, Table, wrong_type};
+use crate::recipe::node::{Key, Node, Value};
+use crate::tree::capabilities::Capabilities;
+
+/// An [`Attributes`] whose owner and group may still be names.
+pub(super) struct Stated {
+    attributes: Attributes,
+    owner: Option<At<String>>,
+    group: Option<At<String>>,
+}
+
+impl Decode for Stated {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { text, .. } = &node.value {
+            let path = At { value: text.clone(), span: node.span };
+            let attributes =
+                Attributes { path, mode: None, uid: None, gid: None, capabilities: None, xattrs: BTreeMap::new() };
+            return Some(Self { attributes, owner: None, group: None });
+        }
+        let table = Table::open(node, "a path with its attributes", sink)?;
+        let path = table.required("path");
+        let mode: Option<Octal> = table.optional("mode");
+        let (uid, gid) = (table.optional("uid"), table.optional("gid"));
+        let (owner, group) = (table.optional("owner"), table.optional("group"));
+        let capabilities = table.optional("capabilities");
+        let xattrs: Vec<(Key, XattrValue)> = table.or_default("xattrs");
+        for (key, _) in &xattrs {
+            check_xattr_name(key, sink);
+        }
+        for (one, other) in [("uid", "owner"), ("gid", "group")] {
+            if let (Some(_), Some(span)) = (table.key(one), table.key(other)) {
+                let message = format!("`{one}` and `{other}` state the same twice");
+                sink.borrow_mut().add("duplicate-key", span, message);
+            }
+        }
+        table.close();
+        let xattrs = xattrs.into_iter().map(|(key, value)| (key.name, value.0)).collect();
+        let mode = mode.map(|octal| octal.0);
+        Some(Self { attributes: Attributes { path: path?, mode, uid, gid, capabilities, xattrs }, owner, group })
+    }
+}
+
+fn check_xattr_name(key: &Key, sink: &Sink) {
+    let mut findings = sink.borrow_mut();
+    if key.name == crate::tree::capabilities::XATTR {
+        let message = "capabilities have a key of their own";
+        findings.add("xattr", key.span, message).help("capabilities: cap_net_raw+ep");
+    } else if !["user.", "trusted.", "security.", "system."].iter().any(|space| {
+        // xattr(7): a name space and a name.
+        key.name.strip_prefix(space).is_some_and(|name| !name.is_empty())
+    }) || key.name.len() > 255
+    {
+        let message = format!("`{}` is not the name of an extended attribute", key.name);
+        findings.add("xattr", key.span, message).label("`user.`, `trusted.`, `security.` or `system.`, then a name");
+    }
+}
+
+/// An extended attribute's value: text, or `0x` and hexadecimal digits, as setfattr(1) takes it.
+struct XattrValue(Vec<u8>);
+
+impl Decode for XattrValue {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let text = String::decode(node, sink)?;
+        let Some(digits) = text.strip_prefix("0x") else { return Some(Self(text.into_bytes())) };
+        let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+        if bytes.is_none() {
+            wrong_type(node, "text, or `0x` and pairs of hexadecimal digits", sink);
+        }
+        bytes.map(Self)
+    }
+}
+
+impl Decode for Capabilities {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let text = String::decode(node, sink)?;
+        let parsed = Self::parse(&text);
+        parsed.map_err(|what| _ = sink.borrow_mut().add("capabilities", node.span, what)).ok()
+    }
+}
+
+/// The names that the recipe gives to owners and groups.
+pub(super) struct Names<'a> {
+    pub users: &'a [User],
+    pub groups: &'a [Group],
+}
+
+impl Names<'_> {
+    /// Puts numbers in the place of names.
+    pub fn resolve(&self, stated: Stated, sink: &Sink) -> Option<Attributes> {
+        let Stated { mut attributes, owner, group } = stated;
+        let unknown = |what: &str, name: &At<String>| {
+            let message = format!("the recipe states no {what} `{}`", name.value);
+            sink.borrow_mut().add("unknown-name", name.span, message).help("give the number as `uid` or `gid`");
+        };
+        if let Some(name) = owner {
+            match self.users.iter().find(|user| user.name.value == name.value) {
+                Some(user) => attributes.uid = Some(user.uid),
+                None => unknown("account", &name),
+            }
+        }
+        if let Some(name) = group {
+            let own = self.users.iter().find(|user| user.name.value == name.value).map(|user| user.gid);
+            let gid = self.groups.iter().find(|group| group.name.value == name.value).map(|group| group.gid).or(own);
+            match gid {
+                Some(gid) => attributes.gid = Some(gid),
+                None => unknown("group", &name),
+            }
+        }
+        Some(attributes)
+    }
+}

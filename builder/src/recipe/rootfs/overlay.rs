@@ -1,0 +1,35 @@
+//! Folders of the project that are copied into a root.
+
+use super::Overlay;
+use crate::recipe::decode::{At, Decode, Sink, Table, word};
+use crate::recipe::load::Place;
+use crate::recipe::node::{Node, Value};
+
+/// A folder's name as the recipe has it.
+struct Named {
+    path: At<String>,
+    keep_modes: bool,
+}
+
+impl Decode for Named {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        if let Value::Text { .. } = node.value {
+            return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
+        }
+        let table = Table::open(node, "an overlay", sink)?;
+        let path = table.required("path");
+        let words = [("keep", true), ("plain", false)];
+        let keep_modes = table.node("modes").and_then(|node| word(node, &words, sink)).unwrap_or(false);
+        table.close();
+        Some(Self { path: path?, keep_modes })
+    }
+}
+
+/// Reads `overlays`: names of folders, or mappings with `path` and `modes: keep`.
+pub fn decode_overlays(table: &Table<'_>, place: &Place<'_>, sink: &Sink) -> Vec<Overlay> {
+    let find = |Named { path, keep_modes }: Named| {
+        let value = place.existing(&path, path.span, "overlay", sink)?;
+        Some(Overlay { path: At { value, span: path.span }, keep_modes })
+    };
+    table.or_default::<Vec<Named>>("overlays").into_iter().filter_map(find).collect()
+}

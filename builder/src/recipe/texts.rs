@@ -1,0 +1,70 @@
+//! Fragments and patches of the project: what is wrong in them is found with what is wrong in the recipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::component::Component;
+use super::decode::{At, Sink};
+use super::image::{Image, Kernel};
+use super::origin::Origin;
+use super::text::{Files, Span};
+use crate::input::{LIMIT, read, read_text};
+use crate::kernel::{Fragment, patch};
+
+/// Reads every fragment and patch that components and the image name.
+pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Component>, files: &mut Files, sink: &Sink) {
+    let own = components.values().filter_map(|component| component.kconfig.as_ref());
+    let mut fragments: Vec<&At<PathBuf>> = own.flat_map(|kconfig| &kconfig.fragments).collect();
+    let mut patches: Vec<&At<Origin>> = components.values().flat_map(|component| &component.patches).collect();
+    if let Some(Kernel::Component { config, patches: more, .. }) = image.map(|image| &image.kernel) {
+        fragments.extend(config);
+        patches.extend(more);
+    }
+    let mut seen = BTreeSet::new();
+    for fragment in fragments.into_iter().filter(|fragment| seen.insert(&fragment.value)) {
+        check_fragment(fragment, files, sink);
+    }
+    for patch in patches {
+        if let Origin::Path { path, .. } = &patch.value
+            && seen.insert(path)
+        {
+            check_patch(path, patch.span, sink);
+        }
+    }
+}
+
+fn check_fragment(path: &At<PathBuf>, files: &mut Files, sink: &Sink) {
+    let text = match read_text(&path.value, LIMIT) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!("can't read the fragment {}: {error}", path.value.display());
+            sink.borrow_mut().add("missing-file", path.span, message);
+            return;
+        }
+    };
+    let Err(errors) = Fragment::parse(&path.value.display().to_string(), &text) else { return };
+    let file = files.add(&path.value, text.clone());
+    for error in errors {
+        let start: usize = text.split_inclusive('\n').take(error.line - 1).map(str::len).sum();
+        let end = start + text[start..].lines().next().unwrap_or_default().len();
+        sink.borrow_mut().add("fragment", Span { file, start, end }, error.what);
+    }
+}
+
+/// What GNU patch would apply in part, or not at all.
+fn check_patch(path: &std::path::Path, span: Span, sink: &Sink) {
+    let name = path.display().to_string();
+    let found = match read(path, patch::MOST) {
+        Err(error) => {
+            let message = format!("can't read the patch {name}: {error}");
+            sink.borrow_mut().add("missing-file", span, message);
+            return;
+        }
+        // One that is empty yet is no mistake of the recipe's.
+        Ok(bytes) if bytes.is_empty() => return,
+        Ok(bytes) => patch::plain(&name, bytes).and_then(|plain| patch::inspect(&name, &plain)),
+    };
+    if let Err(error) = found {
+        sink.borrow_mut().add("patch", span, error.to_string());
+    }
+}

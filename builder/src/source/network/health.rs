@@ -1,0 +1,59 @@
+//! What this run has learnt about the servers that it asked, shared by all its downloads.
+//!
+//! A server that did not deliver is asked after all others. One that failed every try of a download is not asked again.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use reqwest::Url;
+
+/// The servers of a run, by origin (RFC 6454: scheme, host and port).
+#[derive(Debug, Default)]
+pub(in crate::source) struct Health(Mutex<HashMap<String, State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    faulty: bool,
+    /// Why the last try of a whole download failed.
+    down: Option<String>,
+}
+
+impl Health {
+    fn with<T>(&self, url: &str, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut servers = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        change(servers.entry(origin(url)).or_default())
+    }
+
+    /// Whether the server of a URL has failed to deliver before.
+    pub(in crate::source) fn is_faulty(&self, url: &str) -> bool {
+        self.with(url, |state| state.faulty)
+    }
+
+    /// Why the server of a URL need not be asked again.
+    pub(in crate::source) fn down(&self, url: &str) -> Option<String> {
+        self.with(url, |state| state.down.clone())
+    }
+
+    /// It delivered what was wanted. What it failed to do before still counts against it.
+    pub(in crate::source) fn delivered(&self, url: &str) {
+        self.with(url, |state| state.down = None);
+    }
+
+    /// It was silent, slow, broken, or sent something else; whether that is news.
+    pub(in crate::source) fn failed(&self, url: &str) -> bool {
+        self.with(url, |state| !std::mem::replace(&mut state.faulty, true))
+    }
+
+    /// It failed as often as it may.
+    pub(in crate::source) fn gave_up(&self, url: &str, reason: &str) {
+        self.with(url, |state| *state = State { faulty: true, down: Some(reason.to_owned()) });
+    }
+}
+
+/// Scheme, host and port of a URL; of a local file, the file itself: one that is broken says nothing about others.
+pub(in crate::source) fn origin(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(parsed) if parsed.has_host() => parsed.origin().ascii_serialization(),
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,187 @@
+//! The HTTP client: the only thing in this crate that opens sockets.
+//!
+//! Requests run on a thread of their own and send [`Event`]s: nobody who waits for one is held up by it.
+
+mod health;
+mod hop;
+mod http;
+mod logins;
+
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use reqwest::{Certificate, Client, Url, redirect};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use super::{Cancel, SourceError};
+use http::Outlet;
+use logins::Logins;
+
+pub(super) use health::{Health, origin};
+pub(super) use http::{Event, Failure, Stream};
+
+/// How patient downloads are, and how much they take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To connect, name look-up and TLS included.
+    pub connect: Duration,
+    /// From the request to the answer's headers, all redirects included.
+    pub answer: Duration,
+    /// The time over which the rate is taken; a place that brings less than `min_rate` in it has failed.
+    pub stall: Duration,
+    /// Bytes a second.
+    pub min_rate: u64,
+    /// After so long without data, or at a low rate, the next place is asked alongside.
+    pub hedge: Duration,
+    /// How often one place is asked while it brings nothing new.
+    pub tries: u32,
+    /// Before the second try; doubled for each further one.
+    pub backoff: Duration,
+    /// The most bytes of a file whose length is not known beforehand.
+    pub max_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(15),
+            stall: Duration::from_secs(10),
+            min_rate: 1024,
+            hedge: Duration::from_secs(3),
+            tries: 4,
+            backoff: Duration::from_millis(500),
+            max_size: 4 << 30,
+        }
+    }
+}
+
+/// The right to use the network. Its client and that client's thread come to life with the first request.
+pub struct Network {
+    engine: OnceLock<Result<Engine, String>>,
+    cancel: Cancel,
+    limits: Limits,
+    logins: Arc<Logins>,
+    health: Health,
+}
+
+struct Engine {
+    client: Client,
+    handle: Handle,
+    /// Dropped with the engine, which ends its thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Network {
+    /// Nothing is opened before the first request.
+    pub fn new(cancel: Cancel, limits: Limits) -> Self {
+        let (engine, logins, health) = (OnceLock::new(), Arc::default(), Health::default());
+        Self { engine, cancel, limits, logins, health }
+    }
+
+    /// With the user's credentials: of `$NETRC` or `~/.netrc`, and of apt's `auth.conf` and `auth.conf.d` below `apt_root`.
+    pub fn with_logins(mut self, apt_root: &Path) -> Self {
+        self.logins = Arc::new(Logins::of_user(apt_root));
+        self
+    }
+
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Starts what requests need, which the first of them else does.
+    pub(super) fn start(&self) -> Result<(), SourceError> {
+        self.engine().map(|_| ())
+    }
+
+    fn engine(&self) -> Result<&Engine, SourceError> {
+        let engine = self.engine.get_or_init(|| Engine::start(&self.limits));
+        engine.as_ref().map_err(|reason| SourceError::Client(reason.clone()))
+    }
+
+    /// Asks for the file at `url` from byte `from` on; `events` gets what comes, each with the number `id`.
+    pub(super) fn open(
+        &self,
+        url: &str,
+        from: u64,
+        id: usize,
+        events: &Sender<(usize, Event)>,
+    ) -> Result<Result<Stream, Failure>, SourceError> {
+        let Ok(parsed) = Url::parse(url) else { return Ok(Err(Failure::lasting("is not a URL"))) };
+        let outlet = Outlet { id, events: events.clone() };
+        let Engine { client, handle, .. } = self.engine()?;
+        match parsed.scheme() {
+            "http" | "https" => {
+                Ok(Ok(http::request(handle, client.clone(), self.logins.clone(), parsed, from, outlet)))
+            }
+            "file" => Ok(Ok(http::read_file(handle, parsed, from, outlet))),
+            other => Ok(Err(Failure::lasting(format!("`{other}:` is not supported; http, https and file are")))),
+        }
+    }
+}
+
+impl Engine {
+    fn start(limits: &Limits) -> Result<Self, String> {
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("dbco/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(limits.connect)
+                .redirect(redirect::Policy::none())
+        };
+        // A host without CA certificates (a minimal container) gets Mozilla's; plain HTTP would not work otherwise
+        // either, as the client can't be built without any.
+        let client = builder().build().or_else(|_| builder().tls_certs_only(mozilla_roots()).build());
+        let client = client.map_err(|error| http::root_cause(&error))?;
+        // Tokio panics where the host gives it no thread for name look-ups; with one that stays it waits for that.
+        // Whether there is one to be had is tried first.
+        let no_thread = |error: std::io::Error| error.to_string();
+        let _ = crate::threads::spawn("name look-ups", || ()).map_err(no_thread)?.join();
+        let runtime =
+            Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_secs(1 << 32)).build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.spawn_blocking(|| ());
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = move || {
+            // Ends when the sender is dropped, which is no message either.
+            let _ = runtime.block_on(stopped);
+            // A name look-up that hangs does not hold the process up.
+            runtime.shutdown_background();
+        };
+        crate::threads::spawn("network", run).map_err(|error| error.to_string())?;
+        Ok(Self { client, handle, _stop: stop })
+    }
+}
+
+fn mozilla_roots() -> Vec<Certificate> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    roots.filter_map(|der| Certificate::from_der(der.as_ref()).ok()).collect()
+}
+
+/// RFC 3986's unreserved characters and `/` stay. `+` does not: some object stores read it as a space.
+const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// `base/path`, with what a URL can't hold encoded.
+pub(super) fn join(base: &str, path: &str) -> String {
+    format!("{}/{}", base.trim_end_matches('/'), utf8_percent_encode(path, &KEPT))
+}
+
+/// The file name at the end of a URL.
+pub(super) fn file_name(url: &str) -> Option<String> {
+    let parsed = Url::parse(url).ok()?;
+    let last = parsed.path_segments()?.next_back()?;
+    let name = percent_decode_str(last).decode_utf8().ok()?.into_owned();
+    (!name.is_empty() && !name.contains('/') && name != "..").then_some(name)
+}

@@ -1,0 +1,44 @@
+//! The rate at which a place delivers.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How often the rate is sampled.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How much came when.
+pub(super) struct Pace {
+    /// Bytes in all, at that time; the oldest first.
+    samples: VecDeque<(Instant, u64)>,
+    total: u64,
+}
+
+impl Pace {
+    /// Longer than any window that is asked for, unless the user sets one: then the rate is that of the whole time.
+    const KEPT: Duration = Duration::from_secs(120);
+
+    pub(super) fn new(begin: Instant) -> Self {
+        Self { samples: VecDeque::from([(begin, 0)]), total: 0 }
+    }
+
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.total += bytes;
+    }
+
+    /// Notes how much has come by now; to be called all the time.
+    pub(super) fn sample(&mut self, now: Instant) {
+        if self.samples.back().is_none_or(|(time, _)| now.duration_since(*time) >= TICK) {
+            self.samples.push_back((now, self.total));
+        }
+        while self.samples.get(1).is_some_and(|(time, _)| now.duration_since(*time) > Self::KEPT) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// How many bytes came in the last `window`; nothing if it has not lasted that long.
+    pub(super) fn within(&self, window: Duration, now: Instant) -> Option<u64> {
+        let begin = now.checked_sub(window)?;
+        let before = self.samples.iter().rev().find(|(time, _)| *time <= begin)?;
+        Some(self.total - before.1)
+    }
+}

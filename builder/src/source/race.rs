@@ -1,0 +1,562 @@
+//! One file from any of several places: whichever delivers first wins.
+//!
+//! The places are asked in their order, those that have failed in this run last. One that brings nothing for a few seconds,
+//! or hardly anything, is left waiting while the next is asked alongside; the one that is ahead leads, and the others are
+//! let go. What a place has failed to do is remembered in the run's [`Health`](super::network::Health), so that the next
+//! file does not wait for it again.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::mask;
+use crate::store::StoreError;
+
+use super::network::{Event, Failure, Network, Stream, origin};
+use super::pace::Pace;
+use super::{Attempt, Meter, SourceError};
+
+/// Ends a place that always brings a little more and never the whole.
+const MOST_TRIES: u32 = 30;
+
+/// How often a file that was put together from several places may turn out wrong.
+const MOST_MIXED: u32 = 3;
+
+/// Requests for one file at a time.
+const MOST_REQUESTS: usize = 12;
+
+/// With so many places in waiting, less time is given to each.
+const MANY: usize = 4;
+
+/// Where a place needs longer for the rest of the file, another one is tried alongside.
+const LONG: Duration = Duration::from_secs(20);
+
+/// So many bytes show that a place delivers.
+const PROOF: u64 = 32 * 1024;
+
+/// A place whose rate is below so many times the minimum is slow: the next is asked alongside.
+const SLOW: u64 = 32;
+
+/// How long ^C and deadlines may go unseen.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Where the bytes of a download go.
+pub(super) trait Target {
+    /// Where in the file the next byte belongs.
+    fn position(&self) -> u64;
+
+    /// The file's length in bytes, where it is known.
+    fn size(&self) -> Option<u64>;
+
+    /// The most bytes that it may have.
+    fn limit(&self) -> u64;
+
+    /// Whether parts from different places may be put together: the whole is checked by a digest.
+    fn joins(&self) -> bool;
+
+    /// Drops what is there.
+    fn restart(&mut self) -> Result<(), StoreError>;
+
+    /// Takes the next bytes.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// All came, at last from the place of that number: whether it is what was wanted.
+    fn finish(&mut self, place: usize) -> Result<Result<(), Failure>, SourceError>;
+}
+
+/// Fills `target` from the first of `places` (URLs) that can, and gives the bytes that came over the network for it; what each
+/// place said if none can.
+pub(super) fn race(
+    network: &Network,
+    places: &[String],
+    target: &mut dyn Target,
+    meter: &dyn Meter,
+) -> Result<Result<u64, Vec<Attempt>>, SourceError> {
+    Race::new(network, places, target, meter).run()
+}
+
+/// A place that may be asked.
+#[derive(Clone, Copy)]
+struct Candidate {
+    place: usize,
+    not_before: Option<Instant>,
+    /// Another was faster, or this one has failed for another file: only if nobody else is left.
+    outrun: bool,
+}
+
+/// A place that is being asked.
+struct Runner {
+    place: usize,
+    stream: Stream,
+    begun: Instant,
+    /// When the answer came, and where in the file it begins.
+    opened: Option<(Instant, u64)>,
+    /// The file's length: as the server states it, else as it is expected.
+    total: Option<u64>,
+    /// Whether the server stated it, so that the end is sure to be told.
+    announced: bool,
+    received: u64,
+    /// How much of it the target did not have before.
+    new: u64,
+    /// What the leader had received when this one began.
+    mark: u64,
+    /// Where in the file `held` begins.
+    base: u64,
+    /// What came while another one led.
+    held: Vec<u8>,
+    pace: Pace,
+    ended: bool,
+}
+
+impl Runner {
+    fn position(&self) -> u64 {
+        self.opened.map_or(0, |(_, start)| start) + self.received
+    }
+
+    /// Whether it has sent the whole file.
+    fn is_whole(&self, size: Option<u64>) -> bool {
+        self.ended || (!self.announced && size.is_some_and(|size| self.position() >= size))
+    }
+}
+
+/// What became of a place so far.
+#[derive(Clone, Default)]
+struct Record {
+    reason: String,
+    times: u32,
+    fruitless: u32,
+    missing: bool,
+    server: bool,
+}
+
+struct Race<'a> {
+    network: &'a Network,
+    places: &'a [String],
+    target: &'a mut dyn Target,
+    meter: &'a dyn Meter,
+    sender: Sender<(usize, Event)>,
+    events: Receiver<(usize, Event)>,
+    waiting: VecDeque<Candidate>,
+    runners: Vec<(usize, Runner)>,
+    /// The number of the request whose bytes are written as they come.
+    leader: Option<usize>,
+    next_id: usize,
+    last_begun: Instant,
+    records: Vec<Record>,
+    /// The places whose bytes are in the target; `None` is an earlier run.
+    parts: BTreeSet<Option<usize>>,
+    mixed: u32,
+    received: u64,
+    done: bool,
+}
+
+impl<'a> Race<'a> {
+    fn new(network: &'a Network, places: &'a [String], target: &'a mut dyn Target, meter: &'a dyn Meter) -> Self {
+        let (sender, events) = channel();
+        let mut records = vec![Record::default(); places.len()];
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|&place| network.health().is_faulty(&places[place]));
+        let mut waiting = VecDeque::new();
+        // Where one is sound, those that have failed are not even asked alongside.
+        let sound = places.iter().any(|url| !network.health().is_faulty(url));
+        for place in order {
+            match network.health().down(&places[place]) {
+                Some(reason) => records[place] = Record { reason, server: true, ..Record::default() },
+                None => {
+                    let outrun = sound && network.health().is_faulty(&places[place]);
+                    waiting.push_back(Candidate { place, not_before: None, outrun });
+                }
+            }
+        }
+        let mut parts = BTreeSet::new();
+        if target.position() > 0 {
+            parts.insert(None);
+        }
+        Self {
+            network,
+            places,
+            target,
+            meter,
+            sender,
+            events,
+            waiting,
+            runners: Vec::new(),
+            leader: None,
+            next_id: 0,
+            last_begun: Instant::now(),
+            records,
+            parts,
+            mixed: 0,
+            received: 0,
+            done: false,
+        }
+    }
+
+    fn run(mut self) -> Result<Result<u64, Vec<Attempt>>, SourceError> {
+        loop {
+            if self.network.cancel().is_cancelled() {
+                return Err(SourceError::Cancelled);
+            }
+            if self.done {
+                return Ok(Ok(self.received));
+            }
+            self.ask()?;
+            if self.runners.is_empty() && self.waiting.is_empty() {
+                return Ok(Err(self.attempts()));
+            }
+            match self.events.recv_timeout(TICK) {
+                Ok((id, event)) => self.take(id, event)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            self.check_pace()?;
+        }
+    }
+
+    fn attempts(self) -> Vec<Attempt> {
+        let attempt = |(record, url): (Record, &String)| Attempt {
+            url: mask::text(url).into_owned(),
+            reason: record.reason,
+            times: record.times,
+            missing: record.missing,
+            server: record.server.then(|| origin(url)),
+        };
+        self.records.into_iter().zip(self.places).map(attempt).collect()
+    }
+
+    /// Asks the next place where nobody is asked, or where those that are bring too little.
+    fn ask(&mut self) -> Result<(), SourceError> {
+        let now = Instant::now();
+        loop {
+            let alone = self.runners.is_empty();
+            let ready = |candidate: &Candidate| {
+                candidate.not_before.is_none_or(|time| time <= now) && (alone || !candidate.outrun)
+            };
+            let Some(index) = self.waiting.iter().position(ready) else { return Ok(()) };
+            if !alone && !self.lags(now) {
+                return Ok(());
+            }
+            let Some(candidate) = self.waiting.remove(index) else { return Ok(()) };
+            self.begin(candidate, now)?;
+        }
+    }
+
+    /// Whether those that are asked leave so much to wish that another one should be, too.
+    fn lags(&self, now: Instant) -> bool {
+        let limits = self.network.limits();
+        // The first gets its time; after that, hardly any time is given to each.
+        let patience = match self.runners.len() {
+            1 => limits.hedge,
+            _ if self.waiting.len() > MANY => limits.hedge / 6,
+            _ => limits.hedge / 3,
+        };
+        if self.runners.len() >= MOST_REQUESTS || now.duration_since(self.last_begun) < patience {
+            return false;
+        }
+        let Some((_, leader)) = self.leading() else { return true };
+        let enough = (limits.min_rate * SLOW).saturating_mul(limits.hedge.as_millis() as u64) / 1000;
+        let rest = self.target.size().or(leader.total).map_or(0, |total| total.saturating_sub(leader.position()));
+        leader.pace.within(limits.hedge, now).is_some_and(|bytes| {
+            let takes_long = u128::from(rest) * limits.hedge.as_millis() > u128::from(bytes) * LONG.as_millis();
+            // One that delivers is measured against one other at a time.
+            bytes < enough || (takes_long && self.runners.len() == 1)
+        })
+    }
+
+    fn leading(&self) -> Option<&(usize, Runner)> {
+        self.runners.iter().find(|(id, _)| Some(*id) == self.leader)
+    }
+
+    fn begin(&mut self, candidate: Candidate, now: Instant) -> Result<(), SourceError> {
+        let (place, id) = (candidate.place, self.next_id);
+        let url = &self.places[place];
+        if self.target.size().is_some_and(|size| self.target.position() >= size) {
+            self.restart()?;
+        }
+        if let Some((_, slow)) = self.runners.last() {
+            let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
+            self.meter.say(&format!("{slow} is slow, asking {next} as well"));
+        }
+        let from = if self.target.joins() { self.target.position() } else { 0 };
+        self.next_id += 1;
+        self.last_begun = now;
+        match self.network.open(url, from, id, &self.sender)? {
+            Ok(stream) => {
+                let mark = self.leading().map_or(0, |(_, leader)| leader.received);
+                self.runners.push((
+                    id,
+                    Runner {
+                        place,
+                        stream,
+                        begun: now,
+                        opened: None,
+                        total: None,
+                        announced: false,
+                        received: 0,
+                        new: 0,
+                        mark,
+                        base: from,
+                        held: Vec::new(),
+                        pace: Pace::new(now),
+                        ended: false,
+                    },
+                ));
+            }
+            Err(failure) => self.note(place, &failure, false),
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), StoreError> {
+        self.parts.clear();
+        self.target.restart()
+    }
+
+    fn take(&mut self, id: usize, event: Event) -> Result<(), SourceError> {
+        // One that was let go may have sent something before it knew.
+        let Some(index) = self.runners.iter().position(|(known, _)| *known == id) else { return Ok(()) };
+        match event {
+            Event::Opened { start, total } => {
+                let (expected, limit) = (self.target.size(), self.target.limit());
+                let failure = match (total, expected) {
+                    (Some(total), Some(size)) if total != size => {
+                        Some(Failure::lasting(format!("is {total} bytes long, expected {size}")))
+                    }
+                    (Some(total), _) if total > limit => Some(too_long(limit)),
+                    _ => None,
+                };
+                if let Some(failure) = failure {
+                    return self.drop_out(index, failure);
+                }
+                let runner = &mut self.runners[index].1;
+                (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
+                runner.announced = total.is_some();
+                runner.pace = Pace::new(Instant::now());
+            }
+            Event::Data(bytes) => return self.data(index, &bytes),
+            Event::End => {
+                let runner = &mut self.runners[index].1;
+                runner.ended = true;
+                let position = runner.position();
+                if let Some(total) = runner.total.filter(|&total| position < total) {
+                    let failure = Failure::passing(format!("ended after {position} of {total} bytes"));
+                    return self.drop_out(index, failure);
+                }
+                return self.contest(index);
+            }
+            Event::Failed(mut failure) => {
+                let runner = &self.runners[index].1;
+                if runner.opened.is_some() {
+                    failure.reason = format!("broke off after {} bytes: {}", runner.position(), failure.reason);
+                }
+                return self.drop_out(index, failure);
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, index: usize, bytes: &[u8]) -> Result<(), SourceError> {
+        let (limit, size) = (self.target.limit(), self.target.size());
+        let (id, runner) = &mut self.runners[index];
+        let at = runner.position();
+        runner.received += bytes.len() as u64;
+        self.received += bytes.len() as u64;
+        runner.pace.add(bytes.len() as u64);
+        runner.stream.more();
+        let over = size.unwrap_or(limit);
+        if size.is_none() && runner.position() > limit {
+            return self.drop_out(index, too_long(limit));
+        }
+        // No byte more than was expected is looked at.
+        let bytes = &bytes[..bytes.len().min(over.saturating_sub(at) as usize)];
+        if Some(*id) == self.leader {
+            self.write(index, at, bytes)?;
+            // Dropped out while it was written, or not yet whole.
+            let whole = self.leading().is_some_and(|(_, leader)| leader.is_whole(size));
+            return if whole { self.arrived(index) } else { Ok(()) };
+        }
+        let skip = runner.base.saturating_sub(at).min(bytes.len() as u64) as usize;
+        runner.held.extend_from_slice(&bytes[skip..]);
+        self.contest(index)
+    }
+
+    /// Writes what belongs at `at`, as far as it is new.
+    fn write(&mut self, index: usize, at: u64, bytes: &[u8]) -> Result<(), SourceError> {
+        if at + (bytes.len() as u64) <= self.target.position() {
+            return Ok(());
+        }
+        if at > self.target.position() {
+            // It began where the target was before another place forced a fresh start.
+            let failure = Failure::lasting("was asked for another part");
+            return self.drop_out(index, Failure { transient: true, ..failure });
+        }
+        let known = (self.target.position() - at) as usize;
+        self.parts.insert(Some(self.runners[index].1.place));
+        self.runners[index].1.new += (bytes.len() - known) as u64;
+        self.target.append(&bytes[known..])?;
+        self.meter.at(self.target.position());
+        Ok(())
+    }
+
+    /// One that does not lead has got something: it leads from now on, is let go, or goes on.
+    fn contest(&mut self, index: usize) -> Result<(), SourceError> {
+        let (id, runner) = &self.runners[index];
+        if Some(*id) == self.leader {
+            return self.arrived(index);
+        }
+        let Some((_, leader)) = self.leading() else { return self.lead(index) };
+        let whole = runner.is_whole(self.target.size());
+        if !whole && runner.received < PROOF {
+            return Ok(());
+        }
+        let faster = runner.received > leader.received.saturating_sub(runner.mark);
+        let ahead = runner.position() > self.target.position() || !self.target.joins();
+        match (faster, ahead) {
+            (true, true) => self.lead(index),
+            (true, false) if !whole => Ok(()),
+            _ => {
+                let (_, loser) = self.runners.remove(index);
+                self.waiting.push_back(Candidate { place: loser.place, not_before: None, outrun: true });
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a request the leader, and lets all others go.
+    fn lead(&mut self, index: usize) -> Result<(), SourceError> {
+        let (id, runner) = self.runners.remove(index);
+        let now = Instant::now();
+        let proven = runner.received >= PROOF || runner.is_whole(self.target.size());
+        for (_, loser) in std::mem::take(&mut self.runners) {
+            // Who had more time and brought less is asked last from now on.
+            if now.duration_since(loser.begun) >= self.network.limits().hedge {
+                self.network.health().failed(&self.places[loser.place]);
+            }
+            self.waiting.push_back(Candidate { place: loser.place, not_before: None, outrun: proven });
+        }
+        if !self.target.joins() || runner.base > self.target.position() {
+            self.restart()?;
+        }
+        self.leader = Some(id);
+        self.runners.push((id, runner));
+        let (base, held) = {
+            let runner = &mut self.runners[0].1;
+            (runner.base, std::mem::take(&mut runner.held))
+        };
+        self.write(0, base, &held)?;
+        let Some(runner) = self.runners.first() else { return Ok(()) };
+        if Some(runner.0) == self.leader && runner.1.is_whole(self.target.size()) { self.arrived(0) } else { Ok(()) }
+    }
+
+    /// The leader has sent all: the file is checked.
+    fn arrived(&mut self, index: usize) -> Result<(), SourceError> {
+        let (_, runner) = self.runners.remove(index);
+        self.leader = None;
+        let place = runner.place;
+        let Err(mut failure) = self.target.finish(place)? else {
+            self.network.health().delivered(&self.places[place]);
+            self.done = true;
+            return Ok(());
+        };
+        let alone = self.parts.iter().all(|part| *part == Some(place));
+        if alone {
+            self.network.health().failed(&self.places[place]);
+        } else {
+            // The wrong part may be another place's, or an earlier run's: once more, from the start.
+            self.mixed += 1;
+            failure.transient = self.mixed <= MOST_MIXED;
+            failure.shared = true;
+        }
+        self.restart()?;
+        for (id, other) in std::mem::take(&mut self.runners) {
+            if other.base == 0 {
+                self.runners.push((id, other));
+            } else {
+                self.waiting.push_back(Candidate { place: other.place, not_before: None, outrun: false });
+            }
+        }
+        self.note(place, &failure, false);
+        // Who came last is the likeliest to be right; the others are asked after it.
+        if let Some(at) = self.waiting.iter().rposition(|candidate| candidate.place == place) {
+            self.waiting.swap(0, at);
+            self.waiting[0].not_before = None;
+        }
+        Ok(())
+    }
+
+    /// A request has failed.
+    fn drop_out(&mut self, index: usize, failure: Failure) -> Result<(), SourceError> {
+        let (id, runner) = self.runners.remove(index);
+        // What is not joined has to come anew.
+        let useful = runner.new >= PROOF && self.target.joins() && (Some(id) == self.leader || self.leader.is_none());
+        self.note(runner.place, &failure, useful);
+        if Some(id) == self.leader {
+            self.leader = None;
+            let best = (0..self.runners.len()).filter(|&index| self.runners[index].1.received > 0);
+            if let Some(best) = best.max_by_key(|&index| self.runners[index].1.received) {
+                return self.lead(best);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a place said, and asks it again later where that may help.
+    fn note(&mut self, place: usize, failure: &Failure, progressed: bool) {
+        let (url, limits) = (&self.places[place], self.network.limits());
+        let record = &mut self.records[place];
+        record.times += 1;
+        record.fruitless = if progressed { 0 } else { record.fruitless + 1 };
+        (record.reason, record.missing, record.server) = (failure.reason.clone(), failure.missing, failure.server);
+        // That a mirror lacks one file says nothing about the others.
+        let news = !failure.missing && !failure.shared && self.network.health().failed(url);
+        let again = failure.transient && record.fruitless < limits.tries && record.times < MOST_TRIES;
+        if again {
+            let backoff = limits.backoff * 2u32.saturating_pow(record.fruitless.saturating_sub(1).min(6));
+            let not_before = Some(Instant::now() + failure.wait.unwrap_or(backoff));
+            self.waiting.push_back(Candidate { place, not_before, outrun: false });
+        } else if failure.server && failure.transient {
+            self.network.health().gave_up(url, &failure.reason);
+        }
+        // What ends the download is told by its error; what a server does to every file, once.
+        let goes_on = !self.waiting.is_empty() || !self.runners.is_empty();
+        if goes_on && (news || !failure.server) {
+            let wait =
+                failure.wait.filter(|_| again).map(|wait| format!(" (asks to wait: again in {} s)", wait.as_secs()));
+            self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
+        }
+    }
+
+    /// Gives up on requests without an answer, and on those that bring too little.
+    fn check_pace(&mut self) -> Result<(), SourceError> {
+        let (now, limits) = (Instant::now(), *self.network.limits());
+        self.runners.iter_mut().for_each(|(_, runner)| runner.pace.sample(now));
+        let least = (limits.min_rate.saturating_mul(limits.stall.as_millis() as u64) / 1000).max(1);
+        let failed = self.runners.iter().enumerate().find_map(|(index, (_, runner))| {
+            let reason = match runner.opened {
+                None if now.duration_since(runner.begun) >= limits.answer => {
+                    format!("no answer within {:?}", limits.answer)
+                }
+                None => return None,
+                Some(_) => match runner.pace.within(limits.stall, now)? {
+                    0 => format!("nothing came for {:?} after {} bytes", limits.stall, runner.position()),
+                    bytes if bytes < least => format!(
+                        "only {bytes} bytes came in {:?} (`network: {{min-rate: {}}}` in the user's configuration)",
+                        limits.stall, limits.min_rate
+                    ),
+                    _ => return None,
+                },
+            };
+            Some((index, Failure::passing(reason)))
+        });
+        match failed {
+            Some((index, failure)) => self.drop_out(index, failure),
+            None => Ok(()),
+        }
+    }
+}
+
+fn too_long(limit: u64) -> Failure {
+    Failure::lasting(format!(
+        "is longer than {limit} bytes, the limit of files whose length is not known (`network: {{max-size: …}}` in the \
+         user's configuration)"
+    ))
+}

@@ -1,0 +1,280 @@
+//! Suites of Debian archives, and packages as a request names them.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A Debian archive's suite. Which mirror serves it is no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Archive {
+    /// `bookworm`; a codename, or a suite's name such as `stable`.
+    pub suite: String,
+    /// `main`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// Debian's name of the architecture: `amd64`.
+    pub arch: String,
+    /// OpenPGP keys that may sign it, armoured or binary, relative to the project; the built-in Debian keys otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<String>,
+}
+
+impl fmt::Display for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Debian {} {} ({})", self.suite, self.components.join("+"), self.arch)
+    }
+}
+
+/// Suites that packages are taken from side by side: at least one, all of one architecture, each named once. Their
+/// order decides only where a version that several of them have is taken from.
+///
+/// In a lock a single suite is a mapping, as before there were several, and several are a list of such mappings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Suites(Vec<Archive>);
+
+/// How many suites a request can name.
+pub const MOST_SUITES: usize = 16;
+
+/// Why archives can't be used side by side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SuitesError {
+    /// There is none.
+    #[error("at least one suite is expected")]
+    None,
+    /// A suite is named twice.
+    #[error("the suite `{0}` is named twice")]
+    Twice(String),
+    /// There are more than a bit each is kept for.
+    #[error("at most {MOST_SUITES} suites can be used side by side")]
+    TooMany,
+    /// They are of different architectures.
+    #[error("the suites are of different architectures: {0} and {1}")]
+    Architectures(String, String),
+}
+
+impl Suites {
+    /// Puts archives side by side.
+    pub fn new(archives: Vec<Archive>) -> Result<Self, SuitesError> {
+        let first = archives.first().ok_or(SuitesError::None)?;
+        if archives.len() > MOST_SUITES {
+            return Err(SuitesError::TooMany);
+        }
+        for (index, archive) in archives.iter().enumerate() {
+            if archives[..index].iter().any(|before| before.suite == archive.suite) {
+                return Err(SuitesError::Twice(archive.suite.clone()));
+            }
+            if archive.arch != first.arch {
+                return Err(SuitesError::Architectures(first.arch.clone(), archive.arch.clone()));
+            }
+        }
+        Ok(Self(archives))
+    }
+
+    /// All of them, in their order.
+    pub fn all(&self) -> &[Archive] {
+        &self.0
+    }
+
+    /// The first, which is the only one in most recipes.
+    pub fn first(&self) -> &Archive {
+        &self.0[0]
+    }
+
+    /// Whether there are several.
+    pub fn several(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// The archive with that suite; the first where no suite is stated.
+    pub fn find(&self, suite: Option<&str>) -> Option<&Archive> {
+        match suite {
+            Some(suite) => self.0.iter().find(|archive| archive.suite == suite),
+            None => self.0.first(),
+        }
+    }
+
+    /// The suites' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|archive| archive.suite.as_str())
+    }
+}
+
+impl From<Archive> for Suites {
+    fn from(archive: Archive) -> Self {
+        Self(vec![archive])
+    }
+}
+
+impl fmt::Display for Suites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Archive { components, arch, .. } = self.first();
+        let suites: Vec<_> = self.names().collect();
+        let same = self.0.iter().all(|archive| archive.components == *components);
+        let components = if same { format!(" {}", components.join("+")) } else { String::new() };
+        write!(f, "Debian {}{components} ({arch})", suites.join("+"))
+    }
+}
+
+impl Serialize for Suites {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [only] => only.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Suites {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        // Not `untagged`, which would hide what is wrong in an archive.
+        impl<'de> Visitor<'de> for Form {
+            type Value = Vec<Archive>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an archive or a list of archives")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<Archive>, A::Error> {
+                Archive::deserialize(MapAccessDeserializer::new(map)).map(|archive| vec![archive])
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Vec<Archive>, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq))
+            }
+        }
+        Self::new(deserializer.deserialize_any(Form)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A package as a request names it: `name`, `name/suite`, `name=version` or `name/suite=version`, as for `apt-get
+/// install`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackageRequest<'a> {
+    /// The package.
+    pub name: &'a str,
+    /// The suite that it must be from.
+    pub suite: Option<&'a str>,
+    /// Its version: exactly, with `*` for any part, or `newest`.
+    pub version: Option<&'a str>,
+}
+
+impl<'a> PackageRequest<'a> {
+    /// Reads one.
+    pub fn parse(text: &'a str) -> Self {
+        let (package, version) = text.split_once('=').map_or((text, None), |(package, v)| (package, Some(v)));
+        let (name, suite) = package.split_once('/').map_or((package, None), |(name, suite)| (name, Some(suite)));
+        Self { name, suite, version }
+    }
+
+    /// The version where it is stated exactly: neither a pattern nor `newest`.
+    pub fn exact_version(&self) -> Option<&'a str> {
+        self.version.filter(|version| *version != "newest" && !version.contains('*'))
+    }
+}
+
+impl fmt::Display for PackageRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        if let Some(suite) = self.suite {
+            write!(f, "/{suite}")?;
+        }
+        match self.version {
+            Some(version) => write!(f, "={version}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Debian's suites, by codename and by role.
+const KNOWN: [&str; 12] = [
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+    "experimental",
+];
+
+/// What follows a suite's name in those beside it.
+const KNOWN_ENDINGS: [&str; 5] = ["-security", "-updates", "-backports", "-backports-sloppy", "-proposed-updates"];
+
+/// The suite of Debian's that a name, which is none of them, was probably meant to be.
+pub fn meant_suite(suite: &str) -> Option<String> {
+    let (base, ending) = match suite.split_once(['-', '/']) {
+        Some((base, _)) => suite.split_at(base.len()),
+        None => (suite, ""),
+    };
+    let base = nearest(base, &KNOWN)?;
+    // `/updates` was the ending of the security archive's suites.
+    let ending = if ["", "/updates"].contains(&ending) { ending } else { nearest(ending, &KNOWN_ENDINGS)? };
+    Some(format!("{base}{ending}")).filter(|meant| meant != suite)
+}
+
+/// The word itself, or the one that differs in one or two letters.
+fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+    let most = (word.len() / 3).min(2);
+    let near = known.iter().map(|known| (strsim::osa_distance(word, known), *known)).min()?;
+    (near.0 <= most).then_some(near.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_named_as_for_apt() {
+        for (text, name, suite, version) in [
+            ("vim", "vim", None, None),
+            ("vim/bookworm-backports", "vim", Some("bookworm-backports"), None),
+            ("vim=2:9.0.1378-2", "vim", None, Some("2:9.0.1378-2")),
+            ("vim/sid=2:9.*", "vim", Some("sid"), Some("2:9.*")),
+        ] {
+            let package = PackageRequest::parse(text);
+            assert_eq!((package.name, package.suite, package.version), (name, suite, version));
+            assert_eq!(package.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn misspelt_suites_are_recognized() {
+        for (given, meant) in [
+            ("bokworm", Some("bookworm")),
+            ("bookworm-secrity", Some("bookworm-security")),
+            ("trixi-backport", Some("trixie-backports")),
+            ("sdi", Some("sid")),
+            ("bookworm", None),
+            ("bookworm-security", None),
+            ("buster/updates", None),
+            ("own-archive", None),
+            ("rex", None),
+        ] {
+            assert_eq!(meant_suite(given).as_deref(), meant, "{given}");
+        }
+    }
+
+    #[test]
+    fn suites_beside_each_other_are_of_one_architecture_and_named_once() {
+        let archive = |suite: &str, arch: &str| Archive {
+            suite: suite.to_owned(),
+            components: vec!["main".to_owned()],
+            arch: arch.to_owned(),
+            keyring: None,
+        };
+        let (one, two) = (archive("a", "amd64"), archive("b", "amd64"));
+        assert_eq!(Suites::new(vec![one.clone(), two]).unwrap().to_string(), "Debian a+b main (amd64)");
+        assert_eq!(Suites::new(vec![]), Err(SuitesError::None));
+        assert_eq!(Suites::new(vec![one.clone(), archive("a", "amd64")]), Err(SuitesError::Twice("a".to_owned())));
+        let error = Suites::new(vec![one, archive("b", "arm64")]).unwrap_err();
+        assert!(error.to_string().ends_with("amd64 and arm64"), "{error}");
+    }
+}

@@ -1,0 +1,163 @@
+//! A root filesystem, put together from layers.
+
+mod firmware;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, Work, tree_digest};
+use crate::recipe::rootfs::Attributes;
+use crate::rootfs::{Assembly, Layer, assemble};
+use crate::store::Key;
+use crate::tree::{Entry, Tree, TreePath};
+
+/// Puts a root filesystem together.
+#[derive(Clone, Debug)]
+pub struct AssembleStep {
+    /// For people: `rootfs`. In no key.
+    pub label: String,
+    /// What the recipe states itself.
+    pub assembly: Assembly,
+    /// What is merged, in order.
+    pub layers: Vec<LayerFrom>,
+    /// Of an initramfs with modules, where their firmware may be. In no key: it decides what is said, not what is made.
+    pub firmware: Option<Firmware>,
+}
+
+/// Where the firmware of modules may be.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    /// The step whose tree the initramfs hands over to.
+    pub root: Id<AssembleStep>,
+    /// The folders that the kernel looks into.
+    pub folders: Vec<TreePath>,
+    /// Modules that the recipe names, each with its place.
+    pub places: Vec<(String, String)>,
+    /// Names that the recipe does without, as patterns with their places.
+    pub absent: Vec<(glob::Pattern, String)>,
+}
+
+/// Where a layer comes from.
+#[derive(Clone, Debug)]
+pub enum LayerFrom {
+    /// A step's tree.
+    Tree {
+        /// For messages.
+        origin: String,
+        /// Which.
+        from: Ref<Tree>,
+    },
+    /// A folder of the project.
+    Folder {
+        /// For messages.
+        origin: String,
+        /// What it holds.
+        tree: Arc<Tree>,
+        /// Whether its folders' modes are meant.
+        keep_modes: bool,
+    },
+    /// A step's file, at a path.
+    File {
+        /// For messages.
+        origin: String,
+        /// Which.
+        from: Ref<Blob>,
+        /// Where it stands.
+        path: TreePath,
+    },
+}
+
+impl LayerFrom {
+    /// The step that gives it.
+    pub fn step(&self) -> Option<StepId> {
+        match self {
+            Self::Tree { from, .. } => Some(from.step),
+            Self::File { from, .. } => Some(from.step),
+            Self::Folder { .. } => None,
+        }
+    }
+}
+
+impl AssembleStep {
+    /// The root filesystem.
+    pub const TREE: Name<Self, Tree> = Name::new("tree");
+}
+
+impl Action for AssembleStep {
+    fn label(&self) -> String {
+        self.label.clone()
+    }
+
+    /// | row | why |
+    /// |---|---|
+    /// | `stated` | accounts, folders, nodes, links, attributes, layout and `replace` |
+    /// | `layer <n>` | what is merged, in order; origins' names are for messages only |
+    fn key(&self, graph: &Graph) -> Key {
+        let layer = |layer: &LayerFrom| match layer {
+            LayerFrom::Tree { from, .. } => graph.digest_of(from),
+            LayerFrom::Folder { tree, keep_modes: false, .. } => format!("folder {}", tree_digest(tree)),
+            LayerFrom::Folder { tree, keep_modes: true, .. } => format!("folder {} with its modes", tree_digest(tree)),
+            LayerFrom::File { from, path, .. } => format!("{} at {path}", graph.digest_of(from)),
+        };
+        let layers = self.layers.iter().enumerate().map(|(n, of)| (format!("layer {n}"), layer(of)));
+        Key::new("assemble", 3).row("stated", stated(&self.assembly)).rows(layers)
+    }
+
+    fn inputs(&self) -> Vec<StepId> {
+        self.layers.iter().filter_map(LayerFrom::step).collect()
+    }
+
+    fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
+        let layers = self.layers.iter().map(|from| layer(work, from)).collect::<Result<Vec<_>, _>>()?;
+        let merged = assemble(&self.assembly, layers, work.store())?;
+        // An initramfs that is the root itself is put together with the patterns of that.
+        for pattern in merged.unused.iter().filter(|_| self.assembly.layout.is_some()) {
+            let pattern = pattern.as_str();
+            work.warn(&format!("`replace` has {pattern}, which is unused: no two origins differ there"));
+        }
+        if let Some(firmware) = &self.firmware {
+            firmware.look(work, &merged.tree)?;
+        }
+        Ok(BTreeMap::from([Self::TREE.of(work.store().add_tree(&merged.tree)?)]))
+    }
+}
+
+fn layer(work: &Work<'_>, from: &LayerFrom) -> Result<Layer, StepError> {
+    Ok(match from {
+        LayerFrom::Tree { origin, from } => Layer::new(origin.clone(), work.get(from)?),
+        LayerFrom::Folder { origin, tree, keep_modes } => {
+            Layer { keep_modes: *keep_modes, ..Layer::new(origin.clone(), (**tree).clone()) }
+        }
+        LayerFrom::File { origin, from, path } => {
+            let Blob { digest, size } = work.get(from)?;
+            let mut tree = Tree::new();
+            tree.insert(path.clone(), Entry::file(digest, size, 0o644));
+            Layer::new(origin.clone(), tree)
+        }
+    })
+}
+
+/// Everything that an assembly states, as canonical text. Every field is named, so that none can be forgotten.
+fn stated(assembly: &Assembly) -> String {
+    let Assembly { layout, accounts, groups, dirs, nodes, links, attributes, replace, programs } = assembly;
+    let given = |stated: &Attributes| {
+        let Attributes { path, mode, uid, gid, capabilities: _, xattrs: _ } = stated;
+        format!("{:?} {mode:?} {uid:?} {gid:?} {:?}", path.value, stated.all_xattrs())
+    };
+    let mut lines = vec![format!("layout {layout:?}")];
+    lines.extend(accounts.iter().map(|account| format!("account {account:?}")));
+    lines.extend(groups.iter().map(|group| format!("group {group:?}")));
+    lines.extend(dirs.iter().map(|dir| format!("dir {}", given(dir))));
+    lines.extend(nodes.iter().map(|node| {
+        format!("node {:?} {} {}:{} {:o}", node.path.value, node.block, node.major, node.minor, node.mode)
+    }));
+    lines.extend(links.iter().map(|link| format!("link {link:?}")));
+    lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
+    lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
+    // Shells are part of the accounts, and `/init` alone goes without saying.
+    let starts: Vec<_> = programs.iter().map(|program| program.path.as_str()).collect();
+    if layout.is_none() && starts != ["init"] {
+        lines.push(format!("starts {starts:?}"));
+    }
+    lines.join("\n")
+}

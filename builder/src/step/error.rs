@@ -1,0 +1,177 @@
+//! Why a step failed.
+
+use super::packages::{Diverting, remedy};
+use crate::archive::ArchiveError;
+use crate::beneath::BeneathError;
+use crate::image::ImageError;
+use crate::kernel::modules::ModuleError;
+use crate::kernel::patch::PatchError;
+use crate::kernel::{Mismatch, NoVersion};
+use crate::process::ProcessError;
+use crate::rootfs::{AssemblyError, Conflict, FolderError};
+use crate::sandbox::SandboxError;
+use crate::sandbox::root::RootError;
+use crate::source;
+use crate::store::StoreError;
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Settings that did not take effect.
+    #[error("{} did not take effect:{}", count(.0.len(), "setting"), list(.0))]
+    Config(Vec<Mismatch>),
+    /// Settings for some versions of a source whose version is unknown.
+    #[error(transparent)]
+    Version(#[from] NoVersion),
+    /// Patches that don't apply.
+    #[error("the patch series does not apply:{}", list(.0))]
+    Patch(Vec<PatchError>),
+    /// A named output that the build did not make.
+    #[error("the build made no `{path}`, which `files` names as `{name}`")]
+    NoOutput {
+        /// The output's name.
+        name: String,
+        /// Where it should be.
+        path: String,
+    },
+    /// An output of another step, which that did not give.
+    #[error("{step} gives no `{output}`, which is needed here")]
+    Lacking {
+        /// That step.
+        step: String,
+        /// The output.
+        output: String,
+    },
+    /// Links of an install tree that lead out of it or into the build's folders.
+    #[error("its install tree has {} that work in the build only:{}\ncopy what they stand for (`cp -L`) or remove them", count(.0.len(), "link"), list(.0))]
+    Links(Vec<String>),
+    /// A script of a component failed.
+    #[error("its {script} script failed")]
+    Script {
+        /// `build` or `install`.
+        script: &'static str,
+        /// How.
+        #[source]
+        source: SandboxError,
+    },
+    /// Paths that packages bring differently.
+    #[error("packages bring one path differently:{}\n{}", list(.conflicts), remedy(.conflicts, .diverting))]
+    Packages {
+        /// The paths.
+        conflicts: Vec<Conflict>,
+        /// Packages whose maintainer scripts call dpkg-divert(1).
+        diverting: Vec<Diverting>,
+    },
+    /// A package's control file that can't be read.
+    #[error("the control file of package {package} can't be used: {why}")]
+    Control {
+        /// Its name and version.
+        package: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More folders are to be taken off an archive than hold all of it.
+    #[error("{archive}: `strip: {strip}` takes off a folder only where it holds everything; {}", remaining(*level, items))]
+    Strip {
+        /// The archive.
+        archive: String,
+        /// As the recipe states it.
+        strip: u32,
+        /// How many could be taken off.
+        level: u32,
+        /// What stands there.
+        items: Vec<String>,
+    },
+    /// Debian packages that do not hold the source.
+    #[error("{}", no_source(packages, stated.as_deref(), archives))]
+    NoSource {
+        /// The packages, each with its version.
+        packages: Vec<String>,
+        /// The path that was asked for.
+        stated: Option<String>,
+        /// The archives in `usr/src`.
+        archives: Vec<String>,
+    },
+    /// Kernel packages that hold none.
+    #[error(
+        "no kernel (boot/vmlinuz-* or usr/lib/modules/*/vmlinuz) in {}{}",
+        source::list(packages),
+        instead(depends)
+    )]
+    NoKernel {
+        /// The packages, each with its version.
+        packages: Vec<String>,
+        /// What they depend on that may be one.
+        depends: Vec<String>,
+    },
+    /// A module that the kernel package does not have.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// A tool failed.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// An archive is broken or climbs out.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A toolchain's packages make no root.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Layers that make no root filesystem.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// An image could not be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Something in a folder that an archive or a tool has filled could not be used.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
+    /// A folder could not be read or laid out.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A command of our own failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// ^C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What stands where no further folder can be taken off an archive, of which `level` were.
+fn remaining(level: u32, items: &[String]) -> String {
+    let place = match level {
+        0 => "at its top".to_owned(),
+        level => format!("below {}", count(level as usize, "folder")),
+    };
+    match items {
+        [] => format!("there is nothing {place}: state a lower `strip`"),
+        items => format!("{place} there is {}: state a lower `strip`", source::list(items)),
+    }
+}
+
+fn no_source(packages: &[String], stated: Option<&str>, archives: &[String]) -> String {
+    let (packages, archives) = (source::list(packages), (!archives.is_empty()).then(|| source::list(archives)));
+    match (stated, archives) {
+        (Some(stated), Some(archives)) => format!("no file `{stated}` in {packages}; usr/src has {archives}"),
+        (Some(stated), None) => format!("no file `{stated}` in {packages}, and no archive in usr/src"),
+        (None, Some(archives)) => format!("no single archive in usr/src of {packages}: name one as `file`: {archives}"),
+        (None, None) => format!("no archive in usr/src of {packages}"),
+    }
+}
+
+fn instead(depends: &[String]) -> String {
+    if depends.is_empty() {
+        return String::new();
+    }
+    format!("\n  the package depends on {}: name the one that is the kernel as `package`", source::list(depends))
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(|item| format!("\n  {}", item.to_string())).collect()
+}

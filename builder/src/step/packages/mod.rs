@@ -1,0 +1,108 @@
+//! Packages unpacked into one tree, as dpkg would.
+
+mod dpkg;
+
+use std::collections::BTreeMap;
+
+use super::package::{package_blobs, package_rows};
+use super::{Action, Graph, Name, Outputs, Package, StepError, StepId, Work};
+use crate::archive::{deb, tar};
+use crate::digest::Digest;
+use crate::rootfs::{Layer, Pattern, merge};
+use crate::store::Key;
+use crate::tree::{Tree, TreePath, exclude};
+use dpkg::{Unpacked, settle};
+
+pub use dpkg::Diverting;
+pub(super) use dpkg::remedy;
+
+/// Unpacks packages into one tree.
+#[derive(Clone, Debug)]
+pub struct PackagesStep {
+    /// The packages.
+    pub packages: Vec<Package>,
+    /// Paths that the image does not want; what lies below them goes, too.
+    pub exclude: Vec<Pattern>,
+    /// What maintainer scripts would have diverted.
+    pub diversions: Vec<Diversion>,
+}
+
+/// A path of packages that goes elsewhere (dpkg-divert(1)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diversion {
+    /// The path.
+    pub from: TreePath,
+    /// Where it goes.
+    pub to: TreePath,
+    /// The package whose own file stays; `None` where all are diverted.
+    pub by: Option<String>,
+    /// Where the recipe states it, for messages.
+    pub place: String,
+}
+
+impl PackagesStep {
+    /// All that they bring.
+    pub const TREE: Name<Self, Tree> = Name::new("tree");
+}
+
+impl Action for PackagesStep {
+    fn label(&self) -> String {
+        "packages".into()
+    }
+
+    /// | row | why |
+    /// |---|---|
+    /// | `package <n>` | the content |
+    /// | `exclude <n>` | what is left out of it |
+    /// | `diversion <n>` | what goes elsewhere |
+    fn key(&self, _: &Graph) -> Key {
+        let diversion = |Diversion { from, to, by, place: _ }: &Diversion| format!("{from} to {to} by {by:?}");
+        let exclude = self.exclude.iter().enumerate();
+        let diversions = self.diversions.iter().enumerate();
+        Key::new("packages", 4)
+            .rows(package_rows(&self.packages))
+            .rows(exclude.map(|(index, pattern)| (format!("exclude {index}"), pattern.as_str())))
+            .rows(diversions.map(|(index, stated)| (format!("diversion {index}"), diversion(stated))))
+    }
+
+    fn inputs(&self) -> Vec<StepId> {
+        Vec::new()
+    }
+
+    fn blobs(&self) -> Vec<Digest> {
+        package_blobs(&self.packages)
+    }
+
+    fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
+        let mut used = vec![false; self.exclude.len()];
+        let mut batch = work.store().batch()?;
+        let mut packages = Vec::new();
+        for package in &self.packages {
+            let Package { name, blob } = package;
+            work.line(&format!("unpacking {name}"));
+            let data = deb::data(work.store().open_blob(blob)?, name, 1, work.budget())?;
+            let mut tree = tar::read_tree(data, name, work.budget(), &mut batch)?;
+            for (used, here) in used.iter_mut().zip(exclude(&mut tree, &self.exclude)) {
+                *used |= here;
+            }
+            let (control, diverts) = work.control(package)?;
+            packages.push(Unpacked { control, layer: Layer::new(format!("package {name}"), tree), diverts });
+        }
+        batch.commit()?;
+        for (pattern, _) in self.exclude.iter().zip(&used).filter(|(_, used)| !**used) {
+            work.warn(&format!("`exclude` has {}, which matches nothing in these packages", pattern.as_str()));
+        }
+        let diverting = packages.iter().filter(|package| package.diverts).map(|package| Diverting {
+            package: package.control.package.clone(),
+            origin: package.layer.origin.clone(),
+        });
+        let diverting = diverting.collect();
+        let (layers, unused) = settle(packages, &self.diversions);
+        for Diversion { from, by, place, .. } in unused {
+            let who = by.as_ref().map_or("no package".to_owned(), |by| format!("no package but `{by}`"));
+            work.warn(&format!("{place}: the diversion of {from} moves nothing: {who} brings a file of that path"));
+        }
+        let merged = merge(layers, &[]).map_err(|conflicts| StepError::Packages { conflicts, diverting })?;
+        Ok(BTreeMap::from([Self::TREE.of(work.store().add_tree(&merged.tree)?)]))
+    }
+}

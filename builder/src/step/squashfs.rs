@@ -1,0 +1,65 @@
+//! A tree packed as squashfs.
+
+use std::collections::BTreeMap;
+
+use super::toolbox::Toolbox;
+use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work};
+use crate::image::squashfs::{Packing, Squashfs};
+use crate::store::Key;
+
+/// Where mksquashfs writes it.
+const FILE: &str = "livefs.squashfs";
+
+/// Packs a tree.
+#[derive(Clone, Debug)]
+pub struct SquashfsStep {
+    /// mksquashfs's root.
+    pub toolchain: Id<ToolchainStep>,
+    /// The step whose tree is packed.
+    pub root: Id<AssembleStep>,
+    /// How blocks are compressed.
+    pub packing: Packing,
+    /// Bytes of a block.
+    pub block: u32,
+    /// Seconds since 1970.
+    pub epoch: u64,
+}
+
+impl SquashfsStep {
+    /// The image.
+    pub const IMAGE: Name<Self, Blob> = Name::new("squashfs");
+}
+
+impl Action for SquashfsStep {
+    fn label(&self) -> String {
+        "squashfs".into()
+    }
+
+    /// | row | why |
+    /// |---|---|
+    /// | `toolchain`, `root`, `packing`, `block`, `epoch` | all there is |
+    fn key(&self, graph: &Graph) -> Key {
+        Key::new("squashfs", 3)
+            .row("toolchain", graph.digest(self.toolchain))
+            .row("root", graph.digest(self.root))
+            .row("packing", format!("{:?}", self.packing))
+            .row("block", self.block)
+            .row("epoch", self.epoch)
+    }
+
+    fn inputs(&self) -> Vec<StepId> {
+        vec![self.toolchain.step(), self.root.step()]
+    }
+
+    fn runs_tools(&self) -> bool {
+        true
+    }
+
+    fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
+        let tools = Toolbox::alone(work, self.toolchain)?;
+        let tree = work.get(&self.root.output(AssembleStep::TREE))?;
+        let squashfs = Squashfs { packing: self.packing, block: self.block, epoch: self.epoch };
+        squashfs.write(&tree, &work.contents(), &tools, FILE)?;
+        Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
+    }
+}

@@ -1,0 +1,64 @@
+//! A toolchain's root: packages laid out as a folder, which tools are run in.
+
+use std::collections::BTreeMap;
+
+use super::package::{package_blobs, package_rows};
+use super::{Action, Graph, Outputs, Package, StepError, StepId, Work};
+use crate::digest::Digest;
+use crate::sandbox::root;
+use crate::store::{Key, Output};
+
+/// Lays out a toolchain's root.
+#[derive(Clone, Debug)]
+pub struct ToolchainStep {
+    /// Its name.
+    pub name: String,
+    /// Its packages.
+    pub packages: Vec<Package>,
+    /// Links that maintainer scripts would have made.
+    pub links: BTreeMap<String, String>,
+    /// Files that maintainer scripts would have made.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Action for ToolchainStep {
+    fn label(&self) -> String {
+        format!("toolchain {}", self.name)
+    }
+
+    /// | row | why |
+    /// |---|---|
+    /// | `package <n>` | the content, in the order it is laid out |
+    /// | `link <path>`, `file <path>` | what the toolchain states beside its packages |
+    fn key(&self, _: &Graph) -> Key {
+        Key::new("toolchain", 2)
+            .rows(package_rows(&self.packages))
+            .rows(self.links.iter().map(|(path, target)| (format!("link {path}"), target)))
+            .rows(self.files.iter().map(|(path, text)| (format!("file {path}"), text)))
+    }
+
+    fn inputs(&self) -> Vec<StepId> {
+        Vec::new()
+    }
+
+    fn blobs(&self) -> Vec<Digest> {
+        package_blobs(&self.packages)
+    }
+
+    fn is_heavy(&self) -> bool {
+        true
+    }
+
+    fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
+        let named = |package: &Package| root::Package { name: package.name.clone(), blob: package.blob };
+        let packages: Vec<_> = self.packages.iter().map(named).collect();
+        let (links, files, budget) = (&self.links, &self.files, work.budget());
+        // Read where two packages bring one path differently; of one that can't be read nothing is known.
+        let control = |index: usize| work.control(&self.packages[index]).ok().map(|(control, _)| control);
+        let replaces = |one, other| control(one).zip(control(other)).is_some_and(|(one, other)| one.replaces(&other));
+        let layout = root::Layout { packages: &packages, links, files, budget, replaces: &replaces };
+        root::lay_out(work.store(), &work.step.digest, layout, &|package| work.line(&format!("unpacking {package}")))?;
+        work.laid_out();
+        Ok(BTreeMap::from([("root".to_owned(), Output::Root)]))
+    }
+}

@@ -1,0 +1,154 @@
+//! What a running step has: the store, its inputs' outputs, a log, and whoever listens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use super::output::{Blob, Id, Ref, StepId, Value};
+use super::{Graph, Outputs, Step, StepError, ToolchainStep};
+use crate::archive::Budget;
+use crate::beneath::{Dir, Links};
+use crate::digest::{self, Digest};
+use crate::image::LocalFiles;
+use crate::sandbox::{Sandbox, SandboxError};
+use crate::store::{Store, StoreError, WorkDir};
+
+/// Told what steps print and find; called from several threads.
+pub trait Listener: Sync {
+    /// A step's command printed a line.
+    fn line(&self, step: &Step, line: &str);
+
+    /// A step found something that fails nothing, such as a pattern that matches nothing; may have several lines.
+    fn warning(&self, step: &Step, text: &str);
+}
+
+/// What the steps of one build are run with.
+pub struct Context<'a> {
+    /// Where results go.
+    pub store: &'a Store,
+    /// How many processes a step may use.
+    pub jobs: usize,
+    /// The steps.
+    pub graph: &'a Graph,
+    listener: &'a dyn Listener,
+    /// Found when the first tool is needed: a build that only copies needs none.
+    sandbox: OnceLock<Sandbox>,
+    /// Results of this build, by step.
+    results: BTreeMap<StepId, OnceLock<Outputs>>,
+    /// Toolchain roots that have been looked at, or laid out, in this build.
+    sound: Mutex<BTreeSet<Digest>>,
+}
+
+impl<'a> Context<'a> {
+    /// Nothing is done yet.
+    pub fn new(graph: &'a Graph, store: &'a Store, jobs: usize, listener: &'a dyn Listener) -> Self {
+        let results = (0..graph.steps.len()).map(|index| (StepId(index), OnceLock::new())).collect();
+        Self { store, jobs, graph, listener, sandbox: OnceLock::new(), results, sound: Mutex::default() }
+    }
+
+    /// Notes what a step gave, for those that it is an input of.
+    pub fn done(&self, id: StepId, outputs: Outputs) {
+        let _ = self.results[&id].set(outputs);
+    }
+
+    /// What each step gave that is done.
+    pub fn results(&self) -> impl Iterator<Item = (StepId, &Outputs)> {
+        self.results.iter().filter_map(|(id, outputs)| Some((*id, outputs.get()?)))
+    }
+
+    fn sandbox(&self) -> Result<&Sandbox, SandboxError> {
+        if let Some(sandbox) = self.sandbox.get() {
+            return Ok(sandbox);
+        }
+        let found = Sandbox::detect()?;
+        Ok(self.sandbox.get_or_init(|| found))
+    }
+}
+
+/// One step's work in hand.
+pub struct Work<'a> {
+    /// What all steps have.
+    pub context: &'a Context<'a>,
+    /// The step.
+    pub step: &'a Step,
+    /// Where all that its commands print is kept.
+    pub log: PathBuf,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn line(&self, line: &str) {
+        self.context.listener.line(self.step, line);
+    }
+
+    pub(super) fn warn(&self, text: &str) {
+        self.context.listener.warning(self.step, text);
+    }
+
+    pub(super) fn store(&self) -> &'a Store {
+        self.context.store
+    }
+
+    pub(super) fn sandbox(&self) -> Result<&'a Sandbox, SandboxError> {
+        self.context.sandbox()
+    }
+
+    /// What the archives of this step may come to.
+    pub(super) fn budget(&self) -> &Budget {
+        self.context.graph.budget(self.step)
+    }
+
+    /// An output of a step that is done. One that the step did not give is an error.
+    pub(super) fn get<T: Value>(&self, from: &Ref<T>) -> Result<T, StepError> {
+        let outputs = self.context.results[&from.step].get();
+        let output = outputs.and_then(|outputs| outputs.get(from.name())).copied();
+        let value = output.map(|output| T::from(output, self.context)).transpose()?.flatten();
+        value.ok_or_else(|| StepError::Lacking {
+            step: self.context.graph.step(from.step).label.clone(),
+            output: from.name().to_owned(),
+        })
+    }
+
+    /// Every content that a tree may name: the store's, and what stays in the project.
+    pub(super) fn contents(&self) -> LocalFiles<Store> {
+        LocalFiles::new(self.context.graph.files.clone(), self.store().clone())
+    }
+
+    /// A toolchain's root, which is what was laid out.
+    pub(super) fn root(&self, toolchain: Id<ToolchainStep>) -> Result<PathBuf, StoreError> {
+        let key = &self.context.graph.step(toolchain.step()).digest;
+        let mut sound = self.context.sound.lock().unwrap_or_else(|e| e.into_inner());
+        if !sound.contains(key) {
+            self.store().verified_root(key)?;
+            sound.insert(*key);
+        }
+        Ok(self.store().root_path(key))
+    }
+
+    /// Remembers that this step has laid out its root itself.
+    pub(super) fn laid_out(&self) {
+        self.context.sound.lock().unwrap_or_else(|e| e.into_inner()).insert(self.step.digest);
+    }
+
+    /// A content of the project or the store.
+    pub(super) fn read(&self, blob: &Digest) -> Result<File, StepError> {
+        match self.context.graph.files.get(blob) {
+            Some(path) => Ok(crate::input::open(path).map_err(StoreError::io("open", path))?),
+            None => Ok(self.store().open_blob(blob)?),
+        }
+    }
+
+    /// A work folder as tools and archives will fill it.
+    pub(super) fn dir(&self, work: &WorkDir) -> Result<Dir, StoreError> {
+        Dir::open(work.path(), Links::Never).map_err(StoreError::io("open", work.path()))
+    }
+
+    /// Keeps a file that a tool or an archive made.
+    pub(super) fn keep(&self, dir: &Dir, path: &str) -> Result<Blob, StepError> {
+        let mut file = dir.open_file(path)?;
+        let mut writer = self.store().blob_writer()?;
+        digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", Path::new(path)))?;
+        let (digest, size) = writer.commit()?;
+        Ok(Blob { digest, size })
+    }
+}

@@ -1,0 +1,254 @@
+//! What the store holds is not believed: objects are held against their names, and what does not fit is put aside.
+//!
+//! A damaged object counts as missing, so whoever needs it makes or fetches it again. It is kept below `damaged/`, for
+//! people to look at; nothing reads it again.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+use super::{Stamp, Store, StoreError, sharded};
+use crate::digest::Digest;
+use crate::input::{LONG, read_text};
+
+/// An object of the store that was not what its name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// `blob`, `result` or `toolchain root`.
+    pub kind: &'static str,
+    /// Its name in the store.
+    pub name: Digest,
+    /// What is wrong with it.
+    pub why: String,
+    /// Where it is now; `None` if it was not there at all.
+    pub aside: Option<PathBuf>,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store's {} {} is damaged ({})", self.kind, self.name.short(), self.why)?;
+        match &self.aside {
+            Some(aside) => write!(f, ": it is put aside as {}", aside.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was found damaged, and how much of it was told.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    all: Vec<Damage>,
+    told: usize,
+}
+
+/// Whether the store has a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// Its content is what its name says; with its length in bytes.
+    Sound(u64),
+    /// There is none.
+    Missing,
+    /// It was something else, and was put aside.
+    Damaged(Damage),
+}
+
+/// Opens a regular file for reading; follows no link, and waits for no peer of a FIFO.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")),
+    }
+}
+
+/// What a failure to open or read an object says about the object. One that says nothing about it stays an error: a
+/// signal came, memory is short, too many files are open.
+pub(super) fn blame(error: io::Error) -> Result<String, io::Error> {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP) => Ok("it is a symbolic link".into()),
+        Some(Errno::EACCES | Errno::EIO | Errno::EISDIR | Errno::ENXIO | Errno::EUCLEAN | Errno::EBADMSG) => {
+            Ok(error.to_string())
+        }
+        None if error.kind() == io::ErrorKind::InvalidData => Ok(error.to_string()),
+        _ => Err(error),
+    }
+}
+
+impl Store {
+    /// What has been found damaged since the store was opened, in this process.
+    pub fn damages(&self) -> Vec<Damage> {
+        self.found().all.clone()
+    }
+
+    /// What has been found damaged since this was called last.
+    pub fn untold_damages(&self) -> Vec<Damage> {
+        let mut found = self.found();
+        let (told, count) = (found.told, found.all.len());
+        found.told = count;
+        found.all[told..].to_vec()
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Remembers what was found, once.
+    pub(super) fn report(&self, damage: Damage) -> Damage {
+        let mut found = self.found();
+        if damage.aside.is_some() || !found.all.contains(&damage) {
+            found.all.push(damage.clone());
+        }
+        damage
+    }
+
+    /// Remembers that a blob is missing that a result or a tree names.
+    pub fn report_missing(&self, digest: &Digest) {
+        self.report(Damage { kind: "blob", name: *digest, why: "it is not there".into(), aside: None });
+    }
+
+    /// Moves an object away from its name, to `damaged/<kind>-<name>` or the like.
+    pub(super) fn put_aside(
+        &self,
+        kind: &'static str,
+        name: &Digest,
+        path: &Path,
+        why: String,
+    ) -> Result<Damage, StoreError> {
+        let folder = self.root.join("damaged");
+        fs::create_dir_all(&folder).map_err(StoreError::io("make", &folder))?;
+        let stem = format!("{}-{name}", kind.replace(' ', "-"));
+        for number in 1_u64.. {
+            let aside = folder.join(if number == 1 { stem.clone() } else { format!("{stem}.{number}") });
+            // Without the flag (some network file systems) a file could be lost only to one of the same name and moment.
+            let moved = match renameat2(AT_FDCWD, path, AT_FDCWD, &aside, RenameFlags::RENAME_NOREPLACE) {
+                Err(Errno::EINVAL | Errno::ENOSYS) if fs::symlink_metadata(&aside).is_err() => fs::rename(path, &aside),
+                Err(Errno::EINVAL | Errno::ENOSYS) => continue,
+                other => other.map_err(io::Error::from),
+            };
+            match moved {
+                Ok(()) => return Ok(self.report(Damage { kind, name: *name, why, aside: Some(aside) })),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(StoreError::io("put aside", path)(error)),
+            }
+        }
+        Ok(self.report(Damage { kind, name: *name, why, aside: None }))
+    }
+
+    /// Puts a blob aside that was found not to be what its name says; gives the error that says so.
+    pub fn reject_blob(&self, digest: &Digest, why: String) -> StoreError {
+        match self.put_aside("blob", digest, &self.blob_path(digest), why) {
+            Ok(damage) => StoreError::Damaged(Box::new(damage)),
+            Err(error) => error,
+        }
+    }
+
+    /// Opens a blob whose content was read and held against its name just now.
+    pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
+        let path = self.blob_path(digest);
+        let read = || -> io::Result<Result<File, String>> {
+            let mut file = open_regular(&path)?;
+            let (got, _) = Digest::of_reader(&file)?;
+            file.rewind()?;
+            Ok(if got == *digest { Ok(file) } else { Err(format!("its sha256 is {got}")) })
+        };
+        match read() {
+            Ok(Ok(file)) => Ok(file),
+            Ok(Err(why)) => Err(self.reject_blob(digest, why)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::io("open", &path)(error)),
+            Err(error) => match blame(error) {
+                Ok(why) => Err(self.reject_blob(digest, why)),
+                Err(error) => Err(StoreError::io("read", &path)(error)),
+            },
+        }
+    }
+
+    /// Opens a blob whose content the caller holds against its name.
+    pub fn open_unchecked(&self, digest: &Digest) -> io::Result<File> {
+        open_regular(&self.blob_path(digest))
+    }
+
+    /// Reads a blob and holds its content against its name.
+    pub fn check_blob(&self, digest: &Digest) -> Result<Soundness, StoreError> {
+        match self.open_blob(digest) {
+            Ok(file) => {
+                let size = file.metadata().map_err(StoreError::io("read", &self.blob_path(digest)))?.len();
+                Ok(Soundness::Sound(size))
+            }
+            Err(StoreError::Damaged(damage)) => Ok(Soundness::Damaged(*damage)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Soundness::Missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file of a blob whose content is what its name says: it was read when it last changed, which `checked/` keeps,
+    /// or is read now.
+    pub fn verified_blob(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
+        let path = self.blob_path(digest);
+        let record = sharded(&self.root.join("checked"), &digest.to_string());
+        let stamp = || fs::symlink_metadata(&path).map(|metadata| Stamp::of(&metadata)).ok();
+        if let Some(stamp) = stamp()
+            && read_text(&record, LONG).is_ok_and(|text| text == stamp.to_string())
+        {
+            self.note_use_of_blob(digest);
+            return Ok(path);
+        }
+        let begin = SystemTime::now();
+        let file = self.open_blob(digest)?;
+        let stamp = Stamp::of(&file.metadata().map_err(StoreError::io("read", &path))?);
+        if stamp.is_settled(begin) {
+            // A record that could not be kept costs another reading, no more.
+            let _ = record.parent().map(fs::create_dir_all);
+            let _ = fs::write(&record, stamp.to_string());
+        }
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_object_is_to_blame_for_counts_as_its_damage() {
+        for errno in [Errno::ELOOP, Errno::EACCES, Errno::EIO] {
+            assert!(blame(errno.into()).is_ok(), "{errno}");
+        }
+        assert!(blame(io::Error::new(io::ErrorKind::InvalidData, "not UTF-8")).is_ok());
+        for errno in [Errno::EMFILE, Errno::ENOMEM, Errno::EINTR, Errno::ENOENT] {
+            assert!(blame(errno.into()).is_err(), "{errno}");
+        }
+        assert!(blame(io::Error::other(crate::interrupt::Interrupted)).is_err());
+    }
+
+    #[test]
+    fn a_blob_is_read_again_only_after_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let digest = store.add_bytes(b"hello").unwrap();
+        let record = sharded(&store.root.join("checked"), &digest.to_string());
+        while !record.exists() {
+            store.verified_blob(&digest).unwrap();
+            std::thread::yield_now();
+        }
+        let path = store.verified_blob(&digest).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "hellp").unwrap();
+        assert!(matches!(store.verified_blob(&digest), Err(StoreError::Damaged(_))));
+        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Missing);
+        store.add_bytes(b"hello").unwrap();
+        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Sound(5));
+        // A record that was cut off or forged is no record.
+        fs::write(&record, "").unwrap();
+        store.verified_blob(&digest).unwrap();
+    }
+}

@@ -1,0 +1,132 @@
+//! Patterns of paths in the image.
+
+use super::{Tree, TreePath};
+
+/// A pattern of absolute paths: `*` and `?` stop at `/`, `**` does not, and `folder/**` means all that lies below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    glob: glob::Pattern,
+}
+
+impl Pattern {
+    /// Reads a pattern; `Err` says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if !text.starts_with('/') {
+            return Err(format!("`{text}` does not begin with `/`"));
+        }
+        let glob = glob::Pattern::new(text).map_err(|error| format!("`{text}`: {}", error.msg))?;
+        Ok(Self { text: text.to_owned(), glob })
+    }
+
+    /// Whether a path fits.
+    pub fn matches(&self, path: &TreePath) -> bool {
+        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+        self.glob.matches_with(&path.to_string(), options)
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it can fit several paths.
+    pub fn is_glob(&self) -> bool {
+        self.text.contains(['*', '?', '['])
+    }
+}
+
+/// Takes what fits one of the patterns out of a tree, and all that lies below it. Gives, for each pattern, whether it fitted
+/// anything.
+pub fn exclude(tree: &mut Tree, patterns: &[Pattern]) -> Vec<bool> {
+    let mut used = vec![false; patterns.len()];
+    if patterns.is_empty() {
+        return used;
+    }
+    // Entries come in byte order, in which `a-b` stands between `a` and `a/b`: the folders that are out are all remembered.
+    let mut out = std::collections::BTreeSet::new();
+    tree.entries.retain(|path, _| {
+        for (pattern, used) in patterns.iter().zip(&mut used) {
+            if pattern.matches(path) {
+                *used = true;
+                out.insert(path.clone());
+            }
+        }
+        let above = std::iter::successors(Some(path.clone()), TreePath::parent);
+        !above.into_iter().any(|path| out.contains(&path))
+    });
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Entry;
+
+    fn left(patterns: &[&str], paths: &[&str]) -> (Vec<String>, Vec<bool>) {
+        let patterns: Vec<_> = patterns.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let mut tree = Tree::new();
+        for path in paths {
+            tree.insert(TreePath::new(path).unwrap(), Entry::dir(0o755));
+        }
+        let used = exclude(&mut tree, &patterns);
+        (tree.entries.keys().map(TreePath::to_string).collect(), used)
+    }
+
+    /// The definition, component by component: `**` stands for any number of them, at the end for one at least.
+    fn defined(pattern: &[&str], path: &[&str]) -> bool {
+        match (pattern, path) {
+            ([], []) => true,
+            (["**"], path) => !path.is_empty(),
+            (["**", rest @ ..], path) => (0..=path.len()).any(|skipped| defined(rest, &path[skipped..])),
+            ([first, rest @ ..], [name, below @ ..]) => word(first.as_bytes(), name.as_bytes()) && defined(rest, below),
+            _ => false,
+        }
+    }
+
+    fn word(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([b'*', rest @ ..], name) => (0..=name.len()).any(|taken| word(rest, &name[taken..])),
+            ([b'?', rest @ ..], [_, name @ ..]) => word(rest, name),
+            ([first, rest @ ..], [letter, name @ ..]) => first == letter && word(rest, name),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_they_are_defined() {
+        let mut state: u64 = 15;
+        let mut below = |most: usize| {
+            // Knuth's MMIX.
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % most
+        };
+        let (mut fitted, mut all) = (0, 0);
+        for _ in 0..20_000 {
+            let words = ["a", "b", "ab", "*", "?", "a*", "*b", "?b", "a?", "*a*", "**", "a.b", "*.b"];
+            let names = ["a", "b", "ab", "ba", "aab", "a.b", ".b", "c"];
+            let pattern: Vec<&str> = (0..1 + below(4)).map(|_| words[below(words.len())]).collect();
+            let path: Vec<&str> = (0..1 + below(4)).map(|_| names[below(names.len())]).collect();
+            let text = format!("/{}", pattern.join("/"));
+            let matched = Pattern::new(&text).unwrap().matches(&TreePath::new(&path.join("/")).unwrap());
+            assert_eq!(matched, defined(&pattern, &path), "{text} and /{}", path.join("/"));
+            (fitted, all) = (fitted + usize::from(matched), all + 1);
+        }
+        assert!(fitted * 20 > all, "too few fit for a test: {fitted} of {all}");
+    }
+
+    #[test]
+    fn what_lies_below_an_excluded_folder_goes_with_it() {
+        let paths = ["usr", "usr/share", "usr/share/doc", "usr/share/doc-base", "usr/share/doc/a", "usr/share/doc/a/b"];
+        let kept = vec!["/usr".to_owned(), "/usr/share".into(), "/usr/share/doc-base".into()];
+        assert_eq!(left(&["/usr/share/doc"], &paths), (kept.clone(), vec![true]));
+        assert_eq!(left(&["/usr/*/doc", "/srv"], &paths), (kept, vec![true, false]));
+        // As dpkg's `path-exclude=/usr/share/doc/*`: the folder itself stays.
+        assert_eq!(left(&["/usr/share/doc/*"], &paths).0.len(), 4);
+        assert_eq!(left(&["/usr/**"], &paths), (vec!["/usr".to_owned()], vec![true]));
+        // A pattern of what another one took away is no mistake.
+        assert_eq!(left(&["/usr/share", "/usr/share/doc/a"], &paths), (vec!["/usr".to_owned()], vec![true, true]));
+        assert_eq!(left(&[], &paths).0.len(), 6);
+    }
+}

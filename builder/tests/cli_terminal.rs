@@ -1,0 +1,159 @@
+//! What a terminal shows: progress that fits its width, numbers of steps, and what ^C comes to. The terminal is
+//! script(1)'s.
+
+mod project;
+mod servers;
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use dbco::process::command;
+use project::{Project, host};
+use servers::Server;
+
+const COLUMNS: usize = 50;
+
+/// dbco at a terminal of [`COLUMNS`] columns. At each text of `keys` that is shown, in order, its keys are typed.
+fn at_terminal(project: &Project, arguments: &str, keys: &[(&str, &str)]) -> String {
+    let line = format!("stty cols {COLUMNS} rows 24; exec $DBCO {arguments}");
+    // Whatever the tests themselves were started to ignore, as by nohup(1): ^C is to be a signal.
+    let mut script = command("env");
+    script
+        .args(["--default-signal", "script", "-qec", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = project.prepare(&mut script).env("TERM", "xterm").spawn().unwrap();
+    let (mut output, mut input) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let (sender, shown) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut buffer) {
+            sender.send(buffer[..count].to_vec()).unwrap();
+        }
+    });
+    let mut all = Vec::new();
+    let mut keys = keys.iter();
+    let mut next = keys.next();
+    let mut from = 0;
+    loop {
+        match shown.recv_timeout(Duration::from_secs(120)) {
+            Ok(bytes) => all.extend(bytes),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                panic!("nothing more was shown for two minutes: {}", String::from_utf8_lossy(&all));
+            }
+        }
+        let text = String::from_utf8_lossy(&all);
+        if let Some((wanted, typed)) = next
+            && let Some(at) = text.get(from..).and_then(|text| text.find(wanted))
+        {
+            from += at;
+            input.write_all(typed.as_bytes()).unwrap();
+            next = keys.next();
+        }
+    }
+    drop(input);
+    child.wait().unwrap();
+    reader.join().unwrap();
+    assert!(next.is_none(), "{next:?} was not shown in {}", String::from_utf8_lossy(&all));
+    String::from_utf8(all).unwrap()
+}
+
+/// The rows that were shown, without control sequences (ECMA-48, 5.4). Progress fills each of its rows to the end, and
+/// goes on in the next: what would not fit into one row would move all that follow it out of place.
+fn rows(shown: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut rest = shown.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' if rest.clone().next() == Some('[') => {
+                rest.next();
+                let end = rest.by_ref().find(|c| ('@'..='~').contains(c));
+                // What clears a line or moves up begins another.
+                plain.extend(end.filter(|end| "AGKJ".contains(*end)).map(|_| '\n'));
+            }
+            '\r' => plain.push('\n'),
+            c => plain.push(c),
+        }
+    }
+    let row = |chars: &[char]| chars.iter().collect::<String>().trim_end().to_owned();
+    let lines = plain.lines().filter(|line| !line.is_empty()).map(|line| line.chars().collect::<Vec<_>>());
+    lines.flat_map(|line| line.chunks(COLUMNS).map(row).collect::<Vec<_>>()).collect()
+}
+
+fn moves(line: &str) -> bool {
+    line.starts_with(|c: char| ('\u{2800}'..='\u{28ff}').contains(&c)) || line.contains("B/s  ")
+}
+
+/// Every row begins as a row of progress does, or as one of `lines`.
+#[track_caller]
+fn in_place(rows: &[String], lines: &[&str]) {
+    let bar = |row: &str| row.starts_with("  ") && row.contains(" B/s  ") || row.contains("iB/s  ");
+    let known = |row: &String| moves(row) || bar(row) || lines.iter().any(|line| row.starts_with(line));
+    let strange: Vec<_> = rows.iter().filter(|row| !known(row)).collect();
+    assert!(strange.is_empty(), "{strange:#?} in {rows:#?}");
+}
+
+/// A project with a component to build by the host's tools.
+fn with_component(build: &str) -> Project {
+    let project = Project::new();
+    host::add_tool(&project, &format!("source: {{path: ../sources/kernel}}\nbuild: |\n  {build}\nfiles: {{a: a}}\n"));
+    project
+}
+
+#[test]
+fn steps_have_numbers_and_no_line_is_wider_than_the_terminal() {
+    let long = "0123456789 ".repeat(20);
+    let project =
+        with_component(&format!("echo '{long}'; echo a > a; mkfifo p; env cat p & echo x > p; echo '{long}'"));
+    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    let rows = rows(&shown);
+    assert!(rows.iter().any(|row| moves(row) && row.contains("[2/5] component tool")), "{rows:#?}");
+    assert!(rows.iter().any(|row| moves(row) && row.ends_with("0123456789")), "{rows:#?}");
+    in_place(&rows, &["  toolchain host", "  component tool", "  rootfs", "  initramfs", "  initrd", "out/small"]);
+    assert!(shown.contains("  component tool "), "{shown}");
+    // A recipe that was never built has no changes.
+    assert!(!shown.contains("changed"), "{shown}");
+    project.write("overlay/system/etc/motd", "other\n");
+    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    assert!(!shown.contains("component tool"), "{shown}");
+    project.write("components/tool.yaml", project.read("components/tool.yaml").replace("a > a", "b > a"));
+    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    assert!(shown.contains("component tool") && shown.contains("(changed: build)"), "{shown}");
+}
+
+#[test]
+fn interrupted_it_says_so_at_once_and_leaves_no_moving_line() {
+    let project = with_component("mkfifo p; echo waiting; cat p");
+    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[("waiting", "\x03")]);
+    let lines = rows(&shown);
+    let ending = lines.iter().position(|line| line.starts_with("ending, a moment")).expect("it says so");
+    assert!(lines[ending..].iter().any(|line| line.starts_with("interrupted: ")), "{lines:#?}");
+    assert!(!lines[ending..].iter().any(|line| moves(line)), "{lines:#?}");
+}
+
+#[test]
+fn downloads_have_a_total() {
+    let (project, server) = (Project::new(), Server::start());
+    let mut recipe = project.read("small.yaml");
+    recipe = recipe.replace("layout: split", "layout: split\n  components: [one, two, three]");
+    project.write("small.yaml", recipe);
+    for name in ["one", "two", "three"] {
+        server.file(&format!("{name}.tar"), name.repeat(1000));
+        let url = format!("{}/{name}.tar", server.url);
+        let component = format!("component: {name}\nversion: '1'\nlicense: MIT\nsource: {{url: '{url}'}}\n");
+        project.write(&format!("components/{name}.yaml"), component);
+    }
+    project.dbco(&["lock", "small.yaml"]).ends(0);
+    std::fs::remove_dir_all(project.path("store/blobs")).unwrap();
+    let shown = at_terminal(&project, "fetch small.yaml", &[]);
+    let rows = rows(&shown);
+    assert!(rows.iter().any(|row| row.contains(" 0/3 ") && row.ends_with(" left")), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.contains(" 3/3 ")), "{rows:#?}");
+    in_place(&rows, &["fetched 3 files"]);
+    assert!(shown.contains("3 files"), "{shown}");
+}

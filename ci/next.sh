@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# The shipped recipes and components with the tools of other suites of Debian, which move: GCC 14 of trixie, and sid's newest.
+#
+#   ci/next.sh [PART...] [SUITE...]     default: all parts, trixie and sid
+#
+#   components   every component is built with the suite's compilers, packed by its tools, booted by its QEMU, with the kernel of
+#                recipes/quick.yaml; then built again in a store of its own: the outputs are the same
+#   kernel       Linux 6.12 (recipes/dbcolinux-6.12.yaml) is built with the suite's compiler and passes its boot tests
+#   containers   so do the recipes of containers and applications, on that kernel
+#
+# A copy of recipes/ gets the suite in each toolchain, and locks of what the mirrors have today. Takes half an hour for a suite, and
+# an hour with `containers`. Environment: WORK (a folder that is used and kept), DBCO_STORE.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+project=$PWD
+
+parts=() suites=()
+for word; do
+  case $word in
+    components | kernel | containers) parts+=("$word") ;;
+    -*)
+      sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+      exit 2
+      ;;
+    *) suites+=("$word") ;;
+  esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(components kernel containers)
+[ ${#suites[@]} -gt 0 ] || suites=(trixie sid)
+
+if [ -n "${WORK:-}" ]; then
+  mkdir -p "$WORK"
+  work=$(realpath "$WORK")
+else
+  work=$(mktemp -d "${TMPDIR:-/var/tmp}/dbco-next.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+fi
+trap 'exit 130' INT TERM
+
+cargo build --locked --release --quiet
+dbco=$project/target/release/dbco
+
+# What a suite's toolchain has beside the packages of Debian 12's.
+differences() {
+  case $1.$2 in
+    # Debian 12 alone has a Rust for browsers that stays at its version.
+    *.rust) printf '%s\n' 'without: [cargo-web, rustc-web]' 'packages: [cargo, rustc]' ;;
+    # Since 2026 ovmf holds nothing but dependencies.
+    sid.qemu) echo 'packages: [ovmf-generic]' ;;
+  esac
+}
+
+# The project in $work/SUITE, with the toolchains of that suite.
+lay_out() {
+  local suite=$1 folder=$work/$1 file name
+  rm -rf "$folder/recipes" "$folder/kernel-config" "$folder/livefs"
+  mkdir -p "$folder/livefs"
+  cp -R recipes kernel-config "$folder/"
+  cp -R livefs/src livefs/Cargo.toml livefs/Cargo.lock "$folder/livefs/"
+  mv "$folder/recipes/toolchains" "$folder/recipes/shipped"
+  mkdir "$folder/recipes/toolchains"
+  for file in "$folder"/recipes/shipped/*.yaml; do
+    name=$(basename "$file" .yaml)
+    {
+      printf 'toolchain: %s\nextends: ../shipped/%s.yaml\ndebian: {suite: %s}\n' "$name" "$name" "$suite"
+      differences "$suite" "$name"
+    } > "$folder/recipes/toolchains/$name.yaml"
+  done
+  rm -f "$folder"/recipes/*.lock
+  sed -i 's/^extends: dbcolinux.yaml$/extends: dbcolinux-6.12.yaml/' "$folder"/recipes/{containers,http,redis}.yaml
+  {
+    # Each application brings its own way to be started.
+    printf 'recipe: components\nextends: quick.yaml\nrootfs:\n  replace: [/usr/app/run]\n  components:\n'
+    # What is a kernel is built elsewhere.
+    for file in "$folder"/recipes/components/*.yaml; do
+      name=$(basename "$file" .yaml)
+      case $name in
+        linux-* | musl | libcap | libseccomp) ;;
+        *) echo "    - $name" ;;
+      esac
+    done
+  } > "$folder/recipes/components.yaml"
+}
+
+components() {
+  "$dbco" build recipes/components.yaml
+  "$dbco" test --locked recipes/components.yaml
+  rm -rf "$PWD/again"
+  "$dbco" build --locked --store again/store -o again/out recipes/components.yaml
+  diff out/components/SHA256SUMS again/out/components/SHA256SUMS
+  rm -rf "$PWD/again"
+}
+
+kernel() {
+  "$dbco" test recipes/dbcolinux-6.12.yaml
+}
+
+containers() {
+  local recipe
+  for recipe in containers http redis; do "$dbco" test "recipes/$recipe.yaml"; done
+}
+
+for suite in "${suites[@]}"; do
+  lay_out "$suite"
+  for part in "${parts[@]}"; do
+    echo "--- $suite: $part"
+    (
+      cd "$work/$suite"
+      "$part"
+    )
+  done
+done
