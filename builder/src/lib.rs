@@ -16,6 +16,7 @@ pub mod lock;
 pub mod mask;
 pub mod output;
 pub mod plan;
+pub mod platform;
 pub mod printable;
 pub mod process;
 pub mod recipe;

@@ -18,6 +18,7 @@ use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
 use dbco::image::grub::{Images, Menu, MenuEntry};
 use dbco::image::iso::Iso;
+use dbco::platform::Platform;
 use dbco::tree::{Entry, Node, Tree};
 use support::{EPOCH, HostTools, Memory, path};
 
@@ -80,14 +81,19 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
         cmdline: format!("console=ttyS0 panic=-1 entry={id} medium={tag} \"words=two three\""),
         initrd: true,
     };
-    let menu = Menu { timeout: 30, serial: Default::default(), entries: vec![entry("first"), entry("second")] };
+    let menu = Menu {
+        platform: Platform::BUILD,
+        timeout: 30,
+        serial: Default::default(),
+        entries: vec![entry("first"), entry("second")],
+    };
     let mut memory = Memory::default();
     let mut tree = Tree::new();
     tree.insert(path("boot/bzImage"), memory.file(std::fs::read(kernel()).unwrap(), 0o644));
     tree.insert(path("boot/initrd.img"), memory.file(initrd(Compression::Zstd), 0o644));
     tree.insert(path("boot/grub/grub.cfg"), memory.file(menu.config().unwrap(), 0o644));
     tree.complete();
-    Images { marker: MARKER, epoch: EPOCH }.write(tools).unwrap();
+    Images { platform: Platform::BUILD, marker: MARKER, epoch: EPOCH }.write(tools).unwrap();
     Iso { volume: "SAMPLE", epoch: EPOCH, marker: MARKER }.write(&tree, &memory, tools, "x.iso").unwrap();
     tools.path("x.iso")
 }
@@ -110,6 +116,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
         name: name.into(),
         boots: vec![Boot {
             machine: Machine {
+                platform: Platform::BUILD,
                 port: 0,
                 firmware,
                 medium,
@@ -134,7 +141,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
 
 fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::Outcome> {
     let work = tempfile::tempdir().unwrap();
-    let accel = Accel::detect(&HostQemu, work.path());
+    let accel = Accel::detect(&HostQemu, work.path(), Platform::BUILD);
     println!("{accel}");
     let watch = |event: Event<'_>| println!("{event:?}");
     let logs = std::env::var_os("DBCO_TEST_LOGS").map_or(work.path().to_owned(), PathBuf::from);

@@ -14,6 +14,7 @@ use dbco::boot::{Accel, Accelerator, Bus, Content, Disk, Firmware, HostAccess, L
 use dbco::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use dbco::image::iso::Iso;
 use dbco::image::{ToolError, Tools};
+use dbco::platform::Platform;
 use dbco::process::{Feed, command};
 use dbco::tree::Tree;
 use nix::errno::Errno;
@@ -150,7 +151,7 @@ fn links_that_image_tools_leave_are_replaced_or_refused() {
     for (name, target) in cases {
         let what = format!("{name} to {}", target.display());
         let tools = Hostile::new(vec![(name, target)]);
-        let made = Images { marker: "boot/marker", epoch: EPOCH }.write(&tools);
+        let made = Images { platform: Platform::BUILD, marker: "boot/marker", epoch: EPOCH }.write(&tools);
         let iso = Iso { volume: "TEST", epoch: EPOCH, marker: "boot/marker" };
         // Once more, as the tools have run by now in any case.
         let made = made.and_then(|()| iso.write(&tree, &memory, &tools, "x.iso"));
@@ -196,6 +197,7 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
     let (work, kernel) = (folder.path().join("work"), folder.path().join("kernel"));
     fs::write(&kernel, "kernel").unwrap();
     let machine = Machine {
+        platform: Platform::BUILD,
         port: 0,
         firmware: Firmware::Uefi,
         medium: Medium::Kernel { kernel: kernel.clone(), initrd: Some(kernel.clone()), cmdline: String::new() },

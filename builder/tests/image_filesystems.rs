@@ -6,10 +6,11 @@ use dbco::digest::Digest;
 use dbco::image::disk::Disk;
 use dbco::image::squashfs::{Packing, Squashfs};
 use dbco::image::{ImageError, Tools};
+use dbco::platform::Platform;
 use dbco::tree::{Entry, Node, Tree, TreePath};
 use support::{EPOCH, HostTools, judge, path, sample, text};
 
-const PLAIN: Squashfs = Squashfs { packing: Packing::Zstd, block: 128 << 10, epoch: EPOCH };
+const PLAIN: Squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Zstd, block: 128 << 10, epoch: EPOCH };
 
 #[test]
 fn unsquashfs_lists_every_kind_of_node() {

@@ -7,6 +7,7 @@ use dbco::image::grub::{ESP, Images, Menu, MenuEntry};
 use dbco::image::iso::{Iso, volume_id};
 use dbco::image::serial::Serial;
 use dbco::image::{Contents, ImageError, Tools};
+use dbco::platform::Platform;
 use dbco::tree::{Entry, Node, Tree};
 use support::{EPOCH, HostTools, Memory, judge, path, text};
 
@@ -14,7 +15,12 @@ const MARKER: &str = "boot/grub/dbco-sample";
 
 fn menu(title: &str, cmdline: &str) -> Menu {
     let entry = |id: &str, initrd| MenuEntry { title: title.into(), id: id.into(), cmdline: cmdline.into(), initrd };
-    Menu { timeout: 3, serial: Default::default(), entries: vec![entry("live", true), entry("disk", false)] }
+    Menu {
+        platform: Platform::BUILD,
+        timeout: 3,
+        serial: Default::default(),
+        entries: vec![entry("live", true), entry("disk", false)],
+    }
 }
 
 #[test]
@@ -30,7 +36,7 @@ fn a_menu_reads_as_it_is_meant() {
 #[test]
 fn grub_takes_every_serial_line() {
     for console in ["ttyS0", "ttyS1,115200", "ttyS3,57600o7r", "ttyS2,9600e8"] {
-        let serial = Serial::of(&format!("console={console}")).unwrap().unwrap();
+        let serial = Serial::of(&format!("console={console}"), Platform::X86_64).unwrap().unwrap();
         let config = Menu { serial, ..menu("x", "y") }.config().unwrap();
         assert!(config.contains(&format!("if {}; then", serial.grub())), "{config}");
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -106,7 +112,7 @@ fn iso(linked: bool) -> (HostTools, Digest) {
     tree.insert(path("boot/grub/grub.cfg"), memory.file(menu("Live", "").config().unwrap(), 0o644));
     tree.insert(path("empty"), Entry::dir(0o700));
     tree.complete();
-    Images { marker: MARKER, epoch: EPOCH }.write(&tools).unwrap();
+    Images { platform: Platform::BUILD, marker: MARKER, epoch: EPOCH }.write(&tools).unwrap();
     let iso = Iso { volume: &volume_id("dbco sample"), epoch: EPOCH, marker: MARKER };
     let contents = Linked { folder: tempfile::tempdir_in(&tools.folder).unwrap(), memory };
     if linked {
@@ -159,7 +165,7 @@ fn an_iso_boots_by_el_torito_and_as_a_disk_in_bios_and_uefi() {
 #[test]
 fn the_efi_system_partition_holds_the_boot_program() {
     let tools = HostTools::new();
-    Images { marker: MARKER, epoch: EPOCH }.write(&tools).unwrap();
+    Images { platform: Platform::BUILD, marker: MARKER, epoch: EPOCH }.write(&tools).unwrap();
     let esp = tools.path(ESP);
     let listing = judge("mdir", &["-/", "-b", "-i", text(&esp)], None);
     assert!(listing.contains("::/EFI/BOOT/BOOTX64.EFI"), "{listing}");

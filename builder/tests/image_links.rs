@@ -13,6 +13,7 @@ use dbco::image::disk::Disk;
 use dbco::image::squashfs::{Packing, Squashfs};
 use dbco::image::tar::write_tar;
 use dbco::image::{Compression, ImageError};
+use dbco::platform::Platform;
 use dbco::store::Store;
 use dbco::tree::{Entry, Tree, TreePath};
 use support::{EPOCH, HostTools, Memory, judge, path, text};
@@ -134,7 +135,7 @@ fn squashfs_keeps_the_names_of_one_file() {
     let (mut tree, memory) = linked();
     tree.entries.values_mut().for_each(|entry| entry.uid = 0);
     let tools = HostTools::new();
-    let squashfs = Squashfs { packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
+    let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
     squashfs.write(&tree, &memory, &tools, "x.sqfs").unwrap();
     let out = tools.path("out");
     judge("unsquashfs", &["-q", "-n", "-d", text(&out), text(&tools.path("x.sqfs"))], None);
@@ -182,7 +183,7 @@ fn names_and_link_texts_that_linux_would_drop_are_refused() {
     };
     let memory = Memory::default();
     let squashfs = |tree: &Tree| {
-        let squashfs = Squashfs { packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
+        let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
         squashfs.write(tree, &memory, &HostTools::new(), "x.sqfs")
     };
     let refused = |result: Result<(), ImageError>, at: &str| {

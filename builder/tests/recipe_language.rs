@@ -154,3 +154,31 @@ fn what_is_wrong_in_a_toolchain_that_extends_another_is_said() {
         assert!(message.contains(expected), "{text}: {message}");
     }
 }
+
+#[test]
+fn an_architecture_that_is_not_complete_says_what_it_lacks() {
+    let project = Project::with("epoch: 2021-01-01\n", "epoch: 2021-01-01\narch: aarch64\n");
+    let check = project.dbco(&["check", "small.yaml"]);
+    check.ends(2).never_says("kernel packages").says(&[
+        "small.yaml:3:7",
+        "`aarch64` lacks toolchains whose compiler is aarch64-linux-gnu-gcc on x86_64, and the recipe has components: kernel",
+        "`aarch64` lacks media that its firmware starts (GRUB `arm64-efi` as BOOTAA64.EFI), and `outputs` has grub-cfg",
+        "`aarch64` lacks machines for boot tests (qemu-system-aarch64 -machine virt), and the recipe has boot tests: first",
+    ]);
+    // What the recipe does not ask for is not missing.
+    project.edit("small.yaml", "outputs: [initrd, grub-cfg]\n", "outputs: [initrd]\n");
+    let check = project.dbco(&["check", "small.yaml"]);
+    check.ends(2).says(&["lacks toolchains"]).never_says("firmware");
+}
+
+#[test]
+fn an_architecture_is_named_as_uname_names_it() {
+    for (word, near) in [("x86-64", "did you mean `x86_64`?"), ("arm64", "one of: x86_64, aarch64")] {
+        let project = Project::with("epoch: 2021-01-01\n", &format!("epoch: 2021-01-01\narch: {word}\n"));
+        project.dbco(&["check", "small.yaml"]).ends(2).says(&[
+            "small.yaml:3:7",
+            &format!("`{word}` is not known here"),
+            near,
+        ]);
+    }
+}

@@ -84,35 +84,36 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tree", &["digest"]),
     ("mask", &[]),
     ("process", &["interrupt", "mask"]),
+    ("platform", &[]),
     ("printable", &[]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
     ("archive", &["beneath", "printable", "store", "threads", "tree"]),
     // Work on data, without a recipe's stages.
-    ("kernel", &["beneath", "digest", "tree"]),
-    ("image", &["beneath", "digest", "input", "interrupt", "process", "store", "tree"]),
+    ("kernel", &["beneath", "digest", "platform", "tree"]),
+    ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "source", "tree"]),
+    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
     ("lock", &["digest", "input", "mask", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
         "step",
         &[
-            "archive", "beneath", "digest", "image", "input", "kernel", "process", "recipe", "rootfs", "sandbox",
-            "source", "store", "tree",
+            "archive", "beneath", "digest", "image", "input", "kernel", "platform", "process", "recipe", "rootfs",
+            "sandbox", "source", "store", "tree",
         ],
     ),
     (
         "plan",
         &[
-            "archive", "digest", "image", "input", "kernel", "lock", "recipe", "rootfs", "source", "step", "store",
-            "tree",
+            "archive", "digest", "image", "input", "kernel", "lock", "platform", "recipe", "rootfs", "source", "step",
+            "store", "tree",
         ],
     ),
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
-    ("boot", &["beneath", "digest", "image", "interrupt", "process", "threads"]),
+    ("boot", &["beneath", "digest", "image", "interrupt", "platform", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
     // The face, which may use everything and is used by nothing.
     (
@@ -296,6 +297,39 @@ fn network_processes_and_printing_have_one_place_each() {
             let found = texts.iter().filter(|text| code.contains(**text));
             wrong.extend(found.map(|text| format!("{file}: `{text}`, but {why}")));
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Names of architectures, which `platform` alone knows. What is for one of them by its nature says so by a name of
+/// [`dbco::platform::Platform`].
+const ARCHITECTURES: &[&str] = &[
+    "aarch64",
+    "amd64",
+    "arm64",
+    "BOOTAA64",
+    "BOOTX64",
+    "i386",
+    "OVMF",
+    "q35",
+    "qemu-system",
+    "ttyAMA",
+    "\"ttyS",
+    "x86-64",
+    "x86_64",
+    "\"x86\"",
+];
+
+#[test]
+fn names_of_architectures_have_one_place() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust("builder/src") {
+        if file == "builder/src/platform.rs" || file.ends_with("/tests.rs") {
+            continue;
+        }
+        let code = code(&text);
+        let found = ARCHITECTURES.iter().filter(|name| code.contains(**name));
+        wrong.extend(found.map(|name| format!("{file}: `{name}`: use `platform`")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

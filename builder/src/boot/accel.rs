@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::{HostAccess, Launch, probe};
 use crate::beneath::{Dir, Links};
 use crate::image::tools::argv;
+use crate::platform::Platform;
 use crate::process;
 use crate::threads;
 
@@ -54,7 +55,12 @@ impl Accel {
     /// Probes with a guest that has to end its work within three seconds. Keep the result for the whole run.
     ///
     /// `folder` is an empty folder for the guest's disk.
-    pub fn detect(launch: &dyn Launch, folder: &Path) -> Self {
+    pub fn detect(launch: &dyn Launch, folder: &Path, platform: Platform) -> Self {
+        if platform != probe::PLATFORM {
+            let (wanted, probed) = (platform.names().arch, probe::PLATFORM.names().arch);
+            let reason = format!("the probe of KVM is for {probed}, the machine is {wanted}");
+            return Self { kind: Accelerator::Tcg, reason };
+        }
         Self::detect_on(launch, folder, Path::new(KVM))
     }
 
@@ -84,13 +90,14 @@ pub fn guest_lives(
     accelerator: &str,
     patience: Duration,
 ) -> Result<Option<Duration>, String> {
+    let qemu = &probe::PLATFORM.names().qemu;
     // AHCI takes no disk of a single sector.
     let mut disk = probe::BOOT_SECTOR.to_vec();
     disk.resize(1 << 20, 0);
     let dir = Dir::open(folder, Links::Never).map_err(|error| error.to_string())?;
     dir.write("probe.img", &disk).map_err(|error| error.to_string())?;
-    let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
-    argv.extend(argv!["-machine", format!("q35,accel={accelerator}"), "-m", 64, "-monitor", "none"]);
+    let mut argv = argv![qemu.program, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
+    argv.extend(argv!["-machine", format!("{},accel={accelerator}", qemu.machine), "-m", 64, "-monitor", "none"]);
     argv.extend(argv!["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     argv.extend(argv!["-drive", "if=ide,format=raw,file=probe.img"]);
     argv.extend(argv!["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);

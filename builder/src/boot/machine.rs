@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Accel, Accelerator, BootError, Launch};
 use crate::beneath::{Dir, Links};
 use crate::image::tools::argv;
+use crate::platform::Platform;
 
 /// What starts the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Medium {
 /// A machine to boot. Paths are of this machine's file system.
 #[derive(Clone, Debug)]
 pub struct Machine {
+    /// Its architecture.
+    pub platform: Platform,
     /// What starts it.
     pub firmware: Firmware,
     /// What it boots.
@@ -127,10 +130,6 @@ pub enum Serial {
     Terminal,
 }
 
-/// Where Debian's `ovmf` has the firmware and its empty variables.
-const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-const OVMF_VARS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
-
 impl Machine {
     /// Puts all files into `folder` and gives QEMU's command line, every path in it relative to that folder.
     pub fn prepare(
@@ -140,15 +139,15 @@ impl Machine {
         serial: Serial,
         folder: &Path,
     ) -> Result<Vec<String>, BootError> {
+        let qemu = &self.platform.names().qemu;
         // QEMU may have run in it before.
         let dir = Dir::open(folder, Links::Never).map_err(BootError::io("open", folder))?;
-        let mut argv = argv!["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
-        // RDRAND, so that the kernel's random numbers are ready at once; nothing else beyond the plain x86-64 of 2003.
+        let mut argv = argv![qemu.program, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
         argv.extend(match accel.kind {
-            Accelerator::Kvm => argv!["-machine", "q35,accel=kvm", "-cpu", "host"],
+            Accelerator::Kvm => argv!["-machine", format!("{},accel=kvm", qemu.machine), "-cpu", "host"],
             Accelerator::Tcg => {
                 let thread = if self.cpus > 1 && !self.parallel { "single" } else { "multi" };
-                argv!["-machine", "q35", "-accel", format!("tcg,thread={thread}"), "-cpu", "qemu64,+rdrand"]
+                argv!["-machine", qemu.machine, "-accel", format!("tcg,thread={thread}"), "-cpu", qemu.cpu]
             }
         });
         argv.extend(argv!["-m", self.memory, "-smp", self.cpus]);
@@ -162,10 +161,11 @@ impl Machine {
         argv.extend(argv!["-serial", "chardev:console"]);
         if self.firmware == Firmware::Uefi {
             if !dir.has_file("vars.fd") {
-                let vars = launch.file(OVMF_VARS).map_err(BootError::io("open", Path::new(OVMF_VARS)))?;
+                let vars =
+                    launch.file(qemu.uefi_variables).map_err(BootError::io("open", Path::new(qemu.uefi_variables)))?;
                 copy_writable(vars, &dir, "vars.fd")?;
             }
-            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}");
+            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={}", qemu.uefi_code);
             argv.extend(argv!["-drive", code, "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]);
         }
         if matches!(self.medium, Medium::Usb(_)) || self.disks.iter().any(|disk| disk.bus == Bus::Usb) {

@@ -205,7 +205,7 @@ mod tests {
 
     /// QEMU's own client is the judge, by its monitor's command `qemu-io`.
     fn qemu(socket: &Path, commands: &[&str]) -> std::process::Child {
-        let mut command = crate::process::command("qemu-system-x86_64");
+        let mut command = crate::process::command(crate::platform::Platform::BUILD.names().qemu.program);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-S", "-monitor", "stdio", "-drive"]);
         command.arg(format!("if=none,id=d,format=raw,cache=writeback,file=nbd+unix:///?socket={}", socket.display()));
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());

@@ -4,6 +4,11 @@
 //! of each page between 2 and 32 MiB, counts to a million and flushes the TLB. At its end it prints [`WORD`] to the first
 //! serial port and leaves through QEMU's `isa-debug-exit`.
 
+use crate::platform::Platform;
+
+/// What it runs on.
+pub const PLATFORM: Platform = Platform::X86_64;
+
 /// What it prints when every page held what was written.
 pub const WORD: &[u8] = b"dbco\n";
 

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use super::test::{Boot, BootTest, End, Login, Place, Tests};
 use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, probe};
 use crate::image::ToolError;
+use crate::platform::Platform;
 
 fn machine(bus: Bus, content: Content) -> Machine {
     Machine {
+        platform: Platform::BUILD,
         port: 0,
         firmware: Firmware::Bios,
         medium: Medium::Disk,

@@ -150,6 +150,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
         RunFirmware::Uefi => Firmware::Uefi,
     };
     let machine = Machine {
+        platform: done.recipe.image.platform,
         port: console(&done.recipe, entry, args),
         firmware,
         medium,
@@ -163,7 +164,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     };
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
-    let accel = Accel::detect(&*launch, probe.path());
+    let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.face.note(&format!("booting with {accel}; {HINT}"));
     session.face.finish();
     Ok(interactive(&machine, &*launch, &accel, work.path())?)
@@ -188,7 +189,10 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
     };
     let port = console(recipe, &image.boot.entries[index], args);
     if port > LAST_PORT {
-        return Err(usage(anyhow!("the console is ttyS{port}, and a machine has ttyS0 to ttyS{LAST_PORT}")));
+        let serial = image.platform.names().serial;
+        return Err(usage(anyhow!(
+            "the console is {serial}{port}, and a machine has {serial}0 to {serial}{LAST_PORT}"
+        )));
     }
     let needed: &[OutputKind] = match args.medium {
         RunMedium::Kernel if image.boot.entries[index].mode.initrd() => &[OutputKind::BzImage, OutputKind::Initrd],
@@ -207,7 +211,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
 /// The serial port of the machine's console.
 fn console(recipe: &Recipe, entry: &Entry, args: &RunArgs) -> u8 {
     let boot = &recipe.image.boot;
-    boot.port(&boot.parameters(entry), args.medium != RunMedium::Kernel)
+    boot.port(recipe.image.platform, &boot.parameters(entry), args.medium != RunMedium::Kernel)
 }
 
 /// The tests to run, by their numbers.
@@ -237,7 +241,7 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let tests = tests.collect::<Result<Vec<_>, _>>()?;
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
-    let accel = Accel::detect(&*launch, probe.path());
+    let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.face.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
     let runner =
@@ -373,7 +377,8 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
     Ok(Boot {
         machine: Machine {
-            port: image.boot.port(&parameters, menu),
+            platform: image.platform,
+            port: image.boot.port(image.platform, &parameters, menu),
             firmware,
             medium,
             memory,

@@ -6,15 +6,21 @@ use std::path::Path;
 use super::serial::Serial;
 use super::tools::argv;
 use super::{ImageError, Tools};
+use crate::platform::{BiosNames, Platform};
 
 /// Path of the kernel on every medium, as GRUB sees it.
-pub const KERNEL: &str = "/boot/bzImage";
+pub fn kernel(platform: Platform) -> String {
+    format!("/boot/{}", platform.names().kernel.image)
+}
+
 /// Path of the initrd on every medium.
 pub const INITRD: &str = "/boot/initrd.img";
 
 /// GRUB's menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Menu {
+    /// The architecture of the kernel.
+    pub platform: Platform,
     /// Seconds until the first entry starts by itself; 0 starts it at once.
     pub timeout: u32,
     /// The serial line that the menu also is on.
@@ -64,7 +70,7 @@ impl Menu {
             let title = quote("the title", &entry.title)?;
             let id = quote("the id", &entry.id)?;
             let _ = writeln!(text, "\nmenuentry {title} --id {id}{hotkey} {{");
-            let _ = write!(text, "  linux {KERNEL}");
+            let _ = write!(text, "  linux {}", kernel(self.platform));
             for word in words(&entry.cmdline)? {
                 let _ = write!(text, " {}", quote("the command line", &word)?);
             }
@@ -154,6 +160,8 @@ const COMMON: [&str; 21] = [
 /// GRUB's boot images, for an ISO or a disk whose root file system GRUB reads `/boot/grub/grub.cfg` from.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
+    /// The architecture whose firmware starts them.
+    pub platform: Platform,
     /// Path of a file that only our medium has. UEFI's GRUB starts from the EFI system partition and finds by it the
     /// file system that holds the configuration.
     pub marker: &'a str,
@@ -162,22 +170,25 @@ pub struct Images<'a> {
 }
 
 impl Images<'_> {
-    /// Writes [`ELTORITO`], [`HYBRID_MBR`] and [`ESP`] into the tools' folder.
+    /// Writes [`ELTORITO`] and [`HYBRID_MBR`], where the architecture has a BIOS, and [`ESP`] into the tools' folder.
     pub fn write(&self, tools: &dyn Tools) -> Result<(), ImageError> {
         let run = |what, argv: Vec<String>| tools.run(&argv, None).map_err(ImageError::tool(what));
 
-        // The firmware tells the core its drive: no configuration has to be embedded to find it.
-        let mut bios = mkimage("i386-pc-eltorito", "i386-pc", ELTORITO);
-        bios.extend(COMMON.into_iter().chain(["biosdisk"]).map(str::to_owned));
-        run("BIOS boot image", bios)?;
-        run("MBR", argv!["cp", format!("{MODULES}/i386-pc/boot_hybrid.img"), HYBRID_MBR])?;
+        let names = &self.platform.names().grub;
+        if let Some(BiosNames { modules, cd }) = &names.bios {
+            // The firmware tells the core its drive: no configuration has to be embedded to find it.
+            let mut bios = mkimage(cd, modules, ELTORITO);
+            bios.extend(COMMON.into_iter().chain(["biosdisk"]).map(str::to_owned));
+            run("BIOS boot image", bios)?;
+            run("MBR", argv!["cp", format!("{MODULES}/{modules}/boot_hybrid.img"), HYBRID_MBR])?;
+        }
 
         tools.folder().write("early.cfg", self.early_config()?.as_bytes())?;
-        let mut efi = mkimage("x86_64-efi", "x86_64-efi", "BOOTX64.EFI");
+        let mut efi = mkimage(names.efi, names.efi, names.efi_program);
         efi.extend(argv!["-c", "early.cfg"]);
         efi.extend(COMMON.into_iter().chain(["efi_gop", "regexp"]).map(str::to_owned));
         run("UEFI boot image", efi)?;
-        self.write_esp(tools)
+        self.write_esp(names.efi_program, tools)
     }
 
     /// Looks on the disk that the firmware started us from first, so that another stick of the same recipe is not taken.
@@ -190,9 +201,9 @@ impl Images<'_> {
         ))
     }
 
-    fn write_esp(&self, tools: &dyn Tools) -> Result<(), ImageError> {
-        let program = tools.folder().open_file("BOOTX64.EFI")?;
-        let length = program.metadata().map_err(ImageError::io("read", Path::new("BOOTX64.EFI")))?.len();
+    fn write_esp(&self, name: &str, tools: &dyn Tools) -> Result<(), ImageError> {
+        let program = tools.folder().open_file(name)?;
+        let length = program.metadata().map_err(ImageError::io("read", Path::new(name)))?.len();
         // FAT12: boot sector, two tables, a root folder of 16 sectors, two folders, the program; in tracks of 32 sectors.
         let sectors = (length.div_ceil(512) + 64).next_multiple_of(32);
         tools.folder().create(ESP)?.set_len(sectors * 512).map_err(ImageError::io("write", Path::new(ESP)))?;
@@ -207,7 +218,7 @@ impl Images<'_> {
             "::"
         ])?;
         mtools(argv!["mmd", "-i", ESP, "::/EFI", "::/EFI/BOOT"])?;
-        mtools(argv!["mcopy", "-i", ESP, "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI"])
+        mtools(argv!["mcopy", "-i", ESP, name, format!("::/EFI/BOOT/{name}")])
     }
 }
 

@@ -1,6 +1,8 @@
 //! The serial console that a kernel's command line states: `console=ttyS1,9600n8`
 //! (Documentation/admin-guide/serial-console.rst), for all else that speaks on that line.
 
+use crate::platform::Platform;
+
 /// A serial console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serial {
@@ -39,18 +41,19 @@ impl Serial {
     /// The last serial console of a command line, which becomes `/dev/console` unless a terminal of another kind comes
     /// later.
     /// `None` if it has none; `Err` says what is wrong with one.
-    pub fn of(cmdline: &str) -> Result<Option<Self>, String> {
+    pub fn of(cmdline: &str, platform: Platform) -> Result<Option<Self>, String> {
+        let device = platform.names().serial;
         let words = cmdline.split_ascii_whitespace();
-        let lines = words.filter_map(|word| word.strip_prefix("console=")).filter_map(|line| line.strip_prefix("ttyS"));
-        lines.map(Self::parse).try_fold(None, |_, line| line.map(Some))
+        let lines = words.filter_map(|word| word.strip_prefix("console=")).filter_map(|line| line.strip_prefix(device));
+        lines.map(|line| Self::parse(line, device)).try_fold(None, |_, line| line.map(Some))
     }
 
-    /// Reads what follows `ttyS`.
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads what follows the device's name without its number.
+    fn parse(text: &str, device: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`console=ttyS{text}` is no serial console: a number, and maybe speed, parity (n, o, e), bits and `r` for flow \
-                 control are expected: `console=ttyS1,115200n8`"
+                "`console={device}{text}` is no serial console: a number, and maybe speed, parity (n, o, e), bits and `r` for flow \
+                 control are expected: `console={device}1,115200n8`"
             )
         };
         let (port, options) = text.split_once(',').map_or((text, None), |(port, options)| (port, Some(options)));
@@ -122,14 +125,14 @@ mod tests {
             ),
             ("console=ttyS1,38400e8", "serial --unit=1 --speed=38400 --parity=even"),
         ] {
-            assert_eq!(Serial::of(cmdline).unwrap().unwrap().grub(), expected, "{cmdline}");
+            assert_eq!(Serial::of(cmdline, Platform::X86_64).unwrap().unwrap().grub(), expected, "{cmdline}");
         }
     }
 
     #[test]
     fn others_are_none_and_nonsense_is_refused() {
         for cmdline in ["", "quiet", "console=tty0", "console=hvc0", "console=ttyUSB0,9600", "xconsole=ttyS1"] {
-            assert_eq!(Serial::of(cmdline), Ok(None), "{cmdline}");
+            assert_eq!(Serial::of(cmdline, Platform::X86_64), Ok(None), "{cmdline}");
         }
         for console in [
             "ttyS",
@@ -142,7 +145,7 @@ mod tests {
             "ttyS1,9600n8x",
             "ttyS999",
         ] {
-            let error = Serial::of(&format!("console=tty0 console={console}")).unwrap_err();
+            let error = Serial::of(&format!("console=tty0 console={console}"), Platform::X86_64).unwrap_err();
             assert!(error.contains(&format!("`console={console}`")), "{error}");
         }
     }

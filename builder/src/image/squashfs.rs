@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::tools::argv;
 use super::{Contents, ImageError, Tools, check_lengths, rooted, tar};
 use crate::digest::Digest;
+use crate::platform::Platform;
 use crate::tree::{Node, Tree, TreePath};
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
@@ -19,7 +20,7 @@ pub enum Packing {
     /// Zstandard at its highest level.
     #[default]
     Zstd,
-    /// XZ, with and without the filter for x86 code, the smaller of both for each block.
+    /// XZ, with and without the architecture's branch filter where there is one, the smaller of both for each block.
     Xz,
     /// Deflate, level 9.
     Gzip,
@@ -30,6 +31,8 @@ pub enum Packing {
 /// A squashfs to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Squashfs {
+    /// The architecture that most of its programs are for.
+    pub platform: Platform,
     /// Compression of its blocks.
     pub packing: Packing,
     /// Bytes of a block: a power of two from 4 KiB to 1 MiB. Larger ones are smaller in all and slower to read from.
@@ -75,7 +78,10 @@ impl Squashfs {
         argv.extend(argv!["-root-time", epoch, "-mkfs-time", epoch, "-all-time", epoch, "-b", self.block]);
         argv.extend(match self.packing {
             Packing::Zstd => argv!["-comp", "zstd", "-Xcompression-level", 22],
-            Packing::Xz => argv!["-comp", "xz", "-Xbcj", "x86"],
+            Packing::Xz => {
+                let filter = self.platform.names().branch_filter.map(|filter| argv!["-Xbcj", filter]);
+                [argv!["-comp", "xz"], filter.unwrap_or_default()].concat()
+            }
             Packing::Gzip => argv!["-comp", "gzip", "-Xcompression-level", 9],
             Packing::Lz4 => argv!["-comp", "lz4", "-Xhc"],
         });

@@ -19,6 +19,7 @@ pub use config::{Config, merge};
 pub use fragment::{Fragment, FragmentError, Setting, Value};
 
 use crate::beneath::{Dir, Links};
+use crate::platform::Platform;
 use fragment::{Origin, requests};
 use kconfig::Kconfig;
 use kconfig::explain::{explain, is_unknown};
@@ -106,17 +107,17 @@ fn source_version(source: &Dir) -> Option<Version> {
 }
 
 /// Compares what the fragments ask for with the configuration that `make olddefconfig` (or busybox's `oldconfig`) left,
-/// and explains each difference from the Kconfig files of `source`, for the architecture `arch` (`x86_64`).
+/// and explains each difference from the Kconfig files of `source`, for an architecture.
 /// In the order of fragments and lines.
 ///
 /// A symbol that no Kconfig file of the source defines is a difference even where it is to be off: its name is misspelt or
 /// belongs to another version, and what it is meant to turn off may be on under its present name.
-pub fn check(fragments: &[Fragment], final_config: &str, source: &Dir, arch: &str) -> Vec<Mismatch> {
+pub fn check(fragments: &[Fragment], final_config: &str, source: &Dir, platform: Platform) -> Vec<Mismatch> {
     let config = Config::parse(final_config);
     let mut mismatches = Vec::new();
     // Reading it takes a while, and most configurations are right.
     let kconfig = OnceCell::new();
-    let load = || kconfig.get_or_init(|| Kconfig::load(source, arch)).as_ref();
+    let load = || kconfig.get_or_init(|| Kconfig::load(source, platform)).as_ref();
     for (symbol, request) in requests(fragments) {
         let Origin { fragment, line, value: wanted } = request.origin;
         let got = config.get(&symbol).cloned();

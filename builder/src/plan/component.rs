@@ -163,5 +163,6 @@ fn configuration(
         let fragment = Fragment::parse(&path.value.display().to_string(), &text).map_err(PlanError::Fragment)?;
         fragments.push(fragment);
     }
-    Ok(Configuration { base, resolve: kconfig.resolve, fragments, make: kconfig.make.clone() })
+    let platform = planner.recipe.image.platform;
+    Ok(Configuration { platform, base, resolve: kconfig.resolve, fragments, make: kconfig.make.clone() })
 }

@@ -6,6 +6,7 @@ use super::planner::{PlanError, Planner};
 use crate::image::Compression;
 use crate::image::grub::{Menu, MenuEntry};
 use crate::image::squashfs::Packing;
+use crate::platform::KernelNames;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::Entry;
 use crate::recipe::image::Kernel;
@@ -37,7 +38,7 @@ impl Planner<'_> {
             OutputKind::BzImage => {
                 let KernelFiles { image, config, system_map, .. } = self.kernel()?;
                 let beside = |name: &str, from| Product { optional: true, ..file(name.into(), from) };
-                vec![file("bzImage".into(), image), beside("config", config), beside("System.map", system_map)]
+                vec![file(self.names().image.into(), image), beside("config", config), beside("System.map", system_map)]
             }
             OutputKind::Initrd => vec![file("initrd.img".into(), self.initrd()?.output(InitrdStep::INITRD))],
             OutputKind::GrubCfg => vec![file("grub.cfg".into(), self.menu()?.output(GrubMenuStep::MENU))],
@@ -56,6 +57,11 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// What the kernel's sources call the image's architecture.
+    fn names(&self) -> &'static KernelNames {
+        &self.recipe.image.platform.names().kernel
+    }
+
     /// The kernel, planned once.
     pub(super) fn kernel(&mut self) -> Result<KernelFiles, PlanError> {
         if let Some(planned) = &self.kernel {
@@ -65,7 +71,8 @@ impl Planner<'_> {
             Kernel::Component { component, patches, config } => {
                 let additions = Additions { patches, fragments: config };
                 let step = self.component(&component.value, &additions)?;
-                let [image, config, system_map] = ["bzImage", "config", "System.map"].map(|name| step.file(name));
+                let [image, config, system_map] =
+                    [self.names().image, "config", "System.map"].map(|name| step.file(name));
                 KernelFiles { image, config, system_map, modules: None }
             }
             Kernel::Package { request, modules, .. } => {
@@ -94,6 +101,7 @@ impl Planner<'_> {
     /// The root filesystem as squashfs, which is an output and part of the initrd.
     pub fn squashfs(&mut self) -> Result<Id<SquashfsStep>, PlanError> {
         let step = SquashfsStep {
+            platform: self.recipe.image.platform,
             root: self.root()?,
             toolchain: self.toolchain(&self.recipe.packer)?,
             packing: Packing::default(),
@@ -105,6 +113,7 @@ impl Planner<'_> {
 
     fn iso(&mut self) -> Result<Id<IsoStep>, PlanError> {
         let step = IsoStep {
+            platform: self.recipe.image.platform,
             kernel: self.kernel()?.image,
             initrd: self.initrd()?.output(InitrdStep::INITRD),
             menu: self.menu()?.output(GrubMenuStep::MENU),
@@ -124,7 +133,8 @@ impl Planner<'_> {
             initrd: entry.mode.initrd(),
         };
         let entries = boot.entries.iter().map(entry).collect();
-        let menu = Menu { timeout: boot.timeout, serial: boot.serial(), entries };
+        let platform = self.recipe.image.platform;
+        let menu = Menu { platform, timeout: boot.timeout, serial: boot.serial(platform), entries };
         Ok(self.plan.graph.add(GrubMenuStep { text: menu.config()? }))
     }
 

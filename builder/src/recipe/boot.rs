@@ -4,6 +4,7 @@ use super::decode::{At, Decode, Sink, Table, required, word};
 use super::name::Name;
 use super::node::Node;
 use crate::image::serial::Serial;
+use crate::platform::Platform;
 
 /// The boot menu.
 #[derive(Clone, Debug)]
@@ -65,16 +66,16 @@ pub struct Entry {
 impl Boot {
     /// The serial line of the boot menu: the default entry's console. A console that makes no sense is a finding of its
     /// own.
-    pub fn serial(&self) -> Serial {
+    pub fn serial(&self, platform: Platform) -> Serial {
         let parameters = self.entries.first().map(|entry| self.parameters(entry)).unwrap_or_default();
-        Serial::of(&parameters).ok().flatten().unwrap_or_default()
+        Serial::of(&parameters, platform).ok().flatten().unwrap_or_default()
     }
 
     /// The serial port that the console of a machine is at: the menu's where it starts by that, else the one of the
     /// kernel's parameters.
-    pub fn port(&self, parameters: &str, menu: bool) -> u8 {
-        let menus = self.serial().port;
-        if menu { menus } else { Serial::of(parameters).ok().flatten().map_or(menus, |serial| serial.port) }
+    pub fn port(&self, platform: Platform, parameters: &str, menu: bool) -> u8 {
+        let menus = self.serial(platform).port;
+        if menu { menus } else { Serial::of(parameters, platform).ok().flatten().map_or(menus, |serial| serial.port) }
     }
 
     /// All parameters that an entry hands to the kernel.

@@ -9,8 +9,12 @@ use crate::source::{Archive, PackageRequest, Request, Suites, meant_suite};
 /// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
 /// what stands beside them.
 pub fn decode_suites(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Suites> {
-    let defaults =
-        Archive { suite: String::new(), components: vec!["main".to_owned()], arch: "amd64".to_owned(), keyring: None };
+    let defaults = Archive {
+        suite: String::new(),
+        components: vec!["main".to_owned()],
+        arch: place.platform.names().debian.to_owned(),
+        keyring: None,
+    };
     let (nodes, defaults): (&[Node], _) = match &node.value {
         Value::List(nodes) => (nodes, defaults),
         Value::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {

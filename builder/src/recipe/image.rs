@@ -18,6 +18,7 @@ use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
 use crate::image::iso::volume_id;
+use crate::platform::Platform;
 use crate::source::Request;
 
 /// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
@@ -25,6 +26,10 @@ use crate::source::Request;
 pub struct Image {
     /// Its name: that of its outputs' folder and of its ISO.
     pub name: At<Name>,
+    /// The architecture that it is for.
+    pub platform: Platform,
+    /// Where that is stated.
+    pub arch: Option<Span>,
     /// One line for people.
     pub summary: String,
     /// Clamps every timestamp: seconds since 1970-01-01 UTC.
@@ -112,15 +117,26 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> (Option<Image>, Ve
     (image, names)
 }
 
+/// The architecture of an image recipe that is not decoded yet. A wrong one is a finding of [`decode`].
+pub fn platform(node: &Node) -> Platform {
+    let word = match node.get("arch").map(|node| &node.value) {
+        Some(Value::Text { text, .. }) => text,
+        _ => return Platform::BUILD,
+    };
+    Platform::ALL.into_iter().find(|platform| platform.names().arch == word).unwrap_or(Platform::BUILD)
+}
+
 fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
     // Settled before; named here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
     let name = table.required("recipe");
     let summary = table.or_default("summary");
-    if let Some(node) = table.node("arch") {
-        word(node, &[("x86_64", ())], sink);
-    }
+    let arch = table.node("arch");
+    let platform = arch.map_or(Some(Platform::BUILD), |node| {
+        word(node, &Platform::ALL.map(|platform| (platform.names().arch, platform)), sink)
+    });
+    let arch = arch.map(|node| node.span);
     let epoch: Option<Epoch> = table.required("epoch");
     let toolchains = table.required("toolchains");
     let kernel = required(&table, "kernel", |node| decode_kernel(node, place, sink));
@@ -147,6 +163,8 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     names.extend(initrd.iter().flat_map(|initrd: &Initrd| &initrd.components).cloned());
     Some(Image {
         name: name?,
+        platform: platform?,
+        arch,
         summary,
         epoch: epoch?.0,
         toolchains: toolchains?,

@@ -16,6 +16,7 @@ use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
+use crate::platform::Platform;
 use crate::source::{CargoLock, Request};
 
 /// A recipe with everything it names.
@@ -71,6 +72,8 @@ pub struct Place<'a> {
     files: &'a Files,
     /// The folder of the image recipe.
     pub root: &'a Path,
+    /// The architecture that packages are for.
+    pub platform: Platform,
 }
 
 impl Place<'_> {
@@ -258,7 +261,7 @@ impl Loader {
         }
         let Some(mut node) = self.extended(file, "recipe", &overlay, &mut Vec::new()) else { return Ok(None) };
         substitute(&mut node, settings, &self.sink)?;
-        let place = Place { files: &self.files, root: &self.root };
+        let place = self.place(image::platform(&node));
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
         let own: Vec<_> = components.values().filter_map(|component| component.toolchain.as_ref()).collect();
@@ -273,6 +276,11 @@ impl Loader {
         checks::run(&image, &components, &self.files, &self.sink);
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
         Ok(Some(Parts { image, components, own, toolchains: [build, packer, boot] }))
+    }
+
+    /// What a file refers to, for packages of an architecture.
+    fn place(&self, platform: Platform) -> Place<'_> {
+        Place { files: &self.files, root: &self.root, platform }
     }
 
     /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
@@ -338,7 +346,7 @@ impl Loader {
             self.sink.borrow_mut().add("name", name.span, message);
             return None;
         }
-        let place = Place { files: &self.files, root: &self.root };
+        let place = self.place(Platform::BUILD);
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
         self.read(&path, name.span, what)
     }
@@ -351,7 +359,7 @@ impl Loader {
                 continue;
             }
             let node = self.open("components", &name, "component").and_then(|file| self.parse(file));
-            let place = Place { files: &self.files, root: &self.root };
+            let place = self.place(Platform::BUILD);
             let component = node.and_then(|node| component::decode(&node, &place, &self.sink));
             if let Some(component) = &component {
                 if component.name != name.value {
@@ -372,7 +380,7 @@ impl Loader {
         }
         let file = self.open("toolchains", name, "toolchain");
         let node = file.and_then(|file| self.extended(file, "toolchain", &toolchain::extend, &mut Vec::new()));
-        let place = Place { files: &self.files, root: &self.root };
+        let place = self.place(Platform::BUILD);
         let toolchain = node.and_then(|node| toolchain::decode(&node, &place, &self.sink));
         if let Some(toolchain) = toolchain.as_ref().filter(|toolchain| toolchain.name != name.value) {
             let message = format!("this file names toolchain `{}`, not `{}`", toolchain.name, name.value);

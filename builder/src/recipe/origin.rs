@@ -187,7 +187,7 @@ fn decode_debian_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<O
     let archive = Archive {
         suite: suite.value,
         components: components.unwrap_or_else(|| vec!["main".into()]),
-        arch: "amd64".into(),
+        arch: place.platform.names().debian.into(),
         keyring,
     };
     Some(Origin::Remote(Request::DebianSource { archive, package: package?, version: version?, file: file? }))

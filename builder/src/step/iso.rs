@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::toolbox::Toolbox;
-use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
-use crate::image::grub::Images;
+use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work, with_platform};
+use crate::image::grub::{self, Images};
 use crate::image::iso::Iso;
+use crate::platform::Platform;
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
@@ -18,6 +19,8 @@ const FILE: &str = "image.iso";
 /// Makes the ISO.
 #[derive(Clone, Debug)]
 pub struct IsoStep {
+    /// The architecture whose firmware starts it.
+    pub platform: Platform,
     /// GRUB's and xorriso's root.
     pub toolchain: Id<ToolchainStep>,
     /// The kernel.
@@ -45,14 +48,16 @@ impl Action for IsoStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `kernel`, `initrd`, `menu`, `volume`, `epoch` | all there is |
+    /// | `platform` | see [`with_platform`] |
     fn key(&self, graph: &Graph) -> Key {
-        Key::new("iso", 1)
+        let key = Key::new("iso", 1)
             .row("toolchain", graph.digest(self.toolchain))
             .row("kernel", graph.digest_of(&self.kernel))
             .row("initrd", graph.digest_of(&self.initrd))
             .row("menu", graph.digest_of(&self.menu))
             .row("volume", &self.volume)
-            .row("epoch", self.epoch)
+            .row("epoch", self.epoch);
+        with_platform(key, self.platform)
     }
 
     fn inputs(&self) -> Vec<StepId> {
@@ -65,13 +70,13 @@ impl Action for IsoStep {
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tools = Toolbox::alone(work, self.toolchain)?;
-        Images { marker: &format!("/{MARKER}"), epoch: self.epoch }.write(&tools)?;
+        Images { platform: self.platform, marker: &format!("/{MARKER}"), epoch: self.epoch }.write(&tools)?;
         let mut tree = Tree::new();
-        let files =
-            [("boot/bzImage", &self.kernel), ("boot/initrd.img", &self.initrd), ("boot/grub/grub.cfg", &self.menu)];
+        let kernel = grub::kernel(self.platform);
+        let files = [(&*kernel, &self.kernel), (grub::INITRD, &self.initrd), ("/boot/grub/grub.cfg", &self.menu)];
         for (path, from) in files {
             let Blob { digest, size } = work.get(from)?;
-            tree.insert(TreePath::new(path).expect("a plain path"), Entry::file(digest, size, 0o644));
+            tree.insert(TreePath::new(&path[1..]).expect("a plain path"), Entry::file(digest, size, 0o644));
         }
         tree.complete();
         let iso = Iso { volume: &self.volume, epoch: self.epoch, marker: MARKER };

@@ -29,6 +29,7 @@ use std::path::PathBuf;
 
 use crate::archive::Budget;
 use crate::digest::{Digest, Hasher};
+use crate::platform::Platform;
 use crate::store::{Key, Output};
 use crate::tree::Tree;
 
@@ -47,6 +48,11 @@ pub use packages::{Diversion, PackagesStep};
 pub use squashfs::SquashfsStep;
 pub use toolchain::ToolchainStep;
 pub use work::{Context, Listener, Work};
+
+/// The row of a key for the architecture that a result is for. The build platform's has none: its keys are older than the row.
+fn with_platform(key: Key, platform: Platform) -> Key {
+    if platform == Platform::BUILD { key } else { key.row("platform", platform.names().arch) }
+}
 
 /// What a step gives, by name, as the store keeps it.
 pub type Outputs = BTreeMap<String, Output>;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::toolbox::Toolbox;
-use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work};
+use super::{
+    Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work, with_platform,
+};
 use crate::image::squashfs::{Packing, Squashfs};
+use crate::platform::Platform;
 use crate::store::Key;
 
 /// Where mksquashfs writes it.
@@ -13,6 +16,8 @@ const FILE: &str = "livefs.squashfs";
 /// Packs a tree.
 #[derive(Clone, Debug)]
 pub struct SquashfsStep {
+    /// The architecture that the tree is for.
+    pub platform: Platform,
     /// mksquashfs's root.
     pub toolchain: Id<ToolchainStep>,
     /// The step whose tree is packed.
@@ -38,13 +43,15 @@ impl Action for SquashfsStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `root`, `packing`, `block`, `epoch` | all there is |
+    /// | `platform` | see [`with_platform`] |
     fn key(&self, graph: &Graph) -> Key {
-        Key::new("squashfs", 3)
+        let key = Key::new("squashfs", 3)
             .row("toolchain", graph.digest(self.toolchain))
             .row("root", graph.digest(self.root))
             .row("packing", format!("{:?}", self.packing))
             .row("block", self.block)
-            .row("epoch", self.epoch)
+            .row("epoch", self.epoch);
+        with_platform(key, self.platform)
     }
 
     fn inputs(&self) -> Vec<StepId> {
@@ -58,7 +65,8 @@ impl Action for SquashfsStep {
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tools = Toolbox::alone(work, self.toolchain)?;
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
-        let squashfs = Squashfs { packing: self.packing, block: self.block, epoch: self.epoch };
+        let squashfs =
+            Squashfs { platform: self.platform, packing: self.packing, block: self.block, epoch: self.epoch };
         squashfs.write(&tree, &work.contents(), &tools, FILE)?;
         Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
     }

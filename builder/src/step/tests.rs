@@ -295,9 +295,17 @@ fn what_an_initramfs_starts_counts_unless_it_is_init() {
 
 #[test]
 fn a_squashfs_is_packed_again_for_each_of_its_inputs() {
-    let base = SquashfsStep { toolchain: input(0), root: input(1), packing: Packing::default(), block: 1024, epoch: 1 };
+    let base = SquashfsStep {
+        platform: Platform::BUILD,
+        toolchain: input(0),
+        root: input(1),
+        packing: Packing::default(),
+        block: 1024,
+        epoch: 1,
+    };
     let other = [Packing::Zstd, Packing::Xz].into_iter().find(|packing| *packing != Packing::default()).unwrap();
     let changes = vec![
+        change("platform", |of: &mut SquashfsStep| of.platform = Platform::Aarch64),
         change("toolchain", |of: &mut SquashfsStep| of.toolchain = input(2)),
         change("root", |of: &mut SquashfsStep| of.root = input(2)),
         change("packing", move |of: &mut SquashfsStep| of.packing = other),
@@ -328,6 +336,7 @@ fn a_menu_is_written_again_for_its_text() {
 #[test]
 fn an_iso_is_made_again_for_each_of_its_inputs() {
     let base = IsoStep {
+        platform: Platform::BUILD,
         toolchain: input(0),
         kernel: output(1, "bzImage"),
         initrd: output(2, "initrd"),
@@ -336,6 +345,7 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
         epoch: 1,
     };
     let changes = vec![
+        change("platform", |of: &mut IsoStep| of.platform = Platform::Aarch64),
         change("toolchain", |of: &mut IsoStep| of.toolchain = input(4)),
         change("kernel", |of: &mut IsoStep| of.kernel = output(4, "bzImage")),
         change("kernel", |of: &mut IsoStep| of.kernel = output(1, "other")),

@@ -23,6 +23,7 @@ pub use expr::{Atom, Expr, Tristate};
 pub use token::Op;
 
 use crate::beneath::{Dir, Links};
+use crate::platform::{KernelNames, Platform};
 use token::Variables;
 
 /// A line of a Kconfig file.
@@ -220,10 +221,10 @@ pub struct Kconfig {
 }
 
 impl Kconfig {
-    /// Reads the Kconfig files of a source for an architecture, named as the kernel (`ARCH=x86_64`) or uname names it.
-    pub fn load(source: &Dir, arch: &str) -> io::Result<Self> {
+    /// Reads the Kconfig files of a source for an architecture.
+    pub fn load(source: &Dir, platform: Platform) -> io::Result<Self> {
         let root = source.following(Links::Within);
-        let (arch, srcarch) = kernel_arch(arch);
+        let KernelNames { arch, source: srcarch, .. } = platform.names().kernel;
         let top = ["Kconfig".to_owned(), format!("arch/{srcarch}/Kconfig"), "Config.in".to_owned()];
         let Some(top) = top.iter().find(|name| root.has_file(name)) else {
             let what = format!("no Kconfig, arch/{srcarch}/Kconfig or Config.in in the source");
@@ -247,22 +248,5 @@ impl Kconfig {
             let definition = &self.symbols[name].definitions[*definition];
             (name.as_str(), definition, &definition.selects[*select])
         })
-    }
-}
-
-/// What the kernel's Makefile calls ARCH and SRCARCH.
-fn kernel_arch(arch: &str) -> (&str, &str) {
-    match arch {
-        "x86_64" | "i386" | "x86" => (arch, "x86"),
-        "aarch64" => ("arm64", "arm64"),
-        "armv7l" | "armhf" => ("arm", "arm"),
-        "riscv64" | "riscv32" => ("riscv", "riscv"),
-        "ppc64le" | "ppc64" | "ppc" => ("powerpc", "powerpc"),
-        "s390x" => ("s390", "s390"),
-        "loongarch64" => ("loongarch", "loongarch"),
-        "mips64" | "mipsel" | "mips64el" => ("mips", "mips"),
-        "sparc32" | "sparc64" => (arch, "sparc"),
-        "parisc64" => (arch, "parisc"),
-        _ => (arch, arch),
     }
 }

@@ -23,7 +23,7 @@ fn dir(root: &Path) -> Dir {
 }
 
 fn load(root: &Path) -> Kconfig {
-    let kconfig = Kconfig::load(&dir(root), "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(root), Platform::X86_64).unwrap();
     assert_eq!(kconfig.oddities, [], "all lines are understood");
     kconfig
 }
@@ -33,7 +33,10 @@ fn reasons(files: &[(&str, &str)], config: &str, wanted: &str) -> Vec<String> {
     let root = source(files);
     load(root.path());
     let fragment = Fragment::parse("f", wanted).unwrap();
-    check(&[fragment], config, &dir(root.path()), "x86_64").into_iter().map(|mismatch| mismatch.reason).collect()
+    check(&[fragment], config, &dir(root.path()), Platform::X86_64)
+        .into_iter()
+        .map(|mismatch| mismatch.reason)
+        .collect()
 }
 
 const KERNEL: &str = r#"# comment
@@ -257,7 +260,7 @@ fn older_and_other_dialects_are_read() {
     let kconfig = load(old.path());
     assert_eq!(kconfig.symbols["CPU"].kind, Some(Kind::Bool));
     let fragment = Fragment::parse("f", "CONFIG_64BIT=n\n").unwrap();
-    let found = check(&[fragment], "CONFIG_64BIT=y\n", &dir(old.path()), "x86_64");
+    let found = check(&[fragment], "CONFIG_64BIT=y\n", &dir(old.path()), Platform::X86_64);
     assert!(
         found[0].reason.contains("depends on ARCH = \"x86\" (ARCH=\"x86_64\"; arch/x86/Kconfig:10)"),
         "{}",
@@ -286,7 +289,7 @@ fn a_line_that_is_not_understood_costs_only_itself() {
         "Kconfig",
         "config A\n\tbool \"a\"\n\tfrobnicate\n\tdepends on (B\n\tdepends on C\nendif\nsource \"gone\"\nsource \"Kconfig\"\nif A\n",
     )]);
-    let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(root.path()), Platform::X86_64).unwrap();
     assert_eq!(kconfig.symbols["A"].definitions[0].depends.len(), 1);
     for expected in [
         "`frobnicate` is no keyword",
@@ -306,7 +309,10 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     let one = Fragment::parse("kernel-config/one.config", "CONFIG_B=y\n# CONFIG_A is not set\n").unwrap();
     let two = Fragment::parse("kernel-config/two.config", "# why\nCONFIG_A=y\n").unwrap();
     let shown = |config: &str| -> Vec<String> {
-        check(&[one.clone(), two.clone()], config, &dir(root.path()), "x86_64").iter().map(|m| m.to_string()).collect()
+        check(&[one.clone(), two.clone()], config, &dir(root.path()), Platform::X86_64)
+            .iter()
+            .map(|m| m.to_string())
+            .collect()
     };
     assert_eq!(
         shown("# CONFIG_B is not set\n"),
@@ -319,7 +325,7 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     );
     assert!(shown("CONFIG_B=y\nCONFIG_A=y\n").is_empty());
     let empty = source(&[]);
-    let lost = check(std::slice::from_ref(&one), "", &dir(empty.path()), "x86_64");
+    let lost = check(std::slice::from_ref(&one), "", &dir(empty.path()), Platform::X86_64);
     assert!(lost[0].reason.starts_with("no Kconfig, arch/x86/Kconfig or Config.in in the source"), "{}", lost[0]);
 }
 
@@ -360,14 +366,14 @@ fn a_former_name_leads_to_the_present_one() {
     ] {
         let fragment = Fragment::parse("f", wanted).unwrap();
         let found: Vec<_> =
-            check(&[fragment], "", &dir(root.path()), "x86_64").iter().map(ToString::to_string).collect();
+            check(&[fragment], "", &dir(root.path()), Platform::X86_64).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 1, "{wanted}");
         assert!(found[0].contains(expected), "{wanted}: {found:?}");
         assert!(found[0].ends_with("(the source's version is 6.12.107; `#if version …` limits settings to versions)"));
     }
     // A name that is another architecture's is no mistake where it is to be off.
     let off = Fragment::parse("f", "# CONFIG_ARM_ONLY is not set\n# CONFIG_BASE_SMALL is not set\n").unwrap();
-    assert_eq!(check(&[off], "", &dir(root.path()), "x86_64"), []);
+    assert_eq!(check(&[off], "", &dir(root.path()), Platform::X86_64), []);
 }
 
 #[test]
@@ -408,7 +414,7 @@ fn files_that_include_each_other_over_and_over_are_read_for_a_while_only() {
         .chain([("Kconfig".to_owned(), "source \"k0\"\nconfig LAST\n\tbool\n".to_owned())])
         .collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let kconfig = Kconfig::load(&dir(source(&files).path()), "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(source(&files).path()), Platform::X86_64).unwrap();
     assert!(kconfig.symbols.contains_key("LAST"));
     assert!(kconfig.oddities.iter().any(|oddity| oddity.what.contains("more than 20000")), "{:?}", kconfig.oddities[0]);
 }
@@ -416,7 +422,7 @@ fn files_that_include_each_other_over_and_over_are_read_for_a_while_only() {
 #[test]
 fn blocks_nest_only_so_deep() {
     let text = "if A\n".repeat(50_000) + "config B\n\tbool \"b\"\n";
-    let kconfig = Kconfig::load(&dir(source(&[("Kconfig", &text)]).path()), "x86_64").unwrap();
+    let kconfig = Kconfig::load(&dir(source(&[("Kconfig", &text)]).path()), Platform::X86_64).unwrap();
     assert!(kconfig.enclosing(kconfig.symbols["B"].definitions[0].scope).count() <= 101);
 }
 
@@ -429,7 +435,7 @@ fn nothing_outside_of_the_source_is_read() {
     {
         for keyword in ["source", "osource", "rsource", "orsource"] {
             let root = source(&[("Kconfig", &format!("{keyword} \"{named}\"\n")), ("a/b", "")]);
-            let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
+            let kconfig = Kconfig::load(&dir(root.path()), Platform::X86_64).unwrap();
             assert!(kconfig.symbols.is_empty(), "{keyword} {named}");
             assert!(kconfig.oddities[0].what.ends_with("is not below the source's root"), "{:?}", kconfig.oddities);
         }
@@ -448,7 +454,7 @@ fn a_file_that_includes_itself_is_read_once() {
     for itself in ["a/Kconfig", "./a/Kconfig", "a/../a/Kconfig", "a/K*", "*/Kconfig"] {
         let text = format!("source \"{itself}\"\n").repeat(3) + "config A\n\tbool\n";
         let root = source(&[("Kconfig", "source \"a/Kconfig\"\n"), ("a/Kconfig", &text)]);
-        let kconfig = Kconfig::load(&dir(root.path()), "x86_64").unwrap();
+        let kconfig = Kconfig::load(&dir(root.path()), Platform::X86_64).unwrap();
         assert_eq!(kconfig.symbols["A"].definitions.len(), 1, "{itself}");
         let told: Vec<String> = kconfig.oddities.iter().map(|oddity| oddity.what.clone()).collect();
         assert_eq!(told, vec!["a/Kconfig includes itself"; 3], "{itself}");

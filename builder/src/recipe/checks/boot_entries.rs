@@ -19,7 +19,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             let message = format!("two entries of the boot menu have the id `{}`", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }
-        if let Err(why) = Serial::of(&subject.image.boot.parameters(entry)) {
+        if let Err(why) = Serial::of(&subject.image.boot.parameters(entry), subject.image.platform) {
             let message = format!("entry `{}`: {why}", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }

@@ -1,4 +1,5 @@
 use super::{Check, Subject};
+use crate::image::grub::kernel;
 use crate::recipe::OutputKind;
 use crate::recipe::decode::Sink;
 
@@ -8,14 +9,8 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// `COMMAND_LINE_SIZE` of x86 is 2048, the 0 at the end included (arch/x86/include/asm/setup.h).
-const COMMAND_LINE: usize = 2047;
-
 /// `MAX_INIT_ENVS` and `MAX_INIT_ARGS` of init/main.c: with more words that no driver takes the kernel panics.
 const UNKNOWN: usize = 32;
-
-/// What GRUB puts before the words of an entry (grub-core/loader/i386/linux.c).
-const GRUB: &str = "BOOT_IMAGE=/boot/bzImage ";
 
 /// Characters of the volume name of ISO 9660 (8.4.6).
 const VOLUME: usize = 32;
@@ -38,18 +33,22 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         );
         findings.add(CHECK.id, image.name.span, message).help("iso: {label: SHORTER}");
     }
+    let names = &image.platform.names().kernel;
+    let most = names.command_line - 1;
     for entry in &image.boot.entries {
         let further = image.tests.iter().flat_map(|test| &test.boots);
         let further = further.filter(|boot| boot.entry.value == *entry.id.value).map(|boot| boot.cmdline.as_str());
         let longest = further.max_by_key(|cmdline| cmdline.len()).unwrap_or_default();
-        let cmdline = format!("{GRUB}{} {longest}", image.boot.parameters(entry));
+        // GRUB puts the kernel's name before the words of an entry (grub-core/loader/i386/linux.c).
+        let grub = format!("BOOT_IMAGE={}", kernel(image.platform));
+        let cmdline = format!("{grub} {} {longest}", image.boot.parameters(entry));
         let cmdline = cmdline.trim_end();
-        if cmdline.len() > COMMAND_LINE {
+        if cmdline.len() > most {
             let message = format!(
-                "the command line of entry `{}` has {} bytes; x86 takes {COMMAND_LINE}, GRUB's `{}` included",
+                "the command line of entry `{}` has {} bytes; {} takes {most}, GRUB's `{grub}` included",
                 entry.id.value,
                 cmdline.len(),
-                GRUB.trim_end()
+                names.source,
             );
             findings.add(CHECK.id, entry.id.span, message).label("the kernel would cut it off");
         }

@@ -11,6 +11,7 @@ mod overlay_modes;
 mod overlays;
 mod paths;
 mod patterns;
+mod platform;
 mod programs;
 mod test_entries;
 mod users;
@@ -61,6 +62,7 @@ pub const CHECKS: &[Check] = &[
     overlays::CHECK,
     paths::CHECK,
     patterns::CHECK,
+    platform::CHECK,
     programs::CHECK,
     test_entries::CHECK,
     users::CHECK,

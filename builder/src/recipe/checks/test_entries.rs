@@ -72,9 +72,13 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         let message = "medium `hd` is the first of the test's `disks`, and it has none";
         findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
     }
-    let port = image.boot.port(&format!("{} {}", image.boot.parameters(entry), boot.cmdline), menu);
+    let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
+    let port = image.boot.port(image.platform, &parameters, menu);
     if port > LAST_PORT {
-        let message = format!("its console is ttyS{port}, and the machine of a test has ttyS0 to ttyS{LAST_PORT}");
+        let message = {
+            let serial = image.platform.names().serial;
+            format!("its console is {serial}{port}, and the machine of a test has {serial}0 to {serial}{LAST_PORT}")
+        };
         findings.add(CHECK.id, boot.entry.span, message);
     }
     if menu && !boot.cmdline.is_empty() {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use crate::beneath::Dir;
 use crate::digest::Digest;
 use crate::kernel::{self, Fragment, Setting, config};
+use crate::platform::Platform;
 use crate::process::{Feed, quote};
 use crate::recipe::Resolve;
 use crate::step::toolbox::Toolbox;
@@ -20,6 +21,8 @@ const MOST_CONFIG: u64 = 16 << 20;
 /// A configuration to make and to check.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    /// The architecture whose Kconfig files explain what did not take effect.
+    pub platform: Platform,
     /// Its start.
     pub base: ConfigBase,
     /// The make target that completes it.
@@ -44,6 +47,8 @@ impl Configuration {
     /// |---|---|
     /// | `config base`, `config resolve`, `config make` | how the configuration is made |
     /// | `config <n>` | each fragment's settings, with the versions that they are for: comments and blank lines don't count |
+    ///
+    /// The architecture is not in the key: by it a failure is explained, and a failure is no result.
     pub(super) fn rows(&self) -> Vec<(String, String)> {
         let base = match &self.base {
             ConfigBase::Target(target) => target.clone(),
@@ -89,7 +94,7 @@ impl Configuration {
         let feed: Feed<'_> = Box::new(empty_answers);
         make(self.resolve.target(), Some(feed))?;
         let result = build.read_text(CONFIG, MOST_CONFIG)?;
-        let mismatches = kernel::check(&fragments, &result, &build.dir("src")?, "x86_64");
+        let mismatches = kernel::check(&fragments, &result, &build.dir("src")?, self.platform);
         if mismatches.is_empty() { Ok(()) } else { Err(StepError::Config(mismatches)) }
     }
 }
