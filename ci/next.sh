@@ -7,6 +7,7 @@
 #                recipes/quick.yaml; then built again in a store of its own: the outputs are the same
 #   kernel       Linux 6.12 (recipes/dbcolinux-6.12.yaml) is built with the suite's compiler and passes its boot tests
 #   containers   so do the recipes of containers and applications, on that kernel
+#   erofs        recipes/erofs.yaml is built, booted, and built again in a store of its own: the outputs are the same
 #
 # A copy of recipes/ gets the suite in each toolchain, and locks of what the mirrors have today. Takes half an hour for a suite, and
 # an hour with `containers`. Environment: WORK (a folder that is used and kept), DBCO_STORE.
@@ -17,15 +18,15 @@ project=$PWD
 parts=() suites=()
 for word; do
   case $word in
-    components | kernel | containers) parts+=("$word") ;;
+    components | kernel | containers | erofs) parts+=("$word") ;;
     -*)
-      sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+      sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
     *) suites+=("$word") ;;
   esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(components kernel containers)
+[ ${#parts[@]} -gt 0 ] || parts=(components kernel containers erofs)
 [ ${#suites[@]} -gt 0 ] || suites=(trixie sid)
 
 if [ -n "${WORK:-}" ]; then
@@ -82,13 +83,22 @@ lay_out() {
   } > "$folder/recipes/components.yaml"
 }
 
+# Builds a recipe, tests it, and builds it again elsewhere.
+twice() {
+  "$dbco" build "recipes/$1.yaml"
+  "$dbco" test --locked "recipes/$1.yaml"
+  rm -rf "$PWD/again"
+  "$dbco" build --locked --store again/store -o again/out "recipes/$1.yaml"
+  diff "out/$1/SHA256SUMS" "again/out/$1/SHA256SUMS"
+  rm -rf "$PWD/again"
+}
+
 components() {
-  "$dbco" build recipes/components.yaml
-  "$dbco" test --locked recipes/components.yaml
-  rm -rf "$PWD/again"
-  "$dbco" build --locked --store again/store -o again/out recipes/components.yaml
-  diff out/components/SHA256SUMS again/out/components/SHA256SUMS
-  rm -rf "$PWD/again"
+  twice components
+}
+
+erofs() {
+  twice erofs
 }
 
 kernel() {

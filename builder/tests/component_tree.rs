@@ -13,6 +13,7 @@ use dbco::archive::tar::read_tree;
 use dbco::image::cpio::write_cpio;
 use dbco::image::disk::Disk;
 use dbco::image::squashfs::{Packing, Squashfs};
+use dbco::platform::Platform;
 use dbco::store::Store;
 use dbco::tree::{Tree, TreePath};
 use project::{Project, host};
@@ -126,7 +127,7 @@ fn capabilities_and_attributes_of_a_component_reach_every_format_that_holds_them
 
     // What capabilities are worth is known to getcap, of files that root of some namespace has unpacked.
     let tools = HostTools::new();
-    let squashfs = Squashfs { packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
+    let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
     squashfs.write(&tree, &store, &tools, "x.sqfs").unwrap();
     for unpack in [
         format!("tar -xzf {} --xattrs --xattrs-include=*", text(&archive)),

@@ -3,7 +3,6 @@
 //! So owners, device nodes and modes never have to exist on this machine's disk.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,23 +90,7 @@ impl Squashfs {
         if !search_for_duplicates(tree) {
             argv.push("-no-duplicates".into());
         }
-        // What went wrong in the tree is more telling than that mksquashfs found the end of its input too early.
-        let failure = Mutex::new(None);
-        let feed = |out: &mut dyn std::io::Write| {
-            tar::write_tar(tree, contents, self.epoch, out).map_err(|error| match error {
-                ImageError::Write(source) => source,
-                other => {
-                    let text = std::io::Error::other(other.to_string());
-                    *failure.lock().unwrap_or_else(|e| e.into_inner()) = Some(other);
-                    text
-                }
-            })
-        };
-        let result = tools.run(&argv, Some(Box::new(feed)));
-        match failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
-            Some(error) => Err(error),
-            None => result.map_err(ImageError::tool("squashfs")),
-        }
+        tar::run_on_tar(tools, format, &argv, (tree, contents, self.epoch))
     }
 }
 

@@ -6,14 +6,11 @@ use crate::digest::Digest;
 use crate::kernel::modules::normal;
 use crate::recipe::boot::Entry as MenuEntry;
 use crate::recipe::decode::At;
-use crate::recipe::image::Kernel;
+use crate::recipe::image::{Kernel, Livefs};
 use crate::recipe::programs;
 use crate::rootfs::Assembly;
-use crate::step::{AssembleStep, Firmware, Id, InitrdStep, LayerFrom, SquashfsStep};
+use crate::step::{AssembleStep, ErofsStep, Firmware, Id, InitrdStep, LayerFrom, SquashfsStep};
 use crate::tree::{Entry, Tree, TreePath};
-
-/// The root filesystem's name in the initramfs, by which the early init finds it.
-const LIVEFS: &str = "livefs.squashfs";
 
 impl Planner<'_> {
     /// The initrd, planned once.
@@ -28,15 +25,21 @@ impl Planner<'_> {
         if let Some(from) = kernel.modules {
             layers.push(LayerFrom::Tree { origin: "the kernel's modules".into(), from });
         }
-        if stated.squashfs {
-            let from = self.squashfs()?.output(SquashfsStep::IMAGE);
-            let path = TreePath::new(LIVEFS).map_err(PlanError::Path)?;
+        // By these names the early init finds it.
+        let file = match stated.livefs {
+            Livefs::Squashfs => Some(("livefs.squashfs", self.squashfs()?.output(SquashfsStep::IMAGE))),
+            Livefs::Erofs => Some(("livefs.erofs", self.erofs()?.output(ErofsStep::IMAGE))),
+            Livefs::None => None,
+        };
+        let mut replace = Vec::new();
+        if let Some((name, from)) = file {
+            let path = TreePath::new(name).map_err(PlanError::Path)?;
             layers.push(LayerFrom::File { origin: "the livefs".into(), from, path });
         } else {
             let from = root.output(AssembleStep::TREE);
             layers.push(LayerFrom::Tree { origin: "the rootfs".into(), from });
+            replace = assembly(&self.recipe.image.rootfs)?.replace;
         }
-        let replace = if stated.squashfs { Vec::new() } else { assembly(&self.recipe.image.rootfs)?.replace };
         let started = |(path, entry): (String, &MenuEntry)| {
             let role = format!("what entry `{}` starts in the initramfs", entry.id.value);
             self.program(&path, role, entry.id.span, programs::EARLY_INIT)

@@ -11,8 +11,8 @@ use crate::recipe::OutputKind;
 use crate::recipe::boot::Entry;
 use crate::recipe::image::Kernel;
 use crate::step::{
-    ArchiveStep, AssembleStep, Blob, DiskStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep, Ref,
-    SquashfsStep,
+    ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep,
+    Ref, SquashfsStep,
 };
 use crate::tree::{Tree, TreePath};
 
@@ -49,6 +49,7 @@ impl Planner<'_> {
                 let name = format!("{recipe}.rootfs.{}", compression.tar());
                 vec![file(name, self.archive(root, compression))]
             }
+            OutputKind::Erofs => vec![file(format!("{recipe}.erofs"), self.erofs()?.output(ErofsStep::IMAGE))],
             OutputKind::Squashfs => {
                 vec![file(format!("{recipe}.squashfs"), self.squashfs()?.output(SquashfsStep::IMAGE))]
             }
@@ -109,6 +110,12 @@ impl Planner<'_> {
             epoch: self.epoch(),
         };
         Ok(self.plan.graph.add(step))
+    }
+
+    /// The root filesystem as erofs, which is an output and may be part of the initrd.
+    pub fn erofs(&mut self) -> Result<Id<ErofsStep>, PlanError> {
+        let (root, toolchain) = (self.root()?, self.toolchain(&self.recipe.packer)?);
+        Ok(self.plan.graph.add(ErofsStep { root, toolchain, epoch: self.epoch() }))
     }
 
     fn iso(&mut self) -> Result<Id<IsoStep>, PlanError> {

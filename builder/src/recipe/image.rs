@@ -94,13 +94,24 @@ pub enum Kernel {
     },
 }
 
+/// What the root filesystem is in the initrd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Livefs {
+    /// A file, which the early init mounts: `livefs.squashfs`.
+    Squashfs,
+    /// The same: `livefs.erofs`.
+    Erofs,
+    /// The initramfs itself.
+    None,
+}
+
 /// How the initrd is made.
 #[derive(Clone, Debug)]
 pub struct Initrd {
     /// The compression of its main segment.
     pub compression: Compression,
-    /// Whether the root filesystem is a squashfs inside, or the cpio itself.
-    pub squashfs: bool,
+    /// What the root filesystem is in it.
+    pub livefs: Livefs,
     /// Components that the initramfs itself holds, beside the livefs.
     pub components: Vec<At<String>>,
     /// Folders copied into the initramfs itself.
@@ -253,10 +264,8 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
 fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
-    let squashfs = match table.node("livefs") {
-        Some(node) => word(node, &[("squashfs", true), ("none", false)], sink),
-        None => Some(true),
-    };
+    let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
+    let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));
     let components = table.or_default("components");
     let overlays = decode_overlays(&table, place, sink);
     let early: Vec<(Key, At<String>)> = table.or_default("early");
@@ -269,8 +278,8 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
         .collect();
     table.close();
     // A wrong word is a finding already; the rest is worth looking at.
-    let (compression, squashfs) = (compression.unwrap_or(Compression::Zstd), squashfs.unwrap_or(true));
-    Some(Initrd { compression, squashfs, components, overlays, early })
+    let (compression, livefs) = (compression.unwrap_or(Compression::Zstd), livefs.unwrap_or(Livefs::Squashfs));
+    Some(Initrd { compression, livefs, components, overlays, early })
 }
 
 impl Image {

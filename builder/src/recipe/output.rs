@@ -22,10 +22,12 @@ pub enum OutputKind {
     Rootfs,
     /// `<recipe>.squashfs`, the root filesystem as a file system.
     Squashfs,
+    /// `<recipe>.erofs`, the same in another format.
+    Erofs,
 }
 
 /// The words of the recipe and of `--only`.
-const WORDS: [(&str, OutputKind); 7] = [
+const WORDS: [(&str, OutputKind); 8] = [
     ("bzimage", OutputKind::BzImage),
     ("initrd", OutputKind::Initrd),
     ("grub-cfg", OutputKind::GrubCfg),
@@ -33,6 +35,7 @@ const WORDS: [(&str, OutputKind); 7] = [
     ("template", OutputKind::Template),
     ("rootfs", OutputKind::Rootfs),
     ("squashfs", OutputKind::Squashfs),
+    ("erofs", OutputKind::Erofs),
 ];
 
 impl OutputKind {

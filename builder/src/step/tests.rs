@@ -316,6 +316,16 @@ fn a_squashfs_is_packed_again_for_each_of_its_inputs() {
 }
 
 #[test]
+fn an_erofs_is_packed_again_for_each_of_its_inputs() {
+    let changes = vec![
+        change("toolchain", |of: &mut ErofsStep| of.toolchain = input(2)),
+        change("root", |of: &mut ErofsStep| of.root = input(2)),
+        change("epoch", |of: &mut ErofsStep| of.epoch = 2),
+    ];
+    every_row(&ErofsStep { toolchain: input(0), root: input(1), epoch: 1 }, changes);
+}
+
+#[test]
 fn an_initrd_is_written_again_for_each_of_its_inputs() {
     let base = InitrdStep { root: input(0), early: Tree::new(), compression: Compression::Zstd, epoch: 1 };
     let changes = vec![

@@ -3,6 +3,7 @@ use std::path::Path;
 use super::{Check, Subject};
 use crate::recipe::OutputKind;
 use crate::recipe::decode::{At, Sink};
+use crate::recipe::image::Livefs;
 use crate::recipe::programs::{EARLY_INIT, SHELL};
 use crate::recipe::rootfs::{Overlay, Rootfs};
 use crate::tree::TreePath;
@@ -67,7 +68,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     if !image.gives(OutputKind::Initrd) && !image.gives(OutputKind::Iso) || !image.initrd.components.is_empty() {
         return;
     }
-    let root = if image.initrd.squashfs { Some(Known::default()) } else { Known::of(&image.rootfs) };
+    let root = if image.initrd.livefs != Livefs::None { Some(Known::default()) } else { Known::of(&image.rootfs) };
     let Some(mut known) = root else { return };
     known.overlays.extend(&image.initrd.overlays);
     for (path, entry) in image.early_inits() {

@@ -1,0 +1,82 @@
+//! A tree packed as erofs (Documentation/filesystems/erofs.rst), by `mkfs.erofs --tar=f` from a tar stream on its standard
+//! input: owners, device nodes and modes never have to exist on this machine's disk.
+
+use std::collections::BTreeMap;
+
+use super::toolbox::Toolbox;
+use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work};
+use crate::image::tools::argv;
+use crate::image::{NAME_MAX, check_lengths, tar};
+use crate::store::Key;
+
+/// Where mkfs.erofs writes it.
+const FILE: &str = "livefs.erofs";
+
+/// Packs a tree, with LZ4 in clusters of 64 KiB, which every kernel since 5.13 reads that has erofs.
+#[derive(Clone, Debug)]
+pub struct ErofsStep {
+    /// The root of mkfs.erofs 1.7 or newer: older ones read no archive.
+    pub toolchain: Id<ToolchainStep>,
+    /// The step whose tree is packed.
+    pub root: Id<AssembleStep>,
+    /// Time of every file and of the file system itself: seconds since 1970.
+    pub epoch: u64,
+}
+
+impl ErofsStep {
+    /// The image.
+    pub const IMAGE: Name<Self, Blob> = Name::new("erofs");
+}
+
+impl Action for ErofsStep {
+    fn label(&self) -> String {
+        "erofs".into()
+    }
+
+    /// | row | why |
+    /// |---|---|
+    /// | `toolchain`, `root`, `epoch` | all there is |
+    fn key(&self, graph: &Graph) -> Key {
+        Key::new("erofs", 1)
+            .row("toolchain", graph.digest(self.toolchain))
+            .row("root", graph.digest(self.root))
+            .row("epoch", self.epoch)
+    }
+
+    fn inputs(&self) -> Vec<StepId> {
+        vec![self.toolchain.step(), self.root.step()]
+    }
+
+    fn runs_tools(&self) -> bool {
+        true
+    }
+
+    fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
+        let tools = Toolbox::alone(work, self.toolchain)?;
+        let tree = work.get(&self.root.output(AssembleStep::TREE))?;
+        for (path, entry) in &tree.entries {
+            check_lengths("erofs", path, entry, NAME_MAX)?;
+        }
+        // The UUID is random where none is stated.
+        let argv = argv![
+            "mkfs.erofs",
+            "--tar=f",
+            "--quiet",
+            "-zlz4hc,level=12",
+            "-C65536",
+            "-T",
+            self.epoch,
+            "--all-time",
+            "-U",
+            "clear",
+            FILE
+        ];
+        tar::run_on_tar(
+            &tools,
+            "erofs (mkfs.erofs 1.7 or newer is needed)",
+            &argv,
+            (&tree, &work.contents(), self.epoch),
+        )?;
+        Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
+    }
+}
