@@ -95,7 +95,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
+    ("recipe", &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
     ("lock", &["digest", "input", "mask", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (

@@ -14,8 +14,8 @@ use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
 use crate::beneath::{Dir, Links};
-use crate::boot::test::{Cuts, End, Event, Login, Logs, Step, Tests, log_name};
-use crate::boot::{Accel, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
+use crate::boot::test::{End, Event, Logs, Tests, log_name};
+use crate::boot::{Accel, Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::ToolError;
 use crate::image::serial::LAST_PORT;
@@ -338,15 +338,7 @@ fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
     for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
         let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
-        let bus = match disk.bus {
-            declared::Bus::Virtio => Bus::Virtio,
-            declared::Bus::Usb => Bus::Usb,
-            declared::Bus::Scsi => Bus::Scsi,
-            declared::Bus::Nvme => Bus::Nvme,
-            declared::Bus::Sata => Bus::Sata,
-            declared::Bus::Sd => Bus::Sd,
-        };
-        disks.push(Disk { bus, content });
+        disks.push(Disk { bus: disk.bus, content });
     }
     Ok(BootTest {
         name: test.name.to_string(),
@@ -396,26 +388,13 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
             declared::Medium::Kernel | declared::Medium::Disk => None,
         },
         expect: boot.expect.clone(),
-        login: boot.login.as_ref().map(|login| Login { user: login.user.clone(), password: login.password.clone() }),
-        run: boot.run.iter().map(step).collect(),
+        login: boot.login.clone(),
+        run: boot.run.iter().map(|action| action.step.clone()).collect(),
         end: match (&boot.cut, boot.end) {
-            (Some(cut), _) => End::Cuts(Cuts {
-                during: cut.during.clone(),
-                times: cut.times.value,
-                outcome: cut.outcome.clone(),
-                words: cut.words.clone(),
-            }),
+            (Some(cut), _) => End::Cuts(cut.cuts.clone()),
             (None, declared::End::Cut) => End::Cut,
             (None, declared::End::Poweroff) => End::After("poweroff"),
             (None, declared::End::Reboot) => End::After("reboot"),
         },
     })
-}
-
-fn step(action: &declared::Action) -> Step {
-    match action.clone() {
-        declared::Action::Command { command, expect, status } => Step::Command { command, expect, status },
-        declared::Action::Type { keys, expect } => Step::Type { keys, expect },
-        declared::Action::Tcp { port, send, expect } => Step::Tcp { port: port.value, send, expect },
-    }
 }

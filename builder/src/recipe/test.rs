@@ -4,6 +4,8 @@ use super::decode::{At, Decode, Mebibytes, Port, Positive, Sink, Size, Table, re
 use super::name::Name;
 use super::node::{Node, Value};
 use super::text::Span;
+use crate::boot::Bus;
+use crate::boot::test::{Cuts, Login, Step};
 
 /// What starts the machine of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,23 +58,6 @@ pub struct Test {
     pub boots: Vec<Boot>,
 }
 
-/// What a disk is attached to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bus {
-    /// Virtio: there at once, as `/dev/vda` and so on.
-    Virtio,
-    /// USB: there a while after the start, as `/dev/sda` and so on.
-    Usb,
-    /// SCSI: `/dev/sda`.
-    Scsi,
-    /// NVMe: `/dev/nvme0n1`.
-    Nvme,
-    /// SATA: `/dev/sda`; five of them at most.
-    Sata,
-    /// An SD card: `/dev/mmcblk0`; one at most, of a size that is a power of two.
-    Sd,
-}
-
 /// A disk of a test.
 #[derive(Clone, Debug)]
 pub struct Disk {
@@ -114,55 +99,21 @@ pub struct Boot {
 /// Power cuts while a command runs, each followed by a start that looks at what is left.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    /// The command, as typed at the shell.
-    pub during: String,
-    /// How many cuts: half spread over what the command changes on the disks, half at the last changes.
-    pub times: At<u32>,
-    /// A command that runs first after each cut; the last word it prints tells what the cut came to.
-    pub outcome: String,
-    /// What it may come to; the last word is that of a command that had ended before.
-    pub words: Vec<String>,
+    /// The command, the number of cuts, and what they may come to.
+    pub cuts: Cuts,
+    /// Where the number is stated.
+    pub times: Span,
     /// Where it is stated.
     pub span: Span,
 }
 
-/// Who logs in.
+/// Something that is done after the login.
 #[derive(Clone, Debug)]
-pub struct Login {
-    /// Name.
-    pub user: String,
-    /// Password, if one is asked for.
-    pub password: Option<String>,
-}
-
-/// A step of a test.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// A command in the machine.
-    Command {
-        /// As typed at the shell.
-        command: String,
-        /// What its output has to hold.
-        expect: Option<String>,
-        /// Its exit status.
-        status: u32,
-    },
-    /// Keys typed at the console, and what has to appear after them.
-    Type {
-        /// As typed; a line break is stated as such.
-        keys: String,
-        /// What has to appear.
-        expect: Option<String>,
-    },
-    /// A connection from outside to a forwarded port.
-    Tcp {
-        /// The machine's port, one of the test's `forward`.
-        port: At<u16>,
-        /// What is sent.
-        send: String,
-        /// What the answer has to hold.
-        expect: String,
-    },
+pub struct Action {
+    /// What, and what is expected of it.
+    pub step: Step,
+    /// Where it is stated; of a connection, its port.
+    pub span: Span,
 }
 
 /// How a boot ends, once all of it has been done.
@@ -266,11 +217,13 @@ fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<Boot> {
 impl Decode for Cut {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "the power cuts of a boot", sink)?;
-        let (during, times) = (table.required("during"), table.required("times"));
+        let (during, times) = (table.required("during"), table.required::<At<u32>>("times"));
         let (outcome, words) = (table.required("outcome"), table.required("words"));
         let span = table.span;
         table.close();
-        Some(Self { during: during?, times: times?, outcome: outcome?, words: words?, span })
+        let times = times?;
+        let cuts = Cuts { during: during?, times: times.value, outcome: outcome?, words: words? };
+        Some(Self { cuts, times: times.span, span })
     }
 }
 
@@ -322,23 +275,25 @@ impl Decode for Login {
 impl Decode for Action {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         if let Value::Text { text, .. } = &node.value {
-            return Some(Self::Command { command: text.clone(), expect: None, status: 0 });
+            let step = Step::Command { command: text.clone(), expect: None, status: 0 };
+            return Some(Self { step, span: node.span });
         }
+        let mut span = node.span;
         let table = Table::open(node, "a step of a test", sink)?;
-        let action = if table.node("tcp").is_some() {
+        let step = if table.node("tcp").is_some() {
             let (port, send, expect) =
                 (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));
-            let port = port.map(|port| At { value: port.value.0, span: port.span });
-            (|| Some(Self::Tcp { port: port?, send, expect: expect? }))()
+            span = port.as_ref().map_or(span, |port| port.span);
+            port.zip(expect).map(|(port, expect)| Step::Tcp { port: port.value.0, send, expect })
         } else if table.node("type").is_some() {
             let (keys, expect) = (table.required("type"), table.optional("expect"));
-            keys.map(|keys| Self::Type { keys, expect })
+            keys.map(|keys| Step::Type { keys, expect })
         } else {
             let (command, expect) = (table.required("command"), table.optional("expect"));
             let status = table.or_default("status");
-            command.map(|command| Self::Command { command, expect, status })
+            command.map(|command| Step::Command { command, expect, status })
         };
         table.close();
-        action
+        Some(Self { step: step?, span })
     }
 }

@@ -1,9 +1,11 @@
 use super::{Check, Subject};
+use crate::boot::Bus;
+use crate::boot::test::Step;
 use crate::image::serial::LAST_PORT;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
-use crate::recipe::test::{Action, Boot, Bus, End, Firmware, Medium, Test};
+use crate::recipe::test::{Boot, End, Firmware, Medium, Test};
 use crate::recipe::text::suggestion;
 
 pub const CHECK: Check = Check {
@@ -89,17 +91,17 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         let message = format!("test `{name}` boots the ISO, which `outputs` does not ask for");
         findings.add(CHECK.id, test.name.span, message);
     }
-    let commands = boot.run.iter().any(|action| matches!(action, Action::Command { .. }));
+    let commands = boot.run.iter().any(|action| matches!(action.step, Step::Command { .. }));
     if boot.login.is_none() && (commands || boot.end != End::Cut) {
         let message = format!("test `{name}` has commands to run but no `login`");
         findings.add(CHECK.id, boot.entry.span, message);
     }
     for action in &boot.run {
-        if let Action::Tcp { port, .. } = action
+        if let Step::Tcp { port, .. } = &action.step
             && !test.forward.contains(port)
         {
-            let message = format!("port {} is not forwarded", port.value);
-            findings.add(CHECK.id, port.span, message).help(format!("forward: [{}]", port.value));
+            let message = format!("port {port} is not forwarded");
+            findings.add(CHECK.id, action.span, message).help(format!("forward: [{port}]"));
         }
     }
 }
@@ -117,11 +119,11 @@ fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
         let message = format!("test `{}` cuts the power but has no `disks` that anything is left on", test.name.value);
         findings.add(CHECK.id, cut.span, message).help("disks: [{size: 512M, label: dbcolinux}]");
     }
-    if cut.times.value == 0 {
-        findings.add(CHECK.id, cut.times.span, "`times` has to be 1 at least");
+    if cut.cuts.times == 0 {
+        findings.add(CHECK.id, cut.times, "`times` has to be 1 at least");
     }
     let plain = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
-    if cut.words.is_empty() || !cut.words.iter().all(plain) {
+    if cut.cuts.words.is_empty() || !cut.cuts.words.iter().all(plain) {
         let message = "`words` are what `outcome` may print as its last word: one at least, without blanks";
         findings.add(CHECK.id, cut.span, message).help("words: [old, incomplete, new]");
     }
