@@ -89,6 +89,37 @@ fn the_squashfs_is_an_output_of_its_own_and_holds_what_the_archive_does() {
 }
 
 #[test]
+fn the_recipe_says_how_the_squashfs_is_packed() {
+    let project = project("outputs: [squashfs]");
+    project.edit("small.yaml", "image: none", "image: host");
+    host::provide_with(&project, &["mksquashfs"]);
+    let recipe = project.read("small.yaml");
+    for (keys, compression, block) in [
+        ("", "zstd", 256 << 10),
+        ("squashfs: {block: 1M}", "zstd", 1 << 20),
+        ("squashfs: {compression: gzip, block: 4K}", "gzip", 4 << 10),
+        ("squashfs: {compression: lz4}", "lz4", 256 << 10),
+        ("squashfs: {compression: xz}", "xz", 256 << 10),
+    ] {
+        project.write("small.yaml", format!("{recipe}{keys}\n"));
+        project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+        let said = printed(&project, "unsquashfs -s out/small/small.squashfs");
+        assert!(said.contains(&format!("\nCompression {compression}\n")), "{keys}: {said}");
+        assert!(said.contains(&format!("\nBlock size {block}\n")), "{keys}: {said}");
+    }
+    for (keys, told) in [
+        ("squashfs: {block: 2M}", "blocks of 4K to 1M"),
+        ("squashfs: {block: 5K}", "a power of two"),
+        ("squashfs: {compression: lzo}", "one of: zstd, xz, gzip, lz4"),
+        ("squashfs: {blocks: 4K}", "did you mean `block`?"),
+    ] {
+        project.write("small.yaml", format!("{recipe}{keys}\n"));
+        let line = format!("small.yaml:{}:", recipe.lines().count() + 1);
+        project.dbco(&["check", "small.yaml"]).ends(2).says(&[&line, told]);
+    }
+}
+
+#[test]
 fn what_can_not_be_asked_of_them_has_its_place() {
     let project = project("outputs: [rootfs, squashf]");
     let ran = project.dbco(&["check", "small.yaml"]).ends(2);

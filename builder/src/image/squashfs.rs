@@ -13,11 +13,10 @@ use crate::platform::Platform;
 use crate::tree::{Node, Tree, TreePath};
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Packing {
     /// Zstandard at its highest level.
-    #[default]
     Zstd,
     /// XZ, with and without the architecture's branch filter where there is one, the smaller of both for each block.
     Xz,
@@ -41,6 +40,11 @@ pub struct Squashfs {
 }
 
 impl Squashfs {
+    /// Whether the format has blocks of that many bytes.
+    pub fn can_have_block(bytes: u32) -> bool {
+        bytes.is_power_of_two() && (4 << 10..=1 << 20).contains(&bytes)
+    }
+
     /// Packs `tree` into the file `output` of the tools' folder.
     pub fn write(
         &self,

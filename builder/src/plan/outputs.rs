@@ -5,19 +5,15 @@ use super::component::Additions;
 use super::planner::{PlanError, Planner};
 use crate::image::Compression;
 use crate::image::grub::{Menu, MenuEntry};
-use crate::image::squashfs::Packing;
 use crate::platform::KernelNames;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::Entry;
-use crate::recipe::image::Kernel;
+use crate::recipe::image::{Kernel, SquashfsOptions};
 use crate::step::{
     ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep,
     Ref, SquashfsStep,
 };
 use crate::tree::{Tree, TreePath};
-
-/// Bytes of a block of squashfs: larger ones compress better, smaller ones are read faster.
-const SQUASHFS_BLOCK: u32 = 256 * 1024;
 
 /// What the kernel's step gives, whether it builds the kernel or takes it from a package.
 #[derive(Clone)]
@@ -101,12 +97,13 @@ impl Planner<'_> {
 
     /// The root filesystem as squashfs, which is an output and part of the initrd.
     pub fn squashfs(&mut self) -> Result<Id<SquashfsStep>, PlanError> {
+        let SquashfsOptions { packing, block } = self.recipe.image.squashfs;
         let step = SquashfsStep {
             platform: self.recipe.image.platform,
             root: self.root()?,
             toolchain: self.toolchain(&self.recipe.packer)?,
-            packing: Packing::default(),
-            block: SQUASHFS_BLOCK,
+            packing,
+            block,
             epoch: self.epoch(),
         };
         Ok(self.plan.graph.add(step))

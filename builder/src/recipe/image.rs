@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
 use super::debian::{PackageText, decode_suites, packages_of};
-use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
+use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::load::Place;
 use super::name::Name;
@@ -18,6 +18,7 @@ use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
 use crate::image::iso::volume_id;
+use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
 use crate::source::Request;
 
@@ -42,6 +43,8 @@ pub struct Image {
     pub rootfs: Rootfs,
     /// Compression of the root filesystem as an archive of its own.
     pub archive: Compression,
+    /// Its squashfs.
+    pub squashfs: SquashfsOptions,
     /// How it is packed.
     pub initrd: Initrd,
     /// The archive that containers and systems are made from.
@@ -92,6 +95,21 @@ pub enum Kernel {
         /// Patterns of firmware that these modules may ask for and the image does without: `rtl_nic/*`.
         absent_firmware: Vec<At<String>>,
     },
+}
+
+/// How a squashfs is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SquashfsOptions {
+    /// Compression of its blocks.
+    pub packing: Packing,
+    /// Bytes of a block: larger ones compress better, smaller ones are read faster.
+    pub block: u32,
+}
+
+impl Default for SquashfsOptions {
+    fn default() -> Self {
+        Self { packing: Packing::Zstd, block: 256 << 10 }
+    }
 }
 
 /// What the root filesystem is in the initrd.
@@ -154,6 +172,7 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     let rootfs = required(&table, "rootfs", |node| decode_rootfs(node, place, sink));
     let (rootfs, archive) = rootfs.unzip();
     let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
+    let squashfs = table.node("squashfs").map_or(Some(SquashfsOptions::default()), |node| decode_squashfs(node, sink));
     let template = match table.node("template") {
         Some(node) => decode_template(node, place, sink),
         None => Some(Template::default()),
@@ -182,6 +201,7 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
         kernel: kernel?,
         rootfs: rootfs?,
         archive: archive?,
+        squashfs: squashfs?,
         initrd: initrd?,
         template: template?,
         boot: boot?,
@@ -199,6 +219,27 @@ fn decode_iso(node: &Node, sink: &Sink) -> Option<At<String>> {
     let label = table.optional("label");
     table.close();
     label
+}
+
+fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
+    let table = Table::open(node, "`squashfs`", sink)?;
+    let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
+    let packing = table.node("compression").map(|node| word(node, &words, sink));
+    let block: Option<At<Size>> = table.optional("block");
+    table.close();
+    let default = SquashfsOptions::default();
+    let block = match block.map(|block| (block.value.0, block.span)) {
+        None => default.block,
+        Some((size, span)) => match u32::try_from(size).ok().filter(|size| Squashfs::can_have_block(*size)) {
+            Some(block) => block,
+            None => {
+                let message = "a squashfs has blocks of 4K to 1M, a power of two";
+                sink.borrow_mut().add("squashfs", span, message).help("block: 256K");
+                return None;
+            }
+        },
+    };
+    Some(SquashfsOptions { packing: packing.unwrap_or(Some(default.packing))?, block })
 }
 
 struct Epoch(i64);
