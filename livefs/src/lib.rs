@@ -13,6 +13,7 @@
 pub mod boot;
 pub mod container;
 pub mod net;
+mod platform;
 mod process;
 pub mod system;
 pub mod vz;

@@ -2,9 +2,10 @@
 
 use super::conf::netif::Netif;
 use super::conf::params::parse_set;
-use super::conf::{Config, PAGE, Pair};
+use super::conf::{Config, Pair};
 use super::exit::{Error, Result};
 use super::paths::Paths;
+use crate::platform::PAGE;
 use crate::system::owners::COUNT;
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use super::options::Changes;
 use super::{when, write_inside};
+use crate::platform::PAGE;
 use crate::vz::conf::params::{self, BEANCOUNTERS, Kind, When};
 use crate::vz::conf::{Config, UNLIMITED};
 use crate::vz::exit::{Error, Result};
@@ -22,7 +23,7 @@ fn sets_counters(config: &Config, changes: &Changes) -> bool {
     if BEANCOUNTERS.iter().any(|(name, _)| given(&name.to_uppercase())) || given("AVNUMPROC") {
         return true;
     }
-    let memory = config.limit("PHYSPAGES").ok().flatten().filter(|limit| *limit < UNLIMITED / 4096);
+    let memory = config.limit("PHYSPAGES").ok().flatten().filter(|limit| *limit < UNLIMITED / PAGE);
     let followers = ["LOCKEDPAGES", "OOMGUARPAGES", "VMGUARPAGES", "PRIVVMPAGES"];
     memory.is_some() && followers.iter().any(|key| config.get(key).is_none())
 }
