@@ -67,7 +67,7 @@ pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
 fn address_message(kind: u16, flags: u16, link: u32, address: Address, scope: u8) -> Message {
     // There is no other that could have it: the link is a point to point one.
     let no_detection = if address.ip.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
-    let mut fixed = vec![family(address.ip), address.prefix, no_detection, scope];
+    let mut fixed = vec![family(address.ip), address.prefix(), no_detection, scope];
     fixed.extend(link.to_ne_bytes());
     let bytes = octets(address.ip);
     Message::new(kind, flags, &fixed).put(libc::IFA_LOCAL, &bytes).put(libc::IFA_ADDRESS, &bytes)
@@ -105,7 +105,7 @@ fn read_address(body: &[u8]) -> Option<Assigned> {
     let found = attributes(body.get(8..)?).filter(|(kind, _)| [libc::IFA_LOCAL, libc::IFA_ADDRESS].contains(kind));
     // IPv4 has both on a point to point link: IFA_LOCAL is the link's own there.
     let (_, bytes) = found.min_by_key(|(kind, _)| *kind != libc::IFA_LOCAL)?;
-    Some(Assigned { address: Address { ip: from_octets(bytes)?, prefix: body[1] }, link: number(&body[4..])? })
+    Some(Assigned { address: Address { ip: from_octets(bytes)?, length: Some(body[1]) }, link: number(&body[4..])? })
 }
 
 /// `struct rtmsg`: family, lengths of both prefixes, service, table, protocol, scope, type, flags.
@@ -201,7 +201,7 @@ fn read_proxy(body: &[u8]) -> Option<Proxy> {
 pub fn holds(network: Address, ip: IpAddr) -> bool {
     let (ours, theirs) = (octets(network.ip), octets(ip));
     let same = |bit: usize| (ours[bit / 8] ^ theirs[bit / 8]) & (0x80 >> (bit % 8)) == 0;
-    ours.len() == theirs.len() && (0..usize::from(network.prefix)).all(same)
+    ours.len() == theirs.len() && (0..usize::from(network.prefix())).all(same)
 }
 
 #[cfg(test)]

@@ -108,9 +108,6 @@ impl Changes {
             if added.wrong || added.skipped { Err(error) } else { Ok(()) }
         };
         if let Some((_, key, adds)) = MERGED.iter().find(|(name, ..)| *name == option) {
-            if *key == "FORWARD" && !value.split_whitespace().all(forward) {
-                return Err(bad(option, value));
-            }
             let list = if *adds { &mut self.added } else { &mut self.removed };
             return strict(lists::add(key, entry(list, key), value), first());
         }
@@ -323,11 +320,4 @@ fn wrong_address(text: &str) -> Option<&'static str> {
         (None, Some(_)) => Some("Invalid host MAC address"),
         (None, None) => None,
     }
-}
-
-/// `tcp:8080:80`
-fn forward(text: &str) -> bool {
-    let parts: Vec<&str> = text.split(':').collect();
-    let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-    matches!(parts[..], ["tcp" | "udp", host, inside] if port(host) && port(inside))
 }
