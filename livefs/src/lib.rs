@@ -12,6 +12,7 @@
 
 pub mod boot;
 pub mod container;
+mod durable;
 pub mod net;
 mod platform;
 mod process;

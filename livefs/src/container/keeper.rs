@@ -22,8 +22,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
+use super::bundle::{bundle, console_socket, number};
 use super::error::io as failed;
-use super::{Result, console, freeze, limits};
+use super::{Result, freeze, limits};
 
 /// How much of the output is kept, bytes; as much again in the file before (`.1`).
 const KEPT: u64 = 64 * 1024;
@@ -73,16 +74,6 @@ pub struct Kept<'a> {
     pub meanwhile: Box<dyn FnOnce() + 'a>,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
-}
-
-/// The bundle's folder, which holds the sockets, too.
-pub(super) fn bundle(folder: &Path, id: u32) -> PathBuf {
-    folder.join("bundle").join(id.to_string())
-}
-
-/// The file that holds PID 1's number on the host, until what the container left is put away.
-pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
-    folder.join(format!("{id}.pid"))
 }
 
 /// A container in the making. When this goes before [`Making::go`], what was made is killed.
@@ -180,7 +171,7 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
     };
     // They go with the bundle, whoever is still there.
     let (socket, number) = (bundle(folder, id).join("terminal"), number(folder, id));
-    let (runtime, viewers) = (listen(&socket)?, listen(&console::socket(folder, id))?);
+    let (runtime, viewers) = (listen(&socket)?, listen(&console_socket(folder, id))?);
     let written = append(log).map_err(failed("open", log))?;
     let (keeper, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());

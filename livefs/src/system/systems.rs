@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
 use super::tree::{copy_tree, pack, unpack};
-use crate::vz::conf::sync_folder;
+use crate::durable::sync_folder;
 
 /// The systems of a disk.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@
 //! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
 //! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
 
-use super::conf::sync_folder;
 use super::exit::{Error, Result};
 use super::node::Mount;
 use super::snapshots::Snapshots;
+use crate::durable::sync_folder;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,13 @@
 //! What a power cut left of containers: found at the next start, put right and told of.
 
-use super::conf::{ConfFile, Config, sync_folder};
+use super::conf::{ConfFile, Config};
+use super::context::Vz;
 use super::exit::{Error, Result};
 use super::layout::{self, Layout};
 use super::list::configured;
 use super::snapshots::Snapshots;
-use super::{Vz, cmd, names};
+use super::{cmd, names};
+use crate::durable::sync_folder;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

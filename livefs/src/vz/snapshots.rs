@@ -4,8 +4,8 @@
 //! `base` is the layer that the current changes lie on; `current` is the snapshot that they follow. They differ after a
 //! snapshot of a running container: the overlay stays mounted as it is, and the layer is a copy of its changes.
 
-use super::conf::replace;
 use super::exit::{Error, Result};
+use crate::durable::replace;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};

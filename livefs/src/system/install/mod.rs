@@ -56,7 +56,7 @@ pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
     let words = match words {
         Ok(words) => words,
         Err(word) => {
-            eprintln!("hdinstall: the argument {} is not valid UTF-8.", word.display());
+            eprintln!("hdinstall: the argument {} is not valid UTF-8.", word.to_string_lossy());
             return 2;
         }
     };

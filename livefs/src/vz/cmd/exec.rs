@@ -1,7 +1,9 @@
 //! `exec`, `exec2`, `enter`, `console`, `runscript`.
 
-use super::{Call, PATH, mount_root, umount_root};
-use crate::vz::Vz;
+use super::call::Call;
+use super::host::PATH;
+use super::mount::{mount_root, umount_root};
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::spec::Spec;

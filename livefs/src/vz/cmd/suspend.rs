@@ -1,8 +1,8 @@
 //! `suspend` and `resume`: the container stays in memory, frozen. `--kill` ends one that is frozen. Dumps to disk are refused.
 
-use super::Call;
+use super::call::Call;
 use super::run::{self, Stop};
-use crate::vz::Vz;
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 

@@ -61,11 +61,11 @@ impl World {
         (code, log.taken().replace(&self.folder.path().display().to_string(), ""))
     }
     /// The whole of it, without what a command does first, as services have it. Nothing runs any more.
-    pub(crate) fn after_a_cut(&self) -> crate::vz::Vz {
+    pub(crate) fn after_a_cut(&self) -> crate::vz::context::Vz {
         self.node.0.borrow_mut().running.clear();
         let paths = Paths::under(self.folder.path());
-        let global = crate::vz::Vz::global(&paths).unwrap();
-        crate::vz::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
+        let global = crate::vz::context::Vz::global(&paths).unwrap();
+        crate::vz::context::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
     }
     pub(crate) fn ok(&self, line: &str) -> String {
         let (code, said) = self.run(line);

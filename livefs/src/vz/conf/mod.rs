@@ -8,7 +8,7 @@ pub mod params;
 pub mod read;
 pub mod size;
 
-pub use file::{ConfFile, replace, sync_folder};
+pub use file::ConfFile;
 pub use size::{Pair, UNLIMITED, Unit};
 
 use super::exit::{Error, Result};

@@ -1,12 +1,13 @@
 //! How new parameters take effect in a container that runs, and what is said of one that does not.
 
 use super::options::Changes;
-use super::{when, write_inside};
+use super::when;
 use crate::platform::PAGE;
+use crate::vz::cmd::inside::write_inside;
 use crate::vz::conf::params::{self, BEANCOUNTERS, Kind, When};
 use crate::vz::conf::{Config, UNLIMITED};
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
-use crate::vz::{Ct, Vz};
 
 /// Whether a key is a limit of what a container, or the host itself, uses.
 pub(super) fn is_limit(key: &str) -> bool {

@@ -1,10 +1,10 @@
 //! The options of `set` as they are read, before anything is changed, and what they make of a container's lists.
 
-use crate::vz::Vz;
 use crate::vz::conf::Config;
 use crate::vz::conf::lists::{self, canonical_address, find_address};
 use crate::vz::conf::netif::{self, Netif};
 use crate::vz::conf::params::{self, Kind, Source};
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 
