@@ -115,7 +115,7 @@ impl Making {
     /// The keeper was killed.
     pub fn made(&mut self) -> Result<ExitStatus> {
         let mut told = [0; 4];
-        self.hear(&mut told).map_err(failed("hear from the keeper at", &self.socket))?;
+        self.hear(&mut told).map_err(failed("read from the keeper at", &self.socket))?;
         Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
     }
 
@@ -134,7 +134,7 @@ impl Making {
     /// # Errors
     /// The container could not be started, or its keeper was killed.
     pub fn started(&mut self) -> Result<()> {
-        self.hear(&mut [0]).map_err(failed("start what waits at", &self.socket))?;
+        self.hear(&mut [0]).map_err(failed("start the process that waits at", &self.socket))?;
         self.keeper = None;
         Ok(())
     }

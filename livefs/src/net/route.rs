@@ -125,7 +125,7 @@ fn route_message(kind: u16, flags: u16, to: Option<IpAddr>, ipv4: bool, link: u3
 pub fn add_default(socket: &Socket, link: &Link, ipv4: bool) -> Result<(), Error> {
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, None, ipv4, link.index)) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        done => done.map_err(|error| Error::kernel(format!("default route by {}", link.name), error)),
+        done => done.map_err(|error| Error::kernel(format!("adding the default route by {}", link.name), error)),
     }
 }
 
@@ -134,7 +134,7 @@ pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, 
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, Some(ip), ip.is_ipv4(), link.index)) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(error) => Err(Error::kernel(format!("route to {ip} by {}", link.name), error)),
+        Err(error) => Err(Error::kernel(format!("adding the route to {ip} by {}", link.name), error)),
     }
 }
 
@@ -170,14 +170,14 @@ fn proxy_message(kind: u16, flags: u16, proxy: Proxy) -> Message {
 /// Lets the host answer for an address on a link.
 pub fn add_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
     let done = socket.request(proxy_message(libc::RTM_NEWNEIGH, CREATE, proxy));
-    done.map_err(|error| Error::kernel(format!("answering for {}", proxy.ip), error))
+    done.map_err(|error| Error::kernel(format!("adding the proxy neighbour {}", proxy.ip), error))
 }
 
 /// Ends it. If it had ended, or the link is gone, that is no error.
 pub fn remove_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
     match gone(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        done => done.map_err(|error| Error::kernel(format!("answering for {} no more", proxy.ip), error)),
+        done => done.map_err(|error| Error::kernel(format!("removing the proxy neighbour {}", proxy.ip), error)),
     }
 }
 

@@ -93,7 +93,7 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
     let lower = state.lower(private, state.base.as_deref());
     if let Some(colon) = lower.iter().find(|path| path.to_string_lossy().contains([':', ','])) {
         return Err(Error::Mount(format!(
-            "Can't mount {}: an overlay's path must have no colon and no comma",
+            "Can't mount {}: the path of an overlay must not contain a colon or a comma",
             colon.display()
         )));
     }

@@ -131,7 +131,7 @@ pub fn uuid(text: &str) -> Option<String> {
 pub fn new_uuid() -> Result<String> {
     let path = Path::new("/proc/sys/kernel/random/uuid");
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    uuid(text.trim()).ok_or_else(|| Error::System(format!("{} holds no UUID", path.display())))
+    uuid(text.trim()).ok_or_else(|| Error::System(format!("{} does not contain a UUID", path.display())))
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ impl Spec {
             Some(number) => match u32::try_from(number).ok().filter(|number| number.checked_add(COUNT).is_some()) {
                 Some(number) if number >= COUNT => Ok(Some(number)),
                 _ => Err(Error::InvalidConfig(format!(
-                    "Invalid value for {key}: {number}: a container's first number is from {COUNT} to {}, as those below are the machine's own",
+                    "Invalid value for {key}: {number}: expected {COUNT} to {}: the ids below belong to the host",
                     u32::MAX - COUNT
                 ))),
             },

@@ -135,7 +135,7 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         let about = std::fs::metadata(&spec.root).map_err(|error| Error::file(&spec.root, error))?;
         if (about.uid(), about.gid()) != (uid, gid) {
             return Err(Error::InvalidConfig(format!(
-                "The files of the container are {}:{}'s, and LOCAL_UID says {uid}:{gid}: only a container that was created with --local_uid can have it",
+                "The files of the container belong to {}:{}, but LOCAL_UID and LOCAL_GID are {uid}:{gid}: they can only be used for a container that was created with --local_uid",
                 about.uid(),
                 about.gid()
             )));

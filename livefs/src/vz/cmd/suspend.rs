@@ -33,7 +33,7 @@ fn read(call: &Call, error: fn(String) -> Error) -> Result<Given> {
     }
     match REFUSED.iter().find(|name| given.has(name)) {
         Some(name) => {
-            Err(error(format!("--{name}: a container can't be saved to disk here, it is only frozen in memory")))
+            Err(error(format!("--{name}: saving a container to disk is not supported, it is only frozen in memory")))
         }
         None => Ok(given),
     }
