@@ -1,10 +1,12 @@
 //! Rules of the repository itself: layers, sizes, leftovers, what must not be in it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use dbco::process::command;
+
+#[path = "tidy/layers.rs"]
+mod layers;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -40,134 +42,15 @@ fn rust(folder: &str) -> Vec<(String, String)> {
 
 /// The text before the unit tests, without comments and texts in quotes that span no line.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let mut tests = text.match_indices("#[cfg(test)]\n").map(|(at, start)| (at, &text[at + start.len()..]));
+    let tests = tests.find(|(_, rest)| rest.lines().next().is_some_and(|line| line.ends_with("mod tests {")));
+    let code = &text[..tests.map_or(text.len(), |(at, _)| at)];
     code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
-/// The modules of this crate that a text names: `crate::cli::…`, and `crate::{cli, plan::Plan}`.
-fn named_modules(code: &str) -> Vec<String> {
-    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let mut names = Vec::new();
-    for rest in code.split("crate::").skip(1) {
-        match rest.strip_prefix('{') {
-            None => names.push(word(rest)),
-            Some(group) => {
-                let mut depth = 0;
-                let mut start = true;
-                for (at, c) in group.char_indices() {
-                    match c {
-                        '{' => depth += 1,
-                        '}' if depth == 0 => break,
-                        '}' => depth -= 1,
-                        ',' if depth == 0 => start = true,
-                        c if start && c.is_alphabetic() => {
-                            names.push(word(&group[at..]));
-                            start = false;
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-    names
-}
-
-/// What each module may use of its crate, itself aside. A module that is not here is an error: say where it belongs.
-const LAYERS: &[(&str, &[&str])] = &[
-    // Data and helpers, which know of nothing above them.
-    ("input", &[]),
-    ("interrupt", &[]),
-    ("inherited", &[]),
-    ("threads", &[]),
-    ("digest", &["input", "interrupt"]),
-    ("tree", &["digest"]),
-    ("mask", &[]),
-    ("process", &["interrupt", "mask"]),
-    ("platform", &[]),
-    ("printable", &[]),
-    ("beneath", &["printable"]),
-    ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
-    ("archive", &["beneath", "printable", "store", "threads", "tree"]),
-    // Work on data, without a recipe's stages.
-    ("kernel", &["beneath", "digest", "platform", "tree"]),
-    ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
-    ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
-    ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
-    // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
-    ("lock", &["digest", "input", "mask", "source", "store"]),
-    ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
-    (
-        "step",
-        &[
-            "archive", "beneath", "digest", "image", "input", "kernel", "platform", "process", "recipe", "rootfs",
-            "sandbox", "source", "store", "tree",
-        ],
-    ),
-    (
-        "plan",
-        &[
-            "archive", "digest", "image", "input", "kernel", "lock", "platform", "recipe", "rootfs", "source", "step",
-            "store", "tree",
-        ],
-    ),
-    ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
-    ("boot", &["beneath", "digest", "image", "interrupt", "platform", "process", "threads"]),
-    ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
-    // The face, which may use everything and is used by nothing.
-    (
-        "cli",
-        &[
-            "beneath",
-            "boot",
-            "build",
-            "digest",
-            "image",
-            "inherited",
-            "interrupt",
-            "kernel",
-            "lock",
-            "mask",
-            "output",
-            "plan",
-            "printable",
-            "process",
-            "recipe",
-            "rootfs",
-            "sandbox",
-            "source",
-            "step",
-            "store",
-            "threads",
-        ],
-    ),
-    ("lib", &[]),
-    ("main", &[]),
-];
-
-#[test]
-fn modules_use_only_what_lies_below_them() {
-    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
-    for (file, text) in rust("builder/src") {
-        let module = file.strip_prefix("builder/src/").unwrap().split(['/', '.']).next().unwrap();
-        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == module) else {
-            wrong.push(format!("{file}: module `{module}` is not in LAYERS"));
-            continue;
-        };
-        for named in named_modules(&code(&text)) {
-            if named != module && !allowed.contains(&named.as_str()) && LAYERS.iter().any(|(name, _)| *name == named) {
-                wrong.push(format!("{file}: `{module}` uses `{named}`"));
-            }
-            used.insert((module.to_owned(), named));
-        }
-    }
-    wrong.dedup();
-    for (module, allowed) in LAYERS {
-        let unused = allowed.iter().filter(|other| !used.contains(&((*module).to_owned(), (**other).to_owned())));
-        wrong.extend(unused.map(|other| format!("`{module}` does not use `{other}`, which LAYERS permits")));
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+/// Whether a file holds nothing but unit tests, which may use everything.
+fn is_test(file: &str) -> bool {
+    file.ends_with("/tests.rs") || file.ends_with("_tests.rs") || file.contains("/tests/")
 }
 
 /// Texts that may stand in these files only; a path that ends in `/` is a folder.
@@ -301,7 +184,7 @@ fn network_processes_and_printing_have_one_place_each() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Names of architectures, which `platform` alone knows. What is for one of them by its nature says so by a name of
+/// Names of architectures, which the `platform` of each crate alone knows. What is for one of them by its nature says so by a name of
 /// [`dbco::platform::Platform`].
 const ARCHITECTURES: &[&str] = &[
     "aarch64",
@@ -320,15 +203,19 @@ const ARCHITECTURES: &[&str] = &[
     "\"x86\"",
 ];
 
+/// More of them in the crate that runs inside the image; the builder has kernels of others, too, which it names.
+const ARCHITECTURES_OF_LIVEFS: &[&str] = &["bzImage", "SCMP_ARCH_", "=ttyS"];
+
 #[test]
 fn names_of_architectures_have_one_place() {
     let mut wrong = Vec::new();
-    for (file, text) in rust("builder/src") {
-        if file == "builder/src/platform.rs" || file.ends_with("/tests.rs") {
+    for (file, text) in [rust("builder/src"), rust("livefs/src")].concat() {
+        if file.ends_with("/src/platform.rs") || is_test(&file) {
             continue;
         }
         let code = code(&text);
-        let found = ARCHITECTURES.iter().filter(|name| code.contains(**name));
+        let more = if file.starts_with("livefs/") { ARCHITECTURES_OF_LIVEFS } else { &[] };
+        let found = ARCHITECTURES.iter().chain(more).filter(|name| code.contains(**name));
         wrong.extend(found.map(|name| format!("{file}: `{name}`: use `platform`")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -336,7 +223,8 @@ fn names_of_architectures_have_one_place() {
 
 #[test]
 fn no_rust_file_is_longer_than_600_lines() {
-    let long = rust("builder").into_iter().map(|(file, text)| (text.lines().count(), file));
+    let all = [rust("builder"), rust("livefs/src"), rust("livefs/tests")].concat();
+    let long = all.into_iter().map(|(file, text)| (text.lines().count(), file));
     let long: Vec<_> = long.filter(|(lines, _)| *lines > 600).collect();
     assert!(long.is_empty(), "what is the second idea of {long:?}?");
 }
@@ -346,7 +234,7 @@ fn nothing_is_left_to_do_and_no_test_is_left_out() {
     // Put together here, so that this file does not find itself.
     let words = [["to", "do!("], ["unimple", "mented!("], ["#[ig", "nore"], ["FIX", "ME"], ["X", "XX"], ["dbg", "!("]];
     let mut wrong = Vec::new();
-    for (file, text) in rust("builder") {
+    for (file, text) in [rust("builder"), rust("livefs/src"), rust("livefs/tests")].concat() {
         // Boots stand apart, so that the quick loop stays quick; `.ci/run` runs them too. Others are halves of a test.
         let reasons = ["boots ", "run by another test"];
         let text = reasons.iter().fold(text, |text, reason| text.replace(&format!("#[{} = \"{reason}", "ignore"), ""));
@@ -362,11 +250,11 @@ fn nothing_is_left_to_do_and_no_test_is_left_out() {
 /// Every file under `src` is reached by a `mod`; a file that is not is dead.
 #[test]
 fn no_source_file_is_dead() {
-    let files = rust("builder/src");
+    let files = [rust("builder/src"), rust("livefs/src")].concat();
     for (file, _) in &files {
         let path = Path::new(file);
         let stem = path.file_stem().unwrap().to_str().unwrap();
-        if file.ends_with("src/lib.rs") || file.ends_with("src/main.rs") {
+        if file.ends_with("src/lib.rs") || file.ends_with("src/main.rs") || file.ends_with("_tests.rs") {
             continue;
         }
         let (name, folder) = if stem == "mod" {

@@ -1,18 +1,20 @@
 //! What runs inside dbcolinux.
 //!
-//! One program under several names (`src/main.rs`), as busybox is; each room below is one task:
+//! One program under several names (`src/main.rs`), as busybox is; each module below has one task:
 //!
-//! | room | what it holds |
+//! | module | what it holds |
 //! |---|---|
 //! | `boot` | the kernel's command line, finding disks, the boot modes |
 //! | `system` | systems (`/systemN`) and templates as trees: make, pack, restore, copy, remove; backup; installation |
 //! | `container` | the engine: one container's namespaces, limits, mounts and processes, by way of an OCI runtime |
 //! | `net` | a container's network: links, addresses, routes, packet filter, forwarded ports |
-//! | `vz` | the classic OpenVZ face over `container` and `net`: configuration, `vzctl`, `vzlist` |
+//! | `vz` | the classic OpenVZ tools over `container` and `net`: configuration, `vzctl`, `vzlist` |
 
 pub mod boot;
 pub mod container;
+mod durable;
 pub mod net;
+mod platform;
 mod process;
 pub mod system;
 pub mod vz;

@@ -1,4 +1,4 @@
-//! One program under several names: what it does is told by the name that it is called by, as busybox's is.
+//! One program under several names: the name that it is called by selects what it does, as with busybox.
 
 #![no_main]
 
@@ -52,7 +52,7 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> u8 {
         Some(run) => run(rest),
         None => {
             let names: Vec<&str> = APPLETS.iter().map(|(name, _)| *name).collect();
-            eprintln!("livefs: call it by one of its names: {}", names.join(" "));
+            eprintln!("livefs: unknown applet; expected one of: {}", names.join(" "));
             2
         }
     }

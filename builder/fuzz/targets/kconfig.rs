@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
     let fragment = fragment.or_else(|| Fragment::parse("fragment", "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=7\n").ok());
     let root = Dir::open(project(&files, &FILES), Links::Within).expect("the folder");
     let fragments = [fragment.expect("a fragment without mistakes")];
-    for mismatch in within_memory(64, || check(&fragments, text(".config"), &root, "x86_64")) {
+    for mismatch in within_memory(64, || check(&fragments, text(".config"), &root, Platform::X86_64)) {
         let said = told(&mismatch);
         assert!(said.starts_with(&format!("fragment:{}: CONFIG_{}", mismatch.line, mismatch.symbol)), "{said}");
     }

@@ -60,7 +60,9 @@ fn wait() -> io::Result<()> {
 
 fn stop() -> io::Result<()> {
     let pid = match fs::read_to_string(PID) {
-        Ok(text) => text.trim().parse().map_err(|_| io::Error::other(format!("{PID} holds no number")))?,
+        Ok(text) => {
+            text.trim().parse().map_err(|_| io::Error::other(format!("{PID} does not contain a process id")))?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -73,7 +75,7 @@ fn stop() -> io::Result<()> {
 
 fn start(folder: &Path, init: &Path) -> io::Result<()> {
     let held = lock(FlockArg::LockExclusiveNonblock).map_err(|error| match error.raw_os_error() {
-        Some(nix::libc::EWOULDBLOCK) => io::Error::other("a system runs already"),
+        Some(nix::libc::EWOULDBLOCK) => io::Error::other("another system is already running"),
         _ => error,
     })?;
     if let Err(why) = super::program::check(folder, init) {
@@ -105,10 +107,10 @@ fn supervise(folder: &Path, init: &Path) {
                 continue;
             }
             Ok(WaitStatus::Signaled(_, Signal::SIGINT, _)) => "was shut down".into(),
-            Ok(WaitStatus::Signaled(_, signal, _)) => format!("was ended by {signal}"),
+            Ok(WaitStatus::Signaled(_, signal, _)) => format!("was terminated by {signal}"),
             Ok(WaitStatus::Exited(_, code)) => format!("ended: its init exited with {code}"),
-            Ok(other) => format!("is lost ({other:?})"),
-            Err(error) => format!("can't be started: {error}"),
+            Ok(other) => format!("ended for an unknown reason ({other:?})"),
+            Err(error) => format!("cannot be started: {error}"),
         };
         eprintln!("chroot-system: {name} {ended}. The console is the live system's.");
         return;
@@ -169,10 +171,10 @@ fn enter(folder: &Path, init: &Path) -> io::Result<Infallible> {
     let _ = setsid();
     let none = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).map_err(failed("the mounts can't be made private".into()))?;
+    mount(none, "/", none, private, none).map_err(failed("cannot make the mounts private".into()))?;
     let bind = |from: &Path, to: &Path| {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-        mount(Some(from), to, none, flags, none).map_err(failed(format!("{} can't be bound", to.display())))
+        mount(Some(from), to, none, flags, none).map_err(failed(format!("cannot bind-mount {}", to.display())))
     };
     bind(folder, folder)?;
     for name in ["dev", "proc", "sys"] {
@@ -185,7 +187,7 @@ fn enter(folder: &Path, init: &Path) -> io::Result<Infallible> {
     mount(Some("proc"), &folder.join("proc"), Some("proc"), quiet, none).map_err(failed("/proc".into()))?;
     chdir(folder)?;
     // Both on one place: the old root then lies on top of the new one, from where it is taken away (pivot_root(2)).
-    pivot_root(".", ".").map_err(failed(format!("{} can't be made the root", folder.display())))?;
+    pivot_root(".", ".").map_err(failed(format!("cannot change the root to {}", folder.display())))?;
     umount2(".", MntFlags::MNT_DETACH)?;
     chdir("/")?;
     let console = nix::fcntl::open("/dev/console", OFlag::O_RDWR | OFlag::O_NOCTTY, Mode::empty())?;

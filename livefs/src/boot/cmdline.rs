@@ -63,12 +63,12 @@ impl Selector {
             if !uuid.is_empty() && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
                 return Ok(Self::Uuid(uuid.to_ascii_lowercase()));
             }
-            return Err(format!("\"{text}\" holds no UUID (hexadecimal digits and dashes)"));
+            return Err(format!("\"{text}\" is not a UUID (hexadecimal digits and dashes)"));
         }
         let name = text.strip_prefix("/dev/").unwrap_or(text);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.!".contains(&byte);
         if name.is_empty() || !name.bytes().all(plain) || name.starts_with(['/', '.']) || name.contains("..") {
-            return Err(format!("\"{text}\" names no disk: LABEL=…, UUID=… or /dev/… is expected"));
+            return Err(format!("\"{text}\" is not a valid disk name: expected LABEL=…, UUID=… or /dev/…"));
         }
         Ok(Self::Device(name.to_owned()))
     }
@@ -137,7 +137,7 @@ impl Cmdline {
             None | Some("live") => {}
             Some("chroot") => cmdline.mode = Mode::Chroot,
             Some("switch") => cmdline.mode = Mode::Switch,
-            Some(other) => problems.push(format!("mode={other} is unknown: live, chroot or switch is expected.")),
+            Some(other) => problems.push(format!("mode={other} is unknown: expected live, chroot or switch.")),
         }
         if let Some(system) = value("system") {
             // Without an initramfs the kernel reads system=, where "/" is the whole disk; here as well.
@@ -196,7 +196,7 @@ fn check_path(path: &str) -> Result<(), &'static str> {
         return Err("contains \"..\"");
     }
     if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._+-@:,%=".contains(&byte)) {
-        return Err("contains other characters than letters, digits and /._+-@:,%=");
+        return Err("may only contain letters, digits and /._+-@:,%=");
     }
     Ok(())
 }
@@ -208,7 +208,7 @@ fn parse_wait(text: &str) -> Result<(Duration, Option<Selector>), String> {
     };
     match seconds.parse() {
         Ok(seconds) if seconds <= LONGEST_WAIT => Ok((Duration::from_secs(seconds), disk)),
-        _ => Err(format!("\"{seconds}\" is no number of seconds up to {LONGEST_WAIT}")),
+        _ => Err(format!("\"{seconds}\" is not a number of seconds from 0 to {LONGEST_WAIT}")),
     }
 }
 
@@ -299,11 +299,11 @@ mod tests {
             ("mode=swich", "mode=swich is unknown"),
             ("mode=switch system=system0", "system=system0 is not an absolute path"),
             ("mode=switch system=/a/../b", "system=/a/../b contains \"..\""),
-            ("mode=switch system=/a'b", "other characters"),
-            ("mode=chroot hd=UUID=xyz", "holds no UUID"),
-            ("mode=chroot hd=", "names no disk"),
-            ("mode=chroot hd=/dev/../x", "names no disk"),
-            ("mode=chroot hd=LABEL=", "names no disk"),
+            ("mode=switch system=/a'b", "may only contain letters"),
+            ("mode=chroot hd=UUID=xyz", "is not a UUID"),
+            ("mode=chroot hd=", "is not a valid disk name"),
+            ("mode=chroot hd=/dev/../x", "is not a valid disk name"),
+            ("mode=chroot hd=LABEL=", "is not a valid disk name"),
         ] {
             let cmdline = Cmdline::parse(text);
             assert_eq!(cmdline.mode, Mode::Live, "{text}");

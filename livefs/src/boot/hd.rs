@@ -21,7 +21,7 @@ const CORRECTED: i32 = 1 | 2;
 pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<String>, String> {
     let device = disk.device.display();
     let Some(state) = disk.content.ext else {
-        return Err(format!("{device} holds {}, but the systems' disk has to be ext2, ext3 or ext4.", disk.content));
+        return Err(format!("{device} contains {}, but the systems' disk must be ext2, ext3 or ext4.", disk.content));
     };
     let mut told = Vec::new();
     if !state.clean {
@@ -29,10 +29,14 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
             Some(program) => told.extend(repair(disk, program)?),
             // A journal is played back by mounting.
             None if state.journal && !state.errors => {}
-            None => return Err(format!("{device} is dirty, and there is no e2fsck to repair it.")),
+            None => {
+                return Err(format!(
+                    "{device} was not unmounted cleanly, and e2fsck, which would repair it, is missing."
+                ));
+            }
         }
     }
-    fs::create_dir_all(folder).map_err(|error| format!("{} can't be made: {error}.", folder.display()))?;
+    fs::create_dir_all(folder).map_err(|error| format!("Cannot create {}: {error}.", folder.display()))?;
     // Limits of space per container, where the filesystem was made for them (mke2fs -O quota,project).
     let options = state.project_quota.then_some("prjquota");
     // Either of the older two is a form of ext4 to the kernel.
@@ -45,7 +49,7 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
             break;
         }
     }
-    result.map_err(|error| format!("{device} ({}) can't be mounted: {error}.", disk.content))?;
+    result.map_err(|error| format!("Cannot mount {device} ({}): {error}.", disk.content))?;
     Ok(told)
 }
 
@@ -53,14 +57,16 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
 fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
     let device = disk.device.display();
     let output = command(program).arg("-p").arg(&disk.device).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{} can't be run: {error}.", program.display()))?;
+    let output = output.map_err(|error| format!("Cannot run {}: {error}.", program.display()))?;
     match output.status.code() {
-        Some(code) if code & !CORRECTED == 0 => Ok((code != 0).then(|| format!("{device} was dirty and is repaired."))),
+        Some(code) if code & !CORRECTED == 0 => {
+            Ok((code != 0).then(|| format!("{device} was not unmounted cleanly and has been repaired.")))
+        }
         _ => {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
-            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck told nothing");
-            Err(format!("{device} is damaged beyond safe repair ({last}). Try `e2fsck -f {device}`."))
+            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck printed no message");
+            Err(format!("{device} cannot be repaired automatically ({last}). Try `e2fsck -f {device}`."))
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         match places.wait(other, limit) {
             Ok(Some(_)) => {}
             Ok(None) => told.push(format!("waitusb={}: {other} did not appear.", limit.as_secs())),
-            Err(error) => told.push(format!("The disks can't be listed: {error}.")),
+            Err(error) => told.push(format!("Cannot list the disks: {error}.")),
         }
     }
     let mut plan = Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), told: Vec::new() };
@@ -79,7 +79,7 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         let checked = if plan.hd.is_some() { check(folder, &plan.system, &init) } else { Err(None) };
         if let Err(why) = checked {
             told.extend(why);
-            told.push(format!("mode={} is not possible: this is the live system instead.", plan.mode));
+            told.push(format!("mode={} is not possible: the live system was started instead.", plan.mode));
             plan.mode = Mode::Live;
             // It was meant for the system.
             start = None;
@@ -90,7 +90,7 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         if tree_has {
             plan.init = init;
         } else {
-            told.push(format!("The live system has no program {init} (init=): {INIT} is started."));
+            told.push(format!("The live system has no program {init} (init=): starting {INIT} instead."));
         }
     }
     plan.told = told;
@@ -107,7 +107,7 @@ fn attach(
     tree: &Path,
     folder: &Path,
 ) -> Result<Attached, String> {
-    let listed = |error: std::io::Error| format!("The disks can't be listed: {error}.");
+    let listed = |error: std::io::Error| format!("Cannot list the disks: {error}.");
     match places.wait(wanted, limit).map_err(listed)? {
         Some(disk) => {
             let told = hd::attach(&disk, hd::e2fsck(tree).as_deref(), folder)?;
@@ -116,7 +116,7 @@ fn attach(
         None if asked => {
             let there = places.disks().map_err(listed)?;
             Err(format!(
-                "The systems' disk {wanted} did not appear within {} s (waitusb=). {} Name one by hd=LABEL=…, hd=UUID=… or hd=/dev/….",
+                "The systems' disk {wanted} did not appear within {} s (waitusb=). {} Set it with hd=LABEL=…, hd=UUID=… or hd=/dev/….",
                 limit.as_secs(),
                 list(&there)
             ))
@@ -131,7 +131,7 @@ fn list(disks: &[Disk]) -> String {
     let shown = disks.iter().filter(|disk| !disk.device.to_string_lossy().contains("/loop"));
     let shown: Vec<String> = shown.map(|disk| format!("{} ({})", disk.device.display(), disk.content)).collect();
     if shown.is_empty() {
-        "There is no disk with a filesystem.".into()
+        "No disk with a filesystem was found.".into()
     } else {
         format!("There are: {}.", shown.join(", "))
     }
@@ -163,7 +163,7 @@ pub fn bootplan(arguments: Vec<OsString>) -> u8 {
     let text = match fs::read_to_string("/proc/cmdline") {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("/proc/cmdline can't be read: {error}.");
+            eprintln!("Cannot read /proc/cmdline: {error}.");
             return 1;
         }
     };
@@ -204,7 +204,7 @@ mod tests {
         let plan = decide("mode=switch hd=LABEL=systems waitusb=0 init=/sbin/init");
         assert_eq!((plan.mode, plan.init.as_str()), (Mode::Live, INIT));
         assert!(plan.told[0].contains("LABEL=systems did not appear within 0 s"), "{:?}", plan.told);
-        assert!(plan.told[0].contains("There is no disk with a filesystem"), "{:?}", plan.told);
+        assert!(plan.told[0].contains("No disk with a filesystem was found"), "{:?}", plan.told);
         assert!(plan.told[1].contains("mode=switch is not possible"), "{:?}", plan.told);
     }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use crate::platform::PAGE;
+
 /// The kinds of content that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -78,7 +80,7 @@ impl fmt::Display for Superblock {
 /// Only those of reading; a short device is no error.
 pub fn probe(source: &mut (impl Read + Seek)) -> io::Result<Option<Superblock>> {
     // Two reads rather than one: many devices are empty beyond their first blocks' needs, and CDs are slow.
-    let start = read_at(source, 0, 4096)?;
+    let start = read_at(source, 0, PAGE)?;
     if let Some(found) = ext(&start).or_else(|| squashfs(&start)).or_else(|| swap(&start)).or_else(|| vfat(&start)) {
         return Ok(Some(found));
     }
@@ -170,8 +172,8 @@ fn squashfs(start: &[u8]) -> Option<Superblock> {
 }
 
 fn swap(start: &[u8]) -> Option<Superblock> {
-    // The signature ends the first page, whose size is x86's.
-    if bytes(start, 4086, 10)? != b"SWAPSPACE2" {
+    // The signature is at the end of the first page.
+    if bytes(start, PAGE as usize - 10, 10)? != b"SWAPSPACE2" {
         return None;
     }
     let (uuid, label) = (uuid(bytes(start, 1036, 16)?), text(bytes(start, 1052, 16)?));

@@ -56,9 +56,9 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 /// A sentence's end, to stand behind the program's name.
 pub fn check(root: &Path, program: &Path) -> Result<(), &'static str> {
     let place = resolve(root, program).ok_or("is missing")?;
-    let data = fs::metadata(&place).map_err(|_| "can't be read")?;
+    let data = fs::metadata(&place).map_err(|_| "cannot be read")?;
     if !data.is_file() {
-        return Err("is no file");
+        return Err("is not a file");
     }
     if data.permissions().mode() & 0o111 == 0 {
         return Err("is not executable");
@@ -87,7 +87,7 @@ mod tests {
         }
         assert_eq!(resolve(root, Path::new("/loop")), None);
         assert_eq!(check(root, Path::new("/system/none")), Err("is missing"));
-        assert_eq!(check(root, Path::new("/system/bin")), Err("is no file"));
+        assert_eq!(check(root, Path::new("/system/bin")), Err("is not a file"));
         assert_eq!(check(root, Path::new("/system/init")), Err("is not executable"));
         fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).expect("a mode");
         assert_eq!(check(root, Path::new("/system/init")), Ok(()));

@@ -4,20 +4,15 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::bundle::console_socket;
 use super::error::io as failed;
-use super::keeper::bundle;
 use super::{Result, limits};
-
-/// The socket at which a keeper waits for those who attach.
-pub(super) fn socket(folder: &Path, id: u32) -> PathBuf {
-    bundle(folder, id).join("console")
-}
 
 /// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.
 const ESCAPE: u8 = 0x1b;
@@ -47,7 +42,7 @@ fn terminal_of(stat: &str) -> Option<i32> {
 /// The container has no keeper.
 pub fn attach(folder: &Path, id: u32) -> Result<()> {
     use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-    let path = socket(folder, id);
+    let path = console_socket(folder, id);
     let mut stream = UnixStream::connect(&path).map_err(failed("connect to", &path))?;
     let (input, mut output) = (io::stdin(), io::stdout());
     let before = tcgetattr(&input).ok();

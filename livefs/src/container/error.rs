@@ -51,7 +51,7 @@ impl fmt::Display for Error {
             Self::Io { what, path, source } => write!(f, "cannot {what} {}: {source}", path.display()),
             Self::Runtime { action, id, message } => write!(f, "container {id}: crun {action}: {message}"),
             Self::State { id, expected } => write!(f, "container {id} is not {expected}"),
-            Self::Unsupported(why) => write!(f, "not supported here: {why}"),
+            Self::Unsupported(why) => write!(f, "not supported: {why}"),
             Self::Invalid(why) => f.write_str(why),
             Self::Timeout { id, what } => write!(f, "container {id}: timed out while waiting for {what}"),
         }

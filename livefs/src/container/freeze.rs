@@ -29,7 +29,7 @@ pub fn thaw(id: u32) -> Result<()> {
 /// Kills every process of a container, frozen ones too, and waits until none is left.
 pub fn kill_all(id: u32) -> Result<()> {
     write(id, "cgroup.kill", "1")?;
-    settled(id, "populated", 0, "its processes to die")
+    settled(id, "populated", 0, "its processes to end")
 }
 
 fn write(id: u32, name: &str, text: &str) -> Result<()> {

@@ -22,8 +22,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
+use super::bundle::{bundle, console_socket, number};
 use super::error::io as failed;
-use super::{Result, console, freeze, limits};
+use super::{Result, freeze, limits};
 
 /// How much of the output is kept, bytes; as much again in the file before (`.1`).
 const KEPT: u64 = 64 * 1024;
@@ -75,16 +76,6 @@ pub struct Kept<'a> {
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
-/// The bundle's folder, which holds the sockets, too.
-pub(super) fn bundle(folder: &Path, id: u32) -> PathBuf {
-    folder.join("bundle").join(id.to_string())
-}
-
-/// The file that holds PID 1's number on the host, until what the container left is put away.
-pub(super) fn number(folder: &Path, id: u32) -> PathBuf {
-    folder.join(format!("{id}.pid"))
-}
-
 /// A container in the making. When this goes before [`Making::go`], what was made is killed.
 #[derive(Debug)]
 pub struct Making {
@@ -124,7 +115,7 @@ impl Making {
     /// The keeper was killed.
     pub fn made(&mut self) -> Result<ExitStatus> {
         let mut told = [0; 4];
-        self.hear(&mut told).map_err(failed("hear from the keeper at", &self.socket))?;
+        self.hear(&mut told).map_err(failed("read from the keeper at", &self.socket))?;
         Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
     }
 
@@ -143,7 +134,7 @@ impl Making {
     /// # Errors
     /// The container could not be started, or its keeper was killed.
     pub fn started(&mut self) -> Result<()> {
-        self.hear(&mut [0]).map_err(failed("start what waits at", &self.socket))?;
+        self.hear(&mut [0]).map_err(failed("start the process that waits at", &self.socket))?;
         self.keeper = None;
         Ok(())
     }
@@ -180,7 +171,7 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
     };
     // They go with the bundle, whoever is still there.
     let (socket, number) = (bundle(folder, id).join("terminal"), number(folder, id));
-    let (runtime, viewers) = (listen(&socket)?, listen(&console::socket(folder, id))?);
+    let (runtime, viewers) = (listen(&socket)?, listen(&console_socket(folder, id))?);
     let written = append(log).map_err(failed("open", log))?;
     let (keeper, held) = UnixStream::pair().map_err(failed("make a pair of sockets for", &socket))?;
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());

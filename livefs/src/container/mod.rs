@@ -3,6 +3,7 @@
 //! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]), begins to make it
 //! ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
 
+mod bundle;
 pub mod console;
 pub mod error;
 pub mod freeze;

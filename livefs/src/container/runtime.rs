@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::io;
 use super::keeper::{self, Kept};
-use super::{Error, Result, Spec, freeze, limits, oci, program};
+use super::{Error, Result, Spec, bundle, freeze, limits, oci, program};
 
 /// Where the runtime is and where it keeps what it knows.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Runtime {
     /// begins with a new cgroup.
     fn clear(&self, spec: &Spec) -> Result<()> {
         check(spec)?;
-        let left = [self.notes(spec.id), limits::cgroup(spec.id), keeper::number(&self.folder, spec.id)];
+        let left = [self.notes(spec.id), limits::cgroup(spec.id), bundle::number(&self.folder, spec.id)];
         if left.iter().any(|path| path.exists()) { self.delete(spec.id) } else { Ok(()) }
     }
 
@@ -118,7 +118,7 @@ impl Runtime {
 
     /// PID 1's number on the host of a container that runs, or has ended and is not deleted yet.
     pub fn left(&self, id: u32) -> Option<i32> {
-        fs::read_to_string(keeper::number(&self.folder, id)).ok()?.trim().parse().ok()
+        fs::read_to_string(bundle::number(&self.folder, id)).ok()?.trim().parse().ok()
     }
 
     /// Sends PID 1 a signal, by its number.
@@ -220,7 +220,7 @@ impl Runtime {
         if self.notes(id).exists() {
             self.simple(id, "delete", &["--force"])?;
         }
-        let (bundle, number) = (self.bundle(id), keeper::number(&self.folder, id));
+        let (bundle, number) = (self.bundle(id), bundle::number(&self.folder, id));
         let removed = [fs::remove_dir(&cgroup), fs::remove_dir_all(&bundle), fs::remove_file(&number)];
         for (path, result) in [cgroup, bundle, number].into_iter().zip(removed) {
             match result {
@@ -250,7 +250,7 @@ impl Runtime {
     }
 
     fn bundle(&self, id: u32) -> PathBuf {
-        keeper::bundle(&self.folder, id)
+        bundle::bundle(&self.folder, id)
     }
 
     /// Errors go to a file of this process's own: a container inherits standard error, and would hold a pipe open.

@@ -1,11 +1,12 @@
 //! The default filter of system calls, on top of the capabilities.
 //!
 //! It lists what is refused: image and kernel are built together, so the set of system calls is closed and known. A program
-//! may be of any of the three ABIs of x86-64; others are refused by libseccomp.
+//! may be of any ABI in [`platform::SECCOMP`]; others are refused by libseccomp.
 
 use serde::Serialize;
 
 use super::spec::Denial;
+use crate::platform;
 
 /// Refused with EPERM: what reaches the kernel itself, the clock, keys of others, or namespaces and mounts.
 const REFUSED: &[&str] = &[
@@ -94,7 +95,7 @@ const ENOSYS: i32 = 38;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Profile<'a> {
     default_action: &'static str,
-    architectures: [&'static str; 3],
+    architectures: &'static [&'static str],
     syscalls: Vec<Rule<'a>>,
 }
 
@@ -148,11 +149,7 @@ pub(super) fn profile<'a>(capabilities: &[String], denied: &'a [Denial]) -> Prof
     syscalls.extend(denied.iter().map(|denial| {
         refuse(vec![&denial.syscall], denial.errno, denial.arguments.iter().map(Argument::equal).collect())
     }));
-    Profile {
-        default_action: "SCMP_ACT_ALLOW",
-        architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-        syscalls,
-    }
+    Profile { default_action: "SCMP_ACT_ALLOW", architectures: platform::SECCOMP, syscalls }
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl Spec {
             return wrong(format!("the root {} of container {} is not absolute", self.root.display(), self.id));
         }
         if self.init.first().is_none_or(|program| !program.starts_with('/')) {
-            return wrong(format!("container {}: the init has to be an absolute path inside", self.id));
+            return wrong(format!("container {}: the init must be an absolute path", self.id));
         }
         if let Some(name) = self.capabilities.iter().find(|name| !name.starts_with("CAP_")) {
             return wrong(format!("capability `{name}`: expected a name like CAP_CHOWN"));
@@ -176,7 +176,7 @@ impl Spec {
             return wrong(format!("environment variable `{name}`: expected a name without `=`"));
         }
         if self.ids.is_some_and(|ids| ids.uid == 0 || ids.gid == 0 || ids.count == 0) {
-            return wrong(format!("container {}: a user namespace needs host numbers above 0", self.id));
+            return wrong(format!("container {}: a user namespace needs host ids above 0", self.id));
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ mod tests {
         assert!(Spec::new(1, "root").check().unwrap_err().to_string().contains("not absolute"));
         let mut spec = Spec::new(1, "/r");
         spec.init = vec!["init".into()];
-        assert!(spec.check().unwrap_err().to_string().contains("absolute path inside"));
+        assert!(spec.check().unwrap_err().to_string().contains("must be an absolute path"));
     }
 
     #[test]

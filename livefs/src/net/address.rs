@@ -5,14 +5,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An IP address with the length of its network's prefix. Written `10.0.0.1` (a prefix of all bits), `10.0.0.1/24`, or the
-/// classic `10.0.0.1/255.255.255.0`.
+/// An IP address, with the length of its network's prefix if one was given: `10.0.0.1`, `10.0.0.1/24`, `2001:db8::1/64`.
+///
+/// Any address of either family is one, and netmasks are not taken, as in the classic tools. Which addresses the kernel accepts for a
+/// container is for the kernel to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The address.
     pub ip: IpAddr,
-    /// The prefix in bits: up to 32, or 128.
-    pub prefix: u8,
+    /// The prefix in bits, up to [`Address::bits`]. None: none was given, which means all bits.
+    pub length: Option<u8>,
 }
 
 impl Address {
@@ -20,21 +22,25 @@ impl Address {
     pub fn bits(ip: IpAddr) -> u8 {
         if ip.is_ipv4() { 32 } else { 128 }
     }
+
+    /// The prefix in bits.
+    pub fn prefix(self) -> u8 {
+        self.length.unwrap_or(Address::bits(self.ip))
+    }
 }
 
 impl From<IpAddr> for Address {
     fn from(ip: IpAddr) -> Address {
-        Address { ip, prefix: Address::bits(ip) }
+        Address { ip, length: None }
     }
 }
 
 impl fmt::Display for Address {
-    /// The prefix is left out when it is all bits, as in classic configuration files.
+    /// As it is stored in configuration files: in the usual spelling, with the prefix only if one was given.
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        if self.prefix == Address::bits(self.ip) {
-            self.ip.fmt(out)
-        } else {
-            write!(out, "{}/{}", self.ip, self.prefix)
+        match self.length {
+            None => self.ip.fmt(out),
+            Some(length) => write!(out, "{}/{length}", self.ip),
         }
     }
 }
@@ -44,35 +50,26 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, Error> {
         let bad = || Error::invalid("IP address", text, "an address such as 10.0.0.1, 10.0.0.1/24 or 2001:db8::1/64");
-        let (ip, prefix) = match text.split_once('/') {
-            None => (text, None),
-            Some((ip, prefix)) => (ip, Some(prefix)),
-        };
+        let (ip, length) = text.split_once('/').map_or((text, None), |(ip, length)| (ip, Some(length)));
         let ip: IpAddr = ip.parse().map_err(|_| bad())?;
-        if ip.is_unspecified() || ip.is_multicast() {
-            return Err(bad());
-        }
-        let Some(prefix) = prefix else { return Ok(ip.into()) };
-        let prefix = match (ip, prefix.parse::<std::net::Ipv4Addr>()) {
-            (IpAddr::V4(_), Ok(mask)) => {
-                let mask = mask.to_bits();
-                if mask.leading_ones() + mask.trailing_zeros() != 32 {
-                    return Err(bad());
-                }
-                mask.leading_ones() as u8
-            }
-            _ => prefix.parse().map_err(|_| bad())?,
-        };
-        if prefix > Address::bits(ip) {
-            return Err(bad());
-        }
-        Ok(Address { ip, prefix })
+        let read = |text: &str| text.parse().ok().filter(|length| *length <= Address::bits(ip)).ok_or_else(bad);
+        Ok(Address { ip, length: length.map(read).transpose()? })
     }
 }
 
 /// An Ethernet address, written `00:18:51:AB:CD:EF`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Fails for an address that no device can have: that of a group (IEEE 802: the lowest bit of the first byte is set), or all zeros.
+    pub(super) fn check_device(self) -> Result<(), Error> {
+        if self.0[0] & 1 == 1 || self.0 == [0; 6] {
+            return Err(Error::invalid("MAC address", &self.to_string(), "the address of a single device"));
+        }
+        Ok(())
+    }
+}
 
 impl fmt::Display for Mac {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
@@ -85,17 +82,54 @@ impl FromStr for Mac {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Mac, Error> {
-        let bad = || Error::invalid("MAC address", text, "six bytes such as 00:18:51:AB:CD:EF, not of a group");
+        let bad = || Error::invalid("MAC address", text, "six bytes such as 00:18:51:AB:CD:EF");
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(bad)?;
+            let hex = |part: &&str| part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let part = parts.next().filter(hex).ok_or_else(bad)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| bad())?;
         }
-        // A device can't have the address of a group (IEEE 802: the lowest bit of the first byte), nor none.
-        if parts.next().is_some() || bytes[0] & 1 == 1 || bytes == [0; 6] {
-            return Err(bad());
+        if parts.next().is_some() { Err(bad()) } else { Ok(Mac(bytes)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        for (text, written, prefix) in [
+            ("10.0.0.1", "10.0.0.1", 32),
+            ("10.0.0.1/24", "10.0.0.1/24", 24),
+            ("10.0.0.1/32", "10.0.0.1/32", 32),
+            ("FD00:0::1", "fd00::1", 128),
+            ("fd00::1/64", "fd00::1/64", 64),
+            ("224.0.0.5", "224.0.0.5", 32),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!((address.to_string().as_str(), address.prefix()), (written, prefix), "{text}");
         }
-        Ok(Mac(bytes))
+        for text in
+            ["", "x", "1.2.3", "10.0.0.1/33", "10.0.0.1/255.255.255.0", "10.0.0.1/", "fd00::1/129", "10.0.0.1/24/8"]
+        {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hardware_addresses() {
+        let mac: Mac = "00:18:51:ab:cd:ef".parse().unwrap();
+        assert_eq!(mac.to_string(), "00:18:51:AB:CD:EF");
+        mac.check_device().unwrap();
+        for text in ["01:18:51:AB:CD:EF", "00:00:00:00:00:00"] {
+            assert!(text.parse::<Mac>().unwrap().check_device().is_err(), "{text}");
+        }
+        for text in
+            ["00:18:51:AB:CD", "00:18:51:AB:CD:EF:00", "0:18:51:AB:CD:EF", "00:18:51:AB:CD:+F", "00-18-51-AB-CD-EF"]
+        {
+            assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
     }
 }

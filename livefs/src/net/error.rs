@@ -74,14 +74,18 @@ impl fmt::Display for Error {
         match self {
             Error::InUse { address, user } => write!(out, "IP address {address} is in use by {user}"),
             Error::Invalid { what, value, expected } => write!(out, "invalid {what} \"{value}\": expected {expected}"),
-            Error::Exists(name) => write!(out, "interface {name} exists already"),
+            Error::Exists(name) => write!(out, "interface {name} already exists"),
             Error::NoInterface(name) => write!(out, "there is no interface {name}"),
             Error::NoBridge(name) => {
-                write!(out, "there is no bridge {name}: make it first (brctl addbr {name}), or give none")
+                write!(out, "there is no bridge {name}: create it first (brctl addbr {name}), or omit the bridge")
             }
             Error::NoAddress => out.write_str("ports can't be forwarded to a container that has no IP address"),
             Error::PortTaken { forward, user } => {
-                write!(out, "{} port {} of the host leads to {user} already", forward.protocol, forward.host_port)
+                write!(
+                    out,
+                    "{} port {} of the host is already forwarded to {user}",
+                    forward.protocol, forward.host_port
+                )
             }
             Error::File { path, source } => write!(out, "{}: {source}", path.display()),
             Error::Kernel { what, source } => write!(out, "{what}: {source}"),

@@ -155,7 +155,7 @@ pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Re
             let outside = find(socket, outer.name)?.is_some();
             return Err(Error::Exists(if outside { outer.name } else { inner.name }.to_owned()));
         }
-        Err(error) => return Err(Error::kernel(format!("making interface {}", outer.name), error)),
+        Err(error) => return Err(Error::kernel(format!("creating interface {}", outer.name), error)),
     }
     just_made(socket, outer.name)
 }

@@ -150,6 +150,7 @@ pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result
         },
         None => None,
     };
+    interface.mac.into_iter().chain(interface.host_mac).try_for_each(Mac::check_device)?;
     let own = |end: &str| venet::mac(&format!("{ctid} {end} {} {host_name}", interface.name));
     let outer = link::End { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
     let inner = link::End { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };

@@ -219,7 +219,7 @@ fn commit(socket: &Socket, messages: Vec<Message>) -> io::Result<()> {
 }
 
 fn socket() -> Result<Socket, Error> {
-    Socket::netfilter().map_err(|error| Error::kernel("the packet filter's socket", error))
+    Socket::netfilter().map_err(|error| Error::kernel("opening a netfilter socket", error))
 }
 
 /// Replaces a container's forwarded ports. Those of the first address of each family are made.
@@ -278,7 +278,8 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     if messages.is_empty() {
         return remove_tables(&socket, &[table]);
     }
-    commit(&socket, messages).map_err(|error| Error::kernel(format!("masquerade of container {ctid}"), error))
+    commit(&socket, messages)
+        .map_err(|error| Error::kernel(format!("setting up masquerading for container {ctid}"), error))
 }
 
 /// Makes sure of the shared table in the families of these addresses.

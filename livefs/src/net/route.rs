@@ -67,7 +67,7 @@ pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
 fn address_message(kind: u16, flags: u16, link: u32, address: Address, scope: u8) -> Message {
     // There is no other that could have it: the link is a point to point one.
     let no_detection = if address.ip.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
-    let mut fixed = vec![family(address.ip), address.prefix, no_detection, scope];
+    let mut fixed = vec![family(address.ip), address.prefix(), no_detection, scope];
     fixed.extend(link.to_ne_bytes());
     let bytes = octets(address.ip);
     Message::new(kind, flags, &fixed).put(libc::IFA_LOCAL, &bytes).put(libc::IFA_ADDRESS, &bytes)
@@ -105,7 +105,7 @@ fn read_address(body: &[u8]) -> Option<Assigned> {
     let found = attributes(body.get(8..)?).filter(|(kind, _)| [libc::IFA_LOCAL, libc::IFA_ADDRESS].contains(kind));
     // IPv4 has both on a point to point link: IFA_LOCAL is the link's own there.
     let (_, bytes) = found.min_by_key(|(kind, _)| *kind != libc::IFA_LOCAL)?;
-    Some(Assigned { address: Address { ip: from_octets(bytes)?, prefix: body[1] }, link: number(&body[4..])? })
+    Some(Assigned { address: Address { ip: from_octets(bytes)?, length: Some(body[1]) }, link: number(&body[4..])? })
 }
 
 /// `struct rtmsg`: family, lengths of both prefixes, service, table, protocol, scope, type, flags.
@@ -125,7 +125,7 @@ fn route_message(kind: u16, flags: u16, to: Option<IpAddr>, ipv4: bool, link: u3
 pub fn add_default(socket: &Socket, link: &Link, ipv4: bool) -> Result<(), Error> {
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, None, ipv4, link.index)) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        done => done.map_err(|error| Error::kernel(format!("default route by {}", link.name), error)),
+        done => done.map_err(|error| Error::kernel(format!("adding the default route by {}", link.name), error)),
     }
 }
 
@@ -134,7 +134,7 @@ pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, 
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, Some(ip), ip.is_ipv4(), link.index)) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-        Err(error) => Err(Error::kernel(format!("route to {ip} by {}", link.name), error)),
+        Err(error) => Err(Error::kernel(format!("adding the route to {ip} by {}", link.name), error)),
     }
 }
 
@@ -170,14 +170,14 @@ fn proxy_message(kind: u16, flags: u16, proxy: Proxy) -> Message {
 /// Lets the host answer for an address on a link.
 pub fn add_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
     let done = socket.request(proxy_message(libc::RTM_NEWNEIGH, CREATE, proxy));
-    done.map_err(|error| Error::kernel(format!("answering for {}", proxy.ip), error))
+    done.map_err(|error| Error::kernel(format!("adding the proxy neighbour {}", proxy.ip), error))
 }
 
 /// Ends it. If it had ended, or the link is gone, that is no error.
 pub fn remove_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
     match gone(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        done => done.map_err(|error| Error::kernel(format!("answering for {} no more", proxy.ip), error)),
+        done => done.map_err(|error| Error::kernel(format!("removing the proxy neighbour {}", proxy.ip), error)),
     }
 }
 
@@ -201,7 +201,7 @@ fn read_proxy(body: &[u8]) -> Option<Proxy> {
 pub fn holds(network: Address, ip: IpAddr) -> bool {
     let (ours, theirs) = (octets(network.ip), octets(ip));
     let same = |bit: usize| (ours[bit / 8] ^ theirs[bit / 8]) & (0x80 >> (bit % 8)) == 0;
-    ours.len() == theirs.len() && (0..usize::from(network.prefix)).all(same)
+    ours.len() == theirs.len() && (0..usize::from(network.prefix())).all(same)
 }
 
 #[cfg(test)]

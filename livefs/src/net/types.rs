@@ -44,7 +44,7 @@ impl Netns {
     pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
         let host = Netns::own()?;
         nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
-            .map_err(|error| Error::kernel("the container's network namespace", error.into()))?;
+            .map_err(|error| Error::kernel("entering the container's network namespace", error.into()))?;
         let done = work();
         // Whatever the caller did next would otherwise be done to a container's network.
         if let Err(error) = nix::sched::setns(host, nix::sched::CloneFlags::CLONE_NEWNET) {

@@ -112,7 +112,7 @@ pub fn add(
                 return Err(Error::InUse { address, user });
             }
         }
-        let own = Address { ip, prefix: Address::bits(ip) };
+        let own = Address::from(ip);
         route::add_address(inside, inner, own, GLOBAL)?;
         route::add_default(inside, inner, ip.is_ipv4())?;
         let forwarding = if ip.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
@@ -154,7 +154,7 @@ pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) 
     let inner = link::need(&inside, NAME)?;
     for ip in addresses {
         route::remove_host_route(socket, outer.index, *ip)?;
-        route::remove_address(&inside, inner.index, Address { ip: *ip, prefix: Address::bits(*ip) })?;
+        route::remove_address(&inside, inner.index, Address::from(*ip))?;
     }
     unanswer(socket, addresses)
 }

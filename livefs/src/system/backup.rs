@@ -81,9 +81,9 @@ impl Backup {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let disk = mounts.lines().any(|line| line.split(' ').nth(1) == Some("/hd")).then_some(disk);
         let folder = folder.or(noted).or(disk);
-        let folder = folder.ok_or("There is no systems' disk at /hd: name a folder, or start with restore=DEVICE.")?;
+        let folder = folder.ok_or("There is no systems' disk at /hd: give a folder, or boot with restore=DEVICE.")?;
         if !folder.is_dir() {
-            return Err(format!("{} is no folder.", folder.display()));
+            return Err(format!("{} is not a folder.", folder.display()));
         }
         let cmdline = fs::read_to_string("/proc/cmdline").unwrap_or_default();
         let name = cmdline.split_whitespace().rev().find_map(|word| word.strip_prefix("mydata="));
@@ -101,7 +101,7 @@ impl Backup {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut all: Vec<PathBuf> = lines.map(|line| PathBuf::from(line.trim_start_matches('/'))).collect();
         if let Some(bad) = all.iter().find(|path| path.components().any(|part| part.as_os_str() == "..")) {
-            return Err(format!("{}: `{}` climbs out with `..`.", path.display(), bad.display()));
+            return Err(format!("{}: `{}` must not contain `..`.", path.display(), bad.display()));
         }
         all.sort();
         all.dedup();
@@ -139,7 +139,9 @@ impl Backup {
 
     fn open(&self) -> Result<MultiGzDecoder<BufReader<File>>> {
         let file = File::open(&self.archive).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => format!("There is no backup {}: filetool -b makes one.", self.archive.display()),
+            io::ErrorKind::NotFound => {
+                format!("There is no backup {}: create one with filetool -b.", self.archive.display())
+            }
             _ => failed(&self.archive)(error),
         })?;
         Ok(MultiGzDecoder::new(BufReader::new(file)))

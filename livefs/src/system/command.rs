@@ -17,7 +17,7 @@ usage: system list
        system recover
 
 Systems are folders of the systems' disk: /hd/system0, /hd/system1 and so on. TEMPLATE is live (the live system, the default), a name
-in /vz/template/cache, or an archive's path. recover puts away what a power cut left; it runs at each start.";
+in /vz/template/cache, or an archive's path. recover removes what an interrupted command left; it runs at each boot.";
 
 /// Runs `system`. Gives the exit code: 0, 1 if it failed, 2 for wrong usage.
 pub fn system(arguments: Vec<OsString>) -> u8 {

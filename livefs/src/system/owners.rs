@@ -34,7 +34,7 @@ fn below(tree: &Path, inner: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path)
     let (owner, group) = (shifted(about.uid(), uid), shifted(about.gid(), gid));
     let (Some(owner), Some(group)) = (owner, group) else {
         let text =
-            format!("belongs to {}:{}, and a container has numbers up to {}", about.uid(), about.gid(), COUNT - 1);
+            format!("belongs to {}:{}, but ids in a container are at most {}", about.uid(), about.gid(), COUNT - 1);
         return Err(said(text));
     };
     if (owner, group) != (about.uid(), about.gid()) {
@@ -47,7 +47,7 @@ fn below(tree: &Path, inner: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path)
         }
         if let Some(value) = capabilities {
             let value =
-                of_namespace(&value, uid).ok_or_else(|| said("its capabilities are of no known form".into()))?;
+                of_namespace(&value, uid).ok_or_else(|| said("its capabilities have an unknown format".into()))?;
             xattr::set(&path, CAPABILITIES, &value)?;
         }
     }

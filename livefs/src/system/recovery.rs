@@ -26,9 +26,9 @@ impl Systems {
                 (Some((_, what)), _) if system => {
                     // In this order: a removal is finished, all else is undone.
                     let now = match (ending.as_str(), self.hd.join(&name).exists()) {
-                        ("removing", _) => "it is finished now",
-                        ("restoring", true) => "the system is whole: as before, or as restored",
-                        _ => "what there was of it is removed: do it again",
+                        ("removing", _) => "the removal is now complete",
+                        ("restoring", true) => "the system is complete: either the old one or the restored one",
+                        _ => "the incomplete copy was removed: run the command again",
                     };
                     clear(&path)?;
                     told.push(format!("{name}: its {what} was interrupted; {now}."));
@@ -37,8 +37,8 @@ impl Systems {
                     let Ok(file) = fs::read_link(&path) else { continue };
                     clear_file(&beside(&file, "partial"))?;
                     let now = match file.exists() {
-                        true => "is whole: as before, or as packed",
-                        false => "is not there: do it again",
+                        true => "is complete: either the old one or the new one",
+                        false => "was not created: run the command again",
                     };
                     clear_file(&path)?;
                     told.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
@@ -46,7 +46,7 @@ impl Systems {
                 // A backup's, and others' that are written in one step.
                 (None, "partial") if path.is_file() => {
                     clear_file(&path)?;
-                    told.push(format!("{name}: its writing was interrupted; what there was of it is removed."));
+                    told.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
                 }
                 _ => {}
             }
@@ -92,9 +92,9 @@ mod tests {
             fs::create_dir_all(systems.hd.join(name).join("x")).unwrap();
         }
         let told = systems.recover().unwrap().join("\n");
-        assert!(told.contains("system0: its restoration was interrupted; the system is whole"), "{told}");
-        assert!(told.contains("system1: its creation was interrupted; what there was of it is removed"), "{told}");
-        assert!(told.contains("system3: its removal was interrupted; it is finished now"), "{told}");
+        assert!(told.contains("system0: its restoration was interrupted; the system is complete"), "{told}");
+        assert!(told.contains("system1: its creation was interrupted; the incomplete copy was removed"), "{told}");
+        assert!(told.contains("system3: its removal was interrupted; the removal is now complete"), "{told}");
         assert_eq!(content(&systems, "system0"), "one");
         assert!(systems.hd.join("notes.creating").exists(), "no system's");
         assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
@@ -113,8 +113,11 @@ mod tests {
         fs::write(systems.hd.join("mydata.tgz.partial"), "half").unwrap();
         let told = systems.recover().unwrap();
         assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].starts_with("system0: its packing was interrupted; ") && told[0].contains("is whole"));
-        assert!(told[1].starts_with("system1: its packing was interrupted; ") && told[1].contains("do it again"));
+        assert!(told[0].starts_with("system0: its packing was interrupted; ") && told[0].contains("is complete"));
+        assert!(
+            told[1].starts_with("system1: its packing was interrupted; ")
+                && told[1].contains("was not created: run the command again")
+        );
         assert!(told[2].starts_with("mydata.tgz: its writing was interrupted"), "{told:?}");
         assert_eq!(fs::read_to_string(&there).unwrap(), "old");
         assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1, "nothing else is left");

@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
 use super::tree::{copy_tree, pack, unpack};
-use crate::vz::conf::sync_folder;
+use crate::durable::sync_folder;
 
 /// The systems of a disk.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl Systems {
     /// The names of the systems that are there, in order.
     pub fn list(&self) -> Result<Vec<String>> {
         let entries =
-            fs::read_dir(&self.hd).map_err(failed(format!("There are no systems at {}", self.hd.display())))?;
+            fs::read_dir(&self.hd).map_err(failed(format!("Cannot list the systems at {}", self.hd.display())))?;
         let mut names: Vec<String> = entries
             .flatten()
             .filter(|entry| entry.path().join("system").is_dir())
@@ -129,15 +129,14 @@ impl Systems {
         let path = self.locks.join(format!("system-{name}"));
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(failed(path.display().to_string()))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| format!("{name} is being worked on by another command."))
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| format!("{name} is locked by another command."))
     }
 
     /// Lays out a template (`live`, a name, or an archive's path) or an archive under a name in the making.
     fn lay_out(&self, template: &str, made: &Path) -> Result<()> {
         clear(made)?;
         if template == "live" && self.live.is_dir() {
-            return copy_tree(&self.live, made).map_err(failed(format!("{} can't be copied", self.live.display())));
+            return copy_tree(&self.live, made).map_err(failed(format!("Cannot copy {}", self.live.display())));
         }
         let archive = if template.contains('/') {
             PathBuf::from(template)
@@ -148,7 +147,7 @@ impl Systems {
                 format!("There is no template {template} (.tar.gz or .tar) in {}.", self.templates.display())
             })?
         };
-        let what = || failed(format!("{} can't be unpacked", archive.display()));
+        let what = || failed(format!("Cannot unpack {}", archive.display()));
         let mut file = BufReader::with_capacity(1 << 16, File::open(&archive).map_err(what())?);
         fs::create_dir(made).map_err(failed(made.display().to_string()))?;
         let start = io::BufRead::fill_buf(&mut file).map_err(what())?;
@@ -156,7 +155,7 @@ impl Systems {
             if start.starts_with(&[0x1f, 0x8b]) { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         unpack(reader, made).map_err(what())?;
         if !made.join("system").is_dir() && !made.join("sbin").exists() {
-            return Err(format!("{} holds no system: neither /system nor /sbin is in it.", archive.display()));
+            return Err(format!("{} does not contain a system: it has neither /system nor /sbin.", archive.display()));
         }
         Ok(())
     }
@@ -183,7 +182,7 @@ impl Systems {
         let _locks = (self.lock(from)?, self.lock(to)?);
         let made = beside(&path, "copying");
         clear(&made)?;
-        let done = copy_tree(&source, &made).map_err(failed(format!("{from} can't be copied")));
+        let done = copy_tree(&source, &made).map_err(failed(format!("Cannot copy {from}")));
         undo(done.and_then(|()| settle(&made, &path)), &made)
     }
 
@@ -197,7 +196,7 @@ impl Systems {
         let compressed = match file.extension().and_then(|ending| ending.to_str()) {
             Some("gz" | "tgz") => true,
             Some("tar") => false,
-            _ => return Err(format!("{}: a name that ends in .tar.gz or .tar is expected.", file.display())),
+            _ => return Err(format!("{}: expected a name that ends in .tar.gz or .tar.", file.display())),
         };
         let _lock = self.lock(name)?;
         // The archive may be made anywhere: a link beside the system says where, for as long as it is in the making.
@@ -232,7 +231,7 @@ impl Systems {
         let made = beside(&path, "restoring");
         let done = self.lay_out(archive, &made).and_then(|()| sync(&made));
         undo(done, &made)?;
-        let what = || failed(format!("{name} can't be replaced"));
+        let what = || failed(format!("Cannot replace {name}"));
         if !path.exists() {
             return settle(&made, &path);
         }
@@ -253,7 +252,7 @@ impl Systems {
         let _lock = self.lock(name)?;
         let gone = beside(&path, "removing");
         clear(&gone)?;
-        let what = || failed(format!("{name} can't be removed"));
+        let what = || failed(format!("Cannot remove {name}"));
         fs::rename(&path, &gone).map_err(what())?;
         sync(&self.hd)?;
         fs::remove_dir_all(&gone).and_then(|()| sync_folder(&self.hd)).map_err(what())
@@ -265,7 +264,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     match name.strip_prefix("system") {
         Some(rest) if rest.len() <= 32 && plain(rest) => Ok(()),
-        _ => Err(format!("`{name}` is no system's name: system0, system1 and so on are.")),
+        _ => Err(format!("`{name}` is not a valid name of a system: expected system0, system1 and so on.")),
     }
 }
 
@@ -301,7 +300,7 @@ fn undo(done: Result<()>, made: &Path) -> Result<()> {
 /// Writes a file so that its name has the old content or the whole new one.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let made = beside(path, "partial");
-    let what = || failed(format!("{} can't be written", path.display()));
+    let what = || failed(format!("Cannot write {}", path.display()));
     let written = File::create(&made).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write(&mut out)?;
@@ -365,7 +364,7 @@ pub(super) mod tests {
         assert_eq!(content(&systems, "system0"), "one");
         assert!(systems.pack("system0", Path::new("/x.zip")).unwrap_err().contains(".tar.gz"));
         for bad in ["../etc", "system/x", "home", "system0.creating"] {
-            assert!(systems.create(bad, "live").unwrap_err().contains("no system's name"), "{bad}");
+            assert!(systems.create(bad, "live").unwrap_err().contains("not a valid name of a system"), "{bad}");
         }
         assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1);
     }
@@ -381,6 +380,6 @@ pub(super) mod tests {
         }
         systems.create("system1", "live").unwrap();
         let _held = systems.lock("system1").unwrap();
-        assert!(systems.remove("system1").unwrap_err().contains("worked on by another"));
+        assert!(systems.remove("system1").unwrap_err().contains("locked by another"));
     }
 }

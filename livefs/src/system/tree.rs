@@ -181,7 +181,7 @@ fn refuse_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
     for extension in extensions {
         if extension?.key_bytes().starts_with(b"GNU.sparse.") {
             let message = format!(
-                "{} is a sparse file in the PAX format, which can't be read: pack it with `tar --format=gnu`",
+                "{} is a sparse file in the PAX format, which is not supported: pack it with `tar --format=gnu`",
                 entry.path()?.display()
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
@@ -205,7 +205,7 @@ pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
 }
 
 fn outside(name: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} leads out of the tree", name.display()))
+    io::Error::new(io::ErrorKind::InvalidData, format!("{} is outside of the tree", name.display()))
 }
 
 #[cfg(test)]

@@ -105,17 +105,12 @@ fn netfilter(spec: &Spec) -> Result<net::Netfilter> {
 /// # Errors
 /// [`Error::InvalidConfig`]: a value is not of its form.
 pub fn network(spec: &Spec, masquerade: bool, neighbours: net::Neighbours) -> Result<net::Network> {
-    let address = |(ip, prefix): &(std::net::IpAddr, Option<u8>)| net::Address {
-        ip: *ip,
-        prefix: prefix.unwrap_or(net::Address::bits(*ip)),
-    };
-    let forwards = spec.forwards.iter().map(|text| text.parse().map_err(network_error));
     Ok(net::Network {
         ctid: spec.id,
-        addresses: spec.addresses.iter().map(address).collect(),
+        addresses: spec.addresses.clone(),
         interfaces: spec.interfaces.iter().map(interface).collect::<Result<_>>()?,
         devices: spec.host_devices.clone(),
-        forwards: forwards.collect::<Result<_>>()?,
+        forwards: spec.forwards.clone(),
         masquerade,
         neighbours,
     })
@@ -196,7 +191,7 @@ mod tests {
     fn the_networks_words() {
         let text = "IP_ADDRESS=\"10.0.0.1/24 fd00::1\"\nNETIF=\"ifname=eth0,bridge=br0,mac=00:18:51:A4:B2:01\"\nFORWARD=\"tcp:8080:80\"";
         let made = network(&spec(text), true, net::Neighbours::Detect).unwrap();
-        assert_eq!(made.addresses.iter().map(|one| one.prefix).collect::<Vec<_>>(), [24, 128]);
+        assert_eq!(made.addresses.iter().map(|one| one.prefix()).collect::<Vec<_>>(), [24, 128]);
         assert_eq!(made.interfaces[0].mac.unwrap().to_string(), "00:18:51:A4:B2:01");
         assert_eq!(made.forwards[0].to_string(), "tcp:8080:80");
         let user = net::User::Container(102);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A result of the classic face.
+/// A result of the classic tools.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a command failed. [`Error::code`] gives the classic exit code, `Display` the sentence.

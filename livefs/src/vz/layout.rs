@@ -6,10 +6,10 @@
 //! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
 //! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
 
-use super::conf::sync_folder;
 use super::exit::{Error, Result};
 use super::node::Mount;
 use super::snapshots::Snapshots;
+use crate::durable::sync_folder;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
     let lower = state.lower(private, state.base.as_deref());
     if let Some(colon) = lower.iter().find(|path| path.to_string_lossy().contains([':', ','])) {
         return Err(Error::Mount(format!(
-            "Can't mount {}: an overlay's path must have no colon and no comma",
+            "Can't mount {}: the path of an overlay must not contain a colon or a comma",
             colon.display()
         )));
     }

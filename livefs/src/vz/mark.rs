@@ -3,7 +3,7 @@
 //! A start and a stop each change one, and have to be on the disk before they end. What changes is a word of fixed length within the file: a
 //! filesystem with a journal writes that without it, in place and whole, where a file that is made or removed has to wait for the journal.
 
-use super::conf::sync_folder;
+use crate::durable::sync_folder;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;

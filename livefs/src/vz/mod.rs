@@ -1,12 +1,13 @@
-//! The classic OpenVZ face: `vzctl`, `vzlist` and `vz` with the commands, files, messages and exit codes of vzctl 4.x.
+//! The classic OpenVZ tools: `vzctl`, `vzlist` and `vz` with the commands, files, messages and exit codes of vzctl 4.x.
 //!
-//! `livefs/COMPATIBILITY.md` tells command by command what is the same and what differs.
+//! `livefs/COMPATIBILITY.md` lists command by command what is the same and what differs.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `exit` | what can go wrong, with the classic exit codes |
 //! | `conf` | configuration files and what their parameters may be |
 //! | `spec` | a configuration as plain data for the engine |
+//! | `context` | what every command works with: paths, machine, log, `vz.conf`; a container's configuration |
 //! | `convert` | that data in the words of the engine and the network |
 //! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
 //! | `below` | files of a container's root, from outside |
@@ -22,6 +23,7 @@
 mod below;
 pub mod cmd;
 pub mod conf;
+pub mod context;
 pub mod convert;
 pub mod exit;
 pub mod layout;
@@ -41,207 +43,9 @@ pub mod snapshots;
 pub mod spec;
 pub mod template;
 
-use conf::{ConfFile, Config};
-use exit::{Error, Result};
-use layout::Layout;
-use lock::Lock;
 use log::Log;
-use node::Node;
 use paths::Paths;
-use spec::Spec;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
-const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
-const SHELLS: &str = "/bin/bash /system/bin/sh /bin/sh";
-
-/// What a lock says whose owner puts a container away that has ended, or starts it again.
-const ENDED: &str = "ended";
-/// How long others wait for that.
-const AWAITED: Duration = Duration::from_secs(60);
-
-/// What every command works with.
-pub struct Vz {
-    /// Where things are.
-    pub paths: Paths,
-    /// The machine.
-    pub node: Box<dyn Node>,
-    /// What is said.
-    pub log: Log,
-    /// `vz.conf`.
-    pub global: ConfFile,
-}
-
-/// A container: its number and what is configured.
-pub struct Ct {
-    /// Its number.
-    pub id: u32,
-    /// Its own file. None: there is none.
-    pub file: Option<ConfFile>,
-    /// The values in effect.
-    pub config: Config,
-}
-
-impl Vz {
-    /// Reads `vz.conf`.
-    ///
-    /// # Errors
-    /// [`Error::NoGlobalConfig`]
-    pub fn global(paths: &Paths) -> Result<ConfFile> {
-        let path = paths.global_conf();
-        ConfFile::read(&path).map_err(|error| Error::NoGlobalConfig(path, error))
-    }
-
-    /// Reads a container's configuration, if there is one.
-    ///
-    /// # Errors
-    /// It is there and can't be read.
-    pub fn container(&self, id: u32) -> Result<Ct> {
-        let path = self.paths.container_conf(id);
-        let file = match ConfFile::read(&path) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::file(&path, error)),
-        };
-        // Whose layout it is tells its private area; the global one is for new containers.
-        let global = self.defaults(id).into_iter().filter(|(key, _)| key != "VE_LAYOUT");
-        let config = Config::of(global.chain(file.iter().flat_map(|file| file.values(id).pairs)), id);
-        Ok(Ct { id, file, config })
-    }
-
-    /// What `vz.conf` says for every container: all but what is a container's own to say. `LOCAL_UID` stands in the stock file and is
-    /// for kernels without OpenVZ's patches.
-    pub fn defaults(&self, id: u32) -> Vec<(String, String)> {
-        const OWN: &[&str] = &["NETFILTER", "ONBOOT", "LOCAL_UID", "LOCAL_GID"];
-        let mut pairs = self.global.values(id).pairs;
-        pairs.retain(|(key, _)| !OWN.contains(&key.as_str()));
-        pairs
-    }
-
-    /// Says what was skipped in `vz.conf` and in a container's own file.
-    ///
-    /// # Errors
-    /// The container's file is there and can't be read.
-    pub fn tell_findings(&self, id: u32) -> Result<()> {
-        self.tell(&self.global, &self.paths.global_conf(), id);
-        if self.global.values(id).pairs.iter().any(|(key, _)| key == "NETFILTER") {
-            let path = self.paths.global_conf();
-            self.log.info(format_args!("Warning: NETFILTER should not be set in {}, ignoring", path.display()));
-        }
-        let path = self.paths.container_conf(id);
-        match ConfFile::read(&path) {
-            Ok(file) => self.tell(&file, &path, id),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::file(&path, error)),
-        }
-        Ok(())
-    }
-
-    /// Says what was skipped in a file.
-    pub fn tell(&self, file: &ConfFile, path: &Path, id: u32) {
-        for finding in file.values(id).findings {
-            self.log.say(finding.level, finding.sentence(path));
-        }
-    }
-
-    /// Takes a container's lock. One that its keeper holds, as the container has just ended, is waited for.
-    ///
-    /// # Errors
-    /// [`Error::Locked`], or `LOCKDIR` is not set.
-    pub fn lock(&self, id: u32, status: &str) -> Result<Lock> {
-        let folder = self.lock_folder(id)?;
-        let end = Instant::now() + AWAITED;
-        loop {
-            let locked = match self.take_lock(&folder, id, status) {
-                Err(error @ Error::Locked { .. }) => error,
-                done => return done,
-            };
-            // A keeper may have taken it at any time; one that is free by now was a keeper's, or a command's that has ended.
-            let keepers = Lock::status(&folder, id).is_none_or(|status| status == ENDED);
-            let left = end.saturating_duration_since(Instant::now());
-            if !keepers || left.is_zero() {
-                return Err(locked);
-            }
-            Lock::wait(&folder, id, Some(left))?;
-        }
-    }
-
-    /// Takes a container's lock for its keeper, however long others have it.
-    ///
-    /// # Errors
-    /// `LOCKDIR` is not set.
-    pub fn lock_ended(&self, id: u32) -> Result<Lock> {
-        let folder = self.lock_folder(id)?;
-        loop {
-            match self.take_lock(&folder, id, ENDED) {
-                Err(Error::Locked { .. }) => Lock::wait(&folder, id, None)?,
-                done => return done,
-            }
-        }
-    }
-
-    fn take_lock(&self, folder: &Path, id: u32, status: &str) -> Result<Lock> {
-        Lock::take(folder, id, status, |path| {
-            self.log.info(format_args!("Removing stale lock file {}", path.display()))
-        })
-    }
-
-    /// `LOCKDIR`
-    ///
-    /// # Errors
-    /// It is not set.
-    pub fn lock_folder(&self, id: u32) -> Result<PathBuf> {
-        Ok(self.paths.at(self.general(&["LOCKDIR"], id).path("LOCKDIR")?))
-    }
-
-    /// Some keys of `vz.conf`.
-    pub fn general(&self, keys: &[&str], id: u32) -> Config {
-        let pairs = self.global.values(id).pairs.into_iter();
-        Config::of(pairs.filter(|(key, _)| keys.contains(&key.as_str())), id)
-    }
-
-    /// Whether a container is said to run: it does, or did when the power went.
-    pub fn is_marked(&self, id: u32) -> bool {
-        mark::runs(&self.paths.running(id))
-    }
-
-    /// Says that a container runs from now on, also to the next boot, when its keeper has brought it to the disk; or that it was stopped on
-    /// purpose.
-    ///
-    /// # Errors
-    /// The mark can't be written.
-    pub fn mark(&self, id: u32, runs: bool) -> Result<()> {
-        let path = self.paths.running(id);
-        if runs { mark::set(&path) } else { mark::clear(&path) }.map_err(|error| Error::file(&path, error))
-    }
-}
-
-impl Ct {
-    /// How the files of its private area are kept.
-    ///
-    /// # Errors
-    /// As [`Layout::of`].
-    pub fn layout(&self, private: &Path) -> Result<Layout> {
-        Layout::of(private, self.config.get("VE_LAYOUT"))
-    }
-
-    /// What the engine needs to know. Init and shell are looked for in the mounted root.
-    ///
-    /// # Errors
-    /// As [`Spec::of`].
-    pub fn spec(&self, vz: &Vz) -> Result<Spec> {
-        let mut spec = Spec::of(self.id, &self.config, &vz.paths)?;
-        let first = |key, default: &str| {
-            let names: Vec<String> =
-                self.config.get(key).unwrap_or(default).split_whitespace().map(str::to_owned).collect();
-            names.into_iter().map(PathBuf::from).find(|name| below::is_file(&spec.root, name))
-        };
-        (spec.init, spec.shell) = (first("INIT", INITS), first("SHELL", SHELLS));
-        Ok(spec)
-    }
-}
 
 /// The applet `vzctl`.
 pub fn vzctl(arguments: Vec<OsString>) -> u8 {
@@ -260,7 +64,11 @@ pub fn vz(arguments: Vec<OsString>) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::conf::{ConfFile, Config};
+    use super::context::{INITS, SHELLS};
+    use super::spec::Spec;
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_shipped_files_are_valid() {

@@ -1,4 +1,4 @@
-//! How the classic face starts programs of the host: action scripts, decompressors, and itself.
+//! How the classic tools start programs of the host: action scripts, decompressors, and itself.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};

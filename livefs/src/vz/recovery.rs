@@ -1,11 +1,13 @@
 //! What a power cut left of containers: found at the next start, put right and told of.
 
-use super::conf::{ConfFile, Config, sync_folder};
+use super::conf::{ConfFile, Config};
+use super::context::Vz;
 use super::exit::{Error, Result};
 use super::layout::{self, Layout};
 use super::list::configured;
 use super::snapshots::Snapshots;
-use super::{Vz, cmd, names};
+use super::{cmd, names};
+use crate::durable::sync_folder;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +53,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
         if let Ok(state) = Snapshots::read(&private) {
             if cmd::snapshot::repair(&private, &state)? {
-                said.push(format!("CT {id}: a snapshot was interrupted, and is finished now"));
+                said.push(format!("CT {id}: a snapshot was interrupted and is now complete"));
             }
         }
     }
@@ -62,11 +64,11 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             match (id, what) {
                 (Some(id), "destruction") if ConfFile::read(&vz.paths.container_conf(id)).is_ok() => {
                     cmd::create::retire(vz, id)?;
-                    said.push(format!("CT {id}: {what} was interrupted, and is finished now"));
+                    said.push(format!("CT {id}: {what} was interrupted and is now complete"));
                 }
                 (Some(id), "creation") => {
                     said.push(format!(
-                        "CT {id}: {what} was interrupted; what there was of it is removed: create it again"
+                        "CT {id}: {what} was interrupted; the incomplete container was removed: create it again"
                     ));
                 }
                 (Some(id), _) => said.push(format!("CT {id}: {what} was interrupted")),
@@ -77,7 +79,9 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     for (id, path) in in_the_making(&vz.paths.conf(), ".conf.new") {
         remove_file(&path)?;
         if vz.paths.container_conf(id).exists() {
-            said.push(format!("CT {id}: a change of its configuration was interrupted; it is as before"));
+            said.push(format!(
+                "CT {id}: a change of its configuration was interrupted; the configuration is unchanged"
+            ));
         }
     }
     for (_, path) in in_the_making(&vz.paths.names(), ".new") {
@@ -130,7 +134,7 @@ fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -
         let (conf, name) = (vz.paths.container_conf(id), file.get("NAME"));
         if private.is_some_and(|private| private.is_dir()) {
             fs::rename(&path, &conf).map_err(|error| Error::file(&path, error))?;
-            said.push(format!("CT {id}: creation was interrupted, and is finished now"));
+            said.push(format!("CT {id}: creation was interrupted and is now complete"));
         } else {
             remove_file(&path)?;
             if let Some(name) = name.filter(|name| names::valid(name) && !conf.exists()) {
@@ -151,7 +155,7 @@ fn named(vz: &Vz, said: &mut Vec<String>) -> Result<()> {
         };
         if names::by_name(&vz.paths, name).is_none() {
             names::set(&vz.paths, id, name, None)?;
-            said.push(format!("CT {id}: a change of its name was interrupted; it is {name}"));
+            said.push(format!("CT {id}: a change of its name was interrupted; the name is {name}"));
         }
     }
     Ok(())
@@ -190,9 +194,9 @@ mod tests {
         assert_eq!(
             said,
             [
-                "CT 101: a snapshot was interrupted, and is finished now",
-                "CT 102: destruction was interrupted, and is finished now",
-                "CT 105: creation was interrupted; what there was of it is removed: create it again"
+                "CT 101: a snapshot was interrupted and is now complete",
+                "CT 102: destruction was interrupted and is now complete",
+                "CT 105: creation was interrupted; the incomplete container was removed: create it again"
             ]
         );
         assert_eq!(
@@ -212,7 +216,7 @@ mod tests {
         let conf = world.conf(101);
         let (real, waiting) = (world.at("etc/vz/conf/101.conf"), world.at("etc/vz/conf/.101.conf.creating"));
         let (private, made) = (world.at("vz/private/101"), world.at("vz/private/101.creating"));
-        let finished = "CT 101: creation was interrupted, and is finished now";
+        let finished = "CT 101: creation was interrupted and is now complete";
         // The private area has its name, the configuration has not.
         fs::rename(&real, &waiting).unwrap();
         assert_eq!(sweep(&world.after_a_cut()).unwrap(), [finished]);
@@ -224,7 +228,10 @@ mod tests {
             fs::write(&waiting, text).unwrap();
             fs::rename(&private, &made).unwrap();
             let said = sweep(&world.after_a_cut()).unwrap();
-            assert_eq!(said, ["CT 101: creation was interrupted; what there was of it is removed: create it again"]);
+            assert_eq!(
+                said,
+                ["CT 101: creation was interrupted; the incomplete container was removed: create it again"]
+            );
             assert!(!real.exists() && !waiting.exists() && !private.exists() && !made.exists());
         }
         // Somebody had written the configuration beforehand: it stays.
@@ -250,8 +257,8 @@ mod tests {
         assert_eq!(
             sweep(&vz).unwrap(),
             [
-                "CT 101: a change of its configuration was interrupted; it is as before",
-                "CT 101: a change of its name was interrupted; it is web"
+                "CT 101: a change of its configuration was interrupted; the configuration is unchanged",
+                "CT 101: a change of its name was interrupted; the name is web"
             ]
         );
         assert_eq!((world.conf(101), world.ok("status web")), (conf, "CTID 101 exist unmounted down\n".into()));

@@ -1,12 +1,13 @@
 //! `vz start|stop|restart|status`: all containers at boot and at shutdown, as the classic init script does.
 
-use super::cmd::{self, umount_root};
+use super::cmd::mount::umount_root;
+use super::context::Vz;
 use super::exit::{Error, Result};
 use super::list::configured;
 use super::log::Log;
 use super::node::Node;
 use super::paths::Paths;
-use super::{Vz, process, recovery};
+use super::{process, recovery};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
     };
     let mut vz = Vz { paths: paths.clone(), node, log, global };
     // What is told at the start of the machine has to be found afterwards.
-    if let Err(error) = cmd::settle_log(&mut vz, 0, None) {
+    if let Err(error) = vz.settle_log(0, None) {
         vz.log.error(&error);
         return error.code();
     }

@@ -4,8 +4,8 @@
 //! `base` is the layer that the current changes lie on; `current` is the snapshot that they follow. They differ after a
 //! snapshot of a running container: the overlay stays mounted as it is, and the layer is a copy of its changes.
 
-use super::conf::replace;
 use super::exit::{Error, Result};
+use crate::durable::replace;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ pub fn uuid(text: &str) -> Option<String> {
 pub fn new_uuid() -> Result<String> {
     let path = Path::new("/proc/sys/kernel/random/uuid");
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    uuid(text.trim()).ok_or_else(|| Error::System(format!("{} holds no UUID", path.display())))
+    uuid(text.trim()).ok_or_else(|| Error::System(format!("{} does not contain a UUID", path.display())))
 }
 
 #[cfg(test)]

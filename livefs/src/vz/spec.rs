@@ -1,12 +1,14 @@
 //! What a container should be, made from its configuration: plain data for the engine and the network.
 
+use super::conf::lists::{self, Device};
 use super::conf::netif::Netif;
 use super::conf::params::parse_set;
-use super::conf::{Config, PAGE, Pair};
+use super::conf::{Config, Pair};
 use super::exit::{Error, Result};
 use super::paths::Paths;
+use crate::net::{Address, Forward};
+use crate::platform::PAGE;
 use crate::system::owners::COUNT;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A container, ready to run.
@@ -37,30 +39,17 @@ pub struct Spec {
     /// `NETFILTER`; None is the default, disabled.
     pub netfilter: Option<String>,
     /// Routed addresses with the length of their network, if one was given.
-    pub addresses: Vec<(IpAddr, Option<u8>)>,
+    pub addresses: Vec<Address>,
     /// Ethernet interfaces.
     pub interfaces: Vec<Netif>,
     /// The host's devices that move in.
     pub host_devices: Vec<String>,
-    /// Forwarded ports (`FORWARD`, ours), as `tcp:8080:80`.
-    pub forwards: Vec<String>,
+    /// Forwarded ports (`FORWARD`, ours).
+    pub forwards: Vec<Forward>,
     /// The first user and group on the host, if it has a user namespace.
     pub ids: Option<(u32, u32)>,
     /// Whether it takes its root read-only from outside (`app`).
     pub layout: String,
-}
-
-/// A device by its numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    /// `b` or `c`.
-    pub kind: char,
-    /// Its major number.
-    pub major: u32,
-    /// Its minor number; None: all.
-    pub minor: Option<u32>,
-    /// Letters of `rwq`, or `none`.
-    pub permissions: String,
 }
 
 /// Limits in the units of cgroup v2 where there is one; None: unlimited.
@@ -111,7 +100,10 @@ impl Limits {
     /// [`Error::InvalidConfig`]: a value is not of its form.
     pub fn of(config: &Config) -> Result<Limits> {
         let positive = |key| Ok::<_, Error>(config.number(key)?.filter(|number| *number > 0));
-        let set = |key| config.get(key).filter(|text| !["all", "auto"].contains(text)).and_then(parse_set);
+        let set = |key| match config.get(key) {
+            None | Some("all" | "auto") => Ok(None),
+            Some(text) => parse_set(text).map(Some).ok_or_else(|| bad(key, text)),
+        };
         let hard =
             |key| Ok::<_, Error>(if config.yes("DISK_QUOTA")? == Some(false) { None } else { config.pair(key)? });
         // A container without VSwap's limits has PRIVVMPAGES, which bounds what it may ask for.
@@ -135,8 +127,8 @@ impl Limits {
             shared: config.limit("SHMPAGES")?,
             cpu_weight: config.number("CPUUNITS")?.map(|units| (units / 10).clamp(1, 10_000)),
             cpu_percent: percent,
-            cpus: set("CPUMASK"),
-            nodes: set("NODEMASK"),
+            cpus: set("CPUMASK")?,
+            nodes: set("NODEMASK")?,
             // 4 is the default of both: 100 of 1 to 1000.
             io_weight: config
                 .number("IOPRIO")?
@@ -162,7 +154,7 @@ impl Spec {
             Some(number) => match u32::try_from(number).ok().filter(|number| number.checked_add(COUNT).is_some()) {
                 Some(number) if number >= COUNT => Ok(Some(number)),
                 _ => Err(Error::InvalidConfig(format!(
-                    "Invalid value for {key}: {number}: a container's first number is from {COUNT} to {}, as those below are the machine's own",
+                    "Invalid value for {key}: {number}: expected {COUNT} to {}: the ids below belong to the host",
                     u32::MAX - COUNT
                 ))),
             },
@@ -179,11 +171,7 @@ impl Spec {
     /// # Errors
     /// A path is not set, or a value is not of its form.
     pub fn of(id: u32, config: &Config, paths: &Paths) -> Result<Spec> {
-        let bad = |key: &str, value: &str| Error::InvalidConfig(format!("Invalid value for {key}: {value}"));
-        let addresses =
-            config.list("IP_ADDRESS").into_iter().map(|text| address(text).ok_or_else(|| bad("IP_ADDRESS", text)));
         let netif = config.get("NETIF").unwrap_or_default();
-        let devices = config.list("DEVICES").into_iter().map(|text| device(text).ok_or_else(|| bad("DEVICES", text)));
         Ok(Spec {
             id,
             root: paths.at(config.path("VE_ROOT")?),
@@ -192,27 +180,33 @@ impl Spec {
             init: None,
             shell: None,
             limits: Limits::of(config)?,
-            capabilities: switches(config, "CAPABILITY"),
-            features: switches(config, "FEATURES"),
-            devnodes: config
-                .list("DEVNODES")
-                .into_iter()
-                .map(|text| {
-                    text.split_once(':')
-                        .map(|(name, may)| (name.to_owned(), may.to_owned()))
-                        .ok_or_else(|| bad("DEVNODES", text))
-                })
-                .collect::<Result<_>>()?,
-            devices: devices.collect::<Result<_>>()?,
+            capabilities: words(config, "CAPABILITY", lists::switch_of)?,
+            features: words(config, "FEATURES", lists::switch_of)?,
+            devnodes: words(config, "DEVNODES", |text| {
+                text.split_once(':').map(|(name, permissions)| (name.to_owned(), permissions.to_owned()))
+            })?,
+            devices: words(config, "DEVICES", lists::device)?,
             netfilter: config.get("NETFILTER").map(str::to_owned),
-            addresses: addresses.collect::<Result<_>>()?,
+            addresses: words(config, "IP_ADDRESS", |text| text.parse().ok())?,
             interfaces: Netif::read(netif, id).ok_or_else(|| bad("NETIF", netif))?,
             host_devices: config.list("NETDEV").into_iter().map(str::to_owned).collect(),
-            forwards: config.list("FORWARD").into_iter().map(str::to_owned).collect(),
+            forwards: words(config, "FORWARD", |text| text.parse().ok())?,
             ids: Spec::ids(config)?,
             layout: config.get("VE_LAYOUT").unwrap_or("simfs").to_owned(),
         })
     }
+}
+
+/// All words of a list, each as `read` reads it. Reading a file has reported and skipped those that are invalid, so none is left here.
+///
+/// # Errors
+/// [`Error::InvalidConfig`]: there is one all the same.
+fn words<T>(config: &Config, key: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+    config.list(key).into_iter().map(|text| read(text).ok_or_else(|| bad(key, text))).collect()
+}
+
+fn bad(key: &str, value: &str) -> Error {
+    Error::InvalidConfig(format!("Invalid value for {key}: {value}"))
 }
 
 /// Features that a container can't have here: the right to mount, which they need, would give it the machine; and the kernel has no PPP.
@@ -229,41 +223,6 @@ fn kernel_name(name: &str) -> &str {
     let name = name.strip_suffix('.').unwrap_or(name);
     let end = (0..=name.len().min(64)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
     &name[..end]
-}
-
-/// `NAME:on NAME:off`, as the lists of capabilities and features are.
-pub fn switches(config: &Config, key: &str) -> Vec<(String, bool)> {
-    let one = |text: &str| text.split_once(':').map(|(name, state)| (name.to_lowercase(), state == "on"));
-    config.list(key).into_iter().filter_map(one).collect()
-}
-
-/// An address with or without the length of its network: `10.0.0.1`, `10.0.0.1/24`, `fd00::1/64`.
-pub fn address(text: &str) -> Option<(IpAddr, Option<u8>)> {
-    let (ip, length) = match text.split_once('/') {
-        Some((ip, length)) => (ip, Some(length)),
-        None => (text, None),
-    };
-    let ip: IpAddr = ip.parse().ok()?;
-    let most = if ip.is_ipv4() { 32 } else { 128 };
-    let length = match length {
-        None => None,
-        Some(length) => Some(length.parse().ok().filter(|length| *length <= most)?),
-    };
-    Some((ip, length))
-}
-
-/// `b:8:16:rw`, `c:4:all:none`
-pub fn device(text: &str) -> Option<Device> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let [kind @ ("b" | "c"), major, minor, may] = parts[..] else { return None };
-    let minor = if minor == "all" { None } else { Some(minor.parse().ok()?) };
-    let kind = if kind == "b" { 'b' } else { 'c' };
-    permissions(may).then_some(Device { kind, major: major.parse().ok()?, minor, permissions: may.to_owned() })
-}
-
-/// Whether this is `none`, or letters of `rwq`.
-pub fn permissions(text: &str) -> bool {
-    text == "none" || (!text.is_empty() && text.bytes().all(|b| b"rwq".contains(&b)))
 }
 
 #[cfg(test)]
@@ -296,16 +255,33 @@ mod tests {
     #[test]
     fn lists() {
         let spec = spec("IP_ADDRESS=\"10.0.0.1/24 fd00::1/64 10.0.0.2\"\nCAPABILITY=\"SYS_TIME:on mknod:off\"\nDEVICES=\"b:8:16:rw c:4:all:r\"\nDEVNODES=\"null:rwq\"\nLOCAL_UID=100000").unwrap();
-        assert_eq!(spec.addresses[0].1, Some(24));
-        assert_eq!(spec.addresses[2].1, None);
+        assert_eq!(spec.addresses[0].length, Some(24));
+        assert_eq!(spec.addresses[2].length, None);
         assert_eq!(spec.capabilities, [("sys_time".to_owned(), true), ("mknod".to_owned(), false)]);
         assert_eq!(spec.devices[1], Device { kind: 'c', major: 4, minor: None, permissions: "r".into() });
         assert_eq!(spec.ids, Some((100_000, 100_000)));
         for bad in ["LOCAL_UID=1000", "LOCAL_UID=4294967290", "LOCAL_GID=100000", "LOCAL_UID=100000\nLOCAL_GID=5"] {
             assert_eq!(self::spec(bad).unwrap_err().code(), 85, "{bad}");
         }
-        for bad in ["10.0.0.1/33", "10.0.0.1/255.255.255.0", "x", "1.2.3"] {
-            assert_eq!(address(bad), None, "{bad}");
+    }
+
+    #[test]
+    fn no_word_is_dropped() {
+        // Values that did not come from a file, whose reading skips such words with a warning.
+        for (key, value) in [
+            ("CAPABILITY", "sys_time"),
+            ("CAPABILITY", "sys_time:on mknod:maybe"),
+            ("FEATURES", "nfs"),
+            ("IP_ADDRESS", "10.0.0.1 x"),
+            ("FORWARD", "tcp:80"),
+            ("DEVICES", "b:8"),
+            ("DEVNODES", "null"),
+            ("CPUMASK", "x"),
+        ] {
+            let pairs = [("VE_ROOT", "/r"), ("VE_PRIVATE", "/p"), (key, value)];
+            let config = Config::of(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())), 101);
+            let error = Spec::of(101, &config, &Paths::system()).unwrap_err();
+            assert_eq!(error.code(), 85, "{key} {value}");
         }
     }
 }

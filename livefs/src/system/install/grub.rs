@@ -15,21 +15,21 @@ const SEGMENT: u16 = 0x800 + (SECTOR as u16 >> 4);
 /// The boot sector and the core for a core that stands at the sector `first`, in a partition of `sectors`.
 ///
 /// # Errors
-/// A sentence's end: the images are not GRUB's, or the core does not fit.
+/// What is wrong with the images: they are not GRUB's, or the core does not fit.
 pub fn place(boot: &[u8], core: &[u8], first: u64, sectors: u64) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
     if boot.len() != SECTOR as usize || boot[510..] != [0x55, 0xaa] || core.len() < 2 * SECTOR as usize {
-        return Err("hold no images of GRUB");
+        return Err("boot.img or core.img is not an image of GRUB");
     }
     let length = (core.len() as u64).div_ceil(SECTOR);
     if length > sectors {
-        return Err("hold a core that does not fit into its partition");
+        return Err("core.img does not fit into its partition");
     }
     let mut boot = boot.to_vec();
     boot[KERNEL_SECTOR..KERNEL_SECTOR + 8].copy_from_slice(&first.to_le_bytes());
     boot[DRIVE_CHECK..DRIVE_CHECK + 2].copy_from_slice(&[0x90, 0x90]);
     let mut core = core.to_vec();
     core.resize((length * SECTOR) as usize, 0);
-    let rest = u16::try_from(length - 1).map_err(|_| "hold a core of more than 32 MiB")?;
+    let rest = u16::try_from(length - 1).map_err(|_| "core.img is larger than 32 MiB")?;
     core[BLOCK_LIST..BLOCK_LIST + 8].copy_from_slice(&(first + 1).to_le_bytes());
     core[BLOCK_LIST + 8..BLOCK_LIST + 10].copy_from_slice(&rest.to_le_bytes());
     core[BLOCK_LIST + 10..BLOCK_LIST + 12].copy_from_slice(&SEGMENT.to_le_bytes());

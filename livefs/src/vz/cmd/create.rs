@@ -1,17 +1,21 @@
 //! `create`, `destroy`.
 
-use super::{Call, host_script, make_folder, set};
+use super::call::Call;
+use super::host::{host_script, make_folder};
+use super::set;
+use crate::durable::sync_folder;
 use crate::system::owners;
 use crate::system::tree::copy_tree;
 use crate::vz::conf::params::{self, Source};
-use crate::vz::conf::{ConfFile, Config, lists, sync_folder};
+use crate::vz::conf::{ConfFile, Config, lists};
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result, why};
 use crate::vz::layout::{self, Layout};
 use crate::vz::options::{Given, Known};
 use crate::vz::snapshots::Snapshots;
 use crate::vz::spec::Spec;
 use crate::vz::template::{LIVE, Template};
-use crate::vz::{Vz, mark, names};
+use crate::vz::{mark, names};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

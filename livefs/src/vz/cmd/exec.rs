@@ -1,7 +1,9 @@
 //! `exec`, `exec2`, `enter`, `console`, `runscript`.
 
-use super::{Call, PATH, mount_root, umount_root};
-use crate::vz::Vz;
+use super::call::Call;
+use super::host::PATH;
+use super::mount::{mount_root, umount_root};
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::spec::Spec;
@@ -10,7 +12,7 @@ use std::io::Read;
 /// The container's shell with arguments and the environment of `exec`.
 pub(super) fn shell(spec: &Spec, arguments: &[String]) -> Result<Command> {
     let shell = spec.shell.clone().ok_or_else(|| {
-        Error::BadTemplate("No shell in the container: SHELL in vz.conf names where it may be".into())
+        Error::BadTemplate("No shell found in the container: SHELL in vz.conf lists the paths to try".into())
     })?;
     let arguments = std::iter::once(shell.into_os_string()).chain(arguments.iter().map(Into::into)).collect();
     let environment =

@@ -1,25 +1,26 @@
 //! `vzctl`: the command line, and the commands, a file per family.
 
+mod call;
 pub(crate) mod create;
 mod exec;
-mod mount;
+mod host;
+mod inside;
+pub(crate) mod mount;
 mod run;
 mod set;
 pub(crate) mod snapshot;
 mod suspend;
 
-pub use mount::{mount_root, umount_root};
+use call::Call;
 
+use super::context::Vz;
 use super::exit::{Error, Result};
 use super::layout::Layout;
 use super::log::Log;
+use super::names;
 use super::node::Node;
-use super::options::{self, Given, Known};
 use super::paths::Paths;
-use super::{Vz, exit, names, process};
 use std::ffi::OsString;
-use std::fs::File;
-use std::path::Path;
 
 const USAGE: &str = "\
 Usage: vzctl [--quiet | --verbose] [--skiplock] COMMAND CTID|NAME [PARAMETERS]
@@ -100,7 +101,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
         }
     };
     let mut vz = Vz { paths: paths.clone(), node, log, global };
-    if let Err(error) = settle_log(&mut vz, id, verbose) {
+    if let Err(error) = vz.settle_log(id, verbose) {
         vz.log.error(&error);
         return (error.code(), vz.log);
     }
@@ -119,38 +120,6 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
             }
             (error.code(), vz.log)
         }
-    }
-}
-
-/// One call of a command.
-pub(crate) struct Call<'a> {
-    /// The container.
-    pub id: u32,
-    /// The command, as it was called.
-    pub name: &'a str,
-    /// What follows the container.
-    pub arguments: &'a [String],
-}
-
-impl Call<'_> {
-    /// Reads options; what getopt says is an error with this code's variant. What follows them is left to look at.
-    fn options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
-        options::parse("vzctl", self.arguments, known).map_err(bad)
-    }
-
-    /// As [`Call::options`], with nothing behind them.
-    fn only_options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
-        let given = self.options(known, bad)?;
-        given.no_rest()?;
-        Ok(given)
-    }
-
-    /// Fails if there is any argument.
-    fn no_arguments(&self) -> Result<()> {
-        if self.arguments.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Syntax(format!("Invalid options: {} ", self.arguments.join(" "))))
     }
 }
 
@@ -208,22 +177,6 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
     (command.run)(vz, call)
 }
 
-/// `VERBOSE`, `LOGGING`, `LOGFILE`, `LOG_LEVEL`
-pub(crate) fn settle_log(vz: &mut Vz, id: u32, verbose: Option<i32>) -> Result<()> {
-    let config = vz.general(&["VERBOSE", "LOGGING", "LOGFILE", "LOG_LEVEL"], id);
-    let level = |key| config.get(key).and_then(|text| text.parse().ok());
-    vz.log.verbose = verbose.or_else(|| level("VERBOSE")).unwrap_or(0).max(-1);
-    if config.yes("LOGGING")? != Some(false) {
-        if let Some(path) = config.get("LOGFILE") {
-            // A log that can't be written must not keep anybody from managing containers.
-            if let Ok(file) = File::options().create(true).append(true).open(vz.paths.at(path)) {
-                vz.log.set_file(file, level("LOG_LEVEL").unwrap_or(0), format!("CT {id}"));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn convert(_: &Vz, call: &Call) -> Result<u8> {
     let known = [("layout", None, true), ("ve_layout", None, true), ("velayout", None, true)];
     let given = call.only_options(&known, Error::Value)?;
@@ -239,47 +192,6 @@ fn compact(vz: &Vz, call: &Call) -> Result<u8> {
     call.no_arguments()?;
     vz.log.info("Compact only makes sense for ploop containers");
     Ok(0)
-}
-
-/// Where programs are looked for, by action scripts and inside.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/system/sbin:/system/bin";
-
-/// Runs an action script of the host, if it is there. Its environment is made anew: HOME, TERM, PATH, VEID, VE_CONFFILE.
-///
-/// # Errors
-/// [`Error::Script`]: it ended with a failure.
-fn host_script(vz: &Vz, id: u32, name: &str) -> Result<()> {
-    let path = vz.paths.conf().join(name);
-    if !path.is_file() {
-        return Ok(());
-    }
-    vz.log.say(1, format_args!("Running action script: {}", path.display()));
-    let mut script = process::command(&path);
-    script.env_clear().envs([("HOME", "/"), ("TERM", "linux"), ("PATH", PATH)]);
-    script.env("VEID", id.to_string()).env("VE_CONFFILE", vz.paths.container_conf(id));
-    let kind = name.rsplit_once('.').map_or("action", |(_, kind)| kind);
-    match script.status() {
-        Ok(status) if status.success() => return Ok(()),
-        Ok(_) => {}
-        Err(error) => vz.log.error(format_args!("Error exec {}: {}", path.display(), exit::why(&error))),
-    }
-    Err(Error::Script(format!("Error executing {kind} script {}", path.display())))
-}
-
-/// An action script's text for inside the container, if it is there.
-fn inner_script(vz: &Vz, name: &str) -> Result<Option<Vec<u8>>> {
-    let path = vz.paths.conf().join(name);
-    match std::fs::read(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file(&path, error)),
-    }
-}
-
-/// Makes a folder and those above.
-fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path)
-        .map_err(|error| Error::system(format!("Unable to create directory {}", path.display()), error))
 }
 
 #[cfg(test)]

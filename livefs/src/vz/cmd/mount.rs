@@ -1,9 +1,11 @@
 //! `mount`, `umount`, `status`, `quotaon`, `quotaoff`, `quotainit`.
 
-use super::{Call, host_script, make_folder};
+use super::call::Call;
+use super::host::{host_script, make_folder};
+use crate::vz::below;
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
-use crate::vz::{Ct, Vz, below};
 use std::path::Path;
 
 /// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script takes all back.

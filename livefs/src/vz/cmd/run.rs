@@ -1,12 +1,15 @@
 //! `start`, `stop`, `restart`.
 
-use super::{Call, inner_script, mount_root, umount_root};
+use super::call::Call;
+use super::host::inner_script;
+use super::inside::write_inside;
+use super::mount::{mount_root, umount_root};
 use crate::container::keeper::End;
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::options::{Given, Known};
 use crate::vz::spec::{IMPOSSIBLE, Spec, impossible};
-use crate::vz::{Ct, Vz};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -132,14 +135,14 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         let about = std::fs::metadata(&spec.root).map_err(|error| Error::file(&spec.root, error))?;
         if (about.uid(), about.gid()) != (uid, gid) {
             return Err(Error::InvalidConfig(format!(
-                "The files of the container are {}:{}'s, and LOCAL_UID says {uid}:{gid}: only a container that was created with --local_uid can have it",
+                "The files of the container belong to {}:{}, but LOCAL_UID and LOCAL_GID are {uid}:{gid}: they can only be used for a container that was created with --local_uid",
                 about.uid(),
                 about.gid()
             )));
         }
     }
     if !given.has("skip_ve_setup") {
-        super::set::write_inside(vz, ct, &spec)?;
+        write_inside(vz, ct, &spec)?;
     }
     match vz.node.quota(&spec, true) {
         // A disk that was not made for limits is no reason not to run.

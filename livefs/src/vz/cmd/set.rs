@@ -1,18 +1,17 @@
 //! `set`: parameters of a container, saved, applied, or both.
 
-use super::{Call, run};
+use super::call::Call;
+use super::{inside, run};
 use crate::vz::conf::params::{self, BEANCOUNTERS, PARAMS, When};
 use crate::vz::conf::{ConfFile, Config};
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
+use crate::vz::names;
 use crate::vz::options::{Given, Known};
-use crate::vz::{Ct, Vz, names};
 use options::Changes;
 
 mod apply;
-mod inside;
 mod options;
-
-pub(super) use inside::write_inside;
 
 /// Options that are not one parameter with one value.
 const OTHERS: &[Known] = &[

@@ -1,16 +1,19 @@
 //! `snapshot`, `snapshot-switch`, `-delete`, `-mount`, `-umount`, `-list`: of overlay layouts. The file system and the configuration
 //! are kept, the memory is not: what a snapshot of a running container holds is what a power cut would leave.
 
+use super::call::Call;
 use super::create::sync;
+use super::host::make_folder;
+use super::mount::umount_root;
 use super::run::{Stop, stop};
-use super::{Call, make_folder};
 use crate::system::tree::copy_tree;
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout;
+use crate::vz::log;
 use crate::vz::node::Mount;
 use crate::vz::options::{self, Given, Known};
 use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
-use crate::vz::{Ct, Vz, log};
 use std::fs;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
@@ -184,7 +187,7 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
     if vz.node.is_running(ct.id)? {
         stop(vz, &ct, Stop { fast: true, ..Stop::default() })?;
     } else if vz.node.is_mounted(&root)? {
-        super::umount_root(vz, &ct)?;
+        umount_root(vz, &ct)?;
     }
     let failed = |error| Error::Snapshot(SWITCH, format!("Failed to switch to snapshot {id}: {error}"));
     // The changes go aside first: they are gone by definition, and what is left of them is swept.
@@ -198,7 +201,7 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
     let conf = kept_conf(&private, &id);
     if conf.is_file() && !given.has("skip-config") {
         let text = fs::read(&conf).map_err(failed)?;
-        crate::vz::conf::replace(&vz.paths.container_conf(ct.id), &text, 0o644).map_err(failed)?;
+        crate::durable::replace(&vz.paths.container_conf(ct.id), &text, 0o644).map_err(failed)?;
     }
     fs::remove_dir_all(&aside).map_err(failed)?;
     sweep(&private, &gone)?;

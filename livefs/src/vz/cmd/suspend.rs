@@ -1,8 +1,8 @@
 //! `suspend` and `resume`: the container stays in memory, frozen. `--kill` ends one that is frozen. Dumps to disk are refused.
 
-use super::Call;
+use super::call::Call;
 use super::run::{self, Stop};
-use crate::vz::Vz;
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 
@@ -33,7 +33,7 @@ fn read(call: &Call, error: fn(String) -> Error) -> Result<Given> {
     }
     match REFUSED.iter().find(|name| given.has(name)) {
         Some(name) => {
-            Err(error(format!("--{name}: a container can't be saved to disk here, it is only frozen in memory")))
+            Err(error(format!("--{name}: saving a container to disk is not supported, it is only frozen in memory")))
         }
         None => Ok(given),
     }

@@ -61,11 +61,11 @@ impl World {
         (code, log.taken().replace(&self.folder.path().display().to_string(), ""))
     }
     /// The whole of it, without what a command does first, as services have it. Nothing runs any more.
-    pub(crate) fn after_a_cut(&self) -> crate::vz::Vz {
+    pub(crate) fn after_a_cut(&self) -> crate::vz::context::Vz {
         self.node.0.borrow_mut().running.clear();
         let paths = Paths::under(self.folder.path());
-        let global = crate::vz::Vz::global(&paths).unwrap();
-        crate::vz::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
+        let global = crate::vz::context::Vz::global(&paths).unwrap();
+        crate::vz::context::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
     }
     pub(crate) fn ok(&self, line: &str) -> String {
         let (code, said) = self.run(line);
@@ -140,10 +140,10 @@ fn wrong_command_lines() {
         ("convert 101", 99, "ploop"),
         ("compact 101", 0, "Compact only makes sense for ploop containers"),
         ("suspend 101", 31, "container is not running"),
-        ("suspend 101 --dumpfile /x", 16, "can't be saved to disk"),
+        ("suspend 101 --dumpfile /x", 16, "saving a container to disk is not supported"),
         ("suspend 101 --kill", 16, "not suspended"),
         ("suspend 101 --suspend --resume", 20, "only one sub command may be used"),
-        ("resume 101 --dumpfile /x", 17, "can't be saved to disk"),
+        ("resume 101 --dumpfile /x", 17, "saving a container to disk is not supported"),
         ("snapshot 101", 156, "only available for CTs of layout overlay or app"),
         ("snapshot-switch 101", 20, "! Invalid syntax: snapshot id is missing"),
         ("quotaon 101", 63, "! Error: Not enough parameters, diskspace quota not set"),

@@ -1,6 +1,6 @@
 //! Values that are lists: how words are read, from a file or an option, and how the whole is stored.
 
-use crate::vz::spec::{address, device, permissions};
+use crate::net::{Address, Forward};
 use std::path::Path;
 
 /// The keys.
@@ -165,6 +165,11 @@ pub fn add(key: &str, list: &mut String, text: &str) -> Added {
                 push_new(list, word);
             }
         }),
+        "FORWARD" => words.for_each(|word| match word.parse::<Forward>() {
+            Ok(forward) if !added.wrong => push_new(list, &forward.to_string()),
+            Ok(_) => {}
+            Err(_) => added.wrong = true,
+        }),
         _ => words.for_each(|word| push_new(list, word)),
     }
     added
@@ -201,17 +206,48 @@ fn switch(list: &mut String, names: &str, name: &str, state: &str) {
 
 /// An address as it is stored, with the length of its network if one was given.
 pub fn canonical_address(text: &str) -> Option<String> {
-    let (ip, length) = address(text)?;
-    Some(match length {
-        Some(length) => format!("{ip}/{length}"),
-        None => ip.to_string(),
-    })
+    text.parse().ok().map(|address: Address| address.to_string())
 }
 
 /// The list's entry for an address, whatever the length of its network.
 pub fn find_address<'a>(list: &'a str, text: &str) -> Option<&'a str> {
-    let ip = |text: &str| address(text).map(|(ip, _)| ip);
+    let ip = |text: &str| text.parse().ok().map(|address: Address| address.ip);
     list.split(' ').find(|old| ip(old).is_some() && ip(old) == ip(text))
+}
+
+/// `NAME:on` or `NAME:off`, as the lists of capabilities and features have them: the name in lower case, and whether it is on.
+pub fn switch_of(text: &str) -> Option<(String, bool)> {
+    match text.rsplit_once(':')? {
+        (name, state @ ("on" | "off")) => Some((name.to_lowercase(), state == "on")),
+        _ => None,
+    }
+}
+
+/// A device by its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// `b` or `c`.
+    pub kind: char,
+    /// Its major number.
+    pub major: u32,
+    /// Its minor number; None: all.
+    pub minor: Option<u32>,
+    /// Letters of `rwq`, or `none`.
+    pub permissions: String,
+}
+
+/// `b:8:16:rw`, `c:4:all:none`
+pub fn device(text: &str) -> Option<Device> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [kind @ ("b" | "c"), major, minor, may] = parts[..] else { return None };
+    let minor = if minor == "all" { None } else { Some(minor.parse().ok()?) };
+    let kind = if kind == "b" { 'b' } else { 'c' };
+    permissions(may).then_some(Device { kind, major: major.parse().ok()?, minor, permissions: may.to_owned() })
+}
+
+/// Whether this is `none`, or letters of `rwq`.
+pub fn permissions(text: &str) -> bool {
+    text == "none" || (!text.is_empty() && text.bytes().all(|b| b"rwq".contains(&b)))
 }
 
 /// Letters of permissions in the order that they are stored; `none` has none.
@@ -297,6 +333,8 @@ mod tests {
             ("DEVNODES", &["null:rx"], "", true),
             ("PCI", &["1:2.3", "0000:01:02.3"], "0000:01:02.3", false),
             ("PCI", &["x"], "", true),
+            ("FORWARD", &["tcp:8080:80 udp:53:53", "tcp:8080:80"], "tcp:8080:80 udp:53:53", false),
+            ("FORWARD", &["tcp:8080:80 tcp:0:80"], "tcp:8080:80", true),
             ("NETDEV", &["eth1 lo"], "eth1", true),
             ("NAMESERVER", &["10.0.0.1 ns.example.org", "10.0.0.1"], "10.0.0.1 ns.example.org", false),
         ] {

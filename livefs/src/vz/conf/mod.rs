@@ -8,8 +8,8 @@ pub mod params;
 pub mod read;
 pub mod size;
 
-pub use file::{ConfFile, replace, sync_folder};
-pub use size::{PAGE, Pair, UNLIMITED, Unit};
+pub use file::ConfFile;
+pub use size::{Pair, UNLIMITED, Unit};
 
 use super::exit::{Error, Result};
 use std::collections::BTreeMap;

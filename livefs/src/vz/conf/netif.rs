@@ -1,5 +1,6 @@
 //! `NETIF`: Ethernet interfaces, as `ifname=eth0,bridge=br0,mac=…,host_ifname=…,host_mac=…,mac_filter=on`, separated by `;`.
 
+use crate::net::Mac;
 use std::fmt;
 
 /// One Ethernet interface of a container.
@@ -20,8 +21,8 @@ pub struct Netif {
 }
 
 impl Netif {
-    /// All of a `NETIF` line. Properties that are not known are skipped; what is not given is made up . None: one
-    /// is not of the form.
+    /// All of a `NETIF` line. Properties that are not known are skipped without a warning, as in
+    /// the classic tool; what is not given is made up. None: one has no valid name, or a known property has an invalid value.
     pub fn read(text: &str, ctid: u32) -> Option<Vec<Netif>> {
         let mut all: Vec<Netif> = Vec::new();
         for one in text.split(';').map(str::trim).filter(|one| !one.is_empty()) {
@@ -164,8 +165,7 @@ pub fn valid_name(name: &str) -> bool {
 
 /// Whether this is an Ethernet address: six numbers of two hexadecimal digits.
 pub fn valid_mac(mac: &str) -> bool {
-    let parts: Vec<&str> = mac.split(':').collect();
-    parts.len() == 6 && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+    mac.parse::<Mac>().is_ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Every parameter: its option, its key, the form of its value, and whether it can change while the container runs.
 
-use super::size::{self, Number as Amount, PAGE, Pair, Unit, Wrong};
+use super::size::{self, Number as Amount, Pair, Unit, Wrong};
+use crate::platform::PAGE;
 
 /// The form of a parameter's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! Sizes, limits and pairs of them, as configuration files and options write them.
 
+use crate::platform::PAGE;
 use std::fmt;
-
-/// Bytes in a page. The classic tools count in pages of the machine; here there is x86_64 alone.
-pub const PAGE: u64 = 4096;
 
 /// A limit without end, as the classic tools write it: `LONG_MAX`.
 pub const UNLIMITED: u64 = i64::MAX as u64;

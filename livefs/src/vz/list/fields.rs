@@ -1,6 +1,7 @@
 //! The fields of `vzlist`: names, headings, widths, and what stands in them.
 
 use super::{Row, beancounters};
+use crate::vz::conf::lists::switch_of;
 use crate::vz::conf::params::by_key;
 use crate::vz::conf::{Pair, UNLIMITED, params::Kind};
 
@@ -89,13 +90,20 @@ fn smart_name(field: &Field, row: &Row) -> Cell {
 
 /// Switches by name, `NAME:on NAME:off`.
 fn switches(field: &Field, row: &Row) -> Cell {
-    let all = crate::vz::spec::switches(&row.ct.config, field.key);
+    let all = row.ct.config.list(field.key);
     if all.is_empty() {
         return none();
     }
-    let texts: Vec<String> =
-        all.iter().map(|(name, on)| format!("{name}:{}", if *on { "on" } else { "off" })).collect();
-    let lines: Vec<String> = all.iter().map(|(name, on)| format!("\n      \"{name}\": {on}")).collect();
+    let (mut texts, mut lines) = (Vec::new(), Vec::new());
+    for word in all {
+        let (name, on) = match switch_of(word) {
+            Some((name, on)) => (name, on.to_string()),
+            // Reading the file has skipped these with a warning.
+            None => (word.to_owned(), "null".to_owned()),
+        };
+        texts.push(word.to_lowercase());
+        lines.push(format!("\n      {}: {on}", quoted(&name)));
+    }
     cell(texts.join(","), format!("{{{}\n    }}", lines.join(",")), Key::None)
 }
 

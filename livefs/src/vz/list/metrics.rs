@@ -52,26 +52,21 @@ const METRICS: &[Metric] = &[
             samples.add(&[("period", period)], value);
         }
     }),
-    (
-        "vz_container_beancounter",
-        "gauge",
-        "What is in use of a resource, in its own unit, and its bounds.",
-        |row, samples| {
-            for counter in &row.usage.counters {
-                let name = ("resource", counter.name.as_str());
-                samples.add(&[name, ("value", "held")], counter.held as f64);
-                samples.add(&[name, ("value", "maxheld")], counter.maxheld as f64);
-                if let Some((barrier, most)) = counter.set {
-                    samples.add(&[name, ("value", "barrier")], limit(barrier));
-                    samples.add(&[name, ("value", "limit")], limit(most));
-                }
+    ("vz_container_beancounter", "gauge", "Usage and limits of a resource, in its own unit.", |row, samples| {
+        for counter in &row.usage.counters {
+            let name = ("resource", counter.name.as_str());
+            samples.add(&[name, ("value", "held")], counter.held as f64);
+            samples.add(&[name, ("value", "maxheld")], counter.maxheld as f64);
+            if let Some((barrier, most)) = counter.set {
+                samples.add(&[name, ("value", "barrier")], limit(barrier));
+                samples.add(&[name, ("value", "limit")], limit(most));
             }
-        },
-    ),
+        }
+    }),
     (
         "vz_container_beancounter_failures_total",
         "counter",
-        "How often more of a resource was refused.",
+        "How often a resource was refused because of its limit.",
         |row, samples| {
             for counter in &row.usage.counters {
                 samples.add(&[("resource", counter.name.as_str())], counter.failcnt as f64);

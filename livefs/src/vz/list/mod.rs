@@ -5,12 +5,13 @@ mod metrics;
 
 use super::conf::Config;
 use super::conf::params::BEANCOUNTERS;
+use super::context::{Ct, Vz};
 use super::exit::{Error, Result};
 use super::log::Log;
+use super::names;
 use super::node::{Node, Usage};
 use super::options::{self, Given, Known};
 use super::paths::Paths;
-use super::{Ct, Vz, names};
 use fields::{Cell, Field};
 use std::ffi::OsString;
 use std::fs;

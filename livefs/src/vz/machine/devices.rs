@@ -25,7 +25,7 @@ pub fn resolve(spec: &Spec) -> Result<Vec<Device>> {
         let data = fs::metadata(&path).map_err(|error| Error::Device(format!("Unable to give {name}: {error}")))?;
         let kind = data.file_type();
         if !kind.is_block_device() && !kind.is_char_device() {
-            return Err(Error::Device(format!("{} is no device", path.display())));
+            return Err(Error::Device(format!("{} is not a device", path.display())));
         }
         let number = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
         let (major, minor) = (nix::sys::stat::major(data.rdev()), nix::sys::stat::minor(data.rdev()));

@@ -63,7 +63,7 @@ impl Machine {
         let log = Path::new(LOGS).join(format!("{}.console", spec.id));
         self.runtime.prepare(spec.id).map_err(convert::engine_error)?;
         let mark = Paths::system().running(spec.id);
-        // Of a disk that fails the kernel tells; a container that is not on it can run.
+        // The kernel reports a failing disk; a container that is not on it can run.
         let meanwhile = Box::new(|| drop(mark::settle(&mark)));
         let kept = keeper::Kept { log: &log, meanwhile, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
@@ -164,7 +164,7 @@ impl Node for Machine {
             }
             let _ = watch.read_events();
             if !self.is_running(spec.id)? {
-                return Err(Error::NotRunning("Container ended while it started: see its log".into()));
+                return Err(Error::NotRunning("The container ended while it was starting: see its console log".into()));
             }
         }
     }
@@ -228,7 +228,7 @@ impl Node for Machine {
     fn console(&self, id: u32, tty: u32) -> Result<()> {
         if tty != 1 {
             return Err(Error::Value(format!(
-                "A container has one terminal here, 1, which is its console; there is no {tty}"
+                "A container has only terminal 1, its console; there is no terminal {tty}"
             )));
         }
         console::attach(&self.runtime.folder, id).map_err(convert::engine_error)

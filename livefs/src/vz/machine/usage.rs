@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::container::{limits, ve};
-use crate::vz::conf::PAGE;
+use crate::platform::PAGE;
 use crate::vz::convert;
 use crate::vz::exit::Result;
 use crate::vz::node::{Counter, Usage};

@@ -1,11 +1,13 @@
 //! How new parameters take effect in a container that runs, and what is said of one that does not.
 
 use super::options::Changes;
-use super::{when, write_inside};
+use super::when;
+use crate::platform::PAGE;
+use crate::vz::cmd::inside::write_inside;
 use crate::vz::conf::params::{self, BEANCOUNTERS, Kind, When};
 use crate::vz::conf::{Config, UNLIMITED};
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
-use crate::vz::{Ct, Vz};
 
 /// Whether a key is a limit of what a container, or the host itself, uses.
 pub(super) fn is_limit(key: &str) -> bool {
@@ -22,7 +24,7 @@ fn sets_counters(config: &Config, changes: &Changes) -> bool {
     if BEANCOUNTERS.iter().any(|(name, _)| given(&name.to_uppercase())) || given("AVNUMPROC") {
         return true;
     }
-    let memory = config.limit("PHYSPAGES").ok().flatten().filter(|limit| *limit < UNLIMITED / 4096);
+    let memory = config.limit("PHYSPAGES").ok().flatten().filter(|limit| *limit < UNLIMITED / PAGE);
     let followers = ["LOCKEDPAGES", "OOMGUARPAGES", "VMGUARPAGES", "PRIVVMPAGES"];
     memory.is_some() && followers.iter().any(|key| config.get(key).is_none())
 }

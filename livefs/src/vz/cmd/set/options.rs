@@ -1,10 +1,10 @@
 //! The options of `set` as they are read, before anything is changed, and what they make of a container's lists.
 
-use crate::vz::Vz;
 use crate::vz::conf::Config;
 use crate::vz::conf::lists::{self, canonical_address, find_address};
 use crate::vz::conf::netif::{self, Netif};
 use crate::vz::conf::params::{self, Kind, Source};
+use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 
@@ -108,9 +108,6 @@ impl Changes {
             if added.wrong || added.skipped { Err(error) } else { Ok(()) }
         };
         if let Some((_, key, adds)) = MERGED.iter().find(|(name, ..)| *name == option) {
-            if *key == "FORWARD" && !value.split_whitespace().all(forward) {
-                return Err(bad(option, value));
-            }
             let list = if *adds { &mut self.added } else { &mut self.removed };
             return strict(lists::add(key, entry(list, key), value), first());
         }
@@ -323,11 +320,4 @@ fn wrong_address(text: &str) -> Option<&'static str> {
         (None, Some(_)) => Some("Invalid host MAC address"),
         (None, None) => None,
     }
-}
-
-/// `tcp:8080:80`
-fn forward(text: &str) -> bool {
-    let parts: Vec<&str> = text.split(':').collect();
-    let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-    matches!(parts[..], ["tcp" | "udp", host, inside] if port(host) && port(inside))
 }

@@ -1,11 +1,12 @@
-//! What `set` changes in a container's own files: passwords, name servers, search domains.
+//! What `set` and `start` change in a container's own files: passwords, name servers, search domains.
 
-use crate::vz::cmd::{exec, mount_root, umount_root};
-use crate::vz::conf::replace;
+use super::exec;
+use super::mount::{mount_root, umount_root};
+use crate::durable::replace;
+use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Command;
 use crate::vz::spec::Spec;
-use crate::vz::{Ct, Vz};
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, lchown};
@@ -53,7 +54,7 @@ pub(super) fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()
 ///
 /// # Errors
 /// The disk is full. A root without a folder `etc` is left alone.
-pub(in crate::vz::cmd) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
+pub(super) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
     let inherited = |key: &str, word: &str| -> Vec<String> {
         let own: Vec<&str> = ct.config.list(key);
         if own != ["inherit"] {

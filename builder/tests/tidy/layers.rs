@@ -1,0 +1,356 @@
+//! Layers: which modules of a crate may use which.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{code, is_test, rust};
+
+/// The path of a file's module in its crate: `vz::cmd` for `src/vz/cmd/mod.rs` and for `src/vz/cmd.rs`.
+fn module(source: &str, file: &str) -> Vec<String> {
+    let path = file.strip_prefix(source).unwrap().trim_start_matches('/').strip_suffix(".rs").unwrap();
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// Paths in a crate that the code of `module` names by `crate::` or `super::`: `crate::{cli, plan::Plan}` are two.
+fn named_paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (start, skipped) in [("crate::", module.len()), ("super::", 1)] {
+        for (at, _) in code.match_indices(start) {
+            // `super::super::x` is read from its first word; `$crate::` and `other_crate::` are not ours.
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || "_:$".contains(c)) {
+                continue;
+            }
+            let mut base = module[..module.len() - skipped].to_vec();
+            let mut rest = &code[at + start.len()..];
+            while let Some(behind) = rest.strip_prefix("super::") {
+                base.pop();
+                rest = behind;
+            }
+            expand(&base, rest, &mut found);
+        }
+    }
+    found
+}
+
+/// The paths at the start of a text, as `use` has them: `a::b`, `{a, b::{c, d}}`. Gives what follows them.
+fn expand<'a>(base: &[String], text: &'a str, found: &mut Vec<Vec<String>>) -> &'a str {
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            match rest.strip_prefix('}') {
+                Some(behind) => return behind,
+                None if rest.is_empty() => return rest,
+                None => {}
+            }
+            let behind = expand(base, rest, found);
+            // `as name`, `*`
+            rest = behind.trim_start_matches(|c: char| c != ',' && c != '}');
+        }
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let mut path = base.to_vec();
+    path.extend((end > 0).then(|| text[..end].to_owned()));
+    match text[end..].strip_prefix("::") {
+        Some(rest) if end > 0 => expand(&path, rest, found),
+        _ => {
+            found.push(path);
+            &text[end..]
+        }
+    }
+}
+
+#[test]
+fn paths_are_found_however_they_are_written() {
+    let module = ["vz".to_owned(), "cmd".to_owned(), "run".to_owned()];
+    let code = "use crate::{cli, plan::{Plan, step::*}};\nuse super::{call::Call as C, exit};\nlet x = super::super::log(crate::a::b());\nother_crate::c";
+    let mut found: Vec<String> = named_paths(code, &module).iter().map(|path| path.join("::")).collect();
+    found.sort();
+    let expected = ["a::b", "cli", "plan::Plan", "plan::step", "vz::cmd::call::Call", "vz::cmd::exit", "vz::log"];
+    assert_eq!(found, expected);
+}
+
+/// What each module may use of its crate, itself aside. A module that is not here is an error: say where it belongs.
+const LAYERS: &[(&str, &[&str])] = &[
+    // Data and helpers, which know of nothing above them.
+    ("input", &[]),
+    ("interrupt", &[]),
+    ("inherited", &[]),
+    ("threads", &[]),
+    ("digest", &["input", "interrupt"]),
+    ("tree", &["digest"]),
+    ("mask", &[]),
+    ("process", &["interrupt", "mask"]),
+    ("platform", &[]),
+    ("printable", &[]),
+    ("beneath", &["printable"]),
+    ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
+    ("archive", &["beneath", "printable", "store", "threads", "tree"]),
+    // Work on data, without a recipe's stages.
+    ("kernel", &["beneath", "digest", "platform", "tree"]),
+    ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
+    ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
+    ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
+    // The stages: recipe, lock, plan, build, outputs.
+    ("recipe", &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
+    ("lock", &["digest", "input", "mask", "source", "store"]),
+    ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
+    (
+        "step",
+        &[
+            "archive", "beneath", "digest", "image", "input", "kernel", "platform", "process", "recipe", "rootfs",
+            "sandbox", "source", "store", "tree",
+        ],
+    ),
+    (
+        "plan",
+        &[
+            "archive", "digest", "image", "input", "kernel", "lock", "platform", "recipe", "rootfs", "source", "step",
+            "store", "tree",
+        ],
+    ),
+    ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
+    ("boot", &["beneath", "digest", "image", "interrupt", "platform", "process", "threads"]),
+    ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
+    // The face, which may use everything and is used by nothing.
+    (
+        "cli",
+        &[
+            "beneath",
+            "boot",
+            "build",
+            "digest",
+            "image",
+            "inherited",
+            "interrupt",
+            "kernel",
+            "lock",
+            "mask",
+            "output",
+            "plan",
+            "printable",
+            "process",
+            "recipe",
+            "rootfs",
+            "sandbox",
+            "source",
+            "step",
+            "store",
+            "threads",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// The same for the crate that runs inside the image. A module may use those that stand before it here only, so there is no circle. `vz`, which
+/// is large, has its parts listed each for itself.
+const LIVEFS: &[(&str, &[&str])] = &[
+    // Helpers, which know of nothing above them.
+    ("platform", &[]),
+    ("process", &[]),
+    ("durable", &[]),
+    // Each a task of its own: the boot, trees with systems, the engine of containers, their network.
+    ("boot", &["platform", "process"]),
+    ("system", &["boot", "durable", "platform", "process"]),
+    ("container", &["platform", "process"]),
+    ("net", &[]),
+    // The classic OpenVZ tools: data and files,
+    ("vz::exit", &[]),
+    ("vz::log", &[]),
+    ("vz::paths", &[]),
+    ("vz::process", &["process"]),
+    ("vz::below", &[]),
+    ("vz::options", &["vz::exit"]),
+    ("vz::conf", &["durable", "net", "platform", "vz::exit"]),
+    ("vz::lock", &["process", "vz::exit"]),
+    ("vz::mark", &["durable"]),
+    ("vz::names", &["vz::conf", "vz::exit", "vz::paths"]),
+    ("vz::spec", &["net", "platform", "system", "vz::conf", "vz::exit", "vz::paths"]),
+    ("vz::snapshots", &["durable", "vz::exit"]),
+    ("vz::template", &["system", "vz::exit", "vz::process"]),
+    // the machine behind a trait, and what commands work with,
+    ("vz::node", &["vz::exit", "vz::spec"]),
+    ("vz::layout", &["durable", "vz::exit", "vz::node", "vz::snapshots"]),
+    ("vz::convert", &["container", "net", "system", "vz::conf", "vz::exit", "vz::spec"]),
+    (
+        "vz::context",
+        &[
+            "vz::below",
+            "vz::conf",
+            "vz::exit",
+            "vz::layout",
+            "vz::lock",
+            "vz::log",
+            "vz::mark",
+            "vz::node",
+            "vz::paths",
+            "vz::spec",
+        ],
+    ),
+    (
+        "vz::machine",
+        &[
+            "container",
+            "net",
+            "platform",
+            "vz::below",
+            "vz::conf",
+            "vz::convert",
+            "vz::exit",
+            "vz::mark",
+            "vz::node",
+            "vz::paths",
+            "vz::process",
+            "vz::spec",
+        ],
+    ),
+    // the tools.
+    (
+        "vz::cmd",
+        &[
+            "container",
+            "durable",
+            "platform",
+            "system",
+            "vz::below",
+            "vz::conf",
+            "vz::context",
+            "vz::exit",
+            "vz::layout",
+            "vz::log",
+            "vz::mark",
+            "vz::names",
+            "vz::node",
+            "vz::options",
+            "vz::paths",
+            "vz::process",
+            "vz::snapshots",
+            "vz::spec",
+            "vz::template",
+        ],
+    ),
+    (
+        "vz::list",
+        &["vz::conf", "vz::context", "vz::exit", "vz::log", "vz::names", "vz::node", "vz::options", "vz::paths"],
+    ),
+    (
+        "vz::recovery",
+        &[
+            "durable",
+            "vz::cmd",
+            "vz::conf",
+            "vz::context",
+            "vz::exit",
+            "vz::layout",
+            "vz::list",
+            "vz::lock",
+            "vz::names",
+            "vz::snapshots",
+        ],
+    ),
+    (
+        "vz::service",
+        &[
+            "vz::cmd",
+            "vz::context",
+            "vz::exit",
+            "vz::list",
+            "vz::log",
+            "vz::node",
+            "vz::paths",
+            "vz::process",
+            "vz::recovery",
+        ],
+    ),
+    // The applets, which reach them by `mod`.
+    ("vz", &[]),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// The layer that a path belongs to: the longest beginning of it that a table lists.
+fn layer(layers: &[(&'static str, &[&str])], path: &[String]) -> Option<&'static str> {
+    let mut names = (1..=path.len()).rev().map(|length| path[..length].join("::"));
+    names.find_map(|name| layers.iter().find(|(listed, _)| *listed == name)).map(|(listed, _)| *listed)
+}
+
+/// What of a crate differs from the table of its layers.
+fn against_layers(source: &str, layers: &[(&'static str, &[&str])]) -> Vec<String> {
+    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
+    for (file, text) in rust(source) {
+        if is_test(&file) {
+            continue;
+        }
+        let path = module(source, &file);
+        let parted = layers.iter().any(|(name, _)| name.starts_with(&format!("{}::", path[0])));
+        let name = if parted { path.iter().take(2).cloned().collect::<Vec<_>>().join("::") } else { path[0].clone() };
+        let Some((own, allowed)) = layers.iter().find(|(listed, _)| *listed == name) else {
+            wrong.push(format!("{file}: module `{name}` is not in the table of layers"));
+            continue;
+        };
+        for named in named_paths(&code(&text), &path) {
+            let Some(other) = layer(layers, &named) else { continue };
+            if other != *own && !allowed.contains(&other) {
+                wrong.push(format!("{file}: `{own}` uses `{other}`"));
+            }
+            used.insert((*own, other));
+        }
+    }
+    wrong.dedup();
+    for (name, allowed) in layers {
+        let unused = allowed.iter().filter(|other| !used.iter().any(|used| used == &(*name, **other)));
+        wrong.extend(unused.map(|other| format!("`{name}` does not use `{other}`, which the table permits")));
+    }
+    wrong
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let wrong = [against_layers("builder/src", LAYERS), against_layers("livefs/src", LIVEFS)].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (at, (name, allowed)) in LIVEFS.iter().enumerate() {
+        let above = allowed.iter().filter(|other| !LIVEFS[..at].iter().any(|(below, _)| below == *other));
+        assert_eq!(
+            above.collect::<Vec<_>>(),
+            Vec::<&&str>::new(),
+            "`{name}` may use modules that do not stand before it"
+        );
+    }
+}
+
+/// Files of the crate that runs inside the image, each with the files that it names.
+fn files_of_livefs() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let files: Vec<_> = rust("livefs/src").into_iter().filter(|(file, _)| !is_test(file)).collect();
+    let modules: BTreeSet<Vec<String>> = files.iter().map(|(file, _)| module("livefs/src", file)).collect();
+    let uses = |(file, text): &(String, String)| {
+        let own = module("livefs/src", file);
+        let named = named_paths(&code(text), &own).into_iter();
+        // The file of an item is that of the longest beginning of its path that is a module.
+        let file = |path: Vec<String>| {
+            let lengths = (1..=path.len()).rev();
+            lengths.map(|length| path[..length].to_vec()).find(|beginning| modules.contains(beginning))
+        };
+        let others = named.filter_map(file).filter(|other| *other != own).collect();
+        (own, others)
+    };
+    files.iter().map(uses).collect()
+}
+
+/// In the crate that runs inside the image no files use each other in a circle, by whatever way.
+#[test]
+fn no_files_of_livefs_use_each_other_in_a_circle() {
+    let mut left = files_of_livefs();
+    assert!(left.values().map(BTreeSet::len).sum::<usize>() > 100, "uses are not found");
+    // Those that use nothing that is left go, until only circles and their users remain.
+    loop {
+        let before = left.len();
+        let names: BTreeSet<Vec<String>> = left.keys().cloned().collect();
+        left.retain(|_, uses| uses.iter().any(|other| names.contains(other)));
+        if left.len() == before {
+            break;
+        }
+    }
+    let names: Vec<String> = left.keys().map(|path| path.join("::")).collect();
+    assert!(names.is_empty(), "these use each other in a circle, or those that do: {}", names.join(" "));
+}

@@ -1,0 +1,36 @@
+//! Changes that a power cut leaves either undone or whole: files replaced in one step, and folders brought to the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Puts a file in the place of another in one step: beside it, to the disk, then renamed, then the folder to the disk.
+///
+/// # Errors
+/// The disk is full, or the folder can't be written to. The old file is then as it was.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    // A name that no container's file has, so that a leftover is never taken for one.
+    let beside = folder.join(format!(".{name}.new"));
+    // In a container's own folder somebody may have put a symlink there: it is removed, and a new one is not followed.
+    let _ = fs::remove_file(&beside);
+    let written = File::options().create_new(true).write(true).mode(mode).open(&beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
+    sync_folder(folder)
+}
+
+/// Brings what was made, renamed or removed in a folder to the disk.
+///
+/// # Errors
+/// Those of the disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
