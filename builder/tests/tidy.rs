@@ -87,9 +87,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("printable", &[]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
-    ("archive", &["beneath", "printable", "store", "threads", "tree"]),
+    ("archive", &["beneath", "interrupt", "printable", "store", "threads", "tree"]),
     // Work on data, without a recipe's stages.
-    ("kernel", &["beneath", "digest", "tree"]),
+    ("kernel", &["archive", "beneath", "digest", "tree"]),
     ("image", &["beneath", "digest", "input", "interrupt", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
