@@ -49,8 +49,9 @@ pub(super) trait Target {
     /// Takes the next bytes.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// All came, at last from the place of that number: whether it is what was wanted.
-    fn finish(&mut self, place: usize) -> Result<Result<(), Failure>, SourceError>;
+    /// All came, at last from the place of that number: whether it is what was wanted. Where that place did not tell the end
+    /// (`told` is false), its connection may have broken off.
+    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError>;
 }
 
 /// Fills `target` from the first of `places` (URLs) that can, and gives the bytes that came over the network for it; what each
@@ -171,7 +172,7 @@ impl<'a> Race<'a> {
         // One that was let go may have sent something before it knew.
         let Some(index) = self.runners.iter().position(|(known, _)| *known == id) else { return Ok(()) };
         match event {
-            Event::Opened { start, total } => {
+            Event::Opened { start, total, tells_end } => {
                 let (expected, limit) = (self.target.size(), self.target.limit());
                 let failure = match (total, expected) {
                     (Some(total), Some(size)) if total != size => {
@@ -185,7 +186,7 @@ impl<'a> Race<'a> {
                 }
                 let runner = &mut self.runners[index].1;
                 (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
-                runner.announced = total.is_some();
+                (runner.announced, runner.tells_end) = (total.is_some(), tells_end);
                 runner.pace = Pace::new(Instant::now());
             }
             Event::Data(bytes) => return self.data(index, &bytes),
@@ -308,7 +309,7 @@ impl<'a> Race<'a> {
         let (_, runner) = self.runners.remove(index);
         self.leader = None;
         let place = runner.place;
-        let Err(mut failure) = self.target.finish(place)? else {
+        let Err(mut failure) = self.target.finish(place, runner.tells_end)? else {
             self.network.health().delivered(&self.places[place]);
             self.done = true;
             return Ok(());

@@ -44,6 +44,10 @@ pub enum Fault {
     Garbage,
     /// Answers with a part that nobody asked for.
     Part,
+    /// Sends that many bytes by HTTP/1.0, of no stated length, and closes.
+    Unstated(usize),
+    /// Sends each byte in a chunk of its own, no faster than one in a while, with much around it.
+    Wrapped,
     /// Sends 16 KiB about twenty times a second.
     Slow,
 }
@@ -195,6 +199,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
             write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}Content-Length: {}\r\n{close}", total - from)?;
             &content[from..]
         }
+        None if matches!(fault, Some(Fault::Unstated(_))) => {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
+            &content[..]
+        }
         None => {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n{close}")?;
             &content[..]
@@ -209,7 +217,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
         _ => body,
     };
     match fault {
-        Some(Fault::Cut(count)) => stream.write_all(&body[..count.min(body.len())]),
+        Some(Fault::Cut(count) | Fault::Unstated(count)) => stream.write_all(&body[..count.min(body.len())]),
         Some(Fault::Stall(count)) => {
             stream.write_all(&body[..count.min(body.len())])?;
             // Ends when the client closes its side.
@@ -262,7 +270,14 @@ fn misbehave(stream: &mut TcpStream, fault: Fault, path: &str, length: usize) ->
             let range = format!("Content-Range: bytes 0-9/{length}\r\nContent-Length: 10\r\nConnection: close\r\n\r\n");
             write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}0123456789")
         }
-        Fault::Status(_) | Fault::Cut(_) | Fault::Stall(_) | Fault::WrongContent | Fault::Slow => return None,
+        Fault::Wrapped => {
+            let chunk = format!("1;more={}\r\nx\r\n", "y".repeat(200));
+            let pause = Some(Duration::from_millis(20));
+            repeat(stream, format!("{ok}Transfer-Encoding: chunked\r\n\r\n"), chunk.as_bytes(), pause)
+        }
+        Fault::Status(_) | Fault::Cut(_) | Fault::Unstated(_) | Fault::Stall(_) | Fault::WrongContent | Fault::Slow => {
+            return None;
+        }
     })
 }
 

@@ -89,6 +89,7 @@ impl Race<'_> {
                         opened: None,
                         total: None,
                         announced: false,
+                        tells_end: false,
                         received: 0,
                         new: 0,
                         mark,
@@ -107,6 +108,9 @@ impl Race<'_> {
     /// Keeps what a place said, and asks it again later where that may help.
     pub(super) fn note(&mut self, place: usize, failure: &Failure, progressed: bool) {
         let (url, limits) = (&self.places[place], self.network.limits());
+        // A file that is not there is no fault of the way to it.
+        let through = if failure.missing { String::new() } else { self.network.proxy_of(url) };
+        let failure = &Failure { reason: failure.reason.clone() + &through, ..failure.clone() };
         let record = &mut self.records[place];
         record.times += 1;
         record.fruitless = if progressed { 0 } else { record.fruitless + 1 };

@@ -25,6 +25,8 @@ pub(super) struct Runner {
     pub(super) total: Option<u64>,
     /// Whether the server stated it, so that the end is sure to be told.
     pub(super) announced: bool,
+    /// Whether the end will be told in any way: a body without stated length may come in chunks.
+    pub(super) tells_end: bool,
     pub(super) received: u64,
     /// How much of it the target did not have before.
     pub(super) new: u64,
