@@ -94,7 +94,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "source", "tree"]),
+    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "printable", "source", "tree"]),
     ("lock", &["digest", "input", "mask", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
@@ -112,7 +112,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
-    ("boot", &["beneath", "digest", "image", "interrupt", "process", "threads"]),
+    ("boot", &["beneath", "digest", "image", "interrupt", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
     // The face, which may use everything and is used by nothing.
     (
@@ -189,7 +189,11 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
         "where the host gives no more threads nothing may panic",
     ),
     (&["process::exit"], &["builder/src/cli/", "builder/src/sandbox/"], "only the command line ends the process"),
-    (&["unsafe "], &["builder/src/sandbox/sys.rs", "builder/src/process.rs"], "unsafe code sits in one small module"),
+    (
+        &["unsafe "],
+        &["builder/src/sandbox/sys.rs", "builder/src/process/leash.rs"],
+        "unsafe code sits in one small module",
+    ),
 ];
 
 /// Modules that work on folders which archives and foreign tools have filled. A path of this machine would follow their links.
