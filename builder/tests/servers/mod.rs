@@ -1,6 +1,10 @@
 //! What the tests of sources share: an HTTP server on this machine that misbehaves on demand, and signed archives.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[allow(clippy::duplicate_mod, reason = "some of the tests have a project, too")]
+#[path = "../project/ar.rs"]
+mod ar;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -478,16 +482,7 @@ pub fn deb(control: &[(&str, &str)], files: &[(&str, &str)]) -> Vec<u8> {
         }
         tar.into_inner().unwrap()
     };
-    let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in
-        [("debian-binary", b"2.0\n".to_vec()), ("control.tar", tar(control)), ("data.tar", tar(files))]
-    {
-        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
-        let odd = content.len() % 2 == 1;
-        deb.extend(content);
-        deb.extend(odd.then_some(b'\n'));
-    }
-    deb
+    ar::ar(&[("debian-binary", b"2.0\n".to_vec()), ("control.tar", tar(control)), ("data.tar", tar(files))])
 }
 
 pub fn xz(text: &str) -> Vec<u8> {
