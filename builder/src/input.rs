@@ -29,12 +29,15 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Reads a regular file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_within(path, limit)?
+        .ok_or_else(|| refused(&format!("it is longer than {limit} bytes, the most that is read of such a file")))
+}
+
+/// Reads a regular file; `None` where it has more than `limit` bytes.
+pub fn read_within(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(refused(&format!("it is longer than {limit} bytes, the most that is read of such a file")));
-    }
-    Ok(bytes)
+    open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
 /// Reads a text file as [`read`] does. What is not UTF-8 is refused, with the line and column of the first bad byte. A

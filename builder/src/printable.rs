@@ -116,6 +116,11 @@ fn style(text: &str) -> usize {
     if rest[parameters..].starts_with('m') && !conceals { 2 + parameters + 1 } else { 0 }
 }
 
+/// A text as part of a file's name: `_` for each character that is no letter, digit, `-`, `_` or `.`.
+pub fn file_name(text: &str) -> String {
+    text.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

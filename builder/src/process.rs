@@ -1,7 +1,10 @@
 //! The one place that starts processes.
 //!
-//! A child gets no standard input unless one is stated, dies with us, and its output goes to a log and to whoever
+//! A child gets no standard input unless one is stated and dies with us: a [`Run::group`] with all that it has started, the
+//! sandbox's processes by their own means. Its output goes to a log and to whoever
 //! watches its last line. Failure quotes the command and the end of what it printed.
+
+mod leash;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -15,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::interrupt;
+use leash::Leash;
 
 /// How many of the last lines an error carries.
 const TAIL: usize = 30;
@@ -135,7 +139,7 @@ impl<'a> Run<'a> {
     }
 
     /// Gives it a process group of its own, which is ended with it: for programs that start others, and no sandbox
-    /// holds them.
+    /// holds them. It is ended, too, when this process is, in whatever way.
     pub fn group(mut self) -> Self {
         self.group = true;
         self
@@ -174,7 +178,7 @@ impl<'a> Run<'a> {
             Some(path) => Some(File::options().create(true).append(true).open(path).map_err(lost)?),
             None => None,
         };
-        let (mut child, output) =
+        let (mut child, output, leash) =
             self.spawn().map_err(|source| ProcessError::Start { command: command.clone(), source })?;
         let guard = if self.group { Registered::group(&child) } else { Registered::new(&child) };
         let input = child.stdin.take();
@@ -197,6 +201,7 @@ impl<'a> Run<'a> {
             Ok((status, fed))
         });
         drop(guard);
+        leash.into_iter().for_each(Leash::release);
         let (status, fed) = result.map_err(|error: io::Error| match self.idle {
             Some(idle) if error.kind() == io::ErrorKind::TimedOut => {
                 ProcessError::Idle { command: command.clone(), idle }
@@ -211,7 +216,7 @@ impl<'a> Run<'a> {
         fed.map_err(lost)
     }
 
-    fn spawn(&self) -> io::Result<(Child, io::PipeReader)> {
+    fn spawn(&self) -> io::Result<(Child, io::PipeReader, Option<Leash>)> {
         let (reader, writer) = io::pipe()?;
         let mut command = command(&self.program);
         command
@@ -227,11 +232,12 @@ impl<'a> Run<'a> {
         if let Some(folder) = &self.cwd {
             command.current_dir(folder);
         }
-        if self.group {
-            command.process_group(0);
+        if !self.group {
+            return Ok((command.spawn()?, reader, None));
         }
-        let child = command.spawn()?;
-        Ok((child, reader))
+        let (watched, leash) = io::pipe()?;
+        leash::attach(command.process_group(0), watched.as_fd());
+        Ok((command.spawn()?, reader, Some(Leash(leash))))
     }
 }
 
@@ -372,6 +378,21 @@ mod tests {
         let talks = "for i in 1 2 3 4 5 6 7 8; do printf 'x%s\\r' $i; sleep 0.5; done";
         let run = Run::new("/bin/sh").args(["-c", talks]).env("PATH", "/usr/bin:/bin").group();
         run.idle(Duration::from_secs(3)).run().unwrap();
+    }
+
+    #[test]
+    fn what_a_group_leaves_in_the_background_stays() {
+        let script = "sleep 600 >/dev/null 2>&1 & echo $!";
+        for _ in 0..3 {
+            let run = Run::new("/bin/sh").args(["-c", script]).env("PATH", "/usr/bin:/bin").group();
+            let seen = Mutex::new(Vec::new());
+            run.watch(&|line: &str| seen.lock().unwrap().push(line.to_owned())).run().unwrap();
+            let background: i32 = seen.into_inner().unwrap()[0].parse().unwrap();
+            let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(background))).unwrap();
+            assert_ne!(group, nix::unistd::getpgrp());
+            // Still there to be ended.
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(background), nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Archives from outside: every trick to climb out, early ends, damage, and what well-formed ones hold.
 
+#[path = "project/ar.rs"]
+mod ar;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use ar::ar;
 use dbco::archive::tar::{read_tree, unpack_to_dir};
 use dbco::archive::{ArchiveError, Budget, ahead, deb, decompress, decompress_with};
 use dbco::beneath::{Dir, Links};
@@ -509,18 +513,6 @@ fn what_is_no_archive_is_told() {
         let error = deb::data(bytes, "x.deb", 1, &USUAL).err().expect("no package");
         assert_eq!(error.to_string(), "x.deb is not a Debian package");
     }
-}
-
-fn ar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut out = b"!<arch>\n".to_vec();
-    for (name, content) in members {
-        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", content.len()).unwrap();
-        out.extend_from_slice(content);
-        if content.len() % 2 == 1 {
-            out.push(b'\n');
-        }
-    }
-    out
 }
 
 #[test]

@@ -311,3 +311,18 @@ fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {
         ran.never_says("-euc '").never_says("printf 'all");
     }
 }
+
+/// Also as root, without the capabilities that let it read everything.
+#[test]
+fn an_output_that_can_not_be_read_is_not_called_changed() {
+    let project = Project::new();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let build = "chmod 000 out/small/grub.cfg; exec setpriv --bounding-set -dac_override,-dac_read_search \
+                 \"$DBCO\" build --offline small.yaml";
+    let said =
+        ["can't replace out/small: `grub.cfg` can't be read (Permission denied", "make it readable", "--overwrite"];
+    project.unshared(build).ends(1).says(&said).never_says("changed since dbco wrote it: move");
+    project.unshared(&format!("{build} --overwrite")).ends(0);
+    assert!(project.path("out/small.edited/grub.cfg").is_file());
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}

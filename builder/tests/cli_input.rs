@@ -96,7 +96,7 @@ fn a_recipe_or_a_component_raises_and_lowers_what_an_archive_may_come_to() {
         ("", "limits: {unpacked: 1K}\n", "unpacks to more than 1024 bytes"),
     ] {
         state(of_recipe, of_component);
-        let ran = build().ends(1).says(&[expected, "beside the archive's source, or in the recipe, raises it"]);
+        let ran = build().ends(1).says(&[expected, "beside the source, or in the recipe, raises it"]);
         if expected.ends_with("entries") {
             ran.says(&[many, "`limits: {entries: …}`"]);
         }

@@ -231,3 +231,54 @@ fn a_killed_boot_test_does_not_start_the_next_one() {
     let store = fs::read_dir(project.path("store/tmp")).unwrap().count();
     assert_eq!(store, 0);
 }
+
+/// Nothing that dbco can do itself then; git's helpers hold connections, and know nothing of dbco.
+#[test]
+fn a_kill_of_dbco_ends_the_hosts_programs_with_all_that_they_started() {
+    for (program, source) in [
+        (
+            "git",
+            "{git: {url: \"https://host.example/tool.git\", commit: \"0123456789012345678901234567890123456789\"}}",
+        ),
+        ("cargo", "{path: ../sources/kernel}\ncargo: {lock: ../Cargo.lock}"),
+    ] {
+        let project = Project::with("layout: split", "layout: split\n  components: [part]");
+        let text = format!("component: part\nversion: '1'\nlicense: MIT\nsource: {source}\nfiles: {{a: a}}\n");
+        project.write("components/part.yaml", text);
+        let crates = "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \
+                      \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \
+                      \"0000000000000000000000000000000000000000000000000000000000000000\"\n";
+        project.write("Cargo.lock", crates);
+        let pids = project.path("pids");
+        nix::unistd::mkfifo(&pids, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // It starts others, one of them behind another, and none ends by itself.
+        let script = format!(
+            "#!/bin/sh\nexec 3> {}\nsleep 1000 & sh -c 'sleep 1000; :' &\necho $$ $! >&3\nwait\n",
+            pids.display()
+        );
+        project.write(&format!("bin/{program}"), script);
+        let path = project.path(&format!("bin/{program}"));
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let command = if program == "git" { "lock" } else { "fetch" };
+        let search = format!("{}:/usr/bin:/bin", project.path("bin").display());
+        let mut child = start(&project, &[command, "small.yaml"], &search);
+        let (sender, opened) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut pipe = std::io::BufReader::new(fs::File::open(&pids).unwrap());
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut pipe, &mut line).unwrap();
+            sender.send((pipe, line)).unwrap();
+        });
+        let Ok((mut pipe, line)) = opened.recv_timeout(2 * LIMIT) else {
+            child.kill().unwrap();
+            panic!("{program} was not started: {:?}", child.wait_with_output());
+        };
+        assert_eq!(line.split_whitespace().count(), 2, "{program}: {line}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Each of them has the pipe open: it ends when the last one has.
+        let (sender, ended) = mpsc::channel();
+        std::thread::spawn(move || sender.send(std::io::Read::read_to_end(&mut pipe, &mut Vec::new()).unwrap()));
+        assert!(ended.recv_timeout(LIMIT).is_ok(), "{program}: something still runs");
+    }
+}

@@ -365,3 +365,62 @@ fn what_cannot_be_the_file_is_not_locked() {
         assert_eq!(entry.files[0].sha256, Digest::of("content"), "{url}");
     }
 }
+
+#[test]
+fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
+    let (folder, store) = store();
+    let content = noise(50_000, 7);
+    let half = &content[..20_000];
+    let whole = |fault: Option<Fault>| {
+        let server = fault.map_or_else(Server::start, Server::bad);
+        server.file("x.tar.gz", content.clone())
+    };
+    let (cut, unstated) = (|| whole(Some(Fault::Unstated(20_000))), || whole(Some(Fault::Unstated(50_000))));
+    let mirrors = Mirrors::default();
+    let network = servers::network();
+    let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
+    let resolve = |urls: &[String], sha256| resolver.resolve(&Request::Url { urls: urls.to_vec(), sha256 });
+    for urls in [vec![cut(), whole(None)], vec![unstated(), whole(None)], vec![unstated(), unstated()]] {
+        let entry = resolve(&urls, None).unwrap();
+        assert_eq!((entry.files[0].sha256, entry.files[0].size), (Digest::of(&content), 50_000), "{urls:?}");
+    }
+    // The same server twice is no second witness.
+    let twice = cut();
+    let refused = [
+        (vec![cut()], half, vec![]),
+        (vec![unstated()], &content, vec![]),
+        (vec![twice.clone(), twice.replace("x.tar.gz", "./x.tar.gz")], half, vec![]),
+        (vec![cut(), unstated()], half, vec!["so does ", "another 50000 bytes"]),
+        (vec![unstated(), cut()], &content, vec!["so does ", "another 20000 bytes"]),
+    ];
+    for (urls, came, more) in refused {
+        let error = resolve(&urls, None).unwrap_err().to_string();
+        let parts = [format!("cut it off after {} bytes", came.len()), format!("`sha256: {}`", Digest::of(came))];
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        assert!(more.iter().all(|part| error.contains(part)) && error.contains(&urls[0]), "{error}");
+    }
+    // A digest in the recipe tells, too.
+    let other = noise(1000, 9);
+    let server = Server::bad(Fault::Unstated(999));
+    let url = [server.file("y", other.clone())];
+    assert!(resolve(&url, Some(Digest::of(&other))).unwrap_err().to_string().contains("(999 bytes), expected"));
+    let server = Server::bad(Fault::Unstated(1000));
+    let url = [server.file("y", other.clone())];
+    assert_eq!(resolve(&url, Some(Digest::of(&other))).unwrap().files[0].size, 1000);
+}
+
+#[test]
+fn the_rate_is_that_of_the_content_not_of_what_is_around_it() {
+    let (_folder, store) = store();
+    let (bad, good) = (Server::bad(Fault::Wrapped), Server::start());
+    let content = vec![b'x'; 50_000];
+    // 10,000 bytes a second come of the bad one, 50 of content.
+    let (stall, hedge) = (Duration::from_millis(600), Duration::from_secs(60));
+    let limits = Limits { stall, hedge, tries: 1, ..Limits::default() };
+    let urls = [bad.file("x", content.clone()), good.file("x", content.clone())];
+    let network = Network::new(Cancel::default(), limits);
+    fetch_all(&[locked("x", &content, &urls)], &store, &network).unwrap();
+    let errors = fetch_all(&[locked("y", &content[1..], &urls[..1])], &store, &Network::new(Cancel::default(), limits));
+    let error = errors.unwrap_err()[0].to_string();
+    assert!(error.contains("bytes came in 600ms") && error.contains("min-rate"), "{error}");
+}

@@ -1,10 +1,14 @@
 //! Toolchain roots, laid out from packages made here.
 #![allow(clippy::disallowed_methods)]
 
+#[path = "project/ar.rs"]
+mod ar;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use ar::ar;
 use dbco::archive::Budget;
 use dbco::sandbox::root::{Layout, Package, RootError, lay_out};
 use dbco::store::Store;
@@ -38,17 +42,8 @@ fn package(members: &[Member]) -> Vec<u8> {
             }
         }
     }
-    // deb(5), ar(5).
-    let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in
-        [("debian-binary", b"2.0\n".to_vec()), ("control.tar", vec![0; 1024]), ("data.tar", data.into_inner().unwrap())]
-    {
-        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
-        let odd = content.len() % 2 == 1;
-        deb.extend(content);
-        deb.extend(odd.then_some(b'\n'));
-    }
-    deb
+    let (control, data) = (vec![0; 1024], data.into_inner().unwrap());
+    ar(&[("debian-binary", b"2.0\n".to_vec()), ("control.tar", control), ("data.tar", data)])
 }
 
 /// The root of these packages, in a store of its own.

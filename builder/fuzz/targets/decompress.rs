@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(stream) => drop(copy(&mut stream.take(16 << 20), &mut sink())),
         Err(error) => drop(told(&error)),
     });
-    match within_memory(256, || patch::plain("p", data.to_vec())) {
+    match within_memory(256, || patch::plain("p", data.to_vec(), &Budget::default())) {
         Ok(_) => {}
         Err(error) => drop(told(&error)),
     }

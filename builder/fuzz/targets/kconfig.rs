@@ -3,6 +3,7 @@
 
 use dbco::beneath::{Dir, Links};
 use dbco::kernel::{Fragment, check};
+use dbco::platform::Platform;
 use dbco_fuzz::{files, project, told, within_memory};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,6 +1,7 @@
 //! Patches, and what patch(1) says of them: no name leaves the source, each line exists.
 #![no_main]
 
+use dbco::archive::Budget;
 use dbco::kernel::patch::{PatchError, failures, inspect};
 use dbco_fuzz::{stays_inside, told, within_memory};
 use libfuzzer_sys::fuzz_target;
@@ -16,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(told(error).starts_with("p"));
         assert!(error.at.is_none_or(|at| at <= lines + 1), "{error} of {lines} lines");
     };
-    match within_memory(64, || inspect("p", data)) {
+    match within_memory(64, || inspect("p", data, &Budget::default())) {
         Ok(files) => {
             assert!(!files.is_empty());
             for file in &files {

@@ -1,6 +1,6 @@
-//! What one archive may ask for.
+//! What one archive, or one patch, may ask for.
 
-/// The most that one archive may come to, so that a small file can't fill a disk or the memory. Every limit is the
+/// The most that one archive or patch may come to, so that a small file can't fill a disk or the memory. Every limit is the
 /// value of a key of `limits` in a recipe, and its error names that key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -16,6 +16,16 @@ pub struct Budget {
     pub headers: u64,
     /// Bytes of memory for decompressing it.
     pub memory: u64,
+    /// Compressed streams (members) that it is made of.
+    pub streams: u64,
+    /// Parts of links' texts that are followed, for the names of all entries that lead through symbolic links.
+    pub links: u64,
+    /// Bytes of a patch, decompressed.
+    pub patch_size: u64,
+    /// Lines of a patch.
+    pub patch_lines: u64,
+    /// Hunks of a patch.
+    pub patch_hunks: u64,
 }
 
 /// A stream may always unpack to this many bytes, whatever it was read from.
@@ -32,6 +42,14 @@ impl Budget {
         headers: 64 << 20,
         // `xz -9` takes 65 MiB; a dictionary may have up to 4 GiB.
         memory: 256 << 20,
+        // As many as `bgzip` makes of the most bytes.
+        streams: 1 << 20,
+        // A few seconds. Few honest archives have entries behind links at all.
+        links: 1_000_000,
+        // The largest patches of kernel.org have 100 MB, in 3 million lines and 200,000 hunks.
+        patch_size: 256 << 20,
+        patch_lines: 10_000_000,
+        patch_hunks: 1_000_000,
     };
 }
 
@@ -43,9 +61,9 @@ impl Default for Budget {
 
 /// A budget that was used up: what there is more of, and the key that raises it.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{what}; where that is right, `limits: {{{key}: …}}` beside the archive's source, or in the recipe, raises it")]
+#[error("{what}; where that is right, `limits: {{{key}: …}}` beside the source, or in the recipe, raises it")]
 pub struct Exceeded {
-    /// What the archive asks for, and the limit.
+    /// What is asked for, and the limit.
     pub what: String,
     /// The key of `limits`.
     pub key: &'static str,
@@ -53,7 +71,7 @@ pub struct Exceeded {
 
 impl Exceeded {
     /// The error of a budget.
-    pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(key: &'static str, what: impl Into<String>) -> Self {
         Self { what: what.into(), key }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use super::streams::Streams;
 use super::{ALWAYS, ArchiveError, Budget, Exceeded};
-use crate::threads;
+use crate::{interrupt, threads};
 
 /// Memory that decoding one xz file with several threads may take. Blocks that don't fit are decoded one by one.
 const XZ_MEMORY: u64 = 96 << 20;
@@ -17,7 +18,8 @@ pub type Stream<'a> = Box<dyn Read + Send + 'a>;
 
 /// Decompresses gzip, xz, bzip2 and zstd, each told by its first bytes; anything else is passed on as it is.
 ///
-/// Files made of several compressed streams are read to the last one, as the formats' own tools do.
+/// Files made of several compressed streams are read to the last one, as the formats' own tools do, and padding behind it
+/// is skipped where they skip it.
 pub fn decompress<'a>(
     reader: impl Read + Send + 'a,
     archive: &str,
@@ -43,15 +45,21 @@ pub fn decompress_with<'a>(
     let rest = BufReader::with_capacity(1 << 17, counted);
     let stream: Stream<'a> = match magic.as_slice() {
         // RFC 1952, section 2.3.1
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(rest)),
+        [0x1f, 0x8b, ..] => Box::new(
+            Streams::new(rest, budget.streams, |rest| Ok(flate2::bufread::GzDecoder::new(rest))).map_err(failed)?,
+        ),
         // The .xz File Format, section 2.1.1.1
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let decoder = Some(xz(rest, threads, budget.memory).map_err(failed)?);
-            Box::new(XzStreams { decoder, threads, memory: budget.memory })
+            let memory = budget.memory;
+            let streams = Streams::new(rest, budget.streams, move |rest| xz(rest, threads, memory)).map_err(failed)?;
+            Box::new(XzMemory { streams, memory })
         }
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(rest)),
-        // RFC 8878, section 3.1.1
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(
+            Streams::new(rest, budget.streams, |rest| Ok(bzip2::bufread::BzDecoder::new(rest))).map_err(failed)?,
+        ),
+        // RFC 8878, sections 3.1.1 and 3.1.2: a frame, or one to be skipped before it, as pzstd(1) writes. The decoder goes
+        // from frame to frame by itself, at no cost of memory.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             let mut decoder = zstd::Decoder::with_buffer(rest).map_err(failed)?;
             // What it keeps in memory is the window, a power of two.
             decoder.window_log_max(budget.memory.max(1).ilog2().clamp(10, 31)).map_err(failed)?;
@@ -62,7 +70,7 @@ pub fn decompress_with<'a>(
     Ok(Box::new(Bounded { stream, packed, unpacked: 0, budget: *budget }))
 }
 
-/// Counts what is read.
+/// Counts what is read, until a signal comes: much may be read that unpacks to nothing.
 struct Counted<R> {
     reader: R,
     count: Arc<AtomicU64>,
@@ -70,6 +78,7 @@ struct Counted<R> {
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        interrupt::check()?;
         let count = self.reader.read(buffer)?;
         self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
@@ -117,32 +126,18 @@ fn xz<R: BufRead>(reader: R, threads: usize, memory: u64) -> io::Result<Xz<R>> {
     Ok(Xz::new_stream(reader, stream?))
 }
 
-/// All streams of an xz file, with the padding between them (The .xz File Format, sections 2 and 2.2).
-struct XzStreams<R> {
-    /// `None` when the last stream has ended.
-    decoder: Option<Xz<R>>,
-    threads: usize,
+/// Says which budget a decoder of xz would need more of.
+struct XzMemory<R> {
+    streams: R,
     memory: u64,
 }
 
-impl<R: BufRead> Read for XzStreams<R> {
+impl<R: Read> Read for XzMemory<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(decoder) = &mut self.decoder {
-            let count = decoder.read(buffer).map_err(|error| match error.get_ref().and_then(|e| e.downcast_ref()) {
-                Some(xz2::stream::Error::MemLimit) => too_much_memory(self.memory),
-                _ => error,
-            })?;
-            if count > 0 || buffer.is_empty() {
-                return Ok(count);
-            }
-            if let Some(decoder) = self.decoder.take() {
-                let mut reader = decoder.into_inner();
-                if skip_zeros(&mut reader)? {
-                    self.decoder = Some(xz(reader, self.threads, self.memory)?);
-                }
-            }
-        }
-        Ok(0)
+        self.streams.read(buffer).map_err(|error| match error.get_ref().and_then(|e| e.downcast_ref()) {
+            Some(xz2::stream::Error::MemLimit) => too_much_memory(self.memory),
+            _ => error,
+        })
     }
 }
 
@@ -163,18 +158,6 @@ impl<R: Read> Read for Zstd<R> {
 
 fn too_much_memory(budget: u64) -> io::Error {
     io::Error::other(Exceeded::new("memory", format!("unpacking it takes more than {budget} bytes of memory")))
-}
-
-/// Skips NUL bytes; whether anything else follows.
-fn skip_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
-    loop {
-        let bytes = reader.fill_buf()?;
-        let (zeros, all) = (bytes.iter().take_while(|&&byte| byte == 0).count(), bytes.len());
-        reader.consume(zeros);
-        if all == 0 || zeros < all {
-            return Ok(all > 0);
-        }
-    }
 }
 
 /// Bytes handed from thread to thread at a time, and how many such pieces wait at most.

@@ -20,7 +20,7 @@ const MAX_EXTENSION: u64 = 1 << 20;
 /// What stands for all members, and so is looked at for each: bytes, and records.
 const MAX_GLOBAL: usize = 16 << 10;
 const MAX_GLOBAL_RECORDS: usize = 256;
-/// Bytes of a member's name (`PATH_MAX`).
+/// Bytes of a member's name, and of a link's text (`PATH_MAX`).
 const MAX_PATH: usize = 4095;
 
 /// What a member is.
@@ -180,6 +180,9 @@ impl<R: Read> Entries<R> {
         }
         if path.len() > MAX_PATH {
             return Err(self.excessive(format!("it holds a name of more than {MAX_PATH} bytes")));
+        }
+        if link.len() > MAX_PATH && matches!(header.kind(), b'1' | b'2') {
+            return Err(self.excessive(format!("it holds a link with a text of more than {MAX_PATH} bytes")));
         }
         if path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).count() as u64 > depth {
             return Err(self.over("depth", format!("it nests folders more than {depth} deep")));

@@ -9,6 +9,7 @@ mod decompress;
 mod entries;
 mod header;
 mod pax;
+mod streams;
 pub mod tar;
 
 use std::io;
@@ -115,6 +116,9 @@ impl ArchiveError {
         let (archive, inside) = (archive.to_owned(), inside.to_owned());
         if let Some(exceeded) = error.get_ref().and_then(|error| error.downcast_ref::<Exceeded>()) {
             return Self::Budget { archive, exceeded: exceeded.clone() };
+        }
+        if error.get_ref().is_some_and(|error| error.is::<crate::interrupt::Interrupted>()) {
+            return Self::Io { archive, entry: inside, action: "read", source: error };
         }
         // Of liblzma, which gives no code of the kernel's.
         if matches!(error.get_ref().and_then(|error| error.downcast_ref()), Some(xz2::stream::Error::Mem)) {

@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, mkfifoat, symlinkat, unlinkat};
 
 use super::entries::{Kind, Member};
-use super::{ArchiveError, Budget, Entries, os_path, shown};
+use super::{ArchiveError, Budget, Entries, Exceeded, os_path, shown};
 use crate::beneath::{Dir, Folders, Links, Refusal, create, kind, set_time, trim};
 use crate::store::{Batch, StoreError};
 use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
@@ -26,16 +26,12 @@ use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 /// left.
 pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir) -> Result<(), ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
-    let mut unpack = Unpack { dir: Folders::of(dir.following(Links::Within)), folders: BTreeMap::new() };
+    let dir = Folders::of(dir.following(Links::Within)).following_at_most(budget.links);
+    let mut unpack = Unpack { dir, folders: BTreeMap::new() };
     while let Some(member) = entries.next_member()? {
         unpack.member(&mut entries, &member).map_err(|failure| failure.of(&entries, &member))?;
     }
-    unpack.finish().map_err(|(path, error)| ArchiveError::Io {
-        archive: archive.to_owned(),
-        entry: shown(&path),
-        action: "set the time of",
-        source: error.into(),
-    })
+    unpack.finish().map_err(|(path, failure)| failure.at(archive, &path))
 }
 
 /// A failure that does not know yet which member it is about.
@@ -65,8 +61,16 @@ impl Failure {
 
     /// The error, about `member`.
     pub(crate) fn of<R: Read>(self, entries: &Entries<R>, member: &Member) -> ArchiveError {
-        let (archive, entry) = (entries.archive().to_owned(), shown(&member.path));
+        self.at(entries.archive(), &member.path)
+    }
+
+    /// The error, about the entry of that name.
+    fn at(self, archive: &str, entry: &[u8]) -> ArchiveError {
+        let (archive, entry) = (archive.to_owned(), shown(entry));
         match self {
+            Self::Refused(refusal @ Refusal::Links(_)) => {
+                ArchiveError::Budget { archive, exceeded: Exceeded::new("links", format!("{refusal} (at `{entry}`)")) }
+            }
             Self::Refused(Refusal::Climbs(how)) => ArchiveError::Climbs { archive, entry, how },
             Self::Refused(Refusal::NotAFolder(path)) => ArchiveError::Entry {
                 archive,
@@ -183,16 +187,20 @@ impl Unpack {
         }
     }
 
-    fn finish(mut self) -> Result<(), (Vec<u8>, Errno)> {
+    fn finish(mut self) -> Result<(), (Vec<u8>, Failure)> {
         for (id, (path, mode, mtime)) in std::mem::take(&mut self.folders) {
             // Looked up anew: a later entry may have replaced a link on the way by another, which leads elsewhere.
-            let Ok(folder) = self.dir.folder(&path, false) else { continue };
+            let folder = match self.dir.folder(&path, false) {
+                Ok(folder) => folder,
+                Err(refusal @ Refusal::Links(_)) => return Err((path, refusal.into())),
+                Err(_) => continue,
+            };
             if !fstat(&folder).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == id) {
                 continue;
             }
             let set = fchmodat(&folder, ".", Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
                 .and_then(|()| set_time(&folder, std::ffi::OsStr::new("."), mtime));
-            set.map_err(|error| (path, error))?;
+            set.map_err(|error| (path, Failure::system("set the time of")(error)))?;
         }
         Ok(())
     }

@@ -31,6 +31,15 @@ struct Found {
     leaf: Option<(Arc<OwnedFd>, Vec<u8>)>,
 }
 
+impl Found {
+    fn folder(self, path: &[u8]) -> Result<Arc<OwnedFd>, Refusal> {
+        match kind(&self.stat) {
+            SFlag::S_IFDIR => Ok(self.handle),
+            _ => Err(Refusal::NotAFolder(printable(path).to_string())),
+        }
+    }
+}
+
 impl Dir {
     /// A handle (`O_PATH`) of what stands at `path`, and what it is.
     pub fn look_up(&self, path: &[u8]) -> Result<(Arc<OwnedFd>, FileStat), Refusal> {
@@ -39,11 +48,7 @@ impl Dir {
 
     /// The folder at `path`; with `make`, missing ones are made on the way, mode 755.
     pub fn folder(&self, path: &[u8], make: bool) -> Result<Arc<OwnedFd>, Refusal> {
-        let found = self.find(path, make)?;
-        if kind(&found.stat) != SFlag::S_IFDIR {
-            return Err(Refusal::NotAFolder(printable(path).to_string()));
-        }
-        Ok(found.handle)
+        self.find(path, make)?.folder(path)
     }
 
     /// The folder that holds `path`, with `make` made if missing, and the last component; `None` for the top itself.
@@ -68,11 +73,11 @@ impl Dir {
 
     fn find(&self, path: &[u8], make: bool) -> Result<Found, Refusal> {
         match self.by_kernel(path, HANDLE) {
-            Ok(None) => self.walk(path, make),
+            Ok(None) => self.walk(path, make, &mut Followed::unbounded()),
             Ok(Some(handle)) => Ok(Found { stat: fstat(&handle)?, handle: Arc::new(handle), leaf: None }),
-            Err(Errno::ENOENT) if make => self.walk(path, true),
+            Err(Errno::ENOENT) if make => self.walk(path, true, &mut Followed::unbounded()),
             // The walk has the better words, never the last one.
-            Err(error) => Err(self.walk(path, false).err().unwrap_or(error.into())),
+            Err(error) => Err(self.walk(path, false, &mut Followed::unbounded()).err().unwrap_or(error.into())),
         }
     }
 
@@ -99,7 +104,7 @@ impl Dir {
         }
     }
 
-    fn walk(&self, path: &[u8], make: bool) -> Result<Found, Refusal> {
+    fn walk(&self, path: &[u8], make: bool, followed: &mut Followed) -> Result<Found, Refusal> {
         let split = |path: &[u8]| path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect::<VecDeque<_>>();
         let mut parts = split(path);
         let mut at: Vec<Arc<OwnedFd>> = vec![Arc::clone(&self.top)];
@@ -140,6 +145,7 @@ impl Dir {
                     links += 1;
                     let shown = format!("`{}`, a link to `{}`", printable(&part), printable(&target));
                     self.check_link(&shown, &target, links)?;
+                    followed.link(&target)?;
                     link = Some(shown);
                     if target.starts_with(b"/") {
                         at.truncate(1);
@@ -168,17 +174,42 @@ impl Dir {
     }
 }
 
+/// What following links comes to: the parts of their texts, each of which is looked up. Forty links of the longest texts
+/// have 80,000.
+struct Followed {
+    parts: u64,
+    most: u64,
+}
+
+impl Followed {
+    /// For single paths, whose links the kernel bounds alike.
+    fn unbounded() -> Self {
+        Self { parts: 0, most: u64::MAX }
+    }
+
+    fn link(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        self.parts += text.split(|&b| b == b'/').count() as u64;
+        if self.parts > self.most { Err(Refusal::Links(self.most)) } else { Ok(()) }
+    }
+}
+
 /// Makes folders and remembers the last one: members of one folder stand side by side in archives. For one who alone works
 /// on a [`Dir`].
 pub struct Folders {
     dir: Dir,
+    followed: Followed,
     last: Option<(Vec<u8>, Arc<OwnedFd>)>,
 }
 
 impl Folders {
     /// Folders of `dir`.
     pub fn of(dir: Dir) -> Self {
-        Self { dir, last: None }
+        Self { dir, followed: Followed::unbounded(), last: None }
+    }
+
+    /// The same, which follow links with that many parts in their texts in all.
+    pub fn following_at_most(self, parts: u64) -> Self {
+        Self { followed: Followed { parts: 0, most: parts }, ..self }
     }
 
     /// As [`Dir::folder`].
@@ -186,7 +217,12 @@ impl Folders {
         if let Some((_, folder)) = self.last.as_ref().filter(|(last, _)| last == path) {
             return Ok(Arc::clone(folder));
         }
-        let folder = self.dir.folder(path, make)?;
+        // Paths through links are walked here, where it is counted what that comes to.
+        let plain = self.dir.following(Links::Never).by_kernel(path, HANDLE.union(OFlag::O_DIRECTORY));
+        let folder = match plain {
+            Ok(Some(folder)) => Arc::new(folder),
+            _ => self.dir.walk(path, make, &mut self.followed)?.folder(path)?,
+        };
         self.last = Some((path.to_owned(), Arc::clone(&folder)));
         Ok(folder)
     }

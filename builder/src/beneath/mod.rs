@@ -62,6 +62,9 @@ pub enum Refusal {
     /// Text was expected.
     #[error("it is not UTF-8")]
     NotText,
+    /// Links were followed that many parts far, for all paths so far, and no further.
+    #[error("names lead through symbolic links with more than {0} parts in all")]
+    Links(u64),
     /// A system call failed.
     #[error(transparent)]
     Io(#[from] io::Error),

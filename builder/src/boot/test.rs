@@ -182,8 +182,7 @@ impl Logs for PathBuf {
 
 /// The name of a test's log.
 pub fn log_name(test: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    format!("{}.log", test.chars().map(plain).collect::<String>())
+    format!("{}.log", crate::printable::file_name(test))
 }
 
 /// Where tests run, and what is told meanwhile.

@@ -1,5 +1,6 @@
 //! The command line: arguments, progress, prose and exit codes; no logic of its own.
 
+mod alike;
 mod audit;
 mod boot;
 mod build;

@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::recipe::{Recipe, load};
 use crate::source::{
     Access, Crate, FetchReport, Limits, Mirrors, Network, Request, Resolver, SourceError, UserConfig, fetch,
-    fetch_crates, without_counts,
+    fetch_crates,
 };
 use crate::step::StepId;
 use crate::store::{Sharing, Store};
@@ -146,27 +146,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Says each error once, with the places of the recipe that it stands for.
+    /// Says each error once, and each cause.
     fn all_failed(&self, what: &str, errors: Vec<(Option<String>, anyhow::Error)>) -> Failure {
         let count = errors.len();
-        let mut said: Vec<(String, String, Vec<String>)> = Vec::new();
-        for (place, error) in errors {
-            let hint = super::prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
-            let text = super::prose::chain(&error) + &hint;
-            let alike = without_counts(&text);
-            match said.iter_mut().find(|(known, ..)| *known == alike) {
-                Some((_, _, places)) => places.extend(place),
-                None => said.push((alike, text, place.into_iter().collect())),
-            }
-        }
-        for (_, text, places) in said {
-            let mut text = match places.first() {
-                Some(first) => format!("{first}: {text}"),
-                None => text,
-            };
-            if places.len() > 1 {
-                text += &format!("\n  also asked for at {}", places[1..].join(", "));
-            }
+        for text in super::alike::told_once(errors) {
             self.face.error(&text);
         }
         Failure::Failed(anyhow!("{} {what}", super::prose::count(count, "source")))

@@ -3,8 +3,14 @@
 //! The executor runs [`ARGUMENTS`] in the toolchain. [`inspect`] comes first: it finds what patch(1) would apply in part
 //! (a truncated file) or not at all (binary changes), and names that climb out. [`failures`] reads patch's output.
 
+mod failures;
+
+use std::borrow::Cow;
+
+pub use failures::failures;
+
 use super::compressed;
-pub use super::compressed::MOST;
+use crate::archive::{Budget, Exceeded};
 
 /// Arguments of patch(1), without `-i FILE`. No fuzz: a hunk whose context differs may land in the wrong function, so it is
 /// an error. Neither `.orig` nor `.rej` files are left in the source.
@@ -64,15 +70,31 @@ impl FilePatch {
 }
 
 /// The patch in plain text, whether it is stored plain, or as .gz, .xz, .bz2 or .zst.
-pub fn plain(patch: &str, bytes: Vec<u8>) -> Result<Vec<u8>, PatchError> {
-    compressed::unpack(bytes).map_err(|error| PatchError::new(patch, format!("can't be decompressed: {error}")))
+pub fn plain(patch: &str, bytes: Vec<u8>, budget: &Budget) -> Result<Vec<u8>, PatchError> {
+    match compressed::unpack_up_to(bytes, budget.patch_size, budget) {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err(too_long(patch, budget)),
+        Err(error) => Err(PatchError::new(patch, format!("can't be decompressed: {error}"))),
+    }
+}
+
+/// The error of a patch that has more bytes than `budget` gives it.
+pub fn too_long(patch: &str, budget: &Budget) -> PatchError {
+    let what = format!("it has more than {} bytes", budget.patch_size);
+    PatchError::new(patch, Exceeded::new("patch-size", what).to_string())
 }
 
 /// Lists the files of a unified diff (`diff -u`, `git format-patch`; GNU diffutils manual, "Detailed Unified") and
-/// checks what can be checked without the source.
-pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text.lines().collect();
+/// checks what can be checked without the source. More lines or hunks than `budget` has are an error.
+pub fn inspect(patch: &str, bytes: &[u8], budget: &Budget) -> Result<Vec<FilePatch>, PatchError> {
+    let (text, count) = lines_of(bytes, budget.patch_lines);
+    let Some(text) = text else {
+        let what = Exceeded::new("patch-lines", format!("it has more than {} lines", budget.patch_lines));
+        return Err(PatchError::new(patch, what.to_string()));
+    };
+    let mut lines: Vec<&str> = Vec::with_capacity(count);
+    lines.extend(text.lines());
+    let mut hunks = Hunks { left: budget.patch_hunks, most: budget.patch_hunks };
     let mut files: Vec<FilePatch> = Vec::new();
     // The names given by a `diff --git` section's extended header; that section may have no hunks.
     let mut git: Option<FilePatch> = None;
@@ -84,6 +106,7 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
             files.extend(git.take().filter(|section| section.old.is_some() || section.new.is_some()));
             git = Some(FilePatch { old: None, new: None, line: number, hunks: Vec::new() });
             git_name = same_name(names);
+            hunks.one_more(patch, number)?;
         } else if let Some(section) = &mut git
             && let Some(name) = git_name.as_ref().filter(|_| MODE_LINES.iter().any(|start| line.starts_with(start)))
         {
@@ -128,6 +151,7 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
             let mut file = FilePatch { old, new, line: start, hunks: Vec::new() };
             index += 2;
             while let Some(counts) = lines.get(index).and_then(|line| hunk_counts(line)) {
+                hunks.one_more(patch, index + 1)?;
                 file.hunks.push(index + 1);
                 index = after_hunk(patch, &lines, index, counts, &file)?;
             }
@@ -151,6 +175,26 @@ pub fn inspect(patch: &str, bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> 
         return Err(PatchError::new(patch, "it holds no change in unified format (`diff -u`, `git format-patch`)"));
     }
     Ok(files)
+}
+
+/// The text, unless it has more than `most` lines, and their number.
+fn lines_of(bytes: &[u8], most: u64) -> (Option<Cow<'_, str>>, usize) {
+    let count = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    ((count as u64 <= most.saturating_add(1)).then(|| String::from_utf8_lossy(bytes)), count)
+}
+
+/// How many hunks may follow, and sections of git's, which may have none.
+struct Hunks {
+    left: u64,
+    most: u64,
+}
+
+impl Hunks {
+    fn one_more(&mut self, patch: &str, at: usize) -> Result<(), PatchError> {
+        let what = || Exceeded::new("patch-hunks", format!("it has more than {} hunks", self.most)).to_string();
+        self.left = self.left.checked_sub(1).ok_or_else(|| PatchError::new(patch, what()).at(at))?;
+        Ok(())
+    }
 }
 
 /// A name of a `---` or `+++` line as `-p1` leaves it.
@@ -286,83 +330,18 @@ fn after_hunk(
     }
 }
 
-/// What GNU patch (2.7) said when it failed on a patch whose parts are `files`. Never empty.
-pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchError> {
-    let mut errors = Vec::new();
-    let mut current: Option<&str> = None;
-    let lines: Vec<&str> = output.lines().collect();
-    for (index, line) in lines.iter().enumerate() {
-        let section = || files.iter().find(|file| current == Some(file.name()));
-        let start = || section().map(|file| file.line);
-        let name = current.unwrap_or("a file");
-        if let Some(rest) = line.strip_prefix("patching file ") {
-            let rest =
-                rest.split(" (renamed from ").next().unwrap_or(rest).split(" (copied from ").next().unwrap_or(rest);
-            current = Some(rest.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(rest));
-        } else if let Some((hunk, at, endings)) = failed_hunk(line) {
-            let why =
-                if endings { "the line endings differ (CRLF against LF)" } else { "the source has other lines there" };
-            errors.push(PatchError {
-                at: section().and_then(|file| file.hunks.get(hunk - 1)).copied(),
-                file: Some(name.to_owned()),
-                hunk: Some(hunk),
-                line: Some(at),
-                ..PatchError::new(patch, format!("hunk {hunk} doesn't fit {name} at line {at}: {why}"))
-            });
-        } else if let Some(input) = line.strip_prefix("can't find file to patch at input line ") {
-            let input: usize = input.trim_end_matches('.').parse().unwrap_or(0);
-            let file = files.iter().rfind(|file| file.line <= input);
-            let name = file.map_or("a file", FilePatch::name);
-            let what = format!("{name} is not in the source");
-            errors.push(PatchError { at: file.map(|file| file.line), ..PatchError::new(patch, what).file(name) });
-        } else if line.starts_with("Reversed (or previously applied) patch detected") {
-            let what = format!("the change to {name} is in the source already; drop it from the series");
-            errors.push(PatchError { at: start(), ..PatchError::new(patch, what).file(name) });
-        } else if let Some((doing, rest)) =
-            line.strip_prefix("The next patch would ").and_then(|rest| rest.split_once(" the file "))
-        {
-            let name = rest.trim_end_matches(',');
-            let next = lines.get(index + 1).copied().unwrap_or_default();
-            let why = if next.starts_with("which already exists") { "exists already" } else { "doesn't exist" };
-            let at = files.iter().find(|file| file.name() == name).map(|file| file.line);
-            let what = format!("it would {doing} {name}, which {why} in the source");
-            errors.push(PatchError { at, ..PatchError::new(patch, what).file(name) });
-        } else if let Some(rest) = line.strip_prefix("File ")
-            && let Some((name, why)) = rest.split_once(" is ")
-            && let Some(why) = why.strip_suffix(" -- refusing to patch")
-        {
-            errors.push(PatchError::new(patch, format!("{name} is {why} in the source")).file(name));
-        } else if let Some(message) = line.strip_prefix("patch: **** ") {
-            errors.push(PatchError::new(patch, format!("patch says: {message}")));
-        }
-    }
-    if errors.is_empty() {
-        let last = lines.iter().rfind(|line| !line.trim().is_empty()).unwrap_or(&"nothing");
-        errors.push(PatchError::new(patch, format!("it doesn't apply; the last that patch said: {last}")));
-    }
-    errors
-}
-
-/// Hunk, line and whether line endings are to blame, of `Hunk #2 FAILED at 47 (different line endings).`
-fn failed_hunk(line: &str) -> Option<(usize, usize, bool)> {
-    let (hunk, at) = line.strip_prefix("Hunk #")?.split_once(" FAILED at ")?;
-    let digits = at.split(|c: char| !c.is_ascii_digit()).next()?;
-    let hunk = hunk.parse().ok().filter(|hunk| *hunk > 0)?;
-    Some((hunk, digits.parse().ok()?, at.contains("different line endings")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATCH: &str = "From: someone\n---\n a/f.c | 2\n\ndiff --git a/a/f.c b/a/f.c\n--- a/a/f.c\t2026-11-23\n+++ b/a/f.c\n\
+    pub(super) const PATCH: &str = "From: someone\n---\n a/f.c | 2\n\ndiff --git a/a/f.c b/a/f.c\n--- a/a/f.c\t2026-11-23\n+++ b/a/f.c\n\
                          @@ -1,2 +1,2 @@\n one\n-two\n+TWO\n@@ -9 +9,2 @@ fn\n--- nine\n+++ nine\n+ten\n\\ No newline at end of file\n\
                          diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n\
                          --- /dev/null\n+++ b/new.c\n@@ -0,0 +1 @@\n+x\n-- \n2.39\n";
 
     #[test]
     fn the_files_and_hunks_of_a_patch_are_found() {
-        let files = inspect("p", PATCH.as_bytes()).unwrap();
+        let files = inspect("p", PATCH.as_bytes(), &Budget::USUAL).unwrap();
         let seen: Vec<_> = files.iter().map(|f| (f.old.as_deref(), f.new.as_deref(), f.line, &f.hunks[..])).collect();
         assert_eq!(
             seen,
@@ -391,17 +370,17 @@ mod tests {
                 Some("ä\t\""),
             ),
         ] {
-            let files = inspect("p", text.as_bytes()).unwrap();
+            let files = inspect("p", text.as_bytes(), &Budget::USUAL).unwrap();
             assert_eq!((files[0].old.as_deref(), files[0].new.as_deref(), files.len()), (old, new, 1), "{text}");
             // Beside others, with and without a header of git's.
             let hunk = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
             for more in [hunk.to_owned(), section("a/x b/x", hunk), section("a/y b/y", mode)] {
-                let files = inspect("p", (text.clone() + &more).as_bytes()).unwrap();
+                let files = inspect("p", (text.clone() + &more).as_bytes(), &Budget::USUAL).unwrap();
                 assert_eq!((files[0].name(), files.len()), (new.or(old).unwrap(), 2), "{more}");
             }
         }
         let both = section("a/x b/x", &format!("{mode}--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"));
-        assert_eq!(inspect("p", both.as_bytes()).unwrap().len(), 1);
+        assert_eq!(inspect("p", both.as_bytes(), &Budget::USUAL).unwrap().len(), 1);
     }
 
     #[test]
@@ -431,52 +410,38 @@ mod tests {
             ("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b".into(), "p:5: it ends in the middle of a line"),
             ("hello\n".into(), "p: it holds no change"),
         ] {
-            let error = inspect("p", text.as_bytes()).expect_err(&text).to_string();
+            let error = inspect("p", text.as_bytes(), &Budget::USUAL).expect_err(&text).to_string();
             assert!(error.starts_with(expected), "{error}\n{expected}");
         }
     }
 
-    /// What GNU patch 2.7.6 prints with [`ARGUMENTS`].
     #[test]
-    fn patchs_own_words_become_findings() {
-        let files = inspect("p", PATCH.as_bytes()).unwrap();
-        let say = |output: &str| failures("p", &files, output).iter().map(|e| e.to_string()).collect::<Vec<_>>();
-        assert_eq!(
-            say(
-                "patching file a/f.c\nHunk #1 succeeded at 4 (offset -3 lines).\nHunk #2 FAILED at 47.\n1 out of 2 hunks FAILED\n"
-            ),
-            ["p:12: hunk 2 doesn't fit a/f.c at line 47: the source has other lines there"]
-        );
-        assert_eq!(
-            say("patching file a/f.c\nHunk #1 FAILED at 7 (different line endings).\n1 out of 2 hunks FAILED\n"),
-            ["p:8: hunk 1 doesn't fit a/f.c at line 7: the line endings differ (CRLF against LF)"]
-        );
-        assert_eq!(
-            say("can't find file to patch at input line 8\nPerhaps you used the wrong -p or --strip option?\n\
-                 The text leading up to this was:\n----\n|--- a/a/f.c\n----\nNo file to patch.  Skipping patch.\n2 out of 2 hunks ignored\n"),
-            ["p:5: a/f.c is not in the source"]
-        );
-        assert_eq!(
-            say(
-                "patching file a/f.c\nReversed (or previously applied) patch detected!  Skipping patch.\n2 out of 2 hunks ignored\n"
-            ),
-            ["p:5: the change to a/f.c is in the source already; drop it from the series"]
-        );
-        assert_eq!(
-            say(
-                "patching file y (renamed from x)\nThe next patch would create the file new.c,\nwhich already exists!  Skipping patch.\n"
-            ),
-            ["p:21: it would create new.c, which exists already in the source"]
-        );
-        assert_eq!(
-            say("The next patch would delete the file gone.c,\nwhich does not exist!  Skipping patch.\n"),
-            ["p: it would delete gone.c, which doesn't exist in the source"]
-        );
-        assert_eq!(
-            say("File a/l.c is not a regular file -- refusing to patch\n1 out of 1 hunk ignored\n"),
-            ["p: a/l.c is not a regular file in the source"]
-        );
-        assert_eq!(say("patch: **** malformed patch at line 5: x\n"), ["p: patch says: malformed patch at line 5: x"]);
-        assert_eq!(say("what?\n\n"), ["p: it doesn't apply; the last that patch said: what?"]);
+    fn a_patch_has_a_budget_of_bytes_lines_and_hunks() {
+        let hunk = |count: usize| (0..count).map(|at| format!("@@ -{at} +{at} @@\n-a\n+b\n")).collect::<String>();
+        let files = |count: usize| "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n".repeat(count);
+        let modes = |count: usize| "diff --git a/x b/x\nold mode 100644\nnew mode 100755\n".repeat(count);
+        let small = Budget { patch_size: 1000, patch_lines: 100, patch_hunks: 10, ..Budget::USUAL };
+        let look = |text: &str, budget: &Budget| inspect("p", &plain("p", text.as_bytes().to_vec(), budget)?, budget);
+        let head = "--- a/x\n+++ b/x\n";
+        for (text, raised, what) in [
+            (" ".repeat(600) + &files(20), Budget { patch_size: 1600, ..small }, "p: it has more than 1000 bytes"),
+            ("\n".repeat(95) + &files(2), Budget { patch_lines: 105, ..small }, "p: it has more than 100 lines"),
+            (head.to_owned() + &hunk(11), Budget { patch_hunks: 11, ..small }, "p:33: it has more than 10 hunks"),
+            (files(11), Budget { patch_hunks: 11, ..small }, "p:53: it has more than 10 hunks"),
+            (modes(11), Budget { patch_hunks: 11, ..small }, "p:31: it has more than 10 hunks"),
+        ] {
+            let error = look(&text, &small).unwrap_err().to_string();
+            let key = what.rsplit(' ').next().unwrap().replace("bytes", "size");
+            assert!(error.starts_with(what) && error.contains(&format!("`limits: {{patch-{key}: …}}`")), "{error}");
+            let raised = Budget { patch_hunks: raised.patch_hunks.max(if key == "size" { 20 } else { 0 }), ..raised };
+            assert!(look(&text, &raised).is_ok(), "{what}");
+        }
+        // Of nothing but newlines, also compressed.
+        let newlines = vec![b'\n'; 11_000_000];
+        let error = inspect("p", &newlines, &Budget::USUAL).unwrap_err().to_string();
+        assert!(error.starts_with("p: it has more than 10000000 lines"), "{error}");
+        let packed = zstd::encode_all(&newlines[..], 1).unwrap();
+        let error = plain("p", packed, &Budget { patch_size: 10_000_000, ..Budget::USUAL }).unwrap_err().to_string();
+        assert!(error.starts_with("p: it has more than 10000000 bytes"), "{error}");
     }
 }

@@ -26,8 +26,20 @@ pub struct Found {
     pub sound: Files,
     /// Files that dbco wrote and that hold something else now.
     pub edited: Vec<String>,
+    /// Files that dbco wrote and that can't be read now, each with the reason.
+    pub unreadable: Vec<(String, String)>,
     /// What dbco did not write.
     pub foreign: Vec<String>,
+}
+
+/// What stands at the name of a file that dbco wrote.
+enum Content {
+    /// A regular file of this digest and length in bytes.
+    Is((Digest, u64)),
+    /// Something else than what was written.
+    Other,
+    /// A file that can't be read, and why.
+    Unreadable(String),
 }
 
 /// Looks at a folder, and remembers what it has read: a file whose stamp is the same later is not read again.
@@ -88,10 +100,10 @@ impl Looker {
                 Some(MARK) if found.marked => {}
                 Some(text) if ours.contains_key(text) => {
                     let stated = ours[text];
-                    if self.content(at, text)? == Some(stated) {
-                        found.sound.insert(text.to_owned(), stated);
-                    } else {
-                        found.edited.push(text.to_owned());
+                    match self.content(at, text, Some(stated.1))? {
+                        Content::Is(content) if content == stated => drop(found.sound.insert(text.to_owned(), stated)),
+                        Content::Is(_) | Content::Other => found.edited.push(text.to_owned()),
+                        Content::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),
                     }
                 }
                 _ => found.foreign.push(name.display().to_string()),
@@ -100,24 +112,35 @@ impl Looker {
         Ok(found)
     }
 
-    /// Digest and length of a regular file; `None` for anything else, and for what can't be read.
-    fn content(&mut self, at: &Path, name: &str) -> Result<Option<(Digest, u64)>, OutputError> {
+    /// What stands at a file's name. One of another length than the stated one is not read.
+    fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<Content, OutputError> {
         let path = at.join(name);
-        let Ok(file) = open_regular(&path) else { return Ok(None) };
+        let file = match open_regular(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Content::Unreadable(error.to_string()));
+            }
+            Err(_) => return Ok(Content::Other),
+        };
         let metadata = file.metadata().map_err(OutputError::io("read", &path))?;
+        if length.is_some_and(|length| length != metadata.len()) {
+            return Ok(Content::Other);
+        }
         let stamp = Stamp::of(&metadata);
         if let Some((known, digest)) = self.known.get(name)
             && *known == stamp
         {
-            return Ok(Some((*digest, metadata.len())));
+            return Ok(Content::Is((*digest, metadata.len())));
         }
         self.known.remove(name);
         let settled = stamp.is_settled(SystemTime::now());
-        let content = Digest::of_reader(&file).map_err(OutputError::io("read", &path))?;
+        // What is appended meanwhile is not read to its end either.
+        let content = Digest::of_reader(file.take(metadata.len().saturating_add(1)));
+        let content = content.map_err(OutputError::io("read", &path))?;
         if settled {
             self.known.insert(name.to_owned(), (stamp, content.0));
         }
-        Ok(Some(content))
+        Ok(Content::Is(content))
     }
 
     /// The files of a folder that a version of dbco without marks wrote: its list of digests names all of them and fits
@@ -130,8 +153,9 @@ impl Looker {
         }
         let mut files = Files::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
         for (name, digest) in stated {
-            match self.content(at, &name)? {
-                Some(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
+            let length = fs::metadata(store.blob_path(&digest)).map(|blob| blob.len()).ok();
+            match self.content(at, &name, length)? {
+                Content::Is(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
                 _ => return Ok(None),
             };
         }

@@ -93,6 +93,20 @@ pub enum OutputError {
         /// The edited files.
         names: Vec<String>,
     },
+    /// Outputs that can't be read.
+    #[error(
+        "can't replace {}: {} can't be read ({reason}), and may have changed since dbco wrote it: make it readable, move it away, or \
+         pass --overwrite, which keeps it in {}.edited",
+        folder.display(), list(names), folder.display()
+    )]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        names: Vec<String>,
+        /// Why the first of them can't be read.
+        reason: String,
+    },
     /// Files of names that are to be written, and that dbco did not write or somebody changed since.
     #[error(
         "can't write to {}: {} there is not what dbco wrote: move it away, or choose another place with --output",
@@ -165,6 +179,10 @@ impl Target {
         }
         if !found.edited.is_empty() && !self.overwrite {
             return Err(OutputError::Edited { folder: folder(), names: found.edited });
+        }
+        if let Some((_, reason)) = found.unreadable.first().filter(|_| !self.overwrite) {
+            let names = found.unreadable.iter().map(|(name, _)| name.clone()).collect();
+            return Err(OutputError::Unreadable { folder: folder(), names, reason: reason.clone() });
         }
         Ok(found)
     }

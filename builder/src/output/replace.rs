@@ -12,7 +12,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::OutputError;
 use super::folder::{Looker, read_text};
 use super::mark::{self, Files, MARK, SUMS, UNFINISHED};
-use crate::digest::{Hasher, copy};
+use crate::digest::{Digest, Hasher, copy};
 use crate::inherited::for_user;
 use crate::store::{Store, StoreError, open_regular};
 
@@ -31,7 +31,7 @@ impl Fresh {
     pub fn fill(parent: &Path, products: &Files, store: &Store) -> Result<Self, OutputError> {
         let text = mark::sums(products);
         let mut files = products.clone();
-        files.insert(SUMS.to_owned(), (crate::digest::Digest::of(&text), text.len() as u64));
+        files.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
         let fresh = Self::make(parent)?;
         // Only while it is filled: once it is in place, its path is the old folder's.
         let _left = crate::interrupt::Temporary::new(&fresh.path);
@@ -202,10 +202,12 @@ fn clear(path: &Path) {
             let _ = fs::remove_file(path.join(name));
         }
     } else if let Some(files) = marked(MARK) {
-        let fits = |name: &str, stated| {
-            open_regular(&path.join(name))
-                .and_then(crate::digest::Digest::of_reader)
-                .is_ok_and(|content| content == stated)
+        let fits = |name: &str, stated: (Digest, u64)| {
+            let file = open_regular(&path.join(name));
+            let file = file.and_then(|file| Ok((file.metadata()?.len() == stated.1).then_some(file)));
+            file.is_ok_and(|file| {
+                file.is_some_and(|file| Digest::of_reader(file).is_ok_and(|content| content == stated))
+            })
         };
         let mut all = true;
         for (name, stated) in files {

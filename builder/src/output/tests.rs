@@ -249,6 +249,28 @@ fn an_edit_that_keeps_length_and_time_is_seen() {
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Edited { .. })));
 }
 
+/// Files that it would take hours to read.
+#[test]
+fn a_wrong_length_is_told_without_reading() {
+    let place = Place::new();
+    let files = [("a", "1"), ("b", "2")];
+    place.put(&files);
+    let long = |path: &Path| File::options().write(true).open(path).unwrap().set_len(1 << 40).unwrap();
+    let refused = || place.try_put(&[("a", "new")], false).unwrap_err().to_string();
+    long(&place.file("b"));
+    assert!(refused().contains("`b` changed"));
+    assert!(place.try_put(&files, true).unwrap().kept.is_some());
+    // Nor in a folder that a killed writer left, or that a version without marks wrote.
+    let left = place.folder.path().join("out/.dbco-outputs-left");
+    fs::rename(place.folder.path().join("out/small.edited"), &left).unwrap();
+    fs::copy(place.file(MARK), left.join(MARK)).unwrap();
+    assert!(place.put(&files).unchanged);
+    assert_eq!(fs::metadata(left.join("b")).unwrap().len(), 1 << 40);
+    fs::remove_file(place.file(MARK)).unwrap();
+    long(&place.file("b"));
+    assert!(refused().contains("did not write"));
+}
+
 #[test]
 fn what_comes_into_the_folder_during_the_build_is_seen() {
     let place = Place::new();

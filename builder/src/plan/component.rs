@@ -1,11 +1,13 @@
 //! Planning a component's build.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::packages;
 use super::planner::{PlanError, Planner};
+use crate::archive::Budget;
 use crate::digest::Digest;
 use crate::input::{self, LIMIT, read_text};
 use crate::kernel::{Fragment, patch};
@@ -51,8 +53,9 @@ fn component(
 ) -> Result<Id<ComponentStep>, PlanError> {
     let epoch = planner.recipe.image.epoch;
     let source = source(planner, component)?;
+    let budget = component.limits.over(planner.plan.graph.budget);
     let patches = component.patches.iter().chain(additions.patches);
-    let patches = patches.map(|patch| patch_text(planner, patch)).collect::<Result<Vec<_>, _>>()?;
+    let patches = patches.map(|patch| patch_text(planner, patch, &budget)).collect::<Result<Vec<_>, _>>()?;
     let kconfig = component.kconfig.as_ref().map(|kconfig| configuration(planner, kconfig, additions)).transpose()?;
     let crates = component.cargo.as_ref().map(|lock| lock.crates.clone());
     let step = ComponentStep {
@@ -132,15 +135,18 @@ fn misspelt(source: &Path, pattern: &str) -> Option<String> {
     None
 }
 
-fn patch_text(planner: &Planner<'_>, patch: &Origin) -> Result<Patch, PlanError> {
+fn patch_text(planner: &Planner<'_>, patch: &Origin, budget: &Budget) -> Result<Patch, PlanError> {
     match patch {
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
             Ok(Patch { name: file.name.clone(), content: PatchContent::Blob(file.sha256) })
         }
         Origin::Path { path, .. } => {
-            let bytes = input::read(path, patch::MOST).map_err(PlanError::read(path))?;
-            Ok(Patch { name: path.display().to_string(), content: PatchContent::Bytes(Arc::new(bytes)) })
+            let name = path.display().to_string();
+            let bytes = input::read_within(path, budget.patch_size).map_err(PlanError::read(path))?;
+            let too_long = || PlanError::read(path)(io::Error::other(patch::too_long(&name, budget)));
+            let bytes = bytes.ok_or_else(too_long)?;
+            Ok(Patch { name, content: PatchContent::Bytes(Arc::new(bytes)) })
         }
     }
 }

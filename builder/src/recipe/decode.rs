@@ -149,7 +149,8 @@ impl Decode for Size {
     }
 }
 
-fn size(text: &str) -> Option<u64> {
+/// The bytes that a size states: a whole number from 1 up with K, M, G or T, each 1024 of the one before.
+pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {
         "K" => 1 << 10,

@@ -1,10 +1,10 @@
-//! `limits`: what an archive may come to, where the usual budget is too small for it.
+//! `limits`: what an archive or a patch may come to, where the usual budget is too small for it.
 
 use super::decode::{Decode, Positive, Sink, Size, Table};
 use super::node::Node;
 use crate::archive::Budget;
 
-/// The limits that a file states for the archives that it names; each one left out is as usual.
+/// The limits that a file states for the archives and patches that it names; each one left out is as usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     unpacked: Option<u64>,
@@ -13,12 +13,29 @@ pub struct Limits {
     depth: Option<u64>,
     headers: Option<u64>,
     memory: Option<u64>,
+    streams: Option<u64>,
+    links: Option<u64>,
+    patch_size: Option<u64>,
+    patch_lines: Option<u64>,
+    patch_hunks: Option<u64>,
 }
 
 impl Limits {
     /// The budget that these leave of another.
     pub fn over(&self, base: Budget) -> Budget {
-        let Self { unpacked, ratio, entries, depth, headers, memory } = *self;
+        let Self {
+            unpacked,
+            ratio,
+            entries,
+            depth,
+            headers,
+            memory,
+            streams,
+            links,
+            patch_size,
+            patch_lines,
+            patch_hunks,
+        } = *self;
         Budget {
             unpacked: unpacked.unwrap_or(base.unpacked),
             ratio: ratio.unwrap_or(base.ratio),
@@ -26,6 +43,11 @@ impl Limits {
             depth: depth.unwrap_or(base.depth),
             headers: headers.unwrap_or(base.headers),
             memory: memory.unwrap_or(base.memory),
+            streams: streams.unwrap_or(base.streams),
+            links: links.unwrap_or(base.links),
+            patch_size: patch_size.unwrap_or(base.patch_size),
+            patch_lines: patch_lines.unwrap_or(base.patch_lines),
+            patch_hunks: patch_hunks.unwrap_or(base.patch_hunks),
         }
     }
 }
@@ -42,6 +64,11 @@ impl Decode for Limits {
             depth: number("depth"),
             headers: size("headers"),
             memory: size("memory"),
+            streams: number("streams"),
+            links: number("links"),
+            patch_size: size("patch-size"),
+            patch_lines: number("patch-lines"),
+            patch_hunks: number("patch-hunks"),
         };
         table.close();
         Some(limits)

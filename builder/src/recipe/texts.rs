@@ -8,27 +8,34 @@ use super::decode::{At, Sink};
 use super::image::{Image, Kernel};
 use super::origin::Origin;
 use super::text::{Files, Span};
-use crate::input::{LIMIT, read, read_text};
+use crate::archive::Budget;
+use crate::input::{LIMIT, read_text, read_within};
 use crate::kernel::{Fragment, patch};
 
 /// Reads every fragment and patch that components and the image name.
 pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Component>, files: &mut Files, sink: &Sink) {
     let own = components.values().filter_map(|component| component.kconfig.as_ref());
     let mut fragments: Vec<&At<PathBuf>> = own.flat_map(|kconfig| &kconfig.fragments).collect();
-    let mut patches: Vec<&At<Origin>> = components.values().flat_map(|component| &component.patches).collect();
-    if let Some(Kernel::Component { config, patches: more, .. }) = image.map(|image| &image.kernel) {
+    let base = image.map_or_else(Budget::default, |image| image.limits.over(Budget::default()));
+    let mut patches: Vec<(&At<Origin>, Budget)> = Vec::new();
+    for component in components.values() {
+        let budget = component.limits.over(base);
+        patches.extend(component.patches.iter().map(|patch| (patch, budget)));
+    }
+    if let Some(Kernel::Component { component, config, patches: more }) = image.map(|image| &image.kernel) {
         fragments.extend(config);
-        patches.extend(more);
+        let budget = components.get(&component.value).map_or(base, |component| component.limits.over(base));
+        patches.extend(more.iter().map(|patch| (patch, budget)));
     }
     let mut seen = BTreeSet::new();
     for fragment in fragments.into_iter().filter(|fragment| seen.insert(&fragment.value)) {
         check_fragment(fragment, files, sink);
     }
-    for patch in patches {
+    for (patch, budget) in patches {
         if let Origin::Path { path, .. } = &patch.value
             && seen.insert(path)
         {
-            check_patch(path, patch.span, sink);
+            check_patch(path, &budget, patch.span, sink);
         }
     }
 }
@@ -52,17 +59,18 @@ fn check_fragment(path: &At<PathBuf>, files: &mut Files, sink: &Sink) {
 }
 
 /// What GNU patch would apply in part, or not at all.
-fn check_patch(path: &std::path::Path, span: Span, sink: &Sink) {
+fn check_patch(path: &std::path::Path, budget: &Budget, span: Span, sink: &Sink) {
     let name = path.display().to_string();
-    let found = match read(path, patch::MOST) {
+    let found = match read_within(path, budget.patch_size) {
         Err(error) => {
             let message = format!("can't read the patch {name}: {error}");
             sink.borrow_mut().add("missing-file", span, message);
             return;
         }
         // One that is empty yet is no mistake of the recipe's.
-        Ok(bytes) if bytes.is_empty() => return,
-        Ok(bytes) => patch::plain(&name, bytes).and_then(|plain| patch::inspect(&name, &plain)),
+        Ok(Some(bytes)) if bytes.is_empty() => return,
+        Ok(Some(bytes)) => patch::plain(&name, bytes, budget).and_then(|plain| patch::inspect(&name, &plain, budget)),
+        Ok(None) => Err(patch::too_long(&name, budget)),
     };
     if let Err(error) = found {
         sink.borrow_mut().add("patch", span, error.to_string());

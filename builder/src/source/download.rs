@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::digest::{Digest, Hasher};
+use crate::mask;
 use crate::store::{BlobWriter, Store, StoreError};
 
-use super::network::{Failure, Network};
+use super::network::{Failure, Network, origin};
 use super::race::{Target, race};
 use super::{Attempt, Cancel, Meter, SourceError};
 
@@ -53,7 +54,20 @@ pub(super) fn fetch_file(
     Ok(received)
 }
 
+/// A file of which nothing was known, as one place gave it.
+struct Reading {
+    /// Its digest and length in bytes.
+    file: (Digest, u64),
+    /// The place's number.
+    place: usize,
+    /// Whether the place told where the file ends.
+    told: bool,
+}
+
 /// Fetches a file of which nothing is known beforehand; gives its digest and length in bytes.
+///
+/// Where its end was told by the connection's end alone, which is the same for a file that was cut, another server has to give the
+/// same; one that tells the end is taken at its word.
 pub(super) fn fetch_unknown(
     network: &Network,
     store: &Store,
@@ -61,6 +75,37 @@ pub(super) fn fetch_unknown(
     urls: &[String],
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
+    let first = read_unknown(network, store, name, urls, meter)?;
+    if first.told {
+        return Ok(first.file);
+    }
+    let (url, (sha256, length)) = (&urls[first.place], first.file);
+    let mut reason = format!("does not say where the file ends, and may have cut it off after {length} bytes");
+    let others: Vec<String> = urls.iter().filter(|other| origin(other) != origin(url)).cloned().collect();
+    if !others.is_empty() {
+        meter.say(&format!("{}: {reason}; asking another server, to compare", mask::text(url)));
+        let second = read_unknown(network, store, name, &others, meter)?;
+        if second.told || second.file == first.file {
+            return Ok(second.file);
+        }
+        let other = mask::text(&others[second.place]);
+        reason += &format!("; so does {other}, which gave another {} bytes", second.file.1);
+    }
+    let attempt = Attempt { url: mask::text(url).into_owned(), reason, times: 1, missing: false, server: None };
+    let hint = format!(
+        "if what came is the whole file, state `sha256: {sha256}` beside the `url` in the recipe; else name an address of another \
+         server"
+    );
+    Err(SourceError::Unreachable { name: name.to_owned(), attempts: vec![attempt], hint: Some(hint) })
+}
+
+fn read_unknown(
+    network: &Network,
+    store: &Store,
+    name: &str,
+    urls: &[String],
+    meter: &dyn Meter,
+) -> Result<Reading, SourceError> {
     let mut target = Unknown {
         name,
         store,
@@ -150,7 +195,7 @@ impl Target for Pinned<'_> {
         self.partial.append(bytes)
     }
 
-    fn finish(&mut self, _: usize) -> Result<Result<(), Failure>, SourceError> {
+    fn finish(&mut self, _: usize, _: bool) -> Result<Result<(), Failure>, SourceError> {
         let length = self.partial.length;
         let got = self.partial.digest();
         if got == self.wanted.sha256 {
@@ -169,7 +214,7 @@ struct Unknown<'a> {
     /// Its first bytes.
     head: Vec<u8>,
     limit: u64,
-    done: Option<(Digest, u64)>,
+    done: Option<Reading>,
 }
 
 impl Target for Unknown<'_> {
@@ -203,12 +248,12 @@ impl Target for Unknown<'_> {
         self.writer.write_all(bytes).map_err(StoreError::io("write", self.store.path()))
     }
 
-    fn finish(&mut self, _: usize) -> Result<Result<(), Failure>, SourceError> {
+    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError> {
         if let Some(reason) = implausible(self.name, &self.head) {
             return Ok(Err(Failure::lasting(reason)));
         }
         let writer = std::mem::replace(&mut self.writer, self.store.blob_writer()?);
-        self.done = Some(writer.commit()?);
+        self.done = Some(Reading { file: writer.commit()?, place, told });
         Ok(Ok(()))
     }
 }
@@ -265,7 +310,7 @@ impl<T> Target for Memory<'_, T> {
         Ok(())
     }
 
-    fn finish(&mut self, place: usize) -> Result<Result<(), Failure>, SourceError> {
+    fn finish(&mut self, place: usize, _: bool) -> Result<Result<(), Failure>, SourceError> {
         Ok((self.check)(place, &self.bytes).map(|made| self.done = Some(made)))
     }
 }

@@ -254,7 +254,7 @@ impl Git<'_> {
                 self.meter.say(line);
             }
         };
-        self.command(&all).group().idle(IDLE).watch(&watch).run()
+        self.command(&all).idle(IDLE).watch(&watch).run()
     }
 
     /// What a command prints, each piece up to a NUL byte.
@@ -285,7 +285,7 @@ impl Git<'_> {
             }
         }
         // English messages, and never a question at the terminal.
-        run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0")
+        run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").group()
     }
 }
 

@@ -5,6 +5,9 @@
 //! let go. What a place has failed to do is remembered in the run's [`Health`](super::network::Health), so that the next
 //! file does not wait for it again.
 
+mod asking;
+mod runner;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -12,30 +15,16 @@ use std::time::{Duration, Instant};
 use crate::mask;
 use crate::store::StoreError;
 
-use super::network::{Event, Failure, Network, Stream, origin};
+use super::network::{Event, Failure, Network, origin};
 use super::pace::Pace;
 use super::{Attempt, Meter, SourceError};
-
-/// Ends a place that always brings a little more and never the whole.
-const MOST_TRIES: u32 = 30;
+use runner::{Candidate, Record, Runner};
 
 /// How often a file that was put together from several places may turn out wrong.
 const MOST_MIXED: u32 = 3;
 
-/// Requests for one file at a time.
-const MOST_REQUESTS: usize = 12;
-
-/// With so many places in waiting, less time is given to each.
-const MANY: usize = 4;
-
-/// Where a place needs longer for the rest of the file, another one is tried alongside.
-const LONG: Duration = Duration::from_secs(20);
-
 /// So many bytes show that a place delivers.
 const PROOF: u64 = 32 * 1024;
-
-/// A place whose rate is below so many times the minimum is slow: the next is asked alongside.
-const SLOW: u64 = 32;
 
 /// How long ^C and deadlines may go unseen.
 const TICK: Duration = Duration::from_millis(50);
@@ -60,8 +49,9 @@ pub(super) trait Target {
     /// Takes the next bytes.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// All came, at last from the place of that number: whether it is what was wanted.
-    fn finish(&mut self, place: usize) -> Result<Result<(), Failure>, SourceError>;
+    /// All came, at last from the place of that number: whether it is what was wanted. Where that place did not tell the end
+    /// (`told` is false), its connection may have broken off.
+    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError>;
 }
 
 /// Fills `target` from the first of `places` (URLs) that can, and gives the bytes that came over the network for it; what each
@@ -73,60 +63,6 @@ pub(super) fn race(
     meter: &dyn Meter,
 ) -> Result<Result<u64, Vec<Attempt>>, SourceError> {
     Race::new(network, places, target, meter).run()
-}
-
-/// A place that may be asked.
-#[derive(Clone, Copy)]
-struct Candidate {
-    place: usize,
-    not_before: Option<Instant>,
-    /// Another was faster, or this one has failed for another file: only if nobody else is left.
-    outrun: bool,
-}
-
-/// A place that is being asked.
-struct Runner {
-    place: usize,
-    stream: Stream,
-    begun: Instant,
-    /// When the answer came, and where in the file it begins.
-    opened: Option<(Instant, u64)>,
-    /// The file's length: as the server states it, else as it is expected.
-    total: Option<u64>,
-    /// Whether the server stated it, so that the end is sure to be told.
-    announced: bool,
-    received: u64,
-    /// How much of it the target did not have before.
-    new: u64,
-    /// What the leader had received when this one began.
-    mark: u64,
-    /// Where in the file `held` begins.
-    base: u64,
-    /// What came while another one led.
-    held: Vec<u8>,
-    pace: Pace,
-    ended: bool,
-}
-
-impl Runner {
-    fn position(&self) -> u64 {
-        self.opened.map_or(0, |(_, start)| start) + self.received
-    }
-
-    /// Whether it has sent the whole file.
-    fn is_whole(&self, size: Option<u64>) -> bool {
-        self.ended || (!self.announced && size.is_some_and(|size| self.position() >= size))
-    }
-}
-
-/// What became of a place so far.
-#[derive(Clone, Default)]
-struct Record {
-    reason: String,
-    times: u32,
-    fruitless: u32,
-    missing: bool,
-    server: bool,
 }
 
 struct Race<'a> {
@@ -223,87 +159,8 @@ impl<'a> Race<'a> {
         self.records.into_iter().zip(self.places).map(attempt).collect()
     }
 
-    /// Asks the next place where nobody is asked, or where those that are bring too little.
-    fn ask(&mut self) -> Result<(), SourceError> {
-        let now = Instant::now();
-        loop {
-            let alone = self.runners.is_empty();
-            let ready = |candidate: &Candidate| {
-                candidate.not_before.is_none_or(|time| time <= now) && (alone || !candidate.outrun)
-            };
-            let Some(index) = self.waiting.iter().position(ready) else { return Ok(()) };
-            if !alone && !self.lags(now) {
-                return Ok(());
-            }
-            let Some(candidate) = self.waiting.remove(index) else { return Ok(()) };
-            self.begin(candidate, now)?;
-        }
-    }
-
-    /// Whether those that are asked leave so much to wish that another one should be, too.
-    fn lags(&self, now: Instant) -> bool {
-        let limits = self.network.limits();
-        // The first gets its time; after that, hardly any time is given to each.
-        let patience = match self.runners.len() {
-            1 => limits.hedge,
-            _ if self.waiting.len() > MANY => limits.hedge / 6,
-            _ => limits.hedge / 3,
-        };
-        if self.runners.len() >= MOST_REQUESTS || now.duration_since(self.last_begun) < patience {
-            return false;
-        }
-        let Some((_, leader)) = self.leading() else { return true };
-        let enough = (limits.min_rate * SLOW).saturating_mul(limits.hedge.as_millis() as u64) / 1000;
-        let rest = self.target.size().or(leader.total).map_or(0, |total| total.saturating_sub(leader.position()));
-        leader.pace.within(limits.hedge, now).is_some_and(|bytes| {
-            let takes_long = u128::from(rest) * limits.hedge.as_millis() > u128::from(bytes) * LONG.as_millis();
-            // One that delivers is measured against one other at a time.
-            bytes < enough || (takes_long && self.runners.len() == 1)
-        })
-    }
-
     fn leading(&self) -> Option<&(usize, Runner)> {
         self.runners.iter().find(|(id, _)| Some(*id) == self.leader)
-    }
-
-    fn begin(&mut self, candidate: Candidate, now: Instant) -> Result<(), SourceError> {
-        let (place, id) = (candidate.place, self.next_id);
-        let url = &self.places[place];
-        if self.target.size().is_some_and(|size| self.target.position() >= size) {
-            self.restart()?;
-        }
-        if let Some((_, slow)) = self.runners.last() {
-            let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
-            self.meter.say(&format!("{slow} is slow, asking {next} as well"));
-        }
-        let from = if self.target.joins() { self.target.position() } else { 0 };
-        self.next_id += 1;
-        self.last_begun = now;
-        match self.network.open(url, from, id, &self.sender)? {
-            Ok(stream) => {
-                let mark = self.leading().map_or(0, |(_, leader)| leader.received);
-                self.runners.push((
-                    id,
-                    Runner {
-                        place,
-                        stream,
-                        begun: now,
-                        opened: None,
-                        total: None,
-                        announced: false,
-                        received: 0,
-                        new: 0,
-                        mark,
-                        base: from,
-                        held: Vec::new(),
-                        pace: Pace::new(now),
-                        ended: false,
-                    },
-                ));
-            }
-            Err(failure) => self.note(place, &failure, false),
-        }
-        Ok(())
     }
 
     fn restart(&mut self) -> Result<(), StoreError> {
@@ -315,7 +172,7 @@ impl<'a> Race<'a> {
         // One that was let go may have sent something before it knew.
         let Some(index) = self.runners.iter().position(|(known, _)| *known == id) else { return Ok(()) };
         match event {
-            Event::Opened { start, total } => {
+            Event::Opened { start, total, tells_end } => {
                 let (expected, limit) = (self.target.size(), self.target.limit());
                 let failure = match (total, expected) {
                     (Some(total), Some(size)) if total != size => {
@@ -329,7 +186,7 @@ impl<'a> Race<'a> {
                 }
                 let runner = &mut self.runners[index].1;
                 (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
-                runner.announced = total.is_some();
+                (runner.announced, runner.tells_end) = (total.is_some(), tells_end);
                 runner.pace = Pace::new(Instant::now());
             }
             Event::Data(bytes) => return self.data(index, &bytes),
@@ -452,7 +309,7 @@ impl<'a> Race<'a> {
         let (_, runner) = self.runners.remove(index);
         self.leader = None;
         let place = runner.place;
-        let Err(mut failure) = self.target.finish(place)? else {
+        let Err(mut failure) = self.target.finish(place, runner.tells_end)? else {
             self.network.health().delivered(&self.places[place]);
             self.done = true;
             return Ok(());
@@ -497,60 +354,6 @@ impl<'a> Race<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Keeps what a place said, and asks it again later where that may help.
-    fn note(&mut self, place: usize, failure: &Failure, progressed: bool) {
-        let (url, limits) = (&self.places[place], self.network.limits());
-        let record = &mut self.records[place];
-        record.times += 1;
-        record.fruitless = if progressed { 0 } else { record.fruitless + 1 };
-        (record.reason, record.missing, record.server) = (failure.reason.clone(), failure.missing, failure.server);
-        // That a mirror lacks one file says nothing about the others.
-        let news = !failure.missing && !failure.shared && self.network.health().failed(url);
-        let again = failure.transient && record.fruitless < limits.tries && record.times < MOST_TRIES;
-        if again {
-            let backoff = limits.backoff * 2u32.saturating_pow(record.fruitless.saturating_sub(1).min(6));
-            let not_before = Some(Instant::now() + failure.wait.unwrap_or(backoff));
-            self.waiting.push_back(Candidate { place, not_before, outrun: false });
-        } else if failure.server && failure.transient {
-            self.network.health().gave_up(url, &failure.reason);
-        }
-        // What ends the download is told by its error; what a server does to every file, once.
-        let goes_on = !self.waiting.is_empty() || !self.runners.is_empty();
-        if goes_on && (news || !failure.server) {
-            let wait =
-                failure.wait.filter(|_| again).map(|wait| format!(" (asks to wait: again in {} s)", wait.as_secs()));
-            self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
-        }
-    }
-
-    /// Gives up on requests without an answer, and on those that bring too little.
-    fn check_pace(&mut self) -> Result<(), SourceError> {
-        let (now, limits) = (Instant::now(), *self.network.limits());
-        self.runners.iter_mut().for_each(|(_, runner)| runner.pace.sample(now));
-        let least = (limits.min_rate.saturating_mul(limits.stall.as_millis() as u64) / 1000).max(1);
-        let failed = self.runners.iter().enumerate().find_map(|(index, (_, runner))| {
-            let reason = match runner.opened {
-                None if now.duration_since(runner.begun) >= limits.answer => {
-                    format!("no answer within {:?}", limits.answer)
-                }
-                None => return None,
-                Some(_) => match runner.pace.within(limits.stall, now)? {
-                    0 => format!("nothing came for {:?} after {} bytes", limits.stall, runner.position()),
-                    bytes if bytes < least => format!(
-                        "only {bytes} bytes came in {:?} (`network: {{min-rate: {}}}` in the user's configuration)",
-                        limits.stall, limits.min_rate
-                    ),
-                    _ => return None,
-                },
-            };
-            Some((index, Failure::passing(reason)))
-        });
-        match failed {
-            Some((index, failure)) => self.drop_out(index, failure),
-            None => Ok(()),
-        }
     }
 }
 

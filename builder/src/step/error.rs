@@ -172,6 +172,30 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// So many lines of one kind are shown: of a long patch for another version thousands of hunks fail.
+const SHOWN: usize = 30;
+
 fn list<T: ToString>(items: &[T]) -> String {
-    items.iter().map(|item| format!("\n  {}", item.to_string())).collect()
+    let shown: String = items.iter().take(SHOWN).map(|item| format!("\n  {}", item.to_string())).collect();
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}\n  and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_of_bounded_length() {
+        for (count, lines, last) in [(1, 1, "29"), (30, 30, "29"), (31, 31, "and 1 more"), (5000, 31, "and 4970 more")]
+        {
+            let items: Vec<String> = (0..count).map(|number: usize| number.to_string()).collect();
+            let text = StepError::Links(items).to_string();
+            let listed: Vec<_> = text.lines().skip(1).take_while(|line| line.starts_with("  ")).collect();
+            assert_eq!(listed.len(), lines, "{text}");
+            assert!(count == 1 || listed[lines - 1].trim() == last, "{text}");
+        }
+    }
 }

@@ -123,14 +123,5 @@ pub fn deb_with(control: &[(&str, &[u8])], files: &[(&str, &[u8])]) -> Vec<u8> {
         data.into_inner().unwrap()
     };
     let control = pack(control, 0o755);
-    let members = [("debian-binary", b"2.0\n".to_vec()), ("control.tar", control), ("data.tar", pack(files, 0o755))];
-    // ar(5).
-    let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in members {
-        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
-        let odd = content.len() % 2 == 1;
-        deb.extend(content);
-        deb.extend(odd.then_some(b'\n'));
-    }
-    deb
+    super::ar::ar(&[("debian-binary", b"2.0\n".to_vec()), ("control.tar", control), ("data.tar", pack(files, 0o755))])
 }

@@ -4,6 +4,7 @@
 //! asked for that dbco makes by itself.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod ar;
 pub mod host;
 pub mod seccomp;
 

@@ -1,6 +1,10 @@
 //! What the tests of sources share: an HTTP server on this machine that misbehaves on demand, and signed archives.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[allow(clippy::duplicate_mod, reason = "some of the tests have a project, too")]
+#[path = "../project/ar.rs"]
+mod ar;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -44,6 +48,10 @@ pub enum Fault {
     Garbage,
     /// Answers with a part that nobody asked for.
     Part,
+    /// Sends that many bytes by HTTP/1.0, of no stated length, and closes.
+    Unstated(usize),
+    /// Sends each byte in a chunk of its own, no faster than one in a while, with much around it.
+    Wrapped,
     /// Sends 16 KiB about twenty times a second.
     Slow,
 }
@@ -195,6 +203,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
             write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}Content-Length: {}\r\n{close}", total - from)?;
             &content[from..]
         }
+        None if matches!(fault, Some(Fault::Unstated(_))) => {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
+            &content[..]
+        }
         None => {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {total}\r\n{close}")?;
             &content[..]
@@ -209,7 +221,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
         _ => body,
     };
     match fault {
-        Some(Fault::Cut(count)) => stream.write_all(&body[..count.min(body.len())]),
+        Some(Fault::Cut(count) | Fault::Unstated(count)) => stream.write_all(&body[..count.min(body.len())]),
         Some(Fault::Stall(count)) => {
             stream.write_all(&body[..count.min(body.len())])?;
             // Ends when the client closes its side.
@@ -262,7 +274,14 @@ fn misbehave(stream: &mut TcpStream, fault: Fault, path: &str, length: usize) ->
             let range = format!("Content-Range: bytes 0-9/{length}\r\nContent-Length: 10\r\nConnection: close\r\n\r\n");
             write!(stream, "HTTP/1.1 206 Partial Content\r\n{range}0123456789")
         }
-        Fault::Status(_) | Fault::Cut(_) | Fault::Stall(_) | Fault::WrongContent | Fault::Slow => return None,
+        Fault::Wrapped => {
+            let chunk = format!("1;more={}\r\nx\r\n", "y".repeat(200));
+            let pause = Some(Duration::from_millis(20));
+            repeat(stream, format!("{ok}Transfer-Encoding: chunked\r\n\r\n"), chunk.as_bytes(), pause)
+        }
+        Fault::Status(_) | Fault::Cut(_) | Fault::Unstated(_) | Fault::Stall(_) | Fault::WrongContent | Fault::Slow => {
+            return None;
+        }
     })
 }
 
@@ -463,16 +482,7 @@ pub fn deb(control: &[(&str, &str)], files: &[(&str, &str)]) -> Vec<u8> {
         }
         tar.into_inner().unwrap()
     };
-    let mut deb = b"!<arch>\n".to_vec();
-    for (name, content) in
-        [("debian-binary", b"2.0\n".to_vec()), ("control.tar", tar(control)), ("data.tar", tar(files))]
-    {
-        deb.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len()).bytes());
-        let odd = content.len() % 2 == 1;
-        deb.extend(content);
-        deb.extend(odd.then_some(b'\n'));
-    }
-    deb
+    ar::ar(&[("debian-binary", b"2.0\n".to_vec()), ("control.tar", tar(control)), ("data.tar", tar(files))])
 }
 
 pub fn xz(text: &str) -> Vec<u8> {

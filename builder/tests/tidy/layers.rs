@@ -85,14 +85,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("printable", &[]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
-    ("archive", &["beneath", "printable", "store", "threads", "tree"]),
+    ("archive", &["beneath", "interrupt", "printable", "store", "threads", "tree"]),
     // Work on data, without a recipe's stages.
-    ("kernel", &["beneath", "digest", "platform", "tree"]),
+    ("kernel", &["archive", "beneath", "digest", "platform", "tree"]),
     ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "source", "tree"]),
+    (
+        "recipe",
+        &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "printable", "source", "tree"],
+    ),
     ("lock", &["digest", "input", "mask", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
@@ -110,7 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
-    ("boot", &["beneath", "digest", "image", "interrupt", "platform", "process", "threads"]),
+    ("boot", &["beneath", "digest", "image", "interrupt", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
     // The face, which may use everything and is used by nothing.
     (

@@ -2,6 +2,7 @@ use super::{Check, Subject};
 use crate::boot::Bus;
 use crate::boot::test::Step;
 use crate::image::serial::LAST_PORT;
+use crate::printable::file_name;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
@@ -16,9 +17,7 @@ pub const CHECK: Check = Check {
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
     for (index, test) in subject.image.tests.iter().enumerate() {
-        // The console's log has the name, with `_` for what is no letter or digit.
-        let log = |test: &Test| test.name.replace(|c: char| !c.is_alphanumeric() && !"-_.".contains(c), "_");
-        if subject.image.tests[..index].iter().any(|before| log(before) == log(test)) {
+        if subject.image.tests[..index].iter().any(|before| file_name(&before.name) == file_name(&test.name)) {
             let message = format!("two tests are named `{}`", test.name.value);
             sink.borrow_mut().add(CHECK.id, test.name.span, message).label("the name of its log and of its disks");
         }

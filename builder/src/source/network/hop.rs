@@ -6,6 +6,7 @@ use crate::mask;
 
 use super::http::Failure;
 use super::logins::{Login, Logins};
+use super::proxies::Proxies;
 
 /// As browsers and curl have it, about.
 const MOST_REDIRECTS: usize = 10;
@@ -56,11 +57,12 @@ impl Hop {
     }
 
     /// A failure of this place; behind a redirect it is not the one that the report shows, and is named.
-    pub(super) fn told(&self, failure: Failure) -> Failure {
+    pub(super) fn told(&self, failure: Failure, proxies: &Proxies) -> Failure {
         if self.redirects == 0 {
             return failure;
         }
-        let reason = format!("redirects to {}: {}", mask::text(self.url.as_str()), failure.reason);
+        let (url, through) = (self.url.as_str(), proxies.named(&self.url));
+        let reason = format!("redirects to {}: {}{through}", mask::text(url), failure.reason);
         Failure { reason, ..failure }
     }
 }
@@ -128,7 +130,7 @@ mod tests {
         }
         let last = (0..MOST_REDIRECTS).fold(from, |hop, _| hop.next("/x").unwrap());
         assert!(last.next("/x").unwrap_err().reason.contains("more than 10 times"));
-        let told = last.told(Failure::passing("answers 503"));
+        let told = last.told(Failure::passing("answers 503"), &Proxies::default());
         assert_eq!(told.reason, "redirects to http://a.example/x: answers 503");
         assert!(told.transient);
     }

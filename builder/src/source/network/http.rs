@@ -1,19 +1,25 @@
 //! One request, as a stream of events: run by the network's own thread, so that whoever waits can stop at any moment.
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::task::Poll;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE, RETRY_AFTER, TRANSFER_ENCODING};
+use reqwest::{Client, Response, StatusCode, Url, Version};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::User;
 use super::hop::Hop;
-use super::logins::Logins;
+
+/// Bytes that are sent on at a time, about.
+const PIECE: usize = 64 * 1024;
 
 /// Pieces that may lie between the network's thread and whoever writes them.
 const IN_FLIGHT: usize = 16;
@@ -21,8 +27,14 @@ const IN_FLIGHT: usize = 16;
 /// What happens to a request.
 #[derive(Debug)]
 pub(in crate::source) enum Event {
-    /// The server answers with the file, from byte `start` on; `total` is the whole file's length, where it is stated.
-    Opened { start: u64, total: Option<u64> },
+    /// The server answers with the file, from byte `start` on.
+    Opened {
+        start: u64,
+        /// The whole file's length, where it is stated.
+        total: Option<u64>,
+        /// Whether the end of the file will be told, so that a connection that breaks off is not taken for it.
+        tells_end: bool,
+    },
     /// The next bytes.
     Data(Vec<u8>),
     /// There are no more.
@@ -93,18 +105,11 @@ impl Outlet {
 }
 
 /// Asks for the file at an `http:` or `https:` URL from byte `from` on.
-pub(super) fn request(
-    handle: &Handle,
-    client: Client,
-    logins: Arc<Logins>,
-    url: Url,
-    from: u64,
-    outlet: Outlet,
-) -> Stream {
+pub(super) fn request(handle: &Handle, client: Client, user: Arc<User>, url: Url, from: u64, outlet: Outlet) -> Stream {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let own = permits.clone();
     let task = handle.spawn(async move {
-        if let Err(failure) = receive(&client, &logins, url, from, &outlet, &own).await {
+        if let Err(failure) = receive(&client, &user, url, from, &outlet, &own).await {
             outlet.send(Event::Failed(failure));
         }
     });
@@ -113,41 +118,75 @@ pub(super) fn request(
 
 async fn receive(
     client: &Client,
-    logins: &Logins,
+    user: &User,
     url: Url,
     from: u64,
     outlet: &Outlet,
     permits: &Semaphore,
 ) -> Result<(), Failure> {
-    let (mut response, start, total) = match open(client, logins, url.clone(), from).await? {
+    let (mut response, start, total) = match open(client, user, url.clone(), from).await? {
         Some(opened) => opened,
         // What we hold is longer than what is there: from the start.
-        None => open(client, logins, url, 0).await?.ok_or_else(|| Failure::lasting("answers 416 to a whole file"))?,
+        None => open(client, user, url, 0).await?.ok_or_else(|| Failure::lasting("answers 416 to a whole file"))?,
     };
-    let mut listening = outlet.send(Event::Opened { start, total });
+    let mut listening = outlet.send(Event::Opened { start, total, tells_end: tells_end(&response) });
     while listening {
         let Ok(permit) = permits.acquire().await else { break };
         permit.forget();
-        listening = match response.chunk().await {
-            Ok(Some(bytes)) => outlet.send(Event::Data(bytes.to_vec())),
-            Ok(None) => {
+        let mut piece = Vec::new();
+        let last = gather(&mut response, &mut piece).await;
+        if !piece.is_empty() {
+            listening = outlet.send(Event::Data(piece));
+        }
+        match last {
+            Ok(false) => {}
+            Ok(true) => {
                 outlet.send(Event::End);
-                false
+                listening = false;
             }
             Err(error) => return Err(Failure::passing(root_cause(&error))),
-        };
+        }
     }
     Ok(())
+}
+
+/// Waits for bytes, and adds to them what lies there already, up to [`PIECE`]: a server that sends one byte at a time (a chunk
+/// each, say) costs a step of the network's thread each, not one of everything behind it. Whether that was the end.
+async fn gather(response: &mut Response, piece: &mut Vec<u8>) -> reqwest::Result<bool> {
+    loop {
+        let next = if piece.is_empty() {
+            response.chunk().await?
+        } else {
+            // The connection is read by a task of its own, which gets its turn here.
+            tokio::task::yield_now().await;
+            let mut chunk = pin!(response.chunk());
+            match poll_fn(|context| Poll::Ready(chunk.as_mut().poll(context))).await {
+                Poll::Ready(next) => next?,
+                Poll::Pending => return Ok(false),
+            }
+        };
+        let Some(bytes) = next else { return Ok(true) };
+        piece.extend_from_slice(&bytes);
+        if piece.len() >= PIECE {
+            return Ok(false);
+        }
+    }
+}
+
+/// RFC 9112, section 6.3: without a length or chunks a body ends where the connection does, also one that was cut.
+fn tells_end(response: &Response) -> bool {
+    let chunked = response.version() >= Version::HTTP_11 && response.headers().contains_key(TRANSFER_ENCODING);
+    response.version() >= Version::HTTP_2 || chunked || response.content_length().is_some()
 }
 
 /// The answer, where in the file it begins, and the file's length; nothing if the file is shorter than `from`.
 async fn open(
     client: &Client,
-    logins: &Logins,
+    user: &User,
     url: Url,
     from: u64,
 ) -> Result<Option<(Response, u64, Option<u64>)>, Failure> {
-    let (response, hop) = follow(client, logins, url, from).await?;
+    let (response, hop) = follow(client, user, url, from).await?;
     match response.status() {
         StatusCode::OK => {
             let total = response.content_length();
@@ -162,12 +201,12 @@ async fn open(
             }
         }
         StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Ok(None),
-        _ => Err(hop.told(refusal(&response))),
+        _ => Err(hop.told(refusal(&response), &user.proxies)),
     }
 }
 
 /// Follows redirects. What fails behind one says where that was.
-async fn follow(client: &Client, logins: &Logins, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
+async fn follow(client: &Client, user: &User, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
     let mut hop = Hop::first(url);
     loop {
         let mut request = client.get(hop.url().clone());
@@ -176,10 +215,10 @@ async fn follow(client: &Client, logins: &Logins, url: Url, from: u64) -> Result
             // parts may even come from two mirrors.
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        if let Some(login) = hop.login(logins) {
+        if let Some(login) = hop.login(&user.logins) {
             request = request.basic_auth(&login.user, Some(&login.password));
         }
-        let response = request.send().await.map_err(|error| hop.told(failure(&error)))?;
+        let response = request.send().await.map_err(|error| hop.told(failure(&error), &user.proxies))?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let Some(location) = location.filter(|_| response.status().is_redirection()) else {
             return Ok((response, hop));
@@ -269,7 +308,7 @@ fn pieces(url: &Url, from: u64, outlet: &Outlet, mut next: impl FnMut() -> bool)
     let total = file.metadata().map_err(failed)?.len();
     let start = if from <= total { from } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut listening = outlet.send(Event::Opened { start, total: Some(total) });
+    let mut listening = outlet.send(Event::Opened { start, total: Some(total), tells_end: true });
     let mut buffer = vec![0; 256 * 1024];
     while listening && next() {
         let count = file.read(&mut buffer).map_err(failed)?;
@@ -282,4 +321,72 @@ fn pieces(url: &Url, from: u64, outlet: &Outlet, mut next: impl FnMut() -> bool)
         };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::source::{Cancel, Limits, Network};
+
+    /// What comes from a server that sends these bytes: whether the end is told, the pieces' lengths, whether the end came.
+    fn answer(bytes: Vec<u8>) -> (bool, Vec<usize>, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let server = crate::threads::spawn("server", move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            stream.write_all(&bytes).unwrap();
+        });
+        let (sender, events) = channel();
+        let network = Network::new(Cancel::default(), Limits::default());
+        let stream = network.open(&url, 0, 7, &sender).unwrap().unwrap();
+        drop(sender);
+        let (mut told, mut pieces, mut ended) = (false, Vec::new(), false);
+        while let Ok((7, event)) = events.recv() {
+            match event {
+                Event::Opened { tells_end, .. } => told = tells_end,
+                Event::Data(bytes) => {
+                    pieces.push(bytes.len());
+                    stream.more();
+                }
+                Event::End => ended = true,
+                Event::Failed(_) => {}
+            }
+        }
+        server.unwrap().join().unwrap();
+        (told, pieces, ended)
+    }
+
+    #[test]
+    fn chunks_of_one_byte_are_put_together() {
+        const BYTES: usize = 100_000;
+        let mut text = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        text.extend(b"1\r\nx\r\n".repeat(BYTES));
+        let whole = [&text[..], b"0\r\n\r\n"].concat();
+        for (bytes, whole) in [(whole, true), (text, false)] {
+            let (told, pieces, ended) = answer(bytes);
+            assert_eq!((told, ended, pieces.iter().sum::<usize>()), (true, whole, BYTES));
+            assert!(pieces.len() < BYTES / 20, "{} pieces", pieces.len());
+        }
+    }
+
+    #[test]
+    fn a_length_or_chunks_tell_the_end() {
+        for (head, body, told) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3", "abc", true),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 3", "abc", true),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\nConnection: close", "abc", false),
+            ("HTTP/1.1 200 OK\r\nServer: x", "abc", false),
+            ("HTTP/1.0 200 OK\r\nServer: x", "abc", false),
+        ] {
+            let (tells, pieces, ended) = answer(format!("{head}\r\n\r\n{body}").into_bytes());
+            assert_eq!((tells, ended, pieces.iter().sum::<usize>()), (told, true, 3), "{head}");
+        }
+    }
 }

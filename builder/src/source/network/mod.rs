@@ -6,6 +6,7 @@ mod health;
 mod hop;
 mod http;
 mod logins;
+mod proxies;
 
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 use super::{Cancel, SourceError};
 use http::Outlet;
 use logins::Logins;
+use proxies::Proxies;
 
 pub(super) use health::{Health, origin};
 pub(super) use http::{Event, Failure, Stream};
@@ -65,8 +67,15 @@ pub struct Network {
     engine: OnceLock<Result<Engine, String>>,
     cancel: Cancel,
     limits: Limits,
-    logins: Arc<Logins>,
+    user: Arc<User>,
     health: Health,
+}
+
+/// What the user has set for the network.
+#[derive(Default)]
+struct User {
+    logins: Logins,
+    proxies: Proxies,
 }
 
 struct Engine {
@@ -79,13 +88,14 @@ struct Engine {
 impl Network {
     /// Nothing is opened before the first request.
     pub fn new(cancel: Cancel, limits: Limits) -> Self {
-        let (engine, logins, health) = (OnceLock::new(), Arc::default(), Health::default());
-        Self { engine, cancel, limits, logins, health }
+        let user = Arc::new(User { logins: Logins::default(), proxies: Proxies::of_environment() });
+        Self { engine: OnceLock::new(), cancel, limits, user, health: Health::default() }
     }
 
     /// With the user's credentials: of `$NETRC` or `~/.netrc`, and of apt's `auth.conf` and `auth.conf.d` below `apt_root`.
     pub fn with_logins(mut self, apt_root: &Path) -> Self {
-        self.logins = Arc::new(Logins::of_user(apt_root));
+        let logins = Logins::of_user(apt_root);
+        self.user = Arc::new(User { logins, proxies: Proxies::of_environment() });
         self
     }
 
@@ -99,6 +109,11 @@ impl Network {
 
     pub(super) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// ` (through the proxy …)`, where requests for a URL go through one; else nothing.
+    pub(super) fn proxy_of(&self, url: &str) -> String {
+        Url::parse(url).map(|url| self.user.proxies.named(&url)).unwrap_or_default()
     }
 
     /// Starts what requests need, which the first of them else does.
@@ -123,9 +138,7 @@ impl Network {
         let outlet = Outlet { id, events: events.clone() };
         let Engine { client, handle, .. } = self.engine()?;
         match parsed.scheme() {
-            "http" | "https" => {
-                Ok(Ok(http::request(handle, client.clone(), self.logins.clone(), parsed, from, outlet)))
-            }
+            "http" | "https" => Ok(Ok(http::request(handle, client.clone(), self.user.clone(), parsed, from, outlet))),
             "file" => Ok(Ok(http::read_file(handle, parsed, from, outlet))),
             other => Ok(Err(Failure::lasting(format!("`{other}:` is not supported; http, https and file are")))),
         }

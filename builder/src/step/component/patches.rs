@@ -46,22 +46,29 @@ impl PatchContent {
 
 /// Applies the series with GNU patch, each hunk to exactly the lines that it was written against, wherever they moved.
 pub(super) fn apply(series: &[Patch], work: &Work<'_>, build: &Dir, tools: &Toolbox<'_>) -> Result<(), StepError> {
+    let budget = work.budget();
     for Patch { name, content } in series {
         let failed = |errors: Vec<PatchError>| StepError::Patch(errors);
         let mut bytes = Vec::new();
         match content {
             PatchContent::Bytes(text) => bytes.extend_from_slice(text),
             PatchContent::Blob(blob) => {
-                let mut from = work.contents().open(blob).map_err(unreadable(name))?;
+                let from = work.contents().open(blob).map_err(unreadable(name))?;
+                // One byte more than may be read tells that there are more.
+                let mut from = from.take(budget.patch_size.saturating_add(1));
                 from.read_to_end(&mut bytes).map_err(unreadable(name))?;
             }
         }
-        let text = patch::plain(name, bytes).map_err(|error| failed(vec![error]))?;
-        let parts = patch::inspect(name, &text).map_err(|error| failed(vec![error]))?;
+        let text = patch::plain(name, bytes, budget).map_err(|error| failed(vec![error]))?;
+        let parts = patch::inspect(name, &text, budget).map_err(|error| failed(vec![error]))?;
         build.write(PATCH, &text)?;
         work.line(&format!("applying {name}"));
         let said = Mutex::new(String::new());
         let listen = |line: &str| {
+            // Most of what is said of a long patch; it is not what failed.
+            if line.starts_with("Hunk #") && line.contains(" succeeded at ") {
+                return;
+            }
             let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
             said.push_str(line);
             said.push('\n');

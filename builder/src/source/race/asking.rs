@@ -1,0 +1,164 @@
+//! Who is asked and when, what became of it, and who is given up.
+
+use std::time::{Duration, Instant};
+
+use super::Race;
+use super::runner::{Candidate, Runner};
+use crate::mask;
+use crate::source::SourceError;
+use crate::source::network::Failure;
+use crate::source::pace::Pace;
+
+/// Ends a place that always brings a little more and never the whole.
+const MOST_TRIES: u32 = 30;
+
+/// Requests for one file at a time.
+const MOST_REQUESTS: usize = 12;
+
+/// With so many places in waiting, less time is given to each.
+const MANY: usize = 4;
+
+/// Where a place needs longer for the rest of the file, another one is tried alongside.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A place whose rate is below so many times the minimum is slow: the next is asked alongside.
+const SLOW: u64 = 32;
+
+impl Race<'_> {
+    /// Asks the next place where nobody is asked, or where those that are bring too little.
+    pub(super) fn ask(&mut self) -> Result<(), SourceError> {
+        let now = Instant::now();
+        loop {
+            let alone = self.runners.is_empty();
+            let ready = |candidate: &Candidate| {
+                candidate.not_before.is_none_or(|time| time <= now) && (alone || !candidate.outrun)
+            };
+            let Some(index) = self.waiting.iter().position(ready) else { return Ok(()) };
+            if !alone && !self.lags(now) {
+                return Ok(());
+            }
+            let Some(candidate) = self.waiting.remove(index) else { return Ok(()) };
+            self.begin(candidate, now)?;
+        }
+    }
+
+    /// Whether those that are asked leave so much to wish that another one should be, too.
+    fn lags(&self, now: Instant) -> bool {
+        let limits = self.network.limits();
+        // The first gets its time; after that, hardly any time is given to each.
+        let patience = match self.runners.len() {
+            1 => limits.hedge,
+            _ if self.waiting.len() > MANY => limits.hedge / 6,
+            _ => limits.hedge / 3,
+        };
+        if self.runners.len() >= MOST_REQUESTS || now.duration_since(self.last_begun) < patience {
+            return false;
+        }
+        let Some((_, leader)) = self.leading() else { return true };
+        let enough = (limits.min_rate * SLOW).saturating_mul(limits.hedge.as_millis() as u64) / 1000;
+        let rest = self.target.size().or(leader.total).map_or(0, |total| total.saturating_sub(leader.position()));
+        leader.pace.within(limits.hedge, now).is_some_and(|bytes| {
+            let takes_long = u128::from(rest) * limits.hedge.as_millis() > u128::from(bytes) * LONG.as_millis();
+            // One that delivers is measured against one other at a time.
+            bytes < enough || (takes_long && self.runners.len() == 1)
+        })
+    }
+
+    fn begin(&mut self, candidate: Candidate, now: Instant) -> Result<(), SourceError> {
+        let (place, id) = (candidate.place, self.next_id);
+        let url = &self.places[place];
+        if self.target.size().is_some_and(|size| self.target.position() >= size) {
+            self.restart()?;
+        }
+        if let Some((_, slow)) = self.runners.last() {
+            let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
+            self.meter.say(&format!("{slow} is slow, asking {next} as well"));
+        }
+        let from = if self.target.joins() { self.target.position() } else { 0 };
+        self.next_id += 1;
+        self.last_begun = now;
+        match self.network.open(url, from, id, &self.sender)? {
+            Ok(stream) => {
+                let mark = self.leading().map_or(0, |(_, leader)| leader.received);
+                self.runners.push((
+                    id,
+                    Runner {
+                        place,
+                        stream,
+                        begun: now,
+                        opened: None,
+                        total: None,
+                        announced: false,
+                        tells_end: false,
+                        received: 0,
+                        new: 0,
+                        mark,
+                        base: from,
+                        held: Vec::new(),
+                        pace: Pace::new(now),
+                        ended: false,
+                    },
+                ));
+            }
+            Err(failure) => self.note(place, &failure, false),
+        }
+        Ok(())
+    }
+
+    /// Keeps what a place said, and asks it again later where that may help.
+    pub(super) fn note(&mut self, place: usize, failure: &Failure, progressed: bool) {
+        let (url, limits) = (&self.places[place], self.network.limits());
+        // A file that is not there is no fault of the way to it.
+        let through = if failure.missing { String::new() } else { self.network.proxy_of(url) };
+        let failure = &Failure { reason: failure.reason.clone() + &through, ..failure.clone() };
+        let record = &mut self.records[place];
+        record.times += 1;
+        record.fruitless = if progressed { 0 } else { record.fruitless + 1 };
+        (record.reason, record.missing, record.server) = (failure.reason.clone(), failure.missing, failure.server);
+        // That a mirror lacks one file says nothing about the others.
+        let news = !failure.missing && !failure.shared && self.network.health().failed(url);
+        let again = failure.transient && record.fruitless < limits.tries && record.times < MOST_TRIES;
+        if again {
+            let backoff = limits.backoff * 2u32.saturating_pow(record.fruitless.saturating_sub(1).min(6));
+            let not_before = Some(Instant::now() + failure.wait.unwrap_or(backoff));
+            self.waiting.push_back(Candidate { place, not_before, outrun: false });
+        } else if failure.server && failure.transient {
+            self.network.health().gave_up(url, &failure.reason);
+        }
+        // What ends the download is told by its error; what a server does to every file, once.
+        let goes_on = !self.waiting.is_empty() || !self.runners.is_empty();
+        if goes_on && (news || !failure.server) {
+            let wait =
+                failure.wait.filter(|_| again).map(|wait| format!(" (asks to wait: again in {} s)", wait.as_secs()));
+            self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
+        }
+    }
+
+    /// Gives up on requests without an answer, and on those that bring too little.
+    pub(super) fn check_pace(&mut self) -> Result<(), SourceError> {
+        let (now, limits) = (Instant::now(), *self.network.limits());
+        self.runners.iter_mut().for_each(|(_, runner)| runner.pace.sample(now));
+        let least = (limits.min_rate.saturating_mul(limits.stall.as_millis() as u64) / 1000).max(1);
+        let failed = self.runners.iter().enumerate().find_map(|(index, (_, runner))| {
+            let reason = match runner.opened {
+                None if now.duration_since(runner.begun) >= limits.answer => {
+                    format!("no answer within {:?}", limits.answer)
+                }
+                None => return None,
+                Some(_) => match runner.pace.within(limits.stall, now)? {
+                    0 => format!("nothing came for {:?} after {} bytes", limits.stall, runner.position()),
+                    bytes if bytes < least => format!(
+                        "only {bytes} bytes came in {:?} (`network: {{min-rate: {}}}` in the user's configuration)",
+                        limits.stall, limits.min_rate
+                    ),
+                    _ => return None,
+                },
+            };
+            Some((index, Failure::passing(reason)))
+        });
+        match failed {
+            Some((index, failure)) => self.drop_out(index, failure),
+            None => Ok(()),
+        }
+    }
+}
