@@ -32,7 +32,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
     };
     archive("2.0", MARCH).publish(&server, &key);
     lock(&[]).ends(0);
-    let locked = project.read("small.lock");
+    let locked = project.read("dbco.lock");
     assert!(locked.contains("2026-03-01T10:12:13Z"), "{locked}");
 
     archive("1.9", JANUARY).publish(&server, &key);
@@ -43,7 +43,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
             "tool 2.0 → 1.9",
             "--allow-downgrade",
         ]);
-        assert_eq!(project.read("small.lock"), locked);
+        assert_eq!(project.read("dbco.lock"), locked);
     }
     // Another request of the same suite does not go back either.
     project.edit("toolchains/none.yaml", "packages: [tool]", "packages: [libtool]");
@@ -51,7 +51,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
     project.dbco(&["build", "small.yaml", "--mirror", &server.url]).ends(1).says(&["--allow-downgrade"]);
     project.edit("toolchains/none.yaml", "packages: [libtool]", "packages: [tool]");
     lock(&["--update", "--allow-downgrade"]).ends(0).says(&["older than in the lock: tool 2.0 → 1.9"]);
-    assert!(project.read("small.lock").contains("2026-01-10T10:12:13Z"));
+    assert!(project.read("dbco.lock").contains("2026-01-10T10:12:13Z"));
 
     // A newer index with an older version is taken, and told.
     archive("1.8", MARCH).publish(&server, &key);
@@ -81,8 +81,8 @@ fn an_update_by_name_takes_what_has_that_name_and_nothing_else() {
     lock(&[]).ends(0);
     project.write("mirror/kernel-1.tar", "two!");
     archive("2", MARCH).publish(&server, &key);
-    let state = || (project.read("small.lock").contains("size: 4"), project.read("small.lock").contains("2026-03-01"));
-    let first = project.read("small.lock");
+    let state = || (project.read("dbco.lock").contains("size: 4"), project.read("dbco.lock").contains("2026-03-01"));
+    let first = project.read("dbco.lock");
     for (name, kernel, packages) in [
         ("kernel", true, false),
         ("kernel-1.tar", true, false),
@@ -93,19 +93,19 @@ fn an_update_by_name_takes_what_has_that_name_and_nothing_else() {
         ("none", false, true),
         ("", true, true),
     ] {
-        project.write("small.lock", &first);
+        project.write("dbco.lock", &first);
         let more: &[&str] = if name.is_empty() { &["--update"] } else { &["--update", name] };
         lock(more).ends(0);
         assert_eq!(state(), (kernel, packages), "{name}");
     }
-    project.write("small.lock", &first);
+    project.write("dbco.lock", &first);
     for name in ["kernal", "toool", "kern", "x"] {
         lock(&["--update", name]).ends(2).says(&["has no package, component or source of that name"]);
     }
     lock(&["--update", "kernal"]).ends(2).says(&["did you mean `kernel`?"]);
     project.dbco(&["lock", "--update", "small.yaml"]).ends(2);
     lock(&["--update", "small.yaml"]).ends(2).says(&["this is a file", "`dbco lock small.yaml --update`"]);
-    assert_eq!(project.read("small.lock"), first);
+    assert_eq!(project.read("dbco.lock"), first);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_suite_that_a_mirror_does_not_have_is_shown_where_the_recipe_names_it() {
     project.edit("small.yaml", "suite: other", "suites: [test, test-updates]");
     TestArchive::of("test-updates", "").package("tool", "2", "").dated(MARCH).publish(&server, &key);
     project.dbco(&["lock", "small.yaml", "--mirror", &server.url]).ends(0);
-    let locked = project.read("small.lock");
+    let locked = project.read("dbco.lock");
     assert!(
         locked.contains("suite: test-updates") && locked.contains("test-updates: \"2026-03-01T10:12:13Z\""),
         "{locked}"
@@ -183,9 +183,9 @@ fn a_suite_that_a_mirror_does_not_have_is_shown_where_the_recipe_names_it() {
     TestArchive::of("test-updates", "").package("tool", "1.5", "").dated(JANUARY).publish(&server, &key);
     let update = ["lock", "small.yaml", "--mirror", &server.url, "--update", "tool"];
     project.dbco(&update).ends(1).says(&["Debian test-updates main", "tool 2 → 1.5", "--allow-downgrade"]);
-    assert_eq!(project.read("small.lock"), locked);
+    assert_eq!(project.read("dbco.lock"), locked);
     project.dbco(&[&update[..], &["--allow-downgrade"]].concat()).ends(0);
-    assert!(project.read("small.lock").contains("version: \"1.5\""));
+    assert!(project.read("dbco.lock").contains("version: \"1.5\""));
 }
 
 #[test]

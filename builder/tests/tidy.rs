@@ -92,10 +92,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel", &["beneath", "digest", "tree"]),
     ("image", &["beneath", "digest", "input", "interrupt", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
-    ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
+    ("source", &["beneath", "digest", "input", "mask", "process", "store", "threads"]),
     // The stages: recipe, lock, plan, build, outputs.
     ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "source", "tree"]),
-    ("lock", &["digest", "input", "mask", "source", "store"]),
+    ("lock", &["input", "interrupt", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
         "step",
@@ -127,7 +127,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "interrupt",
             "kernel",
             "lock",
-            "mask",
             "output",
             "plan",
             "printable",

@@ -3,8 +3,9 @@
 use super::decode::{At, Decode, Sink, Table, wrong_type};
 use super::load::Place;
 use super::node::{Node, Value};
+use super::project;
 use super::text::{Span, suggestion};
-use crate::source::{Archive, PackageRequest, Request, Suites, meant_suite};
+use crate::source::{Archive, DebianPackages, PackageRequest, Request, Suites, meant_suite};
 
 /// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
 /// what stands beside them.
@@ -84,14 +85,14 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
     }
 }
 
-/// Reads `keyring`: the file of an archive's keys.
+/// Reads `keyring`: the file of an archive's keys, relative to the image recipe; gives its path relative to the project.
 pub(super) fn keyring(table: &Table<'_>, place: &Place<'_>, sink: &Sink) -> Option<String> {
     let keyring: At<String> = table.optional("keyring")?;
     if !place.root.join(&keyring.value).is_file() {
         let message = format!("there is no keyring `{}` in {}", keyring.value, place.root.display());
         sink.borrow_mut().add("missing-file", keyring.span, message).help("its path is relative to the image recipe");
     }
-    Some(keyring.value)
+    Some(project::relative(&keyring.value, place.root, place.project))
 }
 
 /// A package of a recipe: `name`, `name/suite`, `name=version`, or a mapping of these; kept in the text form.
@@ -151,5 +152,5 @@ pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool
     let mut packages: Vec<String> = packages.into_iter().map(|package| package.value.0).collect();
     packages.sort();
     packages.dedup();
-    Request::Debian { suites, packages, closure }
+    Request::Debian(DebianPackages { suites, packages, closure })
 }

@@ -9,7 +9,7 @@ use super::node::{Node, Value};
 use super::text::Span;
 use crate::digest::Digest;
 use crate::mask;
-use crate::source::{Archive, Request};
+use crate::source::{Archive, Content, DebianSource, GitCommit, Request, UrlFile};
 
 /// Where something comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` goes with the source of a component");
     }
-    if matches!(origin, Origin::Remote(Request::Debian { .. })) {
+    if origin.request().is_some_and(|request| request.kind().content() == Content::Packages) {
         sink.borrow_mut().add("source-kind", node.span, "`deb` goes with the source of a component");
         return None;
     }
@@ -139,7 +139,7 @@ fn decode_url(node: &Node, sha256: Option<String>, span: Span, sink: &Sink) -> O
         Some(Ok(digest)) => Some(digest),
         None => None,
     };
-    Some(Origin::Remote(Request::Url { urls, sha256 }))
+    Some(Origin::Remote(Request::Url(UrlFile { urls, sha256 })))
 }
 
 /// Whether a URL is one that every program reads in the same way (RFC 3986): a program that is lenient, in its own way,
@@ -190,7 +190,12 @@ fn decode_debian_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<O
         arch: "amd64".into(),
         keyring,
     };
-    Some(Origin::Remote(Request::DebianSource { archive, package: package?, version: version?, file: file? }))
+    Some(Origin::Remote(Request::DebianSource(DebianSource {
+        archive,
+        package: package?,
+        version: version?,
+        file: file?,
+    })))
 }
 
 fn decode_deb(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Origin, Option<String>)> {
@@ -224,5 +229,9 @@ fn decode_git(node: &Node, sink: &Sink) -> Option<Origin> {
         sink.borrow_mut().add("wrong-type", commit.span, message);
         return None;
     }
-    Some(Origin::Remote(Request::Git { url: url.value, commit: commit.value.to_ascii_lowercase(), submodules }))
+    Some(Origin::Remote(Request::Git(GitCommit {
+        url: url.value,
+        commit: commit.value.to_ascii_lowercase(),
+        submodules,
+    })))
 }
