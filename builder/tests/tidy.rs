@@ -83,6 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &["input", "interrupt"]),
     ("tree", &["digest"]),
     ("mask", &[]),
+    ("yaml", &["mask"]),
     ("process", &["interrupt", "mask"]),
     ("printable", &[]),
     ("beneath", &["printable"]),
@@ -92,9 +93,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel", &["beneath", "digest", "tree"]),
     ("image", &["beneath", "digest", "input", "interrupt", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
-    ("source", &["beneath", "digest", "input", "mask", "process", "store", "threads"]),
+    ("source", &["beneath", "digest", "input", "mask", "process", "store", "threads", "yaml"]),
     // The stages: recipe, lock, plan, build, outputs.
-    ("recipe", &["archive", "digest", "image", "input", "kernel", "mask", "source", "tree"]),
+    ("recipe", &["archive", "image", "input", "kernel", "source", "tree", "yaml"]),
     ("lock", &["input", "interrupt", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
-use super::debian::{PackageText, decode_suites, packages_of};
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::load::Place;
@@ -18,7 +17,7 @@ use super::test::Test;
 use super::text::Span;
 use crate::image::compress::Compression;
 use crate::image::iso::volume_id;
-use crate::source::Request;
+use crate::source::{PackageText, Request, decode_suites, packages_of};
 
 /// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
 #[derive(Clone, Debug)]
@@ -213,7 +212,7 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
             Some(Kernel::Component { component, patches, config })
         }
         (None, Some(package)) => {
-            let suites = required(&table, "debian", |node| decode_suites(node, place, sink));
+            let suites = required(&table, "debian", |node| decode_suites(node, place.folders, sink));
             let modules = table.or_default("modules");
             let absent_firmware = table.or_default("absent-firmware");
             suites.map(|suites| {

@@ -18,7 +18,7 @@ use super::text::{BadRecipe, FileId, Files, Span, suggestion};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
-use crate::source::{CargoLock, Request};
+use crate::source::{CargoLock, Folders, Request};
 
 /// A recipe with everything it names.
 #[derive(Debug)]
@@ -75,10 +75,8 @@ pub enum LoadError {
 /// Finds files that a recipe names.
 pub struct Place<'a> {
     files: &'a Files,
-    /// The folder of the image recipe.
-    pub root: &'a Path,
-    /// The folder of the project.
-    pub project: &'a Path,
+    /// What sources' paths are relative to.
+    pub folders: Folders<'a>,
 }
 
 impl Place<'_> {
@@ -312,7 +310,8 @@ impl Loader {
     }
 
     fn place(&self) -> Place<'_> {
-        Place { files: &self.files, root: &self.root, project: &self.project }
+        let folders = Folders { recipe: &self.root, project: &self.project };
+        Place { files: &self.files, folders }
     }
 
     fn parse(&mut self, file: FileId) -> Option<Node> {

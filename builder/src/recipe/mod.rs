@@ -6,14 +6,11 @@
 pub mod boot;
 pub mod checks;
 pub mod component;
-pub mod debian;
-pub mod decode;
 mod find;
 pub mod image;
 pub mod limits;
 mod load;
 pub mod name;
-pub mod node;
 pub mod origin;
 pub mod output;
 mod params;
@@ -21,10 +18,10 @@ pub mod programs;
 pub mod project;
 pub mod rootfs;
 pub mod test;
-pub mod text;
 mod texts;
 pub mod toolchain;
 
+pub use crate::yaml::{decode, node, text};
 pub use component::{Base, Component, Kconfig, Resolve};
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;

@@ -1,6 +1,6 @@
 //! A project: the recipes that share a lock.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The name of a project's lock.
 pub const LOCK: &str = "dbco.lock";
@@ -33,29 +33,4 @@ pub(super) fn above(from: &Path) -> impl Iterator<Item = PathBuf> {
         from.ancestors().filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect();
     let above = absolute.ancestors().skip(relative.len()).map(Path::to_owned).collect::<Vec<_>>();
     relative.into_iter().chain(above).take(levels)
-}
-
-/// A path that is relative to a recipe's folder, relative to the folder of its project: recipes in several folders
-/// that name the same file then ask for the same.
-pub(super) fn relative(path: &str, of: &Path, project: &Path) -> String {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (of, project) = (absolute(of), absolute(project));
-    let Some(below) = of.strip_prefix(&project).ok().filter(|below| !below.as_os_str().is_empty()) else {
-        return path.to_owned();
-    };
-    let joined = below.join(path);
-    let mut plain = PathBuf::new();
-    for part in joined.components() {
-        match part {
-            Component::ParentDir if plain.file_name().is_some_and(|name| name != "..") => {
-                plain.pop();
-            }
-            Component::CurDir => {}
-            part => plain.push(part),
-        }
-    }
-    // Through a link to a folder `..` leads elsewhere than its text says.
-    let file = |path: &Path| project.join(path).canonicalize().ok();
-    let found = if file(&plain) == file(&joined) { plain } else { joined };
-    found.to_str().map_or_else(|| path.to_owned(), str::to_owned)
 }

@@ -14,7 +14,7 @@ mod download;
 mod error;
 mod fetch;
 mod git;
-mod kind;
+pub mod kind;
 mod locked;
 pub mod mirrors;
 mod network;
@@ -31,7 +31,10 @@ pub use config::UserConfig;
 pub(crate) use error::list;
 pub use error::{Attempt, SourceError, without_counts};
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
-pub use kind::{Content, DebianPackages, DebianSource, GitCommit, Kind, Request, UrlFile};
+pub use kind::{
+    Content, DebianPackages, DebianSource, Folders, GitCommit, Kind, PackageText, Request, UrlFile, decode_suites,
+    packages_of,
+};
 pub(crate) use locked::is_pool_path;
 pub use locked::{ArchiveDate, Entry, Location, LockedFile};
 pub use mirrors::Mirrors;

@@ -5,9 +5,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, archive_differences, misplaced};
+use super::suites::{Folders, archive_differences, decode_suites};
+use super::{Content, Fetching, Kind, Request, Resolved, Stated, misplaced};
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
+use crate::yaml::decode::{At, Decode, Sink, Table, required, wrong_type};
+use crate::yaml::node::{Node, Value};
+use crate::yaml::text::{Span, suggestion};
 
 /// Debian packages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,11 +147,88 @@ impl Kind for DebianPackages {
         let (Location::Pool(path), Some(archive)) = (&file.at, self.archive_of(file)) else {
             return Err(misplaced(self, file));
         };
-        with.from_mirrors(file, archive, path, |name| {
+        with.by_mirrors(file, archive, path, |name| {
             format!(
                 "{name} was removed from the mirror: run `dbco lock --update` to take its successor, \
                  or use a mirror that keeps old versions (--mirror URL)"
             )
         })
     }
+}
+
+/// Reads `deb`: an archive in a package.
+pub(super) fn decode_deb(node: &Node, _: &Table<'_>, folders: Folders<'_>, sink: &Sink) -> Option<Stated> {
+    let table = Table::open(node, "a Debian package that holds a source", sink)?;
+    let suites = required(&table, "debian", |node| decode_suites(node, folders, sink));
+    let package: Option<At<PackageText>> = table.required("package");
+    let inside: Option<At<String>> = table.optional("file");
+    table.close();
+    if let Some(file) = &inside
+        && (file.starts_with('/') || file.split('/').any(|part| part.is_empty() || part == ".."))
+    {
+        let message = format!("`{}` is not a path in the package", file.value.escape_debug());
+        sink.borrow_mut().add("source-kind", file.span, message).label("such as `usr/src/linux-source-6.1.tar.xz`");
+    }
+    let request = packages_of(suites?, vec![package?], false, sink);
+    Some(Stated { request, inside: inside.map(|file| file.value) })
+}
+
+/// A package of a recipe: `name`, `name/suite`, `name=version`, or a mapping of these; kept in the text form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageText(pub String);
+
+impl Decode for PackageText {
+    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+        let text = match &node.value {
+            Value::Map(_) => {
+                let table = Table::open(node, "a package", sink)?;
+                let name: Option<String> = table.required("name");
+                let suite: Option<String> = table.optional("suite");
+                let version: Option<String> = table.optional("version");
+                table.close();
+                PackageRequest { name: &name?, suite: suite.as_deref(), version: version.as_deref() }.to_string()
+            }
+            Value::Text { text, .. } => text.clone(),
+            _ => {
+                wrong_type(node, "a package's name or a mapping with `name`", sink);
+                return None;
+            }
+        };
+        check_package(&text, node.span, sink);
+        Some(Self(text))
+    }
+}
+
+/// Package names: Debian policy §5.6.1; versions: §5.6.12, with `*` for a pattern.
+fn check_package(text: &str, span: Span, sink: &Sink) {
+    let PackageRequest { name, suite, version } = PackageRequest::parse(text);
+    let of = |text: &str, more: &[u8]| {
+        !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
+    };
+    let sound = of(name, b"+-._") && suite.is_none_or(|suite| of(suite, b"+-._~/"));
+    if !sound || !version.is_none_or(|version| of(version, b"+-.:~*")) {
+        let message = format!("`{}` is not a package", text.escape_debug());
+        let help = "a name, `name/suite` or `name=version`";
+        sink.borrow_mut().add("package", span, message).label("a package is expected here").help(help);
+    }
+}
+
+/// The request for packages of suites, once each.
+pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool, sink: &Sink) -> Request {
+    for package in &packages {
+        let Some(suite) = PackageRequest::parse(&package.value.0).suite else { continue };
+        if suites.find(Some(suite)).is_none() {
+            let mut findings = sink.borrow_mut();
+            let message = format!("the suite `{suite}` of the package is not listed under `debian`");
+            let finding = findings.add("suites", package.span, message);
+            match suggestion(suite, suites.names()) {
+                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                None => finding.help(format!("listed: {}", suites.names().collect::<Vec<_>>().join(", "))),
+            };
+        }
+    }
+    let mut packages: Vec<String> = packages.into_iter().map(|package| package.value.0).collect();
+    packages.sort();
+    packages.dedup();
+    Request::Debian(DebianPackages { suites, packages, closure })
 }

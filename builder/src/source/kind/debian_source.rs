@@ -4,9 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, archive_differences, changed, misplaced};
+use super::suites::{Folders, archive_differences, check_suite, keyring};
+use super::{Content, Fetching, Kind, Request, Resolved, Stated, changed, misplaced};
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
+use crate::yaml::decode::{At, Sink, Table};
+use crate::yaml::node::Node;
 
 /// One file of a Debian source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,7 +84,7 @@ impl Kind for DebianSource {
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError> {
         let Location::Pool(path) = &file.at else { return Err(misplaced(self, file)) };
         let package = &self.package;
-        with.from_mirrors(file, &self.archive, path, |name| {
+        with.by_mirrors(file, &self.archive, path, |name| {
             format!(
                 "the mirror's index names {name}, but the mirror does not have it (any more): state another `version` of \
                  source package `{package}` in the component (`newest`, or a pattern), run `dbco lock`, or use a mirror \
@@ -89,4 +92,25 @@ impl Kind for DebianSource {
             )
         })
     }
+}
+
+/// Reads `debian-source`.
+pub(super) fn decode(node: &Node, _: &Table<'_>, folders: Folders<'_>, sink: &Sink) -> Option<Stated> {
+    let table = Table::open(node, "a Debian source package", sink)?;
+    let suite: Option<At<String>> = table.required("suite");
+    let components = table.optional("components");
+    let keyring = keyring(&table, folders, sink);
+    let package = table.required("package");
+    let version = table.required("version");
+    let file = table.required("file");
+    table.close();
+    let suite = suite?;
+    check_suite(&suite, keyring.as_deref(), sink);
+    let archive = Archive {
+        suite: suite.value,
+        components: components.unwrap_or_else(|| vec!["main".into()]),
+        arch: "amd64".into(),
+        keyring,
+    };
+    Some(Stated::of(Request::DebianSource(DebianSource { archive, package: package?, version: version?, file: file? })))
 }

@@ -4,11 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, changed, last_part, misplaced};
+use super::{
+    Content, Fetching, Folders, Kind, Request, Resolved, Stated, changed, last_part, misplaced, no_credentials,
+};
 use crate::mask;
 use crate::source::git::{archive, bring, file_name};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::{Resolver, SourceError};
+use crate::yaml::decode::{At, Sink, Table};
+use crate::yaml::node::Node;
 
 /// The tree of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,4 +91,23 @@ impl Kind for GitCommit {
         let meter = with.progress.start(&file.name, None);
         bring(with.store, url, commit, self.submodules, file, &*meter)
     }
+}
+
+/// Reads `git`.
+pub(super) fn decode(node: &Node, _: &Table<'_>, _: Folders<'_>, sink: &Sink) -> Option<Stated> {
+    let table = Table::open(node, "a git source", sink)?;
+    let url: Option<At<String>> = table.required("url");
+    let commit: Option<At<String>> = table.required("commit");
+    let submodules = table.or_default("submodules");
+    table.close();
+    let (commit, url) = (commit?, url?);
+    if !no_credentials(&url, url.span, sink) {
+        return None;
+    }
+    if commit.len() != 40 || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+        let message = "a commit is 40 hexadecimal digits: a branch or a tag may move";
+        sink.borrow_mut().add("wrong-type", commit.span, message);
+        return None;
+    }
+    Some(Stated::of(Request::Git(GitCommit { url: url.value, commit: commit.value.to_ascii_lowercase(), submodules })))
 }

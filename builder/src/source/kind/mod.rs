@@ -7,21 +7,28 @@
 mod debian;
 mod debian_source;
 mod git;
+mod suites;
 mod url;
 
 use std::fmt;
 
+use ::url::Url;
 use serde::{Deserialize, Serialize};
 
 use super::download::{Wanted, fetch_file};
 use super::locked::{ArchiveDate, Entry, LockedFile};
 use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
+use crate::mask;
 use crate::store::Store;
+use crate::yaml::decode::{Sink, Table};
+use crate::yaml::node::Node;
+use crate::yaml::text::Span;
 
-pub use debian::DebianPackages;
+pub use debian::{DebianPackages, PackageText, packages_of};
 pub use debian_source::DebianSource;
 pub use git::GitCommit;
+pub use suites::{Folders, decode_suites};
 pub use url::UrlFile;
 
 /// What a recipe asks for. Two equal requests are one entry of the lock.
@@ -36,6 +43,38 @@ pub enum Request {
     Git(GitCommit),
     /// One file, at any of several places.
     Url(UrlFile),
+}
+
+/// A kind of source as a recipe states it.
+pub struct Key {
+    /// The key that holds the request.
+    pub name: &'static str,
+    /// Keys beside it that only this kind has.
+    pub beside: &'static [&'static str],
+    /// Reads the key's value, and the keys beside it.
+    pub read: fn(&Node, &Table<'_>, Folders<'_>, &Sink) -> Option<Stated>,
+}
+
+/// What comes from outside, as the source of something in a recipe.
+pub const KEYS: [Key; 4] = [
+    Key { name: "url", beside: &[url::SHA256], read: url::decode },
+    Key { name: "debian-source", beside: &[], read: debian_source::decode },
+    Key { name: "deb", beside: &[], read: debian::decode_deb },
+    Key { name: "git", beside: &[], read: git::decode },
+];
+
+/// What a recipe says of a source.
+pub struct Stated {
+    /// What is to be locked.
+    pub request: Request,
+    /// The archive in a package that is the source; `None` for the only one.
+    pub inside: Option<String>,
+}
+
+impl Stated {
+    fn of(request: Request) -> Self {
+        Self { request, inside: None }
+    }
 }
 
 /// What the files of a request are, for whoever unpacks them.
@@ -123,20 +162,14 @@ pub struct Fetching<'a> {
 
 impl Fetching<'_> {
     /// Brings a file from the first of several URLs that has it.
-    fn from_urls(
-        &self,
-        file: &LockedFile,
-        name: String,
-        urls: Vec<String>,
-        if_gone: String,
-    ) -> Result<u64, SourceError> {
+    fn by_urls(&self, file: &LockedFile, name: String, urls: Vec<String>, if_gone: String) -> Result<u64, SourceError> {
         let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         let meter = self.progress.start(&file.name, Some(file.size));
         fetch_file(self.network, self.store, &wanted, &*meter)
     }
 
     /// Brings a file of an archive from the first of its mirrors that has it.
-    fn from_mirrors(
+    fn by_mirrors(
         &self,
         file: &LockedFile,
         archive: &Archive,
@@ -149,7 +182,7 @@ impl Fetching<'_> {
         };
         let urls = self.mirrors.of(archive)?.iter().map(|base| join(base, path)).collect();
         let if_gone = if_gone(&name);
-        self.from_urls(file, name, urls, if_gone)
+        self.by_urls(file, name, urls, if_gone)
     }
 }
 
@@ -210,13 +243,17 @@ fn changed(words: &mut Vec<String>, what: &str, old: &str, new: &str) {
     }
 }
 
-fn archive_differences(words: &mut Vec<String>, old: &Archive, new: &Archive) {
-    let Archive { suite, components, arch, keyring } = new;
-    changed(words, "suite", &old.suite, suite);
-    changed(words, "components", &old.components.join(" "), &components.join(" "));
-    changed(words, "architecture", &old.arch, arch);
-    let built_in = "the built-in one";
-    changed(words, "keyring", old.keyring.as_deref().unwrap_or(built_in), keyring.as_deref().unwrap_or(built_in));
+/// A URL's credentials would be in locks and logs, and in everybody's clone.
+fn no_credentials(url: &str, span: Span, sink: &Sink) -> bool {
+    let plain = !mask::has_credentials(url);
+    if !plain {
+        let parsed = Url::parse(url).ok();
+        let host = parsed.as_ref().and_then(Url::host_str).unwrap_or("HOST");
+        let message = "a URL in a recipe has no user name or password: it is kept in locks and shown in messages";
+        let help = format!("put `machine {host} login USER password PASSWORD` into ~/.netrc, and change the password");
+        sink.borrow_mut().add("credentials", span, message).help(help);
+    }
+    plain
 }
 
 /// The last part of a URL's path.

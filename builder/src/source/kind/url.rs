@@ -5,7 +5,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, last_part, misplaced};
+use super::{Content, Fetching, Folders, Kind, Request, Resolved, Stated, last_part, misplaced, no_credentials};
 use crate::digest::Digest;
 use crate::mask;
 use crate::source::download::{Wanted, fetch_file, fetch_unknown};
@@ -13,6 +13,8 @@ use crate::source::locked::{Location, LockedFile};
 use crate::source::network::file_name;
 use crate::source::{Resolver, SourceError};
 use crate::store::StoreError;
+use crate::yaml::decode::{Decode, Sink, Table};
+use crate::yaml::node::{Node, Value};
 
 /// One file, at any of several places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,6 +103,58 @@ impl Kind for UrlFile {
             "{} was removed from the server: name another `url` in the component that has the same file",
             file.name
         );
-        with.from_urls(file, file.name.clone(), urls.clone(), if_gone)
+        with.by_urls(file, file.name.clone(), urls.clone(), if_gone)
+    }
+}
+
+/// The key beside `url` that pins the file.
+pub(super) const SHA256: &str = "sha256";
+
+/// Reads `url`, and `sha256` beside it.
+pub(super) fn decode(node: &Node, beside: &Table<'_>, _: Folders<'_>, sink: &Sink) -> Option<Stated> {
+    let sha256: Option<String> = beside.optional(SHA256);
+    let urls = match &node.value {
+        Value::Text { text, .. } => vec![text.clone()],
+        _ => Vec::<String>::decode(node, sink)?,
+    };
+    if urls.is_empty() {
+        sink.borrow_mut().add("source-kind", node.span, "`url` names no address");
+        return None;
+    }
+    for url in &urls {
+        if !no_credentials(url, node.span, sink) {
+            return None;
+        }
+        if let Err(message) = check_address(url) {
+            sink.borrow_mut().add("source-kind", node.span, message);
+            return None;
+        }
+    }
+    let sha256 = match sha256.map(|text| text.parse::<Digest>()) {
+        Some(Err(error)) => {
+            sink.borrow_mut().add("wrong-type", beside.span, error.to_string());
+            return None;
+        }
+        Some(Ok(digest)) => Some(digest),
+        None => None,
+    };
+    Some(Stated::of(Request::Url(UrlFile { urls, sha256 })))
+}
+
+/// Whether a URL is one that every program reads in the same way (RFC 3986): a program that is lenient, in its own way,
+/// may see a password or a host where another one sees a path.
+fn check_address(url: &str) -> Result<(), String> {
+    if !["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(format!("`{}` is not an address: http://, https:// or file:// is expected", mask::word(url)));
+    }
+    if let Some(odd) = url.chars().find(|c| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(*c)) {
+        let encoded: String = odd.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        return Err(format!(
+            "an address has no {odd:?}: write `{encoded}`, or quote the address if it ended before that"
+        ));
+    }
+    match ::url::Url::parse(url) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("`{}` is not an address: {error}", mask::word(url))),
     }
 }
