@@ -216,3 +216,58 @@ fn secrets_in_a_url_are_not_shown() {
     );
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["unknown key `uxl`"]).never_says("S3CRET");
 }
+
+/// A recipe in a folder of its own whose root has packages of the suite `test`, signed by the keys beside it.
+fn packages(project: &Project, folder: &str, key: &Key, package: &str) -> String {
+    project.write(&format!("{folder}/keys.asc"), key.public());
+    let path = format!("{folder}/{folder}.yaml");
+    let rootfs = format!("rootfs: {{debian: {{suite: test, keyring: keys.asc}}, packages: [{package}]}}");
+    project.write(&path, format!("recipe: {folder}\nextends: ../small.yaml\n{rootfs}\n"));
+    path
+}
+
+#[test]
+fn no_recipe_goes_back_behind_an_index_that_another_has_seen() {
+    let (key, project, server) = (Key::generate(), Project::new(), Server::start());
+    project.write("keys.asc", key.public());
+    for (name, package) in [("one", "tool"), ("two", "libtool")] {
+        let rootfs = format!("rootfs: {{debian: {{suite: test, keyring: keys.asc}}, packages: [{package}]}}");
+        project.write(&format!("{name}.yaml"), format!("recipe: {name}\nextends: small.yaml\n{rootfs}\n"));
+    }
+    let publish = |date| {
+        TestArchive::default().package("tool", "1", "").package("libtool", "1", "").dated(date).publish(&server, &key);
+    };
+    let lock = |arguments: &[&str]| project.dbco(&[&["lock", "--mirror", &server.url], arguments].concat());
+    publish(MARCH);
+    lock(&["one.yaml"]).ends(0);
+    let locked = project.read("dbco.lock");
+    publish(JANUARY);
+    lock(&["two.yaml"]).ends(1).says(&["2026-01-10T10:12:13Z", "the lock's 2026-03-01T10:12:13Z", "--allow-downgrade"]);
+    assert_eq!(project.read("dbco.lock"), locked);
+    // Nor does what one recipe was allowed make it right for the next.
+    lock(&["two.yaml", "--allow-downgrade"]).ends(0);
+    lock(&["two.yaml", "--update"]).ends(1).says(&["2026-03-01T10:12:13Z", "--allow-downgrade"]);
+    publish(MARCH);
+    lock(&["two.yaml", "--update"]).ends(0);
+    assert!(!project.read("dbco.lock").contains("2026-01-10"));
+}
+
+/// A key ring is named relative to its recipe, and is another one in another folder.
+#[test]
+fn recipes_in_several_folders_do_not_share_what_other_keys_have_signed() {
+    let (project, server, right, wrong) = (Project::new(), Server::start(), Key::generate(), Key::generate());
+    TestArchive::default().package("tool", "1", "").dated(MARCH).publish(&server, &right);
+    let lock = |path: &str| project.dbco(&["lock", path, "--mirror", &server.url]);
+    let (one, two) = (packages(&project, "one", &right, "tool"), packages(&project, "two", &wrong, "tool"));
+    lock(&one).ends(0);
+    assert!(project.read("dbco.lock").contains("keyring: one/keys.asc"), "{}", project.read("dbco.lock"));
+    let ran = lock(&two).ends(1);
+    ran.says(&["can be trusted", "two/keys.asc"]);
+    // The same keys by another path are the same.
+    project.edit(&two, "keyring: keys.asc", "keyring: ../one/keys.asc");
+    project.dbco(&["check", "--locked", &two]).ends(0);
+    // Through a link to a folder, whose `..` is elsewhere.
+    std::os::unix::fs::symlink("../one", project.path("two/link")).unwrap();
+    project.edit(&two, "../one/keys.asc", "link/../one/keys.asc");
+    lock(&two).ends(0);
+}

@@ -101,7 +101,7 @@ fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) ->
         // What is in the lock for it is fetched for others, or was fetched for an earlier form of it.
         kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
         let path = named.path.display();
-        session.face.note(&format!("{path} is not in the lock as it is now: of its results nothing is kept"));
+        session.face.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
         return Ok(());
     };
     let lock = lock.only(&requests);

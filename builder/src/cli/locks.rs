@@ -164,8 +164,10 @@ fn free_parameters(recipe: &Recipe) -> impl Iterator<Item = &String> {
     recipe.params.iter().filter(|(_, parameter)| parameter.choices.is_empty()).map(|(name, _)| name)
 }
 
-/// Whether another value of a parameter leads to other requests, or to a recipe that is refused where a source is named.
+/// Whether another value of a parameter leads to other requests; also where no other value is found that the recipe takes.
 fn changes_sources(path: &Path, name: &str, default: &[Request]) -> bool {
-    let other = Settings::from([(name.to_owned(), "dbco-0".to_owned())]);
-    load(path, &other).map_or(true, |recipe| recipe.requests() != default)
+    // A word, and numbers, of which not both are the default.
+    let with = |value: &str| load(path, &Settings::from([(name.to_owned(), value.to_owned())])).ok();
+    let mut others = ["dbco-0", "7", "8"].into_iter().filter_map(with).peekable();
+    others.peek().is_none() || others.any(|recipe| recipe.requests() != default)
 }
