@@ -126,9 +126,6 @@ initrd: {livefs: none, components: [], overlays: [overlays/init]}
 outputs: [initrd]
 tests: []
 END
-  cp recipes/dbcolinux.lock recipes/small.lock
-  # Takes out what this recipe asks for no more; nothing has to be resolved for that.
-  "$DBCO" lock --store "$store" recipes/small.yaml > "$work/output" 2>&1 || die "recipes/small.yaml can't be locked"
 }
 
 # Debian packages of the lock's first request that names $1, from the store, in one folder with an index.
@@ -140,7 +137,7 @@ repository() {
     $1 == "-" && $2 == wanted && NF == 2 { found = 1 }
     /^  - name:/ { name = $3 } /^    version:/ { version = $2 }
     /^    sha256:/ { if (found) print name, version, $2 }
-  ' recipes/dbcolinux.lock > "$work/packages"
+  ' recipes/dbco.lock > "$work/packages"
   while read -r name version sha256; do
     package=${name}_${version//:/%3a}.deb
     ln "$store/blobs/${sha256:0:2}/$sha256" "$work/repository/$package"
@@ -303,7 +300,6 @@ initrd: {livefs: $way, components: [$components], overlays: [$overlays]}
 outputs: [initrd]
 tests: []
 END
-      cp recipes/dbcolinux.lock "recipes/$name.lock"
       local begin=$EPOCHREALTIME peak what="100,000 files"
       if [ "$name" = large ]; then what="one file of 3 GiB"; fi
       if [ "$way" = none ]; then
@@ -360,7 +356,7 @@ kernel() {
   done | head -n 1)
   rm -rf "$work/by-hand"
   mkdir -p "$work/by-hand/build/patches"
-  sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
+  sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbco.lock | awk '$1 == "sha256:" { print $2 }')
   ln "$store/blobs/${sha256:0:2}/$sha256" "$work/by-hand/build/linux.tar.xz"
   cp recipes/patches/linux-6.1/*.patch "$work/by-hand/build/patches/"
   for name in tiny hardware virt containers ovz; do cat "kernel-config/$name.config"; done > "$work/by-hand/build/fragments"

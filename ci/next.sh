@@ -9,7 +9,7 @@
 #   containers   so do the recipes of containers and applications, on that kernel
 #   erofs        recipes/erofs.yaml is built, booted, and built again in a store of its own: the outputs are the same
 #
-# A copy of recipes/ gets the suite in each toolchain, and locks of what the mirrors have today. Takes half an hour for a suite, and
+# A copy of recipes/ gets the suite in each toolchain, and a lock of what the mirrors have today. Takes half an hour for a suite, and
 # an hour with `containers`. Environment: WORK (a folder that is used and kept), DBCO_STORE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -67,7 +67,7 @@ lay_out() {
       differences "$suite" "$name"
     } > "$folder/recipes/toolchains/$name.yaml"
   done
-  rm -f "$folder"/recipes/*.lock
+  rm -f "$folder/recipes/dbco.lock"
   sed -i 's/^extends: dbcolinux.yaml$/extends: dbcolinux-6.12.yaml/' "$folder"/recipes/{containers,http,redis}.yaml
   {
     # Each application brings its own way to be started.

@@ -14,7 +14,7 @@
 #
 # Needs the kernel's source in the store (`dbco fetch`) and on this machine what a kernel's build needs: gcc, make, flex, bison,
 # bc, perl, libelf; for `warnings` also sparse. Environment: SERIES (default linux-6.1: the folder of recipes/patches), SOURCE (a
-# tarball, default that of recipes/dbcolinux.lock), DBCO_STORE, JOBS, WORK (a folder that is used and kept: a later run goes on
+# tarball, default that of recipes/dbco.lock), DBCO_STORE, JOBS, WORK (a folder that is used and kept: a later run goes on
 # with what is there).
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -49,7 +49,7 @@ tree=$work/linux
 unpack() {
   local sha256 tarball=${SOURCE:-}
   if [ -z "$tarball" ]; then
-    sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbcolinux.lock | awk '$1 == "sha256:" { print $2 }')
+    sha256=$(grep -A 4 'name: linux_6.1.*orig.tar.xz' recipes/dbco.lock | awk '$1 == "sha256:" { print $2 }')
     tarball=$store/blobs/${sha256:0:2}/$sha256
     [ -e "$tarball" ] || die "the kernel's source is not in $store: run \`dbco fetch\`, or name a tarball in SOURCE"
   fi

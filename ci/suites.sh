@@ -106,7 +106,7 @@ rootfs:
   debian: [${suites_list:2}]
   packages: [${packages:2}]
 END
-  cp "$project/recipes/quick.lock" "$work/set.lock"
+  cp "$project/recipes/dbco.lock" "$work/dbco.lock"
   "$dbco" lock "$work/set.yaml" > "$work/log" 2>&1 || {
     # 1 is a set that can't be had; a wrong recipe is this script's fault.
     local status=$?
@@ -115,7 +115,7 @@ END
     return 1
   }
   awk '/^- request:/ { own = 0 } /suite: '"$release-backports"'/ { own = 1 }
-    own && /^  - name: / { name = $3 } own && /^    version: / { gsub(/"/, "", $2); print name "=" $2 }' "$work/set.lock" | sort
+    own && /^  - name: / { name = $3 } own && /^    version: / { gsub(/"/, "", $2); print name "=" $2 }' "$work/dbco.lock" | sort
 }
 
 if [ -n "$file" ]; then cat "$file"; else default_sets; fi > "$work/sets"

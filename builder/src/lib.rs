@@ -27,3 +27,4 @@ pub mod step;
 pub mod store;
 pub mod threads;
 pub mod tree;
+pub mod yaml;

@@ -443,7 +443,7 @@ fn builds_beside_it_give_the_right_bytes() {
     };
     let want = [sums("one\n"), sums("two\n")];
     // The package stays, as it could not be fetched again; all that was made goes, again and again.
-    let lock = project.read("small.lock");
+    let lock = project.read("dbco.lock");
     let package = lock.split("sha256: ").last().unwrap().lines().next().unwrap().parse().unwrap();
     let kept = Kept { blobs: BTreeSet::from([package]), ..Kept::default() };
     let policy = Policy { unused_for: Some(Duration::ZERO), kept, ..Policy::default() };

@@ -110,7 +110,7 @@ impl Built {
 
     /// The objects of the store that are made here: all but the package, which would have to be fetched.
     fn objects(&self) -> Vec<PathBuf> {
-        let lock = self.project.read("small.lock");
+        let lock = self.project.read("dbco.lock");
         let made = |path: &PathBuf| !lock.contains(path.file_name().unwrap().to_str().unwrap());
         ["blobs", "steps", "roots", "seals"]
             .iter()
@@ -186,7 +186,7 @@ fn a_build_that_does_nothing_still_sees_that_its_outputs_blobs_are_damaged() {
 fn a_damaged_package_is_fetched_again_and_named_where_that_is_not_possible() {
     let built = Built::new();
     built.restore();
-    let lock = built.project.read("small.lock");
+    let lock = built.project.read("dbco.lock");
     let digest = lock.split("sha256: ").last().unwrap().lines().next().unwrap().to_owned();
     let blob = built.project.path(&format!("store/blobs/{}/{digest}", &digest[..2]));
     let package = fs::read(&blob).unwrap();

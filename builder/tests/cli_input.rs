@@ -26,7 +26,7 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_is_an_error_that_names_it() {
     let lock: &[&str] = &["lock", "small.yaml", "--update"];
     let cases: &[(&str, &[&[&str]])] = &[
         ("small.yaml", &[check, build, lock]),
-        ("small.lock", &[build, lock]),
+        ("dbco.lock", &[build, lock]),
         ("components/kernel.yaml", &[check, build]),
         ("toolchains/none.yaml", &[check, build]),
         ("kernel-config/tiny.config", &[check, build]),

@@ -62,7 +62,7 @@ fn a_components_own_toolchain_has_to_be_in_the_lock() {
     project.write("toolchains/own.yaml", "toolchain: own\ndebian: bookworm\npackages: [cc]\n");
     project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: own");
     let ran = project.dbco(&["check", "--locked", "small.yaml"]).ends(2);
-    ran.says(&["small.lock does not fit the recipe:", "cc of Debian bookworm main (amd64): not in the lock"]);
+    ran.says(&["dbco.lock does not fit the recipe:", "cc of Debian bookworm main (amd64): not in the lock"]);
 }
 
 #[test]
@@ -367,8 +367,8 @@ fn only_regular_files_of_text_are_read() {
         project.write("more.yaml", format!("extends: {path}\n"));
         project.dbco(&["check", "more.yaml"]).ends(2).says(&["more.yaml:1:10", part]);
     }
-    let project = Project::with("overlays: [overlay]", "overlays: [small.lock]");
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["the overlay `small.lock` is not a folder"]);
+    let project = Project::with("overlays: [overlay]", "overlays: [dbco.lock]");
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&["the overlay `dbco.lock` is not a folder"]);
     let project = Project::new();
     project.write("small.yaml", format!("\u{feff}{RECIPE}"));
     project.dbco(&["check", "small.yaml"]).ends(0);

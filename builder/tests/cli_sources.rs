@@ -32,7 +32,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
     };
     archive("2.0", MARCH).publish(&server, &key);
     lock(&[]).ends(0);
-    let locked = project.read("small.lock");
+    let locked = project.read("dbco.lock");
     assert!(locked.contains("2026-03-01T10:12:13Z"), "{locked}");
 
     archive("1.9", JANUARY).publish(&server, &key);
@@ -43,7 +43,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
             "tool 2.0 → 1.9",
             "--allow-downgrade",
         ]);
-        assert_eq!(project.read("small.lock"), locked);
+        assert_eq!(project.read("dbco.lock"), locked);
     }
     // Another request of the same suite does not go back either.
     project.edit("toolchains/none.yaml", "packages: [tool]", "packages: [libtool]");
@@ -51,7 +51,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
     project.dbco(&["build", "small.yaml", "--mirror", &server.url]).ends(1).says(&["--allow-downgrade"]);
     project.edit("toolchains/none.yaml", "packages: [libtool]", "packages: [tool]");
     lock(&["--update", "--allow-downgrade"]).ends(0).says(&["older than in the lock: tool 2.0 → 1.9"]);
-    assert!(project.read("small.lock").contains("2026-01-10T10:12:13Z"));
+    assert!(project.read("dbco.lock").contains("2026-01-10T10:12:13Z"));
 
     // A newer index with an older version is taken, and told.
     archive("1.8", MARCH).publish(&server, &key);
@@ -81,8 +81,8 @@ fn an_update_by_name_takes_what_has_that_name_and_nothing_else() {
     lock(&[]).ends(0);
     project.write("mirror/kernel-1.tar", "two!");
     archive("2", MARCH).publish(&server, &key);
-    let state = || (project.read("small.lock").contains("size: 4"), project.read("small.lock").contains("2026-03-01"));
-    let first = project.read("small.lock");
+    let state = || (project.read("dbco.lock").contains("size: 4"), project.read("dbco.lock").contains("2026-03-01"));
+    let first = project.read("dbco.lock");
     for (name, kernel, packages) in [
         ("kernel", true, false),
         ("kernel-1.tar", true, false),
@@ -93,19 +93,19 @@ fn an_update_by_name_takes_what_has_that_name_and_nothing_else() {
         ("none", false, true),
         ("", true, true),
     ] {
-        project.write("small.lock", &first);
+        project.write("dbco.lock", &first);
         let more: &[&str] = if name.is_empty() { &["--update"] } else { &["--update", name] };
         lock(more).ends(0);
         assert_eq!(state(), (kernel, packages), "{name}");
     }
-    project.write("small.lock", &first);
+    project.write("dbco.lock", &first);
     for name in ["kernal", "toool", "kern", "x"] {
         lock(&["--update", name]).ends(2).says(&["has no package, component or source of that name"]);
     }
     lock(&["--update", "kernal"]).ends(2).says(&["did you mean `kernel`?"]);
     project.dbco(&["lock", "--update", "small.yaml"]).ends(2);
     lock(&["--update", "small.yaml"]).ends(2).says(&["this is a file", "`dbco lock small.yaml --update`"]);
-    assert_eq!(project.read("small.lock"), first);
+    assert_eq!(project.read("dbco.lock"), first);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_suite_that_a_mirror_does_not_have_is_shown_where_the_recipe_names_it() {
     project.edit("small.yaml", "suite: other", "suites: [test, test-updates]");
     TestArchive::of("test-updates", "").package("tool", "2", "").dated(MARCH).publish(&server, &key);
     project.dbco(&["lock", "small.yaml", "--mirror", &server.url]).ends(0);
-    let locked = project.read("small.lock");
+    let locked = project.read("dbco.lock");
     assert!(
         locked.contains("suite: test-updates") && locked.contains("test-updates: \"2026-03-01T10:12:13Z\""),
         "{locked}"
@@ -183,9 +183,9 @@ fn a_suite_that_a_mirror_does_not_have_is_shown_where_the_recipe_names_it() {
     TestArchive::of("test-updates", "").package("tool", "1.5", "").dated(JANUARY).publish(&server, &key);
     let update = ["lock", "small.yaml", "--mirror", &server.url, "--update", "tool"];
     project.dbco(&update).ends(1).says(&["Debian test-updates main", "tool 2 → 1.5", "--allow-downgrade"]);
-    assert_eq!(project.read("small.lock"), locked);
+    assert_eq!(project.read("dbco.lock"), locked);
     project.dbco(&[&update[..], &["--allow-downgrade"]].concat()).ends(0);
-    assert!(project.read("small.lock").contains("version: \"1.5\""));
+    assert!(project.read("dbco.lock").contains("version: \"1.5\""));
 }
 
 #[test]
@@ -215,4 +215,59 @@ fn secrets_in_a_url_are_not_shown() {
         "{url: 'https://h.example/x?token=S3CRET', uxl: 1}",
     );
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["unknown key `uxl`"]).never_says("S3CRET");
+}
+
+/// A recipe in a folder of its own whose root has packages of the suite `test`, signed by the keys beside it.
+fn packages(project: &Project, folder: &str, key: &Key, package: &str) -> String {
+    project.write(&format!("{folder}/keys.asc"), key.public());
+    let path = format!("{folder}/{folder}.yaml");
+    let rootfs = format!("rootfs: {{debian: {{suite: test, keyring: keys.asc}}, packages: [{package}]}}");
+    project.write(&path, format!("recipe: {folder}\nextends: ../small.yaml\n{rootfs}\n"));
+    path
+}
+
+#[test]
+fn no_recipe_goes_back_behind_an_index_that_another_has_seen() {
+    let (key, project, server) = (Key::generate(), Project::new(), Server::start());
+    project.write("keys.asc", key.public());
+    for (name, package) in [("one", "tool"), ("two", "libtool")] {
+        let rootfs = format!("rootfs: {{debian: {{suite: test, keyring: keys.asc}}, packages: [{package}]}}");
+        project.write(&format!("{name}.yaml"), format!("recipe: {name}\nextends: small.yaml\n{rootfs}\n"));
+    }
+    let publish = |date| {
+        TestArchive::default().package("tool", "1", "").package("libtool", "1", "").dated(date).publish(&server, &key);
+    };
+    let lock = |arguments: &[&str]| project.dbco(&[&["lock", "--mirror", &server.url], arguments].concat());
+    publish(MARCH);
+    lock(&["one.yaml"]).ends(0);
+    let locked = project.read("dbco.lock");
+    publish(JANUARY);
+    lock(&["two.yaml"]).ends(1).says(&["2026-01-10T10:12:13Z", "the lock's 2026-03-01T10:12:13Z", "--allow-downgrade"]);
+    assert_eq!(project.read("dbco.lock"), locked);
+    // Nor does what one recipe was allowed make it right for the next.
+    lock(&["two.yaml", "--allow-downgrade"]).ends(0);
+    lock(&["two.yaml", "--update"]).ends(1).says(&["2026-03-01T10:12:13Z", "--allow-downgrade"]);
+    publish(MARCH);
+    lock(&["two.yaml", "--update"]).ends(0);
+    assert!(!project.read("dbco.lock").contains("2026-01-10"));
+}
+
+/// A key ring is named relative to its recipe, and is another one in another folder.
+#[test]
+fn recipes_in_several_folders_do_not_share_what_other_keys_have_signed() {
+    let (project, server, right, wrong) = (Project::new(), Server::start(), Key::generate(), Key::generate());
+    TestArchive::default().package("tool", "1", "").dated(MARCH).publish(&server, &right);
+    let lock = |path: &str| project.dbco(&["lock", path, "--mirror", &server.url]);
+    let (one, two) = (packages(&project, "one", &right, "tool"), packages(&project, "two", &wrong, "tool"));
+    lock(&one).ends(0);
+    assert!(project.read("dbco.lock").contains("keyring: one/keys.asc"), "{}", project.read("dbco.lock"));
+    let ran = lock(&two).ends(1);
+    ran.says(&["can be trusted", "two/keys.asc"]);
+    // The same keys by another path are the same.
+    project.edit(&two, "keyring: keys.asc", "keyring: ../one/keys.asc");
+    project.dbco(&["check", "--locked", &two]).ends(0);
+    // Through a link to a folder, whose `..` is elsewhere.
+    std::os::unix::fs::symlink("../one", project.path("two/link")).unwrap();
+    project.edit(&two, "../one/keys.asc", "link/../one/keys.asc");
+    lock(&two).ends(0);
 }

@@ -226,7 +226,7 @@ fn the_package_whose_script_diverts_is_named() {
         &[("./control", control), ("./preinst", script.as_bytes())],
         &[("./usr/bin/tool", b"new"), ("./usr/share/x", b"x")],
     );
-    project.write("small.lock", project::LOCK);
+    project.write("dbco.lock", project::LOCK);
     host::provide_packages(&project, &[("old", "1", deb(&OLD)), ("new", "3", new)]);
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&[

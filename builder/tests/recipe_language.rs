@@ -4,7 +4,7 @@ mod project;
 
 use dbco::recipe::image::{Kernel, Settings};
 use dbco::recipe::{Recipe, load};
-use dbco::source::Request;
+use dbco::source::{DebianPackages, Request};
 use project::Project;
 
 #[track_caller]
@@ -60,7 +60,7 @@ fn a_file_that_extends_another_lays_its_mappings_over_and_replaces_the_rest() {
     // Each path is relative to the file that says it.
     assert!(image.rootfs.overlays[0].path.value.ends_with("more/../overlay"), "{:?}", image.rootfs.overlays);
     assert!(image.initrd.overlays[0].path.value.ends_with("more/own"), "{:?}", image.initrd.overlays);
-    assert_eq!(recipe.lock_path(), project.path("more/large.lock"), "its lock is its own");
+    assert_eq!(recipe.lock_path(), project.path("dbco.lock"), "the lock of the project");
 }
 
 #[test]
@@ -101,7 +101,9 @@ fn texts_that_look_like_numbers_stay_as_they_were_written() {
 /// The packages of the toolchain that a recipe builds with, and the suite that they are from.
 fn toolchain(project: &Project) -> (Vec<String>, String) {
     match read(project, "small.yaml", &[]).build.packages.value {
-        Request::Debian { suites, packages, .. } => (packages, suites.names().collect::<Vec<_>>().join("+")),
+        Request::Debian(DebianPackages { suites, packages, .. }) => {
+            (packages, suites.names().collect::<Vec<_>>().join("+"))
+        }
         other => panic!("{other}"),
     }
 }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use dbco::digest::Digest;
 use dbco::lock::{Entry, Location, LockedFile};
-use dbco::source::{Access, Cancel, Limits, Mirrors, Network, NoProgress, Request, Resolver, SourceError, fetch};
+use dbco::source::{
+    Access, Cancel, DebianPackages, Limits, Mirrors, Network, NoProgress, Request, Resolver, SourceError, UrlFile,
+    fetch,
+};
 use dbco::store::Store;
 use servers::{Fault, Key, Server, TestArchive, archive, dead_url, mirrors, noise, store};
 
@@ -41,7 +44,11 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
         sha256: Digest::of(content),
         size: content.len() as u64,
     };
-    Entry { request: Request::Url { urls: urls.to_vec(), sha256: None }, archive_date: None, files: vec![file] }
+    Entry {
+        request: Request::Url(UrlFile { urls: urls.to_vec(), sha256: None }),
+        archive_date: None,
+        files: vec![file],
+    }
 }
 
 fn fetch_all(entries: &[Entry], store: &Store, network: &Network) -> Result<u64, Vec<SourceError>> {
@@ -139,8 +146,11 @@ fn an_archive_is_resolved_from_the_next_mirror_soon() {
                 fs::write(folder.path().join("keys.asc"), key.public()).unwrap();
                 let network = Network::new(Cancel::default(), Limits::default());
                 let mirrors = mirrors(&[&bad.url, &good.url]);
-                let request =
-                    Request::Debian { suites: archive().into(), packages: vec!["tool".to_owned()], closure: true };
+                let request = Request::Debian(DebianPackages {
+                    suites: archive().into(),
+                    packages: vec!["tool".to_owned()],
+                    closure: true,
+                });
                 let begin = Instant::now();
                 let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
                 let entry = resolver.resolve(&request).unwrap();
@@ -200,7 +210,8 @@ fn a_body_without_end_stops_at_the_limit() {
     let (network, mirrors) = (Network::new(Cancel::default(), limits), Mirrors::default());
     let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
     for sha256 in [None, Some(Digest::of("content"))] {
-        let error = resolver.resolve(&Request::Url { urls: vec![url.clone()], sha256 }).unwrap_err().to_string();
+        let error =
+            resolver.resolve(&Request::Url(UrlFile { urls: vec![url.clone()], sha256 })).unwrap_err().to_string();
         assert!(error.contains("is longer than 1048576 bytes") && error.contains("max-size"), "{error}");
     }
     let there: u64 = walk(store.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
@@ -356,12 +367,13 @@ fn what_cannot_be_the_file_is_not_locked() {
     ] {
         let mirrors = Mirrors::default();
         let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
-        let error = resolver.resolve(&Request::Url { urls: vec![url.clone()], sha256: None }).unwrap_err().to_string();
+        let error =
+            resolver.resolve(&Request::Url(UrlFile { urls: vec![url.clone()], sha256: None })).unwrap_err().to_string();
         assert!(error.contains(&url) && error.contains(reason), "{error}");
         // Another place may have it.
         let good = server.file("good.tar.gz", "content");
         let urls = vec![url.clone(), good];
-        let entry = resolver.resolve(&Request::Url { urls, sha256: None }).unwrap();
+        let entry = resolver.resolve(&Request::Url(UrlFile { urls, sha256: None })).unwrap();
         assert_eq!(entry.files[0].sha256, Digest::of("content"), "{url}");
     }
 }
@@ -379,7 +391,7 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
     let mirrors = Mirrors::default();
     let network = servers::network();
     let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
-    let resolve = |urls: &[String], sha256| resolver.resolve(&Request::Url { urls: urls.to_vec(), sha256 });
+    let resolve = |urls: &[String], sha256| resolver.resolve(&Request::Url(UrlFile { urls: urls.to_vec(), sha256 }));
     for urls in [vec![cut(), whole(None)], vec![unstated(), whole(None)], vec![unstated(), unstated()]] {
         let entry = resolve(&urls, None).unwrap();
         assert_eq!((entry.files[0].sha256, entry.files[0].size), (Digest::of(&content), 50_000), "{urls:?}");

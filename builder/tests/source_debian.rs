@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dbco::lock::{ArchiveDate, Entry, Location, Lock};
 use dbco::source::debian::{ClosureError, SignatureError};
-use dbco::source::{Access, NoProgress, Request, Resolver, SourceError, fetch};
+use dbco::source::{Access, DebianPackages, DebianSource, NoProgress, Request, Resolver, SourceError, fetch};
 use dbco::store::Store;
 use pgp::crypto::hash::HashAlgorithm;
 use servers::{Key, Server, TestArchive, archive, dead_url, mirrors, network, store};
@@ -38,7 +38,7 @@ impl Project {
 
 fn closure(packages: &[&str]) -> Request {
     let packages = packages.iter().map(|&package| package.to_owned()).collect();
-    Request::Debian { suites: archive().into(), packages, closure: true }
+    Request::Debian(DebianPackages { suites: archive().into(), packages, closure: true })
 }
 
 fn small() -> TestArchive {
@@ -78,8 +78,8 @@ fn a_signed_archive_is_locked_and_brought() {
     small().publish_unsigned(&other);
     let (network, mirrors) = (network(), mirrors(&[&dead_url(), &other.url]));
     let access = Access::Online { network: &network, mirrors: &mirrors };
-    assert_eq!(fetch(&lock.entries, &project.store, access, 2, &NoProgress).unwrap().fetched, 2);
-    let tool = fs::read(project.store.blob_path(&lock.entries[0].files[1].sha256)).unwrap();
+    assert_eq!(fetch(lock.entries(), &project.store, access, 2, &NoProgress).unwrap().fetched, 2);
+    let tool = fs::read(project.store.blob_path(&lock.entries().next().unwrap().files[1].sha256)).unwrap();
     assert_eq!(tool, b"tool 1.0-1");
 }
 
@@ -93,11 +93,13 @@ fn one_run_reads_an_index_once() {
     for packages in [["tool"], ["libtool"]] {
         resolver.resolve(&closure(&packages)).unwrap();
     }
-    let file = |file: &str| Request::DebianSource {
-        archive: archive(),
-        package: "tool".to_owned(),
-        version: "1.0-1".to_owned(),
-        file: file.to_owned(),
+    let file = |file: &str| {
+        Request::DebianSource(DebianSource {
+            archive: archive(),
+            package: "tool".to_owned(),
+            version: "1.0-1".to_owned(),
+            file: file.to_owned(),
+        })
     };
     let entry = resolver.resolve(&file("tool_1.0.orig.tar.xz")).unwrap();
     assert_eq!(entry.files[0].at, Location::Pool("pool/main/t/tool/tool_1.0.orig.tar.xz".to_owned()));
@@ -116,7 +118,8 @@ fn sources_must_match_exactly() {
     let project = Project::new(&key);
     let fails = |package: &str, version: &str| {
         let (package, version) = (package.to_owned(), version.to_owned());
-        let request = Request::DebianSource { archive: archive(), package, version, file: "a".to_owned() };
+        let request =
+            Request::DebianSource(DebianSource { archive: archive(), package, version, file: "a".to_owned() });
         project.resolve(&[&server], &request).unwrap_err().to_string()
     };
     let text = fails("tool", "1.0");
@@ -136,7 +139,8 @@ fn a_source_may_be_asked_for_by_a_pattern_or_as_the_newest() {
     let project = Project::new(&key);
     let resolve = |version: &str, file: &str| {
         let (version, file) = (version.to_owned(), file.to_owned());
-        let request = Request::DebianSource { archive: archive(), package: "tool".to_owned(), version, file };
+        let request =
+            Request::DebianSource(DebianSource { archive: archive(), package: "tool".to_owned(), version, file });
         project.resolve(&[&server], &request)
     };
     for (version, file, there) in [
@@ -150,7 +154,7 @@ fn a_source_may_be_asked_for_by_a_pattern_or_as_the_newest() {
         assert_eq!(entry.files[0].version.as_deref(), Some(there), "{version} {file}");
         assert!(!entry.files[0].name.contains('*'));
         // The lock answers the pattern until it is made anew.
-        assert!(Lock::new([entry.clone()]).check(&[entry.request]).is_empty());
+        assert!(Lock::new([entry.clone()]).fits(&[entry.request]));
     }
     for (version, file) in [("3.*", "*"), ("newest", "*.zip"), ("newest", "tool_1.0.orig.tar.xz"), ("1", "*")] {
         assert!(resolve(version, file).is_err(), "{version} {file}");
@@ -407,7 +411,8 @@ fn every_unknown_package_is_named_at_once() {
 fn exactly_these_packages() {
     let (key, server) = (Key::generate(), Server::start());
     small().publish(&server, &key);
-    let request = Request::Debian { suites: archive().into(), packages: vec!["tool".to_owned()], closure: false };
+    let request =
+        Request::Debian(DebianPackages { suites: archive().into(), packages: vec!["tool".to_owned()], closure: false });
     let entry = Project::new(&key).resolve(&[&server], &request).unwrap();
     assert_eq!(entry.files.len(), 1);
 }

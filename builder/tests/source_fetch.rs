@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use dbco::digest::Digest;
 use dbco::lock::{Entry, Location, LockedFile};
 use dbco::source::{
-    Access, Attempt, Cancel, FetchReport, Limits, Meter, Mirrors, Network, NoProgress, Progress, Request, SourceError,
-    fetch,
+    Access, Attempt, Cancel, DebianPackages, DebianSource, FetchReport, Limits, Meter, Mirrors, Network, NoProgress,
+    Progress, Request, SourceError, UrlFile, fetch,
 };
 use dbco::store::Store;
 use servers::{Fault, Server, dead_url, limits, network, noise, store};
@@ -18,7 +18,7 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
     let at = Location::Urls(urls.to_vec());
     let (sha256, size) = (Digest::of(content), content.len() as u64);
     Entry {
-        request: Request::Url { urls: urls.to_vec(), sha256: None },
+        request: Request::Url(UrlFile { urls: urls.to_vec(), sha256: None }),
         archive_date: None,
         files: vec![LockedFile { name: name.to_owned(), version: None, suite: None, at, sha256, size }],
     }
@@ -174,16 +174,18 @@ fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
     };
     let pool = || Location::Pool("pool/old".to_owned());
     let archive = servers::archive;
-    let text =
-        gone(Request::Debian { suites: archive().into(), packages: vec!["old".to_owned()], closure: true }, pool());
+    let text = gone(
+        Request::Debian(DebianPackages { suites: archive().into(), packages: vec!["old".to_owned()], closure: true }),
+        pool(),
+    );
     assert!(text.contains("old 1.0-1 was removed from the mirror: run `dbco lock --update`"), "{text}");
     // To lock a source package of a stated version again would lead back here.
     let (package, version, file) = ("linux".to_owned(), "1.0-1".to_owned(), "old".to_owned());
-    let text = gone(Request::DebianSource { archive: archive(), package, version, file }, pool());
+    let text = gone(Request::DebianSource(DebianSource { archive: archive(), package, version, file }), pool());
     assert!(text.contains("state another `version` of source package `linux`"), "{text}");
     assert!(text.contains("`newest`") && !text.contains("--update"), "{text}");
     let urls = vec![format!("{}/old", server.url)];
-    let text = gone(Request::Url { urls: urls.clone(), sha256: None }, Location::Urls(urls));
+    let text = gone(Request::Url(UrlFile { urls: urls.clone(), sha256: None }), Location::Urls(urls));
     assert!(text.contains("name another `url`") && !text.contains("lock"), "{text}");
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dbco::lock::Lock;
 use dbco::process::Run;
-use dbco::source::{Access, Meter, Mirrors, NoProgress, Progress, Request, Resolver, fetch};
+use dbco::source::{Access, GitCommit, Meter, Mirrors, NoProgress, Progress, Request, Resolver, fetch};
 use servers::{network, store};
 
 fn git(folder: &Path, arguments: &[&str]) {
@@ -55,7 +55,11 @@ fn repository(folder: &Path) -> [String; 2] {
 }
 
 fn request(folder: &Path, commit: &str) -> Request {
-    Request::Git { url: format!("file://{}", folder.display()), commit: commit.to_owned(), submodules: false }
+    Request::Git(GitCommit {
+        url: format!("file://{}", folder.display()),
+        commit: commit.to_owned(),
+        submodules: false,
+    })
 }
 
 #[test]
@@ -110,13 +114,13 @@ fn a_locked_commit_is_brought_again_with_the_same_digest() {
     let (network, mirrors) = (network(), Mirrors::default());
     let (_one, first_store) = store();
     let resolver = Resolver::new(&network, &mirrors, &first_store, repository_folder.path(), &NoProgress);
-    let mut lock = Lock::new([resolver.resolve(&request(repository_folder.path(), &tip)).unwrap()]);
+    let mut entry = resolver.resolve(&request(repository_folder.path(), &tip)).unwrap();
     let (_two, second) = store();
     let access = Access::Online { network: &network, mirrors: &mirrors };
-    assert_eq!(fetch(&lock.entries, &second, access, 1, &NoProgress).unwrap().fetched, 1);
-    assert!(second.has_blob(&lock.entries[0].files[0].sha256));
-    lock.entries[0].files[0].sha256 = dbco::digest::Digest::of("another tree");
-    let text = fetch(&lock.entries, &second, access, 1, &NoProgress).unwrap_err()[0].to_string();
+    assert_eq!(fetch([&entry], &second, access, 1, &NoProgress).unwrap().fetched, 1);
+    assert!(second.has_blob(&entry.files[0].sha256));
+    entry.files[0].sha256 = dbco::digest::Digest::of("another tree");
+    let text = fetch([&entry], &second, access, 1, &NoProgress).unwrap_err()[0].to_string();
     assert!(text.contains("its archive has sha256") && text.contains("run `dbco lock`"), "{text}");
 }
 
@@ -173,7 +177,7 @@ fn what_is_no_commit_or_no_repository_is_named() {
     assert!(fails(request(folder.path(), &"a".repeat(40))).contains("the repository has no such commit"));
     assert!(fails(request(Path::new("/nonexistent"), &"a".repeat(40))).contains("git says: "));
     for url in ["--upload-pack=touch x", "ext::sh -c touch% x"] {
-        let request = Request::Git { url: url.to_owned(), commit: "a".repeat(40), submodules: false };
+        let request = Request::Git(GitCommit { url: url.to_owned(), commit: "a".repeat(40), submodules: false });
         assert!(fails(request).contains("the repository is not a URL"));
     }
 }
@@ -223,7 +227,7 @@ fn submodules_come_with_a_commit_that_wants_them() {
     let tool = with_submodules(&at("tool"), &[("libs/lib", "../lib", &lib), ("a b", &absolute, &inner)]);
     let request = |submodules| {
         let url = format!("file://{}", at("tool").display());
-        Request::Git { url, commit: tool.clone(), submodules }
+        Request::Git(GitCommit { url, commit: tool.clone(), submodules })
     };
     let (_folder, store) = store();
     let (network, mirrors) = (network(), Mirrors::default());
@@ -253,10 +257,12 @@ fn submodules_come_with_a_commit_that_wants_them() {
     let lock = Lock::new([entry.clone()]);
     assert!(lock.to_text().contains("submodules: true") && !Lock::new([without]).to_text().contains("submodules"));
     assert_eq!(Lock::parse(&lock.to_text(), Path::new("r.lock")).unwrap(), lock);
-    assert!(lock.check(&[request(false)])[0].to_string().ends_with("submodules are no longer wanted"));
+    assert!(
+        lock.check(&[request(false)], &Default::default())[0].to_string().ends_with("submodules are no longer wanted")
+    );
     let (_second_folder, second) = servers::store();
     let access = Access::Online { network: &network, mirrors: &mirrors };
-    assert_eq!(fetch(&lock.entries, &second, access, 1, &NoProgress).unwrap().fetched, 1);
+    assert_eq!(fetch(lock.entries(), &second, access, 1, &NoProgress).unwrap().fetched, 1);
     assert!(second.has_blob(&entry.files[0].sha256));
 }
 
@@ -278,7 +284,7 @@ fn submodules_that_cannot_be_had_are_named() {
     {
         let folder = top.path().join(format!("tool{number}"));
         let commit = with_submodules(&folder, &[("sub", url, &inner)]);
-        let request = Request::Git { url: format!("file://{}", folder.display()), commit, submodules: true };
+        let request = Request::Git(GitCommit { url: format!("file://{}", folder.display()), commit, submodules: true });
         let text = resolver.resolve(&request).unwrap_err().to_string();
         assert!(text.contains(said), "{url}: {text}");
     }
@@ -288,7 +294,7 @@ fn submodules_that_cannot_be_had_are_named() {
     git(&folder, &["update-index", "--add", "--cacheinfo", &format!("160000,{inner},sub")]);
     git(&folder, &["commit", "--quiet", "--message=two"]);
     let (url, commit) = (format!("file://{}", folder.display()), head(&folder));
-    let text = resolver.resolve(&Request::Git { url, commit, submodules: true }).unwrap_err().to_string();
+    let text = resolver.resolve(&Request::Git(GitCommit { url, commit, submodules: true })).unwrap_err().to_string();
     assert!(text.contains("names no repository for the submodule `sub`"), "{text}");
     // Nor does a commit without that file.
     let folder = top.path().join("none");
@@ -296,6 +302,6 @@ fn submodules_that_cannot_be_had_are_named() {
     git(&folder, &["update-index", "--add", "--cacheinfo", &format!("160000,{inner},sub")]);
     git(&folder, &["commit", "--quiet", "--message=three"]);
     let (url, commit) = (format!("file://{}", folder.display()), head(&folder));
-    let text = resolver.resolve(&Request::Git { url, commit, submodules: true }).unwrap_err().to_string();
+    let text = resolver.resolve(&Request::Git(GitCommit { url, commit, submodules: true })).unwrap_err().to_string();
     assert!(text.contains("names no repository for the submodule `sub`"), "{text}");
 }

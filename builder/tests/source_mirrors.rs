@@ -5,7 +5,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::source::{Mirrors, NoProgress, Request, Resolver};
+use dbco::source::{DebianPackages, Mirrors, NoProgress, Request, Resolver};
 use servers::{Key, Server, TestArchive, archive, network, store};
 
 /// The server that an archive was resolved from.
@@ -18,7 +18,8 @@ fn used(servers: &[Server; 3], flags: &[String], config: Option<&Path>, root: &P
     fs::write(folder.path().join("keys.asc"), key.public()).unwrap();
     let mirrors = Mirrors::discover(flags, config, root).unwrap();
     let network = network();
-    let request = Request::Debian { suites: archive().into(), packages: vec!["a".to_owned()], closure: true };
+    let request =
+        Request::Debian(DebianPackages { suites: archive().into(), packages: vec!["a".to_owned()], closure: true });
     Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress).resolve(&request).unwrap();
     (0..3).filter(|&index| !servers[index].asked().is_empty()).collect()
 }
@@ -70,7 +71,8 @@ fn apt_sources_of_the_suite_first_then_of_the_family() {
     made.publish_unsigned(&servers[2]);
     let mirrors = Mirrors::discover(&[], None, root.path()).unwrap();
     let network = network();
-    let request = Request::Debian { suites: archive().into(), packages: vec!["a".to_owned()], closure: true };
+    let request =
+        Request::Debian(DebianPackages { suites: archive().into(), packages: vec!["a".to_owned()], closure: true });
     let error = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress).resolve(&request).unwrap_err();
     assert!(error.to_string().contains("/debian/dists/test/main/binary-amd64/Packages.xz: not there"), "{error}");
     assert!(servers[0].asked().is_empty(), "another archive is not asked");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dbco::lock::{ArchiveDate, Entry, Lock, LockedFile, rollback, went_back};
 use dbco::source::debian::offline;
-use dbco::source::{Access, Mirrors, NoProgress, Request, Resolver, SourceError, Suites, fetch};
+use dbco::source::{Access, DebianPackages, Mirrors, NoProgress, Request, Resolver, SourceError, Suites, fetch};
 use servers::{Key, Server, TestArchive, archive, network, store};
 
 const BACKPORTS: &str = "NotAutomatic: yes\nButAutomaticUpgrades: yes\n";
@@ -21,7 +21,7 @@ fn request(suites: &[&str], packages: &[&str]) -> Request {
         archive
     });
     let packages = packages.iter().map(|&package| package.to_owned()).collect();
-    Request::Debian { suites: Suites::new(suites.collect()).unwrap(), packages, closure: true }
+    Request::Debian(DebianPackages { suites: Suites::new(suites.collect()).unwrap(), packages, closure: true })
 }
 
 /// A main, a security, an updates and two more archives; security's on a server of its own.
@@ -96,7 +96,9 @@ fn chosen(suites: &[&str], packages: &[&str]) -> Result<Vec<String>, String> {
     let of = |suite: &&str| &all[ALL.iter().position(|known| known == suite).unwrap()];
     let indexes: Vec<(&[u8], u16)> =
         suites.iter().map(of).map(|(archive, priority)| (archive.index().as_bytes(), *priority)).collect();
-    let Request::Debian { suites, packages, closure } = request(suites, packages) else { unreachable!() };
+    let Request::Debian(DebianPackages { suites, packages, closure }) = request(suites, packages) else {
+        unreachable!()
+    };
     let files = offline::packages(indexes, &suites, &packages, closure)?;
     let one = |file: &LockedFile| {
         format!("{} {} {}", file.name, file.version.as_deref().unwrap(), file.suite.as_deref().unwrap_or("-"))
@@ -203,7 +205,7 @@ fn the_lock_says_which_suite_and_when_and_files_come_from_its_mirrors() {
         "{text}"
     );
     assert_eq!(Lock::parse(&text, Path::new("r.lock")).unwrap(), lock);
-    assert!(lock.check(std::slice::from_ref(&entry.request)).is_empty());
+    assert!(lock.fits(std::slice::from_ref(&entry.request)));
     // A file of a suite that nobody asked for: which mirror would have it?
     let other = text.replacen("    suite: test-security", "    suite: other", 1);
     assert!(Lock::parse(&other, Path::new("r.lock")).is_err());
@@ -220,7 +222,11 @@ fn a_lock_that_does_not_fit_says_what_changed_in_suites_and_packages() {
     let world = world();
     let lock = Lock::new([world.entry(&ALL[..2], &["tool", "data"]).unwrap()]);
     let says = |suites: &[&str], packages: &[&str]| {
-        lock.check(&[request(suites, packages)]).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        lock.check(&[request(suites, packages)], &Default::default())
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     assert_eq!(says(&ALL[..2], &["tool", "data"]), "");
     let said = says(&ALL[..3], &["tool", "data"]);
@@ -232,7 +238,7 @@ fn a_lock_that_does_not_fit_says_what_changed_in_suites_and_packages() {
     // Locked from another suite than is asked for now.
     let mut moved = world.entry(&ALL[..3], &["same/test-updates"]).unwrap();
     moved.files[0].suite = Some("test".to_owned());
-    let said = Lock::new([moved.clone()]).check(&[moved.request]);
+    let said = Lock::new([moved.clone()]).check(&[moved.request], &Default::default());
     assert!(said[0].to_string().contains("`same/test-updates` is not among its files"), "{}", said[0]);
 }
 

@@ -2,23 +2,29 @@
 
 use anyhow::anyhow;
 
+use super::locks::{Locks, does_not_fit, stale};
 use super::prose::count;
 use super::session::Session;
 use super::{Outcome, RecipeArgs, usage};
-use crate::lock::Lock;
+use crate::lock::Stale;
 
 pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
     let recipe = session.recipe(args)?;
-    let path = recipe.lock_path();
-    let stale = match Lock::load(&path) {
-        Ok(lock) => lock.check(&recipe.requests()).iter().map(|stale| format!("\n  {stale}")).collect(),
-        Err(error) if locked => return Err(usage(error)),
+    let lines = |stale: Vec<Stale>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
+    let locks = Locks::open(&recipe, args.lock.as_deref());
+    let found =
+        locks.as_ref().map_err(ToString::to_string).and_then(|locks| locks.current().map_err(|e| e.to_string()));
+    let stale = match found {
+        Ok((path, lock)) => {
+            let stale = stale(&recipe, lock);
+            if locked && !stale.is_empty() {
+                return Err(does_not_fit(path, &stale));
+            }
+            lines(stale)
+        }
+        Err(error) if locked => return Err(usage(anyhow!(error))),
         Err(error) => format!("\n  {error}"),
     };
-    if !stale.is_empty() && locked {
-        let what = format!("{} does not fit the recipe:{stale}", path.display());
-        return Err(usage(anyhow!("{what}\nrun `dbco lock` to bring it up to date")));
-    }
     let note = if stale.is_empty() { String::new() } else { format!("; its lock does not fit:{stale}") };
     let image = &recipe.image;
     let (entries, tests) = (image.boot.entries.len(), image.tests.len());

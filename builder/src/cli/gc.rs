@@ -8,11 +8,12 @@ use clap::Args;
 use jiff::{Span, SpanRelativeTo};
 use serde_json::json;
 
+use super::locks::Locks;
 use super::prose::{bytes, count};
 use super::session::Session;
 use super::sources::digests;
 use super::{Failure, Outcome, usage};
-use crate::lock::{Lock, LockError};
+use crate::lock::LockError;
 use crate::plan::{Wanted, plan};
 use crate::recipe::image::Settings;
 use crate::recipe::{load, recipes_below};
@@ -90,13 +91,20 @@ fn recipes(paths: &[PathBuf]) -> Result<Vec<Named>, Failure> {
 /// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
 fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) -> Outcome {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
-    let lock = match Lock::load(&recipe.lock_path()) {
-        Err(LockError::Missing(_)) if named.found => {
-            session.face.note(&format!("{} has no lock: nothing is kept for it", named.path.display()));
-            return Ok(());
-        }
-        lock => lock.map_err(usage)?,
+    let locks = Locks::open(&recipe, None).map_err(usage)?;
+    let requests = recipe.requests();
+    let lock = match locks.current() {
+        Err(LockError::Missing(_)) if named.found => None,
+        lock => Some(lock.map_err(usage)?.1),
     };
+    let Some(lock) = lock.filter(|lock| !named.found || lock.fits(&requests)) else {
+        // What is in the lock for it is fetched for others, or was fetched for an earlier form of it.
+        kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
+        let path = named.path.display();
+        session.face.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
+        return Ok(());
+    };
+    let lock = lock.only(&requests);
     let all = Wanted { boot: true, disks: true, ..Wanted::default() };
     let audit = Wanted { rootfs: true, ..Wanted::default() };
     for wanted in [all, audit] {

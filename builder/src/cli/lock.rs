@@ -1,31 +1,47 @@
 //! `dbco lock`.
 
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::locks::{Locks, asked_in_project};
 use super::prose::count;
 use super::session::{Renewal, Session};
 use super::{Outcome, RecipeArgs, usage};
-use crate::lock::{Lock, LockError};
 
-pub fn run(session: &Session<'_>, args: &RecipeArgs, update: Option<&str>, allow_downgrade: bool) -> Outcome {
-    let recipe = session.recipe(args)?;
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Resolve again what is pinned already: all of the recipe, or the package, component or source of that name; for the
+    /// other recipes that ask for the same, too
+    #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "")]
+    update: Option<String>,
+    /// Take an archive's index that is older than the locked one
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Drop what no recipe in the lock's folder and below it asks for
+    #[arg(long, conflicts_with = "lock")]
+    prune: bool,
+}
+
+pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
+    let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
-    let path = recipe.lock_path();
-    let old = match Lock::load(&path) {
-        Ok(lock) => lock,
-        Err(LockError::Missing(_)) => Lock::new([]),
-        Err(error) => return Err(usage(error)),
-    };
-    let renewed = match update {
+    let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(usage)?;
+    let requests = match args.update.as_deref() {
         None => Vec::new(),
         Some("") => recipe.requests(),
-        Some(name) => super::sources::named(&recipe, &old, name).map_err(usage)?,
+        Some(name) => super::sources::named(&recipe, &locks.base(&recipe.requests()).lock, name).map_err(usage)?,
     };
-    let lock = session.resolve(&recipe, &old, &store, Renewal { requests: &renewed, allow_downgrade })?;
-    lock.save(&path)?;
-    let files: usize = lock.entries.iter().map(|entry| entry.files.len()).sum();
+    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session, &recipe)).transpose()?;
+    let renewal = Renewal { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
+    let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
+    let files: usize = lock.entries().map(|entry| entry.files.len()).sum();
     session.face.note(&format!(
         "{}: {}, {}",
-        path.display(),
-        count(lock.entries.len(), "source"),
+        locks.path.display(),
+        count(lock.entries().len(), "source"),
         count(files, "file")
     ));
     Ok(())

@@ -12,6 +12,7 @@ mod fetch;
 mod gc;
 mod interrupt;
 mod lock;
+mod locks;
 mod prose;
 mod session;
 mod sources;
@@ -70,6 +71,9 @@ struct RecipeArgs {
     /// Sets a parameter of the recipe; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -106,18 +110,13 @@ enum Command {
         #[arg(long)]
         overwrite: bool,
     },
-    /// Pin every source of a recipe to its sha256, in a lock beside it
-    #[command(after_help = "Examples:\n  dbco lock\n  dbco lock --update\n  dbco lock --update linux")]
-    Lock {
-        #[command(flatten)]
-        recipe: RecipeArgs,
-        /// Resolve again what is pinned already: all, or the package, component or source of that name
-        #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "")]
-        update: Option<String>,
-        /// Take an archive's index that is older than the locked one
-        #[arg(long)]
-        allow_downgrade: bool,
-    },
+    /// Pin every source of a recipe to its sha256, in the lock that the recipes of a project share
+    #[command(
+        after_help = "The lock is the nearest `dbco.lock` in the recipe's folder or above it, up to the top of its git \
+                      repository. Where there is none it is made in the recipe's folder. Entries of other recipes stay as \
+                      they are.\n\nExamples:\n  dbco lock\n  dbco lock --update\n  dbco lock --update linux\n  dbco lock --prune"
+    )]
+    Lock(lock::LockArgs),
     /// Bring everything that is locked, so that a build needs no network
     Fetch {
         #[command(flatten)]
@@ -163,9 +162,7 @@ pub fn main() -> ExitCode {
     let session = session::Session::new(cli.global, &face, &interrupt);
     let result = match cli.command {
         Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
-        Command::Lock { recipe, update, allow_downgrade } => {
-            lock::run(&session, &recipe, update.as_deref(), allow_downgrade)
-        }
+        Command::Lock(args) => lock::run(&session, &args),
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Run(args) => boot::run(&session, &args),

@@ -7,10 +7,11 @@ use anyhow::{Context as _, anyhow};
 
 use super::face::Face;
 use super::interrupt::Interrupt;
+use super::locks::{Base, Locks, does_not_fit, stale};
 use super::{BuildArgs, Failure, Global, Outcome, RecipeArgs, usage};
 use crate::build::needed_blobs;
 use crate::digest::Digest;
-use crate::lock::{Entry, Lock, LockError, Stale, rollback, went_back};
+use crate::lock::{Entry, Lock, LockError, rollback, went_back};
 use crate::plan::Plan;
 use crate::recipe::{Recipe, load};
 use crate::source::{
@@ -33,6 +34,8 @@ pub struct Renewal<'a> {
     pub requests: &'a [Request],
     /// Whether an older index than the locked one is taken.
     pub allow_downgrade: bool,
+    /// All that the project's recipes ask for, where other entries are to be dropped.
+    pub asked: Option<&'a BTreeSet<Request>>,
 }
 
 impl<'a> Session<'a> {
@@ -73,50 +76,86 @@ impl<'a> Session<'a> {
         load(&args.recipe, &args.settings()).map_err(usage)
     }
 
-    /// The lock, fitting the recipe: brought up to date where that is allowed, refused otherwise.
+    /// The part of the lock that a recipe asks for: brought up to date where that is allowed, refused otherwise.
     pub fn lock(&self, recipe: &Recipe, args: &BuildArgs, store: &Store) -> Result<Lock, Failure> {
-        let path = recipe.lock_path();
-        let lock = match Lock::load(&path) {
-            Ok(lock) => lock,
-            Err(LockError::Missing(_)) if !args.locked && !args.offline => Lock::new([]),
+        let locks = Locks::open(recipe, args.recipe.lock.as_deref()).map_err(usage)?;
+        let wanted = recipe.requests();
+        let fixed = args.locked || args.offline;
+        match locks.current() {
+            Ok((_, lock)) if lock.fits(&wanted) => return Ok(lock.only(&wanted)),
+            Ok((path, lock)) if fixed => return Err(does_not_fit(path, &stale(recipe, lock))),
+            Ok((path, lock)) => {
+                let reasons: String = stale(recipe, lock).iter().map(|stale| format!("\n  {stale}")).collect();
+                self.face
+                    .note(&format!("{} does not fit the recipe, bringing it up to date:{reasons}", path.display()));
+            }
+            Err(LockError::Missing(_)) if !fixed => {}
             Err(error) => return Err(usage(error)),
-        };
-        let stale = lock.check(&recipe.requests());
-        if stale.is_empty() {
-            return Ok(lock);
         }
-        if args.locked || args.offline {
-            return Err(does_not_fit(&path, &stale));
-        }
-        let reasons: String = stale.iter().map(|stale| format!("\n  {stale}")).collect();
-        self.face.note(&format!("{} does not fit the recipe, bringing it up to date:{reasons}", path.display()));
-        let lock = self.resolve(recipe, &lock, store, Renewal::default())?;
-        lock.save(&path)?;
-        Ok(lock)
+        self.update_lock(recipe, &locks, store, Renewal::default())
     }
 
-    /// Pins what a recipe asks for; keeps the entries of `lock` that fit and are not to be renewed.
-    pub fn resolve(&self, recipe: &Recipe, lock: &Lock, store: &Store, renewal: Renewal<'_>) -> Result<Lock, Failure> {
-        let kept = |request: &Request| lock.find(request).filter(|_| !renewal.requests.contains(request));
-        let requests = recipe.requests();
+    /// Pins what a recipe asks for and the lock does not have yet or is to be renewed, and writes the lock; gives the part
+    /// of it that the recipe asks for.
+    pub fn update_lock(
+        &self,
+        recipe: &Recipe,
+        locks: &Locks,
+        store: &Store,
+        renewal: Renewal<'_>,
+    ) -> Result<Lock, Failure> {
+        let Renewal { requests: renewed, allow_downgrade, asked } = renewal;
+        let wanted = recipe.requests();
+        let Base { lock: before, taken, from } = locks.base(&wanted);
+        let open: Vec<&Request> =
+            wanted.iter().filter(|request| renewed.contains(request) || before.sound(request).is_none()).collect();
+        let new = self.resolve(recipe, &before, &open, store, allow_downgrade)?;
+        let mut dropped = Vec::new();
+        let lock = before.clone().update::<Failure>(&locks.path, |lock| {
+            taken.into_iter().for_each(|entry| lock.add(entry));
+            for entry in new {
+                // Another process may have put newer ones in meanwhile.
+                match rollback(lock, &entry).filter(|_| !allow_downgrade) {
+                    Some(rollback) => return Err(Failure::Failed(rollback.into())),
+                    None if renewed.contains(&entry.request) => lock.set(entry),
+                    None => lock.add(entry),
+                }
+            }
+            let unasked = before.entries().filter(|entry| asked.is_some_and(|asked| !asked.contains(&entry.request)));
+            dropped = unasked.filter_map(|entry| lock.remove(&entry.request)).collect();
+            Ok(())
+        })?;
+        let path = locks.path.display();
+        if let Some(from) = from {
+            let from = from.display();
+            self.face.note(&format!("{path}: took over the entries of {from}, which can be removed"));
+        }
+        for entry in &dropped {
+            self.face.note(&format!("{path}: dropped, as no recipe asks for it: {}", entry.request));
+        }
+        Ok(lock.only(&wanted))
+    }
+
+    /// Pins requests, held against the lock as it was.
+    fn resolve(
+        &self,
+        recipe: &Recipe,
+        before: &Lock,
+        requests: &[&Request],
+        store: &Store,
+        allow_downgrade: bool,
+    ) -> Result<Vec<Entry>, Failure> {
         let (network, mirrors) = (self.network()?, self.mirrors()?);
-        let nonempty = |request: &&Request| !matches!(request, Request::Debian { packages, .. } if packages.is_empty());
-        let open = requests.iter().filter(|request| kept(request).is_none());
-        mirrors.check(open.filter(nonempty)).map_err(usage)?;
-        let project = recipe.path.parent().unwrap_or(Path::new("."));
-        let resolver = Resolver::new(&network, &mirrors, store, project, self.face);
+        mirrors.check(requests.iter().copied().filter(|request| !request.kind().is_empty())).map_err(usage)?;
+        let resolver = Resolver::new(&network, &mirrors, store, &recipe.project, self.face);
         let mut entries: Vec<Entry> = Vec::new();
         let mut errors = Vec::new();
-        for request in &requests {
-            if let Some(entry) = kept(request) {
-                entries.push(entry.clone());
-                continue;
-            }
+        for request in requests {
             let resolved = match resolver.resolve(request) {
                 Err(error) if error.stops_all() => return Err(error.into()),
                 other => other.map_err(anyhow::Error::from),
             };
-            match resolved.and_then(|entry| self.not_older(lock, entry, renewal.allow_downgrade)) {
+            match resolved.and_then(|entry| self.not_older(before, entry, allow_downgrade)) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => errors.push((super::sources::place(recipe, request), error)),
             }
@@ -124,7 +163,7 @@ impl<'a> Session<'a> {
                 return Err(Failure::Said);
             }
         }
-        if errors.is_empty() { Ok(Lock::new(entries)) } else { Err(self.all_failed("could not be locked", errors)) }
+        if errors.is_empty() { Ok(entries) } else { Err(self.all_failed("could not be locked", errors)) }
     }
 
     /// Refuses an entry from an older index than the locked one, and names packages whose versions go back.
@@ -173,9 +212,9 @@ impl<'a> Session<'a> {
     }
 
     /// Brings files of a lock that the store lacks.
-    pub fn fetch(
+    pub fn fetch<'e>(
         &self,
-        entries: &[Entry],
+        entries: impl IntoIterator<Item = &'e Entry>,
         store: &Store,
         offline: bool,
         connections: usize,
@@ -235,7 +274,7 @@ impl<'a> Session<'a> {
         if needed.is_empty() {
             return Ok(());
         }
-        let mut entries = lock.entries.clone();
+        let mut entries: Vec<Entry> = lock.entries().cloned().collect();
         for entry in &mut entries {
             entry.files.retain(|file| needed.contains(&file.sha256));
         }
@@ -251,10 +290,4 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-/// A lock that may not be brought up to date here.
-pub fn does_not_fit(path: &Path, stale: &[Stale]) -> Failure {
-    let reasons: String = stale.iter().map(|stale| format!("\n  {stale}")).collect();
-    usage(anyhow!("{} does not fit the recipe:{reasons}\nrun `dbco lock` to bring it up to date", path.display()))
 }

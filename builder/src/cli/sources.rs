@@ -6,16 +6,15 @@ use anyhow::anyhow;
 
 use crate::digest::Digest;
 use crate::lock::Lock;
-use crate::mask;
 use crate::recipe::component::Base;
 use crate::recipe::image::Kernel;
 use crate::recipe::text::{Span, suggestion};
 use crate::recipe::{Origin, Recipe};
-use crate::source::{PackageRequest, Request};
+use crate::source::Request;
 
 /// The digests of all that a lock and the crates' own locks name.
 pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = Digest> + 'a {
-    let files = lock.entries.iter().flat_map(|entry| &entry.files).map(|file| file.sha256);
+    let files = lock.entries().flat_map(|entry| &entry.files).map(|file| file.sha256);
     files.chain(recipe.cargo_locks().into_iter().flat_map(|lock| &lock.crates).map(|one| one.sha256))
 }
 
@@ -30,7 +29,7 @@ struct Asked<'a> {
 fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
     let mut all = Vec::new();
     let mut add = |request: &'a Request, owner: &str, span: Span| {
-        let mut names = own_names(request);
+        let mut names = request.kind().names();
         names.push(owner.to_owned());
         all.push(Asked { request, names, span });
     };
@@ -69,23 +68,6 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
         }
     }
     all
-}
-
-/// Packages, files, repositories.
-fn own_names(request: &Request) -> Vec<String> {
-    let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned();
-    let last = |url: &str| path(url).rsplit('/').next().unwrap_or_default().to_owned();
-    match request {
-        Request::Debian { packages, .. } => {
-            packages.iter().map(|package| PackageRequest::parse(package).name.to_owned()).collect()
-        }
-        Request::DebianSource { package, file, .. } => vec![package.clone(), file.clone()],
-        Request::Git { url, .. } => {
-            let name = last(url);
-            vec![name.trim_end_matches(".git").to_owned(), mask::text(url).into_owned()]
-        }
-        Request::Url { urls, .. } => urls.iter().flat_map(|url| [last(url), mask::text(url).into_owned()]).collect(),
-    }
 }
 
 /// Where the recipe asks for something: `file:line:column`.

@@ -24,8 +24,13 @@ fn going_back(packages: &[String]) -> String {
     if packages.is_empty() { String::new() } else { format!("; back would go {}", crate::source::list(packages)) }
 }
 
-/// Whether `new` is of an older index of some suite than any entry of the same suite in `old`. Dates are RFC 3339 in
-/// UTC, and so are in the order of their texts.
+/// Whether `new` is of an older index of some suite than any entry of the same suite in `old`, whichever recipe asks for
+/// it. Dates are RFC 3339 in UTC, and so are in the order of their texts.
+///
+/// That the lock is shared makes this stronger and keeps it right: a suite that the same keys sign is one archive, whose
+/// index only ever becomes newer, so an index older than one that any recipe has seen is out of date or replayed. The
+/// keys' file is named relative to the project, not to a recipe, so that recipes in different folders agree on which
+/// archive is meant.
 pub fn rollback(old: &Lock, new: &Entry) -> Option<Rollback> {
     let dates = new.archive_date.as_ref()?;
     new.request.archives().iter().find_map(|archive| {
@@ -34,7 +39,7 @@ pub fn rollback(old: &Lock, new: &Entry) -> Option<Rollback> {
             let same = |other: &Archive| other.suite == archive.suite && other.keyring == archive.keyring;
             entry.request.archives().iter().any(same)
         };
-        let entries = old.entries.iter().filter(|entry| of_suite(entry));
+        let entries = old.entries().filter(|entry| of_suite(entry));
         let locked = entries.filter_map(|entry| entry.archive_date.as_ref()?.of(&archive.suite)).max()?;
         (found < locked).then(|| Rollback {
             archive: archive.to_string(),

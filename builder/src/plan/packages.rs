@@ -6,7 +6,7 @@ use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Diversion, Layout, Rootfs};
 use crate::recipe::{Toolchain, rootfs};
 use crate::rootfs::Pattern;
-use crate::source::{PackageRequest, Request};
+use crate::source::Request;
 use crate::step::{self, Id, KernelPackageStep, Package, PackagesStep, ToolchainStep};
 use crate::tree::TreePath;
 
@@ -63,9 +63,8 @@ impl Planner<'_> {
     ) -> Result<Id<KernelPackageStep>, PlanError> {
         let entry = self.entry(request)?;
         let mut packages = packages(entry);
-        if let Request::Debian { packages: asked, .. } = request
-            && let Some(name) = asked.first().map(|text| PackageRequest::parse(text).name)
-            && let Some(index) = entry.files.iter().position(|file| file.name == name)
+        if let Some(name) = request.packages().first()
+            && let Some(index) = entry.files.iter().position(|file| file.name == *name)
         {
             packages[..=index].rotate_right(1);
         }

@@ -10,7 +10,7 @@ use crate::lock::{Entry as Locked, Location, Lock, LockedFile};
 use crate::recipe::decode::At;
 use crate::recipe::image::Settings;
 use crate::recipe::{Base, Origin, Recipe, Resolve, load};
-use crate::source::Request;
+use crate::source::{Request, UrlFile};
 use crate::store::{Key, Store};
 
 /// A project that uses every input of a component, and a lock for it.
@@ -217,7 +217,7 @@ fn arguments_of_make_are_told_apart_from_one_with_a_space() {
 #[test]
 fn a_locked_source_counts_by_its_content() {
     let key = |content: &str| {
-        let url = Request::Url { urls: vec!["http://a/c.tar".into()], sha256: None };
+        let url = Request::Url(UrlFile { urls: vec!["http://a/c.tar".into()], sha256: None });
         let project = Project::new();
         let mut recipe = load(&project.path("r.yaml"), &Settings::new()).unwrap();
         let component = recipe.components.get_mut("c").unwrap();

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
-use super::debian::{PackageText, decode_suites, packages_of};
 use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::load::Place;
@@ -20,7 +19,7 @@ use crate::image::compress::Compression;
 use crate::image::iso::volume_id;
 use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
-use crate::source::Request;
+use crate::source::{PackageText, Request, decode_suites, packages_of};
 
 /// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
 #[derive(Clone, Debug)]
@@ -283,7 +282,7 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
             Some(Kernel::Component { component, patches, config })
         }
         (None, Some(package)) => {
-            let suites = required(&table, "debian", |node| decode_suites(node, place, sink));
+            let suites = required(&table, "debian", |node| decode_suites(node, place.scope, sink));
             let modules = table.or_default("modules");
             let absent_firmware = table.or_default("absent-firmware");
             suites.map(|suites| {

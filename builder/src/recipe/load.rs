@@ -8,22 +8,28 @@ use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
-use super::decode::{At, Decode, Sink, Table};
+use super::decode::{At, Decode, Sink};
 use super::image::{self, Image, Settings};
 use super::name::Name;
 use super::node::{self, Node, Value};
-use super::text::{BadRecipe, FileId, Files, Findings, Span, suggestion};
+use super::params::{Parameter, substitute};
+use super::project::{self, above};
+use super::text::{BadRecipe, FileId, Files, Span, suggestion};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
 use crate::platform::Platform;
-use crate::source::{CargoLock, Request};
+use crate::source::{CargoLock, Request, Scope};
 
 /// A recipe with everything it names.
 #[derive(Debug)]
 pub struct Recipe {
     /// The file it was read from.
     pub path: PathBuf,
+    /// The folder of its project, in which the lock is: [`project::folder`].
+    pub project: PathBuf,
+    /// Its parameters, by name.
+    pub params: BTreeMap<String, Parameter>,
     /// The recipe itself.
     pub image: Image,
     /// Every component that it needs, by name, those that others need included.
@@ -70,10 +76,8 @@ pub enum LoadError {
 /// Finds files that a recipe names.
 pub struct Place<'a> {
     files: &'a Files,
-    /// The folder of the image recipe.
-    pub root: &'a Path,
-    /// The architecture that packages are for.
-    pub platform: Platform,
+    /// What the words of sources are read against.
+    pub scope: Scope<'a>,
 }
 
 impl Place<'_> {
@@ -133,17 +137,6 @@ fn find(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
     above(from).map(|base| base.join(folder).join(name)).find(|path| path.is_file())
 }
 
-/// `from` and the folders above it, as far as its text and then the working folder's path go.
-fn above(from: &Path) -> impl Iterator<Item = PathBuf> {
-    let absolute = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());
-    let levels = absolute.ancestors().count();
-    // Relative paths stay relative while they can: messages then read as the user typed them.
-    let relative: Vec<PathBuf> =
-        from.ancestors().filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect();
-    let above = absolute.ancestors().skip(relative.len()).map(Path::to_owned).collect::<Vec<_>>();
-    relative.into_iter().chain(above).take(levels)
-}
-
 /// The names of the files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
 fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
     let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
@@ -165,17 +158,19 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
         hint: instead(path),
         source,
     })?;
-    let mut loader =
-        Loader { files: Files::default(), sink: RefCell::default(), root: PathBuf::new(), toolchains: BTreeMap::new() };
-    let file = loader.files.add(path, text);
-    loader.root = loader.files.folder(file).to_owned();
+    let mut files = Files::default();
+    let file = files.add(path, text);
+    let root = files.folder(file).to_owned();
+    let project = project::folder(&root);
+    let mut loader = Loader { files, sink: RefCell::default(), root, project, toolchains: BTreeMap::new() };
     let recipe = loader.load(file, settings)?;
-    let findings = loader.sink.into_inner();
+    let findings = loader.sink.take();
     match recipe {
         Some(parts) if findings.is_empty() => {
-            let Parts { image, components, own, toolchains: [build, packer, boot] } = parts;
-            let (path, files) = (path.to_owned(), loader.files);
-            Ok(Recipe { path, image, components, build, toolchains: own, packer, boot, files })
+            let Parts { image, params, components, own, toolchains: [build, packer, boot] } = parts;
+            let Loader { files, project, .. } = loader;
+            let path = path.to_owned();
+            Ok(Recipe { path, project, params, image, components, build, toolchains: own, packer, boot, files })
         }
         _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
     }
@@ -233,12 +228,14 @@ struct Loader {
     files: Files,
     sink: Sink,
     root: PathBuf,
+    project: PathBuf,
     /// Those that were read, by name; `None` for one that is wrong.
     toolchains: BTreeMap<String, Option<Toolchain>>,
 }
 
 struct Parts {
     image: Image,
+    params: BTreeMap<String, Parameter>,
     components: BTreeMap<String, Component>,
     /// The components' own toolchains.
     own: BTreeMap<String, Toolchain>,
@@ -260,7 +257,7 @@ impl Loader {
             return Ok(None);
         }
         let Some(mut node) = self.extended(file, "recipe", &overlay, &mut Vec::new()) else { return Ok(None) };
-        substitute(&mut node, settings, &self.sink)?;
+        let params = substitute(&mut node, settings, &self.sink)?;
         let place = self.place(image::platform(&node));
         let (image, names) = image::decode(&node, &place, &self.sink);
         let components = self.components(names);
@@ -275,12 +272,7 @@ impl Loader {
         let toolchains = names.map(|name| self.toolchain(name));
         checks::run(&image, &components, &self.files, &self.sink);
         let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
-        Ok(Some(Parts { image, components, own, toolchains: [build, packer, boot] }))
-    }
-
-    /// What a file refers to, for packages of an architecture.
-    fn place(&self, platform: Platform) -> Place<'_> {
-        Place { files: &self.files, root: &self.root, platform }
+        Ok(Some(Parts { image, params, components, own, toolchains: [build, packer, boot] }))
     }
 
     /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
@@ -316,6 +308,11 @@ impl Loader {
         let mut base = self.extended(base, what, merge, chain)?;
         merge(&mut base, node, &self.sink);
         Some(base)
+    }
+
+    /// What a file refers to, for packages of an architecture.
+    fn place(&self, platform: Platform) -> Place<'_> {
+        Place { files: &self.files, scope: Scope { recipe: &self.root, project: &self.project, platform } }
     }
 
     fn parse(&mut self, file: FileId) -> Option<Node> {
@@ -391,89 +388,6 @@ impl Loader {
     }
 }
 
-struct Parameter {
-    default: Option<String>,
-    choices: Vec<String>,
-}
-
-impl Decode for Parameter {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
-            return Some(Self { default: Some(text.clone()), choices: Vec::new() });
-        }
-        let table = Table::open(node, "a parameter", sink)?;
-        if let Some(kind) = table.node("type") {
-            super::decode::word(kind, &[("string", ())], sink);
-        }
-        let parameter = Self { default: table.optional("default"), choices: table.or_default("choices") };
-        let _help: Option<String> = table.optional("help");
-        table.close();
-        Some(parameter)
-    }
-}
-
-/// Puts the values of parameters in the place of `${name}`; `$${` stands for `${`.
-fn substitute(root: &mut Node, settings: &Settings, sink: &Sink) -> Result<(), LoadError> {
-    let params = match root.get("params") {
-        Some(node) => Vec::<(node::Key, Parameter)>::decode(node, sink).unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let mut values = BTreeMap::new();
-    for (key, parameter) in &params {
-        let value = settings.get(&key.name).or(parameter.default.as_ref());
-        if let Some(value) = value {
-            if !parameter.choices.is_empty() && !parameter.choices.contains(value) {
-                let message = format!("`{value}` is no choice of parameter `{}`", key.name);
-                let help = format!("one of: {}", parameter.choices.join(", "));
-                sink.borrow_mut().add("parameter", key.span, message).help(help);
-            }
-            values.insert(key.name.clone(), value.clone());
-        } else {
-            let message = format!("parameter `{}` has no default and was not set", key.name);
-            let help = format!("pass --set {}=…", key.name);
-            sink.borrow_mut().add("parameter", key.span, message).help(help);
-        }
-    }
-    if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
-        let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
-        let hint = match suggestion(name, names.iter().copied()) {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None => format!("; there are: {}", names.join(", ")),
-        };
-        return Err(LoadError::Parameter { name: name.clone(), hint });
-    }
-    root.visit_text(&mut |text, span| *text = expand(text, &values, span, &mut sink.borrow_mut()));
-    Ok(())
-}
-
-fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &mut Findings) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        let escaped = rest[..at].ends_with('$');
-        out.push_str(rest[..at].strip_suffix('$').filter(|_| escaped).unwrap_or(&rest[..at]));
-        rest = &rest[at + 2..];
-        if escaped {
-            out.push_str("${");
-            continue;
-        }
-        let (name, after) = rest.split_once('}').unwrap_or((rest, ""));
-        match values.get(name) {
-            Some(value) => out.push_str(value),
-            None => {
-                let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
-                match suggestion(name, values.keys().map(String::as_str)) {
-                    Some(near) => finding.label(format!("did you mean `{near}`?")),
-                    None => finding.help("state it under `params`, or write $${ for a literal ${"),
-                };
-            }
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
 impl Recipe {
     /// Everything that the lock has to pin, each once, in a stable order.
     pub fn requests(&self) -> Vec<Request> {
@@ -508,8 +422,14 @@ impl Recipe {
         locks
     }
 
-    /// Where its lock stands: beside it, `<name>.lock`.
+    /// Where the lock of its project is.
     pub fn lock_path(&self) -> PathBuf {
+        // As a user would write it.
+        self.project.strip_prefix(".").unwrap_or(&self.project).join(project::LOCK)
+    }
+
+    /// Where a lock of this recipe alone was, before projects had one: beside it, `<name>.lock`.
+    pub fn own_lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
     }
 }

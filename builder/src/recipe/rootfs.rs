@@ -6,12 +6,11 @@ mod overlay;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::debian::{PackageText, decode_suites, packages_of};
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
 use super::load::Place;
 use super::node::{Key, Node, Value};
 use crate::image::compress::Compression;
-use crate::source::Request;
+use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
 pub use overlay::decode_overlays;
@@ -246,7 +245,7 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
     let layout = required(table, "layout", |node| word(node, layouts, sink));
     let packages: Vec<At<PackageText>> = table.or_default("packages");
     let suites = match table.node("debian") {
-        Some(node) => decode_suites(node, place, sink).map(|suites| (suites, node.span)),
+        Some(node) => decode_suites(node, place.scope, sink).map(|suites| (suites, node.span)),
         None if packages.is_empty() => None,
         None => {
             table.required::<String>("debian");

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::debian::{PackageText, decode_suites, packages_of};
 use super::decode::{At, Decode, Sink, Table, required};
 use super::limits::Limits;
 use super::load::Place;
 use super::node::{Node, Value};
 use super::text::{Span, suggestion};
-use crate::source::{PackageRequest, Request};
+use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 
 /// A toolchain as its YAML file states it.
 #[derive(Clone, Debug)]
@@ -85,7 +84,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Toolchain> 
         table.node("without");
         sink.borrow_mut().add("without", key, "`without` goes with `extends`");
     }
-    let suites = required(&table, "debian", |node| Some((decode_suites(node, place, sink)?, node.span)));
+    let suites = required(&table, "debian", |node| Some((decode_suites(node, place.scope, sink)?, node.span)));
     let packages: Option<Vec<At<PackageText>>> = table.required("packages");
     let links = table.or_default("links");
     let files = table.or_default("files");

@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::lock::{Entry, Location, LockedFile};
 use crate::store::Store;
 use crate::threads;
 
-use super::download::{Wanted, fetch_file};
 use super::error::list;
-use super::network::join;
-use super::{Archive, Attempt, Mirrors, Network, Progress, Request, SourceError, git};
+use super::kind::{Fetching, Kind};
+use super::{Attempt, Entry, LockedFile, Mirrors, Network, Progress, SourceError};
 
 /// How many connections are used when nobody says otherwise.
 pub const CONNECTIONS: usize = 6;
@@ -55,7 +53,7 @@ impl std::ops::Add for FetchReport {
 
 /// A file to bring, and the request it serves.
 struct Job<'a> {
-    request: &'a Request,
+    kind: &'a dyn Kind,
     file: &'a LockedFile,
 }
 
@@ -69,7 +67,7 @@ pub fn fetch<'a>(
 ) -> Result<FetchReport, Vec<SourceError>> {
     let mut seen = HashSet::new();
     let files =
-        entries.into_iter().flat_map(|entry| entry.files.iter().map(|file| Job { request: &entry.request, file }));
+        entries.into_iter().flat_map(|entry| entry.files.iter().map(|file| Job { kind: entry.request.kind(), file }));
     let all: Vec<_> = files.filter(|job| seen.insert(job.file.sha256)).collect();
     let count = all.len();
     let mut jobs: Vec<_> = all.into_iter().filter(|job| !store.has_blob(&job.file.sha256)).collect();
@@ -86,23 +84,24 @@ pub fn fetch<'a>(
     progress.expect(jobs.len(), jobs.iter().map(|job| job.file.size).sum());
 
     // What no mirror is known for is said before any work.
-    let needs = |job: &Job<'_>| matches!(&job.file.at, Location::Pool(_)).then(|| job.archive()).flatten().cloned();
+    let needs = |job: &Job<'_>| job.kind.archive_of(job.file).cloned();
     let archives: std::collections::BTreeSet<_> = jobs.iter().filter_map(needs).collect();
     let unknown: Vec<_> = archives.iter().filter_map(|archive| mirrors.of(archive).err()).collect();
     if !unknown.is_empty() {
         return Err(tidy(unknown));
     }
     // Its thread comes before those of the downloads, which there may be fewer of.
-    if jobs.iter().any(|job| !matches!(job.file.at, Location::Git { .. })) {
+    if jobs.iter().any(|job| job.kind.uses_http()) {
         network.start().map_err(|error| vec![error])?;
     }
+    let with = Fetching { network, mirrors, store, progress };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let results = Mutex::new(Vec::new());
     let work = || {
         while !stop.load(Ordering::Relaxed)
             && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
         {
-            let result = job.run(network, mirrors, store, progress);
+            let result = job.kind.fetch(job.file, &with);
             if matches!(&result, Err(error) if error.stops_all()) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -161,69 +160,4 @@ fn tidy(mut errors: Vec<SourceError>) -> Vec<SourceError> {
         SourceError::Unreachable { name, attempts, hint: None }
     };
     grouped.into_iter().map(one).chain(rest).collect()
-}
-
-/// What to do about a file that all its places have no more. A source package is pinned in the recipe, to a version: to lock it
-/// again would give the same.
-fn if_gone(request: &Request, name: &str) -> String {
-    match request {
-        Request::Debian { .. } => format!(
-            "{name} was removed from the mirror: run `dbco lock --update` to take its successor, \
-             or use a mirror that keeps old versions (--mirror URL)"
-        ),
-        Request::DebianSource { package, .. } => format!(
-            "the mirror's index names {name}, but the mirror does not have it (any more): state another `version` of source \
-             package `{package}` in the component (`newest`, or a pattern), run `dbco lock`, or use a mirror that keeps old versions (--mirror URL)"
-        ),
-        Request::Url { .. } | Request::Git { .. } => {
-            format!("{name} was removed from the server: name another `url` in the component that has the same file")
-        }
-    }
-}
-
-impl Job<'_> {
-    /// The Debian archive that the file is from.
-    fn archive(&self) -> Option<&Archive> {
-        match self.request {
-            Request::Debian { suites, .. } => suites.find(self.file.suite.as_deref()),
-            request => request.archives().first(),
-        }
-    }
-
-    fn run(
-        &self,
-        network: &Network,
-        mirrors: &Mirrors,
-        store: &Store,
-        progress: &dyn Progress,
-    ) -> Result<u64, SourceError> {
-        let file = self.file;
-        let urls = match &file.at {
-            Location::Git { url, commit } => {
-                let meter = progress.start(&file.name, None);
-                let submodules = matches!(self.request, Request::Git { submodules: true, .. });
-                return git::bring(store, url, commit, submodules, file, &*meter);
-            }
-            Location::Urls(urls) => urls.clone(),
-            Location::Pool(path) => {
-                let Some(archive) = self.archive() else {
-                    return Err(SourceError::BadRequest {
-                        request: self.request.to_string(),
-                        message: format!("its locked file `{}` has a pool path, which only Debian has", file.name),
-                    });
-                };
-                mirrors.of(archive)?.iter().map(|base| join(base, path)).collect()
-            }
-        };
-        let name = match (&file.version, &file.at) {
-            (Some(version), Location::Pool(_)) if !file.name.contains(version.as_str()) => {
-                format!("{} {version}", file.name)
-            }
-            _ => file.name.clone(),
-        };
-        let if_gone = if_gone(self.request, &name);
-        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
-        let meter = progress.start(&file.name, Some(file.size));
-        fetch_file(network, store, &wanted, &*meter)
-    }
 }

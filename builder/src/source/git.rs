@@ -16,11 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::digest::Digest;
-use crate::lock::LockedFile;
 use crate::process::{ProcessError, Run};
 use crate::store::{Store, StoreError};
 
-use super::{Meter, SourceError, submodules};
+use super::{LockedFile, Meter, SourceError, submodules};
 
 /// What git may need of our environment: where programs, settings, keys and proxies are.
 const PASSED: [&str; 16] = [

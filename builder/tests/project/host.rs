@@ -38,9 +38,9 @@ pub fn with_kernel_package(more: &str, files: &[(&str, &[u8])]) -> Project {
         &format!("  package: linux-image-1\n  debian: {{suite: bookworm}}\n  {more}\n"),
     );
     provide_packages(&project, &[("linux-image-1", "1", deb("", files))]);
-    let lock = project.read("small.lock");
+    let lock = project.read("dbco.lock");
     let (first, last) = lock.rsplit_once("closure: true").unwrap();
-    project.write("small.lock", format!("{first}closure: false{last}"));
+    project.write("dbco.lock", format!("{first}closure: false{last}"));
     project
 }
 
@@ -62,7 +62,7 @@ pub fn provide_packages(project: &Project, packages: &[(&str, &str, Vec<u8>)]) {
             deb.len()
         );
     }
-    project.write("small.lock", project.read("small.lock") + &entry);
+    project.write("dbco.lock", project.read("dbco.lock") + &entry);
 }
 
 /// A Debian package of programs of this host, with each library that ldd(1) names.

@@ -46,7 +46,7 @@ tests:
 
 /// A lock that fits [`RECIPE`].
 pub const LOCK: &str = "\
-format: 1
+format: 2
 entries:
 - request:
     debian:
@@ -88,7 +88,7 @@ impl Project {
     pub fn new() -> Self {
         let project = Self { folder: tempfile::tempdir().unwrap() };
         project.write("small.yaml", RECIPE);
-        project.write("small.lock", LOCK);
+        project.write("dbco.lock", LOCK);
         project.write("components/kernel.yaml", COMPONENT);
         project.write("toolchains/none.yaml", TOOLCHAIN);
         project.write("kernel-config/tiny.config", "CONFIG_64BIT=y\n");

@@ -80,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &["input", "interrupt"]),
     ("tree", &["digest"]),
     ("mask", &[]),
+    ("yaml", &["mask"]),
     ("process", &["interrupt", "mask"]),
     ("platform", &[]),
     ("printable", &[]),
@@ -90,13 +91,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kernel", &["archive", "beneath", "digest", "platform", "tree"]),
     ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
-    ("source", &["beneath", "digest", "input", "lock", "mask", "process", "store", "threads"]),
+    ("source", &["beneath", "digest", "input", "mask", "platform", "process", "store", "threads", "yaml"]),
     // The stages: recipe, lock, plan, build, outputs.
-    (
-        "recipe",
-        &["archive", "boot", "digest", "image", "input", "kernel", "mask", "platform", "printable", "source", "tree"],
-    ),
-    ("lock", &["digest", "input", "mask", "source", "store"]),
+    ("recipe", &["archive", "boot", "image", "input", "kernel", "platform", "printable", "source", "tree", "yaml"]),
+    ("lock", &["input", "interrupt", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
     (
         "step",
@@ -128,7 +126,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "interrupt",
             "kernel",
             "lock",
-            "mask",
             "output",
             "plan",
             "printable",

@@ -7,9 +7,8 @@ use std::io::{BufReader, Read};
 use deb822_fast::{Deb822, Paragraph};
 
 use crate::digest::Digest;
-use crate::lock::{Location, LockedFile, is_pool_path};
 use crate::source::suites::MOST_SUITES;
-use crate::source::{SourceError, Suites};
+use crate::source::{Location, LockedFile, SourceError, Suites, is_pool_path};
 
 use super::closure;
 use super::relation::{self, Relation};

@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 use std::io::Read;
 use std::sync::OnceLock;
 
-use crate::lock::LockedFile;
-use crate::source::{Archive, Suites};
+use crate::source::{Archive, LockedFile, Suites};
 
 use super::index::Packages;
 use super::release::Release;

@@ -5,9 +5,8 @@ use std::io::{BufReader, Read};
 
 use deb822_fast::Deb822;
 
-use crate::lock::{Location, LockedFile, is_pool_path};
 use crate::source::error::list;
-use crate::source::{Archive, SourceError};
+use crate::source::{Archive, Location, LockedFile, SourceError, is_pool_path};
 
 use super::version::{VersionPattern, compare};
 

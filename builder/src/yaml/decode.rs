@@ -66,7 +66,7 @@ impl Decode for bool {
 }
 
 /// What `read` makes of a required key; where it is missing, a finding says so.
-pub(super) fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
+pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
     match table.node(name) {
         Some(node) => read(node),
         None => {

@@ -1,0 +1,144 @@
+//! Suites of Debian archives as recipes state them, and what differs between two.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::changed;
+use crate::platform::Platform;
+use crate::source::{Archive, Suites, meant_suite};
+use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
+use crate::yaml::node::{Node, Value};
+
+/// What the words of a recipe's sources are read against.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// The folder of the image recipe.
+    pub recipe: &'a Path,
+    /// The folder of its project, which the lock's paths are relative to.
+    pub project: &'a Path,
+    /// The architecture that packages are for where none is stated.
+    pub platform: Platform,
+}
+
+/// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
+/// what stands beside them.
+pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suites> {
+    let components = vec!["main".to_owned()];
+    let defaults =
+        Archive { suite: String::new(), components, arch: scope.platform.names().debian.to_owned(), keyring: None };
+    let (nodes, defaults): (&[Node], _) = match &node.value {
+        Value::List(nodes) => (nodes, defaults),
+        Value::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
+            let table = Table::open(node, "Debian's suites", sink)?;
+            let list = table.node("suites")?;
+            let defaults = with_common_keys(&table, defaults, scope, sink);
+            if let Some(span) = table.key("suite").filter(|_| table.node("suite").is_some()) {
+                let message = "`suite` and `suites` exclude each other";
+                let help = "a list, `debian: [bookworm, bookworm-security]`, replaces the suite of an extended recipe";
+                sink.borrow_mut().add("suites", span, message).help(help);
+            }
+            table.close();
+            let Value::List(nodes) = &list.value else {
+                wrong_type(list, "a list of suites", sink);
+                return None;
+            };
+            (nodes, defaults)
+        }
+        _ => (std::slice::from_ref(node), defaults),
+    };
+    let archives: Vec<_> = nodes.iter().map(|node| decode_archive(node, &defaults, scope, sink)).collect();
+    match Suites::new(archives.into_iter().collect::<Option<_>>()?) {
+        Ok(suites) => Some(suites),
+        Err(error) => {
+            sink.borrow_mut().add("suites", node.span, error.to_string());
+            None
+        }
+    }
+}
+
+fn decode_archive(node: &Node, defaults: &Archive, scope: Scope<'_>, sink: &Sink) -> Option<Archive> {
+    let (suite, archive): (At<String>, _) = match &node.value {
+        Value::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
+        Value::Map(_) => {
+            let table = Table::open(node, "a Debian suite", sink)?;
+            let suite = table.required("suite");
+            let archive = with_common_keys(&table, defaults.clone(), scope, sink);
+            table.close();
+            (suite?, archive)
+        }
+        _ => {
+            wrong_type(node, "a suite's name or a mapping with `suite`", sink);
+            return None;
+        }
+    };
+    check_suite(&suite, archive.keyring.as_deref(), sink);
+    Some(Archive { suite: suite.value, ..archive })
+}
+
+/// The keys that describe an archive beside its suite.
+fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: Scope<'_>, sink: &Sink) -> Archive {
+    Archive {
+        suite: defaults.suite,
+        components: table.optional("components").unwrap_or(defaults.components),
+        arch: table.optional("arch").unwrap_or(defaults.arch),
+        keyring: keyring(table, scope, sink).or(defaults.keyring),
+    }
+}
+
+/// A suite's name becomes part of a URL. With the built-in keys it can only be one of Debian's.
+pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink) {
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-._~".contains(&c));
+    if !suite.split('/').all(|name| part(name) && name != "." && name != "..") {
+        let message = format!("`{}` is not the name of a suite", suite.value.escape_debug());
+        sink.borrow_mut().add("suites", suite.span, message).label("such as `bookworm`");
+    } else if let Some(meant) = meant_suite(suite).filter(|_| keyring.is_none()) {
+        let message = format!("Debian has no suite `{}`", suite.value);
+        let help = "an archive of another name needs its own `keyring`";
+        sink.borrow_mut().add("suites", suite.span, message).label(format!("did you mean `{meant}`?")).help(help);
+    }
+}
+
+/// Reads `keyring`: the file of an archive's keys, relative to the image recipe; gives its path relative to the project.
+pub(super) fn keyring(table: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<String> {
+    let keyring: At<String> = table.optional("keyring")?;
+    if !scope.recipe.join(&keyring.value).is_file() {
+        let message = format!("there is no keyring `{}` in {}", keyring.value, scope.recipe.display());
+        sink.borrow_mut().add("missing-file", keyring.span, message).help("its path is relative to the image recipe");
+    }
+    Some(relative(&keyring.value, scope))
+}
+
+/// A path that is relative to a recipe's folder, relative to the folder of its project: recipes in several folders
+/// that name the same file then ask for the same.
+fn relative(path: &str, Scope { recipe: of, project, .. }: Scope<'_>) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (of, project) = (absolute(of), absolute(project));
+    let Some(below) = of.strip_prefix(&project).ok().filter(|below| !below.as_os_str().is_empty()) else {
+        return path.to_owned();
+    };
+    let joined = below.join(path);
+    let mut plain = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            Component::ParentDir if plain.file_name().is_some_and(|name| name != "..") => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    // Through a link to a folder `..` leads elsewhere than its text says.
+    let file = |path: &Path| project.join(path).canonicalize().ok();
+    let found = if file(&plain) == file(&joined) { plain } else { joined };
+    found.to_str().map_or_else(|| path.to_owned(), str::to_owned)
+}
+
+/// What differs between the archives of a locked and a wanted request.
+pub(super) fn archive_differences(words: &mut Vec<String>, old: &Archive, new: &Archive) {
+    let Archive { suite, components, arch, keyring } = new;
+    changed(words, "suite", &old.suite, suite);
+    changed(words, "components", &old.components.join(" "), &components.join(" "));
+    changed(words, "architecture", &old.arch, arch);
+    let built_in = "the built-in one";
+    changed(words, "keyring", old.keyring.as_deref().unwrap_or(built_in), keyring.as_deref().unwrap_or(built_in));
+}

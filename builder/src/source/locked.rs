@@ -1,0 +1,115 @@
+//! What a request became: files pinned by sha256 and size, and where each is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+use crate::digest::Digest;
+
+/// What one request became.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Entry {
+    /// As the recipe asked.
+    pub request: Request,
+    /// The date of the Debian archive's signed index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_date: Option<ArchiveDate>,
+    /// All files that it stands for; packages sorted by name.
+    pub files: Vec<LockedFile>,
+}
+
+/// Dates of signed indexes, as RFC 3339 in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ArchiveDate {
+    /// Of the only suite.
+    One(String),
+    /// Of each of several suites that states one.
+    Each(BTreeMap<String, String>),
+}
+
+impl ArchiveDate {
+    /// The dates of suites, in their order.
+    pub fn new<'d>(dates: impl Iterator<Item = (&'d str, Option<&'d str>)>) -> Option<Self> {
+        let dates: Vec<_> = dates.collect();
+        match &dates[..] {
+            [(_, date)] => date.map(|date| Self::One(date.to_owned())),
+            several => {
+                let stated: BTreeMap<_, _> = several
+                    .iter()
+                    .filter_map(|(suite, date)| Some((suite.to_string(), date.as_ref()?.to_string())))
+                    .collect();
+                (!stated.is_empty()).then_some(Self::Each(stated))
+            }
+        }
+    }
+
+    /// The date of a suite's index.
+    pub fn of(&self, suite: &str) -> Option<&str> {
+        match self {
+            Self::One(date) => Some(date),
+            Self::Each(dates) => dates.get(suite).map(String::as_str),
+        }
+    }
+}
+
+/// One pinned file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedFile {
+    /// A Debian package's name, otherwise a file name.
+    pub name: String,
+    /// A Debian package's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The suite that it is from, where the request names several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// Where it is.
+    pub at: Location,
+    /// Its content.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Where a locked file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Location {
+    /// The tree of a commit, as the deterministic archive that `git.rs` makes of it.
+    Git {
+        /// The repository.
+        url: String,
+        /// The commit's full name.
+        commit: String,
+    },
+    /// A path relative to a Debian mirror.
+    Pool(String),
+    /// Any of these places.
+    Urls(Vec<String>),
+}
+
+impl Entry {
+    /// What can't be right in an entry, whatever its request asks for. A pool path becomes part of a URL: one that climbs
+    /// out would reach any file of the mirror's host. A suite says which mirrors are asked.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.files.iter().find_map(|file| {
+            if let Location::Pool(pool) = &file.at
+                && !is_pool_path(pool)
+            {
+                return Some(format!("`{pool}` of {} is not a path inside a Debian mirror", file.name));
+            }
+            let suite = file.suite.as_ref()?;
+            let named = self.request.archives().iter().any(|archive| archive.suite == *suite);
+            (!named).then(|| format!("{} is from the suite `{suite}`, which its request does not name", file.name))
+        })
+    }
+}
+
+/// Whether a path stays inside a mirror.
+pub(crate) fn is_pool_path(path: &str) -> bool {
+    !path.is_empty() && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+}
