@@ -20,7 +20,8 @@ fn with_sources(urls: &[String]) -> Project {
 
 #[test]
 fn a_network_that_is_down_is_told_once_for_all_sources() {
-    let urls: Vec<_> = ["one.tar", "two.tar"].map(|name| format!("{}/{name}", dead_url())).into();
+    let server = dead_url();
+    let urls: Vec<_> = ["one.tar", "two.tar"].map(|name| format!("{server}/{name}")).into();
     let project = with_sources(&urls);
     let ran = project.dbco(&["lock", "small.yaml"]).ends(1);
     let ran = ran.says(&["can't get one.tar", &urls[0], "the same for 1 other: two.tar (", "components/part1.yaml:4:"]);

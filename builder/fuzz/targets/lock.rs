@@ -22,7 +22,8 @@ fuzz_target!(|text: &str| {
             assert_eq!(again.to_text(), lock.to_text());
             let requests: Vec<_> = lock.entries().map(|entry| entry.request.clone()).collect();
             let none = BTreeSet::new();
-            for stale in lock.check(&requests, &none).iter().chain(&lock.check(&requests[..requests.len() / 2], &none)) {
+            for stale in lock.check(&requests, &none).iter().chain(&lock.check(&requests[..requests.len() / 2], &none))
+            {
                 told(stale);
             }
         }
