@@ -22,6 +22,7 @@ pub mod process;
 pub mod recipe;
 pub mod rootfs;
 pub mod sandbox;
+pub mod session;
 pub mod source;
 pub mod step;
 pub mod store;

@@ -1,6 +1,7 @@
 //! Errors of many sources: the same one is said once, and so is a cause that they have in common.
 
 use super::prose;
+use crate::session::SourceFailure;
 use crate::source::{SourceError, without_counts};
 
 /// So many other sources of the same cause are named.
@@ -22,9 +23,9 @@ struct Said {
 ///
 /// Servers that can't be reached for the same reasons are one cause, such as a network that is down: the first file is
 /// told in full, the others by their names.
-pub fn told_once(errors: Vec<(Option<String>, anyhow::Error)>) -> Vec<String> {
+pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
     let mut said: Vec<Said> = Vec::new();
-    for (place, error) in errors {
+    for SourceFailure { place, error } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
         let alike = without_counts(&text);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     fn told(errors: Vec<anyhow::Error>) -> Vec<String> {
-        let place = |(number, error)| (Some(format!("a.yaml:{number}")), error);
+        let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error };
         told_once(errors.into_iter().enumerate().map(place).collect())
     }
 

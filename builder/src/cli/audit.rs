@@ -2,7 +2,6 @@
 
 use anyhow::Context as _;
 
-use super::build::prepare;
 use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
@@ -13,7 +12,8 @@ use crate::rootfs::audit::{Allow, audit};
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
     // Whatever the recipe gives: nothing of it is built here but the tree.
     let wanted = Wanted { rootfs: true, ..Wanted::default() };
-    let done = prepare(session, args, &wanted)?;
+    let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
+    let done = session.build(recipe, store, &args.options(), &wanted)?;
     let digest = done.plan.rootfs.as_ref().and_then(|from| done.built.tree(from));
     let tree = done.store.tree(&digest.context("the build gave no root filesystem")?)?;
     let rootfs = done.recipe.image.subject();

@@ -3,30 +3,24 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::build::{Done, make_verified, writable};
+use super::build::writable;
 use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, Failure, Outcome, usage};
-use crate::beneath::{Dir, Links};
-use crate::boot::test::{End, Event, Logs, Tests, log_name};
-use crate::boot::{Accel, Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
+use crate::boot::test::{Event, Logs, Tests, log_name};
+use crate::boot::{Accel, Firmware, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
-use crate::image::ToolError;
 use crate::image::serial::LAST_PORT;
 use crate::output;
 use crate::plan::Wanted;
 use crate::recipe::boot::Entry;
-use crate::recipe::test::{self as declared, Test};
 use crate::recipe::text::suggestion;
 use crate::recipe::{OutputKind, Recipe};
-use crate::sandbox::{Bind, Sandbox, Spec};
-use crate::step::{Blob, Ref};
+use crate::session::boot_test;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -80,65 +74,13 @@ pub struct TestArgs {
     host_qemu: bool,
 }
 
-/// QEMU from its toolchain's root.
-struct Locked {
-    sandbox: Sandbox,
-    root: PathBuf,
-}
-
-impl Launch for Locked {
-    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError> {
-        let env = [("HOME", "/build"), ("LC_ALL", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TERM", "dumb")];
-        let spec = Spec {
-            root: self.root.clone(),
-            binds: vec![Bind { host: folder.to_owned(), inside: "/build".into(), writable: true }],
-            cwd: "/build".into(),
-            argv: argv.to_vec(),
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            devices: access.devices.clone(),
-            network: access.network,
-        };
-        Ok(self.sandbox.command(&spec))
-    }
-
-    fn file(&self, inside: &str) -> io::Result<File> {
-        Dir::open(&self.root, Links::InRoot)?.open_file(inside).map_err(io::Error::other)
-    }
-}
-
-impl Done {
-    fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Failure> {
-        let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
-        let root = self.store.root_path(&self.plan.graph.step(step.step()).digest);
-        Ok(Box::new(Locked { sandbox: Sandbox::detect()?, root }))
-    }
-
-    fn blob(&self, from: &Ref<Blob>) -> Option<PathBuf> {
-        Some(self.store.blob_path(&self.built.blob(from)?.digest))
-    }
-
-    fn product(&self, kind: OutputKind) -> Result<PathBuf, Failure> {
-        let product = self.plan.products.iter().find(|product| product.kind == kind && !product.optional);
-        let path = product.and_then(|product| self.blob(&product.from));
-        path.ok_or_else(|| usage(anyhow!("the recipe's `outputs` lack what this boots from")))
-    }
-
-    fn kernel(&self, entry: &Entry, more: &str) -> Result<Medium, Failure> {
-        let parameters = self.recipe.image.boot.parameters(entry);
-        Ok(Medium::Kernel {
-            kernel: self.product(OutputKind::BzImage)?,
-            initrd: if entry.mode.initrd() { Some(self.product(OutputKind::Initrd)?) } else { None },
-            cmdline: format!("{parameters} {more}").trim_end().to_owned(),
-        })
-    }
-}
-
 pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     let wanted = Wanted { boot: !args.host_qemu, ..Wanted::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Said before the work: what this can't start from.
     let index = startable(&recipe, args)?;
-    let done = make_verified(session, &args.build, &wanted, recipe, session.store()?)?;
+    let store = session.store()?;
+    let done = session.build(recipe, store, &args.build.options(), &wanted)?;
     let entry = &done.recipe.image.boot.entries[index];
     let medium = match args.medium {
         RunMedium::Kernel => done.kernel(entry, "")?,
@@ -236,7 +178,8 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let chosen = chosen(&recipe, args.filter.as_deref())?;
     writable(&args.build.output)?;
     let logs = logs(&recipe, &chosen, args)?;
-    let done = make_verified(session, &args.build, &wanted, recipe, session.store()?)?;
+    let store = session.store()?;
+    let done = session.build(recipe, store, &args.build.options(), &wanted)?;
     let tests = chosen.iter().map(|index| boot_test(&done, &done.recipe.image.tests[*index]));
     let tests = tests.collect::<Result<Vec<_>, _>>()?;
     let launch = done.launch(args.host_qemu)?;
@@ -244,8 +187,7 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.face.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
-    let runner =
-        Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: super::build::jobs(&args.build) };
+    let runner = Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
     let outcomes = runner.run(&tests, &|event| match event {
         Event::Phase { name, phase } => session.face.machine(name, phase, None),
         Event::Started { name, last_line } => {
@@ -331,70 +273,4 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
             outcome.log.display()
         ));
     }
-}
-
-fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Failure> {
-    let mut disks = Vec::new();
-    for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
-        let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
-        let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
-        disks.push(Disk { bus: disk.bus, content });
-    }
-    Ok(BootTest {
-        name: test.name.to_string(),
-        boots: test.boots.iter().map(|boot| one_boot(done, test, boot, &disks)).collect::<Result<_, _>>()?,
-        timeout: Duration::from_secs(test.timeout.into()),
-        forward: test.forward.clone(),
-    })
-}
-
-fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> Result<Boot, Failure> {
-    let image = &done.recipe.image;
-    // The recipe's checks have found the entry.
-    let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
-    let entry = &image.boot.entries[index];
-    let declared_medium = boot.medium.unwrap_or(test.medium);
-    let medium = match declared_medium {
-        declared::Medium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
-        declared::Medium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
-        declared::Medium::Hd => Medium::Disk,
-        declared::Medium::Kernel | declared::Medium::Disk => done.kernel(entry, &boot.cmdline)?,
-    };
-    let firmware = match test.firmware {
-        declared::Firmware::Uefi => Firmware::Uefi,
-        declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
-    };
-    let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
-    let menu = matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd);
-    let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
-    Ok(Boot {
-        machine: Machine {
-            platform: image.platform,
-            port: image.boot.port(image.platform, &parameters, menu),
-            firmware,
-            medium,
-            memory,
-            cpus,
-            parallel,
-            disks: disks.to_vec(),
-            served: false,
-            network: true,
-            forward: Vec::new(),
-        },
-        menu: match declared_medium {
-            // The ISO's menu does not show; the checks have seen to it that its first entry is the one.
-            declared::Medium::Cd | declared::Medium::Usb if image.boot.timeout == 0 => None,
-            declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd => Some(index),
-            declared::Medium::Kernel | declared::Medium::Disk => None,
-        },
-        expect: boot.expect.clone(),
-        login: boot.login.clone(),
-        run: boot.run.iter().map(|action| action.step.clone()).collect(),
-        end: match (&boot.cut, boot.end) {
-            (Some(cut), _) => End::Cuts(cut.cuts.clone()),
-            (None, declared::End::Cut) => End::Cut,
-            (None, declared::End::Poweroff) => End::After("poweroff"),
-            (None, declared::End::Reboot) => End::After("reboot"),
-        },
-    })
 }

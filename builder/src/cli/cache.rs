@@ -74,7 +74,7 @@ fn verify(session: &Session<'_>) -> Outcome {
         let meter = session.face.work("reading the store", contents.bytes());
         store.verify(&contents, &|read| meter.at(read))
     };
-    session.say_damages(&store);
+    session.tell_damages(&store);
     verified?;
     let damages = store.damages();
     let damaged: Vec<_> = damages

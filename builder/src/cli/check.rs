@@ -2,11 +2,11 @@
 
 use anyhow::anyhow;
 
-use super::locks::{Locks, does_not_fit, stale};
 use super::prose::count;
 use super::session::Session;
 use super::{Outcome, RecipeArgs, usage};
 use crate::lock::Stale;
+use crate::session::{Error, Locks, stale};
 
 pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
     let recipe = session.recipe(args)?;
@@ -18,7 +18,7 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
         Ok((path, lock)) => {
             let stale = stale(&recipe, lock);
             if locked && !stale.is_empty() {
-                return Err(does_not_fit(path, &stale));
+                return Err(Error::Stale { path: path.to_owned(), stale }.into());
             }
             lines(stale)
         }

@@ -8,15 +8,14 @@ use clap::Args;
 use jiff::{Span, SpanRelativeTo};
 use serde_json::json;
 
-use super::locks::Locks;
 use super::prose::{bytes, count};
 use super::session::Session;
-use super::sources::digests;
 use super::{Failure, Outcome, usage};
 use crate::lock::LockError;
 use crate::plan::{Wanted, plan};
 use crate::recipe::image::Settings;
 use crate::recipe::{load, recipes_below};
+use crate::session::{Locks, digests};
 use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::face::Face;
+use crate::session::OutputsState;
 use crate::source::Cancel;
 use crate::threads;
 use crate::{inherited, interrupt, process};
@@ -24,32 +25,18 @@ const GRACE: Duration = Duration::from_millis(700);
 /// How long the removal of what it left may take after that.
 const REMOVAL: Duration = Duration::from_millis(250);
 
-/// How far a command is with what the user sees of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outputs {
-    /// It gives no outputs.
-    #[default]
-    None,
-    /// They are not written yet.
-    Before,
-    /// They are being put in place.
-    Writing,
-    /// They are all in place.
-    Complete,
-}
-
 /// The signals of this process, and what is to be said when one came.
 pub struct Interrupt {
     /// Ends downloads.
     pub cancel: Cancel,
-    outputs: Mutex<Outputs>,
+    outputs: Mutex<OutputsState>,
     /// Whether the last words were said, after which there are none.
     said: Mutex<bool>,
 }
 
 impl Interrupt {
     /// Says how far the command is.
-    pub fn outputs(&self, outputs: Outputs) {
+    pub fn outputs(&self, outputs: OutputsState) {
         *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) = outputs;
     }
 
@@ -58,12 +45,14 @@ impl Interrupt {
         let signal = interrupt::raised()?;
         *self.said.lock().unwrap_or_else(|e| e.into_inner()) = true;
         let outputs = match *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) {
-            Outputs::None => "unfinished work was discarded",
-            Outputs::Before => {
+            OutputsState::None => "unfinished work was discarded",
+            OutputsState::Before => {
                 "unfinished steps were discarded, finished ones are kept; nothing in the output folder has changed"
             }
-            Outputs::Writing => "the output folder is whole: it holds all of the old outputs or all of the new ones",
-            Outputs::Complete => "the outputs were written before: they are complete",
+            OutputsState::Writing => {
+                "the output folder is whole: it holds all of the old outputs or all of the new ones"
+            }
+            OutputsState::Complete => "the outputs were written before: they are complete",
         };
         Some((status(signal), format!("interrupted: {outputs}")))
     }

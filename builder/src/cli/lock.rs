@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::locks::{Locks, asked_in_project};
 use super::prose::count;
-use super::session::{Renewal, Session};
-use super::{Outcome, RecipeArgs, usage};
+use super::session::Session;
+use super::{Outcome, RecipeArgs};
+use crate::session::{Error, Locks, Renewal, asked_in_project, named};
 
 #[derive(Debug, Args)]
 pub struct LockArgs {
@@ -28,13 +28,13 @@ pub struct LockArgs {
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
     let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
-    let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(usage)?;
+    let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(Error::from)?;
     let requests = match args.update.as_deref() {
         None => Vec::new(),
         Some("") => recipe.requests(),
-        Some(name) => super::sources::named(&recipe, &locks.base(&recipe.requests()).lock, name).map_err(usage)?,
+        Some(name) => named(&recipe, &locks.base(&recipe.requests()).lock, name)?,
     };
-    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session, &recipe)).transpose()?;
+    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.screen, &recipe)).transpose()?;
     let renewal = Renewal { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
     let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
     let files: usize = lock.entries().map(|entry| entry.files.len()).sum();

@@ -7,15 +7,12 @@ mod build;
 mod cache;
 mod check;
 mod face;
-mod failed;
 mod fetch;
 mod gc;
 mod interrupt;
 mod lock;
-mod locks;
 mod prose;
 mod session;
-mod sources;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -159,7 +156,8 @@ pub fn main() -> ExitCode {
         Ok(interrupt) => interrupt,
         Err(error) => return prose::fail(&face, &Failure::from(error)),
     };
-    let session = session::Session::new(cli.global, &face, &interrupt);
+    let screen = session::Screen::new(&face, &interrupt);
+    let session = session::Session::new(cli.global, &screen);
     let result = match cli.command {
         Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
         Command::Lock(args) => lock::run(&session, &args),
@@ -181,7 +179,7 @@ pub fn main() -> ExitCode {
             face.error("standard output could not be written: what it should hold is not complete");
             ExitCode::FAILURE
         }
-        Err(failure) => prose::fail(&face, &failure),
+        Err(failure) => prose::fail(&face, &session.failure(failure)),
     }
 }
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::face::Face;
-use super::failed::Stated;
 use crate::beneath::Refusal;
 use crate::build::BuildError;
 use crate::process::ProcessError;
 use crate::recipe::{BadRecipe, LoadError};
 use crate::sandbox::SandboxError;
+use crate::session::Stated;
 use crate::step::StepError;
 
 /// Says why a command failed, and gives its exit status.
@@ -149,10 +149,7 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
-/// A number of things: `1 file`, `2 files`.
-pub fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
+pub use crate::session::count;
 
 /// A length in bytes, for people.
 pub fn bytes(count: u64) -> String {

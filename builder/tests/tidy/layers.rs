@@ -113,6 +113,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
+    // All stages as calls.
+    (
+        "session",
+        &[
+            "beneath", "boot", "build", "digest", "image", "kernel", "lock", "output", "plan", "process", "recipe",
+            "sandbox", "source", "step", "store", "threads",
+        ],
+    ),
     // The face, which may use everything and is used by nothing.
     (
         "cli",
@@ -120,11 +128,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "beneath",
             "boot",
             "build",
-            "digest",
             "image",
             "inherited",
             "interrupt",
-            "kernel",
             "lock",
             "output",
             "plan",
@@ -133,6 +139,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "recipe",
             "rootfs",
             "sandbox",
+            "session",
             "source",
             "step",
             "store",

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
-
+use super::Error;
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::recipe::component::Base;
@@ -79,7 +78,7 @@ pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
 
 /// The requests that a name stands for: of a package (asked for, or locked as somebody's dependency), a component, a
 /// toolchain or a source.
-pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, anyhow::Error> {
+pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, Error> {
     let all = all(recipe);
     let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();
     let fits = |asked: &&Asked<'_>| {
@@ -92,17 +91,17 @@ pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, a
         return Ok(requests);
     }
     if name.ends_with(".yaml") || Path::new(name).exists() {
-        return Err(anyhow!(
+        return Err(Error::Request(format!(
             "--update {name}: this is a file, and the name of a package, component or source is expected; to update all of a \
              recipe: `dbco lock {name} --update`"
-        ));
+        )));
     }
     let files = all.iter().flat_map(|asked| locked(asked.request)).map(|file| file.name.as_str());
     let known = all.iter().flat_map(|asked| asked.names.iter().map(String::as_str)).chain(files);
     let meant = suggestion(name, known).map(|near| format!("; did you mean `{near}`?"));
     let recipe = recipe.path.display();
-    Err(anyhow!(
+    Err(Error::Request(format!(
         "--update {name}: {recipe} has no package, component or source of that name{}",
         meant.unwrap_or_default()
-    ))
+    )))
 }

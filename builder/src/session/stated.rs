@@ -10,7 +10,7 @@ use crate::recipe::{Component, Recipe};
 use crate::sandbox::SandboxError;
 use crate::step::StepError;
 
-/// The context of a [`BuildError`]: shown, it is the place.
+/// Where a recipe states the step of a [`BuildError`]: shown, it is the place.
 #[derive(Debug)]
 pub struct Stated {
     place: String,
@@ -24,27 +24,20 @@ impl fmt::Display for Stated {
     }
 }
 
-/// An error of a build with its place in the recipe, if it has one.
-pub fn stated(recipe: &Recipe, error: BuildError) -> anyhow::Error {
+/// Where the recipe states the step that failed, if it does.
+pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<Stated> {
     let component = error.label.strip_prefix("component ").and_then(|name| recipe.components.get(name));
-    let found = match (&*error.source, component) {
+    let at = |span| Some(Stated { place: recipe.files.locate(span), hint: None });
+    match (&*error.source, component) {
         (StepError::Script { script, source }, Some(component)) => Some(of_script(recipe, component, script, source)),
-        (StepError::NoOutput { .. } | StepError::Links(_), Some(component)) => {
-            Some(Stated { place: recipe.files.locate(component.span), hint: None })
-        }
-        (StepError::Archive(_), Some(component)) => {
-            Some(Stated { place: recipe.files.locate(component.source.span), hint: None })
-        }
+        (StepError::NoOutput { .. } | StepError::Links(_), Some(component)) => at(component.span),
+        (StepError::Archive(_), Some(component)) => at(component.source.span),
         (StepError::Module(ModuleError::Unknown { name, .. }), _) => of_module(recipe, name),
         (StepError::NoKernel { .. }, _) => match &recipe.image.kernel {
-            Kernel::Package { request, .. } => Some(Stated { place: recipe.files.locate(request.span), hint: None }),
+            Kernel::Package { request, .. } => at(request.span),
             Kernel::Component { .. } => None,
         },
         _ => None,
-    };
-    match found {
-        Some(stated) => anyhow::Error::from(error).context(stated),
-        None => error.into(),
     }
 }
 

@@ -1,0 +1,122 @@
+//! Why a session's call failed.
+
+use std::path::PathBuf;
+
+use super::notice::count;
+use super::stated::Stated;
+use crate::build::BuildError;
+use crate::lock::{LockError, Stale};
+use crate::output::OutputError;
+use crate::plan::PlanError;
+use crate::recipe::{LoadError, OutputKind};
+use crate::sandbox::SandboxError;
+use crate::store::StoreError;
+
+/// A source that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct SourceFailure {
+    /// Where the recipe asks for it, `file:line:column`, if a recipe does.
+    pub place: Option<String>,
+    /// Why.
+    pub error: anyhow::Error,
+}
+
+/// Why a session's call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store's path can't be handed to other processes.
+    #[error("the store's path {0:?} is not UTF-8: choose another one with --store")]
+    StorePath(PathBuf),
+    /// Nobody says where the store is.
+    #[error("neither XDG_CACHE_HOME nor HOME is set: pass --store DIR")]
+    NoHome,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A recipe can't be read.
+    #[error(transparent)]
+    Recipe(#[from] LoadError),
+    /// What is asked for can't be done.
+    #[error("{0}")]
+    Request(String),
+    /// The recipe has no such output.
+    #[error("--only {}: the recipe's `outputs` do not hold it", .0.word())]
+    NoOutput(OutputKind),
+    /// The user's configuration or the mirrors are wrong or missing.
+    #[error(transparent)]
+    Config(anyhow::Error),
+    /// The lock can't be read or written.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The lock does not fit the recipe, and may not be changed.
+    #[error("{} does not fit the recipe:{}\nrun `dbco lock` to bring it up to date", path.display(), lines(.stale))]
+    Stale {
+        /// The lock.
+        path: PathBuf,
+        /// Each entry that does not fit.
+        stale: Vec<Stale>,
+    },
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Sources could not be had.
+    #[error("{} {what}", count(failures.len(), "source"))]
+    Sources {
+        /// What of them: `could not be locked`, `could not be fetched`.
+        what: &'static str,
+        /// Which, and why.
+        failures: Vec<SourceFailure>,
+    },
+    /// Something that ends all work with sources, such as a full disk or an old index.
+    #[error(transparent)]
+    Source(anyhow::Error),
+    /// This host can't run tools.
+    #[error("{0}")]
+    Host(String),
+    /// This host can't isolate tools.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A step failed.
+    #[error("{error}")]
+    Build {
+        /// Where the recipe states it, and what to do.
+        stated: Option<Stated>,
+        /// What failed.
+        #[source]
+        error: BuildError,
+    },
+    /// The outputs can't be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A signal ended it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn lines(stale: &[Stale]) -> String {
+    stale.iter().map(|stale| format!("\n  {stale}")).collect()
+}
+
+impl Error {
+    /// Whether something that was asked for is wrong, and not something that happened.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::StorePath(_)
+                | Self::NoHome
+                | Self::Recipe(_)
+                | Self::Request(_)
+                | Self::NoOutput(_)
+                | Self::Config(_)
+                | Self::Lock(
+                    LockError::Missing(_)
+                        | LockError::Syntax { .. }
+                        | LockError::Conflict { .. }
+                        | LockError::Format { .. }
+                )
+                | Self::Stale { .. }
+                | Self::Plan(_)
+        )
+    }
+}

@@ -1,0 +1,102 @@
+//! Bringing what is locked into the store.
+
+use std::collections::BTreeSet;
+
+use super::notice::Notice;
+use super::sources::digests;
+use super::{Error, Session, SourceFailure};
+use crate::build::needed_blobs;
+use crate::digest::Digest;
+use crate::lock::{Entry, Lock};
+use crate::plan::Plan;
+use crate::recipe::Recipe;
+use crate::source::{Access, CONNECTIONS, Crate, FetchReport, SourceError, fetch, fetch_crates};
+use crate::step::StepId;
+use crate::store::Store;
+
+impl Session<'_> {
+    /// Brings all that a recipe's part of the lock names and the store lacks. What is there and is not what its name says
+    /// is fetched again.
+    pub fn fetch(&self, recipe: &Recipe, lock: &Lock, store: &Store, connections: usize) -> Result<FetchReport, Error> {
+        let verified = store.verify_blobs(&digests(recipe, lock).collect::<Vec<_>>());
+        self.tell_damages(store);
+        verified?;
+        let files = self.fetch_entries(lock.entries(), store, false, connections)?;
+        Ok(files + self.fetch_crates(recipe, None, store, false)?)
+    }
+
+    /// Brings what the steps that have to run need, and no more.
+    pub(super) fn fetch_for(
+        &self,
+        (recipe, lock): (&Recipe, &Lock),
+        plan: &Plan,
+        targets: &[StepId],
+        store: &Store,
+        offline: bool,
+    ) -> Result<(), Error> {
+        let needed = needed_blobs(&plan.graph, targets, store)?;
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let mut entries: Vec<Entry> = lock.entries().cloned().collect();
+        for entry in &mut entries {
+            entry.files.retain(|file| needed.contains(&file.sha256));
+        }
+        entries.retain(|entry| !entry.files.is_empty());
+        let files = self.fetch_entries(&entries, store, offline, CONNECTIONS)?;
+        let report = files + self.fetch_crates(recipe, Some(&needed), store, offline)?;
+        if report.fetched > 0 {
+            self.reporter.notice(&Notice::Fetched(report.fetched, report.bytes));
+        }
+        Ok(())
+    }
+
+    fn fetch_entries<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e Entry>,
+        store: &Store,
+        offline: bool,
+        connections: usize,
+    ) -> Result<FetchReport, Error> {
+        let report = if offline {
+            fetch(entries, store, Access::Offline, connections, self.reporter)
+        } else {
+            let (network, mirrors) = (self.network()?, self.mirrors()?);
+            fetch(entries, store, Access::Online { network: &network, mirrors: &mirrors }, connections, self.reporter)
+        };
+        self.fetched(report)
+    }
+
+    /// Brings crates that the store lacks, those of `needed` or all.
+    fn fetch_crates(
+        &self,
+        recipe: &Recipe,
+        needed: Option<&BTreeSet<Digest>>,
+        store: &Store,
+        offline: bool,
+    ) -> Result<FetchReport, Error> {
+        let wanted = |pinned: &&Crate| needed.is_none_or(|needed| needed.contains(&pinned.sha256));
+        let locks: Vec<_> = recipe
+            .cargo_locks()
+            .into_iter()
+            .map(|lock| (lock, lock.crates.iter().filter(wanted).collect::<Vec<_>>()))
+            .collect();
+        let report = if offline {
+            fetch_crates(&locks, store, Access::Offline, self.reporter)
+        } else {
+            let (network, mirrors) = (self.network()?, self.mirrors()?);
+            fetch_crates(&locks, store, Access::Online { network: &network, mirrors: &mirrors }, self.reporter)
+        };
+        self.fetched(report)
+    }
+
+    fn fetched(&self, report: Result<FetchReport, Vec<SourceError>>) -> Result<FetchReport, Error> {
+        report.map_err(|errors| {
+            if self.cancel.is_cancelled() {
+                return Error::Interrupted;
+            }
+            let failures = errors.into_iter().map(|error| SourceFailure { place: None, error: error.into() }).collect();
+            Error::Sources { what: "could not be fetched", failures }
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! From a recipe to its outputs, as calls: what the command line is made of, and other programs can be.
+//!
+//! A [`Session`] holds what the calls have in common: where the store is, which mirrors are asked, who is told. A recipe is
+//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) makes steps of
+//! both, [`Session::build`] does all of it and runs what the store lacks, and [`Session::outputs`] also writes the outputs.
+//!
+//! Signals are the process's: a program that wants ^C to end a build calls [`interrupt::raise`](crate::interrupt::raise), and
+//! [`Cancel::cancel`] for downloads.
+//!
+//! ```
+//! use dbco::recipe::{image::Settings, load};
+//! use dbco::session::{Outputs, Places, Session, Silent};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let write = |name: &str, text: &str| {
+//! #     let path = folder.path().join(name);
+//! #     std::fs::create_dir_all(path.parent().unwrap()).and_then(|()| std::fs::write(path, text))
+//! # };
+//! # write("toolchains/none.yaml", "toolchain: none\ndebian: bookworm\npackages: []\n")?;
+//! # write("components/linux.yaml", "component: linux\nversion: '1'\nlicense: MIT\nsource: {path: ../linux}\nfiles: {bzImage: bzImage}\n")?;
+//! # write("linux/Makefile", "")?;
+//! # write("early/init", "")?;
+//! # write("mine.yaml", "\
+//! # recipe: mine
+//! # epoch: 2021-01-01
+//! # toolchains: {build: none, image: none, boot: none}
+//! # kernel: {component: linux}
+//! # rootfs: {layout: split}
+//! # initrd: {livefs: none, overlays: [early]}
+//! # boot: {entries: [{id: live, title: Live, mode: live}]}
+//! # outputs: [grub-cfg]
+//! # tests: []
+//! # ")?;
+//! # let (path, out, store) = (folder.path().join("mine.yaml"), folder.path().join("out"), folder.path().join("store"));
+//! let session = Session::new(Places { store: Some(store), ..Places::default() }, &Silent);
+//! let recipe = load(&path, &Settings::new())?;
+//! let (done, report) = session.outputs(recipe, session.store()?, &Outputs { folder: out.clone(), ..Outputs::default() })?;
+//! assert_eq!(done.built.ran.len(), 1, "the menu");
+//! assert!(std::fs::read_to_string(out.join("mine/grub.cfg"))?.contains("menuentry 'Live'"));
+//! # let _ = report;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod build;
+mod error;
+mod fetch;
+mod lock;
+mod locks;
+mod machines;
+mod notice;
+mod prune;
+mod sources;
+mod stated;
+
+use std::path::{Path, PathBuf};
+
+use crate::build::Observer;
+use crate::source::{Cancel, Limits, Meter, Mirrors, Network, Progress, UserConfig};
+use crate::store::{Sharing, Store};
+
+pub use build::{Done, Options, Outputs};
+pub use error::{Error, SourceFailure};
+pub use lock::Renewal;
+pub use locks::{Base, Locks, stale};
+pub use machines::boot_test;
+pub use notice::{Notice, OutputsState, count};
+pub use prune::asked_in_project;
+pub use sources::{digests, named};
+pub use stated::Stated;
+
+/// What the calls of a session have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The store's folder; the user's own where there is none: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
+    pub store: Option<PathBuf>,
+    /// Base URLs of Debian mirrors, in place of the user's and this host's.
+    pub mirrors: Vec<String>,
+}
+
+/// Told what goes on; called from several threads.
+pub trait Reporter: Progress + Observer {
+    /// Something worth telling that stops nothing.
+    fn notice(&self, notice: &Notice<'_>);
+
+    /// What can be said of the outputs from now on.
+    fn outputs(&self, _state: OutputsState) {}
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn start(&self, _name: &str, _total: Option<u64>) -> Box<dyn Meter + '_> {
+        Box::new(crate::source::NoProgress)
+    }
+}
+
+impl Observer for Silent {
+    fn event(&self, _event: &crate::build::Event<'_>) {}
+}
+
+impl Reporter for Silent {
+    fn notice(&self, _notice: &Notice<'_>) {}
+}
+
+/// Loads, locks, fetches and builds with one store, one set of mirrors, and somebody who is told.
+pub struct Session<'a> {
+    places: Places,
+    reporter: &'a dyn Reporter,
+    cancel: Cancel,
+}
+
+impl<'a> Session<'a> {
+    /// Nothing is opened yet.
+    pub fn new(places: Places, reporter: &'a dyn Reporter) -> Self {
+        Self { places, reporter, cancel: Cancel::default() }
+    }
+
+    /// The same, with the switch that ends its downloads.
+    pub fn with_cancel(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// The store, opened for builds.
+    pub fn store(&self) -> Result<Store, Error> {
+        self.store_as(Sharing::Builds)
+    }
+
+    /// The store, opened beside others or alone; waits for who has it otherwise.
+    pub fn store_as(&self, sharing: Sharing) -> Result<Store, Error> {
+        let path = self.store_path()?;
+        // The sandbox's processes tell it each other as text.
+        if path.to_str().is_none() {
+            return Err(Error::StorePath(path));
+        }
+        Ok(Store::open_as(&path, sharing, &|| self.reporter.notice(&Notice::StoreInUse(sharing)))?)
+    }
+
+    /// Where the store is.
+    pub fn store_path(&self) -> Result<PathBuf, Error> {
+        if let Some(path) = &self.places.store {
+            return Ok(path.clone());
+        }
+        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+        Ok(base.ok_or(Error::NoHome)?.join("dbco"))
+    }
+
+    /// Tells what has been found damaged in the store since this was called last.
+    pub fn tell_damages(&self, store: &Store) {
+        for damage in store.untold_damages() {
+            self.reporter.notice(&Notice::Damaged(&damage));
+        }
+    }
+
+    fn network(&self) -> Result<Network, Error> {
+        let limits = match UserConfig::default_path() {
+            Some(path) => UserConfig::load(&path).map_err(|error| Error::Config(error.into()))?.limits(),
+            None => Limits::default(),
+        };
+        Ok(Network::new(self.cancel.clone(), limits).with_logins(Path::new("/")))
+    }
+
+    fn mirrors(&self) -> Result<Mirrors, Error> {
+        let config = UserConfig::default_path();
+        let found = Mirrors::discover(&self.places.mirrors, config.as_deref(), Path::new("/"));
+        found.map_err(|error| Error::Config(error.into()))
+    }
+}

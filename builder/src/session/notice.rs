@@ -1,0 +1,91 @@
+//! What a session tells that stops nothing.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::lock::{Entry, Stale};
+use crate::store::{Damage, Sharing};
+
+/// Something worth telling that stops nothing. Its text is one or several lines for people.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// Another process has the store.
+    StoreInUse(Sharing),
+    /// An object of the store is damaged.
+    Damaged(&'a Damage),
+    /// The lock is brought up to date, for these reasons.
+    LockOutdated(&'a Path, &'a [Stale]),
+    /// Entries of a recipe's own lock (the second file) were taken over into the project's.
+    LockTakenOver(&'a Path, &'a Path),
+    /// An entry was dropped from a lock.
+    EntryDropped(&'a Path, &'a Entry),
+    /// Packages whose versions go back.
+    Older(&'a [String]),
+    /// Sources of a recipe depend on parameters that may have any value, so they are kept for their defaults alone.
+    OpenParameters(&'a Path, &'a [&'a str]),
+    /// A recipe of the project can't be read, so nothing is dropped from its lock.
+    NothingDropped(&'a Path),
+    /// Something in a recipe that is probably not meant.
+    Plan(&'a str),
+    /// So many files were fetched, so many bytes in all.
+    Fetched(usize, u64),
+}
+
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StoreInUse(Sharing::Builds) => f.write_str("waiting for `dbco cache gc`, which has the store"),
+            Self::StoreInUse(Sharing::Alone) => f.write_str(
+                "waiting for the end of each dbco that uses the store (a build, a machine that runs); ^C ends the wait",
+            ),
+            Self::Damaged(damage) => {
+                write!(f, "{damage}; it counts as missing, and is made or fetched again where it is needed")
+            }
+            Self::LockOutdated(path, stale) => {
+                write!(f, "{} does not fit the recipe, bringing it up to date:", path.display())?;
+                stale.iter().try_for_each(|stale| write!(f, "\n  {stale}"))
+            }
+            Self::LockTakenOver(path, from) => {
+                write!(f, "{}: took over the entries of {}, which can be removed", path.display(), from.display())
+            }
+            Self::EntryDropped(path, entry) => {
+                write!(f, "{}: dropped, as no recipe asks for it: {}", path.display(), entry.request)
+            }
+            Self::Older(packages) => write!(f, "warning: older than in the lock: {}", packages.join(", ")),
+            Self::OpenParameters(path, names) => write!(
+                f,
+                "{}: its sources depend on {}, which may have any value: what it asks for by default is kept",
+                path.display(),
+                names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+            ),
+            Self::NothingDropped(path) => write!(
+                f,
+                "--prune: what {} asks for is not known, as it can't be read; nothing was dropped",
+                path.display()
+            ),
+            Self::Plan(text) => write!(f, "warning: {text}"),
+            Self::Fetched(files, bytes) => {
+                write!(f, "fetched {}, {}", count(*files, "file"), indicatif::BinaryBytes(*bytes))
+            }
+        }
+    }
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// What can be said of the outputs while a session works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputsState {
+    /// None are asked for.
+    #[default]
+    None,
+    /// They are not written yet.
+    Before,
+    /// They are being put in place.
+    Writing,
+    /// They are all in place.
+    Complete,
+}
