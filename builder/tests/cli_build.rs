@@ -254,7 +254,7 @@ fn a_host_that_allows_neither_namespaces_nor_chroot_is_told_what_to_change() {
                   env -C \"$here\" \"$DBCO\" build --offline small.yaml";
     let ran = project.unshared(script).ends(1);
     ran.says(&[
-        "this host lets nobody isolate the tools of the toolchain",
+        "cannot create a sandbox for the tools on this host",
         "namespaces: ",
         "chroot: ",
         "help: or give root the capabilities SYS_CHROOT, MKNOD, SETFCAP and SETPCAP",

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::test::{Boot, Clock, End, Step};
+use super::test::{Boot, End, PhaseTimer, Step};
 use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 
@@ -28,15 +28,15 @@ pub(super) fn converse(
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
-    clock: &mut Clock<'_>,
+    timer: &mut PhaseTimer<'_>,
 ) -> Result<(), BootError> {
-    arrive(boot, console, deadline, clock)?;
+    arrive(boot, console, deadline, timer)?;
     if !boot.run.is_empty() {
-        clock.phase("commands");
+        timer.phase("commands");
     }
     steps(&boot.run, forward, console, deadline)?;
     if let End::After(command) = boot.end {
-        clock.phase("end");
+        timer.phase("end");
         console.send(&format!("{command}\n"))?;
         console.ended(deadline)?;
     }
@@ -48,18 +48,18 @@ pub(super) fn arrive(
     boot: &Boot,
     console: &mut Console,
     deadline: Instant,
-    clock: &mut Clock<'_>,
+    timer: &mut PhaseTimer<'_>,
 ) -> Result<(), BootError> {
     if let Some(index) = boot.menu {
-        clock.phase("menu");
+        timer.phase("menu");
         let key = Menu::hotkey(index).ok_or(BootError::NoHotkey(index))?;
         console.expect(MENU, deadline)?;
         console.send(&key.to_string())?;
     }
-    clock.phase("boot");
+    timer.phase("boot");
     console.expect(&boot.expect, deadline)?;
     if let Some(login) = &boot.login {
-        clock.phase("login");
+        timer.phase("login");
         if !boot.expect.trim_end().ends_with("login:") {
             console.expect("login:", deadline)?;
         }

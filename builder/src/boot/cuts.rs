@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::BootError;
 use super::converse::{arrive, steps};
 use super::power::Loss;
-use super::test::{Boot, Clock, Cuts, Place, Running, Tests, Told};
+use super::test::{Boot, Cuts, PhaseTimer, Place, Running, Tests, Transcript};
 
 /// Before which change the `index`th of so many cuts is. Every other cut is in the middle of one of equal parts of all changes; those
 /// between are at the last changes, from the end: there a command makes valid what it has prepared.
@@ -48,8 +48,8 @@ pub(super) fn run(
     cuts: &Cuts,
     place: &Place<'_>,
     limit: Duration,
-    clock: &mut Clock<'_>,
-    told: &mut Told,
+    timer: &mut PhaseTimer<'_>,
+    transcript: &mut Transcript,
 ) -> Result<String, BootError> {
     let mut tally = Tally { cuts, counts: vec![0; cuts.words.len()], ended: 0 };
     let mut before: Option<Before> = None;
@@ -64,7 +64,7 @@ pub(super) fn run(
         };
         let mut running = tests.start(&boot.machine, true, place)?;
         let deadline = Instant::now() + limit;
-        let arrived = tally.ready(boot, before.as_ref(), place, &mut running, deadline, clock);
+        let arrived = tally.ready(boot, before.as_ref(), place, &mut running, deadline, timer);
         let mut loss = Loss::All;
         let done = arrived.and_then(|()| {
             let Some(cut) = index.checked_sub(1) else {
@@ -81,7 +81,7 @@ pub(super) fn run(
             let text = format!("after cut {} of {}, before change {change} of {changes}, {loss}", cut + 1, cuts.times);
             Ok(Some(Before { text, ended, counts: true }))
         });
-        running.end(loss, told)?;
+        running.end(loss, transcript)?;
         before = done.map_err(named)?;
     }
     Ok(tally.sentence(changes, started.elapsed()))
@@ -122,9 +122,9 @@ impl Tally<'_> {
         place: &Place<'_>,
         running: &mut Running,
         deadline: Instant,
-        clock: &mut Clock<'_>,
+        timer: &mut PhaseTimer<'_>,
     ) -> Result<(), BootError> {
-        arrive(boot, &mut running.console, deadline, clock)?;
+        arrive(boot, &mut running.console, deadline, timer)?;
         if let Some(before) = before {
             let command = &self.cuts.outcome;
             let (output, got) = running.console.run(command, deadline)?;

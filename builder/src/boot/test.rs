@@ -185,7 +185,7 @@ pub fn log_name(test: &str) -> String {
     format!("{}.log", crate::printable::file_name(test))
 }
 
-/// Where tests run, and what is told meanwhile.
+/// Where tests run, and who is told meanwhile.
 pub struct Tests<'a> {
     /// Starts QEMU.
     pub launch: &'a dyn Launch,
@@ -246,19 +246,25 @@ impl Tests<'_> {
 
     fn one(&self, index: usize, test: &BootTest, watch: &(dyn Fn(Event<'_>) + Sync)) -> Outcome {
         let folder = self.work.join(index.to_string());
-        let mut clock = Clock::new(&test.name, watch);
-        let mut told = Told::default();
-        let result = self.boot(test, &folder, &mut clock, &mut told);
-        clock.end();
+        let mut timer = PhaseTimer::new(&test.name, watch);
+        let mut transcript = Transcript::default();
+        let result = self.boot(test, &folder, &mut timer, &mut transcript);
+        timer.end();
         // Leftovers go with the folder of all tests.
         let _ = fs::remove_dir_all(&folder);
         let failure = result.err().map(|error| in_full(&error));
-        let Told { tail, notes } = told;
+        let Transcript { tail, notes } = transcript;
         let log = self.logs.path(&log_name(&test.name));
-        Outcome { name: test.name.clone(), failure, phases: clock.phases, accel: self.accel.clone(), log, tail, notes }
+        Outcome { name: test.name.clone(), failure, phases: timer.phases, accel: self.accel.clone(), log, tail, notes }
     }
 
-    fn boot(&self, test: &BootTest, folder: &Path, clock: &mut Clock<'_>, told: &mut Told) -> Result<(), BootError> {
+    fn boot(
+        &self,
+        test: &BootTest,
+        folder: &Path,
+        timer: &mut PhaseTimer<'_>,
+        transcript: &mut Transcript,
+    ) -> Result<(), BootError> {
         fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
         let name = log_name(&test.name);
         let log = self.logs.create(&name).map_err(BootError::io("write", &self.logs.path(&name)))?;
@@ -270,13 +276,13 @@ impl Tests<'_> {
         let served = test.boots.iter().any(|boot| matches!(boot.end, End::Cuts(_)));
         for (index, boot) in test.boots.iter().enumerate() {
             if index > 0 {
-                clock.phase("start");
+                timer.phase("start");
             }
             if let End::Cuts(cuts) = &boot.end {
-                clock.hold("cuts");
-                let note = super::cuts::run(self, boot, cuts, &place, test.timeout, clock, told)?;
-                told.notes.push(note);
-                clock.release();
+                timer.hold("cuts");
+                let note = super::cuts::run(self, boot, cuts, &place, test.timeout, timer, transcript)?;
+                transcript.notes.push(note);
+                timer.release();
                 continue;
             }
             // Cuts take long in all, so there the time is for each start.
@@ -284,11 +290,11 @@ impl Tests<'_> {
                 deadline = Instant::now() + test.timeout;
             }
             let mut running = self.start(&boot.machine, served, &place)?;
-            (clock.watch)(Event::Started { name: &test.name, last_line: &running.console.last_line() });
+            (timer.watch)(Event::Started { name: &test.name, last_line: &running.console.last_line() });
             let begin = Instant::now();
-            let result = converse(boot, &forward, &mut running.console, deadline, clock);
+            let result = converse(boot, &forward, &mut running.console, deadline, timer);
             let silent = running.console.tail(1).is_empty();
-            running.end(Loss::All, told)?;
+            running.end(Loss::All, transcript)?;
             result.map_err(|error| match error {
                 BootError::Console(ConsoleError::Ended { .. }) if silent => {
                     BootError::Silent { seconds: begin.elapsed().as_secs_f64(), memory: boot.machine.memory }
@@ -339,9 +345,9 @@ pub(super) struct Place<'a> {
     pub(super) forward: &'a [Forward],
 }
 
-/// What is told of a test beside its verdict.
+/// What a test shows beside its verdict.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Transcript {
     tail: Vec<String>,
     notes: Vec<String>,
 }
@@ -368,12 +374,12 @@ impl Running {
     }
 
     /// Kills QEMU, if it still runs; its disks lose what that says.
-    pub(super) fn end(mut self, loss: Loss, told: &mut Told) -> Result<(), BootError> {
+    pub(super) fn end(mut self, loss: Loss, transcript: &mut Transcript) -> Result<(), BootError> {
         self.stop();
-        told.tail = self.console.tail(TAIL);
+        transcript.tail = self.console.tail(TAIL);
         // QEMU's own words, where it did not even start the machine.
         let errors = self.dir.read_text(ERRORS, 1 << 20).unwrap_or_default();
-        told.tail.extend(errors.lines().map(|line| format!("QEMU: {line}")));
+        transcript.tail.extend(errors.lines().map(|line| format!("QEMU: {line}")));
         for disk in std::mem::take(&mut self.disks) {
             disk.lose(loss).map_err(BootError::io("write a disk of", self.dir.host_path()))?;
         }
@@ -396,7 +402,7 @@ impl Drop for Running {
 }
 
 /// Measures phases and tells of them.
-pub(super) struct Clock<'a> {
+pub(super) struct PhaseTimer<'a> {
     name: &'a str,
     watch: &'a (dyn Fn(Event<'_>) + Sync),
     phases: Vec<Phase>,
@@ -405,7 +411,7 @@ pub(super) struct Clock<'a> {
     held: bool,
 }
 
-impl<'a> Clock<'a> {
+impl<'a> PhaseTimer<'a> {
     fn new(name: &'a str, watch: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {
         Self { name, watch, phases: Vec::new(), since: Instant::now(), current: "start", held: false }
     }

@@ -22,7 +22,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
     let contents = LocalFiles::new(done.plan.graph.files.clone(), done.store.clone());
     let report = audit(&tree, &contents, rootfs.layout, &allow)?;
     for unused in &report.unused {
-        session.face.note(&format!("`audit.allow` has `{unused}`, which nothing needs"));
+        session.printer.note(&format!("`audit.allow` has `{unused}`, which nothing needs"));
     }
     if report.leaks.is_empty() {
         let text = format!(
@@ -30,12 +30,12 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
             count(report.files, "file"),
             count(report.allowed, "leak")
         );
-        session.face.note(&text);
+        session.printer.note(&text);
         return Ok(());
     }
     for leak in &report.leaks {
-        session.face.error(&leak.to_string());
+        session.printer.error(&leak.to_string());
     }
-    session.face.error(&format!("{} out of layout `{}`", count(report.leaks.len(), "leak"), rootfs.layout.name()));
+    session.printer.error(&format!("{} out of layout `{}`", count(report.leaks.len(), "leak"), rootfs.layout.name()));
     Err(Failure::Said)
 }

@@ -107,8 +107,8 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
-    session.face.note(&format!("booting with {accel}; {HINT}"));
-    session.face.finish();
+    session.printer.note(&format!("booting with {accel}; {HINT}"));
+    session.printer.finish();
     Ok(interactive(&machine, &*launch, &accel, work.path())?)
 }
 
@@ -185,17 +185,17 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
-    session.face.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
+    session.printer.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
     let runner = Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
     let outcomes = runner.run(&tests, &|event| match event {
-        Event::Phase { name, phase } => session.face.machine(name, phase, None),
+        Event::Phase { name, phase } => session.printer.machine(name, phase, None),
         Event::Started { name, last_line } => {
             let last_line = last_line.clone();
-            session.face.machine(name, "start", Some(std::sync::Arc::new(move || last_line.get())));
+            session.printer.machine(name, "start", Some(std::sync::Arc::new(move || last_line.get())));
         }
         Event::Done(outcome) => {
-            session.face.machine_ended(&outcome.name);
+            session.printer.machine_ended(&outcome.name);
             show(session, outcome);
         }
     });
@@ -209,7 +209,7 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
         None => place.writing.write(JUNIT, &report).with_context(|| format!("can't write {JUNIT}"))?,
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
-    session.face.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
+    session.printer.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
     if failed > 0 { Err(Failure::Said) } else { Ok(()) }
 }
 
@@ -254,7 +254,7 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
         "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,
     });
-    if session.face.value(&value) {
+    if session.printer.value(&value) {
         return;
     }
     let phases: Vec<String> =
@@ -264,10 +264,10 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
     for note in &outcome.notes {
         text += &format!("\n       {note}");
     }
-    session.face.text(&text);
+    session.printer.text(&text);
     if let Some(failure) = &outcome.failure {
         let tail: String = outcome.tail.iter().map(|line| format!("\n  | {line}")).collect();
-        session.face.error(&format!(
+        session.printer.error(&format!(
             "{}: {failure}\nthe end of its console:{tail}\nthe whole log: {}",
             outcome.name,
             outcome.log.display()

@@ -18,11 +18,11 @@ pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwri
     // Said before the work: what is in the way of the outputs.
     writable(&args.output)?;
     if !args.output.join(&*recipe.image.name.value).exists() {
-        session.face.is_new();
+        session.printer.is_new();
     }
     let outputs = Outputs { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
     let (done, report) = session.outputs(recipe, store, &outputs)?;
-    session.face.outputs(&report, done.built.ran.len(), begin.elapsed().as_secs_f64());
+    session.printer.outputs(&report, done.built.ran.len(), begin.elapsed().as_secs_f64());
     Ok(())
 }
 

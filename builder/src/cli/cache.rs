@@ -53,12 +53,12 @@ fn info(session: &Session<'_>) -> Outcome {
         .map(|(folder, (files, size))| (folder.to_string(), json!({"files": files, "bytes": size})))
         .collect();
     let value = json!({"event": "store", "path": store.path(), "files": files, "bytes": size, "folders": folders});
-    if session.face.value(&value) {
+    if session.printer.value(&value) {
         return Ok(());
     }
-    session.face.line(&format!("{}", store.path().display()));
+    session.printer.line(&format!("{}", store.path().display()));
     for (folder, (files, size)) in measured.into_iter().chain([("in all", (files, size))]) {
-        session.face.line(&format!(
+        session.printer.line(&format!(
             "  {folder:<8} {:>14} {:>10}",
             count(usize::try_from(files).unwrap_or(usize::MAX), "file"),
             bytes(size)
@@ -71,7 +71,7 @@ fn verify(session: &Session<'_>) -> Outcome {
     let store = session.store()?;
     let contents = store.contents()?;
     let verified = {
-        let meter = session.face.work("reading the store", contents.bytes());
+        let meter = session.printer.work("reading the store", contents.bytes());
         store.verify(&contents, &|read| meter.at(read))
     };
     session.tell_damages(&store);
@@ -83,9 +83,9 @@ fn verify(session: &Session<'_>) -> Outcome {
         .collect();
     let value =
         json!({"event": "verified", "objects": contents.objects(), "bytes": contents.bytes(), "damaged": damaged});
-    if !session.face.value(&value) {
+    if !session.printer.value(&value) {
         let count = damages.len();
-        session.face.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
+        session.printer.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
     }
     if damages.is_empty() { Ok(()) } else { Err(Failure::Said) }
 }

@@ -31,6 +31,6 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
     let entries = if entries == 1 { "1 boot entry".to_owned() } else { format!("{entries} boot entries") };
     let (components, tests) = (count(recipe.components.len(), "component"), count(tests, "test"));
     let summary = format!("{}: {components}, {entries}, {tests}{note}", image.name.value);
-    session.face.note(&summary);
+    session.printer.note(&summary);
     Ok(())
 }

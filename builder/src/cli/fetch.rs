@@ -18,6 +18,6 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, connections: usize) -> Outc
     let report = session.fetch(&recipe, &lock, &store, connections)?;
     let text =
         format!("fetched {} ({}), {} were here", count(report.fetched, "file"), bytes(report.bytes), report.present);
-    session.face.note(&text);
+    session.printer.note(&text);
     Ok(())
 }

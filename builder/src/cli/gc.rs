@@ -57,7 +57,7 @@ pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
     }
     let garbage = store.garbage(&policy)?;
     if !args.dry_run {
-        let meter = session.face.work("removing", garbage.total().bytes);
+        let meter = session.printer.work("removing", garbage.total().bytes);
         store.remove(&garbage, &|gone| meter.at(gone))?;
     }
     report(session, &garbage, args);
@@ -100,7 +100,7 @@ fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) ->
         // What is in the lock for it is fetched for others, or was fetched for an earlier form of it.
         kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
         let path = named.path.display();
-        session.face.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
+        session.printer.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
         return Ok(());
     };
     let lock = lock.only(&requests);
@@ -127,18 +127,18 @@ fn report(session: &Session<'_>, garbage: &Garbage, args: &GcArgs) {
         "event": "collected", "dry-run": args.dry_run, "removed": by_kind, "count": total.count, "bytes": total.bytes,
         "left": stays.bytes,
     });
-    if !session.face.value(&value) {
+    if !session.printer.value(&value) {
         for (kind, total) in &kinds {
             let (_, one, many) = words(*kind);
             let what = if total.count == 1 { one } else { many };
-            session.face.line(&format!("  {:>7} {what:<20} {:>11}", total.count, bytes(total.bytes)));
+            session.printer.line(&format!("  {:>7} {what:<20} {:>11}", total.count, bytes(total.bytes)));
         }
         let verb = if args.dry_run { "would be removed" } else { "removed" };
         let left = format!("{} left in {}", bytes(stays.bytes), count_objects(stays.count));
-        session.face.line(&format!("{verb}: {}, {}; {left}", count_objects(total.count), bytes(total.bytes)));
+        session.printer.line(&format!("{verb}: {}, {}; {left}", count_objects(total.count), bytes(total.bytes)));
     }
     if let Some(most) = args.max_size.filter(|most| stays.bytes > *most) {
-        session.face.note(&format!(
+        session.printer.note(&format!(
             "what --keep names takes {}, more than the {} of --max-size",
             bytes(stays.bytes),
             bytes(most)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::face::Face;
+use super::printer::Printer;
 use crate::session::OutputsState;
 use crate::source::Cancel;
 use crate::threads;
@@ -64,15 +64,15 @@ fn status(signal: i32) -> u8 {
 }
 
 /// Listens from now on.
-pub fn listen(face: &Arc<Face>) -> io::Result<Arc<Interrupt>> {
+pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
     let interrupt =
         Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), said: Mutex::default() });
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !inherited::ignores(*signal));
     let mut signals = Signals::new(wanted)?;
-    let (shared, face) = (Arc::clone(&interrupt), Arc::clone(face));
-    let (at_once, terminal) = (Arc::clone(&interrupt), Arc::clone(&face));
+    let (shared, printer) = (Arc::clone(&interrupt), Arc::clone(printer));
+    let (at_once, terminal) = (Arc::clone(&interrupt), Arc::clone(&printer));
     // Made now: there might be no thread to be had later.
-    threads::spawn("backstop", move || backstop(&shared, &face))?;
+    threads::spawn("backstop", move || backstop(&shared, &printer))?;
     let cancel = interrupt.cancel.clone();
     threads::spawn("signals", move || {
         for signal in signals.forever() {
@@ -92,14 +92,14 @@ pub fn listen(face: &Arc<Face>) -> io::Result<Arc<Interrupt>> {
 }
 
 /// Ends this process where the command does not by itself.
-fn backstop(interrupt: &Interrupt, face: &Face) {
+fn backstop(interrupt: &Interrupt, printer: &Printer) {
     while !interrupt::wait(Duration::from_secs(3600)) {}
     let deadline = Instant::now() + GRACE;
     // Nobody notifies: the end of the process is what is waited for.
     while let Some(left) = deadline.checked_duration_since(Instant::now()) {
         std::thread::park_timeout(left);
     }
-    face.finish();
+    printer.finish();
     // A thread that still works may put something into a folder while that is removed: once more, then.
     let deadline = Instant::now() + REMOVAL;
     let (done, wait) = std::sync::mpsc::channel();
@@ -119,7 +119,7 @@ fn backstop(interrupt: &Interrupt, face: &Face) {
     if interrupt::temporaries().iter().any(|path| path.symlink_metadata().is_ok()) {
         text += "; what is left of the unfinished work in the store is removed by the next run";
     }
-    face.note(&text);
+    printer.note(&text);
     std::process::exit(status.into());
 }
 

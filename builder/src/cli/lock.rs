@@ -34,11 +34,11 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
         Some("") => recipe.requests(),
         Some(name) => named(&recipe, &locks.base(&recipe.requests()).lock, name)?,
     };
-    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.screen, &recipe)).transpose()?;
+    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.reporter, &recipe)).transpose()?;
     let renewal = Renewal { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
     let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
     let files: usize = lock.entries().map(|entry| entry.files.len()).sum();
-    session.face.note(&format!(
+    session.printer.note(&format!(
         "{}: {}, {}",
         locks.path.display(),
         count(lock.entries().len(), "source"),

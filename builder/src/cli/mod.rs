@@ -6,11 +6,11 @@ mod boot;
 mod build;
 mod cache;
 mod check;
-mod face;
 mod fetch;
 mod gc;
 mod interrupt;
 mod lock;
+mod printer;
 mod prose;
 mod session;
 
@@ -151,13 +151,13 @@ enum Command {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let face = Arc::new(face::Face::new(cli.global.json, cli.global.color));
-    let interrupt = match interrupt::listen(&face) {
+    let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
+    let interrupt = match interrupt::listen(&printer) {
         Ok(interrupt) => interrupt,
-        Err(error) => return prose::fail(&face, &Failure::from(error)),
+        Err(error) => return prose::fail(&printer, &Failure::from(error)),
     };
-    let screen = session::Screen::new(&face, &interrupt);
-    let session = session::Session::new(cli.global, &screen);
+    let reporter = session::CliReporter::new(&printer, &interrupt);
+    let session = session::Session::new(cli.global, &reporter);
     let result = match cli.command {
         Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
         Command::Lock(args) => lock::run(&session, &args),
@@ -168,18 +168,18 @@ pub fn main() -> ExitCode {
         Command::Audit { args } => audit::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
-    face.finish();
+    printer.finish();
     if let Some((status, text)) = interrupt.ended() {
-        face.note(&text);
+        printer.note(&text);
         return ExitCode::from(status);
     }
     match result {
-        Ok(()) if face.could_print() => ExitCode::SUCCESS,
+        Ok(()) if printer.could_print() => ExitCode::SUCCESS,
         Ok(()) => {
-            face.error("standard output could not be written: what it should hold is not complete");
+            printer.error("standard output could not be written: what it should hold is not complete");
             ExitCode::FAILURE
         }
-        Err(failure) => prose::fail(&face, &session.failure(failure)),
+        Err(failure) => prose::fail(&printer, &session.failure(failure)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Failure;
-use super::face::Face;
+use super::printer::Printer;
 use crate::beneath::Refusal;
 use crate::build::BuildError;
 use crate::process::ProcessError;
@@ -14,23 +14,23 @@ use crate::session::Stated;
 use crate::step::StepError;
 
 /// Says why a command failed, and gives its exit status.
-pub fn fail(face: &Face, failure: &Failure) -> ExitCode {
+pub fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
     match failure {
         Failure::Said => ExitCode::FAILURE,
         Failure::Failed(error) => {
-            say(face, error);
+            say(printer, error);
             ExitCode::FAILURE
         }
         Failure::Usage(error) => {
-            say(face, error);
+            say(printer, error);
             ExitCode::from(2)
         }
     }
 }
 
-fn say(face: &Face, error: &anyhow::Error) {
+fn say(printer: &Printer, error: &anyhow::Error) {
     if let Some(LoadError::Bad(bad)) = error.downcast_ref::<LoadError>() {
-        return findings(face, bad);
+        return findings(printer, bad);
     }
     let mut text = chain(error);
     if let Some(build) = error.downcast_ref::<BuildError>() {
@@ -47,7 +47,7 @@ fn say(face: &Face, error: &anyhow::Error) {
     if let Some(hint) = error.downcast_ref::<Stated>().and_then(|stated| stated.hint.as_deref()).or(hint(error)) {
         text += &format!("\n{hint}");
     }
-    face.error(&text);
+    printer.error(&text);
 }
 
 /// A path as a shell takes it, with `~` for the user's home.
@@ -59,11 +59,11 @@ fn from_home(path: &Path) -> String {
     }
 }
 
-fn findings(face: &Face, bad: &BadRecipe) {
+fn findings(printer: &Printer, bad: &BadRecipe) {
     let mut printed = false;
     for finding in &bad.findings {
         let (line, column) = bad.files.position(finding.span);
-        printed = face.value(&serde_json::json!({
+        printed = printer.value(&serde_json::json!({
             "event": "finding", "code": finding.id, "message": finding.message, "label": finding.label,
             "help": finding.help, "file": bad.files.path(finding.span.file), "line": line, "column": column,
         }));
@@ -72,10 +72,10 @@ fn findings(face: &Face, bad: &BadRecipe) {
         }
     }
     if !printed {
-        face.text(&bad.render(face.color()));
+        printer.text(&bad.render(printer.color()));
     }
     let count = bad.findings.len();
-    face.error(&format!("{}; nothing was built", self::count(count, "finding")));
+    printer.error(&format!("{}; nothing was built", self::count(count, "finding")));
 }
 
 /// An error and its causes, each once.

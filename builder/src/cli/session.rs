@@ -1,42 +1,42 @@
 //! What commands share: who is told, and the library's session made of the arguments.
 
-use super::face::Face;
 use super::interrupt::Interrupt;
+use super::printer::Printer;
 use super::{BuildArgs, Failure, Global, RecipeArgs, prose, usage};
 use crate::build::{Event, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
 use crate::source::{Meter, Progress};
 
-/// The command line as a reporter: text or events go to the face, how far the outputs are to what a signal would say.
-pub struct Screen<'a> {
-    face: &'a Face,
+/// The command line as a reporter: text or events go to the printer, how far the outputs are to what a signal would say.
+pub struct CliReporter<'a> {
+    printer: &'a Printer,
     interrupt: &'a Interrupt,
 }
 
-impl Progress for Screen<'_> {
+impl Progress for CliReporter<'_> {
     fn expect(&self, files: usize, bytes: u64) {
-        self.face.expect(files, bytes);
+        self.printer.expect(files, bytes);
     }
 
     fn warn(&self, text: &str) {
-        self.face.warn(text);
+        self.printer.warn(text);
     }
 
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
-        self.face.start(name, total)
+        self.printer.start(name, total)
     }
 }
 
-impl Observer for Screen<'_> {
+impl Observer for CliReporter<'_> {
     fn event(&self, event: &Event<'_>) {
-        self.face.event(event);
+        self.printer.event(event);
     }
 }
 
-impl Reporter for Screen<'_> {
+impl Reporter for CliReporter<'_> {
     fn notice(&self, notice: &Notice<'_>) {
-        self.face.note(&notice.to_string());
+        self.printer.note(&notice.to_string());
     }
 
     fn outputs(&self, state: OutputsState) {
@@ -46,26 +46,26 @@ impl Reporter for Screen<'_> {
 
 /// What commands share.
 pub struct Session<'a> {
-    pub face: &'a Face,
+    pub printer: &'a Printer,
     /// Told what the library does.
-    pub screen: &'a Screen<'a>,
+    pub reporter: &'a CliReporter<'a>,
     library: session::Session<'a>,
 }
 
-impl<'a> Screen<'a> {
-    pub fn new(face: &'a Face, interrupt: &'a Interrupt) -> Self {
-        Self { face, interrupt }
+impl<'a> CliReporter<'a> {
+    pub fn new(printer: &'a Printer, interrupt: &'a Interrupt) -> Self {
+        Self { printer, interrupt }
     }
 }
 
 impl<'a> Session<'a> {
-    pub fn new(global: Global, screen: &'a Screen<'a>) -> Self {
+    pub fn new(global: Global, reporter: &'a CliReporter<'a>) -> Self {
         // An empty variable is as good as none: pipelines set those, too, that have no value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
         let mirrors = global.mirror.into_iter().filter(|url| !(url.is_empty() && from_variable)).collect();
-        let library = session::Session::new(Places { store: global.store, mirrors }, screen)
-            .with_cancel(screen.interrupt.cancel.clone());
-        Self { face: screen.face, screen, library }
+        let library = session::Session::new(Places { store: global.store, mirrors }, reporter)
+            .with_cancel(reporter.interrupt.cancel.clone());
+        Self { printer: reporter.printer, reporter, library }
     }
 
     pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, Failure> {
@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
             session::Error::Sources { what, failures } => {
                 let count = failures.len();
                 for text in super::alike::told_once(failures) {
-                    self.face.error(&text);
+                    self.printer.error(&text);
                 }
                 anyhow::anyhow!("{} {what}", prose::count(count, "source"))
             }

@@ -32,7 +32,7 @@ pub struct Wanted {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The lock has nothing for a source.
-    #[error("the lock says nothing of {0}: run `dbco lock`")]
+    #[error("{0} is not in the lock: run `dbco lock`")]
     NotLocked(Box<Request>),
     /// A local file can't be read.
     #[error("can't read {}", path.display())]

@@ -115,7 +115,7 @@ pub struct Sandbox {
 pub enum SandboxError {
     /// This host allows no way to isolate tools.
     #[error(
-        "this host lets nobody isolate the tools of the toolchain\n  namespaces: {namespaces}\n  chroot: {chroot}\n{advice}"
+        "cannot create a sandbox for the tools on this host\n  namespaces: {namespaces}\n  chroot: {chroot}\n{advice}"
     )]
     Unavailable {
         /// Why namespaces can't be used.

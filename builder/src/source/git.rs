@@ -59,7 +59,7 @@ pub(super) fn file_name(url: &str, commit: &str) -> String {
 }
 
 /// Makes the archive of a locked commit again and holds it against its digest.
-pub(super) fn bring(
+pub(super) fn fetch(
     store: &Store,
     url: &str,
     commit: &str,
@@ -93,7 +93,7 @@ pub(super) fn archive(
 ) -> Result<(Digest, u64), SourceError> {
     let work = store.work_dir()?;
     let mut trees = Trees { folder: work.path(), meter, submodules, found: Vec::new() };
-    trees.bring(url, commit, String::new(), 0)?;
+    trees.fetch(url, commit, String::new(), 0)?;
     let mut out = tar::Builder::new(store.blob_writer()?);
     for tree in &trees.found {
         normalize(tree, &mut out, store, meter).map_err(|error| match error {
@@ -123,7 +123,7 @@ struct Trees<'a> {
 }
 
 impl Trees<'_> {
-    fn bring(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
+    fn fetch(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
         let fail = |message: String, source| failure(url, commit, message, source);
         if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
             return Err(fail("a commit's full name is expected: 40 lower-case hexadecimal digits".to_owned(), None));
@@ -203,7 +203,7 @@ impl Trees<'_> {
                     None,
                 )
             })?;
-            self.bring(&from, &module, format!("{prefix}{path}/"), depth + 1)?;
+            self.fetch(&from, &module, format!("{prefix}{path}/"), depth + 1)?;
         }
         Ok(())
     }

@@ -121,7 +121,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sandbox", "source", "step", "store", "threads",
         ],
     ),
-    // The face, which may use everything and is used by nothing.
+    // The printer, which may use everything and is used by nothing.
     (
         "cli",
         &[

@@ -3,7 +3,7 @@
 //! A `Cargo.lock` is a lock already: it names every crate with its version and the sha256 of its archive. So crates are no
 //! part of a recipe's own lock, where each would stand a second time and could only be out of date.
 
-mod bring;
+mod fetch;
 mod lock;
 
 use std::fmt;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::Digest;
 use crate::input::{LONG, read_text};
 
-pub use bring::fetch_crates;
+pub use fetch::fetch_crates;
 pub use lock::CargoLockError;
 
 /// One crate, as a `Cargo.lock` pins it.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Fetching, Kind, Request, Resolved, Scope, Stated, changed, last_part, misplaced, no_credentials};
 use crate::mask;
-use crate::source::git::{archive, bring, file_name};
+use crate::source::git::{archive, fetch, file_name};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::{Resolver, SourceError};
 use crate::yaml::decode::{At, Sink, Table};
@@ -87,7 +87,7 @@ impl Kind for GitCommit {
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError> {
         let Location::Git { url, commit } = &file.at else { return Err(misplaced(self, file)) };
         let meter = with.progress.start(&file.name, None);
-        bring(with.store, url, commit, self.submodules, file, &*meter)
+        fetch(with.store, url, commit, self.submodules, file, &*meter)
     }
 }
 

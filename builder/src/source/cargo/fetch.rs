@@ -81,7 +81,7 @@ pub fn fetch_crates(
     }
     let mut errors = Vec::new();
     for (lock, crates) in missing {
-        match bring(lock, &crates, store, progress) {
+        match fetch(lock, &crates, store, progress) {
             Ok(bytes) => {
                 report.fetched += crates.len();
                 report.bytes += bytes;
@@ -94,7 +94,7 @@ pub fn fetch_crates(
 }
 
 /// Brings crates of one lock; gives their bytes.
-fn bring(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Progress) -> Result<u64, SourceError> {
+fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Progress) -> Result<u64, SourceError> {
     let fail = |message: String, source: Option<ProcessError>| SourceError::Crates {
         lock: lock.path.clone(),
         message,

@@ -148,7 +148,7 @@ impl Show for Terminal {
     }
 
     fn line(&self, text: &str) {
-        // Colours are ours: `Face` has made foreign ones visible.
+        // Colours are ours: `Printer` has made foreign ones visible.
         let _ = self.all.println(styled(text).to_string());
     }
 

@@ -43,7 +43,7 @@ trait Show: Sync + Send {
 pub type LastLine = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
 
 /// All that is said to whoever runs dbco.
-pub struct Face {
+pub struct Printer {
     show: Box<dyn Show>,
     json: bool,
     color: bool,
@@ -51,7 +51,7 @@ pub struct Face {
     new: AtomicBool,
 }
 
-impl Face {
+impl Printer {
     /// By the flags and by what the standard streams are.
     pub fn new(json: bool, color: clap::ColorChoice) -> Self {
         let terminal = std::io::stderr().is_terminal();
@@ -188,7 +188,7 @@ impl Face {
     }
 }
 
-impl Observer for Face {
+impl Observer for Printer {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
@@ -199,7 +199,7 @@ impl Observer for Face {
     }
 }
 
-impl Progress for Face {
+impl Progress for Printer {
     fn expect(&self, files: usize, bytes: u64) {
         self.show.batch(files, bytes);
     }

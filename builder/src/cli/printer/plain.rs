@@ -25,7 +25,7 @@ impl Plain {
 }
 
 fn print(text: &str) {
-    // Colours are ours: `Face` has made foreign ones visible.
+    // Colours are ours: `Printer` has made foreign ones visible.
     let _ = writeln!(std::io::stderr(), "{}", printable::styled(text));
 }
 
