@@ -2,7 +2,8 @@
 
 mod project;
 
-use dbco::recipe::image::{Kernel, Settings};
+use dbco::recipe::Settings;
+use dbco::recipe::image::Kernel;
 use dbco::recipe::{Recipe, load};
 use dbco::source::{DebianPackages, Request};
 use project::Project;

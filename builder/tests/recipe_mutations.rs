@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dbco::recipe::image::Settings;
+use dbco::recipe::Settings;
 use dbco::recipe::{BadRecipe, LoadError, load};
 
 /// Mutations of an everyday run.

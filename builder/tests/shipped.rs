@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dbco::lock::Lock;
+use dbco::recipe::Settings;
 use dbco::recipe::checks::CHECKS;
-use dbco::recipe::image::{Kernel, Settings};
+use dbco::recipe::image::Kernel;
 use dbco::recipe::load;
 use dbco::store::Store;
 use project::{Project, repository};

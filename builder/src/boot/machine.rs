@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Accel, Accelerator, BootError, Launch};
+use super::{Accel, Accelerator, BootError, HostAccess, Launch};
 use crate::beneath::{Dir, Links};
 use crate::image::tools::argv;
 use crate::platform::Platform;
@@ -110,15 +110,6 @@ pub struct Forward {
     pub host: u16,
     /// The machine's.
     pub guest: u16,
-}
-
-/// What of this host QEMU needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostAccess {
-    /// Devices: `/dev/kvm`.
-    pub devices: Vec<PathBuf>,
-    /// Whether it listens on the host's network.
-    pub network: bool,
 }
 
 /// Where the serial port of the console goes.

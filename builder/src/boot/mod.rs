@@ -27,8 +27,17 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Bus, Content, Disk, Firmware, Forward, HostAccess, Machine, Medium};
+pub use machine::{Bus, Content, Disk, Firmware, Forward, Machine, Medium};
 pub use test::{Boot, BootTest, Outcome};
+
+/// What of this host QEMU needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostAccess {
+    /// Devices: `/dev/kvm`.
+    pub devices: Vec<PathBuf>,
+    /// Whether it listens on the host's network.
+    pub network: bool,
+}
 
 /// Why a machine could not be started, or did not do what was expected.
 #[derive(Debug, thiserror::Error)]

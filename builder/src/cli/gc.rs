@@ -13,7 +13,7 @@ use super::session::Session;
 use super::{Failure, Outcome, usage};
 use crate::lock::LockError;
 use crate::plan::{Wanted, plan};
-use crate::recipe::image::Settings;
+use crate::recipe::Settings;
 use crate::recipe::{load, recipes_below};
 use crate::session::{Locks, digests};
 use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};

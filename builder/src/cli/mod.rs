@@ -22,7 +22,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::OutputKind;
-use crate::recipe::image::Settings;
+use crate::recipe::Settings;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
 #[derive(Debug, Parser)]

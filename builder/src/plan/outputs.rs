@@ -2,7 +2,7 @@
 
 use super::Product;
 use super::component::Additions;
-use super::planner::{PlanError, Planner};
+use super::planner::{KernelFiles, PlanError, Planner};
 use crate::image::Compression;
 use crate::image::grub::{Menu, MenuEntry};
 use crate::platform::KernelNames;
@@ -13,17 +13,7 @@ use crate::step::{
     ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep,
     Ref, SquashfsStep,
 };
-use crate::tree::{Tree, TreePath};
-
-/// What the kernel's step gives, whether it builds the kernel or takes it from a package.
-#[derive(Clone)]
-pub(super) struct KernelFiles {
-    image: Ref<Blob>,
-    config: Ref<Blob>,
-    system_map: Ref<Blob>,
-    /// Those that the image takes beside the kernel.
-    pub modules: Option<Ref<Tree>>,
-}
+use crate::tree::TreePath;
 
 impl Planner<'_> {
     /// Plans an output: its files.
@@ -166,7 +156,7 @@ impl Planner<'_> {
         let image = &self.recipe.image;
         let root = self.root()?;
         for test in &image.tests {
-            for (index, stated) in test.all_disks(image).iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
+            for (index, stated) in image.disks_of(test).iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
                 let template = match stated.template {
                     true => {
                         let path = format!("vz/template/cache/{}", self.template_name());

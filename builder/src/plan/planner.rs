@@ -5,15 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Plan;
-use super::outputs::KernelFiles;
 use crate::archive::Budget;
 use crate::lock::{Entry, Lock, LockedFile};
 use crate::recipe::limits::Limits;
 use crate::recipe::{OutputKind, Recipe};
 use crate::rootfs::FolderError;
 use crate::source::Request;
-use crate::step::{AssembleStep, Id, InitrdStep};
+use crate::step::{AssembleStep, Blob, Id, InitrdStep, Ref};
 use crate::store::{Store, StoreError};
+use crate::tree::Tree;
 
 /// What is asked of a plan.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +79,16 @@ pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Res
     let mut planner = Planner { recipe, lock, store, plan, kernel: None, root: None, initrd: None };
     planner.plan(wanted)?;
     Ok(planner.plan)
+}
+
+/// What the kernel's step gives, whether it builds the kernel or takes it from a package.
+#[derive(Clone)]
+pub(super) struct KernelFiles {
+    pub image: Ref<Blob>,
+    pub config: Ref<Blob>,
+    pub system_map: Ref<Blob>,
+    /// Those that the image takes beside the kernel.
+    pub modules: Option<Ref<Tree>>,
 }
 
 pub(super) struct Planner<'a> {

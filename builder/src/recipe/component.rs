@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::limits::Limits;
-use super::load::Place;
 use super::node::{Key, Node, Value};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
+use super::place::Place;
 use super::rootfs::Layout;
 use super::text::Span;
 use crate::source::CargoLock;

@@ -1,20 +1,20 @@
 //! The image recipe: what goes into one image, and how it proves itself.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::boot::{Boot, Entry};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
-use super::load::Place;
 use super::name::Name;
 use super::node::{Key, Node, Value};
 use super::origin::Origin;
 use super::output::OutputKind;
+use super::place::Place;
 use super::rootfs::{Overlay, Rootfs, Template, decode_overlays, decode_rootfs, decode_template};
-use super::test::Test;
+use super::test::{Disk, Medium, Test};
 use super::text::Span;
+use crate::boot::Bus;
 use crate::image::compress::Compression;
 use crate::image::iso::volume_id;
 use crate::image::squashfs::{Packing, Squashfs};
@@ -323,6 +323,26 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
 }
 
 impl Image {
+    /// The disks of a test: those stated or, where it starts from a disk and states none, one with the entry's system.
+    pub fn disks_of(&self, test: &Test) -> Vec<Disk> {
+        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == Medium::Disk);
+        match started {
+            Some(boot) if test.disks.is_empty() => {
+                let system = self.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
+                let system = At { value: system, span: test.name.span };
+                vec![Disk {
+                    bus: Bus::Virtio,
+                    size: None,
+                    label: Some("dbco".into()),
+                    systems: vec![system],
+                    template: false,
+                    span: test.name.span,
+                }]
+            }
+            _ => test.disks.clone(),
+        }
+    }
+
     /// The volume name that the ISO gets.
     pub fn volume(&self) -> String {
         self.iso_label.as_ref().map_or_else(|| volume_id(&self.name), |label| label.value.clone())
@@ -349,6 +369,3 @@ impl Image {
         self.boot.entries.iter().find(|entry| *entry.id.value == *id)
     }
 }
-
-/// Settings of parameters: `--set name=value`.
-pub type Settings = BTreeMap<String, String>;

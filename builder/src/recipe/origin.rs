@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::decode::{At, Sink, Table};
-use super::load::Place;
 use super::node::Node;
+use super::place::Place;
 use crate::source::kind::{KEYS, Key, Stated};
 use crate::source::{Content, Request};
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::decode::{Decode, Sink, Table, word};
-use super::image::Settings;
-use super::load::LoadError;
+use super::error::LoadError;
 use super::node::{self, Node, Value};
 use super::text::{Findings, Span, suggestion};
+
+/// Settings of parameters: `--set name=value`.
+pub type Settings = BTreeMap<String, String>;
 
 /// A parameter of a recipe.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
-use super::load::Place;
 use super::node::{Key, Node, Value};
+use super::place::Place;
 use crate::image::compress::Compression;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;

@@ -127,28 +127,6 @@ pub enum End {
     Reboot,
 }
 
-impl Test {
-    /// Its disks: those stated or, where it starts from a disk and states none, one with the entry's system.
-    pub fn all_disks(&self, image: &super::Image) -> Vec<Disk> {
-        let started = self.boots.iter().find(|boot| boot.medium.unwrap_or(self.medium) == Medium::Disk);
-        match started {
-            Some(boot) if self.disks.is_empty() => {
-                let system = image.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
-                let system = At { value: system, span: self.name.span };
-                vec![Disk {
-                    bus: Bus::Virtio,
-                    size: None,
-                    label: Some("dbco".into()),
-                    systems: vec![system],
-                    template: false,
-                    span: self.name.span,
-                }]
-            }
-            _ => self.disks.clone(),
-        }
-    }
-}
-
 impl Disk {
     /// Whether it has no file system.
     pub fn is_blank(&self) -> bool {

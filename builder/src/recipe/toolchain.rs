@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::decode::{At, Decode, Sink, Table, required};
 use super::limits::Limits;
-use super::load::Place;
 use super::node::{Node, Value};
+use super::place::Place;
 use super::text::{Span, suggestion};
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 

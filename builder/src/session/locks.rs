@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::lock::{Entry, Lock, LockError, Stale};
-use crate::recipe::image::Settings;
+use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
 

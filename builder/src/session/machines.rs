@@ -76,7 +76,7 @@ impl Done {
 /// A boot test of the recipe, with the disks and media that were built.
 pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     let mut disks = Vec::new();
-    for (index, disk) in test.all_disks(&done.recipe.image).iter().enumerate() {
+    for (index, disk) in done.recipe.image.disks_of(test).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
         let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
         disks.push(Disk { bus: disk.bus, content });

@@ -8,7 +8,7 @@
 //! [`Cancel::cancel`] for downloads.
 //!
 //! ```
-//! use dbco::recipe::{image::Settings, load};
+//! use dbco::recipe::{Settings, load};
 //! use dbco::session::{Outputs, Places, Session, Silent};
 //!
 //! # let folder = tempfile::tempdir()?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::notice::Notice;
 use super::{Error, Reporter};
-use crate::recipe::image::Settings;
+use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
 

@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-use super::StepError;
-use super::work::Context;
 use crate::digest::Digest;
-use crate::store::Output;
+use crate::store::{Output, Store, StoreError};
 use crate::tree::Tree;
 
 /// A step, by its place in [`Graph::steps`](super::Graph::steps).
@@ -107,11 +105,11 @@ pub struct Blob {
 /// What can be an output of a step.
 pub trait Value: Sized {
     /// As the store's record of the output says; `None` if that is an output of another type.
-    fn from(output: Output, context: &Context<'_>) -> Result<Option<Self>, StepError>;
+    fn from(output: Output, store: &Store) -> Result<Option<Self>, StoreError>;
 }
 
 impl Value for Blob {
-    fn from(output: Output, _: &Context<'_>) -> Result<Option<Self>, StepError> {
+    fn from(output: Output, _: &Store) -> Result<Option<Self>, StoreError> {
         Ok(match output {
             Output::Blob { digest, size } => Some(Self { digest, size }),
             _ => None,
@@ -120,9 +118,9 @@ impl Value for Blob {
 }
 
 impl Value for Tree {
-    fn from(output: Output, context: &Context<'_>) -> Result<Option<Self>, StepError> {
+    fn from(output: Output, store: &Store) -> Result<Option<Self>, StoreError> {
         match output {
-            Output::Tree { digest } => Ok(Some(context.store.tree(&digest)?)),
+            Output::Tree { digest } => Ok(Some(store.tree(&digest)?)),
             _ => Ok(None),
         }
     }

@@ -1,12 +1,13 @@
 //! A toolchain's root: packages laid out as a folder, which tools are run in.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, Outputs, Package, StepError, StepId, Work};
+use super::{Action, Graph, Id, Outputs, Package, StepError, StepId, Work};
 use crate::digest::Digest;
 use crate::sandbox::root;
-use crate::store::{Key, Output};
+use crate::store::{Key, Output, StoreError};
 
 /// Lays out a toolchain's root.
 #[derive(Clone, Debug)]
@@ -60,5 +61,23 @@ impl Action for ToolchainStep {
         root::lay_out(work.store(), &work.step.digest, layout, &|package| work.line(&format!("unpacking {package}")))?;
         work.laid_out();
         Ok(BTreeMap::from([("root".to_owned(), Output::Root)]))
+    }
+}
+
+impl Work<'_> {
+    /// A toolchain's root, which is what was laid out.
+    pub(super) fn root(&self, toolchain: Id<ToolchainStep>) -> Result<PathBuf, StoreError> {
+        let key = &self.context.graph.step(toolchain.step()).digest;
+        let mut sound = self.context.sound.lock().unwrap_or_else(|e| e.into_inner());
+        if !sound.contains(key) {
+            self.store().verified_root(key)?;
+            sound.insert(*key);
+        }
+        Ok(self.store().root_path(key))
+    }
+
+    /// Remembers that this step has laid out its root itself.
+    pub(super) fn laid_out(&self) {
+        self.context.sound.lock().unwrap_or_else(|e| e.into_inner()).insert(self.step.digest);
     }
 }

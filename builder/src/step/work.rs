@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use super::output::{Blob, Id, Ref, StepId, Value};
-use super::{Graph, Outputs, Step, StepError, ToolchainStep};
+use super::output::{Blob, Ref, StepId, Value};
+use super::{Graph, Outputs, Step, StepError};
 use crate::archive::Budget;
 use crate::beneath::{Dir, Links};
 use crate::digest::{self, Digest};
@@ -37,7 +37,7 @@ pub struct Context<'a> {
     /// Results of this build, by step.
     results: BTreeMap<StepId, OnceLock<Outputs>>,
     /// Toolchain roots that have been looked at, or laid out, in this build.
-    sound: Mutex<BTreeSet<Digest>>,
+    pub(super) sound: Mutex<BTreeSet<Digest>>,
 }
 
 impl<'a> Context<'a> {
@@ -102,7 +102,7 @@ impl<'a> Work<'a> {
     pub(super) fn get<T: Value>(&self, from: &Ref<T>) -> Result<T, StepError> {
         let outputs = self.context.results[&from.step].get();
         let output = outputs.and_then(|outputs| outputs.get(from.name())).copied();
-        let value = output.map(|output| T::from(output, self.context)).transpose()?.flatten();
+        let value = output.map(|output| T::from(output, self.store())).transpose()?.flatten();
         value.ok_or_else(|| StepError::Lacking {
             step: self.context.graph.step(from.step).label.clone(),
             output: from.name().to_owned(),
@@ -112,22 +112,6 @@ impl<'a> Work<'a> {
     /// Every content that a tree may name: the store's, and what stays in the project.
     pub(super) fn contents(&self) -> LocalFiles<Store> {
         LocalFiles::new(self.context.graph.files.clone(), self.store().clone())
-    }
-
-    /// A toolchain's root, which is what was laid out.
-    pub(super) fn root(&self, toolchain: Id<ToolchainStep>) -> Result<PathBuf, StoreError> {
-        let key = &self.context.graph.step(toolchain.step()).digest;
-        let mut sound = self.context.sound.lock().unwrap_or_else(|e| e.into_inner());
-        if !sound.contains(key) {
-            self.store().verified_root(key)?;
-            sound.insert(*key);
-        }
-        Ok(self.store().root_path(key))
-    }
-
-    /// Remembers that this step has laid out its root itself.
-    pub(super) fn laid_out(&self) {
-        self.context.sound.lock().unwrap_or_else(|e| e.into_inner()).insert(self.step.digest);
     }
 
     /// A content of the project or the store.

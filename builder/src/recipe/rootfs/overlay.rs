@@ -2,8 +2,8 @@
 
 use super::Overlay;
 use crate::recipe::decode::{At, Decode, Sink, Table, word};
-use crate::recipe::load::Place;
 use crate::recipe::node::{Node, Value};
+use crate::recipe::place::Place;
 
 /// A folder's name as the recipe has it.
 struct Named {

@@ -2,12 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::Diversion;
 use crate::rootfs::{Conflict, Layer, follow_usr_links, usr_links};
 use crate::source::debian::Control;
 use crate::tree::contested::keepers;
 use crate::tree::usrmerge::resolve;
 use crate::tree::{Entry, TreePath};
+
+/// A path of packages that goes elsewhere (dpkg-divert(1)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diversion {
+    /// The path.
+    pub from: TreePath,
+    /// Where it goes.
+    pub to: TreePath,
+    /// The package whose own file stays; `None` where all are diverted.
+    pub by: Option<String>,
+    /// Where the recipe states it, for messages.
+    pub place: String,
+}
 
 /// A package that is unpacked.
 pub(super) struct Unpacked {

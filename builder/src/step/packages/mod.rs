@@ -10,11 +10,11 @@ use crate::archive::{deb, tar};
 use crate::digest::Digest;
 use crate::rootfs::{Layer, Pattern, merge};
 use crate::store::Key;
-use crate::tree::{Tree, TreePath, exclude};
+use crate::tree::{Tree, exclude};
 use dpkg::{Unpacked, settle};
 
-pub use dpkg::Diverting;
 pub(super) use dpkg::remedy;
+pub use dpkg::{Diversion, Diverting};
 
 /// Unpacks packages into one tree.
 #[derive(Clone, Debug)]
@@ -25,19 +25,6 @@ pub struct PackagesStep {
     pub exclude: Vec<Pattern>,
     /// What maintainer scripts would have diverted.
     pub diversions: Vec<Diversion>,
-}
-
-/// A path of packages that goes elsewhere (dpkg-divert(1)).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diversion {
-    /// The path.
-    pub from: TreePath,
-    /// Where it goes.
-    pub to: TreePath,
-    /// The package whose own file stays; `None` where all are diverted.
-    pub by: Option<String>,
-    /// Where the recipe states it, for messages.
-    pub place: String,
 }
 
 impl PackagesStep {
