@@ -57,16 +57,18 @@ debug() {
 # libFuzzer, with rustc's own LLVM: the flags are what cargo-fuzz passes, without a sanitizer, which stable rustc lacks.
 # --target keeps them away from build scripts.
 fuzz() {
-  local host name most log failed=() targets=(builder/fuzz/targets/*.rs)
+  local host name most compares log failed=() targets=(builder/fuzz/targets/*.rs)
   host=$(rustc -vV | sed -n 's/^host: //p')
-  RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=4" \
-    cargo build --locked --release --manifest-path builder/fuzz/Cargo.toml --target "$host"
+  # What is compared guides a short run to new inputs, and takes half of the time of a long one.
+  compares=-Cllvm-args=-sanitizer-coverage-trace-compares
   case $1 in
-    *x) most=-runs=${1%x} ;;
+    *x) most=-runs=${1%x} compares= ;;
     *) most=-max_total_time=$((($1 + ${#targets[@]} - 1) / ${#targets[@]})) ;;
   esac
+  RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    $compares -Ccodegen-units=4" \
+    cargo build --locked --release --manifest-path builder/fuzz/Cargo.toml --target "$host"
   # In memory, where there is such a folder: some targets write files.
   fuzzed=$(mktemp -d -p /dev/shm 2> /dev/null || mktemp -d)
   trap 'rm -rf "$fuzzed"' EXIT
