@@ -149,12 +149,7 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     })
 }
 
-pub use crate::session::count;
-
-/// A length in bytes, for people.
-pub fn bytes(count: u64) -> String {
-    indicatif::BinaryBytes(count).to_string()
-}
+pub use crate::session::{bytes, count};
 
 #[cfg(test)]
 mod tests {

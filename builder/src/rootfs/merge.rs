@@ -4,27 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Pattern;
+use super::layer::Layer;
 use super::usrmerge::follow_usr_links;
 use crate::tree::{Entry, Node, Tree, TreePath};
-
-/// A tree and who brought it.
-#[derive(Clone, Debug)]
-pub struct Layer {
-    /// For messages: `component busybox`, `overlay overlays/base`.
-    pub origin: String,
-    /// What it brings.
-    pub tree: Tree,
-    /// Whether the modes of its folders are meant, whatever they are. Else a folder of root's with mode 755 says nothing: most
-    /// folders are there for what they hold.
-    pub keep_modes: bool,
-}
-
-impl Layer {
-    /// A layer whose plain folders say nothing.
-    pub fn new(origin: String, tree: Tree) -> Self {
-        Self { origin, tree, keep_modes: false }
-    }
-}
 
 /// What layers make together.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, chroot};
 
-use super::init::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
 use super::mounts::{DEVICE_LINKS, nodes, ordered};
+use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
 use super::{Job, SKELETON, Spec, Stage};
 use crate::beneath::{Dir, Links, remove_all};
 

@@ -1,30 +1,14 @@
-//! The processes of the sandbox: the outer one, init, and how the tool is started.
+//! The processes of the sandbox: the outer one, and init.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::personality::{self, Persona};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::stat::{Mode as Bits, umask};
-use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Uid, getppid, setgroups, setsid};
 
-use super::{Job, Spec, Stage, Way, chroot, mounts, sys};
-use crate::process;
-
-/// What a process of the sandbox ends with: an exit status, or why there is none.
-pub type Outcome = Result<i32, String>;
-
-/// For `map_err`: `what`, and what the kernel said.
-pub fn why<E: Into<std::io::Error>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> String {
-    move |error| format!("{what}: {}", error.into())
-}
+use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
+use super::{Job, Stage, Way, chroot, mounts, sys};
 
 /// The process that dbco starts: makes the namespaces, starts init in them and passes its status on.
 pub fn outer(job: Job) -> Outcome {
@@ -44,13 +28,6 @@ pub fn outer(job: Job) -> Outcome {
     let mut init = this_program(&job, Stage::Init).spawn().map_err(why("can't start the sandbox's init"))?;
     let status = init.wait().map_err(why("can't wait for the sandbox's init"))?;
     Ok(exit_code(&status))
-}
-
-/// This program once more, as another stage.
-pub fn this_program(job: &Job, stage: Stage) -> Command {
-    let mut command = process::command("/proc/self/exe");
-    command.args(job.arguments(stage)).env_clear();
-    command
 }
 
 fn exit_code(status: &std::process::ExitStatus) -> i32 {
@@ -117,75 +94,4 @@ pub fn init(job: Job) -> Outcome {
     let child = child.map_err(|error| cannot_start(&spec, error))?;
     // When pid 1 ends the kernel kills what is left in its namespace, before anybody sees pid 1 end.
     Ok(wait_for(child.id(), &signals)?.unwrap_or(128 + Signal::SIGTERM as i32))
-}
-
-/// Reaps children until `child` has ended; `None` when told to end before.
-pub fn wait_for(child: u32, signals: &SigSet) -> Result<Option<i32>, String> {
-    loop {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid.as_raw() as u32 == child => return Ok(Some(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid.as_raw() as u32 == child => {
-                    return Ok(Some(128 + signal as i32));
-                }
-                Ok(WaitStatus::StillAlive) => break,
-                Ok(_) => {}
-                Err(error) => return Err(why("can't wait for the tool")(error)),
-            }
-        }
-        match signals.wait() {
-            Ok(Signal::SIGTERM) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(why("can't wait for signals")(error)),
-        }
-    }
-}
-
-/// Limits as every tool has them, soft and hard, unless this host allows less. GCC raises that of the stack to 64 MiB.
-const LIMITS: [(Resource, u64, u64); 5] = [
-    (Resource::RLIMIT_CORE, 0, 0),
-    (Resource::RLIMIT_STACK, 8 << 20, 64 << 20),
-    (Resource::RLIMIT_NOFILE, 4096, 4096),
-    (Resource::RLIMIT_MEMLOCK, 64 << 10, 64 << 10),
-    (Resource::RLIMIT_MSGQUEUE, 800 << 10, 800 << 10),
-];
-
-/// What is the same for every tool on every host: signals, limits, umask, memory layout, no privileges. Inside the root
-/// already.
-pub fn become_plain(spec: &Spec) -> Result<(), String> {
-    std::env::set_current_dir(&spec.cwd).map_err(why(format!("no folder `{}` inside", spec.cwd)))?;
-    umask(Bits::from_bits_truncate(0o022));
-    for (resource, soft, hard) in LIMITS {
-        let (_, most) = getrlimit(resource).map_err(why("getrlimit"))?;
-        setrlimit(resource, soft.min(most), hard.min(most)).map_err(why("setrlimit"))?;
-    }
-    sys::forget_ignored_signals();
-    // Some programs let addresses decide an order. Container engines may forbid the call; it is a help, no promise.
-    let _ = personality::set(Persona::ADDR_NO_RANDOMIZE);
-    sys::give_up_capabilities().map_err(why("can't give up capabilities"))
-}
-
-/// The tool's command line and environment.
-pub fn tool(spec: &Spec) -> Result<Command, String> {
-    let (program, arguments) = spec.argv.split_first().ok_or("there is no command")?;
-    let mut command = process::command(program);
-    command.arg0(program).args(arguments).env_clear().envs(&spec.env);
-    Ok(command)
-}
-
-/// Why the tool could not be started, with the cause that a bare "not found" hides.
-pub fn cannot_start(spec: &Spec, error: std::io::Error) -> String {
-    let program = &spec.argv[0];
-    let noexec = || statvfs(Path::new(program)).is_ok_and(|there| there.flags().contains(FsFlags::ST_NOEXEC));
-    let hint = match error.kind() {
-        std::io::ErrorKind::NotFound if Path::new(program).exists() => {
-            " (its interpreter is missing: the `#!` line's, or the ELF loader)"
-        }
-        std::io::ErrorKind::PermissionDenied if noexec() => {
-            " (the store's file system is mounted `noexec`: choose another place with --store)"
-        }
-        std::io::ErrorKind::WouldBlock => " (no further process may be started: raise the limit, `ulimit -u`)",
-        _ => "",
-    };
-    format!("can't start `{program}`: {error}{hint}")
 }

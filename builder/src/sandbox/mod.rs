@@ -24,6 +24,7 @@ mod mounts;
 mod probe;
 pub mod root;
 mod sys;
+mod tool;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

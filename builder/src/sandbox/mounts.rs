@@ -12,7 +12,7 @@ use nix::sys::stat::SFlag;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::pivot_root;
 
-use super::init::why;
+use super::tool::why;
 use super::{Bind, SKELETON, Spec};
 use crate::beneath::{self, BeneathError, Dir, Links, Refusal};
 

@@ -63,7 +63,7 @@ pub use error::{Error, SourceFailure};
 pub use lock::Renewal;
 pub use locks::{Base, Locks, stale};
 pub use machines::boot_test;
-pub use notice::{Notice, OutputsState, count};
+pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::asked_in_project;
 pub use sources::{digests, named};
 pub use stated::Stated;

@@ -65,7 +65,7 @@ impl fmt::Display for Notice<'_> {
             ),
             Self::Plan(text) => write!(f, "warning: {text}"),
             Self::Fetched(files, bytes) => {
-                write!(f, "fetched {}, {}", count(*files, "file"), indicatif::BinaryBytes(*bytes))
+                write!(f, "fetched {}, {}", count(*files, "file"), self::bytes(*bytes))
             }
         }
     }
@@ -74,6 +74,11 @@ impl fmt::Display for Notice<'_> {
 /// A number of things: `1 file`, `2 files`.
 pub fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// A length in bytes, for people.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
 }
 
 /// What can be said of the outputs while a session works.

@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::build::{Event, Observer};
 use crate::output::Report;
 use crate::printable;
+use crate::session::bytes;
 use crate::source::{Meter, NoProgress, Progress};
 use crate::step::Step;
-
-use super::prose::bytes;
 
 /// How progress is shown.
 trait Show: Sync + Send {
