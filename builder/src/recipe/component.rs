@@ -111,8 +111,8 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     let patches = decode_patches(table.node("patches"), place, sink);
     let needs = table.or_default("needs");
     let toolchain = table.optional("toolchain");
-    let cargo = table.node("cargo").and_then(|node| decode_cargo(node, place, sink));
-    let kconfig = table.node("kconfig").and_then(|node| decode_kconfig(node, place, sink));
+    let cargo = table.node("cargo").map(|node| decode_cargo(node, place, sink));
+    let kconfig = table.node("kconfig").map(|node| decode_kconfig(node, place, sink));
     let env = pairs(table.or_default("env"));
     let build = table.or_default("build");
     let install = table.or_default("install");
@@ -129,6 +129,8 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     table.close();
     let (source_span, source) = source?;
     let (source, unpacking) = source?;
+    // One that is wrong is not one that is not there: what needs it would be a finding that is none.
+    let (cargo, kconfig) = (all_right(cargo)?, all_right(kconfig)?);
     Some(Component {
         name: name?,
         version: version?,
@@ -188,6 +190,15 @@ pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) 
         Some(At { value: path?, span: name.span })
     };
     names.into_iter().filter_map(find).collect()
+}
+
+/// A part that may be absent: `None` if it is there and wrong.
+fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        Some(Some(part)) => Some(Some(part)),
+        Some(None) => None,
+        None => Some(None),
+    }
 }
 
 fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig> {
