@@ -91,7 +91,7 @@ impl Session<'_> {
     ) -> Result<Vec<Entry>, Error> {
         let (network, mirrors) = (self.network()?, self.mirrors()?);
         let some = requests.iter().copied().filter(|request| !request.kind().is_empty());
-        mirrors.check(some).map_err(|error| Error::Config(error.into()))?;
+        mirrors.check(some.flat_map(|request| request.archives())).map_err(|error| Error::Config(error.into()))?;
         let resolver = Resolver::new(&network, &mirrors, store, &recipe.project, self.reporter);
         let mut entries: Vec<Entry> = Vec::new();
         let mut failures = Vec::new();

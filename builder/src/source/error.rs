@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::process::ProcessError;
 use crate::store::StoreError;
 
-use super::debian::{ClosureError, IndexError, SignatureError};
+use super::debian::error::{ClosureError, IndexError, SignatureError};
+use super::list::list;
 use super::suites::meant_suite;
 
 /// One place that was tried, and why it failed.
@@ -212,25 +213,4 @@ fn advice(hint: &Option<String>, attempts: &[Attempt]) -> String {
     let general = "if this host's network and proxy work, try again later, or use another mirror or address";
     let hint = hint.as_deref().or(of_servers.then_some(general));
     hint.map(|hint| format!("\n  {hint}")).unwrap_or_default()
-}
-
-/// `a`, `a and b`, `a, b and 7 more`.
-pub(crate) fn list(names: &[impl AsRef<str>]) -> String {
-    const SHOWN: usize = 8;
-    let name = |n: &str| format!("`{n}`");
-    match names {
-        [] => "nothing".to_owned(),
-        [one] => name(one.as_ref()),
-        [most @ .., last] if names.len() <= SHOWN => {
-            format!(
-                "{} and {}",
-                most.iter().map(|n| name(n.as_ref())).collect::<Vec<_>>().join(", "),
-                name(last.as_ref())
-            )
-        }
-        _ => {
-            let shown: Vec<_> = names[..SHOWN].iter().map(|n| name(n.as_ref())).collect();
-            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::store::Store;
 use crate::threads;
 
-use super::error::list;
 use super::kind::{Fetching, Kind};
+use super::list::list;
 use super::{Attempt, Entry, LockedFile, Mirrors, Network, Progress, SourceError};
 
 /// How many connections are used when nobody says otherwise.

@@ -1,24 +1,10 @@
-//! What a request became: files pinned by sha256 and size, and where each is.
+//! Files pinned by sha256 and size, and where each is.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Request;
 use crate::digest::Digest;
-
-/// What one request became.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Entry {
-    /// As the recipe asked.
-    pub request: Request,
-    /// The date of the Debian archive's signed index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub archive_date: Option<ArchiveDate>,
-    /// All files that it stands for; packages sorted by name.
-    pub files: Vec<LockedFile>,
-}
 
 /// Dates of signed indexes, as RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,23 +76,6 @@ pub enum Location {
     Pool(String),
     /// Any of these places.
     Urls(Vec<String>),
-}
-
-impl Entry {
-    /// What can't be right in an entry, whatever its request asks for. A pool path becomes part of a URL: one that climbs
-    /// out would reach any file of the mirror's host. A suite says which mirrors are asked.
-    pub(crate) fn fault(&self) -> Option<String> {
-        self.files.iter().find_map(|file| {
-            if let Location::Pool(pool) = &file.at
-                && !is_pool_path(pool)
-            {
-                return Some(format!("`{pool}` of {} is not a path inside a Debian mirror", file.name));
-            }
-            let suite = file.suite.as_ref()?;
-            let named = self.request.archives().iter().any(|archive| archive.suite == *suite);
-            (!named).then(|| format!("{} is from the suite `{suite}`, which its request does not name", file.name))
-        })
-    }
 }
 
 /// Whether a path stays inside a mirror.

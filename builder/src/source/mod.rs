@@ -11,10 +11,12 @@ mod cargo;
 mod config;
 pub mod debian;
 mod download;
+mod entry;
 mod error;
 mod fetch;
 mod git;
 pub mod kind;
+mod list;
 mod locked;
 pub mod mirrors;
 mod network;
@@ -28,15 +30,16 @@ mod suites;
 pub use cancel::Cancel;
 pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use config::UserConfig;
-pub(crate) use error::list;
+pub use entry::Entry;
 pub use error::{Attempt, SourceError, without_counts};
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use kind::{
     Content, DebianPackages, DebianSource, GitCommit, Kind, PackageText, Request, Scope, UrlFile, decode_suites,
     packages_of,
 };
+pub(crate) use list::list;
 pub(crate) use locked::is_pool_path;
-pub use locked::{ArchiveDate, Entry, Location, LockedFile};
+pub use locked::{ArchiveDate, Location, LockedFile};
 pub use mirrors::Mirrors;
 pub use network::{Limits, Network};
 pub use progress::{Meter, NoProgress, Progress};

@@ -1,12 +1,11 @@
-//! From what a recipe asks for to what the lock pins.
+//! What resolving needs: the network, mirrors, the store, and the indexes that were read.
 
 use std::path::PathBuf;
 
 use crate::store::Store;
 
 use super::debian::Indexes;
-use super::kind::Resolved;
-use super::{Entry, Mirrors, Network, Progress, Request, SourceError};
+use super::{Mirrors, Network, Progress};
 
 /// Resolves requests. One resolver reads each archive's index once, however many requests need it.
 pub struct Resolver<'a> {
@@ -28,11 +27,5 @@ impl<'a> Resolver<'a> {
         progress: &'a dyn Progress,
     ) -> Self {
         Self { network, mirrors, store, project: project.into(), progress, indexes: Indexes::default() }
-    }
-
-    /// Pins one request.
-    pub fn resolve(&self, request: &Request) -> Result<Entry, SourceError> {
-        let Resolved { archive_date, files } = request.kind().resolve(self)?;
-        Ok(Entry { request: request.clone(), archive_date, files })
     }
 }

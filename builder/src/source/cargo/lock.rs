@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Crate;
 use crate::digest::Digest;
-use crate::source::error::list;
+use crate::source::list::list;
 
 /// Why a `Cargo.lock` can't be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::source::PackageRequest;
 
-use super::closure::{ClosureError, UnknownPackage, did_you_mean, similar};
+use super::error::{ClosureError, UnknownPackage, did_you_mean, similar};
 use super::index::{Id, Packages};
 use super::relation::{self, Relation};
 use super::version::{VersionPattern, compare};
-use crate::source::error::list;
+use crate::source::list::list;
 
 /// The packages that a request names, and the candidates that it makes.
 pub(super) struct Candidates<'a> {

@@ -15,116 +15,29 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::source::error::list;
+use crate::source::{LockedFile, SourceError, Suites};
 
 use super::candidates::Candidates;
+use super::error::ClosureError;
 use super::index::{Id, Package, Packages};
 use super::relation::{self, Group, Op, Relation};
 
-/// Why no set of packages satisfies a request.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClosureError {
-    /// There are no such packages.
-    #[error("{}", unknown(.0))]
-    Unknown(Vec<UnknownPackage>),
-    /// A dependency that nothing satisfies.
-    #[error("nothing satisfies `{wanted}`, which {} needs{}: {why}", .chain.last().map_or("the recipe", String::as_str), through(.chain))]
-    Unsatisfiable {
-        /// The dependency, with all its alternatives.
-        wanted: String,
-        /// From the package that was asked for to the one that has the dependency.
-        chain: Vec<String>,
-        /// What there is instead.
-        why: String,
-    },
-    /// Two of the packages can't be together.
-    #[error("`{one}` {relation} and both are needed\n  {}\n  {}\n  \
-             leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
-    Conflict {
-        /// The package that declares it.
-        one: String,
-        /// What it declares: `conflicts with …`, `breaks …`.
-        relation: String,
-        /// Who wanted the first, from the package that was asked for.
-        one_chain: Vec<String>,
-        /// Who wanted the other.
-        other_chain: Vec<String>,
-    },
-    /// One package was asked for in two versions.
-    #[error("package `{package}` is asked for in two versions, {} and {}", .versions[0], .versions[1])]
-    TwoVersions {
-        /// The package.
-        package: String,
-        /// Both.
-        versions: [String; 2],
-    },
-    /// One version of a package was asked for from two suites.
-    #[error("package `{package}` is asked for from two suites, {} and {}", .suites[0], .suites[1])]
-    TwoSuites {
-        /// The package.
-        package: String,
-        /// Both.
-        suites: [String; 2],
-    },
-    /// A package whose relations can't be read.
-    #[error("package `{package}` has a dependency that can't be read: `{text}`")]
-    Malformed {
-        /// The package.
-        package: String,
-        /// The text.
-        text: String,
-    },
-}
-
-/// A package that was asked for and is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownPackage {
-    /// As it was asked for.
-    pub name: String,
-    /// What there is instead, in words; may be empty.
-    pub instead: String,
-}
-
-fn unknown(packages: &[UnknownPackage]) -> String {
-    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.instead);
-    packages.iter().map(one).collect::<Vec<_>>().join("\n  ")
-}
-
-fn through(chain: &[String]) -> String {
-    if chain.len() < 2 { String::new() } else { format!(" ({})", chain.join(" → ")) }
-}
-
-fn needed(chain: &[String]) -> String {
-    match chain {
-        [] => String::new(),
-        [one] => format!("`{one}` was asked for"),
-        [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
+impl Packages {
+    /// The packages that a request stands for, sorted by name.
+    pub(in crate::source) fn choose(
+        &self,
+        suites: &Suites,
+        packages: &[String],
+        closure: bool,
+    ) -> Result<Vec<LockedFile>, SourceError> {
+        let fail = |error| SourceError::Closure { archive: suites.to_string(), source: Box::new(error) };
+        let chosen = choose(self, packages, closure).map_err(fail)?;
+        Ok(chosen.into_iter().map(|(id, asked)| self.locked(id, asked)).collect())
     }
 }
 
-/// The packages that resemble a name most.
-pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let most = (name.len() / 3).max(1);
-    let near = |other: &'a str| {
-        let close = other.len().abs_diff(name.len()) <= most;
-        close.then(|| (strsim::osa_distance(name, other), other)).filter(|(distance, _)| *distance <= most)
-    };
-    let mut near: Vec<_> = names.filter_map(near).collect();
-    near.sort();
-    let best = near.first().map_or(0, |(distance, _)| *distance);
-    near.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, name)| name.to_owned()).collect()
-}
-
-pub(super) fn did_you_mean(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; did you mean {}?", list(near)) }
-}
-
 /// The packages for a request, sorted by name, each with the number of the suite that was asked for.
-pub(super) fn choose(
-    index: &Packages,
-    wanted: &[String],
-    deep: bool,
-) -> Result<Vec<(Id, Option<usize>)>, ClosureError> {
+fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Option<usize>)>, ClosureError> {
     let candidates = Candidates::new(index, wanted)?;
     let mut asked: HashMap<Id, Option<usize>> = HashMap::new();
     for &(id, suite) in &candidates.asked {

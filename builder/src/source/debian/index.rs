@@ -8,9 +8,8 @@ use deb822_fast::{Deb822, Paragraph};
 
 use crate::digest::Digest;
 use crate::source::suites::MOST_SUITES;
-use crate::source::{Location, LockedFile, SourceError, Suites, is_pool_path};
+use crate::source::{Location, LockedFile, is_pool_path};
 
-use super::closure;
 use super::relation::{self, Relation};
 use super::version::compare;
 
@@ -183,20 +182,8 @@ impl Packages {
         })
     }
 
-    /// The packages that a request stands for, sorted by name.
-    pub(in crate::source) fn choose(
-        &self,
-        suites: &Suites,
-        packages: &[String],
-        closure: bool,
-    ) -> Result<Vec<LockedFile>, SourceError> {
-        let fail = |error| SourceError::Closure { archive: suites.to_string(), source: Box::new(error) };
-        let chosen = closure::choose(self, packages, closure).map_err(fail)?;
-        Ok(chosen.into_iter().map(|(id, asked)| self.locked(id, asked)).collect())
-    }
-
     /// A package's file, from the suite that was asked for, or the first that has it.
-    fn locked(&self, id: Id, asked: Option<usize>) -> LockedFile {
+    pub(super) fn locked(&self, id: Id, asked: Option<usize>) -> LockedFile {
         let package = &self.all[id];
         let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);
         let several = self.suites.len() > 1;

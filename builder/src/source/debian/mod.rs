@@ -6,7 +6,9 @@
 mod candidates;
 mod closure;
 mod control;
+pub(super) mod error;
 mod index;
+mod indexes;
 pub mod offline;
 mod relation;
 mod release;
@@ -14,93 +16,26 @@ mod signature;
 mod sources;
 mod version;
 
-use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::source::download::{Wanted, fetch_file, read_small};
-use crate::source::error::list;
 use crate::source::network::{Failure, join};
 use crate::source::resolve::Resolver;
 use crate::source::{Archive, Attempt, Meter, SourceError, Suites};
 
 use index::Packages;
+use indexes::once;
 use release::{IndexFile, Release};
 use signature::{Keyring, SIGNATURE_LIMIT};
 use sources::Sources;
 
-pub use closure::ClosureError;
 pub use control::Control;
-pub use signature::SignatureError;
+pub use error::{ClosureError, IndexError, SignatureError};
+pub(super) use indexes::Indexes;
 
 /// Debian's is 150 KiB.
 const RELEASE_LIMIT: u64 = 4 << 20;
-
-/// What can be wrong with an archive's indexes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IndexError {
-    /// The signed Release file can't be read.
-    #[error("its Release file can't be read: {0}")]
-    Release(String),
-    /// It is another suite's.
-    #[error("the mirror has {} where `{wanted}` should be", list(.names))]
-    OtherSuite {
-        /// The one asked for.
-        wanted: String,
-        /// What it calls itself.
-        names: Vec<String>,
-    },
-    /// It lacks the architecture.
-    #[error("it has no architecture `{arch}`; it has {}", list(.architectures))]
-    NoArch {
-        /// The one asked for.
-        arch: String,
-        /// All that it has.
-        architectures: Vec<String>,
-    },
-    /// It lacks a component.
-    #[error("it has no component `{component}`; it has {}", list(.components))]
-    NoComponent {
-        /// The one asked for.
-        component: String,
-        /// All that it has.
-        components: Vec<String>,
-    },
-    /// The Release file does not name an index.
-    #[error("its Release file names no `{0}` that is plain or packed with xz or gzip")]
-    NoIndex(String),
-    /// An index is damaged, though it is what was signed.
-    #[error("its index `{path}` can't be read: {reason}")]
-    Index {
-        /// The index.
-        path: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// Indexes read in this run, each once.
-#[derive(Default)]
-pub(super) struct Indexes {
-    releases: Mutex<BTreeMap<Archive, Arc<Release>>>,
-    packages: Mutex<BTreeMap<Suites, Arc<Packages>>>,
-    sources: Mutex<BTreeMap<Archive, Arc<Sources>>>,
-}
-
-/// What `cache` has for `key`, made first if need be. Others wait meanwhile, instead of loading it too.
-fn once<K: Ord + Clone, T>(
-    cache: &Mutex<BTreeMap<K, Arc<T>>>,
-    key: &K,
-    make: impl FnOnce() -> Result<T, SourceError>,
-) -> Result<Arc<T>, SourceError> {
-    let mut cache = cache.lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(there) = cache.get(key) {
-        return Ok(there.clone());
-    }
-    let made = Arc::new(make()?);
-    cache.insert(key.clone(), made.clone());
-    Ok(made)
-}
 
 impl Resolver<'_> {
     /// The binary packages of suites side by side.

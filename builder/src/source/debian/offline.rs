@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 
 use crate::source::{Archive, LockedFile, Suites};
 
+use super::error::SignatureError;
 use super::index::Packages;
 use super::release::Release;
-use super::signature::{Keyring, SignatureError};
+use super::signature::Keyring;
 use super::sources::Sources;
 use super::{IndexError, relation, version};
 

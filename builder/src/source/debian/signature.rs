@@ -13,35 +13,11 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, PublicKey, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag, VerifyingKey};
 
+use super::error::SignatureError;
 use crate::source::SourceError;
 
 /// Debian's archive keys of bookworm and trixie, from its package debian-archive-keyring.
 const DEBIAN: &[u8] = include_bytes!("../../../keys/debian-archive.asc");
-
-/// What is wrong with a signature. Keys are named by their fingerprints.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureError {
-    /// There is none.
-    #[error("not signed")]
-    Unsigned,
-    /// Not what OpenPGP describes.
-    #[error("its signature can't be read: {0}")]
-    Malformed(String),
-    /// By a key that the keyring lacks.
-    #[error("signed by a key that is not accepted: {}", .0.join(", "))]
-    UnknownKey(Vec<String>),
-    /// The text is not the one that was signed.
-    #[error("the signature by {0} does not fit: the file was changed after it was signed")]
-    Bad(String),
-    /// By a known key that must not sign, or not that way.
-    #[error("the signature by {key} does not count: {reason}")]
-    Refused {
-        /// The key.
-        key: String,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Keys that may sign.
 pub(super) struct Keyring {

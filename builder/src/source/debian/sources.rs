@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 
 use deb822_fast::Deb822;
 
-use crate::source::error::list;
+use crate::source::list::list;
 use crate::source::{Archive, Location, LockedFile, SourceError, is_pool_path};
 
 use super::version::{VersionPattern, compare};
@@ -51,8 +51,8 @@ impl Sources {
     ) -> Result<LockedFile, SourceError> {
         let fail = |message: String| SourceError::DebianSource { archive: archive.to_string(), message };
         let Some(all) = self.by_name.get(package) else {
-            let near = super::closure::similar(package, self.by_name.keys().map(|name| &**name));
-            return Err(fail(format!("there is no source package `{package}`{}", super::closure::did_you_mean(&near))));
+            let near = super::error::similar(package, self.by_name.keys().map(|name| &**name));
+            return Err(fail(format!("there is no source package `{package}`{}", super::error::did_you_mean(&near))));
         };
         let mut all: Vec<&Source> = all.iter().collect();
         all.sort_by(|a, b| compare(&b.version, &a.version));

@@ -16,7 +16,7 @@ use ::url::Url;
 use serde::{Deserialize, Serialize};
 
 use super::download::{Wanted, fetch_file};
-use super::locked::{ArchiveDate, Entry, LockedFile};
+use super::locked::{ArchiveDate, LockedFile};
 use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
 use crate::mask;
@@ -137,7 +137,7 @@ pub trait Kind: fmt::Display + Sync {
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError>;
 }
 
-/// What a request became.
+/// What a request is resolved to.
 pub struct Resolved {
     /// The date of the archive's signed index.
     pub archive_date: Option<ArchiveDate>,
@@ -214,19 +214,6 @@ impl Request {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind().fmt(f)
-    }
-}
-
-impl Entry {
-    /// In what way its files are not those that its request asks for; each reason in words.
-    pub fn broken(&self) -> Vec<String> {
-        let kind = self.request.kind();
-        let mut reasons = Vec::new();
-        if self.files.is_empty() && !kind.is_empty() {
-            reasons.push("it holds no file".to_owned());
-        }
-        reasons.extend(kind.broken(&self.files));
-        reasons
     }
 }
 

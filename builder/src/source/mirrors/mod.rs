@@ -11,7 +11,7 @@ mod apt;
 
 use std::path::{Path, PathBuf};
 
-use super::{Archive, Request, SourceError, UserConfig};
+use super::{Archive, SourceError, UserConfig};
 use crate::mask;
 use apt::AptSource;
 
@@ -95,14 +95,9 @@ impl Mirrors {
         })
     }
 
-    /// Whether a mirror is known for each archive that the requests are from: the first that has none is the error.
-    pub fn check<'r>(&self, requests: impl IntoIterator<Item = &'r Request>) -> Result<(), SourceError> {
-        for request in requests {
-            for archive in request.archives() {
-                self.of(archive)?;
-            }
-        }
-        Ok(())
+    /// Whether a mirror is known for each archive: the first that has none is the error.
+    pub fn check<'r>(&self, archives: impl IntoIterator<Item = &'r Archive>) -> Result<(), SourceError> {
+        archives.into_iter().try_for_each(|archive| self.of(archive).map(drop))
     }
 
     /// apt's sources that name the suite, then those that look like mirrors of the same family.

@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use crate::mask;
 
-use super::http::Failure;
+use super::failure::Failure;
 use super::logins::{Login, Logins};
 use super::proxies::Proxies;
 

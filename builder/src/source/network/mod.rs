@@ -2,6 +2,7 @@
 //!
 //! Requests run on a thread of their own and send [`Event`]s: nobody who waits for one is held up by it.
 
+mod failure;
 mod health;
 mod hop;
 mod http;
@@ -23,8 +24,9 @@ use http::Outlet;
 use logins::Logins;
 use proxies::Proxies;
 
+pub(super) use failure::Failure;
 pub(super) use health::{Health, origin};
-pub(super) use http::{Event, Failure, Stream};
+pub(super) use http::{Event, Stream};
 
 /// How patient downloads are, and how much they take.
 #[derive(Clone, Copy, Debug)]

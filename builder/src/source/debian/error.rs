@@ -1,0 +1,169 @@
+//! What can be wrong with an archive: its indexes, its signature, a request for its packages.
+
+use crate::source::list::list;
+
+/// What can be wrong with an archive's indexes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// The signed Release file can't be read.
+    #[error("its Release file can't be read: {0}")]
+    Release(String),
+    /// It is another suite's.
+    #[error("the mirror has {} where `{wanted}` should be", list(.names))]
+    OtherSuite {
+        /// The one asked for.
+        wanted: String,
+        /// What it calls itself.
+        names: Vec<String>,
+    },
+    /// It lacks the architecture.
+    #[error("it has no architecture `{arch}`; it has {}", list(.architectures))]
+    NoArch {
+        /// The one asked for.
+        arch: String,
+        /// All that it has.
+        architectures: Vec<String>,
+    },
+    /// It lacks a component.
+    #[error("it has no component `{component}`; it has {}", list(.components))]
+    NoComponent {
+        /// The one asked for.
+        component: String,
+        /// All that it has.
+        components: Vec<String>,
+    },
+    /// The Release file does not name an index.
+    #[error("its Release file names no `{0}` that is plain or packed with xz or gzip")]
+    NoIndex(String),
+    /// An index is damaged, though it is what was signed.
+    #[error("its index `{path}` can't be read: {reason}")]
+    Index {
+        /// The index.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is wrong with a signature. Keys are named by their fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// There is none.
+    #[error("not signed")]
+    Unsigned,
+    /// Not what OpenPGP describes.
+    #[error("its signature can't be read: {0}")]
+    Malformed(String),
+    /// By a key that the keyring lacks.
+    #[error("signed by a key that is not accepted: {}", .0.join(", "))]
+    UnknownKey(Vec<String>),
+    /// The text is not the one that was signed.
+    #[error("the signature by {0} does not fit: the file was changed after it was signed")]
+    Bad(String),
+    /// By a known key that must not sign, or not that way.
+    #[error("the signature by {key} does not count: {reason}")]
+    Refused {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why no set of packages satisfies a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClosureError {
+    /// There are no such packages.
+    #[error("{}", unknown(.0))]
+    Unknown(Vec<UnknownPackage>),
+    /// A dependency that nothing satisfies.
+    #[error("nothing satisfies `{wanted}`, which {} needs{}: {why}", .chain.last().map_or("the recipe", String::as_str), through(.chain))]
+    Unsatisfiable {
+        /// The dependency, with all its alternatives.
+        wanted: String,
+        /// From the package that was asked for to the one that has the dependency.
+        chain: Vec<String>,
+        /// What there is instead.
+        why: String,
+    },
+    /// Two of the packages can't be together.
+    #[error("`{one}` {relation} and both are needed\n  {}\n  {}\n  \
+             leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
+    Conflict {
+        /// The package that declares it.
+        one: String,
+        /// What it declares: `conflicts with …`, `breaks …`.
+        relation: String,
+        /// Who wanted the first, from the package that was asked for.
+        one_chain: Vec<String>,
+        /// Who wanted the other.
+        other_chain: Vec<String>,
+    },
+    /// One package was asked for in two versions.
+    #[error("package `{package}` is asked for in two versions, {} and {}", .versions[0], .versions[1])]
+    TwoVersions {
+        /// The package.
+        package: String,
+        /// Both.
+        versions: [String; 2],
+    },
+    /// One version of a package was asked for from two suites.
+    #[error("package `{package}` is asked for from two suites, {} and {}", .suites[0], .suites[1])]
+    TwoSuites {
+        /// The package.
+        package: String,
+        /// Both.
+        suites: [String; 2],
+    },
+    /// A package whose relations can't be read.
+    #[error("package `{package}` has a dependency that can't be read: `{text}`")]
+    Malformed {
+        /// The package.
+        package: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A package that was asked for and is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPackage {
+    /// As it was asked for.
+    pub name: String,
+    /// What there is instead, in words; may be empty.
+    pub instead: String,
+}
+
+fn unknown(packages: &[UnknownPackage]) -> String {
+    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.instead);
+    packages.iter().map(one).collect::<Vec<_>>().join("\n  ")
+}
+
+fn through(chain: &[String]) -> String {
+    if chain.len() < 2 { String::new() } else { format!(" ({})", chain.join(" → ")) }
+}
+
+fn needed(chain: &[String]) -> String {
+    match chain {
+        [] => String::new(),
+        [one] => format!("`{one}` was asked for"),
+        [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
+    }
+}
+
+/// The packages that resemble a name most.
+pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let most = (name.len() / 3).max(1);
+    let near = |other: &'a str| {
+        let close = other.len().abs_diff(name.len()) <= most;
+        close.then(|| (strsim::osa_distance(name, other), other)).filter(|(distance, _)| *distance <= most)
+    };
+    let mut near: Vec<_> = names.filter_map(near).collect();
+    near.sort();
+    let best = near.first().map_or(0, |(distance, _)| *distance);
+    near.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, name)| name.to_owned()).collect()
+}
+
+pub(super) fn did_you_mean(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", list(near)) }
+}
