@@ -38,7 +38,7 @@ pub enum ClosureError {
         why: String,
     },
     /// Two of the packages can't be together.
-    #[error("`{one}` {relation} and both are needed\n  {}\n  {}\n  \
+    #[error("`{one}` {relation}, but both are needed\n  {}\n  {}\n  \
              leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
     Conflict {
         /// The package that declares it.
@@ -51,7 +51,7 @@ pub enum ClosureError {
         other_chain: Vec<String>,
     },
     /// One package was asked for in two versions.
-    #[error("package `{package}` is asked for in two versions, {} and {}", .versions[0], .versions[1])]
+    #[error("package `{package}` is requested in two versions, {} and {}", .versions[0], .versions[1])]
     TwoVersions {
         /// The package.
         package: String,
@@ -59,7 +59,7 @@ pub enum ClosureError {
         versions: [String; 2],
     },
     /// One version of a package was asked for from two suites.
-    #[error("package `{package}` is asked for from two suites, {} and {}", .suites[0], .suites[1])]
+    #[error("package `{package}` is requested from two suites, {} and {}", .suites[0], .suites[1])]
     TwoSuites {
         /// The package.
         package: String,
@@ -67,7 +67,7 @@ pub enum ClosureError {
         suites: [String; 2],
     },
     /// A package whose relations can't be read.
-    #[error("package `{package}` has a dependency that can't be read: `{text}`")]
+    #[error("package `{package}` has an invalid dependency: `{text}`")]
     Malformed {
         /// The package.
         package: String,
@@ -97,7 +97,7 @@ fn through(chain: &[String]) -> String {
 fn needed(chain: &[String]) -> String {
     match chain {
         [] => String::new(),
-        [one] => format!("`{one}` was asked for"),
+        [one] => format!("`{one}` was requested"),
         [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
     }
 }
@@ -366,15 +366,15 @@ impl<'a> Solver<'a> {
     fn why_not(&self, relation: &Relation<'_>) -> String {
         let name = relation.name;
         if let Some(&id) = self.chosen.get(name) {
-            return format!("{name} {} is chosen already", self.index.version_and_suites(id));
+            return format!("{name} {} is already selected", self.index.version_and_suites(id));
         }
         if let Some(id) = self.candidates(relation).next() {
             return match self.exclusion(id) {
                 Ok(Some((one, other, exclusion, relation))) => {
                     let (one, other) = (&self.package(one).name, &self.package(other).name);
-                    format!("`{one}` {}, and so can't stand beside `{other}`", exclusion.says(&relation))
+                    format!("`{one}` {}, so it can't be installed with `{other}`", exclusion.says(&relation))
                 }
-                _ => format!("another version of {} is chosen already", self.package(id).name),
+                _ => format!("another version of {} is already selected", self.package(id).name),
             };
         }
         if !relation.admits_arch(&self.index.arch) {
