@@ -30,7 +30,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// Reads a regular file of at most `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_within(path, limit)?
-        .ok_or_else(|| refused(&format!("it is longer than {limit} bytes, the most that is read of such a file")))
+        .ok_or_else(|| refused(&format!("it is longer than {limit} bytes, the limit for such a file")))
 }
 
 /// Reads a regular file; `None` where it has more than `limit` bytes.

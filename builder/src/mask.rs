@@ -242,7 +242,7 @@ mod tests {
             assert_eq!(in_place(given).len(), given.len(), "{given}");
             assert!(!in_place(given).contains("secret"), "{given}");
         }
-        let sentence = "http://host:80: not there: a@b";
+        let sentence = "http://host:80: not found: a@b";
         assert_eq!(text(sentence), sentence);
         assert_eq!(in_place("x http://u:pé@h/"), "x http://*****@h/");
     }

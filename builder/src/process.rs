@@ -67,7 +67,7 @@ pub enum ProcessError {
         tail: Vec<String>,
     },
     /// It printed nothing for so long that it was ended.
-    #[error("`{command}` printed nothing for {} s and was ended", idle.as_secs())]
+    #[error("`{command}` printed nothing for {} s and was terminated", idle.as_secs())]
     Idle {
         /// The command as a shell would take it.
         command: String,

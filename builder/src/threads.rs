@@ -46,7 +46,7 @@ pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 's
 
 /// That no thread could be started.
 #[derive(Debug, thiserror::Error)]
-#[error("no further thread could be started: raise the limit (`ulimit -u`, or the container's), or use fewer --jobs")]
+#[error("cannot start another thread: raise the limit (`ulimit -u`, or the container's), or use fewer --jobs")]
 pub struct NoThread(#[source] io::Error);
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub enum BadPath {
     #[error("`{0}` is not UTF-8")]
     NotUtf8(String),
     /// A NUL byte ends a path for the kernel.
-    #[error("`{0}` holds a NUL byte")]
+    #[error("`{0}` contains a NUL byte")]
     Nul(String),
 }
 

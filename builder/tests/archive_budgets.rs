@@ -38,7 +38,7 @@ fn budgets_of_entries_depth_and_headers() {
             archive(&numbers(80), 1_000_000),
             USUAL,
             Budget { headers: 128 << 20, ..USUAL },
-            "more than 67108864 bytes in all",
+            "more than 67108864 bytes in total",
             "headers",
         ),
         (archive(&numbers(3), 5_000), bare, Budget { headers: 20_000, ..bare }, "more than 10000 bytes", "headers"),
@@ -49,7 +49,7 @@ fn budgets_of_entries_depth_and_headers() {
         let folder = tempfile::tempdir().unwrap();
         let mut batch = Store::open(&folder.path().join("store")).unwrap().batch().unwrap();
         let error = read_tree(archive.as_slice(), "x.tar", &budget, &mut batch).expect_err(what).to_string();
-        assert!(error.starts_with("x.tar is refused: ") && error.contains(what), "{error}");
+        assert!(error.starts_with("x.tar is rejected: ") && error.contains(what), "{error}");
         assert!(error.contains(&format!("`limits: {{{key}: …}}`")), "{error}");
         read_tree(archive.as_slice(), "x.tar", &raised, &mut batch).unwrap();
         let place = Dir::open(folder.path(), Links::Never).unwrap().make_dir("to").unwrap();
@@ -101,7 +101,10 @@ fn a_stream_that_grows_too_much_is_ended() {
     let packed = packed.finish().unwrap();
     let error = read(&packed, &USUAL).unwrap_err();
     assert!(error.contains("it unpacks to more than 1073741824 bytes"), "{error}");
-    assert!(error.contains("more than 250 times its size; where that is right, `limits: {ratio: …}`"), "{error}");
+    assert!(
+        error.contains("more than 250 times its size; if this is expected, raise the limit with `limits: {ratio: …}`"),
+        "{error}"
+    );
     assert_eq!(read(&packed, &Budget { ratio: 1_000_000, ..USUAL }).unwrap(), 1040 << 20);
 }
 

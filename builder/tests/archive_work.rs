@@ -169,12 +169,12 @@ fn links_on_the_way_are_counted_over_the_whole_archive() {
         let needed = (links * parts * files) as u64;
         assert_eq!(unpack(&archive, &Budget { links: needed, ..USUAL }).unwrap(), files);
         let error = unpack(&archive, &Budget { links: needed - 1, ..USUAL }).unwrap_err();
-        let what = format!("names lead through symbolic links with more than {} parts in all", needed - 1);
+        let what = format!("symbolic links expand to more than {} path components in total", needed - 1);
         assert!(error.contains(&what) && error.contains("`limits: {links: …}`"), "{error}");
     }
     // What would take minutes ends before that.
     let error = unpack(&chain(40, 801, 1000), &USUAL).unwrap_err();
-    assert!(error.contains("more than 1000000 parts"), "{error}");
+    assert!(error.contains("more than 1000000 path components"), "{error}");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn no_link_has_a_text_that_no_system_could_hold() {
         let folder = tempfile::tempdir().unwrap();
         let mut batch = Store::open(&folder.path().join("store")).unwrap().batch().unwrap();
         let error = read_tree(archive.as_slice(), "x.tar", &USUAL, &mut batch).unwrap_err().to_string();
-        assert!(error.contains("a link with a text of more than 4095 bytes"), "{error}");
+        assert!(error.contains("a link with a target of more than 4095 bytes"), "{error}");
         let place = Dir::open(Path::new(folder.path()), Links::Never).unwrap();
         assert!(unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &place).is_err());
     }

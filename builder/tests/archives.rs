@@ -149,7 +149,7 @@ fn what_names_do_to_a_terminal_stays_visible_text() {
 #[test]
 fn absolute_names_climb() {
     let text = climb(Tar::default().file("/etc/passwd", "new").end());
-    assert!(text.contains("`/etc/passwd` is an absolute name"), "{text}");
+    assert!(text.contains("`/etc/passwd` is an absolute path"), "{text}");
     assert!(matches!(tree_of(&Tar::default().file("/etc/passwd", "x").end()), Err(ArchiveError::Climbs { .. })));
 }
 
@@ -352,9 +352,9 @@ fn what_a_tree_cannot_hold_is_an_error_that_names_it() {
         let text = tree_of(&archive.end()).expect_err(word).to_string();
         assert!(text.contains("x.tar") && text.contains(word), "{text}");
     };
-    refused(Tar::default().file("a", "").file("a/b", ""), "`/a` is no folder");
+    refused(Tar::default().file("a", "").file("a/b", ""), "`/a` is not a folder");
     refused(Tar::default().file("a/b", "").dir("a").file("a", ""), "would replace a folder");
-    refused(Tar::default().hard("a", "missing"), "did not come before it");
+    refused(Tar::default().hard("a", "missing"), "does not precede it");
     refused(Tar::default().add(EntryType::new(b'S'), "a", "", 0o644, b""), "sparse");
     refused(Tar::default().add(EntryType::new(b'V'), "a", "", 0o644, b""), "unknown type `V`");
     refused(Tar::default().file("./", "").add(EntryType::Regular, ".", "", 0o644, b"x"), "top is not a folder");
@@ -483,7 +483,7 @@ fn records_of_a_member_that_does_not_come_are_damage() {
     ];
     for header in headers {
         let error = tree_of(&[header, Tar::default().end()].concat()).expect_err("no member");
-        assert!(error.to_string().contains("an extended header without its member"), "{error}");
+        assert!(error.to_string().contains("an extended header without a member"), "{error}");
     }
 }
 
@@ -559,15 +559,18 @@ fn a_debian_packages_members_have_their_order() {
     assert_eq!(read(&[version(), control.clone(), data.clone()]), Ok(()));
     assert_eq!(read(&[("debian-binary", b"2.12\nmore\n".to_vec()), control.clone(), data.clone()]), Ok(()));
     for (members, words) in [
-        (vec![version(), data.clone(), control.clone()], "`data.tar` stands where `control.tar`"),
-        (vec![version(), control.clone(), control.clone(), data.clone()], "`control.tar` stands where `data.tar`"),
-        (vec![version(), control.clone(), ("data.tar.odd", tar.clone())], "`data.tar.odd` stands where"),
-        (vec![version(), control.clone(), ("database", tar.clone())], "`database` stands where"),
-        (vec![version(), control.clone(), ("data.tar//", tar.clone())], "`data.tar/` stands where"),
+        (vec![version(), data.clone(), control.clone()], "found `data.tar`, expected `control.tar`"),
+        (vec![version(), control.clone(), control.clone(), data.clone()], "found `control.tar`, expected `data.tar`"),
+        (vec![version(), control.clone(), ("data.tar.odd", tar.clone())], "found `data.tar.odd`, expected"),
+        (vec![version(), control.clone(), ("database", tar.clone())], "found `database`, expected"),
+        (vec![version(), control.clone(), ("data.tar//", tar.clone())], "found `data.tar/`, expected"),
         (vec![("debian-binary", b"2.x\n".to_vec()), control.clone(), data.clone()], "its format version is `2.x`"),
         (vec![("debian-binary", b"2.0".to_vec()), control.clone(), data.clone()], "its format version is `2.0`"),
         // The byte behind an odd length is no part of it, whatever it is.
-        (vec![("debian-binary", b"2.0\n\xc3\xa9".to_vec()), data.clone(), control.clone()], "`data.tar` stands where"),
+        (
+            vec![("debian-binary", b"2.0\n\xc3\xa9".to_vec()), data.clone(), control.clone()],
+            "found `data.tar`, expected",
+        ),
         (vec![data, version(), control], "is not a Debian package"),
     ] {
         let said = read(&members).unwrap_err();

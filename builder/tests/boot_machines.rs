@@ -268,7 +268,7 @@ fn what_qemu_itself_says_is_in_the_report() {
     let test = boot("no-kernel", Firmware::Bios, medium, None);
     let outcome = &Tests { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
         .run(&[test], &|_| ())[0];
-    assert!(outcome.failure.as_ref().unwrap().starts_with("QEMU ended after"), "{outcome:?}");
+    assert!(outcome.failure.as_ref().unwrap().starts_with("QEMU exited after"), "{outcome:?}");
     assert!(outcome.tail.iter().any(|line| line.starts_with("QEMU: ")), "{outcome:?}");
 }
 

@@ -93,8 +93,8 @@ fn a_script_that_fails_shows_the_end_of_its_output_and_its_log() {
     let project = project();
     project.edit("components/kernel.yaml", "build: make all", "build: 'echo nearly; exit 7'");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-    let ran = ran.says(&["component kernel failed: its build script failed", "  | nearly", "the whole log:\n"]);
-    let log = ran.err.rsplit("the whole log:\n").next().unwrap().lines().next().unwrap();
+    let ran = ran.says(&["component kernel failed: its build script failed", "  | nearly", "the full log:\n"]);
+    let log = ran.err.rsplit("the full log:\n").next().unwrap().lines().next().unwrap();
     assert!(fs::read_to_string(log).unwrap().contains("nearly"));
 }
 
@@ -289,8 +289,8 @@ fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {
     let component = project.read("components/kernel.yaml");
     let build = component.lines().position(|line| line.starts_with("build:")).unwrap() + 1;
     let cmake =
-        "`cmake` is not in toolchain host: add the package that holds it to `packages` in ./toolchains/host.yaml";
-    let network = "steps have no network: state what it fetches as a component's `source`";
+        "`cmake` is not in toolchain host: add the package that contains it to `packages` in ./toolchains/host.yaml";
+    let network = "steps have no network: declare what it fetches as a component's `source`";
     for (script, line, parts) in [
         ("cmake .", format!("{build}:8"), &[cmake][..]),
         ("|\n  true\n  cmake .\n", format!("{}", build + 2), &[cmake]),

@@ -141,14 +141,18 @@ fn archive(stem: &str, manifest: &str) -> Vec<u8> {
 fn crates_are_brought_by_cargo_as_the_user_has_set_it_up_and_a_build_finds_them() {
     let crates = Crates::new();
     let offline = crates.project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-    offline.says(&["offline, and the store lacks `leaf-1.0.0.crate` and `stem-1.0.0+b.1.crate`: run `dbco fetch`"]);
+    offline.says(&["offline, and not in the store: `leaf-1.0.0.crate` and `stem-1.0.0+b.1.crate`; run `dbco fetch`"]);
     crates.fetch().ends(0).says(&["fetched 2 files ("]);
     assert!(crates.has(&crates.leaf) && crates.has(&crates.stem));
     assert_eq!(std::fs::read_dir(crates.project.path("store/tmp")).unwrap().count(), 0, "cargo's home is gone");
     assert!(!crates.project.path("home/.cargo/registry/cache").exists(), "the user's home is only read");
     // All is there: cargo is not asked, nor is it needed.
     crates.use_registry(&dead_url());
-    crates.project.dbco_with(&[("PATH", "/nonexistent")], &["fetch", "small.yaml"]).ends(0).says(&["2 were here"]);
+    crates
+        .project
+        .dbco_with(&[("PATH", "/nonexistent")], &["fetch", "small.yaml"])
+        .ends(0)
+        .says(&["2 already present"]);
     crates.project.dbco(&["build", "--offline", "small.yaml"]).ends(0).says(&["component tool: done"]);
     // What a build leaves in the source folder changes nothing.
     crates.project.write("sources/tool/target/debug/tool", "rubbish");
@@ -162,7 +166,7 @@ fn only_what_the_store_lacks_is_asked_for() {
     let leaf = archive("leaf-1.0.0", "[package]\nname = \"leaf\"\nversion = \"1.0.0\"\nedition = \"2021\"\n");
     let digest = Store::open(&crates.project.path("store")).unwrap().add_bytes(&leaf).unwrap();
     assert_eq!(digest, crates.leaf);
-    crates.fetch().ends(0).says(&["fetched 1 file", "1 were here"]);
+    crates.fetch().ends(0).says(&["fetched 1 file", "1 already present"]);
     assert!(crates.has(&crates.stem));
 }
 
@@ -171,15 +175,15 @@ fn a_crate_that_was_changed_on_its_way_is_refused() {
     let crates = Crates::new();
     crates.registry.file(LEAF, archive("leaf-1.0.0", "[package]\nname = \"leaf\"\nversion = \"1.0.0\"\n# changed\n"));
     let ran = crates.fetch().ends(1);
-    ran.says(&["can't get the crates of ", "sources/tool/Cargo.lock: cargo says: error", "checksum", "leaf"]);
+    ran.says(&["can't get the crates of ", "sources/tool/Cargo.lock: cargo reported: error", "checksum", "leaf"]);
     assert!(!crates.has(&crates.leaf) && !crates.has(&crates.stem));
     // A cargo that checks nothing is not believed.
     let ran = crates.fetch_by(
         "mkdir -p $CARGO_HOME/registry/cache/r; cd $CARGO_HOME/registry/cache/r\n\
          echo changed > leaf-1.0.0.crate; echo changed > stem-1.0.0+b.1.crate",
     );
-    let says = format!("the lock says {}", crates.leaf);
-    ran.ends(1).says(&["`leaf-1.0.0.crate` has sha256 ", &says, "nothing of it is used"]);
+    let says = format!("the lock has {}", crates.leaf);
+    ran.ends(1).says(&["`leaf-1.0.0.crate` has sha256 ", &says, "the crate is not used"]);
     assert!(!crates.has(&Digest::of("changed\n")));
 }
 
@@ -196,14 +200,14 @@ fn a_host_without_cargo_and_a_cargo_that_fails_are_told() {
     let crates = Crates::new();
     let ran = crates.project.dbco_with(&[("PATH", "/nonexistent")], &["fetch", "small.yaml"]).ends(1);
     ran.says(&[
-        "crates are brought by `cargo`, which this host does not have: install it",
+        "crates are fetched with `cargo`, which is not installed on this host: install it",
         "error: 1 source could not",
     ]);
     let ran = crates.fetch_by("echo 'error: no such host' >&2; echo '  in its index' >&2; exit 101").ends(1);
-    ran.says(&["cargo says: error: no such host\n  in its index"]);
-    crates.fetch_by("exit 0").ends(1).says(&["cargo brought no `leaf-1.0.0.crate`", "replaced by a folder"]);
+    ran.says(&["cargo reported: error: no such host\n  in its index"]);
+    crates.fetch_by("exit 0").ends(1).says(&["cargo did not fetch `leaf-1.0.0.crate`", "replaced by a folder"]);
     crates.use_registry(&dead_url());
-    crates.fetch().ends(1).says(&["cargo says: error"]);
+    crates.fetch().ends(1).says(&["cargo reported: error"]);
 }
 
 /// Killed with cargo at work: nothing of it stays, and the next run does all.
@@ -244,5 +248,5 @@ fn patterns_of_what_a_source_excludes_are_checked() {
     let source = "{path: ../sources/tool, exclude: [target]}";
     crates.project.edit("components/tool.yaml", source, "{path: ../small.yaml, exclude: [/a]}");
     let ran = crates.project.dbco(&["check", "small.yaml"]).ends(2);
-    ran.says(&["`exclude` goes with the `path` of a folder", "components/tool.yaml:4:"]);
+    ran.says(&["`exclude` is only valid with the `path` of a folder", "components/tool.yaml:4:"]);
 }

@@ -162,7 +162,7 @@ fn a_store_that_is_all_damaged_is_made_again() {
         objects.iter().for_each(|object| damage(object, &other));
         let ran = built.gives_the_right_bytes(name);
         if name != "removed" {
-            ran.says(&["is damaged (", "/store/damaged/", "made or fetched again"]);
+            ran.says(&["is damaged (", "/store/damaged/", "rebuilt or fetched again"]);
         }
         built.project.dbco(&BUILD).ends(0).never_says("damaged");
     }
@@ -240,7 +240,7 @@ fn fetch_finds_a_damaged_source_and_fetches_it_again() {
     let digest = Digest::of(&content).to_string();
     let blob = project.path(&format!("store/blobs/{}/{digest}", &digest[..2]));
     let fetch = || project.dbco(&["fetch", "small.yaml"]).ends(0);
-    fetch().says(&["fetched 0 files (0 B), 1 were here"]).never_says("damaged");
+    fetch().says(&["fetched 0 files (0 B), 1 already present"]).never_says("damaged");
     for (name, damage) in DAMAGES {
         damage(&blob, &project.path("small.yaml"));
         let ran = fetch().says(&["fetched 1 file"]);

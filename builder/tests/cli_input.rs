@@ -88,7 +88,7 @@ fn a_recipe_or_a_component_raises_and_lowers_what_an_archive_may_come_to() {
         project.write("small.yaml", format!("{recipe}{of_recipe}"));
         project.write("components/many.yaml", format!("{component}{of_component}"));
     };
-    let many = "many.tar is refused: it holds more than";
+    let many = "many.tar is rejected: it contains more than";
     for (of_recipe, of_component, expected) in [
         ("limits: {entries: 19}\n", "", "more than 19 entries"),
         ("", "limits: {entries: 10}\n", "more than 10 entries"),
@@ -96,7 +96,7 @@ fn a_recipe_or_a_component_raises_and_lowers_what_an_archive_may_come_to() {
         ("", "limits: {unpacked: 1K}\n", "unpacks to more than 1024 bytes"),
     ] {
         state(of_recipe, of_component);
-        let ran = build().ends(1).says(&[expected, "beside the source, or in the recipe, raises it"]);
+        let ran = build().ends(1).says(&[expected, "beside the source or in the recipe"]);
         if expected.ends_with("entries") {
             ran.says(&[many, "`limits: {entries: …}`"]);
         }
@@ -112,8 +112,8 @@ fn a_recipe_or_a_component_raises_and_lowers_what_an_archive_may_come_to() {
 fn limits_are_sizes_with_units_and_numbers_from_1_up() {
     for (wrong, parts) in [
         ("limits: {unpacked: 5}\n", &["a size: a number with K, M, G or T", "small.yaml:26:20"][..]),
-        ("limits: {ratio: 0}\n", &["a whole number from 1 up"]),
-        ("limits: {entries: many}\n", &["a whole number from 1 up"]),
+        ("limits: {ratio: 0}\n", &["a positive whole number"]),
+        ("limits: {entries: many}\n", &["a positive whole number"]),
         ("limits: {depht: 5}\n", &["unknown key `depht` in `limits`", "did you mean `depth`?"]),
         ("limits: 5\n", &["`limits` (a mapping)"]),
     ] {

@@ -48,7 +48,7 @@ fn the_events_of_a_build_are_json_lines() {
 fn without_a_lock_offline_and_locked_say_how_to_make_one() {
     let project = Project::new();
     std::fs::remove_file(project.path("dbco.lock")).unwrap();
-    let said = &["dbco.lock is not there: run `dbco lock` to make it"];
+    let said = &["dbco.lock does not exist: run `dbco lock` to create it"];
     project.dbco(&["build", "--offline", "small.yaml"]).ends(2).says(said);
     project.dbco(&["build", "--locked", "small.yaml"]).ends(2).says(said);
     project.dbco(&["check", "--locked", "small.yaml"]).ends(2).says(said);
@@ -60,11 +60,12 @@ fn without_a_lock_offline_and_locked_say_how_to_make_one() {
 fn a_stale_lock_is_refused_with_the_entry_and_the_reason() {
     let project = Project::new();
     project.edit("toolchains/none.yaml", "packages: []", "packages: [dash]");
-    let said = &["dbco.lock does not fit the recipe:", "Debian bookworm packages: `dash` was added", "run `dbco lock`"];
+    let said =
+        &["dbco.lock does not match the recipe:", "Debian bookworm packages: `dash` was added", "run `dbco lock`"];
     project.dbco(&["build", "--locked", "small.yaml"]).ends(2).says(said);
     project.dbco(&["build", "--offline", "small.yaml"]).ends(2).says(said);
     project.dbco(&["check", "--locked", "small.yaml"]).ends(2).says(said);
-    project.dbco(&["check", "small.yaml"]).ends(0).says(&["its lock does not fit", "`dash` was added"]);
+    project.dbco(&["check", "small.yaml"]).ends(0).says(&["its lock does not match", "`dash` was added"]);
     assert_eq!(project.read("dbco.lock"), LOCK);
 }
 
@@ -83,10 +84,10 @@ fn a_damaged_lock_is_shown_with_its_line_and_never_overwritten() {
         (LOCK.replace("closure: true", "<<<<<<< ours"), "the lock is damaged"),
         (
             LOCK.replace("- request:", "<<<<<<< ours\n- request:"),
-            "dbco.lock:3: the lock has conflict markers of a merge",
+            "dbco.lock:3: the lock contains merge conflict markers",
         ),
         (LOCK.replace("closure", "closing"), "dbco.lock:7"),
-        (LOCK.replace("format: 2", "format: 9"), "the lock has format 9, this dbco reads 1 and 2"),
+        (LOCK.replace("format: 2", "format: 9"), "the lock has format 9, this version of dbco reads 1 and 2"),
         (String::new(), "dbco.lock"),
     ] {
         project.write("dbco.lock", &text);
@@ -113,9 +114,9 @@ fn a_build_without_a_network_says_what_was_not_fetched() {
     let project = unfetched();
     std::fs::remove_dir_all(project.path("store")).unwrap();
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-    ran.says(&["offline, and the store lacks `kernel.tar`: run `dbco fetch` while there is a network"]);
-    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 1 file (22 B), 0 were here"]);
-    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 0 files (0 B), 1 were here"]);
+    ran.says(&["offline, and not in the store: `kernel.tar`; run `dbco fetch` while online"]);
+    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 1 file (22 B), 0 already present"]);
+    project.dbco(&["fetch", "small.yaml"]).ends(0).says(&["fetched 0 files (0 B), 1 already present"]);
     project.dbco(&["build", "--offline", "small.yaml"]).ends(1).never_says("offline");
 }
 
@@ -163,13 +164,13 @@ fn a_mirror_that_makes_no_sense_is_wrong_usage() {
     let project = Project::new();
     project.edit("toolchains/none.yaml", "packages: []", "packages: [dash]");
     let lock = |mirror| project.dbco(&["lock", "small.yaml", "--mirror", mirror]).ends(2);
-    lock("ftp://mirror").says(&["--mirror ftp://mirror", "http://, https:// or file:/// is expected"]);
-    lock("debain=http://mirror").says(&["`debain` is no archive that has mirrors; did you mean `debian`?"]);
-    lock("http://mirror/debian?token=x").says(&["can't have a `?`", "~/.netrc"]).never_says("token=x");
-    lock("http://mirror/debian#x").says(&["can't have a `#`"]);
+    lock("ftp://mirror").says(&["--mirror ftp://mirror", "expected http://, https:// or file:///"]);
+    lock("debain=http://mirror").says(&["`debain` is not an archive with mirrors; did you mean `debian`?"]);
+    lock("http://mirror/debian?token=x").says(&["can't contain `?`", "~/.netrc"]).never_says("token=x");
+    lock("http://mirror/debian#x").says(&["can't contain `#`"]);
     for key in ["connect", "answer", "stall", "min-rate", "hedge", "max-size"] {
         project.write("home/.config/dbco/config.yaml", format!("# {key}: 5\nnetwork: # {key}\n  {key}: 0\n"));
-        let words = format!("`{key}` is a number from 1 up");
+        let words = format!("`{key}` must be a positive number");
         project.dbco(&["lock", "small.yaml"]).ends(2).says(&["config.yaml:3", &words]);
     }
     project.write("home/.config/dbco/config.yaml", "# mine\nmirrors:\n  debian: [mirror]\n");

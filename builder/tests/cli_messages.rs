@@ -11,13 +11,13 @@ fn memory_ports_and_processors_are_told_with_their_units_and_ranges() {
         ("memory: 1G", &["`1G` is not a number of MiB", "1G is 1024"]),
         ("memory: 2GiB", &["2GiB is 2048"]),
         ("memory: much", &["`much` is not a number of MiB"]),
-        ("memory: 0", &["`0` is not a number of MiB from 1 up"]),
+        ("memory: 0", &["`0` is not a positive number of MiB"]),
         ("memory: [1]", &["expected a number of MiB, found a list"]),
-        ("forward: [80800]", &["`80800` is not a port", "a number from 1 to 65535 belongs here"]),
+        ("forward: [80800]", &["`80800` is not a port", "expected a number from 1 to 65535"]),
         ("forward: [0]", &["`0` is not a port"]),
         ("forward: [http]", &["`http` is not a port"]),
         ("forward: [[80]]", &["a list is not a port"]),
-        ("cpus: 0", &["a whole number from 1 up"]),
+        ("cpus: 0", &["a positive whole number"]),
     ] {
         let project = Project::with("medium: kernel,", &format!("medium: kernel, {stated},"));
         project.dbco(&["check", "small.yaml"]).ends(2).says(parts).says(&["1 finding; nothing was built"]);
@@ -39,8 +39,8 @@ fn findings_of_all_kinds_come_at_once() {
     project.dbco(&["check", "small.yaml"]).ends(2).says(&[
         "there is no overlay `missing`",
         "an account lacks `shell`",
-        "`password` of account `root` is no crypt(5) hash",
-        "uid 0 is already another account's",
+        "`password` of account `root` is not a crypt(5) hash",
+        "uid 0 is already used by another account",
         "`home` of account `a` is `x`",
         "`512M` is not a number of MiB",
         "`80800` is not a port",
@@ -66,7 +66,7 @@ fn overlays_that_differ_are_found_unless_replaced() {
     check("\n  replace: [/system/etc/a, '/system/*/?/b']", &files).ends(0);
     let many: Vec<String> = (0..300).map(|number| format!("system/{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    check("", &many).ends(2).says(&["and 1 more at least: 100 findings are shown"]);
+    check("", &many).ends(2).says(&["and at least 1 more; the first 100 findings are shown"]);
 }
 
 /// Nor do they hide what is wrong in fragments and patches, whose own lines are shown.
@@ -104,7 +104,7 @@ fn a_recipe_that_is_not_there_is_told_with_those_that_are() {
     project.dbco(&["check"]).ends(2).says(&["recipes/dbcolinux.yaml (there are: recipes/other.yaml,"]);
     project.write("mine.yaml", "recipe: mine\nextends: smal.yaml\n");
     project.dbco(&["check", "mine.yaml"]).ends(2).says(&["mine.yaml:2:10", "did you mean `small.yaml`?"]);
-    project.dbco(&["build", "-j", "0", "small.yaml"]).ends(2).says(&["a whole number from 1 up is expected"]);
+    project.dbco(&["build", "-j", "0", "small.yaml"]).ends(2).says(&["expected a positive whole number"]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn disks_labels_and_a_hidden_menu_have_rules() {
         (
             "medium: kernel,",
             "medium: kernel, disks: [{bus: sd, size: 1M}, {bus: sd, size: 1M}],",
-            &["1 of bus `sd` at most"],
+            &["at most 1 of bus `sd`"],
         ),
         ("medium: kernel,", "medium: kernel, disks: [{bus: nvm, size: 1M}],", &["did you mean `nvme`?"]),
         ("outputs:", "iso: {label: kiosk}\noutputs:", &["`kiosk` can't be an ISO's volume name", "A–Z, 0–9"]),

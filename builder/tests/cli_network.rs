@@ -52,6 +52,6 @@ fn a_proxy_on_the_way_is_named_without_its_login() {
     let proxy = Server::start();
     let project = with_sources(&["http://a.example/one.tar".to_owned()]);
     let ran = project.dbco_with(&[("http_proxy", &proxy.url)], &["lock", "small.yaml"]).ends(1);
-    ran.says(&["not there (404)"]).never_says("through the proxy");
+    ran.says(&["not found (404)"]).never_says("through the proxy");
     assert_eq!(proxy.asked()[0].path, "http://a.example/one.tar", "it was asked through the proxy");
 }

@@ -73,7 +73,7 @@ fn recipes_share_entries_and_lock_leaves_those_of_others_alone() {
     fits(&project, &["one.yaml", "two.yaml", "small.yaml"]);
     let locked = project.read("dbco.lock");
     for name in ["one.yaml", "two.yaml", "small.yaml"] {
-        lock(&project, &[name]).ends(0).never_says("dropped");
+        lock(&project, &[name]).ends(0).never_says("as no recipe uses it");
         assert_eq!(project.read("dbco.lock"), locked, "{name}");
     }
     // What is updated by name is updated for whoever asks for it, and nothing else is.
@@ -101,7 +101,7 @@ fn what_fetch_brings_and_gc_keeps_is_what_the_recipe_asks_for() {
     }
     fs::remove_dir_all(project.path("store")).unwrap();
     fs::remove_file(project.path("mirror/b")).unwrap();
-    project.dbco(&["fetch", "one.yaml"]).ends(0).says(&["fetched 1 file (7 B), 0 were here"]);
+    project.dbco(&["fetch", "one.yaml"]).ends(0).says(&["fetched 1 file (7 B), 0 already present"]);
     project.dbco(&["build", "--offline", "one.yaml"]).ends(0);
     project.dbco(&["fetch", "two.yaml"]).ends(1).says(&["mirror/b"]);
     let blob = |content: &str| {
@@ -132,13 +132,13 @@ fn an_older_form_is_named_until_it_is_pruned() {
     project.edit("one.yaml", "X}", &format!("{}}}", Digest::of("patch a")));
     let pin = format!("mirror/a: the recipe's sha256 is now {}", Digest::of("patch a"));
     project.dbco(&["check", "one.yaml"]).ends(0).says(&[&pin]);
-    lock(&project, &["one.yaml"]).ends(0).never_says("dropped");
+    lock(&project, &["one.yaml"]).ends(0).never_says("as no recipe uses it");
     assert_eq!(patches(&project, "dbco.lock"), ["a", "a", "b"]);
     fits(&project, &["one.yaml", "two.yaml"]);
-    lock(&project, &["one.yaml", "--prune"]).ends(0).says(&["dropped, as no recipe asks for it: file://", "mirror/a"]);
+    lock(&project, &["one.yaml", "--prune"]).ends(0).says(&["removed, as no recipe uses it: file://", "mirror/a"]);
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b"]);
     let pruned = project.read("dbco.lock");
-    lock(&project, &["two.yaml", "--prune"]).ends(0).never_says("dropped");
+    lock(&project, &["two.yaml", "--prune"]).ends(0).never_says("as no recipe uses it");
     assert_eq!(project.read("dbco.lock"), pruned);
     fits(&project, &["one.yaml", "two.yaml", "small.yaml"]);
     // What another recipe asks for is not taken for an older form of what this one does.
@@ -169,7 +169,7 @@ fn prune_counts_every_recipe_of_the_project_and_no_other() {
     }
     assert_eq!(patches(&project, "dbco.lock"), ["four", "one", "three", "two"], "the fifth has another lock");
     assert_eq!(patches(&project, "nested/dbco.lock"), ["five"]);
-    lock(&project, &["one.yaml", "--prune"]).ends(0).never_says("dropped");
+    lock(&project, &["one.yaml", "--prune"]).ends(0).never_says("as no recipe uses it");
     fits(&project, &all);
     // Files that are no recipes, and one that has its name from another recipe.
     project.write("other.yml", "extends: [standard]\ncomponent: x\n");
@@ -179,7 +179,7 @@ fn prune_counts_every_recipe_of_the_project_and_no_other() {
     fs::rename(project.path("one.yaml"), project.path("moved.yaml")).unwrap();
     project.edit("images/six.yaml", "one.yaml", "moved.yaml");
     let ran = lock(&project, &["images/six.yaml", "--prune"]).ends(0).says(&["mirror/two"]);
-    assert_eq!(ran.err.matches("dropped").count(), 1, "{}", ran.err);
+    assert_eq!(ran.err.matches("as no recipe uses it").count(), 1, "{}", ran.err);
     assert_eq!(patches(&project, "dbco.lock"), ["four", "one", "three"]);
 }
 
@@ -200,13 +200,13 @@ fn prune_drops_nothing_where_it_can_not_know_what_is_asked_for() {
     ] {
         project.write("more/broken.yaml", text.replace("small.yaml", "../small.yaml"));
         let ran = lock(&project, &["one.yaml", "--prune"]).ends(2);
-        ran.says(&[said, "more/broken.yaml asks for is not known", "nothing was dropped"]);
+        ran.says(&[said, "the sources of more/broken.yaml are unknown", "nothing was removed"]);
         assert_eq!(project.read("dbco.lock"), locked);
         // Nothing else asks for the others.
         lock(&project, &["one.yaml"]).ends(0);
     }
     project.write("more/broken.yaml", b"recipe: \xff\n");
-    lock(&project, &["one.yaml", "--prune"]).ends(2).says(&["more/broken.yaml", "not UTF-8", "nothing was dropped"]);
+    lock(&project, &["one.yaml", "--prune"]).ends(2).says(&["more/broken.yaml", "not UTF-8", "nothing was removed"]);
     assert_eq!(project.read("dbco.lock"), locked);
     fs::remove_file(project.path("more/broken.yaml")).unwrap();
     lock(&project, &["one.yaml", "--prune"]).ends(0).says(&["mirror/a"]);
@@ -235,11 +235,14 @@ fn prune_keeps_what_any_choice_of_a_parameter_asks_for() {
     let locked = project.read("dbco.lock");
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b", "p", "q"]);
     // The values of the recipe that is named count, too.
-    let note = "free.yaml: its sources depend on `any`, which may have any value";
-    lock(&project, &["free.yaml", "--set", "any=q", "--prune"]).ends(0).says(&[note]).never_says("dropped");
+    let note = "free.yaml: its sources depend on `any`, which can have any value";
+    lock(&project, &["free.yaml", "--set", "any=q", "--prune"])
+        .ends(0)
+        .says(&[note])
+        .never_says("as no recipe uses it");
     assert_eq!(project.read("dbco.lock"), locked);
     let ran = lock(&project, &["choice.yaml", "--prune"]).ends(0);
-    ran.says(&[note, "dropped, as no recipe asks for it", "mirror/q"]).never_says("`unused`").never_says("`time`");
+    ran.says(&[note, "removed, as no recipe uses it", "mirror/q"]).never_says("`unused`").never_says("`time`");
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b", "p"]);
 }
 
@@ -255,19 +258,19 @@ fn a_lock_of_one_recipe_is_used_until_it_is_taken_over() {
     fits(&project, &["one.yaml"]);
     project.write("mirror/a", "patch of before");
     project.dbco(&["fetch", "one.yaml"]).ends(0).says(&["fetched 1 file"]);
-    project.dbco(&["build", "one.yaml"]).ends(0).never_says("took over");
+    project.dbco(&["build", "one.yaml"]).ends(0).never_says("imported");
     project.dbco(&["build", "--offline", "one.yaml"]).ends(0);
     project.dbco(&["cache", "gc", "--keep", "one.yaml"]).ends(0);
     assert!(!project.path("dbco.lock").exists());
     fs::remove_file(project.path("mirror/a")).unwrap();
-    lock(&project, &["one.yaml"]).ends(0).says(&["dbco.lock: took over the entries of one.lock, which can be removed"]);
+    lock(&project, &["one.yaml"]).ends(0).says(&["dbco.lock: imported the entries of one.lock, which can be removed"]);
     assert_eq!(patches(&project, "dbco.lock"), ["a", "z"]);
     assert!(project.read("dbco.lock").contains("format: 2\n"));
     assert_eq!(project.read("one.lock"), text, "it is the user's");
     let taken = project.read("dbco.lock");
-    lock(&project, &["one.yaml"]).ends(0).never_says("took over");
+    lock(&project, &["one.yaml"]).ends(0).never_says("imported");
     assert_eq!(project.read("dbco.lock"), taken);
-    // A lock that does not fit is taken over and brought up to date in one go, by a build, too.
+    // A lock that does not match is taken over and brought up to date in one go, by a build, too.
     let project = Project::new();
     fs::remove_file(project.path("dbco.lock")).unwrap();
     recipe(&project, "one.yaml", &["a", "b"]);
@@ -275,14 +278,14 @@ fn a_lock_of_one_recipe_is_used_until_it_is_taken_over() {
     project
         .dbco(&["build", "--locked", "one.yaml"])
         .ends(2)
-        .says(&["one.lock does not fit the recipe", "mirror/b: not in the lock"]);
-    project.dbco(&["build", "one.yaml"]).ends(0).says(&["took over the entries of one.lock"]);
+        .says(&["one.lock does not match the recipe", "mirror/b: not in the lock"]);
+    project.dbco(&["build", "one.yaml"]).ends(0).says(&["imported the entries of one.lock"]);
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b"]);
     // The one of a recipe that is named `dbco` has the right name already.
     let project = Project::new();
     recipe(&project, "dbco.yaml", &["a"]);
     project.write("dbco.lock", old(&project, &[("a", "patch a")]));
-    lock(&project, &["dbco.yaml"]).ends(0).never_says("took over");
+    lock(&project, &["dbco.yaml"]).ends(0).never_says("imported");
     assert!(project.read("dbco.lock").contains("format: 2\n"));
 }
 
@@ -298,18 +301,18 @@ fn beside_a_lock_of_the_project_an_old_one_only_gives_what_that_lacks() {
     project
         .dbco(&["check", "--locked", "one.yaml"])
         .ends(2)
-        .says(&["dbco.lock does not fit", "mirror/b: not in the lock"]);
+        .says(&["dbco.lock does not match", "mirror/b: not in the lock"]);
     assert_eq!(project.read("dbco.lock"), own);
-    lock(&project, &["one.yaml"]).ends(0).says(&["took over the entries of one.lock"]);
+    lock(&project, &["one.yaml"]).ends(0).says(&["imported the entries of one.lock"]);
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b"]);
     assert_eq!(project.read("dbco.lock").matches(&Digest::of("of before").to_string()).count(), 1, "b alone");
     fits(&project, &["one.yaml", "two.yaml"]);
-    lock(&project, &["one.yaml"]).ends(0).never_says("took over");
+    lock(&project, &["one.yaml"]).ends(0).never_says("imported");
     // One that is damaged matters only where it is needed.
     project.write("one.lock", "format: 1\n<<<<<<< ours\n");
     lock(&project, &["one.yaml"]).ends(0);
     recipe(&project, "one.yaml", &["a", "c"]);
-    lock(&project, &["one.yaml"]).ends(2).says(&["one.lock:2: the lock has conflict markers"]);
+    lock(&project, &["one.yaml"]).ends(2).says(&["one.lock:2: the lock contains merge conflict markers"]);
 }
 
 #[test]
@@ -376,7 +379,7 @@ fn branches_that_each_add_an_entry_merge_unless_these_are_neighbours() {
     // Neighbours are a conflict, which is resolved as the error says.
     let project = branches("d", "e");
     assert!(!git(&project, &["merge", "-q", "--no-edit", "theirs"]));
-    let said = ["dbco.lock:", "the lock has conflict markers of a merge", "`git checkout --ours dbco.lock`"];
+    let said = ["dbco.lock:", "the lock contains merge conflict markers", "`git checkout --ours dbco.lock`"];
     for command in ["lock", "build", "fetch"] {
         project.dbco(&[command, "ours.yaml"]).ends(2).says(&said);
     }
@@ -396,7 +399,7 @@ fn the_nearest_lock_up_to_the_top_of_the_repository_counts() {
     fits(&project, &[one]);
     // A nearer one.
     project.write("deep/dbco.lock", "format: 2\n");
-    project.dbco(&["check", "--locked", one]).ends(2).says(&["deep/dbco.lock does not fit"]);
+    project.dbco(&["check", "--locked", one]).ends(2).says(&["deep/dbco.lock does not match"]);
     fs::remove_file(project.path("deep/dbco.lock")).unwrap();
     // Above the top of a repository, a clone or a work tree, nothing is looked for; in it one is.
     for (top, is_file) in [("deep/.git", false), ("deep/er/.git", false), ("deep/er/.git", true)] {
@@ -406,7 +409,7 @@ fn the_nearest_lock_up_to_the_top_of_the_repository_counts() {
         } else {
             fs::create_dir(&path).unwrap()
         }
-        let missing = "deep/er/dbco.lock is not there: run `dbco lock` to make it";
+        let missing = "deep/er/dbco.lock does not exist: run `dbco lock` to create it";
         project.dbco(&["check", "--locked", one]).ends(2).says(&[missing]);
         let at_top = format!("{}/dbco.lock", top.trim_end_matches("/.git"));
         fs::copy(project.path("dbco.lock"), project.path(&at_top)).unwrap();
@@ -433,7 +436,7 @@ fn another_lock_file_can_be_named() {
     recipe(&project, "one.yaml", &["a"]);
     let before = project.read("dbco.lock");
     project.write("more/x", "");
-    let missing = "more/my.lock is not there: run `dbco lock` to make it";
+    let missing = "more/my.lock does not exist: run `dbco lock` to create it";
     for command in [
         &["check", "--locked"][..],
         &["build", "--locked"],
@@ -449,12 +452,12 @@ fn another_lock_file_can_be_named() {
     project.dbco(&["build", "--lock", "built.lock", "one.yaml"]).ends(0);
     assert_eq!(project.read("built.lock"), project.read("more/my.lock"));
     assert_eq!(project.read("dbco.lock"), before);
-    project.dbco(&["check", "--locked", "one.yaml"]).ends(2).says(&["dbco.lock does not fit the recipe"]);
+    project.dbco(&["check", "--locked", "one.yaml"]).ends(2).says(&["dbco.lock does not match the recipe"]);
     // Which recipes share it nobody knows.
     lock(&project, &["--lock", "more/my.lock", "--prune", "one.yaml"]).ends(2).says(&["--prune", "--lock"]);
     // An old one is read there, too, and written anew; what stands beside the recipe is left alone.
     project.write("more/old.lock", old(&project, &[("a", "patch a")]));
     project.write("one.lock", "damaged");
-    lock(&project, &["--lock", "more/old.lock", "one.yaml"]).ends(0).never_says("took over");
+    lock(&project, &["--lock", "more/old.lock", "one.yaml"]).ends(0).never_says("imported");
     assert_eq!(project.read("more/old.lock"), project.read("more/my.lock"));
 }

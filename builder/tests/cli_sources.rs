@@ -113,7 +113,7 @@ fn fetch_refuses_a_lock_that_does_not_fit() {
     let project = Project::new();
     project.edit("toolchains/none.yaml", "packages: []", "packages: [dash]");
     project.dbco(&["fetch", "small.yaml"]).ends(2).says(&[
-        "does not fit the recipe",
+        "does not match the recipe",
         "`dash` was added",
         "run `dbco lock`",
     ]);
@@ -153,7 +153,7 @@ fn a_misspelt_suite_and_a_missing_file_have_the_line_that_asks() {
     let project = Project::new();
     let url = format!("{}/nothing.tar", server.url);
     project.edit("components/kernel.yaml", "{path: ../sources/kernel}", &format!("{{url: '{url}'}}"));
-    project.dbco(&["lock", "small.yaml"]).ends(1).says(&["kernel.yaml:4", "nothing.tar: not there (404)"]);
+    project.dbco(&["lock", "small.yaml"]).ends(1).says(&["kernel.yaml:4", "nothing.tar: not found (404)"]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn secrets_in_a_url_are_not_shown() {
             let ran = project.dbco(arguments);
             assert!(!ran.err.contains("S3CRET") && !ran.out.contains("S3CRET"), "{arguments:?}\n{}", ran.err);
         }
-        project.dbco(&["lock", "small.yaml"]).ends(1).says(&["nothing.tar?", "=***", "not there (404)"]);
+        project.dbco(&["lock", "small.yaml"]).ends(1).says(&["nothing.tar?", "=***", "not found (404)"]);
         project.edit("components/kernel.yaml", &format!("{{url: '{url}'}}"), "{path: ../sources/kernel}");
     }
     // In what is wrong with the line itself, too.
@@ -262,7 +262,7 @@ fn recipes_in_several_folders_do_not_share_what_other_keys_have_signed() {
     lock(&one).ends(0);
     assert!(project.read("dbco.lock").contains("keyring: one/keys.asc"), "{}", project.read("dbco.lock"));
     let ran = lock(&two).ends(1);
-    ran.says(&["can be trusted", "two/keys.asc"]);
+    ran.says(&["no mirror has a trusted Release file", "two/keys.asc"]);
     // The same keys by another path are the same.
     project.edit(&two, "keyring: keys.asc", "keyring: ../one/keys.asc");
     project.dbco(&["check", "--locked", &two]).ends(0);

@@ -131,7 +131,7 @@ fn interrupted_it_says_so_at_once_and_leaves_no_moving_line() {
     let project = with_component("mkfifo p; echo waiting; cat p");
     let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[("waiting", "\x03")]);
     let lines = rows(&shown);
-    let ending = lines.iter().position(|line| line.starts_with("ending, a moment")).expect("it says so");
+    let ending = lines.iter().position(|line| line.starts_with("stopping (^C again")).expect("it says so");
     assert!(lines[ending..].iter().any(|line| line.starts_with("interrupted: ")), "{lines:#?}");
     assert!(!lines[ending..].iter().any(|line| moves(line)), "{lines:#?}");
 }

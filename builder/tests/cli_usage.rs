@@ -123,7 +123,10 @@ fn a_full_disk_under_the_store_is_said_and_leaves_the_outputs_as_they_were() {
     let script = script.replace("small.yaml; code=$?", "small.yaml && code=0 || code=$?");
     let ran = project.unshared(&script).ends(1);
     assert_eq!(ran.out.trim(), "full/partial:\n\nfull/tmp:", "work in hand is left behind");
-    ran.says(&["No space left on device", "the disk is full: free some space, or choose another place with --store"]);
+    ran.says(&[
+        "No space left on device",
+        "the disk is full: free some space, or choose another location with --store",
+    ]);
     assert_eq!(project.read("out/small/SHA256SUMS"), before);
 }
 
@@ -145,7 +148,10 @@ fn a_store_of_another_version_is_refused() {
     let project = Project::new();
     project.write("store/format", "99\n");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-    ran.says(&["has store format 99, this dbco reads 1", "choose another folder with --store, or remove it"]);
+    ran.says(&[
+        "has store format 99, this version of dbco reads 1",
+        "choose another folder with --store, or remove it",
+    ]);
 }
 
 /// Nothing in the store is waited for, or read without end.
@@ -223,7 +229,7 @@ fn an_audit_names_each_leak_and_each_line_that_nothing_needs() {
     let allow = "audit: {allow: ['/system/bin/*: /bin/sh', '/system/bin/hello: /etc/*', '/system/x: *']}";
     project.edit("small.yaml", "  overlays: [overlay]", &format!("  overlays: [overlay]\n  {allow}"));
     let ran = project.dbco(&["audit", "--offline", "small.yaml"]).ends(0);
-    ran.says(&["`audit.allow` has `/system/x: *`, which nothing needs", "leaks allowed by the recipe, no other"]);
+    ran.says(&["`audit.allow` has `/system/x: *`, which matches nothing", "leaks allowed by the recipe, no others"]);
 }
 
 /// The names in a template, as GNU tar lists them with their owners.
@@ -253,18 +259,21 @@ fn a_template_is_the_root_filesystem_as_an_archive_or_an_applications_own_conten
     project.write("app/system/etc/motd", "mine\n");
     project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["layout `app`", "/system/etc/motd", "/usr"]);
     project.edit("small.yaml", "layout: app, overlays: [app]", "layout: app, dirs: [/etc]");
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`/etc` lies outside of layout `app`"]);
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`/etc` is outside of layout `app`"]);
 }
 
 #[test]
 fn what_can_not_work_is_said_before_the_work() {
     let project = Project::new();
     let cases: [(&[&str], &str); 7] = [
-        (&["test", "--filter", "nosuch", "small.yaml"], "no test's name holds it; there are: first"),
+        (&["test", "--filter", "nosuch", "small.yaml"], "no test's name contains it; there are: first"),
         (&["run", "--entry", "liev", "small.yaml"], "did you mean `live`?"),
-        (&["run", "--entry", "live", "--medium", "cd", "small.yaml"], "--entry goes with `--medium kernel`"),
-        (&["run", "--medium", "cd", "small.yaml"], "`outputs` lack `iso`"),
-        (&["run", "small.yaml"], "`outputs` lack `bzimage`"),
+        (&["run", "--entry", "live", "--medium", "cd", "small.yaml"], "--entry is only valid with `--medium kernel`"),
+        (
+            &["run", "--medium", "cd", "small.yaml"],
+            "`iso`, which this machine boots from, is not in the recipe's `outputs`",
+        ),
+        (&["run", "small.yaml"], "`bzimage`, which this machine boots from, is not in the recipe's `outputs`"),
         (&["build", "-j", "0", "small.yaml"], "invalid value '0'"),
         (&["build", "-o", "small.yaml/out", "small.yaml"], "--output small.yaml/out can't be used"),
     ];

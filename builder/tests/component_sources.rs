@@ -78,7 +78,7 @@ fn as_many_folders_are_taken_off_as_are_stated() {
     ] {
         project.write("sources/x.tar", archive(members));
         project.edit("components/kernel.yaml", "x.tar}", &format!("x.tar, strip: {strip}}}"));
-        build(&project).ends(1).says(&[&format!("`strip: {strip}`"), said, "state a lower `strip`"]);
+        build(&project).ends(1).says(&[&format!("`strip: {strip}`"), said, "set a lower `strip`"]);
         project.edit("components/kernel.yaml", &format!("x.tar, strip: {strip}}}"), "x.tar}");
     }
 }
@@ -86,13 +86,13 @@ fn as_many_folders_are_taken_off_as_are_stated() {
 #[test]
 fn strip_goes_with_archives_alone() {
     for (source, said) in [
-        ("{path: ../sources/kernel, strip: 1}", "goes with an archive, and this is a folder"),
+        ("{path: ../sources/kernel, strip: 1}", "only valid for an archive, and this is a folder"),
         ("{path: ../sources/kernel, strip: -1}", "a whole number"),
     ] {
         project(source).dbco(&["check", "small.yaml"]).ends(2).says(&[said]);
     }
     let project = Project::with("patches: [first.patch]", "patches: [{path: patches/first.patch, strip: 1}]");
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`strip` goes with the source of a component"]);
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`strip` is only valid in the source of a component"]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn nothing_in_an_archive_is_dropped_in_silence() {
     let project = project("{path: ../sources/x.tar}");
     for (name, kind) in [("a/null", EntryType::Char), ("a/dev/sda", EntryType::Block)] {
         project.write("sources/x.tar", archive(&[("a/b", FILE), (name, kind)]));
-        build(&project).ends(1).says(&[&format!("`{name}`"), "a device node, which only root can make"]);
+        build(&project).ends(1).says(&[&format!("`{name}`"), "a device node, which only root can create"]);
     }
     project.write("sources/x.tar", archive(&[("a/b", FILE), ("a/fifo", EntryType::Fifo)]));
     build(&project).ends(0);
@@ -120,7 +120,7 @@ fn an_archive_in_a_package_is_a_source() {
         (
             Some("./usr/src/patches.tar"),
             "",
-            Err("name one as `file`: `usr/src/linux-source-9.tar` and `usr/src/patches.tar`"),
+            Err("set one as `file`: `usr/src/linux-source-9.tar` and `usr/src/patches.tar`"),
         ),
         (None, ", file: usr/src/x.tar", Err("no file `usr/src/x.tar`")),
     ] {

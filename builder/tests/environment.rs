@@ -125,7 +125,7 @@ fn the_limit_of_a_files_size_is_an_error_that_names_it() {
 fn what_the_host_does_not_allow_is_named() {
     let noexec = "cp -r store other; mount -t tmpfs -o noexec x store; cp -r other/. store/";
     let apart = "cp -r store/blobs blobs; mount -t tmpfs x store/blobs; cp -r blobs/. store/blobs/";
-    for (before, words) in [(noexec, "mounted `noexec`"), (apart, "have to be on one file system")] {
+    for (before, words) in [(noexec, "mounted `noexec`"), (apart, "must be on one file system")] {
         let ran = project().unshared(&format!("{before}; {BUILD}"));
         ran.ends(1).says(&[words]).never_says("is damaged");
     }

@@ -191,7 +191,7 @@ fn a_step_that_another_process_makes_is_not_waited_for_after_a_signal() {
     let mut first = start(&project, &arguments, "/usr/bin:/bin");
     says(&mut first, "component kernel");
     let mut second = start(&project, &arguments, "/usr/bin:/bin");
-    says(&mut second, "another build makes it");
+    says(&mut second, "waiting for another build");
     for child in [second, first] {
         let (output, took) = interrupted(child, Duration::ZERO, Signal::SIGTERM);
         assert_eq!((output.status.code(), took.is_some()), (Some(143), true));

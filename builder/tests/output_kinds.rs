@@ -108,7 +108,7 @@ fn the_recipe_says_how_the_squashfs_is_packed() {
         assert!(said.contains(&format!("\nBlock size {block}\n")), "{keys}: {said}");
     }
     for (keys, told) in [
-        ("squashfs: {block: 2M}", "blocks of 4K to 1M"),
+        ("squashfs: {block: 2M}", "a power of two from 4K to 1M"),
         ("squashfs: {block: 5K}", "a power of two"),
         ("squashfs: {compression: lzo}", "one of: zstd, xz, gzip, lz4"),
         ("squashfs: {blocks: 4K}", "did you mean `block`?"),
@@ -123,10 +123,10 @@ fn the_recipe_says_how_the_squashfs_is_packed() {
 fn what_can_not_be_asked_of_them_has_its_place() {
     let project = project("outputs: [rootfs, squashf]");
     let ran = project.dbco(&["check", "small.yaml"]).ends(2);
-    ran.says(&["small.yaml:", "`squashf` is not known here", "did you mean `squashfs`?"]);
+    ran.says(&["small.yaml:", "unknown value `squashf`", "did you mean `squashfs`?"]);
     let project = self::project("outputs: [rootfs]");
     project.edit("small.yaml", "layout: split\n", "layout: split\n  compression: bzip2\n");
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["small.yaml:12:16", "`bzip2` is not known here"]);
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&["small.yaml:12:16", "unknown value `bzip2`"]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_kernel_without_an_image_is_told_before_it_is_built() {
     for (outputs, output) in [("[bzimage]", "bzimage"), ("[initrd, iso]", "iso")] {
         let project = Project::with("[initrd, grub-cfg]", outputs);
         project.edit("components/kernel.yaml", "files: {bzImage: bzImage}\n", "");
-        let said = format!("component `kernel` names no file `bzImage`, which output `{output}` needs");
+        let said = format!("component `kernel` has no file `bzImage` under `files`, which output `{output}` needs");
         project.dbco(&["check", "small.yaml"]).ends(2).says(&["kernel-image", "small.yaml:7:14", &said]);
         let component = project.read("components/kernel.yaml") + "files: {bzImage: bzImage}\n";
         project.write("components/kernel.yaml", component);

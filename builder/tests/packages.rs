@@ -200,7 +200,7 @@ fn a_diversion_moves_the_path_of_all_packages_but_one() {
 fn a_diversion_that_moves_nothing_is_said_and_one_that_makes_no_sense_refused() {
     let stated = "  diversions:\n    - {from: /usr/bin/tol, to: /usr/bin/x, by: new}\n";
     let ran = project(&[OLD, NEW], stated).dbco(&["build", "--offline", "small.yaml"]).ends(0);
-    ran.says(&["warning: packages: small.yaml:", "the diversion of /usr/bin/tol moves nothing: no package but `new`"]);
+    ran.says(&["warning: packages: small.yaml:", "the diversion of /usr/bin/tol has no effect: no package but `new`"]);
     for (stated, why) in [
         ("{from: usr/bin/a, to: /b, by: new}", "`usr/bin/a` can't be diverted"),
         ("{from: /usr/../a, to: /b, by: new}", "`/usr/../a` can't be diverted"),

@@ -148,7 +148,10 @@ fn what_is_wrong_in_a_toolchain_that_extends_another_is_said() {
         ("toolchain: more\nextends: bse.yaml\n", "can't read the toolchain"),
         ("toolchain: more\nextends: more.yaml\n", "extends itself: more.yaml → more.yaml"),
         ("toolchain: more\nextends: base.yaml\npackage: [cmake]\n", "did you mean `packages`?"),
-        ("toolchain: more\ndebian: bookworm\npackages: [make]\nwithout: [make]\n", "`without` goes with `extends`"),
+        (
+            "toolchain: more\ndebian: bookworm\npackages: [make]\nwithout: [make]\n",
+            "`without` is only valid with `extends`",
+        ),
     ] {
         let project = Project::with("build: none", "build: more");
         project.write("toolchains/base.yaml", "toolchain: base\ndebian: bookworm\npackages: [gcc, make]\n");
@@ -165,7 +168,7 @@ fn an_architecture_that_is_not_complete_says_what_it_lacks() {
     check.ends(2).never_says("kernel packages").says(&[
         "small.yaml:3:7",
         "`aarch64` lacks toolchains whose compiler is aarch64-linux-gnu-gcc on x86_64, and the recipe has components: kernel",
-        "`aarch64` lacks media that its firmware starts (GRUB `arm64-efi` as BOOTAA64.EFI), and `outputs` has grub-cfg",
+        "`aarch64` lacks media that its firmware can boot (GRUB `arm64-efi` as BOOTAA64.EFI), and `outputs` has grub-cfg",
         "`aarch64` lacks machines for boot tests (qemu-system-aarch64 -machine virt), and the recipe has boot tests: first",
     ]);
     // What the recipe does not ask for is not missing.
@@ -180,7 +183,7 @@ fn an_architecture_is_named_as_uname_names_it() {
         let project = Project::with("epoch: 2021-01-01\n", &format!("epoch: 2021-01-01\narch: {word}\n"));
         project.dbco(&["check", "small.yaml"]).ends(2).says(&[
             "small.yaml:3:7",
-            &format!("`{word}` is not known here"),
+            &format!("unknown value `{word}`"),
             near,
         ]);
     }

@@ -89,13 +89,13 @@ fn mistakes_in_attributes_are_findings() {
         let project = Project::with("overlays: [overlay]", &format!("overlays: [overlay]\n  {stated}"));
         project.dbco(&["check", "small.yaml"]).ends(2).says(parts);
     };
-    wrong("attributes: [{path: /usr/a, capabilities: cap_netraw+ep}]", &["there is no capability `cap_netraw`"]);
+    wrong("attributes: [{path: /usr/a, capabilities: cap_netraw+ep}]", &["unknown capability `cap_netraw`"]);
     wrong("attributes: [{path: /usr/a, xattrs: {note: x}}]", &["`note` is not the name of an extended attribute"]);
     wrong("attributes: [{path: /usr/a, xattrs: {user.a: 0x0}}]", &["pairs of hexadecimal digits"]);
-    wrong("attributes: [{path: /usr/a, owner: ann}]", &["states no account `ann`"]);
-    wrong("attributes: [{path: /usr/a, group: wheel}]", &["states no group `wheel`"]);
-    wrong("attributes: [{path: /usr/a, owner: root, uid: 1}]", &["state the same twice"]);
+    wrong("attributes: [{path: /usr/a, owner: ann}]", &["has no account `ann`"]);
+    wrong("attributes: [{path: /usr/a, group: wheel}]", &["has no group `wheel`"]);
+    wrong("attributes: [{path: /usr/a, owner: root, uid: 1}]", &["set the same attribute"]);
     wrong("attributes: [{path: \"/usr/[a\"}]", &["is not a valid pattern"]);
-    wrong("modes: [{path: /usr/a}]", &["`modes` is called `attributes`"]);
+    wrong("modes: [{path: /usr/a}]", &["`modes` was renamed to `attributes`"]);
     wrong("exclude: [/usr/share/doc]", &["there are no `packages`"]);
 }

@@ -165,7 +165,7 @@ fn a_work_folder_that_was_exchanged_does_not_come_back() {
             match place.sandbox.mode() {
                 Mode::Namespaces => assert!(matches!(error, SandboxError::Tool(_)), "{error:?}"),
                 Mode::Chroot => {
-                    assert!(error.to_string().contains("the tool has put something else in its place"), "{error}");
+                    assert!(error.to_string().contains("the tool has replaced it"), "{error}");
                     assert!(fs::symlink_metadata(place.work()).is_err());
                     fs::create_dir(place.work()).unwrap();
                 }
@@ -245,7 +245,7 @@ fn what_is_not_there_is_named() {
         assert!(why(&spec).contains("can't start `no-such-tool`"), "{}", why(&spec));
         spec = place.spec("true");
         spec.cwd = "/missing".into();
-        assert!(why(&spec).contains("no folder `/missing` inside"), "{}", why(&spec));
+        assert!(why(&spec).contains("no folder `/missing` in the sandbox"), "{}", why(&spec));
         spec = place.spec("true");
         spec.binds[0].host = place.folder.path().join("missing");
         assert!(why(&spec).contains("can't bind"), "{}", why(&spec));
@@ -420,7 +420,7 @@ fn a_folder_outside_of_the_store_is_never_moved() {
     let mut spec = place.spec("true");
     spec.binds[0].host = outside.path().to_owned();
     let error = place.lines(&spec).expect_err("moved").to_string();
-    assert!(error.contains("is outside of it"), "{error}");
+    assert!(error.contains("is outside it"), "{error}");
     assert_eq!(fs::metadata(outside.path()).unwrap().ino(), inode);
 }
 
@@ -456,7 +456,7 @@ fn where_nothing_is_allowed_one_error_says_what_to_change() {
     assert!(output.status.success(), "{output:?}");
     for words in [
         "namespaces: unshare of a user namespace",
-        "chroot: only root",
+        "chroot: requires root",
         "sysctl user.max_user_namespaces=",
         "or run dbco as root",
     ] {

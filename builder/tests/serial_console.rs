@@ -32,8 +32,8 @@ fn grubs_line_follows_the_kernels_console() {
 #[test]
 fn a_console_that_makes_no_sense_or_no_machine_has_is_a_finding() {
     for (console, why) in [
-        ("ttyS1,fast", "entry `live`: `console=ttyS1,fast` is no serial console"),
-        ("ttyS0,9600n9", "`console=ttyS0,9600n9` is no serial console"),
+        ("ttyS1,fast", "entry `live`: `console=ttyS1,fast` is not a serial console"),
+        ("ttyS0,9600n9", "`console=ttyS0,9600n9` is not a serial console"),
         ("ttyS4", "its console is ttyS4, and the machine of a test has ttyS0 to ttyS3"),
     ] {
         let set = format!("console={console}");

@@ -30,7 +30,7 @@ fn every_shipped_recipe_is_accepted_and_its_lock_fits() {
         let locked: &[&str] = if is_locked(&recipe) { &["--locked"] } else { &[] };
         let arguments = [&["check", recipe.to_str().unwrap()], locked].concat();
         let ran = project.dbco(&arguments).ends(0);
-        assert_eq!(ran.err.contains("does not fit"), locked.is_empty(), "{}", ran.err);
+        assert_eq!(ran.err.contains("does not match"), locked.is_empty(), "{}", ran.err);
     }
 }
 

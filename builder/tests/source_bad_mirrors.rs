@@ -402,12 +402,12 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
         (vec![cut()], half, vec![]),
         (vec![unstated()], &content, vec![]),
         (vec![twice.clone(), twice.replace("x.tar.gz", "./x.tar.gz")], half, vec![]),
-        (vec![cut(), unstated()], half, vec!["so does ", "another 50000 bytes"]),
-        (vec![unstated(), cut()], &content, vec!["so does ", "another 20000 bytes"]),
+        (vec![cut(), unstated()], half, vec!["neither does ", "sent 50000 different bytes"]),
+        (vec![unstated(), cut()], &content, vec!["neither does ", "sent 20000 different bytes"]),
     ];
     for (urls, came, more) in refused {
         let error = resolve(&urls, None).unwrap_err().to_string();
-        let parts = [format!("cut it off after {} bytes", came.len()), format!("`sha256: {}`", Digest::of(came))];
+        let parts = [format!("truncated it after {} bytes", came.len()), format!("`sha256: {}`", Digest::of(came))];
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         assert!(more.iter().all(|part| error.contains(part)) && error.contains(&urls[0]), "{error}");
     }
@@ -434,5 +434,5 @@ fn the_rate_is_that_of_the_content_not_of_what_is_around_it() {
     fetch_all(&[locked("x", &content, &urls)], &store, &network).unwrap();
     let errors = fetch_all(&[locked("y", &content[1..], &urls[..1])], &store, &Network::new(Cancel::default(), limits));
     let error = errors.unwrap_err()[0].to_string();
-    assert!(error.contains("bytes came in 600ms") && error.contains("min-rate"), "{error}");
+    assert!(error.contains("bytes received in 600ms") && error.contains("min-rate"), "{error}");
 }

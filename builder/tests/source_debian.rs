@@ -221,9 +221,9 @@ fn broken_hashes_and_keys_past_their_time_are_refused() {
     let signatures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/signatures");
     let read = |name: &str| fs::read_to_string(signatures.join(name)).unwrap();
     for (name, reason) in [
-        ("weak", "it rests on SHA1, which is broken"),
+        ("weak", "it uses SHA1, which is insecure"),
         ("revoked", "the key was revoked"),
-        ("expired", "it was made after the key had expired"),
+        ("expired", "it was made after the key expired"),
     ] {
         let server = Server::start();
         server.file("dists/test/Release", read("Release"));
@@ -231,7 +231,7 @@ fn broken_hashes_and_keys_past_their_time_are_refused() {
         let project = Project::new(&Key::generate());
         fs::write(project.folder.path().join("keys.asc"), read(&format!("{name}.asc"))).unwrap();
         let text = project.resolve(&[&server], &closure(&["tool"])).unwrap_err().to_string();
-        assert!(text.contains(&format!("does not count: {reason}")), "{text}");
+        assert!(text.contains(&format!("is rejected: {reason}")), "{text}");
     }
 }
 
@@ -305,7 +305,7 @@ fn the_highest_version_unless_one_is_stated() {
     assert_eq!(choose(&made, &["a=1.9"]).unwrap(), ["a=1.9"]);
     let (error, text) = refusal(&made, &["a=2"]);
     assert!(matches!(error, ClosureError::Unknown(_)));
-    assert!(text.ends_with("there is no package `a=2`; there is a `1.10`, `1.10~rc1` and `1.9`"), "{text}");
+    assert!(text.ends_with("there is no package `a=2`; available: a `1.10`, `1.10~rc1` and `1.9`"), "{text}");
     assert!(matches!(refusal(&made, &["a", "a=1.9"]).0, ClosureError::TwoVersions { .. }));
 }
 
@@ -423,5 +423,5 @@ fn an_index_cannot_point_out_of_the_archive() {
     let made = TestArchive::default().package("../../evil", "1", "");
     made.publish(&server, &key);
     let text = Project::new(&key).resolve(&[&server], &closure(&["tool"])).unwrap_err().to_string();
-    assert!(text.contains("is no path inside the archive"), "{text}");
+    assert!(text.contains("is not a path inside the archive"), "{text}");
 }

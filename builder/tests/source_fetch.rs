@@ -148,7 +148,7 @@ fn when_all_places_fail_each_says_why() {
     let said: Vec<_> = attempts.iter().map(|attempt| (attempt.reason.as_str(), attempt.times)).collect();
     let wrong = format!("sha256 is {} (1000 bytes), expected {}", Digest::of(noise(1000, 11)), Digest::of(&content));
     let expected = [
-        ("not there (404)", 1),
+        ("not found (404)", 1),
         ("Connection refused (os error 111)", 4),
         (&wrong, 1),
         ("is 2000 bytes long, expected 1000", 1),
@@ -182,11 +182,11 @@ fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
     // To lock a source package of a stated version again would lead back here.
     let (package, version, file) = ("linux".to_owned(), "1.0-1".to_owned(), "old".to_owned());
     let text = gone(Request::DebianSource(DebianSource { archive: archive(), package, version, file }), pool());
-    assert!(text.contains("state another `version` of source package `linux`"), "{text}");
+    assert!(text.contains("set another `version` of source package `linux`"), "{text}");
     assert!(text.contains("`newest`") && !text.contains("--update"), "{text}");
     let urls = vec![format!("{}/old", server.url)];
     let text = gone(Request::Url(UrlFile { urls: urls.clone(), sha256: None }), Location::Urls(urls));
-    assert!(text.contains("name another `url`") && !text.contains("lock"), "{text}");
+    assert!(text.contains("set another `url`") && !text.contains("lock"), "{text}");
 }
 
 #[test]
@@ -215,10 +215,7 @@ fn offline_names_what_is_missing() {
     let url = [server.file("x", "there")];
     let entries = [locked("here", b"here", &url), locked("there", b"there", &url)];
     let errors = fetch(&entries, &store, Access::Offline, 1, &NoProgress).unwrap_err();
-    assert_eq!(
-        errors[0].to_string(),
-        "offline, and the store lacks `there`: run `dbco fetch` while there is a network"
-    );
+    assert_eq!(errors[0].to_string(), "offline, and not in the store: `there`; run `dbco fetch` while online");
     assert_eq!(server.asked(), []);
     assert_eq!(fetch(&entries[..1], &store, Access::Offline, 1, &NoProgress).unwrap().present, 1);
 }

@@ -160,7 +160,7 @@ fn what_a_commit_leaves_elsewhere_is_said() {
     let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &remarks);
     resolver.resolve(&request(folder.path(), head.trim())).unwrap();
     let said = remarks.0.into_inner().unwrap();
-    for expected in ["submodules are left out, as empty folders: libs/sub", "`big.bin` is a pointer of Git LFS"] {
+    for expected in ["submodules are left as empty folders: libs/sub", "`big.bin` is a Git LFS pointer"] {
         assert!(said.iter().any(|text| text.contains(expected)), "{said:?}");
     }
 }
@@ -175,7 +175,7 @@ fn what_is_no_commit_or_no_repository_is_named() {
     let fails = |request: Request| resolver.resolve(&request).unwrap_err().to_string();
     assert!(fails(request(folder.path(), "main")).contains("40 lower-case hexadecimal digits"));
     assert!(fails(request(folder.path(), &"a".repeat(40))).contains("the repository has no such commit"));
-    assert!(fails(request(Path::new("/nonexistent"), &"a".repeat(40))).contains("git says: "));
+    assert!(fails(request(Path::new("/nonexistent"), &"a".repeat(40))).contains("git reported: "));
     for url in ["--upload-pack=touch x", "ext::sh -c touch% x"] {
         let request = Request::Git(GitCommit { url: url.to_owned(), commit: "a".repeat(40), submodules: false });
         assert!(fails(request).contains("the repository is not a URL"));
@@ -274,10 +274,10 @@ fn submodules_that_cannot_be_had_are_named() {
     let (network, mirrors) = (network(), Mirrors::default());
     let resolver = Resolver::new(&network, &mirrors, &store, top.path(), &NoProgress);
     for (number, (url, said)) in [
-        ("../../../../../../../../../../../../x", "of the submodule `sub` is not a place that it may name"),
+        ("../../../../../../../../../../../../x", "of the submodule `sub` is not an allowed location"),
         ("ext::sh -c x", "the repository is not a URL"),
         ("--upload-pack=x", "the repository is not a URL"),
-        ("../gone", "git says: "),
+        ("../gone", "git reported: "),
     ]
     .into_iter()
     .enumerate()

@@ -126,7 +126,7 @@ fn packages_added_and_removed() {
     assert_eq!(stale(&full(), &wanted), ["Debian bookworm packages: `flex` was added, `gcc` was removed"]);
     wanted.pop();
     wanted.push(debian("trixie", &["gcc", "make"]));
-    assert_eq!(stale(&full(), &wanted), ["Debian trixie packages: suite is now `trixie`, locked is `bookworm`"]);
+    assert_eq!(stale(&full(), &wanted), ["Debian trixie packages: suite is now `trixie`, but `bookworm` in the lock"]);
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn each_kind_of_source_says_what_changed() {
     };
     assert_eq!(
         swap(&source("1.35"), source("1.36")),
-        ["Debian source package busybox: version is now `1.36`, locked is `1.35`"]
+        ["Debian source package busybox: version is now `1.36`, but `1.35` in the lock"]
     );
     let (a, b) = ("a".repeat(40), "b".repeat(40));
-    let expected = format!("https://git.example/tool.git: commit is now `{b}`, locked is `{a}`");
+    let expected = format!("https://git.example/tool.git: commit is now `{b}`, but `{a}` in the lock");
     assert_eq!(swap(&git('a'), git('b')), [expected]);
     let old = url(&["https://a.example/x.tar.xz", "https://b.example/x.tar.xz"], None);
     assert_eq!(
@@ -251,7 +251,7 @@ fn files_that_are_not_what_was_asked_for() {
     let found = stale(&lock, &wanted(&lock));
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].ends_with("`gcc=2` is not among its files, `make` is not among its files"), "{found:?}");
-    assert!(found[1].ends_with("it holds no file"), "{found:?}");
+    assert!(found[1].ends_with("it has no files"), "{found:?}");
     assert!(found[2].contains("is not the recipe's"), "{found:?}");
 }
 
@@ -291,5 +291,5 @@ fn a_damaged_lock_is_named_with_its_line() {
     let (error, _) = damaged("format: 2", "format: 7");
     assert!(matches!(error, LockError::Format { found: 7, .. }), "{error}");
     let missing = Lock::load(Path::new("/nonexistent/x.lock")).unwrap_err();
-    assert!(missing.to_string().ends_with("run `dbco lock` to make it"), "{missing}");
+    assert!(missing.to_string().ends_with("run `dbco lock` to create it"), "{missing}");
 }

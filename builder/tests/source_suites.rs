@@ -163,7 +163,7 @@ fn a_package_may_name_its_suite_or_version() {
             Err(said) => {
                 assert!(expected.is_empty(), "{packages:?}: {said}");
                 let versions =
-                    "package `lib` is asked for in two versions, 1.0-1+deb1 (test-security) and 9 (experimental)";
+                    "package `lib` is requested in two versions, 1.0-1+deb1 (test-security) and 9 (experimental)";
                 assert!(said.contains(versions), "{said}");
             }
         }
@@ -176,7 +176,7 @@ fn what_is_not_there_is_said_with_suites() {
     let said = text(&["data/experimental"]);
     assert!(
         said.ends_with(
-            "there is no package `data/experimental`; there is data `1.0-2 (test-updates)`, `1.0-1 (test)` and \
+            "there is no package `data/experimental`; available: data `1.0-2 (test-updates)`, `1.0-1 (test)` and \
              `3.0-1~bpo1 (test-backports)`"
         ),
         "{said}"
@@ -248,7 +248,7 @@ fn what_two_requests_say_of_one_package_counts_together() {
         assert_eq!(chosen(&ALL, &packages).unwrap(), ["same 1 test-updates"]);
     }
     let error = chosen(&ALL, &["same/test", "same/test-updates"]).unwrap_err();
-    assert!(error.contains("`same` is asked for from two suites, test and test-updates"), "{error}");
+    assert!(error.contains("`same` is requested from two suites, test and test-updates"), "{error}");
 }
 
 /// Each of these wants the other in another version.

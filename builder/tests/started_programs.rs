@@ -15,8 +15,8 @@ fn check(project: &Project) -> project::Ran {
 fn a_shell_that_nothing_brings_is_a_finding() {
     for shell in ["/system/bin/bash", "/bin/sh", "/system/bin/sh/x"] {
         let project = Project::with("shell: /system/bin/sh", &format!("shell: {shell}"));
-        let what = format!("the shell of account `root` is {shell}, and nothing brings it");
-        check(&project).ends(2).says(&["error[programs]", "small.yaml:14:14", &what, "name another `shell`"]);
+        let what = format!("the shell of account `root` is {shell}, which nothing provides");
+        check(&project).ends(2).says(&["error[programs]", "small.yaml:14:14", &what, "set another `shell`"]);
     }
     // By a link of the recipe or of an overlay; and who refuses logins need not be there for that.
     let project = Project::with("shell: /system/bin/sh", "shell: /system/bin/bash");
@@ -39,17 +39,18 @@ fn with_component(install: &str) -> Project {
 #[test]
 fn a_shell_that_a_component_does_not_bring_is_an_error_of_the_build_with_its_place() {
     for (install, why) in [
-        ("mkdir -p $OUT/system/bin", "and nothing is there"),
-        ("mkdir -p $OUT/system/bin/sh", "and a folder is there"),
-        ("mkdir -p $OUT/system/bin && echo x >$OUT/system/bin/sh", "and that file has mode 644 and can't be started"),
-        ("mkdir -p $OUT/system/bin && ln -s bash $OUT/system/bin/sh", "and nothing is there"),
+        ("mkdir -p $OUT/system/bin", "does not exist"),
+        ("mkdir -p $OUT/system/bin/sh", "is a folder"),
+        ("mkdir -p $OUT/system/bin && echo x >$OUT/system/bin/sh", "is a file of mode 644, which is not executable"),
+        ("mkdir -p $OUT/system/bin && ln -s bash $OUT/system/bin/sh", "does not exist"),
     ] {
         let project = with_component(install);
         check(&project).ends(0);
         let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
-        let what =
-            format!("small.yaml:15:14: the shell of account `root` is /system/bin/sh, {why}: add what brings it");
-        ran.says(&["rootfs failed", "what has to be started is missing", &what]);
+        let what = format!(
+            "small.yaml:15:14: the shell of account `root`, /system/bin/sh, {why}: add a package, component or overlay that provides it"
+        );
+        ran.says(&["rootfs failed", "required programs are missing", &what]);
     }
     let install = "mkdir -p $OUT/system/bin $OUT/usr && cp /usr/bin/cat $OUT/system/bin/real && ln -s ../bin/real $OUT/system/bin/sh";
     with_component(install).dbco(&["build", "--offline", "small.yaml"]).ends(0);
@@ -62,7 +63,7 @@ fn an_initrd_without_its_init_is_a_finding() {
         project.edit("small.yaml", "cmdline: host=${host}", &format!("cmdline: host=${{host}} {cmdline}"));
         project
     };
-    let what = "entry `live` starts /init in the initramfs, and nothing brings it";
+    let what = "entry `live` starts /init in the initramfs, which nothing provides";
     check(&without("")).ends(2).says(&["error[programs]", "small.yaml:21:12", what, "`rdinit=`"]);
     check(&without("rdinit=/system/bin/init")).ends(2).says(&["starts /system/bin/init in the initramfs"]);
     // Another program; a root that the kernel mounts itself; outputs without an initrd.

@@ -27,7 +27,7 @@ fn with_component(exclude: &str) -> Project {
 fn a_misspelt_path_that_a_source_excludes_is_named_with_its_neighbour() {
     for (exclude, near) in [("/taget", "/target"), ("/docs/manual.text", "/docs/manual.txt"), ("/dosc/x", "/docs")] {
         let ran = with_component(exclude).dbco(&["build", "--offline", "small.yaml"]).ends(0);
-        let text = format!("`exclude` has {exclude}, which is not there; did you mean {near}?");
+        let text = format!("`exclude` has {exclude}, which does not exist; did you mean {near}?");
         let ran = ran.says(&["warning: ", "components/tool.yaml:4:43: ", &text]);
         assert_eq!(ran.err.matches("warning").count(), 1, "{}", ran.err);
     }

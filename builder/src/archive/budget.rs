@@ -61,7 +61,7 @@ impl Default for Budget {
 
 /// A budget that was used up: what there is more of, and the key that raises it.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{what}; where that is right, `limits: {{{key}: …}}` beside the source, or in the recipe, raises it")]
+#[error("{what}; if this is expected, raise the limit with `limits: {{{key}: …}}` beside the source or in the recipe")]
 pub struct Exceeded {
     /// What is asked for, and the limit.
     pub what: String,

@@ -72,7 +72,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
         let size =
             size.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).and_then(|text| text.parse().ok());
         let (Some(size), b"`\n") = (size, &header[58..]) else {
-            return Err(damaged("a member's header makes no sense"));
+            return Err(damaged("a member has an invalid header"));
         };
         let name = String::from_utf8_lossy(&header[..16]);
         let name = name.trim_end();
@@ -98,7 +98,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
         if !name.starts_with('_') {
             let (part, endings) = parts.next().unwrap_or(&PARTS[1]);
             if !name.strip_prefix(part).is_some_and(|ending| endings.contains(&ending)) {
-                return Err(damaged(&format!("`{name}` stands where `{part}` and a compressor's ending are expected")));
+                return Err(damaged(&format!("found `{name}`, expected `{part}` with a compression suffix")));
             }
             if *part == wanted {
                 return Ok(Member { input: reader, left: size });

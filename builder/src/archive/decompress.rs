@@ -157,7 +157,7 @@ impl<R: Read> Read for Zstd<R> {
 }
 
 fn too_much_memory(budget: u64) -> io::Error {
-    io::Error::other(Exceeded::new("memory", format!("unpacking it takes more than {budget} bytes of memory")))
+    io::Error::other(Exceeded::new("memory", format!("unpacking it needs more than {budget} bytes of memory")))
 }
 
 /// Bytes handed from thread to thread at a time, and how many such pieces wait at most.

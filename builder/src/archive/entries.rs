@@ -119,7 +119,7 @@ impl<R: Read> Entries<R> {
             self.skip()?;
             let Some(header) = self.header()? else {
                 if long_name.is_some() || long_link.is_some() || extended.is_some() {
-                    return Err(self.damaged("an extended header without its member"));
+                    return Err(self.damaged("an extended header without a member"));
                 }
                 return Ok(None);
             };
@@ -139,7 +139,7 @@ impl<R: Read> Entries<R> {
                     let size: usize = self.global.iter().map(|(key, value)| key.len() + value.len()).sum();
                     if size > MAX_GLOBAL || self.global.len() > MAX_GLOBAL_RECORDS {
                         return Err(self.excessive(format!(
-                            "its global extended headers hold more than {MAX_GLOBAL} bytes or {MAX_GLOBAL_RECORDS} records"
+                            "its global extended headers contain more than {MAX_GLOBAL} bytes or {MAX_GLOBAL_RECORDS} records"
                         )));
                     }
                 }
@@ -176,13 +176,13 @@ impl<R: Read> Entries<R> {
         self.members += 1;
         let Budget { entries, depth, .. } = self.budget;
         if self.members > entries {
-            return Err(self.over("entries", format!("it holds more than {entries} entries")));
+            return Err(self.over("entries", format!("it contains more than {entries} entries")));
         }
         if path.len() > MAX_PATH {
-            return Err(self.excessive(format!("it holds a name of more than {MAX_PATH} bytes")));
+            return Err(self.excessive(format!("it contains a name of more than {MAX_PATH} bytes")));
         }
         if link.len() > MAX_PATH && matches!(header.kind(), b'1' | b'2') {
-            return Err(self.excessive(format!("it holds a link with a text of more than {MAX_PATH} bytes")));
+            return Err(self.excessive(format!("it contains a link with a target of more than {MAX_PATH} bytes")));
         }
         if path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).count() as u64 > depth {
             return Err(self.over("depth", format!("it nests folders more than {depth} deep")));
@@ -221,7 +221,7 @@ impl<R: Read> Entries<R> {
         let device = match kind {
             Kind::Char | Kind::Block => match header.device().map_err(|error| self.damaged(error))? {
                 Some(device) => device,
-                None => return Err(self.refused(&path, "a device without numbers")),
+                None => return Err(self.refused(&path, "a device node without device numbers")),
             },
             _ => (0, 0),
         };
@@ -248,7 +248,7 @@ impl<R: Read> Entries<R> {
             // GNU tar ends at a single block too, with a warning. What stands behind it would be lost.
             let count = read_full(&mut self.input, &mut block).map_err(|error| self.reading(error))?;
             if block[..count].iter().any(|&byte| byte != 0) {
-                return Err(self.damaged("members behind a single block of zeros, where two of them end an archive"));
+                return Err(self.damaged("members after a single zero block; two zero blocks end an archive"));
             }
             io::copy(&mut self.input, &mut io::sink()).map_err(|error| self.reading(error))?;
             return Ok(None);
@@ -262,7 +262,7 @@ impl<R: Read> Entries<R> {
 
     fn data(&mut self, size: u64) -> Result<(), ArchiveError> {
         if size > i64::MAX as u64 {
-            return Err(self.damaged("a size beyond what any file has"));
+            return Err(self.damaged("a size larger than any file can have"));
         }
         self.left = size;
         self.padding = size.next_multiple_of(BLOCK) - size;
@@ -279,7 +279,7 @@ impl<R: Read> Entries<R> {
         }
         let most = self.budget.headers;
         if self.extensions > most {
-            return Err(self.over("headers", format!("its extended headers are more than {most} bytes in all")));
+            return Err(self.over("headers", format!("its extended headers are more than {most} bytes in total")));
         }
         self.data(size)?;
         let mut bytes = Vec::new();

@@ -117,7 +117,7 @@ fn number(field: &[u8]) -> Result<Option<i128>, &'static str> {
             let high = i128::from(first & 0x3f) - i128::from(first & 0x40);
             Ok(Some(rest.iter().fold(high, |value, &byte| (value << 8) + i128::from(byte))))
         }
-        [b'+' | b'-', ..] => Err("is in base 64, which archivers gave up before 2000"),
+        [b'+' | b'-', ..] => Err("is in base 64, which is obsolete and not supported"),
         _ => {
             let digits = field.iter().take_while(|byte| matches!(byte, b'0'..=b'7')).count();
             let ends = field.get(digits).is_none_or(|byte| *byte == 0 || byte.is_ascii_whitespace());

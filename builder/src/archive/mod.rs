@@ -46,7 +46,7 @@ pub enum ArchiveError {
         what: String,
     },
     /// An entry that would land outside of where it is unpacked.
-    #[error("{archive}: entry `{entry}` climbs out: {how}")]
+    #[error("{archive}: entry `{entry}` leads outside the target folder: {how}")]
     Climbs {
         /// The archive.
         archive: String,
@@ -66,7 +66,7 @@ pub enum ArchiveError {
         why: String,
     },
     /// More than an archive may ask for.
-    #[error("{archive} is refused: {exceeded}")]
+    #[error("{archive} is rejected: {exceeded}")]
     Budget {
         /// The archive.
         archive: String,
@@ -74,7 +74,7 @@ pub enum ArchiveError {
         exceeded: Exceeded,
     },
     /// More of something than any archive needs.
-    #[error("{archive} is refused: {what}")]
+    #[error("{archive} is rejected: {what}")]
     Excessive {
         /// The archive.
         archive: String,

@@ -56,7 +56,7 @@ impl<R: BufRead> Single for xz2::bufread::XzDecoder<R> {
     fn another(rest: &mut R) -> io::Result<bool> {
         let (zeros, more) = skip_zeros(rest)?;
         if zeros % 4 != 0 {
-            return Err(damaged(format!("{zeros} NUL bytes behind an xz stream, where a multiple of four may stand")));
+            return Err(damaged(format!("{zeros} NUL bytes after an xz stream, expected a multiple of four")));
         }
         match rest.fill_buf()?.first() {
             Some(0xfd) | None => Ok(more),
@@ -77,7 +77,7 @@ fn only_padding_or(rest: &mut impl BufRead, first: u8, format: &str) -> io::Resu
 }
 
 fn foreign(format: &str) -> io::Error {
-    damaged(format!("something else than NUL bytes follows the end of its {format} stream"))
+    damaged(format!("data other than NUL bytes follows the end of its {format} stream"))
 }
 
 /// Skips NUL bytes; how many there were, and whether anything else follows.
@@ -128,7 +128,7 @@ impl<D: Single, N: FnMut(D::Input) -> io::Result<D>> Read for Streams<D, N> {
                 if D::another(&mut rest)? {
                     self.begun += 1;
                     if self.begun > self.most {
-                        let what = format!("it is made of more than {} compressed streams", self.most);
+                        let what = format!("it consists of more than {} compressed streams", self.most);
                         return Err(io::Error::other(Exceeded::new("streams", what)));
                     }
                     self.decoder = Some((self.next)(rest)?);

@@ -75,7 +75,7 @@ impl Failure {
             Self::Refused(Refusal::NotAFolder(path)) => ArchiveError::Entry {
                 archive,
                 entry,
-                why: format!("`{path}` is no folder, an earlier entry made it a file"),
+                why: format!("`{path}` is not a folder: an earlier entry created it as a file"),
             },
             Self::Refused(Refusal::Io(source)) => {
                 ArchiveError::Io { archive, entry, action: "find the folder of", source }
@@ -102,7 +102,7 @@ impl Unpack {
                 let top = self.dir.folder(path, true)?;
                 return self.folder(path, &top, member);
             }
-            return Err(entries.refused(&member.path, "the archive's top is not a folder").into());
+            return Err(entries.refused(&member.path, "the archive's root entry is not a folder").into());
         };
         match member.kind {
             Kind::File => {
@@ -115,7 +115,7 @@ impl Unpack {
                 set_time(&parent, name, member.mtime).map_err(Failure::system("set the time of"))?;
             }
             Kind::HardLink => {
-                let missing = || entries.refused(&member.path, "a hard link to a name that did not come before it");
+                let missing = || entries.refused(&member.path, "a hard link to a name that does not precede it");
                 let target = inside(&member.link)?;
                 let (from, from_name) = self.dir.parent(target)?.ok_or_else(missing)?;
                 if (from_name, target) != (name, path) {
@@ -136,7 +136,7 @@ impl Unpack {
                 self.fresh(|| mkfifoat(&parent, name, mode), &parent, name, "make")?;
             }
             Kind::Char | Kind::Block => {
-                let why = "a device node, which only root can make: no source has a use for one";
+                let why = "a device node, which only root can create: sources do not need any";
                 return Err(entries.refused(&member.path, why).into());
             }
         }
@@ -227,10 +227,10 @@ fn time(mtime: i64) -> TimeSpec {
 /// A member's name, or the name a hard link points to, without a leading `./`; one that climbs is refused.
 pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
     if path.starts_with(b"/") {
-        return Err(Refusal::Climbs(format!("`{}` is an absolute name", shown(path))));
+        return Err(Refusal::Climbs(format!("`{}` is an absolute path", shown(path))));
     }
     if path.split(|&b| b == b'/').any(|part| part == b"..") {
-        return Err(Refusal::Climbs(format!("`{}` holds `..`", shown(path))));
+        return Err(Refusal::Climbs(format!("`{}` contains `..`", shown(path))));
     }
     Ok(trim(path))
 }
@@ -249,15 +249,15 @@ pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut B
         while let Some(parent) = above {
             if let Some(entry) = tree.get(&parent).filter(|entry| !entry.is_dir()) {
                 let how = match &entry.node {
-                    Node::Symlink { target } => format!("it goes through `{parent}`, a link to `{target}`"),
-                    _ => return Err(entries.refused(&member.path, format!("`{parent}` is no folder"))),
+                    Node::Symlink { target } => format!("it leads through `{parent}`, a link to `{target}`"),
+                    _ => return Err(entries.refused(&member.path, format!("`{parent}` is not a folder"))),
                 };
                 return Err(Failure::Refused(Refusal::Climbs(how)).of(&entries, &member));
             }
             above = parent.parent();
         }
         if path.is_root() && member.kind != Kind::Dir {
-            return Err(entries.refused(&member.path, "the archive's top is not a folder"));
+            return Err(entries.refused(&member.path, "the archive's root entry is not a folder"));
         }
         let entry = tree_entry(&mut entries, &member, &mut tree, &mut inodes, batch)?;
         let was_folder = tree.get(&path).is_some_and(Entry::is_dir);
@@ -305,13 +305,13 @@ fn tree_entry<R: Read>(
                     });
                     Ok(entry.clone())
                 }
-                _ => Err(entries.refused(&member.path, "a hard link to a name that did not come before it")),
+                _ => Err(entries.refused(&member.path, "a hard link to a name that does not precede it")),
             };
         }
         Kind::Dir => Node::Dir,
         Kind::Symlink => match String::from_utf8(member.link.clone()) {
             Ok(target) if !target.is_empty() && !target.contains('\0') => Node::Symlink { target },
-            _ => return Err(entries.refused(&member.path, "its link's text is empty or not UTF-8")),
+            _ => return Err(entries.refused(&member.path, "its link target is empty or not UTF-8")),
         },
         Kind::Char => Node::Char { major, minor },
         Kind::Block => Node::Block { major, minor },
@@ -320,7 +320,7 @@ fn tree_entry<R: Read>(
     // chown(2) takes the last number for none at all.
     let narrow = |id: i64| match u32::try_from(id) {
         Ok(id) if id != u32::MAX => Ok(id),
-        _ => Err(entries.refused(&member.path, format!("its owner {id} is no owner on Linux"))),
+        _ => Err(entries.refused(&member.path, format!("its owner {id} is not a valid ID on Linux"))),
     };
     let mode = if member.kind == Kind::Symlink { 0o777 } else { member.mode };
     let (uid, gid) = (narrow(member.uid)?, narrow(member.gid)?);

@@ -165,9 +165,9 @@ impl Dir {
 
     fn check_link(&self, shown: &str, target: &[u8], count: usize) -> Result<(), Refusal> {
         let how = match self.links {
-            Links::Never => format!("it goes through {shown}"),
-            _ if count > MOST_LINKS => format!("its links go in circles at {shown}"),
-            Links::Within if target.starts_with(b"/") => format!("it goes through {shown}"),
+            Links::Never => format!("it leads through {shown}"),
+            _ if count > MOST_LINKS => format!("its links form a loop at {shown}"),
+            Links::Within if target.starts_with(b"/") => format!("it leads through {shown}"),
             _ => return Ok(()),
         };
         Err(Refusal::Climbs(how))
@@ -248,15 +248,15 @@ fn split_last(path: &[u8]) -> Result<Option<(&[u8], &OsStr)>, Refusal> {
     };
     match name {
         b"" | b"." => Ok(None),
-        b".." => Err(Refusal::Climbs("its last part is `..`".into())),
+        b".." => Err(Refusal::Climbs("its last component is `..`".into())),
         name => Ok(Some((parent, OsStr::from_bytes(name)))),
     }
 }
 
 fn climbs(link: Option<&str>) -> String {
     match link {
-        Some(link) => format!("it goes through {link}, which leads above the folder"),
-        None => "`..` goes above the folder".to_owned(),
+        Some(link) => format!("it leads through {link}, which is above the folder"),
+        None => "`..` leads above the folder".to_owned(),
     }
 }
 

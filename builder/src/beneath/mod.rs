@@ -48,13 +48,13 @@ pub enum Refusal {
     #[error("{0}")]
     Climbs(String),
     /// A link on the way leads to nothing.
-    #[error("it goes through {0}, and nothing is there")]
+    #[error("it leads through {0}, which does not exist")]
     Dangling(String),
     /// Something on the way is not a folder.
     #[error("`{0}` is not a folder")]
     NotAFolder(String),
     /// Not a regular file: what it is instead.
-    #[error("it is {0}, a regular file is expected")]
+    #[error("it is {0}, expected a regular file")]
     NotAFile(&'static str),
     /// More bytes than may be read at once.
     #[error("it is larger than {0} bytes")]
@@ -63,7 +63,7 @@ pub enum Refusal {
     #[error("it is not UTF-8")]
     NotText,
     /// Links were followed that many parts far, for all paths so far, and no further.
-    #[error("names lead through symbolic links with more than {0} parts in all")]
+    #[error("symbolic links expand to more than {0} path components in total")]
     Links(u64),
     /// A system call failed.
     #[error(transparent)]

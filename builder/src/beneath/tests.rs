@@ -99,7 +99,7 @@ fn what_is_no_file_is_neither_waited_for_nor_read() {
             ("socket", "a socket"),
         ] {
             for error in [dir.read(path, 100).expect_err(path), dir.open_file(path).map(drop).expect_err(path)] {
-                assert!(words(&error).ends_with(&format!("it is {what}, a regular file is expected")), "{error:?}");
+                assert!(words(&error).ends_with(&format!("it is {what}, expected a regular file")), "{error:?}");
             }
         }
         assert!(dir.read("missing", 1).expect_err("it is missing").is_missing());
@@ -128,7 +128,7 @@ fn links_that_stay_inside_are_followed_where_the_rule_allows_it() {
     for dir in place.dirs(Links::Never) {
         for path in &paths[..3] {
             let error = dir.read(path, 100).expect_err(path);
-            assert!(words(&error).contains("it goes through `"), "{}", words(&error));
+            assert!(words(&error).contains("it leads through `"), "{}", words(&error));
         }
         assert_eq!(dir.read("a/b/file", 100).unwrap(), b"content");
     }

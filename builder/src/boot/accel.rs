@@ -71,12 +71,12 @@ impl Accel {
         }
         match guest_lives(launch, folder, "kvm", PATIENCE) {
             Ok(Some(time)) => {
-                let reason = format!("a guest ended its work in {:.1} s", time.as_secs_f64());
+                let reason = format!("a test guest finished in {:.1} s", time.as_secs_f64());
                 Self { kind: Accelerator::Kvm, reason }
             }
             Ok(None) => {
                 let device = device.display();
-                tcg(format!("{device} is there, but a guest did not end its work in {} s", PATIENCE.as_secs()))
+                tcg(format!("{device} exists, but a test guest did not finish in {} s", PATIENCE.as_secs()))
             }
             Err(reason) => tcg(format!("{} can't be probed: {reason}", device.display())),
         }

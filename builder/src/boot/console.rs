@@ -26,7 +26,7 @@ pub enum ConsoleError {
         wanted: String,
     },
     /// The machine ended first.
-    #[error("the machine ended before its console showed `{wanted}`")]
+    #[error("the machine stopped before its console showed `{wanted}`")]
     Ended {
         /// What was waited for.
         wanted: String,

@@ -162,7 +162,7 @@ impl Tally<'_> {
             let _ = write!(text, "{comma} {count} {word}");
         }
         if self.ended > 0 {
-            let _ = write!(text, " ({} had ended before its cut)", self.ended);
+            let _ = write!(text, " ({} finished before the cut)", self.ended);
         }
         text
     }
@@ -191,14 +191,14 @@ mod tests {
         assert_eq!(tally.word(&before(false), "said\nincomplete\n").unwrap(), 1);
         assert_eq!(tally.word(&before(true), "new").unwrap(), 2);
         let wrong = tally.word(&before(true), "old").unwrap_err().to_string();
-        assert_eq!(wrong, "`y` says that the cut came to `old`, expected new");
+        assert_eq!(wrong, "`y` reports `old` as the outcome of the cut, expected new");
         assert!(tally.word(&before(false), "").unwrap_err().to_string().ends_with("expected old or incomplete or new"));
         tally.counts = vec![3, 10, 7];
         tally.ended = 1;
         let text = tally.sentence(80, Duration::from_secs(90));
         assert_eq!(
             text,
-            "20 cuts over 80 changes of the disks in 90 s: 3 old, 10 incomplete, 7 new (1 had ended before its cut)"
+            "20 cuts over 80 changes of the disks in 90 s: 3 old, 10 incomplete, 7 new (1 finished before the cut)"
         );
     }
 }

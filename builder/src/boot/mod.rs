@@ -69,7 +69,7 @@ pub enum BootError {
     #[error(transparent)]
     Console(#[from] ConsoleError),
     /// The machine let the user in no further.
-    #[error("login as `{user}` was refused ({said}){}", if *asked { "; it asks for a password, and `login` states none" } else { "" })]
+    #[error("login as `{user}` was refused ({said}){}", if *asked { "; it asks for a password, and `login` has none" } else { "" })]
     Login {
         /// Who.
         user: String,
@@ -79,7 +79,7 @@ pub enum BootError {
         asked: bool,
     },
     /// The machine ended before its console showed anything.
-    #[error("QEMU ended after {seconds:.1} s without any output{}", little(*memory))]
+    #[error("QEMU exited after {seconds:.1} s without any output{}", little(*memory))]
     Silent {
         /// How long it ran.
         seconds: f64,
@@ -87,7 +87,7 @@ pub enum BootError {
         memory: u32,
     },
     /// A command in the machine ended with another status.
-    #[error("`{command}` ended with status {got}, expected {want}; it printed:\n{output}")]
+    #[error("`{command}` exited with status {got}, expected {want}; it printed:\n{output}")]
     Status {
         /// As typed.
         command: String,
@@ -109,7 +109,7 @@ pub enum BootError {
         output: String,
     },
     /// GRUB has no key for an entry.
-    #[error("the boot menu has no key for entry {0}; put it further up")]
+    #[error("the boot menu has no key for entry {0}; move it further up")]
     NoHotkey(usize),
     /// A forwarded port did not give what was expected.
     #[error("port {port} did not answer `{want}` in time; the last answer was:\n{last}")]
@@ -122,13 +122,13 @@ pub enum BootError {
         last: String,
     },
     /// A command that writes nothing has no moment to cut the power at.
-    #[error("`{command}` changes nothing on the machine's disks: there is no moment to cut the power at")]
+    #[error("`{command}` changes nothing on the machine's disks, so there is no moment to cut the power at")]
     NothingToCut {
         /// As typed.
         command: String,
     },
     /// What a cut came to is none of what it may come to.
-    #[error("`{command}` says that the cut came to `{got}`, expected {}", want.join(" or "))]
+    #[error("`{command}` reports `{got}` as the outcome of the cut, expected {}", want.join(" or "))]
     Outcome {
         /// As typed.
         command: String,

@@ -52,8 +52,8 @@ impl Loss {
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::All => "all that was not flushed is lost",
-            Self::Half(_) => "half of what was not flushed is lost",
+            Self::All => "all unflushed data is lost",
+            Self::Half(_) => "half of the unflushed data is lost",
             Self::Nothing => "nothing is lost",
         })
     }
@@ -149,7 +149,7 @@ impl CachedDisk {
     pub fn new(medium: File, power: Arc<Power>) -> io::Result<Self> {
         let size = medium.metadata()?.len();
         if size % BLOCK != 0 {
-            let why = format!("a disk of {size} bytes, but {BLOCK} have to divide its size");
+            let why = format!("a disk of {size} bytes, but expected a multiple of {BLOCK}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         Ok(Self { medium, size, cache: Mutex::default(), power })

@@ -89,11 +89,11 @@ fn a_refused_login_and_a_silent_machine_are_told_as_such() {
     let password = "while printf 'box login: '; read user; do printf 'Password: '; read p; echo Login incorrect; done";
     assert_eq!(failure(no_user, None), "login as `bob` was refused (Login incorrect)");
     assert_eq!(failure(password, Some("wrong")), "login as `bob` was refused (Login incorrect)");
-    let asked = "login as `bob` was refused (Login incorrect); it asks for a password, and `login` states none";
+    let asked = "login as `bob` was refused (Login incorrect); it asks for a password, and `login` has none";
     assert_eq!(failure(password, None), asked);
     let silent = failure("exit 1", None);
-    assert!(silent.starts_with("QEMU ended after "), "{silent}");
+    assert!(silent.starts_with("QEMU exited after "), "{silent}");
     assert!(silent.ends_with(" s without any output; 32 MiB of memory may be too little"), "{silent}");
     // What showed something is told by what it did not show.
-    assert_eq!(failure("echo SeaBIOS", None), "the machine ended before its console showed `login:`");
+    assert_eq!(failure("echo SeaBIOS", None), "the machine stopped before its console showed `login:`");
 }

@@ -54,7 +54,7 @@ impl Said {
             None => self.text,
         };
         if self.places.len() > 1 {
-            text += &format!("\n  also asked for at {}", self.places[1..].join(", "));
+            text += &format!("\n  also requested at {}", self.places[1..].join(", "));
         }
         if !self.others.is_empty() {
             let named = self.others[..self.others.len().min(NAMED)].join(", ");
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_told_apart() {
-        let (down, refused, lacks) = (("no route", true), ("Connection refused", true), ("not there (404)", false));
+        let (down, refused, lacks) = (("no route", true), ("Connection refused", true), ("not found (404)", false));
         for (one, other, texts) in [
             (vec![down], vec![refused], 2),
             (vec![down, refused], vec![down], 2),
@@ -132,6 +132,6 @@ mod tests {
         }
         // The same file, asked for in two places.
         let texts = told(vec![failed("x", &[down]), failed("x", &[down])]);
-        assert!(texts.len() == 1 && texts[0].ends_with("also asked for at a.yaml:1"), "{texts:?}");
+        assert!(texts.len() == 1 && texts[0].ends_with("also requested at a.yaml:1"), "{texts:?}");
     }
 }

@@ -22,11 +22,11 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
     let contents = LocalFiles::new(done.plan.graph.files.clone(), done.store.clone());
     let report = audit(&tree, &contents, rootfs.layout, &allow)?;
     for unused in &report.unused {
-        session.printer.note(&format!("`audit.allow` has `{unused}`, which nothing needs"));
+        session.printer.note(&format!("`audit.allow` has `{unused}`, which matches nothing"));
     }
     if report.leaks.is_empty() {
         let text = format!(
-            "{} looked at, {} allowed by the recipe, no other",
+            "{} checked, {} allowed by the recipe, no others",
             count(report.files, "file"),
             count(report.allowed, "leak")
         );

@@ -26,7 +26,7 @@ use crate::session::boot_test;
 pub struct RunArgs {
     #[command(flatten)]
     build: BuildArgs,
-    /// What the machine starts from
+    /// What the machine boots from
     #[arg(long, value_enum, default_value = "kernel")]
     medium: RunMedium,
     /// Its firmware, for a CD or a USB disk
@@ -45,7 +45,7 @@ pub struct RunArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum RunMedium {
-    /// Kernel and initrd, handed over by QEMU
+    /// Kernel and initrd, loaded by QEMU
     Kernel,
     /// The ISO in a CD drive
     Cd,
@@ -63,7 +63,7 @@ enum RunFirmware {
 pub struct TestArgs {
     #[command(flatten)]
     build: BuildArgs,
-    /// Only the tests whose name holds this
+    /// Run only the tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Where the JUnit report goes [default: <output>/<recipe>.tests/junit.xml]
@@ -118,7 +118,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
     let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
     let index = match &args.entry {
         Some(_) if args.medium != RunMedium::Kernel => {
-            return Err(usage(anyhow!("--entry goes with `--medium kernel`: elsewhere the boot menu asks for it")));
+            return Err(usage(anyhow!("--entry is only valid with `--medium kernel`: other media show the boot menu")));
         }
         Some(id) => ids().position(|known| known == id).ok_or_else(|| {
             let known = match suggestion(id, ids()) {
@@ -144,7 +144,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
     for kind in needed {
         if !image.gives(*kind) {
             let name = kind.word();
-            return Err(usage(anyhow!("the recipe's `outputs` lack `{name}`, which this machine starts from")));
+            return Err(usage(anyhow!("`{name}`, which this machine boots from, is not in the recipe's `outputs`")));
         }
     }
     Ok(index)
@@ -165,7 +165,7 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> 
         (false, _) => Ok(chosen),
         (true, Some(text)) if !tests.is_empty() => {
             let names: Vec<&str> = tests.iter().map(|test| &**test.name).collect();
-            Err(usage(anyhow!("--filter {text}: no test's name holds it; there are: {}", names.join(", "))))
+            Err(usage(anyhow!("--filter {text}: no test's name contains it; there are: {}", names.join(", "))))
         }
         _ => Err(usage(anyhow!("the recipe declares no tests"))),
     }
@@ -268,7 +268,7 @@ fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
     if let Some(failure) = &outcome.failure {
         let tail: String = outcome.tail.iter().map(|line| format!("\n  | {line}")).collect();
         session.printer.error(&format!(
-            "{}: {failure}\nthe end of its console:{tail}\nthe whole log: {}",
+            "{}: {failure}\nthe end of its console output:{tail}\nthe full log: {}",
             outcome.name,
             outcome.log.display()
         ));

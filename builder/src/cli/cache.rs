@@ -13,18 +13,18 @@ use super::{Failure, Outcome};
 
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
-    /// Where the store is and what it holds
+    /// Show where the store is and what it contains
     Info,
-    /// Read all that the store holds and put aside what is damaged
+    /// Read everything in the store and move damaged objects aside
     ///
-    /// What is put aside counts as missing: the next build that needs it makes or fetches it again. Exit status 1 if
-    /// there was any.
+    /// Damaged objects are treated as missing: the next build that needs one rebuilds or fetches it. Exit status 1 if
+    /// there were any.
     Verify,
     /// Remove what is no longer used
     ///
-    /// A step's result stays as long as one that was made from it, and all that it names stays with it. Builds that run
-    /// are waited for, and builds that begin wait until it is done. Ended at any moment, it leaves a store that is
-    /// whole.
+    /// A step's result is kept as long as one that was made from it, with everything that it refers to. It waits for
+    /// running builds, and builds that start meanwhile wait until it is done. If it is interrupted, the store stays
+    /// consistent.
     #[command(
         after_help = "Examples:\n  dbco cache gc --dry-run\n  dbco cache gc --older-than 8w --max-size 10G\n  dbco cache gc --keep recipes/"
     )]
@@ -57,7 +57,7 @@ fn info(session: &Session<'_>) -> Outcome {
         return Ok(());
     }
     session.printer.line(&format!("{}", store.path().display()));
-    for (folder, (files, size)) in measured.into_iter().chain([("in all", (files, size))]) {
+    for (folder, (files, size)) in measured.into_iter().chain([("total", (files, size))]) {
         session.printer.line(&format!(
             "  {folder:<8} {:>14} {:>10}",
             count(usize::try_from(files).unwrap_or(usize::MAX), "file"),

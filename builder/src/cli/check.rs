@@ -25,7 +25,7 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
         Err(error) if locked => return Err(usage(anyhow!(error))),
         Err(error) => format!("\n  {error}"),
     };
-    let note = if stale.is_empty() { String::new() } else { format!("; its lock does not fit:{stale}") };
+    let note = if stale.is_empty() { String::new() } else { format!("; its lock does not match:{stale}") };
     let image = &recipe.image;
     let (entries, tests) = (image.boot.entries.len(), image.tests.len());
     let entries = if entries == 1 { "1 boot entry".to_owned() } else { format!("{entries} boot entries") };

@@ -16,8 +16,12 @@ pub fn run(session: &Session<'_>, args: &RecipeArgs, connections: usize) -> Outc
     }
     let lock = lock.only(&recipe.requests());
     let report = session.fetch(&recipe, &lock, &store, connections)?;
-    let text =
-        format!("fetched {} ({}), {} were here", count(report.fetched, "file"), bytes(report.bytes), report.present);
+    let text = format!(
+        "fetched {} ({}), {} already present",
+        count(report.fetched, "file"),
+        bytes(report.bytes),
+        report.present
+    );
     session.printer.note(&text);
     Ok(())
 }

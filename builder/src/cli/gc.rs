@@ -20,17 +20,18 @@ use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};
 
 #[derive(Debug, Args)]
 pub struct GcArgs {
-    /// Remove what was not used for this long: 12h, 30d, 8w; 0d for all. Uses are known to a day [default: 30d where
+    /// Remove what was not used for this long: 12h, 30d, 8w; 0d for all. Uses are recorded by day [default: 30d if
     /// neither --max-size nor --keep is given]
     #[arg(long, value_name = "TIME", value_parser = age)]
     older_than: Option<Duration>,
-    /// Remove what was used longest ago until the store has no more than this: 500M, 10G
+    /// Remove the least recently used objects until the store is no larger than this: 500M, 10G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
-    /// Keep all that a recipe uses, or all recipes in and below a folder; may be repeated. Alone: remove all else
+    /// Keep everything that a recipe uses, or all recipes in and below a folder; may be repeated. Without
+    /// --older-than and --max-size everything else is removed
     #[arg(long, value_name = "RECIPE|DIR")]
     keep: Vec<PathBuf>,
-    /// Say what would be removed, and change nothing
+    /// Show what would be removed, and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
 }
@@ -139,7 +140,7 @@ fn report(session: &Session<'_>, garbage: &Garbage, args: &GcArgs) {
     }
     if let Some(most) = args.max_size.filter(|most| stays.bytes > *most) {
         session.printer.note(&format!(
-            "what --keep names takes {}, more than the {} of --max-size",
+            "what --keep selects takes {}, more than the {} of --max-size",
             bytes(stays.bytes),
             bytes(most)
         ));

@@ -50,9 +50,9 @@ impl Interrupt {
                 "unfinished steps were discarded, finished ones are kept; nothing in the output folder has changed"
             }
             OutputsState::Writing => {
-                "the output folder is whole: it holds all of the old outputs or all of the new ones"
+                "the output folder is consistent: it has either all of the old outputs or all of the new ones"
             }
-            OutputsState::Complete => "the outputs were written before: they are complete",
+            OutputsState::Complete => "the outputs had already been written and are complete",
         };
         Some((status(signal), format!("interrupted: {outputs}")))
     }
@@ -117,7 +117,7 @@ fn backstop(interrupt: &Interrupt, printer: &Printer) {
     }
     let (status, mut text) = interrupt.ended().unwrap_or((1, String::new()));
     if interrupt::temporaries().iter().any(|path| path.symlink_metadata().is_ok()) {
-        text += "; what is left of the unfinished work in the store is removed by the next run";
+        text += "; the next run removes the remaining temporary files in the store";
     }
     printer.note(&text);
     std::process::exit(status.into());

@@ -13,14 +13,14 @@ use crate::session::{Error, Locks, Renewal, asked_in_project, named};
 pub struct LockArgs {
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// Resolve again what is pinned already: all of the recipe, or the package, component or source of that name; for the
-    /// other recipes that ask for the same, too
+    /// Resolve pinned sources again: all of the recipe's, or the package, component or source of that name; this also
+    /// updates other recipes that use the same source
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = "")]
     update: Option<String>,
-    /// Take an archive's index that is older than the locked one
+    /// Accept an archive's index that is older than the locked one
     #[arg(long)]
     allow_downgrade: bool,
-    /// Drop what no recipe in the lock's folder and below it asks for
+    /// Remove entries that no recipe in the lock's folder or below it uses
     #[arg(long, conflicts_with = "lock")]
     prune: bool,
 }

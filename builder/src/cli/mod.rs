@@ -40,7 +40,7 @@ Examples:
   dbco build recipes/dbcolinux.yaml      the whole system, its kernel built from source
   dbco run recipes/quick.yaml            boots it in this terminal
   dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
-  dbco check my.yaml                     all that is wrong with a recipe, without building
+  dbco check my.yaml                     reports all errors in a recipe, without building
 
 Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 128 + N ended by signal N.";
 
@@ -49,13 +49,13 @@ struct Global {
     /// Where results are kept [default: $XDG_CACHE_HOME/dbco or ~/.cache/dbco]
     #[arg(long, global = true, env = "DBCO_STORE", value_name = "DIR")]
     store: Option<PathBuf>,
-    /// A Debian mirror's base URL, in place of all others; may be repeated (DBCO_MIRROR: between blanks)
+    /// A Debian mirror's base URL, in place of all others; may be repeated (DBCO_MIRROR: separated by spaces)
     #[arg(long, global = true, value_name = "URL", env = "DBCO_MIRROR", value_delimiter = ' ', hide_env_values = true)]
     mirror: Vec<String>,
     /// Events as JSON, one a line, on standard output
     #[arg(long, global = true)]
     json: bool,
-    /// Colours and moving progress
+    /// Colours and progress display
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: clap::ColorChoice,
 }
@@ -80,13 +80,13 @@ struct BuildArgs {
     /// Where outputs go: DIR/<recipe>/
     #[arg(short, long, default_value = "out", value_name = "DIR")]
     output: PathBuf,
-    /// Refuse a lock that does not fit the recipe instead of bringing it up to date
+    /// Fail if the lock does not match the recipe, instead of updating it
     #[arg(long)]
     locked: bool,
     /// Use no network: everything has to be fetched already (implies --locked)
     #[arg(long)]
     offline: bool,
-    /// Processes that a build may run side by side [default: the number of processors]
+    /// Processes that a build may run in parallel [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = positive)]
     jobs: Option<NonZero<usize>>,
 }
@@ -100,7 +100,7 @@ enum Command {
     Build {
         #[command(flatten)]
         args: BuildArgs,
-        /// Give only this output (the folder then holds nothing else); may be repeated
+        /// Write only this output (the folder then contains nothing else); may be repeated
         #[arg(long, value_name = "OUTPUT", value_parser = OutputKind::parse)]
         only: Vec<OutputKind>,
         /// Replace outputs that were edited since dbco wrote them; they are kept in <recipe>.edited/ beside
@@ -114,19 +114,19 @@ enum Command {
                       they are.\n\nExamples:\n  dbco lock\n  dbco lock --update\n  dbco lock --update linux\n  dbco lock --prune"
     )]
     Lock(lock::LockArgs),
-    /// Bring everything that is locked, so that a build needs no network
+    /// Fetch everything that is locked, so that a build needs no network
     Fetch {
         #[command(flatten)]
         recipe: RecipeArgs,
-        /// Connections at a time
+        /// Maximum number of parallel connections
         #[arg(short, long, default_value_t = crate::source::CONNECTIONS, value_name = "N")]
         jobs: usize,
     },
-    /// Show all that is wrong with a recipe
+    /// Report all errors in a recipe
     Check {
         #[command(flatten)]
         recipe: RecipeArgs,
-        /// Also refuse a lock that does not fit the recipe
+        /// Also fail if the lock does not match the recipe
         #[arg(long)]
         locked: bool,
     },
@@ -136,12 +136,12 @@ enum Command {
     /// Run the boot tests that a recipe declares
     #[command(after_help = "Examples:\n  dbco test\n  dbco test --filter uefi --junit report.xml")]
     Test(boot::TestArgs),
-    /// Find what leaks out of the root filesystem's layout
+    /// Find references that leak out of the root filesystem's layout
     Audit {
         #[command(flatten)]
         args: BuildArgs,
     },
-    /// The store of results
+    /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
         command: cache::CacheCommand,
@@ -176,7 +176,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) if printer.could_print() => ExitCode::SUCCESS,
         Ok(()) => {
-            printer.error("standard output could not be written: what it should hold is not complete");
+            printer.error("standard output could not be written: the output is incomplete");
             ExitCode::FAILURE
         }
         Err(failure) => prose::fail(&printer, &session.failure(failure)),
@@ -207,7 +207,7 @@ fn usage(error: impl Into<anyhow::Error>) -> Failure {
 }
 
 fn positive(text: &str) -> Result<NonZero<usize>, String> {
-    text.parse().map_err(|_| "a whole number from 1 up is expected".to_owned())
+    text.parse().map_err(|_| "expected a positive whole number".to_owned())
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

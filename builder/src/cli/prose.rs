@@ -41,7 +41,7 @@ fn say(printer: &Printer, error: &anyhow::Error) {
         }
         if let Some(log) = &build.log {
             // On a line of its own, with a short beginning: a terminal of 100 columns does not break it.
-            text += &format!("\nthe whole log:\n{}", from_home(log));
+            text += &format!("\nthe full log:\n{}", from_home(log));
         }
     }
     if let Some(hint) = error.downcast_ref::<Stated>().and_then(|stated| stated.hint.as_deref()).or(hint(error)) {
@@ -129,21 +129,19 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     let started = tried || error.chain().any(|cause| matches!(cause.downcast_ref(), Some(ProcessError::Start { .. })));
     Some(match met? {
         Errno::ENOSPC | Errno::EDQUOT => {
-            "the disk is full: free some space, or choose another place with --store (results) or --output (images);\n\
-             nothing half-written is left"
+            "the disk is full: free some space, or choose another location with --store (results) or --output (images);\n\
+             no partial files are left"
         }
         Errno::EROFS => {
-            "the file system is read-only: choose another place with --store (results) or --output (images)"
+            "the file system is read-only: choose another location with --store (results) or --output (images)"
         }
         Errno::EMFILE | Errno::ENFILE => "too many files are open: raise the limit (`ulimit -n`), or use fewer --jobs",
-        Errno::EAGAIN if started => {
-            "no further process may be started: raise the limit (`ulimit -u`), or use fewer --jobs"
-        }
+        Errno::EAGAIN if started => "cannot start another process: raise the limit (`ulimit -u`), or use fewer --jobs",
         Errno::EXDEV => {
-            "the store's folders (blobs, tmp and so on) have to be on one file system, none of them a mount or a link to \
-             another: choose another place with --store"
+            "the store's folders (blobs, tmp and so on) must be on one file system, none of them a mount or a link to \
+             another: choose another location with --store"
         }
-        Errno::EFBIG => "the file has reached the limit of a file's size: raise it (`ulimit -f`)",
+        Errno::EFBIG => "the file has reached the file size limit: raise it (`ulimit -f`)",
         Errno::ENOMEM => "there is not enough memory: use fewer --jobs",
         _ => return None,
     })

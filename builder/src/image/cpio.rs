@@ -129,11 +129,11 @@ fn write_entry(
 fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
     let refuse = |what: String| Err(ImageError::CantHold { format: FORMAT, path: path.clone(), what });
     if path.as_str().len() >= PATH_MAX {
-        return refuse(format!("its path has {} bytes, the kernel takes {}", path.as_str().len(), PATH_MAX - 1));
+        return refuse(format!("its path has {} bytes, the kernel accepts {}", path.as_str().len(), PATH_MAX - 1));
     }
     check_lengths(FORMAT, path, entry, NAME_MAX)?;
     if path.as_str() == "TRAILER!!!" {
-        return refuse("its name marks the end of an archive".into());
+        return refuse("its name is reserved for the end of an archive".into());
     }
     if let Some(name) = entry.xattrs.keys().next() {
         return refuse(format!("it has the extended attribute `{name}`; use a squashfs for it"));

@@ -133,7 +133,7 @@ impl Disk<'_> {
             if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
                 && major.max(minor) > u16::MAX.into()
             {
-                let what = format!("device {major}:{minor}; debugfs takes numbers up to 65535");
+                let what = format!("device {major}:{minor}; debugfs supports numbers up to 65535");
                 return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
             }
             for (index, value) in entry.xattrs.values().enumerate() {

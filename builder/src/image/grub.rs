@@ -87,7 +87,7 @@ impl Menu {
 /// A word as GRUB's script reads it back (GRUB manual, "Quoting"): plain, or in single quotes.
 fn quote(what: &'static str, word: &str) -> Result<String, ImageError> {
     if word.chars().any(char::is_control) {
-        return Err(ImageError::Grub { what, text: word.to_owned(), why: "it holds a control character" });
+        return Err(ImageError::Grub { what, text: word.to_owned(), why: "it contains a control character" });
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:=@_%".contains(c);
     // A keyword of the script would end the entry.

@@ -125,7 +125,7 @@ fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<Vec<String>
                 files.push(path.as_str().to_owned());
             }
             _ => {
-                let what = "an ISO of dbco holds files and folders only".to_owned();
+                let what = "an ISO made by dbco can contain only files and folders".to_owned();
                 return Err(ImageError::CantHold { format: FORMAT, path, what });
             }
         }

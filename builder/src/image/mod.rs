@@ -50,7 +50,7 @@ pub enum ImageError {
         got: String,
     },
     /// The format has no place for what the tree holds.
-    #[error("{format} can't hold {path}: {what}")]
+    #[error("{format} can't store {path}: {what}")]
     CantHold {
         /// The format: `cpio newc`, `tar`, …
         format: &'static str,
@@ -60,7 +60,7 @@ pub enum ImageError {
         what: String,
     },
     /// A path below something that is no folder.
-    #[error("{path} stands below {parent}, which is not a folder of the tree")]
+    #[error("{path} is below {parent}, which is not a folder in the tree")]
     NoParent {
         /// Where it stands in the tree.
         path: TreePath,
@@ -68,7 +68,7 @@ pub enum ImageError {
         parent: TreePath,
     },
     /// A time that the format can't hold.
-    #[error("{format} can't hold the time {epoch} s after 1970")]
+    #[error("{format} can't store the time {epoch} s after 1970")]
     Epoch {
         /// The format.
         format: &'static str,
@@ -102,7 +102,7 @@ pub enum ImageError {
         source: ToolError,
     },
     /// Text that GRUB can't take as it is.
-    #[error("GRUB can't take {what} `{text}`: {why}")]
+    #[error("GRUB does not support {what} `{text}`: {why}")]
     Grub {
         /// `the title`, `the command line` …
         what: &'static str,
@@ -154,11 +154,11 @@ pub(crate) fn check_lengths(
 ) -> Result<(), ImageError> {
     let refuse = |what: String| Err(ImageError::CantHold { format, path: path.clone(), what });
     if path.name().len() > longest {
-        return refuse(format!("its name has {} bytes, {longest} are the most", path.name().len()));
+        return refuse(format!("its name has {} bytes, the limit is {longest}", path.name().len()));
     }
     match &entry.node {
         Node::Symlink { target } if target.is_empty() || target.len() >= PATH_MAX => {
-            refuse(format!("the link's text has {} bytes, the kernel takes 1 to {}", target.len(), PATH_MAX - 1))
+            refuse(format!("the link target has {} bytes, the kernel accepts 1 to {}", target.len(), PATH_MAX - 1))
         }
         _ => Ok(()),
     }

@@ -52,8 +52,8 @@ impl Serial {
     fn parse(text: &str, device: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`console={device}{text}` is no serial console: a number, and maybe speed, parity (n, o, e), bits and `r` for flow \
-                 control are expected: `console={device}1,115200n8`"
+                "`console={device}{text}` is not a serial console: expected a number, optionally with speed, parity (n, o, e), bits and `r` for flow \
+                 control: `console={device}1,115200n8`"
             )
         };
         let (port, options) = text.split_once(',').map_or((text, None), |(port, options)| (port, Some(options)));

@@ -15,7 +15,7 @@ const MEMORY: u64 = 512 << 20;
 pub fn unpack(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let budget = Budget { memory: MEMORY, ..Budget::USUAL };
     unpack_up_to(bytes, MOST, &budget)?.ok_or_else(|| {
-        let what = format!("it unpacks to more than {MOST} bytes, the most that a module may have");
+        let what = format!("it unpacks to more than {MOST} bytes, the limit for a module");
         io::Error::new(io::ErrorKind::InvalidData, what)
     })
 }

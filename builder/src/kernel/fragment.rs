@@ -227,7 +227,7 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
     }
     if left != bare || right != right.trim_start() {
         return Err(format!(
-            "no space may stand before CONFIG_ or around `=`: write `{bare}={}`",
+            "spaces are not allowed before CONFIG_ or around `=`: write `{bare}={}`",
             shorten(right.trim())
         ));
     }
@@ -238,9 +238,7 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
     Err(match right {
         _ if trailing => format!("a comment needs a line of its own, before `CONFIG_{symbol}=…`"),
         "" => "a value is missing: y, m, n, a number or \"text\"".to_owned(),
-        _ if right.starts_with('"') => {
-            "a text ends with its closing `\"`, and `\"` inside is written `\\\"`".to_owned()
-        }
+        _ if right.starts_with('"') => "a string needs a closing `\"`; inside it write `\\\"` for `\"`".to_owned(),
         "Y" | "M" | "N" | "yes" | "no" | "true" | "false" => {
             format!("expected y, m, n, a number or \"text\", found `{right}`")
         }
@@ -344,7 +342,7 @@ mod tests {
     #[test]
     fn a_line_that_conf_would_misread_is_an_error_that_says_what_to_write() {
         for (line, expected) in [
-            ("CONFIG_X = y", "no space may stand before CONFIG_ or around `=`: write `CONFIG_X=y`"),
+            ("CONFIG_X = y", "spaces are not allowed before CONFIG_ or around `=`: write `CONFIG_X=y`"),
             (" CONFIG_X=y", "write `CONFIG_X=y`"),
             ("FOO=y", "a symbol's name starts with CONFIG_: write `CONFIG_FOO=y`"),
             ("CONFIG_X=", "a value is missing"),
@@ -401,8 +399,8 @@ mod tests {
             ("CONFIG_A=y\n#if version >= 6.9\nCONFIG_B=y\n", "a.config:2: `#if` without `#endif`"),
             ("#endif\n", "a.config:1: `#endif` without `#if`"),
             ("#else\n", "a.config:1: `#else` without `#if`"),
-            ("#if version < 7\n#if version >= 6\n#endif\n", "a.config:2: `#if` inside of the `#if` of line 1"),
-            ("#if version < 7\n#else\n#else\n#endif\n", "a.config:3: a second `#else`; the first is in line 2"),
+            ("#if version < 7\n#if version >= 6\n#endif\n", "a.config:2: `#if` inside the `#if` of line 1"),
+            ("#if version < 7\n#else\n#else\n#endif\n", "a.config:3: duplicate `#else`; the first is in line 2"),
             ("# if version < 7\nCONFIG_B=y\n", "a.config:1: `# if version < 7` reads as a plain comment"),
             ("#if version <= 7\n", "a.config:1: `<=` is ambiguous"),
             ("CONFIG_A=y\n#if version < 7\nCONFIG_A=m\n#endif\n", "a.config:3: CONFIG_A is m here but y in line 1"),

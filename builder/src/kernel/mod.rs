@@ -50,8 +50,8 @@ impl fmt::Display for Mismatch {
         match (wanted, got) {
             // It is not set, as wanted; the reason says why that is an error all the same.
             (Value::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
-            (Value::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} not wanted, but is ")?,
-            (wanted, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} wanted, but is ")?,
+            (Value::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} is not wanted, but it is ")?,
+            (wanted, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} is wanted, but it is ")?,
         }
         match got {
             None if *wanted == Value::No => return f.write_str(reason),
@@ -63,7 +63,7 @@ impl fmt::Display for Mismatch {
             write!(f, ": {reason}")?;
         }
         for Origin { fragment, line, value } in overridden {
-            write!(f, " (it overrides {fragment}:{line}, which asks for {value})")?;
+            write!(f, " (it overrides {fragment}:{line}, which sets {value})")?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub enum ModuleError {
         similar: Vec<String>,
     },
     /// The package lacks what one of its modules depends on.
-    #[error("{path} depends on the module {name}, which the kernel package doesn't hold")]
+    #[error("{path} depends on the module {name}, which is not in the kernel package")]
     Missing {
         /// The module that depends.
         path: TreePath,
@@ -44,7 +44,7 @@ pub enum ModuleError {
         name: String,
     },
     /// There is no `lib/modules/<release>`, or there are several.
-    #[error("the kernel package holds modules of {}; exactly one release is expected", if releases.is_empty() { "no release".to_owned() } else { releases.join(" and ") })]
+    #[error("the kernel package contains modules of {}; expected exactly one release", if releases.is_empty() { "no release".to_owned() } else { releases.join(" and ") })]
     Release {
         /// What was found.
         releases: Vec<String>,
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!(error(&["xsf"]), "the kernel package has no module xsf; did you mean xfs?");
         assert_eq!(error(&["nothing-like-it"]), "the kernel package has no module nothing-like-it");
         assert!(
-            error(&["odd"]).ends_with("a/odd.ko depends on the module nowhere, which the kernel package doesn't hold")
+            error(&["odd"]).ends_with("a/odd.ko depends on the module nowhere, which is not in the kernel package")
         );
         assert!(error(&["text"]).ends_with("a/text.ko is not a kernel module"));
         let two = Store::new(&[("lib/modules/1/a.ko", Vec::new()), ("usr/lib/modules/2/b.ko", Vec::new())]);

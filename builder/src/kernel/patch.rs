@@ -127,8 +127,7 @@ pub fn inspect(patch: &str, bytes: &[u8], budget: &Budget) -> Result<Vec<FilePat
         {
             section.new = Some(inside(patch, number, &unquoted(name), name)?);
         } else if line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ")) {
-            let what =
-                "it changes a binary file, which patch(1) can't; put that file into an overlay or the install script";
+            let what = "it changes a binary file, which patch(1) does not support; put that file into an overlay or the install script";
             return Err(PatchError::new(patch, what).at(number));
         } else if let Some(old) = line.strip_prefix("--- ")
             && let Some(new) = lines.get(index + 1).and_then(|next| next.strip_prefix("+++ "))
@@ -156,8 +155,7 @@ pub fn inspect(patch: &str, bytes: &[u8], budget: &Budget) -> Result<Vec<FilePat
                 index = after_hunk(patch, &lines, index, counts, &file)?;
             }
             if file.hunks.is_empty() {
-                let what =
-                    format!("the part of {} has no hunk: `@@ -line,count +line,count @@` is expected", file.name());
+                let what = format!("the diff of {} has no hunk: expected `@@ -line,count +line,count @@`", file.name());
                 return Err(PatchError::new(patch, what).at(number + 2).file(file.name()));
             }
             files.push(file);
@@ -168,11 +166,11 @@ pub fn inspect(patch: &str, bytes: &[u8], budget: &Budget) -> Result<Vec<FilePat
     files.extend(git.filter(|section| section.old.is_some() || section.new.is_some()));
     // patch(1) would take half a line for a whole one, and may even apply it.
     if !text.ends_with('\n') && lines.last().is_some_and(|line| line.starts_with([' ', '+', '-', '@'])) {
-        let what = "it ends in the middle of a line: it was cut off, or its last newline is missing";
+        let what = "it ends in the middle of a line: it was truncated, or its last newline is missing";
         return Err(PatchError::new(patch, what).at(lines.len()));
     }
     if files.is_empty() {
-        return Err(PatchError::new(patch, "it holds no change in unified format (`diff -u`, `git format-patch`)"));
+        return Err(PatchError::new(patch, "it contains no change in unified format (`diff -u`, `git format-patch`)"));
     }
     Ok(files)
 }
@@ -214,7 +212,7 @@ fn stripped(patch: &str, at: usize, rest: &str) -> Result<Option<String>, PatchE
             Err(PatchError::new(patch, what).at(at))
         }
         Some(_) => {
-            Err(PatchError::new(patch, format!("`{name}` is absolute; names below the source are expected")).at(at))
+            Err(PatchError::new(patch, format!("`{name}` is absolute; expected a name relative to the source")).at(at))
         }
     }
 }
@@ -225,7 +223,7 @@ fn inside(patch: &str, at: usize, name: &str, whole: &str) -> Result<String, Pat
         return Err(PatchError::new(patch, format!("`{whole}` is not the name of a file")).at(at));
     }
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-        return Err(PatchError::new(patch, format!("`{whole}` climbs out of the source")).at(at));
+        return Err(PatchError::new(patch, format!("`{whole}` leads outside the source")).at(at));
     }
     Ok(name.to_owned())
 }
@@ -316,7 +314,7 @@ fn after_hunk(
             Some('+') if new > 0 => new -= 1,
             _ => {
                 let hunk = file.hunks.len();
-                let so = if first.is_none() { "the patch ends" } else { "another line stands" };
+                let so = if first.is_none() { "the patch ends" } else { "an unexpected line is" };
                 let what = format!(
                     "{so} within hunk {hunk} of {}, which starts in line {}: {old} old and {new} new lines are missing",
                     file.name(),
@@ -387,28 +385,34 @@ mod tests {
     fn what_must_not_or_cannot_be_applied_is_refused() {
         let hunk = "@@ -1 +1 @@\n-a\n+b\n";
         for (text, expected) in [
-            (format!("--- a/../x\n+++ b/../x\n{hunk}"), "p:1: `a/../x` climbs out of the source"),
+            (format!("--- a/../x\n+++ b/../x\n{hunk}"), "p:1: `a/../x` leads outside the source"),
             (format!("--- a/\n+++ b/x\n{hunk}"), "p:1: `a/` is not the name of a file"),
             (format!("--- a/x\n+++ b/x/\n{hunk}"), "p:2: `b/x/` is not the name of a file"),
             ("diff --git a/ b/x\nrename from \nrename to x\n".to_owned(), "p:2: `` is not the name of a file"),
             ("diff --git a/x b/x\ncopy from x\ncopy to \"\"\n".to_owned(), "p:3: `\"\"` is not the name of a file"),
-            (format!("--- a/x\n+++ b/y/../../x\n{hunk}"), "p:2: `b/y/../../x` climbs out of the source"),
+            (format!("--- a/x\n+++ b/y/../../x\n{hunk}"), "p:2: `b/y/../../x` leads outside the source"),
             (format!("--- /etc/passwd\n+++ /etc/passwd\n{hunk}"), "p:1: `/etc/passwd` is absolute"),
-            (format!("--- a//etc/passwd\n+++ b//etc/passwd\n{hunk}"), "p:1: `a//etc/passwd` climbs out"),
+            (format!("--- a//etc/passwd\n+++ b//etc/passwd\n{hunk}"), "p:1: `a//etc/passwd` leads outside"),
             (format!("--- x\n+++ x\n{hunk}"), "p:1: `x` has no first folder to strip"),
-            ("diff --git a/x b/x\nrename from x\nrename to ../x\n".into(), "p:3: `../x` climbs out of the source"),
+            ("diff --git a/x b/x\nrename from x\nrename to ../x\n".into(), "p:3: `../x` leads outside the source"),
             ("diff --git a/x b/x\nGIT binary patch\nliteral 1\n".into(), "p:2: it changes a binary file"),
             (
                 "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n a\n-b\n".into(),
                 "p:5: the patch ends within hunk 1 of x, which starts in line 3: 1 old and 2 new",
             ),
-            ("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\nfoo\n".into(), "p:6: another line stands within hunk 1 of x"),
-            ("diff --git a/../x b/../x\nold mode 100644\nnew mode 100755\n".into(), "p:1: `../x` climbs out"),
-            ("diff --git a//x b//x\nnew file mode 100644\n".into(), "p:1: `/x` climbs out"),
-            ("diff --git \"a/\\056./x\" \"b/\\056./x\"\ndeleted file mode 100644\n".into(), "p:1: `../x` climbs out"),
-            ("--- a/x\n+++ b/x\nfoo\n".into(), "p:3: the part of x has no hunk"),
+            (
+                "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\nfoo\n".into(),
+                "p:6: an unexpected line is within hunk 1 of x",
+            ),
+            ("diff --git a/../x b/../x\nold mode 100644\nnew mode 100755\n".into(), "p:1: `../x` leads outside"),
+            ("diff --git a//x b//x\nnew file mode 100644\n".into(), "p:1: `/x` leads outside"),
+            (
+                "diff --git \"a/\\056./x\" \"b/\\056./x\"\ndeleted file mode 100644\n".into(),
+                "p:1: `../x` leads outside",
+            ),
+            ("--- a/x\n+++ b/x\nfoo\n".into(), "p:3: the diff of x has no hunk"),
             ("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b".into(), "p:5: it ends in the middle of a line"),
-            ("hello\n".into(), "p: it holds no change"),
+            ("hello\n".into(), "p: it contains no change"),
         ] {
             let error = inspect("p", text.as_bytes(), &Budget::USUAL).expect_err(&text).to_string();
             assert!(error.starts_with(expected), "{error}\n{expected}");

@@ -128,7 +128,7 @@ impl Versions {
             all = all.intersection(&Self(vec![range]));
         }
         if all.is_empty() {
-            return Err(format!("no version fulfils `{condition}`"));
+            return Err(format!("no version satisfies `{condition}`"));
         }
         Ok(all)
     }
@@ -210,13 +210,11 @@ impl Blocks {
             (Directive::If(versions), None) => self.open = Some(Block { versions, line, other: None }),
             (Directive::If(_), Some(open)) => {
                 let begin = open.line;
-                return Err(format!(
-                    "`#if` inside of the `#if` of line {begin}: write `#endif` first, or join with `&&`"
-                ));
+                return Err(format!("`#if` inside the `#if` of line {begin}: write `#endif` first, or join with `&&`"));
             }
             (Directive::Else, Some(open)) => {
                 if let Some(first) = open.other.replace(line) {
-                    return Err(format!("a second `#else`; the first is in line {first}"));
+                    return Err(format!("duplicate `#else`; the first is in line {first}"));
                 }
                 open.versions = open.versions.complement();
             }
@@ -302,8 +300,8 @@ mod tests {
             ("version>=6.12", "expected `version >= 6.12`"),
             ("version >= 6.12 || version < 6", "expected `version >= 6.12`"),
             ("", "expected `version >= 6.12`"),
-            ("version >= 7 && version < 6", "no version fulfils"),
-            ("version < 0", "no version fulfils"),
+            ("version >= 7 && version < 6", "no version satisfies"),
+            ("version < 0", "no version satisfies"),
         ] {
             let error = Versions::parse(condition).unwrap_err();
             assert!(error.contains(expected), "{condition}: {error}");

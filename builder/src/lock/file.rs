@@ -52,14 +52,14 @@ struct Written<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// There is none.
-    #[error("{} is not there: run `dbco lock` to make it", .0.display())]
+    #[error("{} does not exist: run `dbco lock` to create it", .0.display())]
     Missing(PathBuf),
     /// Reading or writing failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Its text is not a lock.
     #[error("{}{}: {message}\n  \
-             the lock is damaged (by a merge, perhaps): take it from version control, or remove it and run `dbco lock`",
+             the lock is damaged (perhaps by a merge): restore it from version control, or remove it and run `dbco lock`",
             path.display(), at(*line))]
     Syntax {
         /// The lock.
@@ -70,7 +70,7 @@ pub enum LockError {
         message: String,
     },
     /// A merge was not finished.
-    #[error("{0}:{line}: the lock has conflict markers of a merge\n  \
+    #[error("{0}:{line}: the lock contains merge conflict markers\n  \
              take the lock of one side (`git checkout --ours {0}`, or `--theirs`), then run `dbco lock` for the recipes of \
              the other one", path.display())]
     Conflict {
@@ -80,7 +80,7 @@ pub enum LockError {
         line: u64,
     },
     /// Another version's.
-    #[error("{}: the lock has format {found}, this dbco reads {OF_ONE_RECIPE} and {FORMAT}: use a newer dbco", path.display())]
+    #[error("{}: the lock has format {found}, this version of dbco reads {OF_ONE_RECIPE} and {FORMAT}: use a newer dbco", path.display())]
     Format {
         /// The lock.
         path: PathBuf,

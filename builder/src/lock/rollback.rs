@@ -7,7 +7,7 @@ use crate::source::debian::offline::compare_versions;
 
 /// A step back in time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{archive}: the mirror's index is dated {found}, the lock's {locked}{}\n  the mirror is out of date, or replays an \
+#[error("{archive}: the mirror's index is dated {found}, the lock's {locked}{}\n  the mirror is out of date, or serves an \
     old index: use another one (--mirror URL); to go back on purpose, pass --allow-downgrade", going_back(.packages))]
 pub struct Rollback {
     /// The archive.
@@ -21,7 +21,7 @@ pub struct Rollback {
 }
 
 fn going_back(packages: &[String]) -> String {
-    if packages.is_empty() { String::new() } else { format!("; back would go {}", crate::source::list(packages)) }
+    if packages.is_empty() { String::new() } else { format!("; older than locked: {}", crate::source::list(packages)) }
 }
 
 /// Whether `new` is of an older index of some suite than any entry of the same suite in `old`, whichever recipe asks for

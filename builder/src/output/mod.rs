@@ -61,10 +61,10 @@ pub enum OutputError {
     #[error("`{}` can't be the name of an output", .0.escape_debug())]
     Name(String),
     /// A file that the build did not make.
-    #[error("the build made no {0}")]
+    #[error("the build produced no {0}")]
     Lacking(String),
     /// Something that is not a folder.
-    #[error("{} is {what}, not a folder of outputs: move it away, or choose another place with --output", path.display())]
+    #[error("{} is {what}, not a folder of outputs: move it away, or choose another location with --output", path.display())]
     InTheWay {
         /// Where.
         path: PathBuf,
@@ -73,7 +73,7 @@ pub enum OutputError {
     },
     /// Something that dbco did not write.
     #[error(
-        "can't replace {}: it holds {}, which dbco did not write: move the folder away, or choose another place with --output",
+        "can't replace {}: it contains {}, which dbco did not write: move the folder away, or choose another location with --output",
         folder.display(), list(names)
     )]
     Foreign {
@@ -109,7 +109,7 @@ pub enum OutputError {
     },
     /// Files of names that are to be written, and that dbco did not write or somebody changed since.
     #[error(
-        "can't write to {}: {} there is not what dbco wrote: move it away, or choose another place with --output",
+        "can't write to {}: {} there was not written by dbco or was edited: move it away, or choose another location with --output",
         folder.display(), list(names)
     )]
     Taken {
@@ -119,7 +119,7 @@ pub enum OutputError {
         names: Vec<String>,
     },
     /// Another process writes there.
-    #[error("another dbco writes to {}: wait for its end, or choose another place with --output", .0.display())]
+    #[error("another dbco process is writing to {}: wait until it exits, or choose another location with --output", .0.display())]
     Busy(PathBuf),
     /// A system call failed.
     #[error("can't {action} {}", path.display())]

@@ -94,7 +94,7 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
             for (pattern, near) in misspelt {
                 let place = planner.recipe.files.locate(pattern.span);
                 let text =
-                    format!("{place}: `exclude` has {}, which is not there; did you mean {near}?", pattern.value);
+                    format!("{place}: `exclude` has {}, which does not exist; did you mean {near}?", pattern.value);
                 // A component may be planned for several trees.
                 if !planner.plan.warnings.contains(&text) {
                     planner.plan.warnings.push(text);

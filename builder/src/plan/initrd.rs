@@ -41,7 +41,7 @@ impl Planner<'_> {
             replace = assembly(&self.recipe.image.rootfs)?.replace;
         }
         let started = |(path, entry): (String, &MenuEntry)| {
-            let role = format!("what entry `{}` starts in the initramfs", entry.id.value);
+            let role = format!("the init of entry `{}` in the initramfs", entry.id.value);
             self.program(&path, role, entry.id.span, programs::EARLY_INIT)
         };
         let programs = self.recipe.image.early_inits().into_iter().map(started).collect::<Result<_, _>>()?;

@@ -232,7 +232,7 @@ fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
         Some((size, span)) => match u32::try_from(size).ok().filter(|size| Squashfs::can_have_block(*size)) {
             Some(block) => block,
             None => {
-                let message = "a squashfs has blocks of 4K to 1M, a power of two";
+                let message = "the block size of a squashfs must be a power of two from 4K to 1M";
                 sink.borrow_mut().add("squashfs", span, message).help("block: 256K");
                 return None;
             }

@@ -149,7 +149,7 @@ impl Loader {
             self.sink
                 .borrow_mut()
                 .add("no-recipe", node.span, message)
-                .help("an image recipe names it; `dbco build RECIPE` takes the recipe");
+                .help("an image recipe refers to it; pass that recipe to `dbco build`");
             return Ok(None);
         }
         let Some(mut node) = self.extended(file, "recipe", &overlay, &mut Vec::new()) else { return Ok(None) };

@@ -20,19 +20,19 @@ impl Name {
             return Some("it is empty".into());
         }
         if text.len() > MOST {
-            return Some(format!("it has {} bytes, a name at most {MOST}", text.len()));
+            return Some(format!("it has {} bytes, the limit is {MOST}", text.len()));
         }
         if text.contains('/') {
-            return Some("it holds `/`: a name is one component of a path".into());
+            return Some("it contains `/`: a name is one component of a path".into());
         }
         if text.starts_with(['.', '-']) {
             return Some("it begins with `.` or `-`".into());
         }
         if text.contains(char::is_control) {
-            return Some("it holds a control character or a line break".into());
+            return Some("it contains a control character or a line break".into());
         }
         if text.trim() != text {
-            return Some("it begins or ends with a blank".into());
+            return Some("it begins or ends with a space".into());
         }
         None
     }
@@ -45,7 +45,9 @@ impl Decode for Name {
         if let Some(why) = Self::fault(&text) {
             let shown: String = text.chars().take(40).collect();
             let message = format!("{shown:?} can't be used as a name: {why}");
-            sink.borrow_mut().add("name", node.span, message).label("letters, digits, `-`, `_` and `.` always fit");
+            sink.borrow_mut()
+                .add("name", node.span, message)
+                .label("letters, digits, `-`, `_` and `.` are always allowed");
         }
         Some(Self(text))
     }

@@ -51,10 +51,10 @@ pub struct Unpacking {
 pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {
-        sink.borrow_mut().add("source-kind", strip.span, "`strip` goes with the source of a component");
+        sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
     }
     if origin.request().is_some_and(|request| request.kind().content() == Content::Packages) {
-        sink.borrow_mut().add("source-kind", node.span, "`deb` goes with the source of a component");
+        sink.borrow_mut().add("source-kind", node.span, "`deb` is only valid as the source of a component");
         return None;
     }
     Some(origin)
@@ -71,12 +71,12 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
         .iter()
         .flat_map(|key| key.beside.iter().map(move |beside| (key.name, *beside)))
         .filter(|(name, beside)| table.node(beside).is_some() && table.node(name).is_none())
-        .map(|(name, beside)| format!("`{beside}` goes with `{name}`"))
+        .map(|(name, beside)| format!("`{beside}` is only valid with `{name}`"))
         .collect();
     if kinds.len() + usize::from(path.is_some()) != 1 {
         table.close();
         let names: Vec<_> = KEYS.iter().map(|key| format!("`{}`", key.name)).collect();
-        let message = format!("a source is of exactly one kind: {} or `path`", names.join(", "));
+        let message = format!("a source needs exactly one of: {} or `path`", names.join(", "));
         sink.borrow_mut().add("source-kind", node.span, message);
         return None;
     }
@@ -84,7 +84,7 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
         sink.borrow_mut().add("source-kind", node.span, message);
     }
     if let Some(pattern) = exclude.first().filter(|_| path.is_none()) {
-        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` goes with the `path` of a folder");
+        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` is only valid with the `path` of a folder");
     }
     if let [(key, value)] = kinds[..] {
         let stated = (key.read)(value, &table, place.scope, sink);
@@ -96,10 +96,10 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
     let path = path?;
     let found = place.existing(&path, path.span, "source", sink)?;
     if let Some(pattern) = exclude.first().filter(|_| !found.is_dir()) {
-        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` goes with the `path` of a folder");
+        sink.borrow_mut().add("source-kind", pattern.span, "`exclude` is only valid with the `path` of a folder");
     }
     if let Some(strip) = strip.as_ref().filter(|_| found.is_dir()) {
-        sink.borrow_mut().add("source-kind", strip.span, "`strip` goes with an archive, and this is a folder");
+        sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid for an archive, and this is a folder");
     }
     Some((Origin::Path { path: found, exclude }, Unpacking { strip, inside: None }))
 }

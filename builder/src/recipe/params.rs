@@ -52,7 +52,7 @@ pub(super) fn substitute(
         let value = settings.get(&key.name).or(parameter.default.as_ref());
         if let Some(value) = value {
             if !parameter.choices.is_empty() && !parameter.choices.contains(value) {
-                let message = format!("`{value}` is no choice of parameter `{}`", key.name);
+                let message = format!("`{value}` is not a valid value of parameter `{}`", key.name);
                 let help = format!("one of: {}", parameter.choices.join(", "));
                 sink.borrow_mut().add("parameter", key.span, message).help(help);
             }
@@ -93,7 +93,7 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
                 let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
                 match suggestion(name, values.keys().map(String::as_str)) {
                     Some(near) => finding.label(format!("did you mean `{near}`?")),
-                    None => finding.help("state it under `params`, or write $${ for a literal ${"),
+                    None => finding.help("declare it under `params`, or write $${ for a literal ${"),
                 };
             }
         }

@@ -7,9 +7,9 @@ use crate::tree::TreePath;
 
 /// What to do where the early init is missing.
 pub const EARLY_INIT: &str =
-    "add a component or an overlay that brings it to `initrd`, or name another program by `rdinit=`";
+    "add a component or an overlay that provides it to `initrd`, or set another program with `rdinit=`";
 /// What to do where a shell is missing.
-pub const SHELL: &str = "add what brings it, or name another `shell`";
+pub const SHELL: &str = "add a package, component or overlay that provides it, or set another `shell`";
 
 impl Image {
     /// The program that the kernel starts in the initramfs, by each entry that has an initrd: `/init`, or what

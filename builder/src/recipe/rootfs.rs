@@ -265,7 +265,8 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
         Some(allow)
     });
     if let Some(span) = table.key("modes").filter(|_| table.node("modes").is_some()) {
-        let message = "`modes` is called `attributes`, which also takes patterns, capabilities and extended attributes";
+        let message =
+            "`modes` was renamed to `attributes`, which also takes patterns, capabilities and extended attributes";
         sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
     }
     let users: Vec<User> = table.or_default("users");

@@ -82,7 +82,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Toolchain> 
     let _ = table.node("extends");
     if let Some(key) = table.key("without") {
         table.node("without");
-        sink.borrow_mut().add("without", key, "`without` goes with `extends`");
+        sink.borrow_mut().add("without", key, "`without` is only valid with `extends`");
     }
     let suites = required(&table, "debian", |node| Some((decode_suites(node, place.scope, sink)?, node.span)));
     let packages: Option<Vec<At<PackageText>>> = table.required("packages");

@@ -65,10 +65,10 @@ pub enum AssemblyError {
         paths: Vec<String>,
     },
     /// `attributes` names paths that nothing brings.
-    #[error("`attributes` names {0}, which no component, package or overlay brings")]
+    #[error("`attributes` names {0}, which no component, package or overlay provides")]
     NoSuchPath(String),
     /// `attributes` states what a node of that type can't have.
-    #[error("`attributes` states {what} of {path}, which is {kind}; name the path of a file")]
+    #[error("`attributes` sets {what} on {path}, which is {kind}; give the path of a file")]
     NotAFile {
         /// Which path.
         path: TreePath,
@@ -78,7 +78,7 @@ pub enum AssemblyError {
         kind: String,
     },
     /// Programs that are started and not there.
-    #[error("what has to be started is missing:{}", list(.0))]
+    #[error("required programs are missing:{}", list(.0))]
     Programs(Vec<String>),
     /// A path that can't stand in a tree.
     #[error(transparent)]
@@ -345,7 +345,7 @@ mod tests {
     fn a_mode_of_a_path_that_nothing_brings_is_an_error() {
         let assembly = Assembly { attributes: vec![on(mode("/system/bin/su", 0o4755, None))], ..split() };
         let error = run(&assembly, Vec::new()).0.unwrap_err();
-        let said = "`attributes` names /system/bin/su, which no component, package or overlay brings";
+        let said = "`attributes` names /system/bin/su, which no component, package or overlay provides";
         assert_eq!(error.to_string(), said);
     }
 

@@ -37,16 +37,16 @@ pub enum FolderError {
         source: io::Error,
     },
     /// A name that is not UTF-8.
-    #[error("{}: names in an image are UTF-8", .0.display())]
+    #[error("{}: the name is not UTF-8, as names in an image must be", .0.display())]
     Name(PathBuf),
     /// A socket or a device.
-    #[error("{}: only folders, files and links are taken from a folder; state device nodes under `nodes`", .0.display())]
+    #[error("{}: only folders, files and links are copied from a folder; declare device nodes under `nodes`", .0.display())]
     Kind(PathBuf),
     /// Capabilities of a file in a form that is unknown here.
-    #[error("{}: its `security.capability` is neither of revision 2 nor of revision 3 (capabilities(7))", .0.display())]
+    #[error("{}: its `security.capability` is neither revision 2 nor revision 3 (capabilities(7))", .0.display())]
     Capabilities(PathBuf),
     /// A path of a folder that a tool has filled, longer than any system takes.
-    #[error("`{0}…` holds paths of more than {LONGEST_PATH} bytes")]
+    #[error("`{0}…` contains paths longer than {LONGEST_PATH} bytes")]
     TooDeep(String),
     /// Something in a folder that a tool or an archive has filled.
     #[error(transparent)]

@@ -88,7 +88,7 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
     for path in below_no_folder(&tree) {
         let parent = path.parent().expect("the root is a folder");
         let origin = |path: &TreePath| origins.get(path).map_or_else(String::new, |&number| names[number].clone());
-        let difference = format!("{parent} is no folder, so nothing can lie below it");
+        let difference = format!("{parent} is not a folder, so nothing can be below it");
         conflicts.push(Conflict { first: origin(&parent), second: origin(&path), difference, path });
     }
     tree.settle_links();

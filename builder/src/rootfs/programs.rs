@@ -19,14 +19,14 @@ pub struct Program {
 pub(super) fn missing(programs: &[Program], tree: &Tree) -> Vec<String> {
     let line = |Program { path, role, place, remedy }: &Program| {
         let why = match tree.find(path) {
-            None => "nothing is there".to_owned(),
+            None => "does not exist".to_owned(),
             Some(entry) => match &entry.node {
                 Node::File { .. } if entry.mode & 0o111 != 0 => return None,
-                Node::File { .. } => format!("that file has mode {:o} and can't be started", entry.mode),
-                node => format!("{} is there", node.kind()),
+                Node::File { .. } => format!("is a file of mode {:o}, which is not executable", entry.mode),
+                node => format!("is {}", node.kind()),
             },
         };
-        Some(format!("{place}: {role} is {path}, and {why}: {remedy}"))
+        Some(format!("{place}: {role}, {path}, {why}: {remedy}"))
     };
     programs.iter().filter_map(line).collect()
 }

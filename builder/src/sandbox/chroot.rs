@@ -51,7 +51,7 @@ pub fn init(job: Job, signals: &SigSet) -> Outcome {
 /// As the process that becomes the tool.
 pub fn enter(job: Job) -> Outcome {
     use std::os::unix::process::CommandExt;
-    let spec = job.spec.ok_or("there is no command")?;
+    let spec = job.spec.ok_or("the command is empty")?;
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(why("prctl"))?;
     chroot(&spec.root).map_err(why("chroot"))?;
     become_plain(&spec)?;
@@ -72,10 +72,10 @@ fn try_out() -> Result<(), String> {
 /// Moving a folder that is not the build's own could take the host apart: `/usr`, say.
 fn check_places(root: &Path, binds: &[(PathBuf, PathBuf, bool)]) -> Result<(), String> {
     let root = root.canonicalize().map_err(why(format!("no toolchain root at {}", root.display())))?;
-    let store = root.ancestors().nth(2).ok_or("the toolchain root is in no store")?;
+    let store = root.ancestors().nth(2).ok_or("the toolchain root is not in a store")?;
     match binds.iter().find(|(host, _, _)| !host.starts_with(store)) {
         Some((host, _, _)) => Err(format!(
-            "without namespaces only folders of the store ({}) can be used, {} is outside of it",
+            "without namespaces only folders of the store ({}) can be used; {} is outside it",
             store.display(),
             host.display()
         )),
@@ -92,7 +92,7 @@ impl Copy {
     fn make(spec: &Spec) -> Result<Self, String> {
         let root = spec.root.canonicalize().map_err(why(format!("no toolchain root at {}", spec.root.display())))?;
         let (Some(above), Some(name)) = (root.parent(), root.file_name().and_then(OsStr::to_str)) else {
-            return Err(format!("{} is no toolchain root", root.display()));
+            return Err(format!("{} is not a toolchain root", root.display()));
         };
         let prefix = format!(".{name}.run-");
         sweep(above, &prefix);
@@ -113,7 +113,7 @@ impl Copy {
         set_mode(&copy.path, 0o555)?;
         for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
             if !fs::symlink_metadata(copy.path.join(name)).is_ok_and(|metadata| metadata.is_dir()) {
-                return Err(format!("/{name} is no folder of the toolchain root {}", root.display()));
+                return Err(format!("/{name} is not a folder in the toolchain root {}", root.display()));
             }
             set_mode(&copy.path.join(name), if *name == "tmp" { 0o1777 } else { 0o755 })?;
         }
@@ -232,7 +232,7 @@ impl Moved {
             // The tool has the uid that the copy's folders belong to: it can put a link there, and the next run would
             // follow it.
             if identity(&inside).map_err(why(&failed))? != was {
-                return Err(format!("{failed}: the tool has put something else in its place"));
+                return Err(format!("{failed}: the tool has replaced it"));
             }
             fs::rename(&inside, &host).map_err(why(failed))?;
         }

@@ -15,7 +15,7 @@ pub fn outer(job: Job) -> Outcome {
     sys::keep_standard_streams_only();
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(why("prctl"))?;
     if getppid().as_raw() as u32 != job.parent {
-        return Err("dbco has ended".to_owned());
+        return Err("dbco has exited".to_owned());
     }
     // ^C is dbco's to handle, and no tool gets the terminal.
     let _ = setsid();
@@ -73,7 +73,7 @@ pub fn init(job: Job) -> Outcome {
     let status = fs::read_to_string("/proc/self/status").map_err(why("can't read /proc/self/status"))?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
     if parent != Some(job.parent.to_string().as_str()) {
-        return Err("dbco has ended".to_owned());
+        return Err("dbco has exited".to_owned());
     }
     if chrooted {
         return chroot::init(job, &signals);

@@ -273,7 +273,7 @@ pub fn entry() {
         (Some(Stage::Outer), Ok(job)) => init::outer(job),
         (Some(Stage::Init), Ok(job)) => init::init(job),
         (Some(Stage::Enter), Ok(job)) => chroot::enter(job),
-        _ => Err("this argument is for dbco's own use".to_owned()),
+        _ => Err("this argument is internal to dbco".to_owned()),
     };
     let code = result.unwrap_or_else(|why| {
         eprintln!("{MARK}{why}");

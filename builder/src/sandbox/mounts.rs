@@ -185,7 +185,7 @@ fn mount_point(host: &Path, root: &Dir, below: &Path) -> Result<(), String> {
     }
     match root.stat(below).map_err(failed)?.map(|stat| beneath::kind(&stat)) {
         None => root.create(below).map(drop).map_err(failed),
-        Some(SFlag::S_IFLNK) => Err(format!("can't make the mount point /{}: a link is there", below.display())),
+        Some(SFlag::S_IFLNK) => Err(format!("can't make the mount point /{}: it is a symbolic link", below.display())),
         Some(_) => Ok(()),
     }
 }

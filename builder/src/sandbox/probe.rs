@@ -11,8 +11,8 @@ use crate::process::{ProcessError, Run};
 pub fn detect(helper: &Path, mode: Option<Mode>) -> Result<Way, SandboxError> {
     let root = Uid::effective().is_root();
     let try_way = |way, own: Mode, allowed: bool| match (mode.is_none_or(|mode| mode == own), allowed) {
-        (false, _) => Err("not asked for".to_owned()),
-        (true, false) => Err("only root may use it".to_owned()),
+        (false, _) => Err("not selected".to_owned()),
+        (true, false) => Err("requires root".to_owned()),
         (true, true) => attempt(helper, way).map(|()| way),
     };
     let namespaces = match try_way(Way::User, Mode::Namespaces, true) {
@@ -70,14 +70,14 @@ fn advice(host: &Host) -> String {
     let is = |value: &Option<String>, bad: &str| value.as_deref() == Some(bad);
     let mut lines = Vec::new();
     if is(&host.unprivileged_clone, "0") {
-        lines.push("allow user namespaces: `sudo sysctl kernel.unprivileged_userns_clone=1` (it is 0 here)");
+        lines.push("allow user namespaces: `sudo sysctl kernel.unprivileged_userns_clone=1` (currently 0)");
     }
     if is(&host.most_namespaces, "0") {
-        lines.push("allow user namespaces: `sudo sysctl user.max_user_namespaces=10000` (it is 0 here)");
+        lines.push("allow user namespaces: `sudo sysctl user.max_user_namespaces=10000` (currently 0)");
     }
     if is(&host.apparmor, "1") {
         lines.push(
-            "allow user namespaces: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` (it is 1 here), or \
+            "allow user namespaces: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` (currently 1), or \
              give dbco an AppArmor profile with `userns,`",
         );
     }

@@ -51,7 +51,7 @@ pub enum RootError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// Two packages ship the same path with different content.
-    #[error("`/{path}` is in {first} and in {second}, and not the same: leave one of the packages out")]
+    #[error("`/{path}` is in {first} and in {second}, with different content: leave out one of the packages")]
     Conflict {
         /// The path without its leading slash.
         path: String,
@@ -61,7 +61,7 @@ pub enum RootError {
         second: String,
     },
     /// A link of the toolchain's file that leads nowhere.
-    #[error("the toolchain's link {link} leads to `{target}`, which no package ships")]
+    #[error("the toolchain's link {link} points to `{target}`, which no package ships")]
     Dangling {
         /// Path of the link.
         link: String,
@@ -278,7 +278,7 @@ impl Unpack<'_> {
             return Ok(None);
         }
         let Some((parent, name)) = self.dir.parent(&path)? else {
-            return Err(entries.refused(&member.path, "the package's top is not a folder").into());
+            return Err(entries.refused(&member.path, "the package's root entry is not a folder").into());
         };
         let content = match member.kind {
             Kind::File => {
@@ -310,7 +310,7 @@ impl Unpack<'_> {
             }
             Kind::HardLink => {
                 let to = merged(inside(&member.link)?);
-                let missing = || entries.refused(&member.path, "a hard link to a name that did not come before it");
+                let missing = || entries.refused(&member.path, "a hard link to a name that does not precede it");
                 let (from, from_name) = self.dir.parent(&to)?.ok_or_else(missing)?;
                 match linkat(&from, from_name, &parent, name, AtFlags::empty()) {
                     Ok(()) => return Ok(Some(path)),
@@ -451,7 +451,7 @@ fn add_own(top: &Dir, layout: Layout<'_>) -> Result<(), RootError> {
         let wrong = |why: String| RootError::Path { path: text.to_owned(), why };
         let path = TreePath::new(text).map_err(|error| wrong(error.to_string()))?;
         if !text.starts_with('/') || path.is_root() {
-            return Err(wrong("an absolute path is expected".into()));
+            return Err(wrong("expected an absolute path".into()));
         }
         let path = Path::new(path.as_str());
         make(path).and_then(|()| dir.set_time(path, 0)).map_err(|error| wrong(error.refusal.to_string()))

@@ -63,7 +63,7 @@ const LIMITS: [(Resource, u64, u64); 5] = [
 /// What is the same for every tool on every host: signals, limits, umask, memory layout, no privileges. Inside the root
 /// already.
 pub fn become_plain(spec: &Spec) -> Result<(), String> {
-    std::env::set_current_dir(&spec.cwd).map_err(why(format!("no folder `{}` inside", spec.cwd)))?;
+    std::env::set_current_dir(&spec.cwd).map_err(why(format!("no folder `{}` in the sandbox", spec.cwd)))?;
     umask(Bits::from_bits_truncate(0o022));
     for (resource, soft, hard) in LIMITS {
         let (_, most) = getrlimit(resource).map_err(why("getrlimit"))?;
@@ -77,7 +77,7 @@ pub fn become_plain(spec: &Spec) -> Result<(), String> {
 
 /// The tool's command line and environment.
 pub fn tool(spec: &Spec) -> Result<Command, String> {
-    let (program, arguments) = spec.argv.split_first().ok_or("there is no command")?;
+    let (program, arguments) = spec.argv.split_first().ok_or("the command is empty")?;
     let mut command = process::command(program);
     command.arg0(program).args(arguments).env_clear().envs(&spec.env);
     Ok(command)
@@ -89,12 +89,12 @@ pub fn cannot_start(spec: &Spec, error: std::io::Error) -> String {
     let noexec = || statvfs(Path::new(program)).is_ok_and(|there| there.flags().contains(FsFlags::ST_NOEXEC));
     let hint = match error.kind() {
         std::io::ErrorKind::NotFound if Path::new(program).exists() => {
-            " (its interpreter is missing: the `#!` line's, or the ELF loader)"
+            " (its interpreter is missing: the one of its `#!` line, or the ELF loader)"
         }
         std::io::ErrorKind::PermissionDenied if noexec() => {
-            " (the store's file system is mounted `noexec`: choose another place with --store)"
+            " (the store's file system is mounted `noexec`: choose another location with --store)"
         }
-        std::io::ErrorKind::WouldBlock => " (no further process may be started: raise the limit, `ulimit -u`)",
+        std::io::ErrorKind::WouldBlock => " (cannot start another process: raise the limit, `ulimit -u`)",
         _ => "",
     };
     format!("can't start `{program}`: {error}{hint}")

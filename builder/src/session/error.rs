@@ -41,7 +41,7 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
     /// The recipe has no such output.
-    #[error("--only {}: the recipe's `outputs` do not hold it", .0.word())]
+    #[error("--only {}: it is not in the recipe's `outputs`", .0.word())]
     NoOutput(OutputKind),
     /// The user's configuration or the mirrors are wrong or missing.
     #[error(transparent)]
@@ -50,7 +50,7 @@ pub enum Error {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The lock does not fit the recipe, and may not be changed.
-    #[error("{} does not fit the recipe:{}\nrun `dbco lock` to bring it up to date", path.display(), lines(.stale))]
+    #[error("{} does not match the recipe:{}\nrun `dbco lock` to bring it up to date", path.display(), lines(.stale))]
     Stale {
         /// The lock.
         path: PathBuf,

@@ -59,7 +59,7 @@ impl Done {
     pub fn product(&self, kind: OutputKind) -> Result<PathBuf, Error> {
         let product = self.plan.products.iter().find(|product| product.kind == kind && !product.optional);
         let path = product.and_then(|product| self.blob(&product.from));
-        path.ok_or_else(|| Error::Request("the recipe's `outputs` lack what this boots from".into()))
+        path.ok_or_else(|| Error::Request("the output that this boots from is not in the recipe's `outputs`".into()))
     }
 
     /// Kernel and, where the entry has one, initrd, with the entry's parameters and further ones.

@@ -34,33 +34,33 @@ pub enum Notice<'a> {
 impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StoreInUse(Sharing::Builds) => f.write_str("waiting for `dbco cache gc`, which has the store"),
+            Self::StoreInUse(Sharing::Builds) => f.write_str("waiting for `dbco cache gc`, which is using the store"),
             Self::StoreInUse(Sharing::Alone) => f.write_str(
-                "waiting for the end of each dbco that uses the store (a build, a machine that runs); ^C ends the wait",
+                "waiting for other dbco processes that use the store (builds, running machines); ^C stops waiting",
             ),
             Self::Damaged(damage) => {
-                write!(f, "{damage}; it counts as missing, and is made or fetched again where it is needed")
+                write!(f, "{damage}; it is treated as missing, and is rebuilt or fetched again when needed")
             }
             Self::LockOutdated(path, stale) => {
-                write!(f, "{} does not fit the recipe, bringing it up to date:", path.display())?;
+                write!(f, "{} does not match the recipe, bringing it up to date:", path.display())?;
                 stale.iter().try_for_each(|stale| write!(f, "\n  {stale}"))
             }
             Self::LockTakenOver(path, from) => {
-                write!(f, "{}: took over the entries of {}, which can be removed", path.display(), from.display())
+                write!(f, "{}: imported the entries of {}, which can be removed", path.display(), from.display())
             }
             Self::EntryDropped(path, entry) => {
-                write!(f, "{}: dropped, as no recipe asks for it: {}", path.display(), entry.request)
+                write!(f, "{}: removed, as no recipe uses it: {}", path.display(), entry.request)
             }
             Self::Older(packages) => write!(f, "warning: older than in the lock: {}", packages.join(", ")),
             Self::OpenParameters(path, names) => write!(
                 f,
-                "{}: its sources depend on {}, which may have any value: what it asks for by default is kept",
+                "{}: its sources depend on {}, which can have any value: the sources of its defaults are kept",
                 path.display(),
                 names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
             ),
             Self::NothingDropped(path) => write!(
                 f,
-                "--prune: what {} asks for is not known, as it can't be read; nothing was dropped",
+                "--prune: the sources of {} are unknown, as it can't be read; nothing was removed",
                 path.display()
             ),
             Self::Plan(text) => write!(f, "warning: {text}"),

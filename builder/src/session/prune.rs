@@ -17,7 +17,7 @@ const MOST_COMBINATIONS: usize = 256;
 pub fn asked_in_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
     let paths = recipes_of_project(&named.project).map_err(|error| {
         let folder = named.project.display();
-        Error::Request(format!("--prune: can't find all recipes in {folder}, so nothing was dropped: {error}"))
+        Error::Request(format!("--prune: can't find all recipes in {folder}, so nothing was removed: {error}"))
     })?;
     let mut asked: BTreeSet<Request> = named.requests().into_iter().collect();
     for path in &paths {
@@ -46,8 +46,8 @@ fn combinations(recipe: &Recipe, path: &Path) -> Result<Vec<Settings>, Error> {
     for (name, parameter) in recipe.params.iter().filter(|(_, parameter)| !parameter.choices.is_empty()) {
         if all.len() * parameter.choices.len() > MOST_COMBINATIONS {
             return Err(Error::Request(format!(
-                "--prune: the parameters of {} have more than {MOST_COMBINATIONS} combinations, so what it asks for is not \
-                 known; nothing was dropped",
+                "--prune: the parameters of {} have more than {MOST_COMBINATIONS} combinations, so its sources are not all \
+                 known; nothing was removed",
                 path.display()
             )));
         }

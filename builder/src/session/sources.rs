@@ -92,7 +92,7 @@ pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, E
     }
     if name.ends_with(".yaml") || Path::new(name).exists() {
         return Err(Error::Request(format!(
-            "--update {name}: this is a file, and the name of a package, component or source is expected; to update all of a \
+            "--update {name}: this is a file, expected the name of a package, component or source; to update all of a \
              recipe: `dbco lock {name} --update`"
         )));
     }

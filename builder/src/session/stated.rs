@@ -66,14 +66,14 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
     let toolchain = own.unwrap_or(&recipe.build);
     let hint = tail.iter().rev().find_map(|line| missing_tool(line)).map(|tool| {
         format!(
-            "`{tool}` is not in toolchain {}: add the package that holds it to `packages` in {}",
+            "`{tool}` is not in toolchain {}: add the package that contains it to `packages` in {}",
             toolchain.name,
             recipe.files.path(toolchain.span.file).display()
         )
     });
     let network = || {
         let asked = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
-        asked.then(|| "steps have no network: state what it fetches as a component's `source`".to_owned())
+        asked.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
     };
     Stated { place, hint: hint.or_else(network) }
 }

@@ -89,7 +89,7 @@ impl UserConfig {
         })?;
         let config = Self { path: path.to_owned(), text, ..config };
         match config.network.zero() {
-            Some(name) => Err(config.at(name, format!("`{name}` is a number from 1 up"))),
+            Some(name) => Err(config.at(name, format!("`{name}` must be a positive number"))),
             None => Ok(config),
         }
     }

@@ -80,20 +80,20 @@ pub(super) fn fetch_unknown(
         return Ok(first.file);
     }
     let (url, (sha256, length)) = (&urls[first.place], first.file);
-    let mut reason = format!("does not say where the file ends, and may have cut it off after {length} bytes");
+    let mut reason = format!("does not state the file's length, and may have truncated it after {length} bytes");
     let others: Vec<String> = urls.iter().filter(|other| origin(other) != origin(url)).cloned().collect();
     if !others.is_empty() {
-        meter.say(&format!("{}: {reason}; asking another server, to compare", mask::text(url)));
+        meter.say(&format!("{}: {reason}; comparing with another server", mask::text(url)));
         let second = read_unknown(network, store, name, &others, meter)?;
         if second.told || second.file == first.file {
             return Ok(second.file);
         }
         let other = mask::text(&others[second.place]);
-        reason += &format!("; so does {other}, which gave another {} bytes", second.file.1);
+        reason += &format!("; neither does {other}, which sent {} different bytes", second.file.1);
     }
     let attempt = Attempt { url: mask::text(url).into_owned(), reason, times: 1, missing: false, server: None };
     let hint = format!(
-        "if what came is the whole file, state `sha256: {sha256}` beside the `url` in the recipe; else name an address of another \
+        "if the download is complete, add `sha256: {sha256}` beside the `url` in the recipe; otherwise use an address on another \
          server"
     );
     Err(SourceError::Unreachable { name: name.to_owned(), attempts: vec![attempt], hint: Some(hint) })
@@ -152,11 +152,11 @@ fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
     let changed = attempts.iter().any(|attempt| attempt.reason.contains("sha256 is"));
     changed.then(|| match wanted.size {
         // Not locked yet: the recipe states the digest.
-        None => "the file is not the one that `sha256` states: correct that if the file is right, or name another address".to_owned(),
+        None => "the file does not match `sha256`: correct it if the file is right, or use another address".to_owned(),
         Some(_) => {
             let name = wanted.name.split(' ').next().unwrap_or_default();
             format!(
-                "the file is not the one that was locked: if it is meant to have changed, run `dbco lock --update {name}`; \
+                "the file differs from the locked one: if the change is intended, run `dbco lock --update {name}`; \
                  if not, use another mirror"
             )
         }
@@ -270,8 +270,7 @@ fn implausible(name: &str, head: &[u8]) -> Option<String> {
     let page = text.starts_with("<!doctype html") || text.starts_with("<html");
     let wants_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
     (page && !wants_page).then(|| {
-        "is a web page, not the file: the login of this network, or what the server shows in place of an error"
-            .to_owned()
+        "is a web page, not the file: perhaps the login page of this network, or the server's error page".to_owned()
     })
 }
 
@@ -368,12 +367,12 @@ impl Partial {
                 Err(TryLockError::WouldBlock) => {
                     if !told && waited.begun.elapsed() >= Duration::from_secs(1) {
                         told = true;
-                        meter.say("another run downloads this file: waiting for it");
+                        meter.say("waiting for another dbco process that is downloading this file");
                     }
                     if number > 1 {
                         number += 1;
                     } else if waited.since(&own) >= network.limits().stall {
-                        meter.say("the other run gets nothing: downloading the file here as well");
+                        meter.say("the other process receives nothing: downloading the file here as well");
                         number = 2;
                     } else if cancel.wait(Duration::from_millis(50)) {
                         return Err(SourceError::Cancelled);

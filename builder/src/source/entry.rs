@@ -40,7 +40,7 @@ impl Entry {
         let kind = self.request.kind();
         let mut reasons = Vec::new();
         if self.files.is_empty() && !kind.is_empty() {
-            reasons.push("it holds no file".to_owned());
+            reasons.push("it has no files".to_owned());
         }
         reasons.extend(kind.broken(&self.files));
         reasons

@@ -26,8 +26,8 @@ pub struct Attempt {
 }
 
 /// How an attempt's line ends that was not made, or made several times.
-const NOT_AGAIN: &str = " (not asked again)";
-const ASKED: &str = " (asked ";
+const NOT_AGAIN: &str = " (not retried)";
+const ASKED: &str = " (tried ";
 
 /// An error's text without how often servers were asked, which differs between files that they failed for alike.
 pub fn without_counts(text: &str) -> String {
@@ -60,8 +60,8 @@ pub enum SourceError {
         hint: Option<String>,
     },
     /// No mirror has an archive with a good signature.
-    #[error("no mirror has a Release file of {archive} that can be trusted{}\n  \
-             its signature must be by {keys}; choose another mirror with --mirror, or name the archive's keys with `keyring:`",
+    #[error("no mirror has a trusted Release file of {archive}{}\n  \
+             it must be signed by {keys}; choose another mirror with --mirror, or set the archive's keys with `keyring:`",
             places(.attempts))]
     Untrusted {
         /// The archive.
@@ -83,7 +83,7 @@ pub enum SourceError {
         attempts: Vec<Attempt>,
     },
     /// The network may not be used, and the store lacks files.
-    #[error("offline, and the store lacks {}: run `dbco fetch` while there is a network", list(.missing))]
+    #[error("offline, and not in the store: {}; run `dbco fetch` while online", list(.missing))]
     Offline {
         /// Their names.
         missing: Vec<String>,
@@ -91,7 +91,7 @@ pub enum SourceError {
     /// Nobody says where Debian is.
     #[error(
         "no mirror is known for {archive}: pass --mirror {flag}URL, set DBCO_MIRROR, or write `mirrors: {{{family}: [URL]}}` into \
-             {user_config} (URL is the folder that holds `dists/` and `pool/`; on Debian, apt's sources name one)",
+             {user_config} (URL is the folder that holds `dists/` and `pool/`; on Debian it is taken from apt's sources)",
         flag = flag(family)
     )]
     NoMirror {

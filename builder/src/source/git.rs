@@ -72,7 +72,7 @@ pub(super) fn fetch(
         return Ok(size);
     }
     let message = format!(
-        "its archive has sha256 {got}, the lock says {}: the lock was made by another dbco, or was changed; run `dbco lock`",
+        "its archive has sha256 {got}, the lock has {}: it was written by another version of dbco, or edited; run `dbco lock`",
         file.sha256
     );
     Err(SourceError::Git { request: request(url, commit), message, source: None })
@@ -126,7 +126,7 @@ impl Trees<'_> {
     fn fetch(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
         let fail = |message: String, source| failure(url, commit, message, source);
         if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-            return Err(fail("a commit's full name is expected: 40 lower-case hexadecimal digits".to_owned(), None));
+            return Err(fail("expected a full commit ID: 40 lower-case hexadecimal digits".to_owned(), None));
         }
         if url.starts_with('-') || url.contains("::") {
             // Options, and helpers such as `ext::` that run any command (gitremote-helpers(7)).
@@ -134,8 +134,7 @@ impl Trees<'_> {
         }
         let number = self.found.len();
         if depth > DEEPEST || number > MOST {
-            let message =
-                format!("more than {MOST} submodules, or some that stand more than {DEEPEST} deep in each other");
+            let message = format!("more than {MOST} submodules, or submodules nested more than {DEEPEST} deep");
             return Err(fail(message, None));
         }
         let git = Git { folder: &self.folder.join(format!("git{number}")), meter: self.meter };
@@ -145,11 +144,11 @@ impl Trees<'_> {
                     or use the commit's archive as a `url:` source"
                     .to_owned(),
                 ProcessError::Failed { tail, .. } => {
-                    format!("git says: {}", tail.last().map_or("nothing", String::as_str))
+                    format!("git reported: {}", tail.last().map_or("nothing", String::as_str))
                 }
                 ProcessError::Idle { idle, .. } => format!(
-                    "git got nothing for {} s and was ended: the server is silent, or something asks a question that nobody \
-                     can answer here (a password, a host key)",
+                    "git received nothing for {} s and was terminated: the server does not respond, or git waits for input that is not \
+                     available here (a password, a host key confirmation)",
                     idle.as_secs()
                 ),
                 ProcessError::Io { .. } => "git could not be run".to_owned(),
@@ -181,8 +180,7 @@ impl Trees<'_> {
         if !self.submodules {
             let paths: Vec<&str> = modules.iter().map(|(path, _)| path.as_str()).collect();
             let paths = paths.join(", ");
-            self.meter
-                .say(&format!("submodules are left out, as empty folders: {paths} (`submodules: true` brings them)"));
+            self.meter.say(&format!("submodules are left as empty folders: {paths} (`submodules: true` fetches them)"));
             return Ok(());
         }
         let file = format!("{commit}:.gitmodules");
@@ -198,10 +196,7 @@ impl Trees<'_> {
             };
             let from = submodules::absolute(url, stated).filter(|from| is_allowed(url, from)).ok_or_else(|| {
                 let stated = crate::mask::text(stated);
-                fail(
-                    format!("the repository `{stated}` of the submodule `{path}` is not a place that it may name"),
-                    None,
-                )
+                fail(format!("the repository `{stated}` of the submodule `{path}` is not an allowed location"), None)
             })?;
             self.fetch(&from, &module, format!("{prefix}{path}/"), depth + 1)?;
         }
@@ -332,7 +327,7 @@ fn normalize(
                 let mut start = Vec::new();
                 entry.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start).map_err(io)?;
                 if start == LFS_POINTER {
-                    meter.say(&format!("`{}` is a pointer of Git LFS, not the file itself", path.display()));
+                    meter.say(&format!("`{}` is a Git LFS pointer, not the file itself", path.display()));
                 }
                 let content: &mut dyn Read = &mut start.chain(&mut entry);
                 out.append_data(&mut header, &path, content).map_err(written)?;

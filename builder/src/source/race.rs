@@ -203,7 +203,7 @@ impl<'a> Race<'a> {
             Event::Failed(mut failure) => {
                 let runner = &self.runners[index].1;
                 if runner.opened.is_some() {
-                    failure.reason = format!("broke off after {} bytes: {}", runner.position(), failure.reason);
+                    failure.reason = format!("failed after {} bytes: {}", runner.position(), failure.reason);
                 }
                 return self.drop_out(index, failure);
             }
@@ -243,7 +243,7 @@ impl<'a> Race<'a> {
         }
         if at > self.target.position() {
             // It began where the target was before another place forced a fresh start.
-            let failure = Failure::lasting("was asked for another part");
+            let failure = Failure::lasting("was requested for another part");
             return self.drop_out(index, Failure { transient: true, ..failure });
         }
         let known = (self.target.position() - at) as usize;
@@ -359,7 +359,7 @@ impl<'a> Race<'a> {
 
 fn too_long(limit: u64) -> Failure {
     Failure::lasting(format!(
-        "is longer than {limit} bytes, the limit of files whose length is not known (`network: {{max-size: …}}` in the \
+        "is longer than {limit} bytes, the limit for files of unknown length (`network: {{max-size: …}}` in the \
          user's configuration)"
     ))
 }

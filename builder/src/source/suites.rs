@@ -42,13 +42,13 @@ pub const MOST_SUITES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SuitesError {
     /// There is none.
-    #[error("at least one suite is expected")]
+    #[error("expected at least one suite")]
     None,
     /// A suite is named twice.
-    #[error("the suite `{0}` is named twice")]
+    #[error("duplicate suite `{0}`")]
     Twice(String),
     /// There are more than a bit each is kept for.
-    #[error("at most {MOST_SUITES} suites can be used side by side")]
+    #[error("at most {MOST_SUITES} suites can be combined")]
     TooMany,
     /// They are of different architectures.
     #[error("the suites are of different architectures: {0} and {1}")]

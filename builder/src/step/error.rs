@@ -27,7 +27,7 @@ pub enum StepError {
     #[error("the patch series does not apply:{}", list(.0))]
     Patch(Vec<PatchError>),
     /// A named output that the build did not make.
-    #[error("the build made no `{path}`, which `files` names as `{name}`")]
+    #[error("the build produced no `{path}`, which `files` lists as `{name}`")]
     NoOutput {
         /// The output's name.
         name: String,
@@ -35,7 +35,7 @@ pub enum StepError {
         path: String,
     },
     /// An output of another step, which that did not give.
-    #[error("{step} gives no `{output}`, which is needed here")]
+    #[error("{step} has no output `{output}`, which is needed here")]
     Lacking {
         /// That step.
         step: String,
@@ -43,7 +43,7 @@ pub enum StepError {
         output: String,
     },
     /// Links of an install tree that lead out of it or into the build's folders.
-    #[error("its install tree has {} that work in the build only:{}\ncopy what they stand for (`cp -L`) or remove them", count(.0.len(), "link"), list(.0))]
+    #[error("its install tree has {} that work only in the build:{}\ncopy their targets (`cp -L`) or remove them", count(.0.len(), "link"), list(.0))]
     Links(Vec<String>),
     /// A script of a component failed.
     #[error("its {script} script failed")]
@@ -55,7 +55,7 @@ pub enum StepError {
         source: SandboxError,
     },
     /// Paths that packages bring differently.
-    #[error("packages bring one path differently:{}\n{}", list(.conflicts), remedy(.conflicts, .diverting))]
+    #[error("packages contain different versions of one path:{}\n{}", list(.conflicts), remedy(.conflicts, .diverting))]
     Packages {
         /// The paths.
         conflicts: Vec<Conflict>,
@@ -63,7 +63,7 @@ pub enum StepError {
         diverting: Vec<Diverting>,
     },
     /// A package's control file that can't be read.
-    #[error("the control file of package {package} can't be used: {why}")]
+    #[error("invalid control file of package {package}: {why}")]
     Control {
         /// Its name and version.
         package: String,
@@ -71,7 +71,7 @@ pub enum StepError {
         why: String,
     },
     /// More folders are to be taken off an archive than hold all of it.
-    #[error("{archive}: `strip: {strip}` takes off a folder only where it holds everything; {}", remaining(*level, items))]
+    #[error("{archive}: `strip: {strip}` removes a folder only if it contains everything; {}", remaining(*level, items))]
     Strip {
         /// The archive.
         archive: String,
@@ -146,8 +146,8 @@ fn remaining(level: u32, items: &[String]) -> String {
         level => format!("below {}", count(level as usize, "folder")),
     };
     match items {
-        [] => format!("there is nothing {place}: state a lower `strip`"),
-        items => format!("{place} there is {}: state a lower `strip`", source::list(items)),
+        [] => format!("there is nothing {place}: set a lower `strip`"),
+        items => format!("{place} there is {}: set a lower `strip`", source::list(items)),
     }
 }
 
@@ -156,7 +156,7 @@ fn no_source(packages: &[String], stated: Option<&str>, archives: &[String]) -> 
     match (stated, archives) {
         (Some(stated), Some(archives)) => format!("no file `{stated}` in {packages}; usr/src has {archives}"),
         (Some(stated), None) => format!("no file `{stated}` in {packages}, and no archive in usr/src"),
-        (None, Some(archives)) => format!("no single archive in usr/src of {packages}: name one as `file`: {archives}"),
+        (None, Some(archives)) => format!("no single archive in usr/src of {packages}: set one as `file`: {archives}"),
         (None, None) => format!("no archive in usr/src of {packages}"),
     }
 }
@@ -165,7 +165,7 @@ fn instead(depends: &[String]) -> String {
     if depends.is_empty() {
         return String::new();
     }
-    format!("\n  the package depends on {}: name the one that is the kernel as `package`", source::list(depends))
+    format!("\n  the package depends on {}: set the one with the kernel as `package`", source::list(depends))
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -104,7 +104,7 @@ impl KernelPackageStep {
         let base = path(&self.folder)?;
         let order = load_order(&self.modules, &all.tree, &read)?;
         for name in &order.built_in {
-            work.line(&format!("module {name} is part of the kernel itself"));
+            work.line(&format!("module {name} is built into the kernel"));
         }
         let mut list = String::new();
         let mut batch = work.store().batch()?;

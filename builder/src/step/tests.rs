@@ -83,7 +83,7 @@ fn an_output_that_a_step_did_not_give_is_an_error() {
     assert!(work.get::<Tree>(&output(0, "tree")).unwrap().get(&path("a")).is_some());
     let lacking = |error: StepError| {
         let said = error.to_string();
-        assert!(said.starts_with("grub menu gives no `"), "{said}");
+        assert!(said.starts_with("grub menu has no output `"), "{said}");
     };
     lacking(work.get::<Blob>(&output(0, "other")).unwrap_err());
     lacking(work.get::<Blob>(&output(2, "grub.cfg")).unwrap_err());

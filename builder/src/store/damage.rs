@@ -36,7 +36,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the store's {} {} is damaged ({})", self.kind, self.name.short(), self.why)?;
         match &self.aside {
-            Some(aside) => write!(f, ": it is put aside as {}", aside.display()),
+            Some(aside) => write!(f, ": it was moved to {}", aside.display()),
             None => Ok(()),
         }
     }
@@ -111,7 +111,7 @@ impl Store {
 
     /// Remembers that a blob is missing that a result or a tree names.
     pub fn report_missing(&self, digest: &Digest) {
-        self.report(Damage { kind: "blob", name: *digest, why: "it is not there".into(), aside: None });
+        self.report(Damage { kind: "blob", name: *digest, why: "it is missing".into(), aside: None });
     }
 
     /// Moves an object away from its name, to `damaged/<kind>-<name>` or the like.
@@ -138,7 +138,7 @@ impl Store {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Another process was faster.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(StoreError::io("put aside", path)(error)),
+                Err(error) => return Err(StoreError::io("move aside", path)(error)),
             }
         }
         Ok(self.report(Damage { kind, name: *name, why, aside: None }))

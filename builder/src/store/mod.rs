@@ -84,7 +84,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another version's layout.
-    #[error("{} has store format {found}, this dbco reads {FORMAT}: choose another folder with --store, or remove it", path.display())]
+    #[error("{} has store format {found}, this version of dbco reads {FORMAT}: choose another folder with --store, or remove it", path.display())]
     Format {
         /// The store's folder.
         path: PathBuf,

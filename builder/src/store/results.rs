@@ -110,7 +110,7 @@ pub(super) fn seal(result: &StepResult) -> Result<String, serde_json::Error> {
 pub(super) fn unseal(text: &str, key: &Digest) -> Result<StepResult, String> {
     let (body, rest) = text.rsplit_once(SUM).ok_or("it has no digest")?;
     if rest.strip_suffix("\"\n}\n") != Some(&Digest::of(body).to_string()) {
-        return Err("its digest does not fit".into());
+        return Err("its digest does not match".into());
     }
     let result: StepResult = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if result.key.digest() == *key { Ok(result) } else { Err("it is the result of another step".into()) }
@@ -158,7 +158,7 @@ impl Store {
 
     /// What is wrong with an output, as far as can be told without reading it. What has another length is put aside.
     fn lacks(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
-        let gone = |what: &str, name: &Digest| Ok(Some(format!("{what} {} is not there", name.short())));
+        let gone = |what: &str, name: &Digest| Ok(Some(format!("{what} {} is missing", name.short())));
         match output {
             Output::Blob { digest, size } => match fs::symlink_metadata(self.blob_path(digest)) {
                 Ok(metadata) if metadata.is_file() && metadata.len() == *size => Ok(None),

@@ -106,7 +106,7 @@ impl Store {
         match self.check_root(key, Depth::Stamps)? {
             Some(path) => Ok(path),
             None => {
-                let why = || Damage { kind: "toolchain root", name: *key, why: "it is not there".into(), aside: None };
+                let why = || Damage { kind: "toolchain root", name: *key, why: "it is missing".into(), aside: None };
                 let damage = self.damages().into_iter().skip(known).find(|damage| damage.name == *key);
                 Err(StoreError::Damaged(Box::new(damage.unwrap_or_else(|| self.report(why())))))
             }
@@ -148,7 +148,7 @@ impl Store {
         let Some(first) = paths.into_iter().min() else { return Ok(None) };
         let what = match (holds.contains_key(first), wanted.contains_key(first)) {
             (true, true) => "changed",
-            (true, false) => "came in",
+            (true, false) => "was added",
             _ => "is missing",
         };
         Ok(Some(format!("/{first} {what}")))
@@ -292,7 +292,7 @@ mod tests {
             }),
             ("/usr/data changed", |top| fs::write(top.join("usr/data"), "").unwrap()),
             ("/usr/data is missing", |top| fs::remove_file(top.join("usr/data")).unwrap()),
-            ("/usr/more came in", |top| fs::write(top.join("usr/more"), "").unwrap()),
+            ("/usr/more was added", |top| fs::write(top.join("usr/more"), "").unwrap()),
             ("/usr/bin/tool changed", |top| {
                 fs::set_permissions(top.join("usr/bin/tool"), fs::Permissions::from_mode(0o755)).unwrap();
             }),

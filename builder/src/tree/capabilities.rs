@@ -80,7 +80,7 @@ impl Capabilities {
                     "all" => (1 << NAMES.len()) - 1,
                     name => {
                         let known = name.strip_prefix("cap_").and_then(|name| NAMES.iter().position(|n| *n == name));
-                        1 << known.ok_or_else(|| format!("there is no capability `{name}`"))?
+                        1 << known.ok_or_else(|| format!("unknown capability `{name}`"))?
                     }
                 };
             }
@@ -97,11 +97,11 @@ impl Capabilities {
             }
         }
         if permitted | inheritable == 0 {
-            return Err(format!("`{text}` permits nothing"));
+            return Err(format!("`{text}` grants no capability"));
         }
         // The file has one bit for all (capabilities(7), "File capabilities").
         if effective != 0 && effective != permitted | inheritable {
-            return Err(format!("`{text}`: a file's capabilities are effective all together or not at all"));
+            return Err(format!("`{text}`: flag e must be set for all capabilities of a file or for none"));
         }
         Ok(Self { permitted, inheritable, effective: effective != 0 })
     }
@@ -155,7 +155,7 @@ mod tests {
         for text in ["", "cap_net_raw", "net_raw+ep", "cap_nonsense+p", "cap_kill+x", "cap_kill+", "cap_kill+e"] {
             assert!(Capabilities::parse(text).is_err(), "{text}");
         }
-        assert!(Capabilities::parse("cap_kill+p cap_chown+ep").unwrap_err().contains("all together"));
+        assert!(Capabilities::parse("cap_kill+p cap_chown+ep").unwrap_err().contains("for all capabilities"));
     }
 
     #[test]

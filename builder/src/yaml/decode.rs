@@ -37,7 +37,7 @@ pub trait Decode: Sized {
 /// A finding of a value of the wrong kind.
 pub fn wrong_type(node: &Node, expected: &str, sink: &Sink) {
     let message = format!("expected {expected}, found {}", node.kind());
-    sink.borrow_mut().add("wrong-type", node.span, message).label(format!("{expected} belongs here"));
+    sink.borrow_mut().add("wrong-type", node.span, message).label(format!("expected {expected} here"));
 }
 
 impl Decode for String {
@@ -101,7 +101,7 @@ impl Decode for Mebibytes {
         if let Some(number) = text.parse().ok().filter(|number| *number > 0) {
             return Some(Self(number));
         }
-        let message = format!("`{text}` is not a number of MiB from 1 up");
+        let message = format!("`{text}` is not a positive number of MiB");
         let mut findings = sink.borrow_mut();
         let finding = findings.add("wrong-type", node.span, message).label("MiB, without a unit");
         if let Some(bytes) = size(text.trim_end_matches(['i', 'B'])).filter(|bytes| bytes >> 20 > 0) {
@@ -127,7 +127,7 @@ impl Decode for Port {
                 _ => node.kind().to_owned(),
             };
             let message = format!("{what} is not a port");
-            sink.borrow_mut().add("wrong-type", node.span, message).label("a number from 1 to 65535 belongs here");
+            sink.borrow_mut().add("wrong-type", node.span, message).label("expected a number from 1 to 65535");
         }
         number.map(Self)
     }
@@ -149,7 +149,7 @@ impl Decode for Size {
     }
 }
 
-/// The bytes that a size states: a whole number from 1 up with K, M, G or T, each 1024 of the one before.
+/// The bytes that a size states: a positive whole number with K, M, G or T, each 1024 of the one before.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {
@@ -172,7 +172,7 @@ impl Decode for Positive {
             _ => None,
         };
         if number.is_none() {
-            wrong_type(node, "a whole number from 1 up", sink);
+            wrong_type(node, "a positive whole number", sink);
         }
         number.map(Self)
     }
@@ -304,13 +304,13 @@ impl<'a> Table<'a> {
                     lacking.retain(|name| *name != near && near != "extends");
                 }
                 None => {
-                    finding.help(format!("known here: {}", asked.join(", ")));
+                    finding.help(format!("known keys: {}", asked.join(", ")));
                 }
             }
         }
         for name in lacking {
             let message = format!("{} lacks `{name}`", self.what);
-            findings.add("missing-key", self.span, message).label(format!("`{name}:` is expected here"));
+            findings.add("missing-key", self.span, message).label(format!("expected `{name}:` here"));
         }
     }
 }
@@ -326,7 +326,7 @@ pub fn word<T: Copy>(node: &Node, words: &[(&'static str, T)], sink: &Sink) -> O
         return Some(*value);
     }
     let mut findings = sink.borrow_mut();
-    let finding = findings.add("unknown-word", node.span, format!("`{text}` is not known here"));
+    let finding = findings.add("unknown-word", node.span, format!("unknown value `{text}`"));
     finding.help(format!("one of: {}", names().collect::<Vec<_>>().join(", ")));
     if let Some(near) = suggestion(text, names()) {
         finding.label(format!("did you mean `{near}`?"));

@@ -140,7 +140,7 @@ pub fn parse(files: &Files, file: FileId, findings: &mut Findings) -> Option<Nod
         let over = match () {
             () if builder.stack.len() > DEPTH => format!("mappings and lists are nested deeper than {DEPTH} levels"),
             () if builder.count > NODES => {
-                format!("the file has more than {NODES} values, those that aliases repeat included")
+                format!("the file has more than {NODES} values, including those repeated by aliases")
             }
             () if findings.is_full() => return None,
             () => continue,
@@ -168,20 +168,20 @@ fn explain(info: &str, text: &str, at: usize, finding: &mut super::text::Finding
     let other = before.last().filter(|(_, before)| indent(before) != indent(line) && indent(line) > 0);
     finding.message = match other {
         _ if info.contains("recursion limit") => format!("mappings and lists are nested deeper than {DEPTH} levels"),
-        _ if tab => "this is not YAML: it does not indent with tabs".into(),
+        _ if tab => "invalid YAML: tabs can't be used for indentation".into(),
         Some((number, before)) if info.contains("block") || info.contains("mapping values") => format!(
-            "this is not YAML: the line is indented by {}, line {} before it by {}",
+            "invalid YAML: the line is indented by {}, line {} before it by {}",
             indent(line),
             number + 1,
             indent(before)
         ),
-        _ => format!("this is not YAML: {info}"),
+        _ => format!("invalid YAML: {info}"),
     };
     if tab {
         finding.label("use spaces");
     }
     if tab || other.is_some() {
-        finding.help(format!("the parser says: {info}"));
+        finding.help(format!("parser message: {info}"));
     }
 }
 
@@ -246,14 +246,14 @@ impl Builder {
                     _ if self.count > NODES => Node { value: Value::Null, span },
                     Some((node, _)) => node.clone(),
                     None => {
-                        findings.add("yaml", span, "an alias stands inside of what it repeats");
+                        findings.add("yaml", span, "an alias is inside the node that it repeats");
                         Node { value: Value::Null, span }
                     }
                 };
                 self.put(node, (0, 0), findings);
             }
             Event::DocumentStart(_) if self.root.is_some() => {
-                findings.add("yaml", span, "a second document begins here; a file holds one");
+                findings.add("yaml", span, "a second document begins here; expected one in a file");
             }
             _ => {}
         }
@@ -275,7 +275,7 @@ impl Builder {
                         Value::Text { text, .. } => text.clone(),
                         _ => {
                             let kind = node.kind();
-                            findings.add("yaml", node.span, format!("a key must be text, this is {kind}"));
+                            findings.add("yaml", node.span, format!("a key must be text, found {kind}"));
                             String::new()
                         }
                     };

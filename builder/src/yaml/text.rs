@@ -166,7 +166,7 @@ impl BadRecipe {
             text += "\n\n";
         }
         if let Some(more) = self.findings.len().checked_sub(MOST).filter(|more| *more > 0) {
-            text += &format!("and {more} more at least: {MOST} findings are shown\n\n");
+            text += &format!("and at least {more} more; the first {MOST} findings are shown\n\n");
         }
         text
     }

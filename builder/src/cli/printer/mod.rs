@@ -140,11 +140,11 @@ impl Printer {
             self.line(&format!("{:<width$} {:>11}  {}", given.path.display(), bytes(given.size), given.digest.short()));
         }
         if let Some(kept) = &report.kept {
-            self.note(&format!("what was edited is kept in {}", kept.display()));
+            self.note(&format!("the edited outputs are kept in {}", kept.display()));
         }
         let what = match (ran, report.unchanged) {
             (0, true) => "nothing to do".to_owned(),
-            (0, false) => "all steps were done already".to_owned(),
+            (0, false) => "all steps are up to date".to_owned(),
             (1, _) => "1 step".to_owned(),
             (count, _) => format!("{count} steps"),
         };

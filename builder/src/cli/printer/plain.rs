@@ -41,7 +41,7 @@ impl Show for Plain {
                 };
                 print(&format!("{number}{}{}", step.label, because(changed)));
             }
-            Event::Waiting { step } => print(&format!("{}: another build makes it, waiting", step.label)),
+            Event::Waiting { step } => print(&format!("{}: waiting for another build that runs it", step.label)),
             Event::Warning { step, text } => print(&warning(step, text)),
             Event::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
             Event::Failed { step } => print(&format!("{}: failed", step.label)),

@@ -128,7 +128,12 @@ impl Show for Terminal {
                 self.begin(&step.digest.to_string(), number + &step.label, &because(changed), None);
             }
             Event::Waiting { step } => {
-                self.begin(&step.digest.to_string(), step.label.clone(), "another build makes it, waiting", None);
+                self.begin(
+                    &step.digest.to_string(),
+                    step.label.clone(),
+                    "waiting for another build that runs it",
+                    None,
+                );
             }
             Event::Line { step, line } => {
                 if let Some(running) = lock(&self.state).running.get(&step.digest.to_string()) {
@@ -189,7 +194,7 @@ impl Show for Terminal {
 
     fn interrupted(&self) {
         self.finish();
-        self.line("ending, a moment (^C once more ends at once)");
+        self.line("stopping (^C again to stop immediately)");
     }
 
     fn finish(&self) {

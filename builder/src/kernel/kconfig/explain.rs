@@ -98,7 +98,7 @@ impl fmt::Display for Reason {
                 }
             }
             Self::Transitional { place, heirs } => {
-                write!(f, "it is a former name ({place})")?;
+                write!(f, "the symbol was renamed ({place})")?;
                 if heirs.is_empty() { Ok(()) } else { write!(f, "; write {}", listed(heirs)) }
             }
             Self::WrongType { kind, expected, place } => write!(f, "its type is {kind} ({place}): write {expected}"),
@@ -109,14 +109,14 @@ impl fmt::Display for Reason {
             }
             Self::Choice { title, place, chosen, members } => {
                 let others: Vec<_> = members.iter().filter(|member| *member != chosen).cloned().collect();
-                write!(f, "the choice \"{title}\" takes one of its members, and {chosen} is taken ({place})")?;
+                write!(f, "the choice \"{title}\" allows one of its members, and {chosen} is set ({place})")?;
                 if others.is_empty() { Ok(()) } else { write!(f, "; the others are {}", listed(&others)) }
             }
             Self::NoModules => f.write_str("MODULES is n, so it can be y or n only"),
             Self::Range { low, high, place } => write!(f, "its range is {low} to {high} ({place})"),
             Self::Unexplained(place) => write!(
                 f,
-                "no dependency stands in its way ({place}); did something change the configuration after the fragments?"
+                "no dependency prevents it ({place}); did something change the configuration after the fragments?"
             ),
         }
     }
@@ -202,7 +202,7 @@ fn wrong_type(kind: Kind, wanted: &Value) -> Option<String> {
         (Kind::Bool, Value::Text(_) | Value::Number(_)) => "y or n",
         (Kind::Tristate, Value::Text(_) | Value::Number(_)) => "y, m or n",
         (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
-        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a text in double quotes",
+        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a string in double quotes",
         (Kind::Int, Value::Number(number)) if !hex(number) => return None,
         (Kind::Int, _) => "a decimal number",
         // `conf` takes 1000 for 0x1000.
@@ -245,12 +245,12 @@ fn explain_tristate(values: Values<'_>, symbol: &str, known: &Symbol, wanted: Tr
             let default = default_place(values, known)
                 .map(|place| format!("it is {got} by default ({place}), and "))
                 .unwrap_or_default();
-            default + &values.tell_needs("asking for another value", &needs, level)
+            default + &values.tell_needs("setting another value", &needs, level)
         } else {
             let told = values.tell_needs("it", &needs, level);
             // Only the question is hidden: who turns it on without asking is as good an answer.
             match values.tell_selectors(symbol).filter(|_| values.dependencies_hold(definition) >= level) {
-                Some(selectors) => format!("{told}; unasked, it is turned on by {selectors}"),
+                Some(selectors) => format!("{told}; it is otherwise turned on by {selectors}"),
                 None => told,
             }
         };
@@ -309,13 +309,13 @@ fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> 
         }
         (None, None) => return None,
     };
-    Some(format!("it has no prompt, so it can't be asked for; {cause}"))
+    Some(format!("it has no prompt, so it can't be set; {cause}"))
 }
 
 fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Value) -> Option<Reason> {
     let Some((definition, needs)) = values.nearest(symbol, Tristate::Module) else {
         let place = default_place(values, known).or(known.definitions.first().map(|block| &block.place))?;
-        let text = format!("it has no prompt, so it can't be asked for; its value is computed ({place})");
+        let text = format!("it has no prompt, so it can't be set; its value is computed ({place})");
         return Some(Reason::NoPrompt(text));
     };
     if !needs.is_empty() {

@@ -152,8 +152,8 @@ fn atom(tokens: &mut &[Token]) -> Result<Atom, String> {
         Some(Token::Word(word)) => Atom::Symbol(word.as_str().into()),
         Some(Token::Text(text)) => Atom::Text(text.as_str().into()),
         Some(Token::Unknown(text)) => Atom::Unknown(text.as_str().into()),
-        Some(Token::Op(op)) => return Err(format!("a symbol is expected, found `{op}`")),
-        None => return Err("a symbol is expected".to_owned()),
+        Some(Token::Op(op)) => return Err(format!("expected a symbol, found `{op}`")),
+        None => return Err("expected a symbol".to_owned()),
     };
     *tokens = &tokens[1..];
     Ok(atom)

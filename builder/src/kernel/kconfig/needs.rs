@@ -184,7 +184,9 @@ impl<'a> Values<'a> {
             }
             Expr::Atom(Atom::Symbol(name)) => format!("{name}, which is {} ({place})", self.shown(name)),
             Expr::Atom(Atom::Unknown(_)) => format!("{expr}, which the toolchain does not pass ({place})"),
-            Expr::Atom(Atom::Text(text)) if level > Tristate::No => format!("\"{text}\", which is never met ({place})"),
+            Expr::Atom(Atom::Text(text)) if level > Tristate::No => {
+                format!("\"{text}\", which is never true ({place})")
+            }
             _ => {
                 let mut values: Vec<(String, String)> = Vec::new();
                 let mut unknown = false;
@@ -205,7 +207,7 @@ impl<'a> Values<'a> {
                     }
                 };
                 if unknown {
-                    notes.push("$(…) is the toolchain's answer".to_owned());
+                    notes.push("$(…) is computed from the toolchain".to_owned());
                 }
                 notes.push(place.to_string());
                 format!("{} ({})", shown_expr(expr), notes.join("; "))
@@ -240,7 +242,7 @@ impl<'a> Values<'a> {
         }
         let (title, place, members) = self.choice(definition)?;
         let chosen = members.iter().find(|member| self.tristate_of(member) == Tristate::Yes)?;
-        Some(format!("of the choice \"{title}\" ({place}) {chosen} is taken, not {symbol}"))
+        Some(format!("of the choice \"{title}\" ({place}) {chosen} is set, not {symbol}"))
     }
 
     /// Who could turn on a symbol without a prompt.
@@ -260,13 +262,13 @@ impl<'a> Values<'a> {
                         format!("its default needs {}", each.join(", or "))
                     }
                     None if definitions.iter().all(|block| block.defaults.is_empty()) => {
-                        "nothing that this architecture reads turns it on".to_owned()
+                        "nothing turns it on for this architecture".to_owned()
                     }
                     None => "its value is computed".to_owned(),
                 }
             }
         };
-        format!("{symbol} can't be asked for{place}: it has no prompt, and {cause}")
+        format!("{symbol} can't be set{place}: it has no prompt, and {cause}")
     }
 
     /// The symbols that select or imply one: first its namesakes, then those that could be asked for at once.

@@ -138,7 +138,7 @@ impl Parser {
         }
         let tokens = tokens(start, &self.variables)?;
         let Some((Token::Word(keyword), rest)) = tokens.split_first() else {
-            return Err(format!("a keyword is expected, found `{start}`"));
+            return Err(format!("expected a keyword, found `{start}`"));
         };
         match keyword.as_str() {
             "help" | "---help---" => return Ok(Next::Help),
@@ -175,7 +175,7 @@ impl Parser {
     fn config(&mut self, file: &mut File, place: &Place, rest: &[Token]) -> Result<(), String> {
         let [Token::Word(name)] = rest else {
             file.subject = Subject::Nobody;
-            return Err("a symbol's name is expected".to_owned());
+            return Err("expected a symbol's name".to_owned());
         };
         let definition = Definition {
             place: place.clone(),
@@ -226,13 +226,13 @@ impl Parser {
                 file.scope = parent;
                 Ok(Next::Line)
             }
-            _ => Err(format!("`{keyword}` closes nothing")),
+            _ => Err(format!("unmatched `{keyword}`")),
         }
     }
 
     fn source(&mut self, file: &File, keyword: &str, rest: &[Token]) -> Result<(), String> {
         let [Token::Word(path) | Token::Text(path)] = rest else {
-            return Err("the path of a file is expected".to_owned());
+            return Err("expected the path of a file".to_owned());
         };
         let optional = keyword.starts_with('o');
         let path = match keyword {
@@ -355,7 +355,7 @@ impl Parser {
             ("select" | "imply" | "enable", _) => {
                 let (Some((Token::Word(symbol), mut rest)), Subject::Symbol(name)) = (rest.split_first(), subject)
                 else {
-                    return Err(format!("`{keyword}` needs a symbol, and a config to stand in"));
+                    return Err(format!("`{keyword}` needs a symbol, and belongs inside a config"));
                 };
                 let condition = self.condition(&mut rest)?;
                 at_end(rest)?;
@@ -388,7 +388,7 @@ impl Parser {
                 }
             }
             ("optional" | "modules", _) => {}
-            _ => return Err(format!("`{keyword}` is no keyword")),
+            _ => return Err(format!("unknown keyword `{keyword}`")),
         }
         Ok(())
     }
@@ -452,7 +452,7 @@ fn kind_of(keyword: &str) -> Option<(Kind, bool)> {
 fn at_end(tokens: &[Token]) -> Result<(), String> {
     match tokens.first() {
         None => Ok(()),
-        Some(token) => Err(format!("nothing more is expected, found `{}`", text_of(token))),
+        Some(token) => Err(format!("expected the end of the line, found `{}`", text_of(token))),
     }
 }
 
@@ -468,7 +468,7 @@ fn atom_of(token: &Token) -> Result<Atom, String> {
         Token::Word(word) => Ok(Atom::Symbol(word.as_str().into())),
         Token::Text(text) => Ok(Atom::Text(text.as_str().into())),
         Token::Unknown(text) => Ok(Atom::Unknown(text.as_str().into())),
-        Token::Op(op) => Err(format!("a value is expected, found `{op}`")),
+        Token::Op(op) => Err(format!("expected a value, found `{op}`")),
     }
 }
 

@@ -144,30 +144,30 @@ fn each_way_to_be_ignored_has_its_explanation() {
             "this source has no such symbol for this architecture; drivers/Kconfig.old:1 defines it, but is not read",
         ),
         ("CONFIG_DISK=y", "it depends on SATA, which is m (Kconfig:23)"),
-        ("CONFIG_LIB=y", "it can't be asked for (Kconfig:38): it has no prompt, and is turned on by DISK (which is m)"),
+        ("CONFIG_LIB=y", "it can't be set (Kconfig:38): it has no prompt, and is turned on by DISK (which is m)"),
         ("# CONFIG_LIB is not set", "it is selected by DISK=m (Kconfig:24)"),
         (
             "CONFIG_SLOW=y",
-            "the choice \"Speed\" takes one of its members, and FAST is taken (Kconfig:28); the others are SLOW",
+            "the choice \"Speed\" allows one of its members, and FAST is set (Kconfig:28); the others are SLOW",
         ),
         (
             "# CONFIG_FAST is not set",
-            "the choice \"Speed\" takes one of its members, and FAST is taken (Kconfig:28); the others are SLOW",
+            "the choice \"Speed\" allows one of its members, and FAST is set (Kconfig:28); the others are SLOW",
         ),
         ("CONFIG_BUS=m", "its type is bool (arch/x86/Kconfig:1): write y or n, it can't be a module"),
         ("CONFIG_SIZE=0", "its range is 1 to 64 (Kconfig:45)"),
         ("CONFIG_SIZE=65", "its range is 1 to 64 (Kconfig:45)"),
         ("CONFIG_SIZE=0x5", "its type is int (Kconfig:43): write a decimal number"),
         ("CONFIG_BASE=11", "its type is hex (Kconfig:48): write 0x11, if that is meant"),
-        ("CONFIG_NAME=y", "its type is string (Kconfig:51): write a text in double quotes"),
-        ("CONFIG_MAXIMUM=5", "it has no prompt, so it can't be asked for; its value is computed (Kconfig:57)"),
+        ("CONFIG_NAME=y", "its type is string (Kconfig:51): write a string in double quotes"),
+        ("CONFIG_MAXIMUM=5", "it has no prompt, so it can't be set; its value is computed (Kconfig:57)"),
         (
             "CONFIG_QUIET=y",
-            "it can't be asked for (arch/x86/Kconfig:8): it has no prompt, and nothing that this architecture reads turns it on",
+            "it can't be set (arch/x86/Kconfig:8): it has no prompt, and nothing turns it on for this architecture",
         ),
         (
             "CONFIG_NAME=\"other\"",
-            "no dependency stands in its way (Kconfig:51); did something change the configuration after the fragments?",
+            "no dependency prevents it (Kconfig:51); did something change the configuration after the fragments?",
         ),
     ] {
         assert_eq!(reasons(&files, config, wanted), [expected], "{wanted}");
@@ -193,7 +193,7 @@ fn unmet_dependencies_are_told_once_with_what_they_need_themselves() {
         (
             "CONFIG_EXPERT=y\nCONFIG_BUS=y\n",
             "CONFIG_LIB=y",
-            "it can't be asked for (Kconfig:38): it has no prompt, and is turned on by DISK",
+            "it can't be set (Kconfig:38): it has no prompt, and is turned on by DISK",
         ),
     ] {
         assert_eq!(reasons(&files, config, wanted), [expected], "{wanted} under {config}");
@@ -204,7 +204,7 @@ fn unmet_dependencies_are_told_once_with_what_they_need_themselves() {
         reasons(&[("Kconfig", chain)], "", "CONFIG_A=y"),
         [
             "it depends on B (Kconfig:3) and C (Kconfig:3), which are n; B in turn depends on D, which is n (Kconfig:6); \
-          C can't be asked for (Kconfig:7): it has no prompt, and its default needs D, which is n (Kconfig:9)"
+          C can't be set (Kconfig:7): it has no prompt, and its default needs D, which is n (Kconfig:9)"
         ]
     );
 }
@@ -217,9 +217,9 @@ fn what_cannot_be_turned_off_says_what_holds_it() {
     assert_eq!(
         reasons(&[("Kconfig", text)], config, "CONFIG_TTY=n\nCONFIG_SUM=n\nCONFIG_FAR=n\n"),
         [
-            "it is y by default (Kconfig:5), and asking for another value depends on EXPERT, which is n (Kconfig:4)",
-            "it has no prompt, so it can't be asked for; its default turns it on, while TTY (Kconfig:7)",
-            "it has no prompt, so it can't be asked for; NEAR implies it (Kconfig:11)",
+            "it is y by default (Kconfig:5), and setting another value depends on EXPERT, which is n (Kconfig:4)",
+            "it has no prompt, so it can't be set; its default turns it on, while TTY (Kconfig:7)",
+            "it has no prompt, so it can't be set; NEAR implies it (Kconfig:11)",
         ]
     );
 }
@@ -238,7 +238,7 @@ fn modules_and_the_toolchain_limit_what_can_be_had() {
             "it depends on m: it can only be a module, and MODULES is n (Kconfig:5)",
             "MODULES is n, so it can be y or n only",
             "it depends on $(cc-option,-mflag), which the toolchain does not pass (Kconfig:10)",
-            "it depends on HAS, which is n (Kconfig:15); HAS can't be asked for (Kconfig:11): it has no prompt, and its default \
+            "it depends on HAS, which is n (Kconfig:15); HAS can't be set (Kconfig:11): it has no prompt, and its default \
              needs $(success,true), which the toolchain does not pass (Kconfig:12)",
         ]
     );
@@ -292,9 +292,9 @@ fn a_line_that_is_not_understood_costs_only_itself() {
     let kconfig = Kconfig::load(&dir(root.path()), Platform::X86_64).unwrap();
     assert_eq!(kconfig.symbols["A"].definitions[0].depends.len(), 1);
     for expected in [
-        "`frobnicate` is no keyword",
+        "unknown keyword `frobnicate`",
         "a `)` is missing",
-        "`endif` closes nothing",
+        "unmatched `endif`",
         "can't read gone",
         "Kconfig includes itself",
         "not closed",
@@ -317,10 +317,10 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     assert_eq!(
         shown("# CONFIG_B is not set\n"),
         [
-            "kernel-config/one.config:1: CONFIG_B=y wanted, but is not set: no dependency stands in its way (Kconfig:1); \
+            "kernel-config/one.config:1: CONFIG_B=y is wanted, but it is not set: no dependency prevents it (Kconfig:1); \
              did something change the configuration after the fragments?",
-            "kernel-config/two.config:2: CONFIG_A=y wanted, but is not set: it depends on B, which is n (Kconfig:5) \
-             (it overrides kernel-config/one.config:2, which asks for n)",
+            "kernel-config/two.config:2: CONFIG_A=y is wanted, but it is not set: it depends on B, which is n (Kconfig:5) \
+             (it overrides kernel-config/one.config:2, which sets n)",
         ]
     );
     assert!(shown("CONFIG_B=y\nCONFIG_A=y\n").is_empty());
@@ -384,7 +384,7 @@ fn a_transitional_symbol_names_its_heir() {
     )];
     assert_eq!(
         reasons(&files, "CONFIG_NEW=y\n# CONFIG_OTHER is not set\n", "CONFIG_OLD=y\n"),
-        ["it is a former name (Kconfig:1); write NEW"]
+        ["the symbol was renamed (Kconfig:1); write NEW"]
     );
 }
 

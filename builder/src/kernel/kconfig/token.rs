@@ -157,7 +157,7 @@ pub(super) fn tokens(line: &str, variables: &Variables) -> Result<Vec<Token>, St
                     tokens.push(Token::Op(*op));
                     spelling.len()
                 }
-                None => return Err(format!("`{first}` has no meaning here")),
+                None => return Err(format!("unexpected `{first}`")),
             },
         };
         rest = rest[used..].trim_start();

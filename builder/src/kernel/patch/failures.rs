@@ -22,8 +22,7 @@ pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchErro
                 rest.split(" (renamed from ").next().unwrap_or(rest).split(" (copied from ").next().unwrap_or(rest);
             current = Some(rest.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(rest));
         } else if let Some((hunk, at, endings)) = failed_hunk(line) {
-            let why =
-                if endings { "the line endings differ (CRLF against LF)" } else { "the source has other lines there" };
+            let why = if endings { "the line endings differ (CRLF against LF)" } else { "the source differs there" };
             errors.push(PatchError {
                 at: section().and_then(|file| file.hunks.get(hunk - 1)).copied(),
                 file: Some(name.to_owned()),
@@ -55,12 +54,12 @@ pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchErro
         {
             errors.push(PatchError::new(patch, format!("{name} is {why} in the source")).file(name));
         } else if let Some(message) = line.strip_prefix("patch: **** ") {
-            errors.push(PatchError::new(patch, format!("patch says: {message}")));
+            errors.push(PatchError::new(patch, format!("patch reported: {message}")));
         }
     }
     if errors.is_empty() {
         let last = lines.iter().rfind(|line| !line.trim().is_empty()).unwrap_or(&"nothing");
-        errors.push(PatchError::new(patch, format!("it doesn't apply; the last that patch said: {last}")));
+        errors.push(PatchError::new(patch, format!("it doesn't apply; patch's last message: {last}")));
     }
     errors
 }
@@ -88,7 +87,7 @@ mod tests {
             say(
                 "patching file a/f.c\nHunk #1 succeeded at 4 (offset -3 lines).\nHunk #2 FAILED at 47.\n1 out of 2 hunks FAILED\n"
             ),
-            ["p:12: hunk 2 doesn't fit a/f.c at line 47: the source has other lines there"]
+            ["p:12: hunk 2 doesn't fit a/f.c at line 47: the source differs there"]
         );
         assert_eq!(
             say("patching file a/f.c\nHunk #1 FAILED at 7 (different line endings).\n1 out of 2 hunks FAILED\n"),
@@ -119,7 +118,10 @@ mod tests {
             say("File a/l.c is not a regular file -- refusing to patch\n1 out of 1 hunk ignored\n"),
             ["p: a/l.c is not a regular file in the source"]
         );
-        assert_eq!(say("patch: **** malformed patch at line 5: x\n"), ["p: patch says: malformed patch at line 5: x"]);
-        assert_eq!(say("what?\n\n"), ["p: it doesn't apply; the last that patch said: what?"]);
+        assert_eq!(
+            say("patch: **** malformed patch at line 5: x\n"),
+            ["p: patch reported: malformed patch at line 5: x"]
+        );
+        assert_eq!(say("what?\n\n"), ["p: it doesn't apply; patch's last message: what?"]);
     }
 }

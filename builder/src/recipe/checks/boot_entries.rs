@@ -5,7 +5,7 @@ use crate::recipe::decode::Sink;
 
 pub const CHECK: Check = Check {
     id: "boot-entries",
-    rule: "The boot menu has entries, each with an id of its own; each mode has the keys that it needs and no others.",
+    rule: "The boot menu has entries with unique ids; each has the keys that its mode needs and no others.",
     run,
 };
 
@@ -28,11 +28,11 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             sink.borrow_mut().add(CHECK.id, entry.id.span, message).help("root: /dev/vda1");
         }
         if entry.mode != BootMode::Disk && entry.root.is_some() {
-            let message = format!("entry `{}` has an initrd: `root` goes with mode `disk`", entry.id.value);
+            let message = format!("entry `{}` has an initrd: `root` is only valid with mode `disk`", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }
         if entry.mode == BootMode::Live && entry.system.is_some() {
-            let message = format!("entry `{}` is live: `system` goes with the other modes", entry.id.value);
+            let message = format!("entry `{}` is live: `system` is only valid with the other modes", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }
         if entry.mode.enters_system() && entry.system.is_none() {
@@ -40,10 +40,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             sink.borrow_mut().add(CHECK.id, entry.id.span, message).help("system: /system0");
         }
         if entry.mode == BootMode::Disk && (entry.disk.is_some() || entry.waitusb.is_some()) {
-            let message = format!(
-                "entry `{}` has no initrd, whose early init would look for `disk`: `root` names it",
-                entry.id.value
-            );
+            let message = format!("entry `{}` has no initrd, which would look for `disk`: use `root`", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message);
         }
         let known = |disk: &str| {
@@ -51,7 +48,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
                 || disk.strip_prefix("/dev/").is_some_and(|name| !name.is_empty())
         };
         if let Some(disk) = entry.disk.as_ref().filter(|disk| !known(disk) || disk.contains(char::is_whitespace)) {
-            let message = format!("`{}` names no disk", disk.value);
+            let message = format!("`{}` is not a disk", disk.value);
             sink.borrow_mut().add(CHECK.id, disk.span, message).help("LABEL=…, UUID=… or a device: /dev/vda1");
         }
     }

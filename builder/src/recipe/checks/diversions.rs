@@ -4,7 +4,7 @@ use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
     id: "diversions",
-    rule: "A diversion is about packages, and leads from one absolute path to another; each path is diverted once.",
+    rule: "Diversions apply to packages, from one absolute path to another; each path is diverted once.",
     run,
 };
 
@@ -18,7 +18,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             for path in [&from.value, &diversion.to] {
                 if !path.starts_with('/') || TreePath::new(path).map_or(true, |path| path.is_root()) {
                     add(format!(
-                        "`{path}` can't be diverted, or be diverted to; an absolute path without `..` is expected"
+                        "`{path}` can't be diverted or be the target of a diversion; expected an absolute path without `..`"
                     ));
                 }
             }
@@ -30,7 +30,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
                 add(format!("`{}` is diverted twice", from.value));
             }
             if rootfs.packages.is_none() {
-                add("`diversions` are about what packages bring, and there are no `packages`".to_owned());
+                add("`diversions` apply to packages, and there are no `packages`".to_owned());
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::recipe::image::Kernel;
 
 pub const CHECK: Check = Check {
     id: "kernel-image",
-    rule: "A kernel that is built from source names its image as a file, by the name that its architecture has for it (`bzImage`), where an output is or holds it.",
+    rule: "A kernel that is built from source lists its image under `files`, by its architecture's name for it (`bzImage`), where an output is or contains it.",
     run,
 };
 
@@ -17,7 +17,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     let output = subject.image.outputs.iter().map(|output| output.value).find(needs);
     if let Some(output) = output.filter(|_| !described.files.contains_key(names.image)) {
         let message = format!(
-            "component `{}` names no file `{}`, which output `{}` needs",
+            "component `{}` has no file `{}` under `files`, which output `{}` needs",
             component.value,
             names.image,
             output.word()

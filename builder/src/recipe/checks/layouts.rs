@@ -3,7 +3,7 @@ use crate::recipe::decode::Sink;
 
 pub const CHECK: Check = Check {
     id: "layouts",
-    rule: "A component that is built for certain layouts stands in a root of one of them.",
+    rule: "A component that is built for certain layouts is used in a root with one of them.",
     run,
 };
 
@@ -18,11 +18,11 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             let (layout, layouts) = (rootfs.layout.name(), layouts.join(" or "));
             let message = format!(
                 "component `{}` is built for layout {layouts}, this root has `{layout}`: the files that it opens by fixed paths \
-                 would not be there",
+                 would be missing",
                 name.value
             );
             let help = format!(
-                "leave it out (a list under `components` replaces the extended recipe's), take layout {layouts}, or build it for \
+                "leave it out (a list under `components` replaces the extended recipe's), use layout {layouts}, or build it for \
                  the paths of `{layout}` in a component of your own"
             );
             sink.borrow_mut().add(CHECK.id, name.span, message).help(help);

@@ -5,7 +5,7 @@ use crate::recipe::decode::Sink;
 
 pub const CHECK: Check = Check {
     id: "limits",
-    rule: "Command lines and names fit what they become: the kernel's buffer, its tables of words, an ISO's volume name.",
+    rule: "Command lines and names fit their limits: the kernel's buffer, its tables of words, an ISO's volume name.",
     run,
 };
 
@@ -29,7 +29,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     let length = image.name.chars().count();
     if length > VOLUME && image.iso_label.is_none() && image.gives(OutputKind::Iso) {
         let message = format!(
-            "the recipe's name becomes the ISO's volume name: it has {length} characters, that at most {VOLUME}"
+            "the recipe's name becomes the ISO's volume name: it has {length} characters, the limit is {VOLUME}"
         );
         findings.add(CHECK.id, image.name.span, message).help("iso: {label: SHORTER}");
     }
@@ -45,20 +45,22 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         let cmdline = cmdline.trim_end();
         if cmdline.len() > most {
             let message = format!(
-                "the command line of entry `{}` has {} bytes; {} takes {most}, GRUB's `{grub}` included",
+                "the command line of entry `{}` has {} bytes; {} accepts {most}, including GRUB's `{grub}`",
                 entry.id.value,
                 cmdline.len(),
                 names.source,
             );
-            findings.add(CHECK.id, entry.id.span, message).label("the kernel would cut it off");
+            findings.add(CHECK.id, entry.id.span, message).label("the kernel would truncate it");
         }
         let unknown = cmdline.split_whitespace().filter(|word| is_unknown(word)).count();
         if unknown > UNKNOWN {
             let message = format!(
-                "the command line of entry `{}` has {unknown} words that the kernel may not know; with more than {UNKNOWN} it panics",
+                "the command line of entry `{}` has {unknown} words that the kernel may not recognise; with more than {UNKNOWN} it panics",
                 entry.id.value
             );
-            findings.add(CHECK.id, entry.id.span, message).help("words for programs may stand in a file of an overlay");
+            findings
+                .add(CHECK.id, entry.id.span, message)
+                .help("words for programs can be put into a file of an overlay");
         }
     }
 }

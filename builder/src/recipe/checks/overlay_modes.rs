@@ -9,7 +9,7 @@ use crate::tree::{Pattern, TreePath, capabilities};
 
 pub const CHECK: Check = Check {
     id: "overlay-modes",
-    rule: "No file of an overlay is readable by more people in the image than where it lies, and no special bit or attribute \
+    rule: "No file of an overlay is readable by more users in the image than in the overlay's folder, and no special bit or attribute \
            of it is lost, unless the recipe says so.",
     run,
 };
@@ -46,12 +46,15 @@ fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, si
     if look.lost.len() > MOST {
         lines.push(format!("and {} more", look.lost.len() - MOST));
     }
-    let message = format!("the image would not keep what files of this overlay have:\n  {}", lines.join("\n  "));
+    let message =
+        format!("files of this overlay would lose modes or attributes in the image:\n  {}", lines.join("\n  "));
     let keep = match overlay.keep_modes {
-        false => format!("`- {{path: {}, modes: keep}}` keeps modes as they are; else state ", overlay_name(overlay)),
-        true => "state ".to_owned(),
+        false => {
+            format!("`- {{path: {}, modes: keep}}` keeps the modes as they are; otherwise set ", overlay_name(overlay))
+        }
+        true => "set ".to_owned(),
     };
-    let help = format!("{keep}what they are to be under `attributes`: `{{path: {}, …}}`", first.path);
+    let help = format!("{keep}them under `attributes`: `{{path: {}, …}}`", first.path);
     sink.borrow_mut().add(CHECK.id, overlay.path.span, message).help(help);
 }
 

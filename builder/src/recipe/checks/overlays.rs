@@ -10,7 +10,7 @@ use crate::tree::{Pattern, TreePath};
 
 pub const CHECK: Check = Check {
     id: "overlays",
-    rule: "No two overlays bring one path with different contents, unless `replace` names it.",
+    rule: "No two overlays provide one path with different contents, unless `replace` names it.",
     run,
 };
 

@@ -26,8 +26,8 @@ fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
     }
     for (path, target) in &rootfs.links {
         if target.is_empty() || target.contains(char::is_control) {
-            let message = format!("the link `{}` has no target that a link can have: {target:?}", path.value);
-            sink.borrow_mut().add(CHECK.id, path.span, message).label("the path that it points to belongs here");
+            let message = format!("the link `{}` has an invalid target: {target:?}", path.value);
+            sink.borrow_mut().add(CHECK.id, path.span, message).label("expected the path that it points to");
         }
     }
 }
@@ -46,8 +46,8 @@ fn check(path: &At<String>, layout: Layout, sink: &Sink) {
         Ok(inside) => {
             if layout.top().is_some_and(|top| !top.contains(&inside.top())) {
                 let top = layout.top().unwrap_or_default().join(", /");
-                let message = format!("`{}` lies outside of layout `{}`", path.value, layout.name());
-                findings.add(CHECK.id, path.span, message).help(format!("at the top stand only: /{top}"));
+                let message = format!("`{}` is outside of layout `{}`", path.value, layout.name());
+                findings.add(CHECK.id, path.span, message).help(format!("allowed at the top: /{top}"));
             }
         }
     }

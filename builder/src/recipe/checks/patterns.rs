@@ -6,7 +6,7 @@ use crate::recipe::rootfs::Rootfs;
 
 pub const CHECK: Check = Check {
     id: "patterns",
-    rule: "Patterns of paths begin with `/` and are patterns; lines of `audit.allow` are `<file>: <text>`.",
+    rule: "Patterns of paths are valid and begin with `/`; lines of `audit.allow` are `<file>: <text>`.",
     run,
 };
 
@@ -35,14 +35,14 @@ fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
         check(text, text, "/", sink);
     }
     if let Some(first) = rootfs.exclude.first().filter(|_| rootfs.packages.is_none()) {
-        let message = "`exclude` is about what packages bring, and there are no `packages`";
+        let message = "`exclude` applies to packages, and there are no `packages`";
         sink.borrow_mut().add(CHECK.id, first.span, message);
     }
     for line in &rootfs.audit_allow {
         match line.split_once(": ") {
             Some((file, _)) => check(line, file.trim(), "/*", sink),
             None => {
-                let message = format!("`{}` does not say which text is allowed in which file", line.value);
+                let message = format!("`{}` does not have the form `<file>: <text>`", line.value);
                 sink.borrow_mut().add(CHECK.id, line.span, message).help("\"/system/bin/tool: /etc/*\"");
             }
         }
@@ -54,7 +54,7 @@ fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
     if let Err(error) = glob::Pattern::new(pattern) {
         findings.add(CHECK.id, stated.span, format!("`{pattern}` is not a valid pattern: {}", error.msg));
     } else if !pattern.starts_with(|c| begin.contains(c)) {
-        let message = format!("`{pattern}` does not begin with `/`, so it fits no path");
+        let message = format!("`{pattern}` does not begin with `/`, so it matches no path");
         findings.add(CHECK.id, stated.span, message).label(format!("did you mean `/{pattern}`?"));
     }
 }

@@ -6,7 +6,7 @@ use crate::recipe::image::{Image, Kernel};
 
 pub const CHECK: Check = Check {
     id: "platform",
-    rule: "What the recipe asks for can be made for its `arch`; what dbco can't do for that one yet is said, each by itself.",
+    rule: "What the recipe asks for can be made for its `arch`; each feature that dbco does not support for it yet is reported.",
     run,
 };
 
@@ -29,9 +29,9 @@ fn lacks(gap: Gap, platform: Platform) -> String {
         Gap::Compile => {
             format!("toolchains whose compiler is {}-gcc on {}", names.compiler, Platform::BUILD.names().arch)
         }
-        Gap::Kernel => format!("the reading of `{}` from kernel packages", names.kernel.image),
+        Gap::Kernel => format!("support for `{}` in kernel packages", names.kernel.image),
         Gap::Media => {
-            format!("media that its firmware starts (GRUB `{}` as {})", names.grub.efi, names.grub.efi_program)
+            format!("media that its firmware can boot (GRUB `{}` as {})", names.grub.efi, names.grub.efi_program)
         }
         Gap::Machines => format!("machines for boot tests ({} -machine {})", names.qemu.program, names.qemu.machine),
     }

@@ -10,7 +10,7 @@ use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
     id: "programs",
-    rule: "What the kernel and a login start is there, as far as overlays alone tell: the initramfs's init, the shells of accounts.",
+    rule: "Programs that the kernel and a login start exist, as far as overlays alone show: the initramfs's init, the shells of accounts.",
     run,
 };
 
@@ -61,7 +61,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         let Some(known) = Known::of(rootfs) else { continue };
         for user in rootfs.shells().filter(|user| known.lacks(&user.shell)) {
             let message =
-                format!("the shell of account `{}` is {}, and nothing brings it", user.name.value, user.shell);
+                format!("the shell of account `{}` is {}, which nothing provides", user.name.value, user.shell);
             sink.borrow_mut().add(CHECK.id, user.name.span, message).help(SHELL);
         }
     }
@@ -73,7 +73,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     known.overlays.extend(&image.initrd.overlays);
     for (path, entry) in image.early_inits() {
         if known.lacks(&path) {
-            let message = format!("entry `{}` starts {path} in the initramfs, and nothing brings it", entry.id.value);
+            let message = format!("entry `{}` starts {path} in the initramfs, which nothing provides", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message).help(EARLY_INIT);
         }
     }

@@ -30,7 +30,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         }
         check_disks(test, sink);
         if test.parallel && test.cpus < 2 {
-            let message = "`parallel` is about several processors, and the test has one";
+            let message = "`parallel` needs several processors, and the test has one";
             sink.borrow_mut().add(CHECK.id, test.name.span, message).help("cpus: 2");
         }
     }
@@ -58,7 +58,7 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         findings.add(CHECK.id, test.name.span, message);
     }
     if (medium == Medium::Disk) != (entry.mode == BootMode::Disk) && !menu {
-        let message = "medium `disk` goes with an entry of mode `disk`, `kernel` with the others";
+        let message = "medium `disk` needs an entry of mode `disk`, `kernel` one of the other modes";
         findings.add(CHECK.id, test.name.span, message);
     }
     let first = image.boot.entries.first().is_some_and(|first| first.id == entry.id);
@@ -70,7 +70,7 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         findings.add(CHECK.id, boot.entry.span, message).help("give the menu a `timeout` of 1");
     }
     if medium == Medium::Hd && test.disks.is_empty() {
-        let message = "medium `hd` is the first of the test's `disks`, and it has none";
+        let message = "medium `hd` is the first of the test's `disks`, and the test has none";
         findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
     }
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
@@ -83,11 +83,12 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         findings.add(CHECK.id, boot.entry.span, message);
     }
     if menu && !boot.cmdline.is_empty() {
-        let message = "`cmdline` goes with media `kernel` and `disk`; elsewhere the boot menu has the parameters";
+        let message =
+            "`cmdline` is only valid with media `kernel` and `disk`; with others the boot menu sets the parameters";
         findings.add(CHECK.id, boot.entry.span, message);
     }
     if iso && !image.gives(OutputKind::Iso) {
-        let message = format!("test `{name}` boots the ISO, which `outputs` does not ask for");
+        let message = format!("test `{name}` boots the ISO, which is not in `outputs`");
         findings.add(CHECK.id, test.name.span, message);
     }
     let commands = boot.run.iter().any(|action| matches!(action.step, Step::Command { .. }));
@@ -112,18 +113,18 @@ fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
         findings.add(CHECK.id, cut.span, "a boot with `cut` has a command to run but no `login`");
     }
     if boot.end != End::Cut {
-        findings.add(CHECK.id, cut.span, "a boot with `cut` ends by it: `end` has to be `cut`, or left out");
+        findings.add(CHECK.id, cut.span, "a boot with `cut` ends with the power cut: `end` must be `cut` or left out");
     }
     if test.disks.is_empty() {
-        let message = format!("test `{}` cuts the power but has no `disks` that anything is left on", test.name.value);
+        let message = format!("test `{}` cuts the power but has no `disks` that keep data", test.name.value);
         findings.add(CHECK.id, cut.span, message).help("disks: [{size: 512M, label: dbcolinux}]");
     }
     if cut.cuts.times == 0 {
-        findings.add(CHECK.id, cut.times, "`times` has to be 1 at least");
+        findings.add(CHECK.id, cut.times, "`times` must be at least 1");
     }
     let plain = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
     if cut.cuts.words.is_empty() || !cut.cuts.words.iter().all(plain) {
-        let message = "`words` are what `outcome` may print as its last word: one at least, without blanks";
+        let message = "`words` lists what `outcome` may print as its last word: at least one, without spaces";
         findings.add(CHECK.id, cut.span, message).help("words: [old, incomplete, new]");
     }
 }
@@ -134,7 +135,7 @@ const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "s
 fn check_disks(test: &Test, sink: &Sink) {
     for (bus, most, name) in PLACES {
         if let Some(disk) = test.disks.iter().filter(|disk| disk.bus == bus).nth(most) {
-            let message = format!("a machine of a test has {most} of bus `{name}` at most");
+            let message = format!("a test machine has at most {most} of bus `{name}`");
             sink.borrow_mut().add(CHECK.id, disk.span, message);
         }
     }
@@ -142,7 +143,8 @@ fn check_disks(test: &Test, sink: &Sink) {
         let plain =
             |label: &String| !label.contains(|c: char| c.is_control() || c.is_whitespace() || "/\"'\\".contains(c));
         if let Some(label) = disk.label.as_ref().filter(|label| label.is_empty() || !plain(label)) {
-            let message = format!("{label:?} can't be a disk's label: it is empty, or holds a blank, a quote or `/`");
+            let message =
+                format!("{label:?} can't be a disk's label: it is empty, or contains a space, a quote or `/`");
             sink.borrow_mut().add(CHECK.id, disk.span, message);
         }
         if disk.is_blank() && disk.size.is_none() {

@@ -5,7 +5,7 @@ use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
     id: "users",
-    rule: "Accounts and groups have names and numbers of their own, fields that fit passwd(5), and passwords that are crypt(5) hashes.",
+    rule: "Accounts and groups have unique names and numbers, fields that fit passwd(5), and passwords that are crypt(5) hashes.",
     run,
 };
 
@@ -21,10 +21,10 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
             };
             let before = &rootfs.users[..index];
             if before.iter().any(|other| other.name.value == user.name.value) {
-                add(format!("account `{}` is stated twice", user.name.value));
+                add(format!("duplicate account `{}`", user.name.value));
             }
             if before.iter().any(|other| other.uid == user.uid) {
-                add(format!("uid {} is already another account's", user.uid));
+                add(format!("uid {} is already used by another account", user.uid));
             }
             if let Some(why) = bad_name(&user.name) {
                 add(format!("`{}` can't be an account's name: {why}", user.name.value));
@@ -40,7 +40,7 @@ fn bad_name(name: &str) -> Option<String> {
     if !first || !name.chars().all(|c| c.is_alphanumeric() || "_-.$".contains(c)) {
         return Some("a name is letters, digits, `_`, `-` and `.`, and begins with a letter or `_`".into());
     }
-    (name.len() > NAME).then(|| format!("it has {} bytes, such a name at most {NAME}", name.len()))
+    (name.len() > NAME).then(|| format!("it has {} bytes, the limit is {NAME}", name.len()))
 }
 
 fn check_groups(rootfs: &Rootfs, sink: &Sink) {
@@ -51,10 +51,12 @@ fn check_groups(rootfs: &Rootfs, sink: &Sink) {
         }
         for (other, number) in &rootfs.groups[..index] {
             if other.value == name.value {
-                findings.add(CHECK.id, name.span, format!("group `{}` is stated twice", name.value));
+                findings.add(CHECK.id, name.span, format!("duplicate group `{}`", name.value));
             } else if number == gid {
-                let message =
-                    format!("gid {gid} is already group `{}`: programs would show one name for both", other.value);
+                let message = format!(
+                    "gid {gid} is already used by group `{}`: programs would show one name for both",
+                    other.value
+                );
                 findings.add(CHECK.id, name.span, message);
             }
         }
@@ -78,17 +80,17 @@ fn check_fields(user: &User, add: &mut dyn FnMut(String)) {
     for (key, field) in fields {
         if field.contains(|c: char| c == ':' || c.is_control()) {
             add(format!(
-                "`{key}` of account `{name}` holds `:`, a line break or a control character, which passwd(5) can't hold"
+                "`{key}` of account `{name}` contains `:`, a line break or a control character, which passwd(5) does not allow"
             ));
         }
     }
     for (key, path) in [("home", &user.home), ("shell", &user.shell)] {
         if !path.starts_with('/') || TreePath::new(path).is_err() {
-            add(format!("`{key}` of account `{name}` is `{path}`; an absolute path without `..` is expected"));
+            add(format!("`{key}` of account `{name}` is `{path}`; expected an absolute path without `..`"));
         }
     }
     if !is_hash(&user.password) {
-        let message = "is no crypt(5) hash; `openssl passwd -6` or `mkpasswd` makes one. `\"\"` asks for no password, `\"!\"` locks the account";
+        let message = "is not a crypt(5) hash; `openssl passwd -6` or `mkpasswd` creates one. `\"\"` allows a login without password, `\"!\"` locks the account";
         add(format!("`password` of account `{name}` {message}"));
     }
 }

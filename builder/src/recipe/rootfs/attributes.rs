@@ -34,7 +34,7 @@ impl Decode for Stated {
         }
         for (one, other) in [("uid", "owner"), ("gid", "group")] {
             if let (Some(_), Some(span)) = (table.key(one), table.key(other)) {
-                let message = format!("`{one}` and `{other}` state the same twice");
+                let message = format!("`{one}` and `{other}` set the same attribute");
                 sink.borrow_mut().add("duplicate-key", span, message);
             }
         }
@@ -48,7 +48,7 @@ impl Decode for Stated {
 fn check_xattr_name(key: &Key, sink: &Sink) {
     let mut findings = sink.borrow_mut();
     if key.name == crate::tree::capabilities::XATTR {
-        let message = "capabilities have a key of their own";
+        let message = "capabilities have their own key";
         findings.add("xattr", key.span, message).help("capabilities: cap_net_raw+ep");
     } else if !["user.", "trusted.", "security.", "system."].iter().any(|space| {
         // xattr(7): a name space and a name.
@@ -95,8 +95,8 @@ impl Names<'_> {
     pub fn resolve(&self, stated: Stated, sink: &Sink) -> Option<Attributes> {
         let Stated { mut attributes, owner, group } = stated;
         let unknown = |what: &str, name: &At<String>| {
-            let message = format!("the recipe states no {what} `{}`", name.value);
-            sink.borrow_mut().add("unknown-name", name.span, message).help("give the number as `uid` or `gid`");
+            let message = format!("the recipe has no {what} `{}`", name.value);
+            sink.borrow_mut().add("unknown-name", name.span, message).help("set the number as `uid` or `gid`");
         };
         if let Some(name) = owner {
             match self.users.iter().find(|user| user.name.value == name.value) {

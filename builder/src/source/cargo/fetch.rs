@@ -107,11 +107,15 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
     prepare(&home, &project, lock, crates).map_err(written)?;
     run(lock, &home, &project, &*meter).map_err(|error| {
         let message = match &error {
-            ProcessError::Start { .. } => "crates are brought by `cargo`, which this host does not have: install it, \
+            ProcessError::Start { .. } => {
+                "crates are fetched with `cargo`, which is not installed on this host: install it, \
                 or run `dbco fetch` on a host that has it"
-                .to_owned(),
-            ProcessError::Failed { tail, .. } => format!("cargo says: {}", said(tail)),
-            ProcessError::Idle { idle, .. } => format!("cargo said nothing for {} s and was ended", idle.as_secs()),
+                    .to_owned()
+            }
+            ProcessError::Failed { tail, .. } => format!("cargo reported: {}", said(tail)),
+            ProcessError::Idle { idle, .. } => {
+                format!("cargo printed nothing for {} s and was terminated", idle.as_secs())
+            }
             ProcessError::Io { .. } => "cargo could not be run".to_owned(),
         };
         fail(message, Some(error))
@@ -124,7 +128,7 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
     for wanted in crates {
         let Some(path) = cached.get(&wanted.file_name()) else {
             let message = format!(
-                "cargo brought no `{}`: is its registry replaced by a folder in cargo's configuration? \
+                "cargo did not fetch `{}`: is its registry replaced by a folder in cargo's configuration? \
                  A registry is needed, or a mirror of one",
                 wanted.file_name()
             );
@@ -136,7 +140,7 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
         bytes += match writer.commit_as(&wanted.sha256) {
             Err(StoreError::Mismatch { got, .. }) => {
                 let message = format!(
-                    "`{}` has sha256 {got}, the lock says {}: it was changed on its way, or the lock was; nothing of it is used",
+                    "`{}` has sha256 {got}, the lock has {}: the crate or the lock was altered; the crate is not used",
                     wanted.file_name(),
                     wanted.sha256
                 );

@@ -103,7 +103,7 @@ fn read(package: &Package, source: &str) -> Result<Crate, String> {
         ));
     }
     if !["registry+", "sparse+"].iter().any(|kind| source.starts_with(kind)) {
-        return Err(format!("comes from `{source}`; a registry is expected"));
+        return Err(format!("comes from `{source}`; expected a registry"));
     }
     let Some(checksum) = &package.checksum else {
         return Err(
@@ -117,7 +117,7 @@ fn read(package: &Package, source: &str) -> Result<Crate, String> {
             && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
     };
     if !plain(&package.name, "-_") || !plain(&package.version, "-.+") {
-        return Err("has a name or a version that no crate can have".into());
+        return Err("has an invalid name or version".into());
     }
     Ok(Crate { name: package.name.clone(), version: package.version.clone(), sha256 })
 }
@@ -158,7 +158,7 @@ mod tests {
         let bad = read(&package("n", "registry+r", "abc")).unwrap_err();
         assert!(bad.contains("has a bad checksum"), "{bad}");
         let other = read(&package("n", "ftp+r", SUM)).unwrap_err();
-        assert!(other.contains("`ftp+r`; a registry is expected"), "{other}");
+        assert!(other.contains("`ftp+r`; expected a registry"), "{other}");
         let two = package("n", "registry+r", SUM) + &package("m", "sparse+s", SUM);
         assert!(read(&two).unwrap_err().contains("several registries (`registry+r` and `sparse+s`)"));
     }
@@ -167,10 +167,10 @@ mod tests {
     fn names_that_climb_out_are_refused() {
         for name in ["../x", "a/b", "..", ".", "-a", ""] {
             let error = read(&package(name, "registry+r", SUM)).unwrap_err();
-            assert!(error.contains("has a name or a version that no crate can have"), "{name}: {error}");
+            assert!(error.contains("has an invalid name or version"), "{name}: {error}");
         }
         let text = package("a", "registry+r", SUM).replace("1.2.3+a.4", "1/../../x");
-        assert!(read(&text).unwrap_err().contains("no crate can have"));
+        assert!(read(&text).unwrap_err().contains("an invalid name or version"));
     }
 
     #[test]

@@ -147,11 +147,11 @@ fn instead(index: &Packages, request: &PackageRequest<'_>) -> String {
     let versions = index.named(name);
     if !versions.is_empty() {
         let versions: Vec<_> = versions.iter().map(|&id| index.version_and_suites(id)).collect();
-        return format!("; there is {name} {}", list(&versions));
+        return format!("; available: {name} {}", list(&versions));
     }
     let providers: Vec<_> = index.providers(name).iter().map(|&id| index.all[id].name.to_string()).collect();
     if !providers.is_empty() {
-        return format!(": the name is a virtual one; ask for {}", list(&providers).replace(" and ", " or "));
+        return format!(": it is a virtual package; request {}", list(&providers).replace(" and ", " or "));
     }
     did_you_mean(&similar(name, index.names()))
 }

@@ -279,15 +279,15 @@ impl<'a> Solver<'a> {
     fn why_not(&self, relation: &Relation<'_>) -> String {
         let name = relation.name;
         if let Some(&id) = self.chosen.get(name) {
-            return format!("{name} {} is chosen already", self.index.version_and_suites(id));
+            return format!("{name} {} is already selected", self.index.version_and_suites(id));
         }
         if let Some(id) = self.candidates(relation).next() {
             return match self.exclusion(id) {
                 Ok(Some((one, other, exclusion, relation))) => {
                     let (one, other) = (&self.package(one).name, &self.package(other).name);
-                    format!("`{one}` {}, and so can't stand beside `{other}`", exclusion.says(&relation))
+                    format!("`{one}` {}, so it can't be installed with `{other}`", exclusion.says(&relation))
                 }
-                _ => format!("another version of {} is chosen already", self.package(id).name),
+                _ => format!("another version of {} is already selected", self.package(id).name),
             };
         }
         if !relation.admits_arch(&self.index.arch) {

@@ -23,10 +23,12 @@ impl Control {
         let paragraphs = Deb822::from_reader(text).map_err(|error| error.to_string())?;
         let paragraph = paragraphs.iter().next().ok_or("it is empty")?;
         let field = |name: &str| paragraph.get(name).map(|value| value.trim().to_owned());
-        let needed = |name: &str| field(name).filter(|value| !value.is_empty()).ok_or(format!("it lacks `{name}`"));
+        let needed =
+            |name: &str| field(name).filter(|value| !value.is_empty()).ok_or(format!("the field `{name}` is missing"));
         let (package, version) = (needed("Package")?, needed("Version")?);
         let replaces = field("Replaces").unwrap_or_default();
-        relation::parse(&replaces).map_err(|part| format!("`Replaces` has `{part}`, which is no relation"))?;
+        relation::parse(&replaces)
+            .map_err(|part| format!("`Replaces` contains `{part}`, which is not a valid relation"))?;
         let depends = ["Pre-Depends", "Depends"].map(|name| field(name).unwrap_or_default());
         Ok(Self { package, version, replaces, depends })
     }

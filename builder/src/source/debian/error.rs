@@ -33,7 +33,7 @@ pub enum IndexError {
         components: Vec<String>,
     },
     /// The Release file does not name an index.
-    #[error("its Release file names no `{0}` that is plain or packed with xz or gzip")]
+    #[error("its Release file lists no `{0}` that is uncompressed or compressed with xz or gzip")]
     NoIndex(String),
     /// An index is damaged, though it is what was signed.
     #[error("its index `{path}` can't be read: {reason}")]
@@ -58,10 +58,10 @@ pub enum SignatureError {
     #[error("signed by a key that is not accepted: {}", .0.join(", "))]
     UnknownKey(Vec<String>),
     /// The text is not the one that was signed.
-    #[error("the signature by {0} does not fit: the file was changed after it was signed")]
+    #[error("bad signature by {0}: the file was changed after it was signed")]
     Bad(String),
     /// By a known key that must not sign, or not that way.
-    #[error("the signature by {key} does not count: {reason}")]
+    #[error("the signature by {key} is rejected: {reason}")]
     Refused {
         /// The key.
         key: String,
@@ -87,7 +87,7 @@ pub enum ClosureError {
         why: String,
     },
     /// Two of the packages can't be together.
-    #[error("`{one}` {relation} and both are needed\n  {}\n  {}\n  \
+    #[error("`{one}` {relation}, but both are needed\n  {}\n  {}\n  \
              leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
     Conflict {
         /// The package that declares it.
@@ -100,7 +100,7 @@ pub enum ClosureError {
         other_chain: Vec<String>,
     },
     /// One package was asked for in two versions.
-    #[error("package `{package}` is asked for in two versions, {} and {}", .versions[0], .versions[1])]
+    #[error("package `{package}` is requested in two versions, {} and {}", .versions[0], .versions[1])]
     TwoVersions {
         /// The package.
         package: String,
@@ -108,7 +108,7 @@ pub enum ClosureError {
         versions: [String; 2],
     },
     /// One version of a package was asked for from two suites.
-    #[error("package `{package}` is asked for from two suites, {} and {}", .suites[0], .suites[1])]
+    #[error("package `{package}` is requested from two suites, {} and {}", .suites[0], .suites[1])]
     TwoSuites {
         /// The package.
         package: String,
@@ -116,7 +116,7 @@ pub enum ClosureError {
         suites: [String; 2],
     },
     /// A package whose relations can't be read.
-    #[error("package `{package}` has a dependency that can't be read: `{text}`")]
+    #[error("package `{package}` has an invalid dependency: `{text}`")]
     Malformed {
         /// The package.
         package: String,
@@ -146,7 +146,7 @@ fn through(chain: &[String]) -> String {
 fn needed(chain: &[String]) -> String {
     match chain {
         [] => String::new(),
-        [one] => format!("`{one}` was asked for"),
+        [one] => format!("`{one}` was requested"),
         [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
     }
 }

@@ -208,9 +208,9 @@ fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
     };
     let path = field("Filename")?.trim_start_matches("./");
     if !is_pool_path(path) {
-        return Err(format!("package `{name}`: `{path}` is no path inside the archive"));
+        return Err(format!("package `{name}`: `{path}` is not a path inside the archive"));
     }
-    let number = |_| format!("package `{name}`: its size is no number");
+    let number = |_| format!("package `{name}`: its size is not a number");
     Ok(Package {
         version: field("Version")?.into(),
         pre_depends: optional("Pre-Depends").into(),

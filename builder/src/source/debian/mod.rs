@@ -171,7 +171,7 @@ impl Resolver<'_> {
         let urls = index_urls(release, &file, &self.mirrors.of(archive)?);
         let name = format!("{} of {}", file.path, release.suite);
         let meter = self.progress.start(&name, Some(file.size));
-        let if_gone = "the mirror is being updated: run the command again in a while, or use another one".to_owned();
+        let if_gone = "the mirror is being updated: run the command again later, or use another mirror".to_owned();
         let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         fetch_file(self.network, self.store, &wanted, &*meter)?;
         let packed = BufReader::with_capacity(1 << 16, self.store.open_blob(&file.sha256)?);

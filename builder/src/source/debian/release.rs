@@ -61,7 +61,7 @@ impl Release {
             let mut words = line.split_whitespace();
             let parsed = (|| Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?)))();
             let Some((sha256, size, path)) = parsed else {
-                return Err(IndexError::Release(format!("`{}` is no line of a SHA256 list", line.trim())));
+                return Err(IndexError::Release(format!("`{}` is not a line of a SHA256 list", line.trim())));
             };
             files.insert(path.to_owned(), (sha256, size));
         }
@@ -92,7 +92,7 @@ impl Release {
             ));
         }
         let until = self.valid_until.as_deref().filter(|until| *until < now)?;
-        Some(format!("its index of {date} was valid until {until}: the mirror no longer follows its archive"))
+        Some(format!("its index of {date} was valid until {until}: the mirror is no longer updated"))
     }
 
     /// The smallest form of a component's index that can be read here. Its folder has the component's name as it is

@@ -79,7 +79,7 @@ impl Keyring {
             collect(&key.map_err(|error| fail(error.to_string()))?, &mut keys);
         }
         if keys.is_empty() {
-            return Err(fail("it holds no public key".to_owned()));
+            return Err(fail("it contains no public key".to_owned()));
         }
         Ok(Self { name: name.to_owned(), keys })
     }
@@ -165,7 +165,7 @@ impl<'a> ClearText<'a> {
         for (_, header) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
             // Anything else may be text that looks signed and is not (RFC 9580 §7.1).
             if !header.starts_with(b"Hash: ") {
-                return Err(malformed("a line that is not `Hash:` stands before the signed text"));
+                return Err(malformed("a line other than `Hash:` precedes the signed text"));
             }
         }
         let mut text = Vec::with_capacity(bytes.len());
@@ -189,7 +189,7 @@ impl<'a> ClearText<'a> {
         let signature = bytes[begin..].trim_ascii_end();
         let end = lines.find(|(_, line)| *line == END).map(|(start, line)| start + line.len());
         if end != Some(begin + signature.len()) {
-            return Err(malformed("something stands after the signature, or its end is missing"));
+            return Err(malformed("data follows the signature, or its end is missing"));
         }
         // The line break before the signature is not part of the text.
         text.truncate(text.len().saturating_sub(2));
@@ -202,7 +202,7 @@ fn issuer(signature: &Signature) -> String {
     if let Some(fingerprint) = signature.issuer_fingerprint().first() {
         return format!("{fingerprint:X}");
     }
-    signature.issuer_key_id().first().map_or("an unnamed key".to_owned(), |id| id.to_string().to_uppercase())
+    signature.issuer_key_id().first().map_or("an unknown key".to_owned(), |id| id.to_string().to_uppercase())
 }
 
 impl Key {
@@ -218,17 +218,17 @@ impl Key {
             Some(HashAlgorithm::Sha3_256 | HashAlgorithm::Sha3_512) => {}
             other => {
                 let name = other.map_or("an unknown algorithm".to_owned(), |hash| hash.to_string());
-                return Some(format!("it rests on {name}, which is broken"));
+                return Some(format!("it uses {name}, which is insecure"));
             }
         }
         let Some(made) = signature.created().map(SystemTime::from) else {
-            return Some("it does not say when it was made".to_owned());
+            return Some("it has no creation time".to_owned());
         };
         let (from, until) = self.valid;
         if made < from {
-            Some("it was made before the key was".to_owned())
+            Some("it is older than the key".to_owned())
         } else if until.is_some_and(|until| made > until) {
-            Some("it was made after the key had expired".to_owned())
+            Some("it was made after the key expired".to_owned())
         } else {
             None
         }
@@ -248,8 +248,8 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
         valid: (primary.created_at().into(), limit),
         refused: match (revoked, newest, may_sign) {
             (true, ..) => Some("the key was revoked"),
-            (_, None, _) => Some("the key does not say by its own signature what it is for"),
-            (_, _, false) => Some("the key is not meant for signing"),
+            (_, None, _) => Some("the key has no self-signature that states its usage"),
+            (_, _, false) => Some("the key is not a signing key"),
             _ => None,
         },
         public: Box::new(primary.clone()),

@@ -60,7 +60,7 @@ impl Sources {
         let Some(source) = all.iter().find(|source| wanted.fits(&source.version)) else {
             let versions: Vec<&str> = all.iter().map(|source| &*source.version).collect();
             let there = list(&versions);
-            let newest = "`version: newest` takes the newest of them, and a `*` stands for any part";
+            let newest = "`version: newest` selects the newest, and `*` matches any part";
             return Err(fail(format!(
                 "source package `{package}` has no version `{version}`; there is {there} ({newest})"
             )));
@@ -82,13 +82,13 @@ impl Sources {
             }
             (Some(_), Some(_)) => {
                 return Err(fail(format!(
-                    "several files of source package `{package}` {version} fit `{file}`: {there}"
+                    "several files of source package `{package}` {version} match `{file}`: {there}"
                 )));
             }
         };
         let path = format!("{}/{file}", source.folder);
         if !is_pool_path(&path) {
-            return Err(fail(format!("the index gives `{path}`, which is no path inside the archive")));
+            return Err(fail(format!("the index lists `{path}`, which is not a path inside the archive")));
         }
         Ok(LockedFile {
             name: file.to_owned(),

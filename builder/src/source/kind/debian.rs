@@ -134,7 +134,7 @@ impl Kind for DebianPackages {
         words.extend(want.difference(&had).map(|package| format!("`{package}` was added")));
         words.extend(had.difference(&want).map(|package| format!("`{package}` was removed")));
         if locked.closure != self.closure {
-            words.push(format!("dependencies are {} wanted", if self.closure { "now" } else { "no longer" }));
+            words.push(format!("dependencies are {} included", if self.closure { "now" } else { "no longer" }));
         }
         words
     }
@@ -149,7 +149,7 @@ impl Kind for DebianPackages {
         };
         with.by_mirrors(file, archive, path, |name| {
             format!(
-                "{name} was removed from the mirror: run `dbco lock --update` to take its successor, \
+                "{name} was removed from the mirror: run `dbco lock --update` to lock its successor, \
                  or use a mirror that keeps old versions (--mirror URL)"
             )
         })
@@ -209,7 +209,7 @@ fn check_package(text: &str, span: Span, sink: &Sink) {
     if !sound || !version.is_none_or(|version| of(version, b"+-.:~*")) {
         let message = format!("`{}` is not a package", text.escape_debug());
         let help = "a name, `name/suite` or `name=version`";
-        sink.borrow_mut().add("package", span, message).label("a package is expected here").help(help);
+        sink.borrow_mut().add("package", span, message).label("expected a package here").help(help);
     }
 }
 

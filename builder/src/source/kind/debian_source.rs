@@ -86,7 +86,7 @@ impl Kind for DebianSource {
         let package = &self.package;
         with.by_mirrors(file, &self.archive, path, |name| {
             format!(
-                "the mirror's index names {name}, but the mirror does not have it (any more): state another `version` of \
+                "the mirror's index lists {name}, but the file is not on the mirror: set another `version` of \
                  source package `{package}` in the component (`newest`, or a pattern), run `dbco lock`, or use a mirror \
                  that keeps old versions (--mirror URL)"
             )

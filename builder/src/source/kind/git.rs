@@ -61,7 +61,7 @@ impl Kind for GitCommit {
     fn broken(&self, files: &[LockedFile]) -> Vec<String> {
         let own = |file: &LockedFile| matches!(&file.at, Location::Git { url, commit } if *url == self.url && *commit == self.commit);
         let other = files.iter().filter(|file| !own(file));
-        other.map(|file| format!("its file `{}` is not of that commit", file.name)).collect()
+        other.map(|file| format!("its file `{}` is not from that commit", file.name)).collect()
     }
 
     fn likeness(&self, other: &Request) -> usize {
@@ -73,7 +73,7 @@ impl Kind for GitCommit {
         let mut words = Vec::new();
         let Request::Git(locked) = locked else { return words };
         if locked.submodules != self.submodules {
-            words.push(format!("submodules are {} wanted", if self.submodules { "now" } else { "no longer" }));
+            words.push(format!("submodules are {} included", if self.submodules { "now" } else { "no longer" }));
         }
         changed(&mut words, "repository", &mask::text(&locked.url), &mask::text(&self.url));
         changed(&mut words, "commit", &locked.commit, &self.commit);

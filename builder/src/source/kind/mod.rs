@@ -219,14 +219,15 @@ impl fmt::Display for Request {
 
 /// A locked file that is not at a place of its request's kind.
 fn misplaced(request: &dyn Kind, file: &LockedFile) -> SourceError {
-    let message = format!("its locked file `{}` is at a place of another kind of source; run `dbco lock`", file.name);
+    let message =
+        format!("the location of its locked file `{}` is of another kind of source; run `dbco lock`", file.name);
     SourceError::BadRequest { request: request.to_string(), message }
 }
 
 /// A difference in one field, as words.
 fn changed(words: &mut Vec<String>, what: &str, old: &str, new: &str) {
     if old != new {
-        words.push(format!("{what} is now `{new}`, locked is `{old}`"));
+        words.push(format!("{what} is now `{new}`, but `{old}` in the lock"));
     }
 }
 
@@ -236,7 +237,8 @@ fn no_credentials(url: &str, span: Span, sink: &Sink) -> bool {
     if !plain {
         let parsed = Url::parse(url).ok();
         let host = parsed.as_ref().and_then(Url::host_str).unwrap_or("HOST");
-        let message = "a URL in a recipe has no user name or password: it is kept in locks and shown in messages";
+        let message =
+            "a URL in a recipe can't contain a user name or password: it is stored in locks and shown in messages";
         let help = format!("put `machine {host} login USER password PASSWORD` into ~/.netrc, and change the password");
         sink.borrow_mut().add("credentials", span, message).help(help);
     }

@@ -49,13 +49,13 @@ impl Kind for UrlFile {
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError> {
         let urls = &self.urls;
         let Some(name) = urls.first().and_then(|url| file_name(url)) else {
-            let message = "a URL is expected that ends in a file's name".to_owned();
+            let message = "expected a URL that ends in a file name".to_owned();
             return Err(SourceError::BadRequest { request: self.to_string(), message });
         };
         let meter = resolver.progress.start(&name, None);
         let (sha256, size) = match self.sha256 {
             Some(sha256) => {
-                let if_gone = "the recipe's `url` names a file that is not there".to_owned();
+                let if_gone = "the recipe's `url` refers to a file that does not exist".to_owned();
                 let wanted = Wanted { name: name.clone(), sha256, size: None, urls: urls.clone(), if_gone };
                 fetch_file(resolver.network, resolver.store, &wanted, &*meter)?;
                 let path = resolver.store.verified_blob(&sha256)?;
@@ -88,21 +88,19 @@ impl Kind for UrlFile {
         words.extend(but(&locked.urls, &self.urls, "removed"));
         match (locked.sha256, self.sha256) {
             (had, Some(pin)) if had != self.sha256 => words.push(format!("the recipe's sha256 is now {pin}")),
-            (Some(_), None) => words.push("the recipe no longer gives a sha256".to_owned()),
+            (Some(_), None) => words.push("the recipe no longer has a sha256".to_owned()),
             _ => {}
         }
         if words.is_empty() {
-            words.push("the order of its places changed".to_owned());
+            words.push("the order of its addresses changed".to_owned());
         }
         words
     }
 
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError> {
         let Location::Urls(urls) = &file.at else { return Err(misplaced(self, file)) };
-        let if_gone = format!(
-            "{} was removed from the server: name another `url` in the component that has the same file",
-            file.name
-        );
+        let if_gone =
+            format!("{} was removed from the server: set another `url` for the same file in the component", file.name);
         with.by_urls(file, file.name.clone(), urls.clone(), if_gone)
     }
 }
@@ -118,7 +116,7 @@ pub(super) fn decode(node: &Node, beside: &Table<'_>, _: Scope<'_>, sink: &Sink)
         _ => Vec::<String>::decode(node, sink)?,
     };
     if urls.is_empty() {
-        sink.borrow_mut().add("source-kind", node.span, "`url` names no address");
+        sink.borrow_mut().add("source-kind", node.span, "`url` has no address");
         return None;
     }
     for url in &urls {
@@ -145,12 +143,12 @@ pub(super) fn decode(node: &Node, beside: &Table<'_>, _: Scope<'_>, sink: &Sink)
 /// may see a password or a host where another one sees a path.
 fn check_address(url: &str) -> Result<(), String> {
     if !["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return Err(format!("`{}` is not an address: http://, https:// or file:// is expected", mask::word(url)));
+        return Err(format!("`{}` is not an address: expected http://, https:// or file://", mask::word(url)));
     }
     if let Some(odd) = url.chars().find(|c| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(*c)) {
         let encoded: String = odd.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
         return Err(format!(
-            "an address has no {odd:?}: write `{encoded}`, or quote the address if it ended before that"
+            "an address can't contain {odd:?}: write `{encoded}`, or quote the address if it ended before that"
         ));
     }
     match ::url::Url::parse(url) {

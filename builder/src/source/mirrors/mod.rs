@@ -48,7 +48,7 @@ impl Family {
             let near =
                 Self::ALL.into_iter().max_by_key(|family| (1000.0 * strsim::jaro_winkler(family.name(), name)) as u32);
             let near = near.map_or("debian", Family::name);
-            format!("`{name}` is no archive that has mirrors; did you mean `{near}`? ({} are known)", Self::names())
+            format!("`{name}` is not an archive with mirrors; did you mean `{near}`? ({} are known)", Self::names())
         })
     }
 
@@ -143,13 +143,13 @@ fn check_url(url: &str) -> Result<String, String> {
     let known = ["http://", "https://", "file:///"];
     if let Some(mark) = url.chars().find(|c| matches!(c, '?' | '#')) {
         return Err(format!(
-            "`{}`: files' paths are put after a mirror's URL, which therefore can't have a `{mark}`; a login is stated as \
+            "`{}`: file paths are appended to a mirror's URL, which therefore can't contain `{mark}`; write a login as \
              USER:PASSWORD@HOST or in ~/.netrc",
             mask::word(url)
         ));
     }
     if let Some(odd) = url.chars().find(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("the URL of a mirror has no {odd:?}: write it percent-encoded"));
+        return Err(format!("the URL of a mirror can't contain {odd:?}: percent-encode it"));
     }
     if known.iter().any(|start| url.len() > start.len() && url.starts_with(start)) {
         if let Err(error) = url::Url::parse(url) {
@@ -157,7 +157,7 @@ fn check_url(url: &str) -> Result<String, String> {
         }
         Ok(url.trim_end_matches('/').to_owned())
     } else {
-        Err(format!("`{}` is not the URL of a mirror; http://, https:// or file:/// is expected", mask::word(url)))
+        Err(format!("`{}` is not the URL of a mirror; expected http://, https:// or file:///", mask::word(url)))
     }
 }
 

@@ -41,7 +41,7 @@ impl Hop {
             let reason = format!("redirects more than {MOST_REDIRECTS} times");
             return Err(Failure { server: true, ..Failure::lasting(reason) });
         }
-        let to_no_url = |_| Failure::lasting("redirects to something that is not a URL");
+        let to_no_url = |_| Failure::lasting("redirects to an invalid URL");
         let mut url = self.url.join(location).map_err(to_no_url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::lasting(format!("redirects to a `{}:` URL", url.scheme())));

@@ -100,7 +100,9 @@ async fn receive(
     let (mut response, start, total) = match open(client, user, url.clone(), from).await? {
         Some(opened) => opened,
         // What we hold is longer than what is there: from the start.
-        None => open(client, user, url, 0).await?.ok_or_else(|| Failure::lasting("answers 416 to a whole file"))?,
+        None => open(client, user, url, 0)
+            .await?
+            .ok_or_else(|| Failure::lasting("answers 416 to a request for the whole file"))?,
     };
     let mut listening = outlet.send(Event::Opened { start, total, tells_end: tells_end(&response) });
     while listening {
@@ -170,7 +172,7 @@ async fn open(
             let range = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).and_then(content_range);
             match range {
                 Some((start, total)) if start == from => Ok(Some((response, start, total))),
-                _ => Err(Failure::lasting("answers a range with another than the one asked for")),
+                _ => Err(Failure::lasting("answers with another range than requested")),
             }
         }
         StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Ok(None),
@@ -217,13 +219,15 @@ fn failure(error: &reqwest::Error) -> Failure {
 fn refusal(response: &Response) -> Failure {
     let status = response.status();
     let reason = match status {
-        StatusCode::NOT_FOUND => "not there (404)".to_owned(),
+        StatusCode::NOT_FOUND => "not found (404)".to_owned(),
         StatusCode::UNAUTHORIZED => "answers 401 Unauthorized: put `machine HOST login USER password PASSWORD` \
             into ~/.netrc or /etc/apt/auth.conf.d/"
             .to_owned(),
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => "the proxy answers 407: it wants a login, which stands in the \
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            "the proxy answers 407 Proxy Authentication Required: put the login into the \
             proxy's address (`http_proxy`, `https_proxy`) as http://USER:PASSWORD@HOST:PORT"
-            .to_owned(),
+                .to_owned()
+        }
         _ => format!("answers {status}"),
     };
     // RFC 9110 §15: 408 and 5xx may pass; RFC 6585 §4: so does 429; RFC 8470: 425.

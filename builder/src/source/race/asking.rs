@@ -72,7 +72,7 @@ impl Race<'_> {
         }
         if let Some((_, slow)) = self.runners.last() {
             let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
-            self.meter.say(&format!("{slow} is slow, asking {next} as well"));
+            self.meter.say(&format!("{slow} is slow, trying {next} as well"));
         }
         let from = if self.target.joins() { self.target.position() } else { 0 };
         self.next_id += 1;
@@ -128,8 +128,10 @@ impl Race<'_> {
         // What ends the download is told by its error; what a server does to every file, once.
         let goes_on = !self.waiting.is_empty() || !self.runners.is_empty();
         if goes_on && (news || !failure.server) {
-            let wait =
-                failure.wait.filter(|_| again).map(|wait| format!(" (asks to wait: again in {} s)", wait.as_secs()));
+            let wait = failure
+                .wait
+                .filter(|_| again)
+                .map(|wait| format!(" (retrying in {} s, as the server requests)", wait.as_secs()));
             self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
         }
     }
@@ -146,9 +148,9 @@ impl Race<'_> {
                 }
                 None => return None,
                 Some(_) => match runner.pace.within(limits.stall, now)? {
-                    0 => format!("nothing came for {:?} after {} bytes", limits.stall, runner.position()),
+                    0 => format!("no data for {:?} after {} bytes", limits.stall, runner.position()),
                     bytes if bytes < least => format!(
-                        "only {bytes} bytes came in {:?} (`network: {{min-rate: {}}}` in the user's configuration)",
+                        "only {bytes} bytes received in {:?} (`network: {{min-rate: {}}}` in the user's configuration)",
                         limits.stall, limits.min_rate
                     ),
                     _ => return None,

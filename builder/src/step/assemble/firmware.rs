@@ -67,8 +67,8 @@ impl Firmware {
             missing[0].rsplit_once('/').map_or_else(|| missing[0].to_owned(), |(folder, _)| format!("{folder}/*"));
         format!(
             "{place}module {module} may ask for firmware that is not in the image: {shown}{more}\n\
-             put it into an overlay of `initrd`, below lib/firmware (Debian has it in packages `firmware-*`), or state that the \
-             machines do without: `absent-firmware: [\"{all}\"]` in `kernel`"
+             put it into an overlay of `initrd`, below lib/firmware (Debian has it in packages `firmware-*`), or declare that the \
+             machines work without it: `absent-firmware: [\"{all}\"]` in `kernel`"
         )
     }
 }

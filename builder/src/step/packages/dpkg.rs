@@ -103,13 +103,12 @@ pub(in crate::step) fn remedy(conflicts: &[Conflict], diverting: &[Diverting]) -
         Some(Diverting { package, .. }) => {
             (format!("{package}'s maintainer script, which is not run here, diverts paths (dpkg-divert)"), &**package)
         }
-        None => (
-            "where a maintainer script of one, which is not run here, diverts the path (dpkg-divert)".into(),
-            "PACKAGE",
-        ),
+        None => {
+            ("if a maintainer script of one, which is not run here, diverts the path (dpkg-divert)".into(), "PACKAGE")
+        }
     };
     format!(
-        "none of these packages replaces the other; {script}: state it by `diversions: [{{from: {path}, to: {path}.other, by: {by}}}]`, \
+        "none of these packages replaces the other; {script}: declare it with `diversions: [{{from: {path}, to: {path}.other, by: {by}}}]`, \
          where `by` is the package that keeps the path, or leave one of the packages out"
     )
 }

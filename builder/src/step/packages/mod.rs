@@ -87,7 +87,7 @@ impl Action for PackagesStep {
         let (layers, unused) = settle(packages, &self.diversions);
         for Diversion { from, by, place, .. } in unused {
             let who = by.as_ref().map_or("no package".to_owned(), |by| format!("no package but `{by}`"));
-            work.warn(&format!("{place}: the diversion of {from} moves nothing: {who} brings a file of that path"));
+            work.warn(&format!("{place}: the diversion of {from} has no effect: {who} contains that path"));
         }
         let merged = merge(layers, &[]).map_err(|conflicts| StepError::Packages { conflicts, diverting })?;
         Ok(BTreeMap::from([Self::TREE.of(work.store().add_tree(&merged.tree)?)]))
