@@ -352,10 +352,10 @@ mod tests {
             ("a\n".to_owned(), "not signed"),
             (format!("x\n{begin}\na\n{signature}"), "not signed"),
             (format!("{begin}\na\n"), "no signature at its end"),
-            (format!("{begin}a\n\na\n{signature}"), "before the signed text"),
+            (format!("{begin}a\n\na\n{signature}"), "precedes the signed text"),
             (format!("{begin}\na\n-----END\n{signature}"), "unescaped dashes"),
-            (format!("{begin}\na\n{signature}b\n"), "after the signature"),
-            (format!("{begin}\na\n{signature}{signature}"), "after the signature"),
+            (format!("{begin}\na\n{signature}b\n"), "follows the signature"),
+            (format!("{begin}\na\n{signature}{signature}"), "follows the signature"),
             (format!("{begin}\na\n-----BEGIN PGP SIGNATURE-----\n"), "its end is missing"),
         ] {
             let error = clear(&text).unwrap_err();
