@@ -30,7 +30,7 @@ pub struct TreePath(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadPath {
     /// `..` would leave the tree.
-    #[error("`{0}` climbs out with `..`")]
+    #[error("`{0}` contains `..`")]
     Climbs(String),
     /// Names in a tree are UTF-8.
     #[error("`{0}` is not UTF-8")]

@@ -357,7 +357,7 @@ fn what_a_tree_cannot_hold_is_an_error_that_names_it() {
     refused(Tar::default().hard("a", "missing"), "does not precede it");
     refused(Tar::default().add(EntryType::new(b'S'), "a", "", 0o644, b""), "sparse");
     refused(Tar::default().add(EntryType::new(b'V'), "a", "", 0o644, b""), "unknown type `V`");
-    refused(Tar::default().file("./", "").add(EntryType::Regular, ".", "", 0o644, b"x"), "top is not a folder");
+    refused(Tar::default().file("./", "").add(EntryType::Regular, ".", "", 0o644, b"x"), "root entry is not a folder");
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -7,10 +7,10 @@ use project::{Project, RECIPE};
 #[test]
 fn memory_ports_and_processors_are_told_with_their_units_and_ranges() {
     for (stated, parts) in [
-        ("memory: 512M", &["`512M` is not a number of MiB", "MiB, without a unit", "512M is 512"][..]),
-        ("memory: 1G", &["`1G` is not a number of MiB", "1G is 1024"]),
+        ("memory: 512M", &["`512M` is not a positive number of MiB", "MiB, without a unit", "512M is 512"][..]),
+        ("memory: 1G", &["`1G` is not a positive number of MiB", "1G is 1024"]),
         ("memory: 2GiB", &["2GiB is 2048"]),
-        ("memory: much", &["`much` is not a number of MiB"]),
+        ("memory: much", &["`much` is not a positive number of MiB"]),
         ("memory: 0", &["`0` is not a positive number of MiB"]),
         ("memory: [1]", &["expected a number of MiB, found a list"]),
         ("forward: [80800]", &["`80800` is not a port", "expected a number from 1 to 65535"]),
@@ -42,7 +42,7 @@ fn findings_of_all_kinds_come_at_once() {
         "`password` of account `root` is not a crypt(5) hash",
         "uid 0 is already used by another account",
         "`home` of account `a` is `x`",
-        "`512M` is not a number of MiB",
+        "`512M` is not a positive number of MiB",
         "`80800` is not a port",
         "the boot menu has no entry `lve`",
     ]);

@@ -279,7 +279,7 @@ fn boot_tests_have_disks_ports_and_boots_that_go_together() {
         (format!("{boot}, cut: {{{cut}}}}}"), "cuts the power but has no `disks`"),
         (format!("{boot}, disks: [{{size: 8M}}], end: reboot, cut: {{{cut}}}}}"), "`end` must be `cut`"),
         (format!("medium: kernel, expect: x, disks: [{{size: 8M}}], cut: {{{cut}}}}}"), "no `login`"),
-        (format!("{boot}, disks: [{{size: 8M}}], cut: {{{}}}}}", cut.replace("2", "0")), "1 at least"),
+        (format!("{boot}, disks: [{{size: 8M}}], cut: {{{}}}}}", cut.replace("2", "0")), "must be at least 1"),
         (format!("{boot}, disks: [{{size: 8M}}], cut: {{{}}}}}", cut.replace("[old]", "[]")), "without spaces"),
         (format!("{boot}, disks: [{{size: 8M}}], cut: {{during: sync}}}}"), "lacks `outcome`"),
     ] {
@@ -449,7 +449,7 @@ fn a_command_line_that_the_kernel_would_cut_off_is_refused() {
     let words = |length: usize| format!("cmdline: {}", "x".repeat(length));
     // BOOT_IMAGE=/boot/bzImage and a blank are 25 of the 2047.
     Project::with("cmdline: host=${host}", &words(2022)).dbco(&["check", "small.yaml"]).ends(0);
-    refused("cmdline: host=${host}", &words(2023), &["has 2048 bytes; x86 takes 2047", "small.yaml:22:12"]);
+    refused("cmdline: host=${host}", &words(2023), &["has 2048 bytes; x86 accepts 2047", "small.yaml:22:12"]);
     let many: String = (0..40).map(|index| format!(" w{index}=1")).collect();
     refused("cmdline: host=${host}", &format!("cmdline:{many}"), &["more than 32 it panics"]);
     let dotted: String = (0..40).map(|index| format!(" m.w{index}=1")).collect();

@@ -36,7 +36,7 @@ fn help_and_version_end_well() {
 #[test]
 fn an_output_that_the_recipe_does_not_have_is_wrong_usage() {
     let ran = Project::new().dbco(&["build", "--offline", "--only", "iso", "small.yaml"]).ends(2);
-    ran.says(&["--only iso: the recipe's `outputs` do not hold it"]);
+    ran.says(&["--only iso: it is not in the recipe's `outputs`"]);
 }
 
 #[test]

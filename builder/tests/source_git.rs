@@ -258,7 +258,9 @@ fn submodules_come_with_a_commit_that_wants_them() {
     assert!(lock.to_text().contains("submodules: true") && !Lock::new([without]).to_text().contains("submodules"));
     assert_eq!(Lock::parse(&lock.to_text(), Path::new("r.lock")).unwrap(), lock);
     assert!(
-        lock.check(&[request(false)], &Default::default())[0].to_string().ends_with("submodules are no longer wanted")
+        lock.check(&[request(false)], &Default::default())[0]
+            .to_string()
+            .ends_with("submodules are no longer included")
     );
     let (_second_folder, second) = servers::store();
     let access = Access::Online { network: &network, mirrors: &mirrors };

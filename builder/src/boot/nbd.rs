@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_nobody_calls_ends_all_the_same() {
+    fn a_server_without_a_client_stops() {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("disk");
         std::fs::write(&image, [0; 4096]).unwrap();

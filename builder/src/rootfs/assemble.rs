@@ -399,7 +399,7 @@ mod tests {
         };
         let at = |path: &str, mode: Option<u32>| Attributes { path: at(path), mode, ..ping.clone() };
         assert!(error(mode("/usr/etc/ssl/link", 0o600, None)).contains("is a link to a.key"));
-        assert!(error(at("/usr/bin", None)).contains("capabilities of /usr/bin, which is a folder"));
+        assert!(error(at("/usr/bin", None)).contains("capabilities on /usr/bin, which is a folder"));
         assert!(error(at("/usr/sbin/*", None)).contains("`attributes` names /usr/sbin/*"));
     }
 

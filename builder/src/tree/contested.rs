@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whom_nobody_with_another_content_replaces_keeps_the_path() {
+    fn a_package_that_no_other_replaces_keeps_the_path() {
         // Contents of the packages 0, 1 …, who replaces whom, and who keeps it.
         for (contents, replacing, expected) in [
             ("ab", &[][..], &[0, 1][..]),

@@ -3,11 +3,8 @@ use crate::recipe::decode::{At, Sink};
 use crate::recipe::rootfs::{Layout, Rootfs};
 use crate::tree::TreePath;
 
-pub const CHECK: Check = Check {
-    id: "paths",
-    rule: "Paths in the image are absolute, do not climb with `..`, and keep to the layout.",
-    run,
-};
+pub const CHECK: Check =
+    Check { id: "paths", rule: "Paths in the image are absolute, contain no `..`, and keep to the layout.", run };
 
 fn run(subject: &Subject<'_>, sink: &Sink) {
     for rootfs in subject.contents() {

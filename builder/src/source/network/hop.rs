@@ -124,7 +124,7 @@ mod tests {
         for (location, reason) in [
             ("file:///etc/passwd", "a `file:` URL"),
             ("ftp://b.example/", "a `ftp:` URL"),
-            ("http://[::1", "not a URL"),
+            ("http://[::1", "an invalid URL"),
         ] {
             assert!(from.next(location).unwrap_err().reason.contains(reason), "{location}");
         }
