@@ -193,7 +193,7 @@ fn an_architecture_is_named_as_uname_names_it() {
 fn a_wrong_part_of_a_component_is_not_a_missing_one() {
     for (from, to, said) in [
         ("kconfig: {base: tinyconfig}", "kconfig: {base: [1]}", "base"),
-        ("kconfig: {base: tinyconfig}", "kconfig: {base: tinyconfig, resolve: never}", "`never` is not known here"),
+        ("kconfig: {base: tinyconfig}", "kconfig: {base: tinyconfig, resolve: never}", "unknown value `never`"),
         ("kconfig: {base: tinyconfig}", "kconfig: {config: {url: gopher://a/b}}", "is not an address"),
     ] {
         let project = Project::new();
