@@ -361,3 +361,20 @@ fn no_files_of_livefs_use_each_other_in_a_circle() {
     let names: Vec<String> = left.keys().map(|path| path.join("::")).collect();
     assert!(names.is_empty(), "these use each other in a circle, or those that do: {}", names.join(" "));
 }
+
+/// What the tables permit leads from no module back to itself.
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    for table in [LAYERS, LIVEFS] {
+        let mut left: BTreeMap<&str, &[&str]> = table.iter().copied().collect();
+        loop {
+            let before = left.len();
+            let names: BTreeSet<&str> = left.keys().copied().collect();
+            left.retain(|_, uses| uses.iter().any(|other| names.contains(other)));
+            if left.len() == before {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "these use each other in a circle, or those that do: {:?}", left.keys());
+    }
+}
