@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use super::attributes::without_attributes;
 use super::systems::{Result, write_whole};
 use super::tree::{pack, unpack};
 
@@ -184,7 +185,7 @@ impl Backup {
 fn files(reader: impl Read) -> Result<Vec<(PathBuf, u64)>> {
     let wrong = |error: io::Error| format!("The archive is damaged: {error}.");
     let mut all = Vec::new();
-    for entry in tar::Archive::new(reader).entries().map_err(wrong)? {
+    for entry in tar::Archive::new(without_attributes(reader).0).entries().map_err(wrong)? {
         let mut entry = entry.map_err(wrong)?;
         if entry.header().entry_type().is_dir() {
             continue;

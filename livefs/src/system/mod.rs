@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `tree` | trees copied, packed, unpacked |
+//! | `attributes` | extended attributes taken out of a tar on its way to the crate that reads it |
 //! | `owners` | a tree's owners shifted for a container with a user namespace |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
@@ -10,6 +11,7 @@
 //! | `command` | `system`, the command line over it |
 //! | `backup` | `filetool`: Tiny Core's backup of listed files |
 
+mod attributes;
 pub mod backup;
 mod command;
 pub mod install;

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use super::attributes::{Attributes, without_attributes};
+
 /// Copies a tree with all that an overlay keeps in it: owners, modes, times, extended attributes, devices (a whiteout is one), hard links.
 ///
 /// # Errors
@@ -133,24 +135,28 @@ fn pack_one<W: Write>(
 pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
     use nix::sys::stat::{Mode, SFlag, makedev, mknod};
     let root = nix::unistd::geteuid().is_root();
+    let (reader, kept) = without_attributes(reader);
     let mut archive = tar::Archive::new(reader);
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(root);
-    archive.set_unpack_xattrs(root);
     archive.set_overwrite(true);
     let mut entries = 0;
     for entry in archive.entries()? {
         let mut entry = entry?;
         entries += 1;
+        let attributes = kept.take();
         refuse_pax_sparse(&mut entry)?;
         let kind = entry.header().entry_type();
+        let name = entry.path()?.into_owned();
         if !(kind.is_character_special() || kind.is_block_special() || kind.is_fifo()) {
             if !entry.unpack_in(into)? {
-                return Err(outside(&entry.path()?));
+                return Err(outside(&name));
+            }
+            if !(kind.is_symlink() || kind.is_hard_link()) {
+                set_attributes(into, &name, attributes, root)?;
             }
             continue;
         }
-        let name = entry.path()?.into_owned();
         let path = inside(into, &name)?;
         let header = entry.header();
         let device = makedev(header.device_major()?.unwrap_or(0).into(), header.device_minor()?.unwrap_or(0).into());
@@ -167,9 +173,26 @@ pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
         }
         let mode = std::os::unix::fs::PermissionsExt::from_mode(header.mode()? & 0o7777);
         fs::set_permissions(&path, mode)?;
+        set_attributes(into, &name, attributes, root)?;
     }
     if entries == 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is empty"));
+    }
+    Ok(())
+}
+
+/// Sets what a member's extended header says, after its owner, as that takes capabilities away. Who is not root may set `user.`
+/// attributes alone.
+fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) -> io::Result<()> {
+    // As the crate does, which makes absolute names relative.
+    let name: PathBuf = name.components().filter(|part| !matches!(part, Component::RootDir)).collect();
+    for (attribute, value) in attributes {
+        if root || attribute.as_encoded_bytes().starts_with(b"user.") {
+            xattr::set(inside(into, &name)?, &attribute, &value).map_err(|error| {
+                let (name, attribute) = (name.display(), attribute.display());
+                io::Error::new(error.kind(), format!("cannot set the attribute {attribute} of {name}: {error}"))
+            })?;
+        }
     }
     Ok(())
 }
@@ -263,6 +286,34 @@ pub(crate) mod tests {
         assert!(!again.join("system/secret").exists());
         assert!(fs::metadata(again.join("system/pipe")).unwrap().file_type().is_fifo());
         assert_eq!(pack(&tree, &[PathBuf::new()], &secret, Vec::new()).unwrap(), bytes, "the same each time");
+    }
+
+    /// A capability's value holds any byte; a folder of an overlay has the attribute that hides what lies below it.
+    #[test]
+    fn attributes_are_kept_whatever_they_hold_and_of_folders_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, again) = (folder.path().join("tree"), folder.path().join("again"));
+        fs::create_dir_all(tree.join("d")).unwrap();
+        fs::write(tree.join("d/f"), "x").unwrap();
+        fs::write(tree.join("plain"), "y").unwrap();
+        let values: [(&str, &str, &[u8]); 5] = [
+            ("d/f", "user.line", b"a\nb"),
+            ("d/f", "user.record", b"1\n13 path=gone\n"),
+            ("d/f", "user.empty", b""),
+            ("d", "user.opaque", b"y"),
+            ("", "user.root", b"\n"),
+        ];
+        for (path, name, value) in values {
+            xattr::set(tree.join(path), name, value).unwrap();
+        }
+        let bytes = pack(&tree, &[PathBuf::new()], &|_| false, Vec::new()).unwrap();
+        fs::create_dir(&again).unwrap();
+        unpack(&bytes[..], &again).unwrap();
+        for (path, name, value) in values {
+            assert_eq!(xattr::get(again.join(path), name).unwrap().as_deref(), Some(value), "{path} {name}");
+        }
+        assert_eq!(xattr::list(again.join("plain")).unwrap().count(), 0, "an attribute of another member");
+        assert_eq!(fs::read(again.join("plain")).unwrap(), b"y");
     }
 
     /// As GNU tar 1.34 writes a file of a hole and a byte, in the formats 0.0, 0.1 and 1.0.
