@@ -44,8 +44,12 @@ fn theirs(data: &[u8]) -> Option<Listing> {
     let mut listing = Listing::new();
     for entry in archive.entries().ok()? {
         let mut entry = entry.ok()?;
+        if entry.pax_extensions().ok()?.into_iter().flatten().any(|record| record.is_err()) {
+            return None;
+        }
         // What the crate reads otherwise than GNU tar: prefixes beside another version than `00`, content of what is no
-        // file, and two kinds of extended headers of one member.
+        // file, two kinds of extended headers of one member, and line breaks in the values of extended headers, which it takes
+        // for the ends of records: the line before one is shorter than its record's length.
         let header = entry.header();
         let (kind, block) = (header.entry_type(), header.as_bytes());
         let versioned = block[257..263] != *b"ustar\0" || block[263..265] == *b"00";
