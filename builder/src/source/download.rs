@@ -222,16 +222,8 @@ impl Target for Unknown<'_> {
         self.length
     }
 
-    fn size(&self) -> Option<u64> {
-        None
-    }
-
     fn limit(&self) -> u64 {
         self.limit
-    }
-
-    fn joins(&self) -> bool {
-        false
     }
 
     fn restart(&mut self) -> Result<(), StoreError> {
@@ -287,16 +279,8 @@ impl<T> Target for Memory<'_, T> {
         self.bytes.len() as u64
     }
 
-    fn size(&self) -> Option<u64> {
-        None
-    }
-
     fn limit(&self) -> u64 {
         self.limit
-    }
-
-    fn joins(&self) -> bool {
-        false
     }
 
     fn restart(&mut self) -> Result<(), StoreError> {

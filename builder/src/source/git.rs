@@ -19,26 +19,19 @@ use crate::digest::Digest;
 use crate::process::{ProcessError, Run};
 use crate::store::{Store, StoreError};
 
+use super::network::TO_THE_NETWORK;
 use super::{LockedFile, Meter, SourceError, submodules};
 
-/// What git may need of our environment: where programs, settings, keys and proxies are.
-const PASSED: [&str; 16] = [
+/// What git may need of our environment, beside [`TO_THE_NETWORK`]: where programs, settings and keys are.
+const PASSED: [&str; 8] = [
     "PATH",
     "HOME",
     "XDG_CONFIG_HOME",
     "USER",
     "SSH_AUTH_SOCK",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
     "GIT_SSL_CAINFO",
     "GIT_SSH_COMMAND",
     "GIT_CONFIG_GLOBAL",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "all_proxy",
 ];
 
 /// A transfer over HTTP below so many bytes a second for so many seconds has failed (git-config(1)). A server that
@@ -273,7 +266,7 @@ impl Git<'_> {
         git_dir.push(self.folder);
         let settings = ["-c", LOW_SPEED[0], "-c", LOW_SPEED[1]];
         let mut run = Run::new("git").args(settings).args([git_dir]).args(arguments);
-        for name in PASSED {
+        for name in PASSED.iter().chain(&TO_THE_NETWORK) {
             if let Some(value) = std::env::var_os(name) {
                 run = run.env(name, value);
             }

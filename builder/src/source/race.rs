@@ -35,13 +35,17 @@ pub(super) trait Target {
     fn position(&self) -> u64;
 
     /// The file's length in bytes, where it is known.
-    fn size(&self) -> Option<u64>;
+    fn size(&self) -> Option<u64> {
+        None
+    }
 
     /// The most bytes that it may have.
     fn limit(&self) -> u64;
 
     /// Whether parts from different places may be put together: the whole is checked by a digest.
-    fn joins(&self) -> bool;
+    fn joins(&self) -> bool {
+        false
+    }
 
     /// Drops what is there.
     fn restart(&mut self) -> Result<(), StoreError>;

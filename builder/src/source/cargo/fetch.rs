@@ -22,26 +22,13 @@ use nix::sys::stat::SFlag;
 use super::{CargoLock, Crate};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::process::{ProcessError, Run};
+use crate::source::network::TO_THE_NETWORK;
 use crate::source::{Access, FetchReport, Meter, Progress, SourceError};
 use crate::store::{Store, StoreError};
 
-/// What cargo, and rustup in front of it, may need of our environment; also all that begins with one of [`PREFIXES`].
-const PASSED: [&str; 14] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "XDG_CONFIG_HOME",
-    "RUSTUP_HOME",
-    "RUSTUP_TOOLCHAIN",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "all_proxy",
-];
+/// What cargo, and rustup in front of it, may need of our environment, beside [`TO_THE_NETWORK`]; also all that begins with one of
+/// [`PREFIXES`].
+const PASSED: [&str; 6] = ["PATH", "HOME", "USER", "XDG_CONFIG_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
 /// Cargo's configuration by environment that is about the network.
 const PREFIXES: [&str; 5] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
@@ -196,9 +183,11 @@ fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Resu
     manifest.push(project.join("Cargo.toml"));
     let mut run = Run::new("cargo").args(["fetch"]).args([manifest]).cwd(folder).watch(&watch);
     for (name, value) in std::env::vars_os() {
-        let known = name
-            .to_str()
-            .is_some_and(|name| PASSED.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+        let known = name.to_str().is_some_and(|name| {
+            PASSED.contains(&name)
+                || TO_THE_NETWORK.contains(&name)
+                || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        });
         if known {
             run = run.env(name, value);
         }

@@ -28,6 +28,20 @@ pub(super) use failure::Failure;
 pub(super) use health::{Health, origin};
 pub(super) use http::{Event, Stream};
 
+/// How programs of this host find their way to the network: proxies, by the names that curl reads (curl(1); not `HTTP_PROXY`), and
+/// certificates.
+pub(super) const TO_THE_NETWORK: [&str; 9] = [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
 /// How patient downloads are, and how much they take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
