@@ -240,6 +240,17 @@ fn a_folder_that_somebody_holds_is_waited_for_for_a_moment() {
     assert_eq!(Lock::load(&path).unwrap(), full());
 }
 
+/// What resolving takes for the version that was asked for (Debian policy 5.6.12) is that version in the lock, too.
+#[test]
+fn a_version_in_another_spelling_is_the_same() {
+    for (version, same) in
+        [("1:1.0-1", true), ("1:1.0-01", true), ("01:1.00-1", true), ("1.0-1", false), ("1:1.0-2", false)]
+    {
+        let lock = Lock::new([entry(debian("bookworm", &[&format!("gcc={version}")]), &["gcc"])]);
+        assert_eq!(stale(&lock, &wanted(&lock)).is_empty(), same, "{version}");
+    }
+}
+
 #[test]
 fn files_that_are_not_what_was_asked_for() {
     let pinned = url(&["https://a.example/x"], Some(Digest::of("other")));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::suites::{Scope, archive_differences, decode_suites};
 use super::{Content, Fetching, Kind, Request, Resolved, Stated, misplaced};
+use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
 use crate::yaml::decode::{At, Decode, Sink, Table, required, wrong_type};
@@ -105,10 +106,12 @@ impl Kind for DebianPackages {
             let wanted = PackageRequest::parse(package);
             // A pattern was answered when it was resolved.
             let version = wanted.exact_version();
+            // As when it was resolved: `1.0-0` is `0:1.0` to dpkg.
+            let same = |own: &str, version: &str| compare_versions(own, version).is_eq();
             let suite = |file: &LockedFile| self.archive_of(file).map(|archive| archive.suite.as_str());
             let fits = |file: &LockedFile| {
                 file.name == wanted.name
-                    && (version.is_none() || file.version.as_deref() == version)
+                    && version.is_none_or(|version| file.version.as_deref().is_some_and(|own| same(own, version)))
                     && (wanted.suite.is_none() || suite(file) == wanted.suite)
             };
             if !files.iter().any(fits) {
