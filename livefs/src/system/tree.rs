@@ -189,7 +189,7 @@ fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) 
     for (attribute, value) in attributes {
         if root || attribute.as_encoded_bytes().starts_with(b"user.") {
             xattr::set(inside(into, &name)?, &attribute, &value).map_err(|error| {
-                let (name, attribute) = (name.display(), attribute.display());
+                let (name, attribute) = (name.display(), attribute.to_string_lossy());
                 io::Error::new(error.kind(), format!("cannot set the attribute {attribute} of {name}: {error}"))
             })?;
         }
