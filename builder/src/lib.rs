@@ -7,6 +7,8 @@ pub mod boot;
 pub mod build;
 pub mod cli;
 pub mod digest;
+pub mod execution;
+pub mod executor;
 pub mod image;
 pub mod inherited;
 pub mod input;

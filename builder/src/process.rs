@@ -20,6 +20,12 @@ use std::time::Duration;
 use crate::interrupt;
 use leash::Leash;
 
+/// A list of arguments from anything that prints.
+macro_rules! argv {
+    ($($word:expr),* $(,)?) => { vec![$($word.to_string()),*] };
+}
+pub(crate) use argv;
+
 /// How many of the last lines an error carries.
 const TAIL: usize = 30;
 

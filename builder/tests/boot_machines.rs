@@ -16,7 +16,7 @@ use dbco::boot::{
 };
 use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
-use dbco::image::grub::{Images, Menu, MenuEntry};
+use dbco::image::grub::{Menu, MenuEntry};
 use dbco::image::iso::Iso;
 use dbco::platform::Platform;
 use dbco::tree::{Entry, Node, Tree};
@@ -93,9 +93,7 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
     tree.insert(path("boot/initrd.img"), memory.file(initrd(Compression::Zstd), 0o644));
     tree.insert(path("boot/grub/grub.cfg"), memory.file(menu.config().unwrap(), 0o644));
     tree.complete();
-    Images { platform: Platform::BUILD, marker: MARKER, epoch: EPOCH }.write(tools).unwrap();
-    Iso { volume: "SAMPLE", epoch: EPOCH, marker: MARKER }.write(&tree, &memory, tools, "x.iso").unwrap();
-    tools.path("x.iso")
+    tools.iso(&Iso { volume: "SAMPLE", epoch: EPOCH, marker: MARKER }, &tree, &memory)
 }
 
 fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> BootTest {

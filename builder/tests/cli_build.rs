@@ -133,13 +133,18 @@ fn what_a_script_leaves_at_a_named_output_is_a_file_of_the_source_or_refused() {
     for (make, why) in traps(&project.path("home/secret")) {
         let script = format!("build: 'make all; rm bzImage; at=bzImage; {make}'");
         project.write("components/kernel.yaml", component.replace("build: make all", &script));
-        refused(&project, "bzImage", why);
+        refused(&project, "src/bzImage", why);
     }
     // A folder on the way, the source's folder, the folder of what is installed.
     let home = project.path("home").display().to_string();
     for (script, file, path, why) in [
-        (format!("ln -s {home} way"), "way/secret", "way/secret", "`way`, a link to `"),
-        (format!("ln -s ../../../../../../../../..{home} way"), "way/secret", "way/secret", "`way`, a link to `../"),
+        (format!("ln -s {home} way"), "way/secret", "src/way/secret", "`way`, a link to `"),
+        (
+            format!("ln -s ../../../../../../../../..{home} way"),
+            "way/secret",
+            "src/way/secret",
+            "`way`, a link to `../",
+        ),
         (format!("mv /build/src /build/was; ln -s {home} /build/src"), "secret", "src", "`src`, a link to `"),
         (format!("make all; rm -r /build/out; ln -s {home} /build/out"), "bzImage", "out", "`out`, a link to `"),
         ("make all; rm -r /build/out; mkfifo /build/out".to_owned(), "bzImage", "out", "is not a folder"),

@@ -17,7 +17,7 @@ use dbco::platform::Platform;
 use dbco::store::Store;
 use dbco::tree::{Tree, TreePath};
 use project::{Project, host};
-use support::{EPOCH, HostTools, judge, text};
+use support::{EPOCH, HostTools, host, judge, text};
 
 const INSTALL: &str = "mkdir -p $OUT/system/bin $OUT/system/sbin && \
     echo tool >$OUT/system/bin/tool && ln $OUT/system/bin/tool $OUT/system/sbin/other && \
@@ -128,10 +128,10 @@ fn capabilities_and_attributes_of_a_component_reach_every_format_that_holds_them
     // What capabilities are worth is known to getcap, of files that root of some namespace has unpacked.
     let tools = HostTools::new();
     let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
-    squashfs.write(&tree, &store, &tools, "x.sqfs").unwrap();
+    let packed = tools.make(squashfs.execution(host(), tree.clone()).unwrap(), &store).unwrap();
     for unpack in [
         format!("tar -xzf {} --xattrs --xattrs-include=*", text(&archive)),
-        format!("unsquashfs -q -n -d . -f {}", text(&tools.path("x.sqfs"))),
+        format!("unsquashfs -q -n -d . -f {}", text(&packed)),
     ] {
         let out = tempfile::tempdir().unwrap();
         let read = "getcap -r system; getfattr --absolute-names -d -e hex system/bin/ping4 system/sbin";
@@ -151,8 +151,7 @@ fn capabilities_and_attributes_of_a_component_reach_every_format_that_holds_them
     }
 
     let disk = Disk { folders: &[TreePath::ROOT], files: &Tree::new(), size: None, label: "dbco", epoch: EPOCH };
-    disk.write(&tree, &store, &tools, "disk.img").unwrap();
-    let image = tools.path("disk.img");
+    let image = tools.make(disk.execution(host(), &tree).unwrap(), &store).unwrap();
     judge("e2fsck", &["-f", "-n", text(&image)], None);
     let ask = |request: &str| judge("debugfs", &["-R", request, text(&image)], None);
     assert!(ask("ea_get /system/bin/ping user.note").contains("text"));

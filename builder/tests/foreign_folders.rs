@@ -10,17 +10,19 @@ use std::path::{Path, PathBuf};
 
 use dbco::beneath::{BeneathError, Dir, Links};
 use dbco::boot::machine::Serial;
-use dbco::boot::{Accel, Accelerator, Bus, Content, Disk, Firmware, HostAccess, Launch, Machine, Medium};
-use dbco::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
-use dbco::image::iso::Iso;
-use dbco::image::{ToolError, Tools};
+use dbco::boot::{Accel, Accelerator, Bus, Content, Disk, Firmware, HostAccess, Launch, LaunchError, Machine, Medium};
+use dbco::digest::Digest;
+use dbco::execution::{BUILD, Execution, Input, Invocation, OutputForm, OutputPath};
+use dbco::executor::{Call, Executor as _, Local, Runner};
 use dbco::platform::Platform;
 use dbco::process::{Feed, command};
-use dbco::tree::Tree;
+use dbco::sandbox::SandboxError;
+use dbco::store::Store;
+use dbco::tree::{Entry, Tree};
 use nix::errno::Errno;
 use nix::libc;
 use project::{Project, host, seccomp};
-use support::{EPOCH, Memory, path};
+use support::{Memory, path};
 
 const SECRET: &str = "a secret of this machine";
 
@@ -96,84 +98,69 @@ fn a_kernel_package_whose_kernel_is_a_link_is_refused_with_the_path() {
     }
 }
 
-/// Tools that do nothing but leave links in their folder.
+/// Tools that do nothing but leave something in the folder that they work in, in place of what is there.
 struct Hostile {
-    _folder: tempfile::TempDir,
-    dir: Dir,
     links: Vec<(&'static str, PathBuf)>,
 }
 
-impl Hostile {
-    fn new(links: Vec<(&'static str, PathBuf)>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = Dir::open(folder.path(), Links::Never).unwrap();
-        for name in ["BOOTX64.EFI", HYBRID_MBR, ELTORITO, ESP] {
-            fs::write(folder.path().join(name), "made").unwrap();
-        }
-        Self { _folder: folder, dir, links }
-    }
-}
-
-impl Tools for Hostile {
-    fn folder(&self) -> &Dir {
-        &self.dir
-    }
-
-    fn run(&self, _: &[String], _: Option<Feed<'_>>) -> Result<(), ToolError> {
+impl Runner for Hostile {
+    fn run(&self, call: Call<'_>, _: Option<Feed<'_>>, _: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
+        let build = &call.binds.iter().find(|bind| bind.inside == BUILD).unwrap().host;
         for (name, target) in &self.links {
-            let path = self.dir.host_path().join(name);
+            let path = build.join(name);
             let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
-            symlink(target, path)?;
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(target, path).unwrap();
         }
         Ok(())
     }
 }
 
+/// What an execution with such tools comes to that puts `inputs` where they have been before, and asks for `output`.
+fn executed(outside: &Outside, links: Vec<(&'static str, PathBuf)>, inputs: Vec<Input>, output: OutputPath) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let what = format!("{links:?} {output:?}");
+    let local = Local { store: &store, contents: &Memory::default(), runner: &Hostile { links } };
+    let root = Digest::of("none");
+    let command = || vec![Invocation::new("nothing", vec!["true".into()])];
+    let first = Execution { commands: command(), ..Execution::new(root) };
+    let workspace = Some(local.execute(first, &|_| {}).unwrap().workspace);
+    let second = Execution { workspace, inputs, outputs: vec![output], ..Execution::new(root) };
+    let made = local.execute(second, &|_| {});
+    outside.is_as_it_was(&what);
+    assert!(!leaks(folder.path()), "{what}: {made:?}");
+    made.is_ok()
+}
+
 #[test]
-fn links_that_image_tools_leave_are_replaced_or_refused() {
+fn links_that_tools_leave_are_replaced_or_refused() {
     let outside = Outside::new();
     let (file, folder) = (outside.path(), outside.folder.path().to_owned());
-    let mut memory = Memory::default();
-    let mut tree = Tree::new();
-    tree.insert(path("boot/bzImage"), memory.file("kernel", 0o644));
-    tree.insert(path("secret"), memory.file("not the secret", 0o644));
-    tree.complete();
-    let cases = [
-        ("early.cfg", file.clone()),
-        ("BOOTX64.EFI", file.clone()),
-        (ELTORITO, file.clone()),
-        (ESP, file.clone()),
-        (ESP, folder.join("new")),
-        ("iso", folder.clone()),
-        ("iso.weights", file.clone()),
-        ("iso.weights", folder.join("new")),
-    ];
-    for (name, target) in cases {
-        let what = format!("{name} to {}", target.display());
-        let tools = Hostile::new(vec![(name, target)]);
-        let made = Images { platform: Platform::BUILD, marker: "boot/marker", epoch: EPOCH }.write(&tools);
-        let iso = Iso { volume: "TEST", epoch: EPOCH, marker: "boot/marker" };
-        // Once more, as the tools have run by now in any case.
-        let made = made.and_then(|()| iso.write(&tree, &memory, &tools, "x.iso"));
-        let made = made.and_then(|()| iso.write(&tree, &memory, &tools, "x.iso"));
-        outside.is_as_it_was(&what);
-        assert!(!leaks(tools.dir.host_path()), "{what}: {made:?}");
-        // A file that is written anew takes a link's place; what is read, and a folder, must not be one.
-        assert_eq!(made.is_ok(), ["early.cfg", "iso.weights"].contains(&name), "{what}: {made:?}");
-    }
-    for (name, target) in [("disk.img", file.clone()), ("disk.debugfs", file.clone()), ("disk.blobs", folder)] {
-        let tools = Hostile::new(vec![(name, target)]);
-        let disk = dbco::image::disk::Disk {
-            folders: &[path("system0")],
-            files: &Tree::new(),
-            size: None,
-            label: "x",
-            epoch: EPOCH,
-        };
-        let _ = disk.write(&tree, &memory, &tools, "disk.img");
-        let _ = disk.write(&tree, &memory, &tools, "disk.img");
-        outside.is_as_it_was(name);
-        assert!(!leaks(tools.dir.host_path()), "{name}");
+    let linked = |path: &str| OutputPath { form: OutputForm::LinkedFile, ..OutputPath::file(path) };
+    let tree = |path: &str| OutputPath { form: OutputForm::Tree, ..OutputPath::file(path) };
+    let input = |path: &str| vec![Input::bytes(format!("{BUILD}/{path}"), "ours")];
+    let mut files = Tree::new();
+    files.insert(path("config"), Entry::dir(0o755));
+    // A file that is put there anew takes a link's place; what is read, and a folder, must not be one that leads out.
+    for (links, inputs, output, expected) in [
+        (vec![(".config", file.clone())], input(".config"), OutputPath::file(".config"), true),
+        (vec![(".config", folder.join("new"))], input(".config"), linked(".config"), true),
+        (vec![("src", folder.clone())], input("src/.config"), OutputPath::file("src/.config"), false),
+        (vec![("out.img", file.clone())], Vec::new(), OutputPath::file("out.img"), false),
+        (vec![("out.img", file.clone())], Vec::new(), linked("out.img"), false),
+        (vec![("out.img", folder.join("new"))], Vec::new(), linked("out.img"), false),
+        (vec![("src", folder.clone())], Vec::new(), OutputPath::file("src/secret"), false),
+        (vec![("src", folder.clone())], Vec::new(), linked("src/secret"), false),
+        (vec![("out", folder.clone())], Vec::new(), tree("out"), false),
+        // What a tree holds are links as they are.
+        (vec![("out/link", file.clone())], Vec::new(), tree("out"), true),
+        (vec![("out/config", folder.clone())], vec![Input::files(format!("{BUILD}/out"), files)], tree("out"), false),
+        (vec![("made", "a".into()), ("other", "made".into())], input("a"), linked("other"), true),
+        (vec![("made", "a".into()), ("other", "made".into())], input("a"), OutputPath::file("other"), false),
+    ] {
+        let what = format!("{links:?} {output:?}");
+        assert_eq!(executed(&outside, links, inputs, output), expected, "{what}");
     }
 }
 
@@ -181,7 +168,7 @@ fn links_that_image_tools_leave_are_replaced_or_refused() {
 struct Root(PathBuf);
 
 impl Launch for Root {
-    fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<std::process::Command, ToolError> {
+    fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<std::process::Command, LaunchError> {
         Err("no machine is started here".into())
     }
 

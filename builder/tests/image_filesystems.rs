@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::path::PathBuf;
+
 use dbco::digest::Digest;
+use dbco::executor::ExecutionError;
+use dbco::image::ImageError;
 use dbco::image::disk::Disk;
 use dbco::image::squashfs::{Packing, Squashfs};
-use dbco::image::{ImageError, Tools};
 use dbco::platform::Platform;
 use dbco::tree::{Entry, Node, Tree, TreePath};
-use support::{EPOCH, HostTools, judge, path, sample, text};
+use support::{EPOCH, HostTools, host, judge, path, sample, text};
 
 const PLAIN: Squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Zstd, block: 128 << 10, epoch: EPOCH };
 
@@ -16,14 +19,13 @@ const PLAIN: Squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::
 fn unsquashfs_lists_every_kind_of_node() {
     let (mut tree, mut memory) = sample();
     let tools = HostTools::new();
-    let error = PLAIN.write(&tree, &memory, &tools, "x.sqfs").unwrap_err();
+    let error = PLAIN.execution(host(), tree.clone()).unwrap_err();
     assert!(matches!(&error, ImageError::CantHold { path, .. } if path.is_root()), "{error}");
     tree.insert(TreePath::ROOT, Entry::dir(0o711));
     let mut ping = memory.file("ping", 0o755);
     ping.xattrs.insert("security.capability".into(), b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec());
     tree.insert(path("system/bin/ping"), ping);
-    PLAIN.write(&tree, &memory, &tools, "x.sqfs").unwrap();
-    let image = tools.path("x.sqfs");
+    let image = tools.make(PLAIN.execution(host(), tree).unwrap(), &memory).unwrap();
     let listing = judge("unsquashfs", &["-lln", "-UTC", text(&image)], None);
     let lines: Vec<String> =
         listing.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -52,31 +54,15 @@ fn a_squashfs_is_the_same_on_any_number_of_cores_and_with_each_compressor() {
     tree.insert(TreePath::ROOT, Entry::dir(0o755));
     for packing in [Packing::Zstd, Packing::Xz, Packing::Gzip, Packing::Lz4] {
         let digests = [0, 1].map(|core| {
-            let tools = HostTools::new();
-            let pinned = Pinned { tools: &tools, cores: if core == 0 { None } else { Some(0) } };
-            Squashfs { packing, ..PLAIN }.write(&tree, &memory, &pinned, "x.sqfs").unwrap();
-            judge("unsquashfs", &["-stat", text(&tools.path("x.sqfs"))], None);
-            Digest::of_file(&tools.path("x.sqfs")).unwrap()
+            let mut tools = HostTools::new();
+            // As on another machine.
+            tools.before = if core == 0 { Vec::new() } else { ["taskset", "-c", "0"].map(str::to_owned).to_vec() };
+            let squashfs = Squashfs { packing, ..PLAIN };
+            let image = tools.make(squashfs.execution(host(), tree.clone()).unwrap(), &memory).unwrap();
+            judge("unsquashfs", &["-stat", text(&image)], None);
+            Digest::of_file(&image).unwrap()
         });
         assert_eq!(digests[0], digests[1], "{packing:?}");
-    }
-}
-
-/// Tools that run on one core only, as on another machine.
-struct Pinned<'a> {
-    tools: &'a HostTools,
-    cores: Option<usize>,
-}
-
-impl Tools for Pinned<'_> {
-    fn folder(&self) -> &dbco::beneath::Dir {
-        self.tools.folder()
-    }
-
-    fn run(&self, argv: &[String], feed: Option<dbco::process::Feed<'_>>) -> Result<(), dbco::image::ToolError> {
-        let pin = self.cores.map(|core| ["taskset".to_owned(), "-c".to_owned(), core.to_string()]);
-        let argv: Vec<String> = pin.into_iter().flatten().chain(argv.iter().cloned()).collect();
-        self.tools.run(&argv, feed)
     }
 }
 
@@ -88,18 +74,18 @@ fn a_file_that_changes_under_mksquashfs_is_named() {
     let Node::File { blob, .. } = entry.node else { unreachable!() };
     tree.insert(path("system/etc/motd"), entry);
     memory.0.insert(blob, b"after!".to_vec());
-    let error = PLAIN.write(&tree, &memory, &HostTools::new(), "x.sqfs").unwrap_err();
+    let error = HostTools::new().make(PLAIN.execution(host(), tree).unwrap(), &memory).unwrap_err();
+    let ExecutionError::Content(error) = error else { panic!("{error}") };
     assert!(matches!(&error, ImageError::Changed { path: p, .. } if *p == path("system/etc/motd")), "{error}");
 }
 
-fn disk(tree: &Tree, memory: &support::Memory) -> (HostTools, Digest) {
+fn disk(tree: &Tree, memory: &support::Memory) -> (HostTools, PathBuf) {
     let tools = HostTools::new();
     let folder = path("system0");
     let none = Tree::new();
     let disk = Disk { folders: std::slice::from_ref(&folder), files: &none, size: None, label: "dbco", epoch: EPOCH };
-    disk.write(tree, memory, &tools, "disk.img").unwrap();
-    let (digest, _) = Digest::of_file(&tools.path("disk.img")).unwrap();
-    (tools, digest)
+    let image = tools.make(disk.execution(host(), tree).unwrap(), memory).unwrap();
+    (tools, image)
 }
 
 #[test]
@@ -111,8 +97,7 @@ fn an_ext4_image_holds_owners_modes_devices_and_attributes() {
     tree.insert(path("system/share/a \"quoted\" <2> name"), memory.file("odd", 0o640));
     tree.insert(path("system/share/rich"), Entry { uid: 3_000_000, ..Entry::symlink("x".repeat(200)) });
     tree.insert(path("dev/high"), Entry::of(Node::Block { major: 259, minor: 60_000 }, 0o600));
-    let (tools, _) = disk(&tree, &memory);
-    let image = tools.path("disk.img");
+    let (_tools, image) = disk(&tree, &memory);
     judge("e2fsck", &["-f", "-n", text(&image)], None);
     let ask = |request: &str| judge("debugfs", &["-R", request, text(&image)], None);
     for (at, wanted) in [
@@ -148,22 +133,23 @@ fn an_ext4_image_is_reproducible() {
     let (tree, memory) = sample();
     let (_first, one) = disk(&tree, &memory);
     let (_second, two) = disk(&tree, &memory);
+    let [one, two] = [one, two].map(|image| Digest::of_file(&image).unwrap());
     assert_eq!(one, two);
 }
 
 #[test]
 fn what_debugfs_refuses_is_an_error() {
-    let (mut tree, memory) = sample();
+    let (mut tree, _) = sample();
     // Longer than a directory entry of ext4 can be.
     tree.insert(path(&"n".repeat(256)), Entry::dir(0o755));
-    let tools = HostTools::new();
     let none = Tree::new();
     let disk = Disk { folders: &[TreePath::ROOT], files: &none, size: None, label: "dbco", epoch: EPOCH };
-    assert!(matches!(disk.write(&tree, &memory, &tools, "disk.img"), Err(ImageError::CantHold { .. })));
+    assert!(matches!(disk.execution(host(), &tree), Err(ImageError::CantHold { .. })));
 
     let (tree, mut memory) = sample();
     let mut tree = tree;
     tree.insert(path("big"), memory.file(vec![1; 40 << 20], 0o644));
     let small = Disk { folders: &[TreePath::ROOT], files: &none, size: Some(8 << 20), label: "dbco", epoch: EPOCH };
-    assert!(matches!(small.write(&tree, &memory, &HostTools::new(), "disk.img"), Err(ImageError::Tool { .. })));
+    let made = HostTools::new().make(small.execution(host(), &tree).unwrap(), &memory);
+    assert!(matches!(made, Err(ExecutionError::Command { .. })), "{made:?}");
 }

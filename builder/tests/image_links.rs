@@ -16,7 +16,7 @@ use dbco::image::{Compression, ImageError};
 use dbco::platform::Platform;
 use dbco::store::Store;
 use dbco::tree::{Entry, Tree, TreePath};
-use support::{EPOCH, HostTools, Memory, judge, path, text};
+use support::{EPOCH, HostTools, Memory, host, judge, path, text};
 
 const SIZE: usize = 1 << 20;
 
@@ -136,9 +136,9 @@ fn squashfs_keeps_the_names_of_one_file() {
     tree.entries.values_mut().for_each(|entry| entry.uid = 0);
     let tools = HostTools::new();
     let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
-    squashfs.write(&tree, &memory, &tools, "x.sqfs").unwrap();
-    let out = tools.path("out");
-    judge("unsquashfs", &["-q", "-n", "-d", text(&out), text(&tools.path("x.sqfs"))], None);
+    let packed = tools.make(squashfs.execution(host(), tree).unwrap(), &memory).unwrap();
+    let out = tools.folder.path().join("out");
+    judge("unsquashfs", &["-q", "-n", "-d", text(&out), text(&packed)], None);
     links_are_right(&out);
 }
 
@@ -149,8 +149,7 @@ fn ext4_keeps_the_names_of_one_file_and_no_blocks_of_zeros() {
     let none = Tree::new();
     let folders = [path("system0"), path("system1")];
     let disk = Disk { folders: &folders, files: &none, size: None, label: "dbco", epoch: EPOCH };
-    disk.write(&tree, &memory, &tools, "disk.img").unwrap();
-    let image = tools.path("disk.img");
+    let image = tools.make(disk.execution(host(), &tree).unwrap(), &memory).unwrap();
     // e2fsck counts the names that it finds.
     judge("e2fsck", &["-f", "-n", text(&image)], None);
     let ask = |request: &str| judge("debugfs", &["-R", request, text(&image)], None);
@@ -184,7 +183,7 @@ fn names_and_link_texts_that_linux_would_drop_are_refused() {
     let memory = Memory::default();
     let squashfs = |tree: &Tree| {
         let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
-        squashfs.write(tree, &memory, &HostTools::new(), "x.sqfs")
+        squashfs.execution(host(), tree.clone()).map(drop)
     };
     let refused = |result: Result<(), ImageError>, at: &str| {
         let error = result.unwrap_err();

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::{HostAccess, Launch, probe};
 use crate::beneath::{Dir, Links};
-use crate::image::tools::argv;
 use crate::platform::Platform;
-use crate::process;
+use crate::process::{self, argv};
 use crate::threads;
 
 pub(super) const KVM: &str = "/dev/kvm";

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Accel, Accelerator, BootError, HostAccess, Launch};
 use crate::beneath::{Dir, Links};
-use crate::image::tools::argv;
 use crate::platform::Platform;
+use crate::process::argv;
 
 /// What starts the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

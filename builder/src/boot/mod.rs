@@ -22,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::beneath::BeneathError;
-use crate::image::ToolError;
 use crate::process;
 
 pub use accel::{Accel, Accelerator};
@@ -63,7 +62,7 @@ pub enum BootError {
         command: String,
         /// Why.
         #[source]
-        source: ToolError,
+        source: LaunchError,
     },
     /// The machine's console did not show what was expected.
     #[error(transparent)]
@@ -168,10 +167,14 @@ impl BootError {
     }
 }
 
+/// Why QEMU could not be started, in the words of who starts it.
+pub type LaunchError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Starts QEMU.
 pub trait Launch: Sync {
-    /// A command that runs `argv` with `folder` as its current folder, and with what it needs of the host. The arguments name files of the folder by relative paths, those of QEMU's root by absolute ones.
-    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError>;
+    /// A command that runs `argv` with `folder` as its current folder, and with what it needs of the host. The arguments name
+    /// files of the folder by relative paths, those of QEMU's root by absolute ones.
+    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, LaunchError>;
 
     /// Opens a file of QEMU's root (`/usr/share/OVMF/…`), whose links lead to places in that root.
     fn file(&self, inside: &str) -> io::Result<File>;
@@ -181,7 +184,7 @@ pub trait Launch: Sync {
 pub struct HostQemu;
 
 impl Launch for HostQemu {
-    fn command(&self, argv: &[String], folder: &Path, _access: &HostAccess) -> Result<Command, ToolError> {
+    fn command(&self, argv: &[String], folder: &Path, _access: &HostAccess) -> Result<Command, LaunchError> {
         let (program, arguments) = argv.split_first().ok_or("no command")?;
         let mut command = process::command(program);
         command.args(arguments).current_dir(folder);

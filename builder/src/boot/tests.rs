@@ -6,8 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::test::{Boot, BootTest, End, Login, Place, Tests};
-use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, probe};
-use crate::image::ToolError;
+use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, LaunchError, Machine, Medium, probe};
 use crate::platform::Platform;
 
 fn machine(bus: Bus, content: Content) -> Machine {
@@ -51,7 +50,7 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
 struct Script(&'static str);
 
 impl Launch for Script {
-    fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<Command, ToolError> {
+    fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<Command, LaunchError> {
         let mut command = crate::process::command("/bin/sh");
         command.args(["-c", self.0]);
         Ok(command)

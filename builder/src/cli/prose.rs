@@ -93,13 +93,7 @@ pub fn chain(error: &anyhow::Error) -> String {
 
 fn tail(error: &StepError) -> &[String] {
     let sandbox = match error {
-        StepError::Script { source, .. } | StepError::Sandbox(source) => source,
-        StepError::Image(crate::image::ImageError::Tool { source, .. }) => {
-            match source.downcast_ref::<SandboxError>() {
-                Some(source) => source,
-                None => return &[],
-            }
-        }
+        StepError::Script { source, .. } | StepError::Command { source, .. } | StepError::Sandbox(source) => source,
         _ => return &[],
     };
     match sandbox {

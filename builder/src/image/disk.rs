@@ -3,14 +3,12 @@
 //! It has project quota, so that containers' disk space can be limited. The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
 //! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
 
-use std::collections::HashSet;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 
-use super::content::place;
-use super::tools::argv;
-use super::{Contents, ImageError, NAME_MAX, Tools, check_lengths, file_type};
+use super::{ImageError, NAME_MAX, check_lengths, file_type};
 use crate::digest::Digest;
+use crate::execution::{Execution, IN, Input, Invocation, OutputPath};
+use crate::process::argv;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
 const FORMAT: &str = "ext4 (through debugfs)";
@@ -36,14 +34,8 @@ const BLOCK: u64 = 4096;
 const UUID_DOMAIN: &str = "dbco ext4";
 
 impl Disk<'_> {
-    /// Writes the sparse image `output` into the tools' folder.
-    pub fn write(
-        &self,
-        tree: &Tree,
-        contents: &dyn Contents,
-        tools: &dyn Tools,
-        output: &str,
-    ) -> Result<(), ImageError> {
+    /// How the image is made with the e2fsprogs of a root: an execution that makes the sparse file [`FILE`].
+    pub fn execution(&self, root: Digest, tree: &Tree) -> Result<Execution, ImageError> {
         let mut whole = Tree::new();
         for folder in self.folders {
             let others = whole.free_inode();
@@ -57,7 +49,8 @@ impl Disk<'_> {
         }
         whole.complete();
         whole.settle_links();
-        self.write_script(&whole, contents, tools)?;
+        let mut execution = Execution::new(root);
+        execution.inputs = inputs(&whole, self.epoch)?;
 
         let links = whole.hard_links();
         let files = whole.entries.iter().filter(|(path, entry)| links.earlier(path, entry).is_none());
@@ -71,15 +64,12 @@ impl Disk<'_> {
         let size = self.size.unwrap_or_else(|| {
             ((needed.sum::<u64>() + inodes * 256) * 3 / 2 + (8 << 20)).max(32 << 20).next_multiple_of(1 << 20)
         });
-        tools.folder().create(output)?.set_len(size).map_err(ImageError::io("write", Path::new(output)))?;
-
-        let time = format!("E2FSPROGS_FAKE_TIME={}", self.epoch);
+        let mut run = |makes: &str, argv: Vec<String>| execution.commands.push(Invocation::new(makes, argv));
+        run("ext4 file system", argv!["truncate", "-s", size, FILE]);
         let uuid = |what| uuid(&format!("{UUID_DOMAIN} {what} {} {size}", self.label));
         let extended =
             format!("hash_seed={},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard", uuid("hash seed"));
         let make = argv![
-            "env",
-            time,
             "mke2fs",
             "-q",
             "-F",
@@ -97,56 +87,63 @@ impl Disk<'_> {
             uuid("file system"),
             "-E",
             extended,
-            output,
+            FILE,
         ];
-        tools.run(&make, None).map_err(ImageError::tool("ext4 file system"))?;
+        run("ext4 file system", make);
 
         // debugfs ends with status 0 whatever its commands do, and prints its version on the same stream as errors.
-        let fill = "if debugfs -w -f disk.debugfs \"$1\" 2>&1 >/dev/null | grep -v '^debugfs [0-9]'; then exit 1; fi";
-        let fill = argv!["env", time, "sh", "-c", fill, "sh", output];
-        tools.run(&fill, None).map_err(ImageError::tool("content of the ext4 file system"))?;
+        let fill = "if debugfs -w -f \"$1\" \"$2\" 2>&1 >/dev/null | grep -v '^debugfs [0-9]'; then exit 1; fi";
+        run("content of the ext4 file system", argv!["sh", "-c", fill, "sh", format!("{IN}/{SCRIPT}"), FILE]);
         // After the filling, so that what is there is counted.
-        let quota = argv!["env", time, "tune2fs", "-O", "project", "-Q", "prjquota", output];
-        tools.run(&quota, None).map_err(ImageError::tool("project quota of the ext4 file system"))?;
-        let check = argv!["env", time, "e2fsck", "-f", "-n", output];
-        tools.run(&check, None).map_err(ImageError::tool("ext4 file system: e2fsck does not accept it"))
+        run("project quota of the ext4 file system", argv!["tune2fs", "-O", "project", "-Q", "prjquota", FILE]);
+        run("ext4 file system: e2fsck does not accept it", argv!["e2fsck", "-f", "-n", FILE]);
+        execution.env.extend([("E2FSPROGS_FAKE_TIME".to_owned(), self.epoch.to_string())]);
+        execution.outputs.push(OutputPath::file(FILE));
+        Ok(execution)
     }
+}
 
-    fn write_script(&self, tree: &Tree, contents: &dyn Contents, tools: &dyn Tools) -> Result<(), ImageError> {
-        let blobs = tools.folder().make_dir("disk.blobs")?;
-        let file = tools.folder().create("disk.debugfs")?;
-        let mut script = Script { out: BufWriter::new(file), epoch: self.epoch };
-        let mut placed: HashSet<Digest> = HashSet::new();
-        let links = tree.hard_links();
-        let written = |result: std::io::Result<()>| result.map_err(ImageError::io("write", Path::new("disk.debugfs")));
-        for (at, entry) in &tree.entries {
-            if let Node::File { blob, size } = &entry.node
-                && placed.insert(*blob)
-            {
-                place(contents, at, blob, *size, (&blobs, &blob.to_string()))?;
-            }
-            let target = if let Node::Symlink { target } = &entry.node { target.as_str() } else { "" };
-            if [at.as_str(), target].iter().any(|text| text.contains(['\n', '\r'])) {
-                let what = "a line break in a name or link".to_owned();
-                return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
-            }
-            if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
-                && major.max(minor) > u16::MAX.into()
-            {
-                let what = format!("device {major}:{minor}; debugfs supports numbers up to 65535");
-                return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
-            }
-            for (index, value) in entry.xattrs.values().enumerate() {
-                blobs.write(xattr_file(at, index), value)?;
-            }
-            check_lengths(FORMAT, at, entry, NAME_MAX)?;
-            match links.earlier(at, entry) {
-                Some(first) => written(script.link(at, first))?,
-                None => written(script.entry(at, entry, links.names(entry).len()))?,
-            }
+/// Where mke2fs writes it.
+pub const FILE: &str = "disk.img";
+/// debugfs's commands.
+const SCRIPT: &str = "disk.debugfs";
+/// The files' contents, by their digests, and the values of extended attributes.
+const BLOBS: &str = "disk.blobs";
+
+/// What debugfs fills the file system from.
+fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<Input>, ImageError> {
+    let mut script = Script { out: Vec::new(), epoch };
+    let (mut blobs, mut values) = (Tree::new(), Vec::new());
+    let links = tree.hard_links();
+    for (at, entry) in &tree.entries {
+        if let Node::File { blob, size } = entry.node {
+            blobs.insert(TreePath::new(&blob.to_string()).expect("a plain name"), Entry::file(blob, size, 0o644));
         }
-        written(script.out.flush())
+        let target = if let Node::Symlink { target } = &entry.node { target.as_str() } else { "" };
+        if [at.as_str(), target].iter().any(|text| text.contains(['\n', '\r'])) {
+            let what = "a line break in a name or link".to_owned();
+            return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
+        }
+        if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
+            && major.max(minor) > u16::MAX.into()
+        {
+            let what = format!("device {major}:{minor}; debugfs supports numbers up to 65535");
+            return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
+        }
+        for (index, value) in entry.xattrs.values().enumerate() {
+            values.push(Input::bytes(format!("{IN}/{BLOBS}/{}", xattr_file(at, index)), value.clone()));
+        }
+        check_lengths(FORMAT, at, entry, NAME_MAX)?;
+        match links.earlier(at, entry) {
+            Some(first) => script.link(at, first),
+            None => script.entry(at, entry, links.names(entry).len()),
+        }
+        .map_err(ImageError::Write)?;
     }
+    let mut inputs =
+        vec![Input::files(format!("{IN}/{BLOBS}"), blobs), Input::bytes(format!("{IN}/{SCRIPT}"), script.out)];
+    inputs.append(&mut values);
+    Ok(inputs)
 }
 
 /// Writes debugfs(8)'s commands.
@@ -172,7 +169,7 @@ impl<W: Write> Script<W> {
         match &entry.node {
             Node::Dir if path.is_root() => {}
             Node::Dir => writeln!(self.out, "mkdir {name}")?,
-            Node::File { blob, .. } => writeln!(self.out, "write disk.blobs/{blob} {name}")?,
+            Node::File { blob, .. } => writeln!(self.out, "write {IN}/{BLOBS}/{blob} {name}")?,
             Node::Symlink { target } => writeln!(self.out, "symlink {name} {}", word(target))?,
             Node::Char { major, minor } => writeln!(self.out, "mknod {name} c {major} {minor}")?,
             Node::Block { major, minor } => writeln!(self.out, "mknod {name} b {major} {minor}")?,
@@ -192,7 +189,7 @@ impl<W: Write> Script<W> {
             writeln!(self.out, "sif {full} {field} @{}", self.epoch)?;
         }
         for (index, name) in entry.xattrs.keys().enumerate() {
-            writeln!(self.out, "ea_set -f disk.blobs/{} {full} {}", xattr_file(path, index), word(name))?;
+            writeln!(self.out, "ea_set -f {IN}/{BLOBS}/{} {full} {}", xattr_file(path, index), word(name))?;
         }
         Ok(())
     }

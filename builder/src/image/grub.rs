@@ -1,12 +1,13 @@
 //! GRUB: its configuration, and its boot images for BIOS and UEFI.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
+use super::ImageError;
 use super::serial::Serial;
-use super::tools::argv;
-use super::{ImageError, Tools};
+use crate::digest::Digest;
+use crate::execution::{Execution, IN, Input, Invocation, OutputPath};
 use crate::platform::{BiosNames, Platform};
+use crate::process::argv;
 
 /// Path of the kernel on every medium, as GRUB sees it.
 pub fn kernel(platform: Platform) -> String {
@@ -123,11 +124,11 @@ fn words(cmdline: &str) -> Result<Vec<String>, ImageError> {
     Ok(words)
 }
 
-/// Name of the BIOS boot image in the tools' folder: `cdboot.img` and GRUB's core.
+/// Name of the BIOS boot image as the execution makes it: `cdboot.img` and GRUB's core.
 pub const ELTORITO: &str = "eltorito.img";
-/// Name of the master boot record's code in the tools' folder.
+/// Name of the master boot record's code as the execution makes it.
 pub const HYBRID_MBR: &str = "boot_hybrid.img";
-/// Name of the EFI system partition's FAT image in the tools' folder.
+/// Name of the EFI system partition's FAT image as the execution makes it.
 pub const ESP: &str = "esp.img";
 
 const MODULES: &str = "/usr/lib/grub";
@@ -170,25 +171,33 @@ pub struct Images<'a> {
 }
 
 impl Images<'_> {
-    /// Writes [`ELTORITO`] and [`HYBRID_MBR`], where the architecture has a BIOS, and [`ESP`] into the tools' folder.
-    pub fn write(&self, tools: &dyn Tools) -> Result<(), ImageError> {
-        let run = |what, argv: Vec<String>| tools.run(&argv, None).map_err(ImageError::tool(what));
-
+    /// How they are made with the GRUB and the mtools of a root: an execution that makes [`ELTORITO`] and [`HYBRID_MBR`], where
+    /// the architecture has a BIOS, and [`ESP`].
+    pub fn execution(&self, root: Digest) -> Result<Execution, ImageError> {
         let names = &self.platform.names().grub;
+        let mut execution = Execution::new(root);
         if let Some(BiosNames { modules, cd }) = &names.bios {
             // The firmware tells the core its drive: no configuration has to be embedded to find it.
             let mut bios = mkimage(cd, modules, ELTORITO);
             bios.extend(COMMON.into_iter().chain(["biosdisk"]).map(str::to_owned));
-            run("BIOS boot image", bios)?;
-            run("MBR", argv!["cp", format!("{MODULES}/{modules}/boot_hybrid.img"), HYBRID_MBR])?;
+            execution.commands.push(Invocation::new("BIOS boot image", bios));
+            let mbr = argv!["cp", format!("{MODULES}/{modules}/boot_hybrid.img"), HYBRID_MBR];
+            execution.commands.push(Invocation::new("MBR", mbr));
+            execution.outputs.extend([ELTORITO, HYBRID_MBR].map(OutputPath::file));
         }
 
-        tools.folder().write("early.cfg", self.early_config()?.as_bytes())?;
+        execution.inputs.push(Input::bytes(format!("{IN}/{EARLY}"), self.early_config()?));
         let mut efi = mkimage(names.efi, names.efi, names.efi_program);
-        efi.extend(argv!["-c", "early.cfg"]);
+        efi.extend(argv!["-c", format!("{IN}/{EARLY}")]);
         efi.extend(COMMON.into_iter().chain(["efi_gop", "regexp"]).map(str::to_owned));
-        run("UEFI boot image", efi)?;
-        self.write_esp(names.efi_program, tools)
+        execution.commands.push(Invocation::new("UEFI boot image", efi));
+
+        let esp = argv!["sh", "-euc", WRITE_ESP, "sh", names.efi_program, ESP];
+        execution.commands.push(Invocation::new("EFI system partition", esp));
+        let epoch = ("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
+        execution.env.extend([epoch, ("MTOOLS_SKIP_CHECK".to_owned(), "1".to_owned())]);
+        execution.outputs.push(OutputPath::file(ESP));
+        Ok(execution)
     }
 
     /// Looks on the disk that the firmware started us from first, so that another stick of the same recipe is not taken.
@@ -200,27 +209,21 @@ impl Images<'_> {
              set prefix=($root)/boot/grub\n"
         ))
     }
-
-    fn write_esp(&self, name: &str, tools: &dyn Tools) -> Result<(), ImageError> {
-        let program = tools.folder().open_file(name)?;
-        let length = program.metadata().map_err(ImageError::io("read", Path::new(name)))?.len();
-        // FAT12: boot sector, two tables, a root folder of 16 sectors, two folders, the program; in tracks of 32 sectors.
-        let sectors = (length.div_ceil(512) + 64).next_multiple_of(32);
-        tools.folder().create(ESP)?.set_len(sectors * 512).map_err(ImageError::io("write", Path::new(ESP)))?;
-        let mtools = |argv: Vec<String>| {
-            let mut all = argv!["env", "TZ=UTC", "MTOOLS_SKIP_CHECK=1", format!("SOURCE_DATE_EPOCH={}", self.epoch)];
-            all.extend(argv);
-            tools.run(&all, None).map_err(ImageError::tool("EFI system partition"))
-        };
-        let tracks = sectors / 32;
-        mtools(argv![
-            "mformat", "-i", ESP, "-t", tracks, "-h", 1, "-s", 32, "-c", 1, "-r", 16, "-N", "0dbc0dbc", "-v", "EFI",
-            "::"
-        ])?;
-        mtools(argv!["mmd", "-i", ESP, "::/EFI", "::/EFI/BOOT"])?;
-        mtools(argv!["mcopy", "-i", ESP, name, format!("::/EFI/BOOT/{name}")])
-    }
 }
+
+/// The configuration that is embedded in the UEFI image.
+const EARLY: &str = "early.cfg";
+
+/// Writes the EFI system partition `$2` with the program `$1`. FAT12: boot sector, two tables, a root folder of 16 sectors, two
+/// folders, the program; in tracks of 32 sectors.
+const WRITE_ESP: &str = r#"
+length=$(stat -c %s "$1")
+tracks=$(( ((length + 511) / 512 + 64 + 31) / 32 ))
+truncate -s $((tracks * 32 * 512)) "$2"
+mformat -i "$2" -t $tracks -h 1 -s 32 -c 1 -r 16 -N 0dbc0dbc -v EFI ::
+mmd -i "$2" ::/EFI ::/EFI/BOOT
+mcopy -i "$2" "$1" "::/EFI/BOOT/$1"
+"#;
 
 fn mkimage(format: &str, modules: &str, output: &str) -> Vec<String> {
     argv!["grub-mkimage", "-O", format, "-d", format!("{MODULES}/{modules}"), "-p", "/boot/grub", "-o", output]

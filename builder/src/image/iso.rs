@@ -5,15 +5,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::content::place;
-use super::grub::{ELTORITO, ESP, HYBRID_MBR};
-use super::tools::argv;
-use super::{Contents, ImageError, Tools, rooted};
-use crate::beneath::Dir;
-use crate::digest::{Digest, copy};
-use crate::tree::{Node, Tree, TreePath};
+use super::grub::HYBRID_MBR;
+use super::{ImageError, rooted};
+use crate::digest::Digest;
+use crate::execution::{BUILD, Execution, IN, Input, Invocation, OutputPath};
+use crate::process::argv;
+use crate::store::Blob;
+use crate::tree::{Entry, Node, Tree, TreePath};
 
 /// An ISO to make.
 #[derive(Clone, Copy, Debug)]
@@ -28,31 +27,43 @@ pub struct Iso<'a> {
 
 const FORMAT: &str = "ISO 9660";
 
+/// Where xorriso writes it.
+pub const FILE: &str = "image.iso";
+
+/// The folder that it is made of.
+const TOP: &str = "iso";
+
+/// The order of its files.
+const WEIGHTS: &str = "iso.weights";
+
 /// Where the El Torito image stands in the ISO.
 const BOOT_IMAGE: &str = "boot/grub/eltorito.img";
 
 /// Where the EFI system partition's image stands in the ISO.
 const BOOT_ESP: &str = "boot/grub/efi.img";
 
+/// What GRUB starts from: the files that [`grub::Images`](super::grub::Images) makes.
+#[derive(Clone, Copy, Debug)]
+pub struct BootImages {
+    /// The BIOS boot image, [`ELTORITO`](super::grub::ELTORITO).
+    pub eltorito: Blob,
+    /// The code of the master boot record, [`HYBRID_MBR`].
+    pub mbr: Blob,
+    /// The EFI system partition, [`ESP`](super::grub::ESP).
+    pub esp: Blob,
+}
+
 impl Iso<'_> {
-    /// Writes the ISO `output` into the tools' folder: the files and folders of `tree`, and what GRUB needs.
-    ///
-    /// [`grub::Images::write`](super::grub::Images::write) must have filled the same folder.
-    pub fn write(
-        &self,
-        tree: &Tree,
-        contents: &dyn Contents,
-        tools: &dyn Tools,
-        output: &str,
-    ) -> Result<(), ImageError> {
-        let top = tools.folder().make_dir("iso")?;
-        let mut files = lay_out(tree, contents, &top)?;
-        for (name, from) in [(BOOT_IMAGE, ELTORITO), (BOOT_ESP, ESP)] {
-            let mut to = top.create(name)?;
-            copy(&mut tools.folder().open_file(from)?, &mut to).map_err(ImageError::io("copy", Path::new(from)))?;
-            files.push(name.to_owned());
-        }
-        top.write(self.marker, b"")?;
+    /// How the ISO is made with the xorriso of a root, of the files and folders of `tree` and what GRUB needs: an execution that
+    /// makes the file [`FILE`].
+    pub fn execution(&self, root: Digest, tree: &Tree, images: BootImages) -> Result<Execution, ImageError> {
+        let file = |Blob { digest, size }| Entry::file(digest, size, 0o644);
+        let at = |path: &str| TreePath::new(path).expect("a plain path");
+        let mut tree = tree.clone();
+        tree.insert(at(BOOT_IMAGE), file(images.eltorito));
+        tree.insert(at(BOOT_ESP), file(images.esp));
+        tree.complete();
+        let mut files = one_file_a_content(&mut tree)?;
         files.push(self.marker.to_owned());
         files.sort();
 
@@ -61,24 +72,33 @@ impl Iso<'_> {
         for (index, name) in files.iter().enumerate() {
             let _ = writeln!(weights, "{} /{name}", files.len() - index);
         }
-        tools.folder().write("iso.weights", weights.as_bytes())?;
-        tools.run(&self.argv(output)?, None).map_err(ImageError::tool("ISO"))
+        let mut mbr = Tree::new();
+        mbr.insert(at(HYBRID_MBR), file(images.mbr));
+        Ok(Execution {
+            inputs: vec![
+                Input::files(format!("{BUILD}/{TOP}"), tree),
+                Input::bytes(format!("{BUILD}/{TOP}/{}", self.marker), ""),
+                Input::files(IN, mbr),
+                Input::bytes(format!("{IN}/{WEIGHTS}"), weights),
+            ],
+            // xorriso takes every time and identifier that has no option of its own from it.
+            env: [("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string())].into(),
+            commands: vec![Invocation::new("ISO", self.argv()?)],
+            outputs: vec![OutputPath::file(FILE)],
+            ..Execution::new(root)
+        })
     }
 
-    fn argv(&self, output: &str) -> Result<Vec<String>, ImageError> {
+    fn argv(&self) -> Result<Vec<String>, ImageError> {
         let epoch = self.epoch;
         let date = i64::try_from(epoch)
             .ok()
             .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
             .map(|time| time.strftime("%Y%m%d%H%M%S00").to_string())
             .ok_or(ImageError::Epoch { format: FORMAT, epoch })?;
-        // xorriso takes every time and identifier that has no option of its own from SOURCE_DATE_EPOCH; libisofs writes
-        // local times, hence TZ.
-        let mut argv =
-            argv!["env", "TZ=UTC", format!("SOURCE_DATE_EPOCH={epoch}"), "xorriso", "-no_rc", "-as", "mkisofs"];
-        argv.extend(argv!["-quiet", "-o", output, "-V", self.volume]);
+        let mut argv = argv!["xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-o", FILE, "-V", self.volume];
         argv.extend(argv![format!("--modification-date={date}"), "--set_all_file_dates", date]);
-        argv.extend(argv!["-r", "-J", "-joliet-long", "--sort-weight-list", "iso.weights"]);
+        argv.extend(argv!["-r", "-J", "-joliet-long", "--sort-weight-list", format!("{IN}/{WEIGHTS}")]);
         argv.extend(argv![
             "-c",
             "boot/grub/boot.cat",
@@ -89,10 +109,10 @@ impl Iso<'_> {
             4,
             "-boot-info-table"
         ]);
-        argv.extend(argv!["--grub2-boot-info", "--grub2-mbr", HYBRID_MBR]);
+        argv.extend(argv!["--grub2-boot-info", "--grub2-mbr", format!("{IN}/{HYBRID_MBR}")]);
         argv.extend(argv!["--efi-boot", BOOT_ESP, "-efi-boot-part", "--efi-boot-image"]);
         // Some BIOSes start a disk only if a partition is marked active.
-        argv.extend(argv!["--protective-msdos-label", "--mbr-force-bootable", "iso"]);
+        argv.extend(argv!["--protective-msdos-label", "--mbr-force-bootable", TOP]);
         Ok(argv)
     }
 }
@@ -103,31 +123,23 @@ pub fn volume_id(text: &str) -> String {
     text.chars().map(plain).take(32).collect()
 }
 
-/// Lays the tree out as plain files and folders; gives the paths of its files.
-///
-/// Files of one content become one file with several names, whether the store can link it or not: libisofs stores such
-/// a file once, and the ISO must not depend on what the file system can do.
-fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<Vec<String>, ImageError> {
-    let mut files = Vec::new();
-    let mut placed: HashMap<Digest, TreePath> = HashMap::new();
+/// Makes the files of one content one file with several names, as libisofs stores such a file once, and refuses what is neither
+/// file nor folder; gives the paths of the files.
+fn one_file_a_content(tree: &mut Tree) -> Result<Vec<String>, ImageError> {
     for item in rooted(tree) {
         let (path, entry) = item?;
-        match &entry.node {
-            Node::Dir => drop(to.make_dir(path.as_str())?),
-            Node::File { blob, size } => {
-                match placed.get(blob) {
-                    Some(first) => to.hard_link(first.as_str(), path.as_str())?,
-                    None => {
-                        place(contents, &path, blob, *size, (to, path.as_str()))?;
-                        placed.insert(*blob, path.clone());
-                    }
-                }
-                files.push(path.as_str().to_owned());
-            }
-            _ => {
-                let what = "an ISO made by dbco can contain only files and folders".to_owned();
-                return Err(ImageError::CantHold { format: FORMAT, path, what });
-            }
+        if !matches!(entry.node, Node::Dir | Node::File { .. }) {
+            let what = "an ISO made by dbco can contain only files and folders".to_owned();
+            return Err(ImageError::CantHold { format: FORMAT, path, what });
+        }
+    }
+    let mut files = Vec::new();
+    let mut numbers: HashMap<Digest, u32> = HashMap::new();
+    for (path, entry) in &mut tree.entries {
+        if let Node::File { blob, .. } = entry.node {
+            let next = numbers.len() as u32 + 1;
+            entry.inode = Some(*numbers.entry(blob).or_insert(next));
+            files.push(path.as_str().to_owned());
         }
     }
     Ok(files)

@@ -1,7 +1,8 @@
 //! From trees to the files that a machine boots: archives, file systems, GRUB's own files, the ISO.
 //!
 //! What is written here is a pure function of its arguments: every time is the recipe's epoch, every order is the
-//! tree's. Archives stream in constant memory; foreign tools run through [`Tools`].
+//! tree's. Archives stream in constant memory; what foreign tools make is given as an
+//! [`Execution`](crate::execution::Execution), and this module runs none.
 
 pub mod compress;
 pub mod content;
@@ -12,10 +13,8 @@ pub mod iso;
 pub mod serial;
 pub mod squashfs;
 pub mod tar;
-pub mod tools;
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use crate::beneath::BeneathError;
 use crate::digest::Digest;
@@ -23,7 +22,6 @@ use crate::tree::{Entry, Node, Tree, TreePath};
 
 pub use compress::Compression;
 pub use content::{Contents, LocalFiles};
-pub use tools::{ToolError, Tools};
 
 /// Why an image could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -78,29 +76,9 @@ pub enum ImageError {
     /// The output could not be written.
     #[error("can't write the image")]
     Write(#[source] io::Error),
-    /// A file of the work folder could not be made or read.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// `write`, `read` …
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-    /// A file of the tools' folder could not be made or read.
+    /// A file of a folder that tools work in could not be made or read.
     #[error(transparent)]
     Beneath(#[from] BeneathError),
-    /// A foreign tool failed.
-    #[error("can't make the {what}")]
-    Tool {
-        /// What it was to make.
-        what: &'static str,
-        /// The tool's own words.
-        #[source]
-        source: ToolError,
-    },
     /// Text that GRUB can't take as it is.
     #[error("GRUB does not support {what} `{text}`: {why}")]
     Grub {
@@ -111,19 +89,6 @@ pub enum ImageError {
         /// The reason.
         why: &'static str,
     },
-}
-
-impl ImageError {
-    /// For `map_err`: an error of a system call on `path`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
-    }
-
-    /// For `map_err`: a tool that failed while it made `what`.
-    pub(crate) fn tool(what: &'static str) -> impl FnOnce(ToolError) -> Self {
-        move |source| Self::Tool { what, source }
-    }
 }
 
 /// All entries with the root first, whether the tree states it or not.

@@ -6,11 +6,15 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::tools::argv;
-use super::{Contents, ImageError, Tools, check_lengths, rooted, tar};
+use super::{ImageError, check_lengths, rooted};
 use crate::digest::Digest;
+use crate::execution::{Execution, Invocation, OutputPath, Stdin};
 use crate::platform::Platform;
+use crate::process::argv;
 use crate::tree::{Node, Tree, TreePath};
+
+/// Where mksquashfs writes it.
+pub const FILE: &str = "livefs.squashfs";
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,17 +49,11 @@ impl Squashfs {
         bytes.is_power_of_two() && (4 << 10..=1 << 20).contains(&bytes)
     }
 
-    /// Packs `tree` into the file `output` of the tools' folder.
-    pub fn write(
-        &self,
-        tree: &Tree,
-        contents: &dyn Contents,
-        tools: &dyn Tools,
-        output: &str,
-    ) -> Result<(), ImageError> {
+    /// How `tree` is packed with the mksquashfs of a root: an execution that makes the file [`FILE`].
+    pub fn execution(&self, root: Digest, tree: Tree) -> Result<Execution, ImageError> {
         let format = "squashfs";
         let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;
-        let root = rooted(tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
+        let top = rooted(&tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
         // Longer names mksquashfs cuts, and ends with status 0 (SQUASHFS_NAME_LEN).
         for (path, entry) in &tree.entries {
             check_lengths(format, path, entry, 256)?;
@@ -63,7 +61,7 @@ impl Squashfs {
         let mut argv = argv![
             "mksquashfs",
             "-",
-            output,
+            FILE,
             "-tar",
             "-noappend",
             "-quiet",
@@ -73,11 +71,11 @@ impl Squashfs {
         ];
         // Not `sqfstar`: that of 4.5.1 takes the level after `-Xcompression-level` for the file to write.
         // mksquashfs makes the root itself, takes nothing of the archive's `./`, and gives it to whoever runs it.
-        if (root.uid, root.gid) != (0, 0) {
-            let what = format!("it belongs to {}:{}, the root of a squashfs must be 0:0", root.uid, root.gid);
+        if (top.uid, top.gid) != (0, 0) {
+            let what = format!("it belongs to {}:{}, the root of a squashfs must be 0:0", top.uid, top.gid);
             return Err(ImageError::CantHold { format, path: TreePath::ROOT, what });
         }
-        argv.extend(argv!["-root-mode", format!("{:o}", root.mode)]);
+        argv.extend(argv!["-root-mode", format!("{:o}", top.mode)]);
         argv.extend(argv!["-root-time", epoch, "-mkfs-time", epoch, "-all-time", epoch, "-b", self.block]);
         argv.extend(match self.packing {
             Packing::Zstd => argv!["-comp", "zstd", "-Xcompression-level", 22],
@@ -91,10 +89,11 @@ impl Squashfs {
         if tree.entries.values().all(|entry| entry.xattrs.is_empty()) {
             argv.extend(argv!["-no-xattrs"]);
         }
-        if !search_for_duplicates(tree) {
+        if !search_for_duplicates(&tree) {
             argv.push("-no-duplicates".into());
         }
-        tar::run_on_tar(tools, format, &argv, (tree, contents, self.epoch))
+        let command = Invocation::new(format, argv).reading(Stdin::Tar { tree, epoch: self.epoch });
+        Ok(Execution { commands: vec![command], outputs: vec![OutputPath::file(FILE)], ..Execution::new(root) })
     }
 }
 

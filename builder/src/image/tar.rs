@@ -1,10 +1,9 @@
 //! A tree as a tar stream: POSIX ustar, with pax records (POSIX.1-2017, `pax`) where ustar has no room.
 
 use std::io::Write;
-use std::sync::Mutex;
 
 use super::content::copy_checked;
-use super::{Contents, ImageError, Tools, rooted};
+use super::{Contents, ImageError, rooted};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
 const FORMAT: &str = "tar";
@@ -159,30 +158,4 @@ fn split(name: &str) -> Option<(&str, &str)> {
 fn fill(field: &mut [u8], text: &str) {
     let length = text.len().min(field.len());
     field[..length].copy_from_slice(&text.as_bytes()[..length]);
-}
-
-/// Runs a tool with a tree on its standard input, as [`write_tar`] writes it; `what` names the tool's work in errors.
-pub fn run_on_tar(
-    tools: &dyn Tools,
-    what: &'static str,
-    argv: &[String],
-    (tree, contents, epoch): (&Tree, &dyn Contents, u64),
-) -> Result<(), ImageError> {
-    // What went wrong in the tree is more telling than that the tool found the end of its input too early.
-    let failure = Mutex::new(None);
-    let feed = |out: &mut dyn Write| {
-        write_tar(tree, contents, epoch, out).map_err(|error| match error {
-            ImageError::Write(source) => source,
-            other => {
-                let text = std::io::Error::other(other.to_string());
-                *failure.lock().unwrap_or_else(|e| e.into_inner()) = Some(other);
-                text
-            }
-        })
-    };
-    let result = tools.run(argv, Some(Box::new(feed)));
-    match failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
-        Some(error) => Err(error),
-        None => result.map_err(ImageError::tool(what)),
-    }
 }

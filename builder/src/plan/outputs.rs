@@ -10,8 +10,8 @@ use crate::recipe::OutputKind;
 use crate::recipe::boot::Entry;
 use crate::recipe::image::{Kernel, SquashfsOptions};
 use crate::step::{
-    ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep,
-    Ref, SquashfsStep,
+    ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubImagesStep, GrubMenuStep, Id, InitrdStep, IsoStep,
+    KernelPackageStep, Ref, SquashfsStep,
 };
 use crate::tree::TreePath;
 
@@ -106,14 +106,18 @@ impl Planner<'_> {
     }
 
     fn iso(&mut self) -> Result<Id<IsoStep>, PlanError> {
+        let (platform, epoch) = (self.recipe.image.platform, self.epoch());
+        let toolchain = self.toolchain(&self.recipe.packer)?;
+        let images = GrubImagesStep { platform, toolchain, marker: format!("/{}", IsoStep::MARKER), epoch };
         let step = IsoStep {
-            platform: self.recipe.image.platform,
+            platform,
+            images: self.plan.graph.add(images),
             kernel: self.kernel()?.image,
             initrd: self.initrd()?.output(InitrdStep::INITRD),
             menu: self.menu()?.output(GrubMenuStep::MENU),
-            toolchain: self.toolchain(&self.recipe.packer)?,
+            toolchain,
             volume: self.recipe.image.volume(),
-            epoch: self.epoch(),
+            epoch,
         };
         Ok(self.plan.graph.add(step))
     }

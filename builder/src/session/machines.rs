@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::{Done, Error};
 use crate::beneath::{Dir, Links};
 use crate::boot::test::End;
-use crate::boot::{Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
-use crate::image::ToolError;
+use crate::boot::{
+    Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, LaunchError, Machine, Medium,
+};
 use crate::recipe::OutputKind;
 use crate::recipe::boot::Entry;
 use crate::recipe::test::{self as declared, Test};
@@ -24,7 +25,7 @@ struct Locked {
 }
 
 impl Launch for Locked {
-    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, ToolError> {
+    fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, LaunchError> {
         let env = [("HOME", "/build"), ("LC_ALL", "C.UTF-8"), ("PATH", "/usr/bin:/bin"), ("TERM", "dumb")];
         let spec = Spec {
             root: self.root.clone(),

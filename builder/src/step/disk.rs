@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::toolbox::Toolbox;
 use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
 use crate::image::disk::Disk;
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
-
-/// Where mke2fs writes it.
-const FILE: &str = "disk.img";
 
 /// Makes an ext4 image that holds a root under one folder or several.
 #[derive(Clone, Debug)]
@@ -68,7 +64,6 @@ impl Action for DiskStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let tools = Toolbox::alone(work, self.toolchain)?;
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         let mut files = Tree::new();
         if let Some((path, from)) = &self.template {
@@ -77,7 +72,7 @@ impl Action for DiskStep {
         }
         let (size, label, epoch) = (self.size, self.label.as_str(), self.epoch);
         let disk = Disk { folders: &self.folders, files: &files, size, label, epoch };
-        disk.write(&tree, &work.contents(), &tools, FILE)?;
-        Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
+        let image = work.make(disk.execution(work.root_of(self.toolchain), &tree)?)?;
+        Ok(BTreeMap::from([Self::IMAGE.of(image)]))
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::toolbox::Toolbox;
 use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work};
-use crate::image::tools::argv;
-use crate::image::{NAME_MAX, check_lengths, tar};
+use crate::execution::{Execution, Invocation, OutputPath, Stdin};
+use crate::image::{NAME_MAX, check_lengths};
+use crate::process::argv;
 use crate::store::Key;
 
 /// Where mkfs.erofs writes it.
@@ -52,7 +52,6 @@ impl Action for ErofsStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let tools = Toolbox::alone(work, self.toolchain)?;
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         for (path, entry) in &tree.entries {
             check_lengths("erofs", path, entry, NAME_MAX)?;
@@ -71,12 +70,12 @@ impl Action for ErofsStep {
             "clear",
             FILE
         ];
-        tar::run_on_tar(
-            &tools,
-            "erofs (mkfs.erofs 1.7 or newer is needed)",
-            &argv,
-            (&tree, &work.contents(), self.epoch),
-        )?;
-        Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
+        let command = Invocation::new("erofs (mkfs.erofs 1.7 or newer is needed)", argv);
+        let execution = Execution {
+            commands: vec![command.reading(Stdin::Tar { tree, epoch: self.epoch })],
+            outputs: vec![OutputPath::file(FILE)],
+            ..Execution::new(work.root_of(self.toolchain))
+        };
+        Ok(BTreeMap::from([Self::IMAGE.of(work.make(execution)?)]))
     }
 }

@@ -3,6 +3,7 @@
 use super::packages::{Diverting, remedy};
 use crate::archive::ArchiveError;
 use crate::beneath::BeneathError;
+use crate::executor::ExecutionError;
 use crate::image::ImageError;
 use crate::kernel::modules::ModuleError;
 use crate::kernel::patch::PatchError;
@@ -104,6 +105,17 @@ pub enum StepError {
         /// What they depend on that may be one.
         depends: Vec<String>,
     },
+    /// A foreign tool failed.
+    #[error("can't make the {makes}")]
+    Command {
+        /// Which of the execution's commands, from 0.
+        command: usize,
+        /// What it was to make.
+        makes: String,
+        /// The tool's own words.
+        #[source]
+        source: SandboxError,
+    },
     /// A module that the kernel package does not have.
     #[error(transparent)]
     Module(#[from] ModuleError),
@@ -137,6 +149,19 @@ pub enum StepError {
     /// ^C.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<ExecutionError> for StepError {
+    fn from(error: ExecutionError) -> Self {
+        match error {
+            ExecutionError::Command { command, makes, source } => Self::Command { command, makes, source },
+            ExecutionError::NoOutput { name, path } => Self::NoOutput { name, path },
+            ExecutionError::Content(error) => error.into(),
+            ExecutionError::Folder(error) => error.into(),
+            ExecutionError::Beneath(error) => error.into(),
+            ExecutionError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// What stands where no further folder can be taken off an archive, of which `level` were.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use crate::digest::Digest;
-use crate::store::{Output, Store, StoreError};
+use crate::store::{Blob, Output, Store, StoreError};
 use crate::tree::Tree;
 
 /// A step, by its place in [`Graph::steps`](super::Graph::steps).
@@ -91,15 +91,6 @@ impl<T> Ref<T> {
     pub fn name(&self) -> &str {
         &self.name
     }
-}
-
-/// A file of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blob {
-    /// Its content.
-    pub digest: Digest,
-    /// Its length in bytes.
-    pub size: u64,
 }
 
 /// What can be an output of a step.

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::toolbox::Toolbox;
 use super::{
     Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work, with_platform,
 };
 use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
 use crate::store::Key;
-
-/// Where mksquashfs writes it.
-const FILE: &str = "livefs.squashfs";
 
 /// Packs a tree.
 #[derive(Clone, Debug)]
@@ -63,11 +59,10 @@ impl Action for SquashfsStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let tools = Toolbox::alone(work, self.toolchain)?;
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         let squashfs =
             Squashfs { platform: self.platform, packing: self.packing, block: self.block, epoch: self.epoch };
-        squashfs.write(&tree, &work.contents(), &tools, FILE)?;
-        Ok(BTreeMap::from([Self::IMAGE.of(tools.keep(FILE)?)]))
+        let image = work.make(squashfs.execution(work.root_of(self.toolchain), tree)?)?;
+        Ok(BTreeMap::from([Self::IMAGE.of(image)]))
     }
 }

@@ -343,6 +343,18 @@ fn a_menu_is_written_again_for_its_text() {
 }
 
 #[test]
+fn boot_images_are_made_again_for_each_of_their_inputs() {
+    let base = GrubImagesStep { platform: Platform::BUILD, toolchain: input(0), marker: "/m".into(), epoch: 1 };
+    let changes = vec![
+        change("platform", |of: &mut GrubImagesStep| of.platform = Platform::Aarch64),
+        change("toolchain", |of: &mut GrubImagesStep| of.toolchain = input(1)),
+        change("marker", |of: &mut GrubImagesStep| of.marker.push('2')),
+        change("epoch", |of: &mut GrubImagesStep| of.epoch = 2),
+    ];
+    every_row(&base, changes);
+}
+
+#[test]
 fn an_iso_is_made_again_for_each_of_its_inputs() {
     let base = IsoStep {
         platform: Platform::BUILD,
@@ -350,6 +362,7 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
         kernel: output(1, "bzImage"),
         initrd: output(2, "initrd"),
         menu: output(3, "grub.cfg"),
+        images: input(1),
         volume: "v".into(),
         epoch: 1,
     };
@@ -362,6 +375,7 @@ fn an_iso_is_made_again_for_each_of_its_inputs() {
         change("initrd", |of: &mut IsoStep| of.initrd = output(2, "other")),
         change("menu", |of: &mut IsoStep| of.menu = output(4, "grub.cfg")),
         change("menu", |of: &mut IsoStep| of.menu = output(3, "other")),
+        change("images", |of: &mut IsoStep| of.images = input(4)),
         change("volume", |of: &mut IsoStep| of.volume = "other".into()),
         change("epoch", |of: &mut IsoStep| of.epoch = 2),
     ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, Id, Outputs, Package, StepError, StepId, Work};
+use super::{Action, Graph, Outputs, Package, StepError, StepId, Work};
 use crate::digest::Digest;
 use crate::sandbox::root;
 use crate::store::{Key, Output, StoreError};
@@ -65,9 +65,8 @@ impl Action for ToolchainStep {
 }
 
 impl Work<'_> {
-    /// A toolchain's root, which is what was laid out.
-    pub(super) fn root(&self, toolchain: Id<ToolchainStep>) -> Result<PathBuf, StoreError> {
-        let key = &self.context.graph.step(toolchain.step()).digest;
+    /// A toolchain's root by the digest of its step's key; it is what was laid out.
+    pub(super) fn root(&self, key: &Digest) -> Result<PathBuf, StoreError> {
         let mut sound = self.context.sound.lock().unwrap_or_else(|e| e.into_inner());
         if !sound.contains(key) {
             self.store().verified_root(key)?;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use super::output::{Blob, Ref, StepId, Value};
-use super::{Graph, Outputs, Step, StepError};
+use super::output::{Ref, StepId, Value};
+use super::{Blob, Graph, Outputs, Step, StepError};
 use crate::archive::Budget;
 use crate::beneath::{Dir, Links};
 use crate::digest::{self, Digest};

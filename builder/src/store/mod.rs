@@ -50,7 +50,7 @@ use crate::tree::Tree;
 pub use batch::Batch;
 pub use damage::{Damage, Soundness, open_regular};
 pub use garbage::{Garbage, Kept, Kind, Policy, Total};
-pub use results::{Key, Output, StepResult};
+pub use results::{Blob, Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
 pub use usage::Sharing;

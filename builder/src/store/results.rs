@@ -13,6 +13,15 @@ use super::{Damage, Store, StoreError, publish, sharded};
 use crate::digest::Digest;
 use crate::input::LONG;
 
+/// A file of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Its content.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
 /// Everything that a step's result depends on, as named rows in a fixed order. Its digest names the result.
 ///
 /// The rows are kept in readable form beside the result, so that a rebuild can name the input that differs.

@@ -3,15 +3,21 @@
 //! The tools are judges and stand-ins for the toolchain. A missing one fails the test: CI installs them all.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use dbco::beneath::{Dir, Links};
 use dbco::digest::Digest;
-use dbco::image::{Contents, ToolError, Tools};
+use dbco::execution::Execution;
+use dbco::executor::{Call, ExecutionError, Executor as _, Local, Runner};
+use dbco::image::Contents;
+use dbco::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
+use dbco::image::iso::{BootImages, Iso};
+use dbco::platform::Platform;
 use dbco::process::{Feed, ProcessError, Run, command};
+use dbco::sandbox::SandboxError;
+use dbco::store::{Blob, Store};
 use dbco::tree::{Entry, Node, Tree, TreePath};
 
 /// Every time in the images of these tests: 2021-01-01T00:00Z. Long past, so that listings give the year.
@@ -63,37 +69,106 @@ pub fn sample() -> (Tree, Memory) {
     (tree, memory)
 }
 
-/// Runs tools of this machine in a folder.
+/// Tools of this machine, in place of a root's.
 pub struct HostTools {
     pub folder: tempfile::TempDir,
-    dir: Dir,
+    pub store: Store,
+    /// What each command is run by: `taskset`, say.
+    pub before: Vec<String>,
 }
 
 impl HostTools {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { dir: Dir::open(folder.path(), Links::Never).unwrap(), folder }
+        Self { store: Store::open(&folder.path().join("store")).unwrap(), folder, before: Vec::new() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    /// Carries out an execution; gives its outputs by name.
+    pub fn execute(
+        &self,
+        execution: Execution,
+        contents: &dyn Contents,
+    ) -> Result<BTreeMap<String, Blob>, ExecutionError> {
+        let contents = Both { first: contents, rest: &self.store };
+        let local = Local { store: &self.store, contents: &contents, runner: self };
+        let executed = local.execute(execution, &|_| {})?;
+        let names: Vec<String> = executed.outputs.keys().cloned().collect();
+        Ok(names.into_iter().map(|name| (name.clone(), executed.blob(&name).unwrap())).collect())
+    }
+
+    /// Carries out an execution that makes one file; gives its path.
+    pub fn make(&self, execution: Execution, contents: &dyn Contents) -> Result<PathBuf, ExecutionError> {
+        let outputs = self.execute(execution, contents)?;
+        assert_eq!(outputs.len(), 1);
+        Ok(self.store.blob_path(&outputs.values().next().unwrap().digest))
+    }
+
+    /// An ISO with this tree, and its boot images.
+    pub fn iso(&self, iso: &Iso<'_>, tree: &Tree, contents: &dyn Contents) -> PathBuf {
+        let images = Images { platform: Platform::BUILD, marker: iso.marker, epoch: iso.epoch };
+        let made = self.execute(images.execution(host()).unwrap(), contents).unwrap();
+        let images = BootImages { eltorito: made[ELTORITO], mbr: made[HYBRID_MBR], esp: made[ESP] };
+        self.make(iso.execution(host(), tree, images).unwrap(), contents).unwrap()
     }
 }
 
-impl Tools for HostTools {
-    fn folder(&self) -> &Dir {
-        &self.dir
+/// The root that stands for this machine.
+pub fn host() -> Digest {
+    Digest::of("this machine")
+}
+
+/// The first's contents, and for all others the store's.
+struct Both<'a> {
+    first: &'a dyn Contents,
+    rest: &'a Store,
+}
+
+impl Contents for Both<'_> {
+    fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>> {
+        self.first.open_unchecked(blob).or_else(|_| Contents::open_unchecked(self.rest, blob))
     }
 
-    fn run(&self, argv: &[String], feed: Option<Feed<'_>>) -> Result<(), ToolError> {
-        // mksquashfs gives the root folder to the user it runs as: that is 0 in the sandbox.
-        let script = "cd \"$1\"; shift; if [ \"$(id -u)\" = 0 ]; then exec \"$@\"; else exec unshare -r \"$@\"; fi";
-        let mut run = Run::new("/bin/sh")
+    fn stored(&self, blob: &Digest) -> Option<PathBuf> {
+        self.first.stored(blob).or_else(|| self.rest.stored(blob))
+    }
+}
+
+/// A root of this machine's folders, with those of the execution at their places.
+const ENTER: &str = r#"
+set -eu
+mount -t tmpfs dbco "$1"
+for folder in bin dev etc lib lib32 lib64 libx32 proc sbin usr; do
+  if [ -e "/$folder" ]; then mkdir "$1/$folder"; mount --rbind "/$folder" "$1/$folder"; fi
+done
+mkdir -m 1777 "$1/tmp"
+top=$1 count=$2
+shift 2
+while [ "$count" -gt 0 ]; do
+  mkdir "$top$2"
+  mount --bind "$1" "$top$2"
+  shift 2
+  count=$((count - 1))
+done
+exec chroot "$top" "$@"
+"#;
+
+impl Runner for HostTools {
+    fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, _: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
+        let top = tempfile::tempdir_in(&self.folder).unwrap();
+        let binds = call.binds.iter().flat_map(|bind| [bind.host.to_str().unwrap(), &bind.inside]);
+        let enter = ["-rm", "/bin/sh", "-c", ENTER, "sh", text(top.path()), &call.binds.len().to_string()];
+        let mut run = Run::new("/usr/bin/unshare")
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
-            .args(["-c", script, "sh"])
-            .args([self.folder.path()])
-            .args(argv);
+            .env("TZ", "UTC")
+            .args(enter.map(str::to_owned))
+            .args(binds)
+            .args(["sh", "-c", "cd \"$1\"; shift; exec \"$@\"", "sh", call.cwd])
+            .args(&self.before)
+            .args(call.argv);
+        for (name, value) in call.env {
+            run = run.env(name, value);
+        }
         if let Some(feed) = feed {
             run = run.feed(feed);
         }

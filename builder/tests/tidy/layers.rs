@@ -89,18 +89,34 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("archive", &["beneath", "interrupt", "printable", "store", "threads", "tree"]),
     // Work on data, without a recipe's stages.
     ("kernel", &["archive", "beneath", "digest", "platform", "tree"]),
-    ("image", &["beneath", "digest", "input", "interrupt", "platform", "process", "store", "tree"]),
+    ("execution", &["beneath", "digest", "store", "tree"]),
+    ("image", &["beneath", "digest", "execution", "input", "interrupt", "platform", "process", "store", "tree"]),
     ("sandbox", &["archive", "beneath", "digest", "inherited", "printable", "process", "store", "threads", "tree"]),
     ("source", &["beneath", "digest", "input", "mask", "platform", "process", "store", "threads", "yaml"]),
     // The stages: recipe, lock, plan, build, outputs.
     ("recipe", &["archive", "boot", "image", "input", "kernel", "platform", "printable", "source", "tree", "yaml"]),
     ("lock", &["input", "interrupt", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "recipe", "store", "tree"]),
+    ("executor", &["beneath", "digest", "execution", "image", "process", "rootfs", "sandbox", "store", "tree"]),
     (
         "step",
         &[
-            "archive", "beneath", "digest", "image", "input", "kernel", "platform", "process", "recipe", "rootfs",
-            "sandbox", "source", "store", "tree",
+            "archive",
+            "beneath",
+            "digest",
+            "execution",
+            "executor",
+            "image",
+            "input",
+            "kernel",
+            "platform",
+            "process",
+            "recipe",
+            "rootfs",
+            "sandbox",
+            "source",
+            "store",
+            "tree",
         ],
     ),
     (
@@ -117,8 +133,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "beneath", "boot", "build", "digest", "image", "kernel", "lock", "output", "plan", "process", "recipe",
-            "sandbox", "source", "step", "store", "threads",
+            "beneath", "boot", "build", "digest", "kernel", "lock", "output", "plan", "process", "recipe", "sandbox",
+            "source", "step", "store", "threads",
         ],
     ),
     // The printer, which may use everything and is used by nothing.

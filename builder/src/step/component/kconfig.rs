@@ -1,18 +1,18 @@
 //! Making a configuration of its start and the fragments, and checking that every setting took effect.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use crate::beneath::Dir;
+use super::SRC;
 use crate::digest::Digest;
+use crate::execution::{BUILD, Execution, Input, Invocation, Stdin, Workspace};
 use crate::kernel::{self, Fragment, Setting, config};
 use crate::platform::Platform;
-use crate::process::{Feed, quote};
+use crate::process::{argv, quote};
 use crate::recipe::Resolve;
-use crate::step::toolbox::Toolbox;
 use crate::step::{StepError, Work};
 use crate::store::StoreError;
 
-/// Where the configuration is, in the folder that tools see as `/build`. Make's targets may have put anything there.
+/// Where the configuration is, below [`BUILD`]. Make's targets may have put anything there.
 const CONFIG: &str = "src/.config";
 
 /// A distribution's kernel has 300 KB of configuration.
@@ -69,18 +69,27 @@ impl Configuration {
         }
     }
 
-    /// Configures the source in `build`, the folder that `tools` see as `/build`.
-    pub(super) fn make(&self, work: &Work<'_>, build: &Dir, tools: &Toolbox<'_>) -> Result<(), StepError> {
-        let make = |target: &str, feed: Option<Feed<'_>>| {
-            let fixed = ["make", target].map(str::to_owned);
-            let argv: Vec<String> = fixed.into_iter().chain(self.make.iter().cloned()).collect();
-            tools.call(&argv, feed, None)
+    /// Configures the source of a workspace; `execution` gives executions that begin in it.
+    pub(super) fn make(
+        &self,
+        work: &Work<'_>,
+        mut workspace: Workspace,
+        execution: impl Fn(Workspace) -> Execution,
+    ) -> Result<Workspace, StepError> {
+        let make = |target: &str, stdin: Stdin| {
+            let argv = argv!["make", target].into_iter().chain(self.make.iter().cloned()).collect();
+            Invocation::new(CONFIG, argv).reading(stdin)
         };
-        let fragments = kernel::for_source(&self.fragments, &build.dir("src")?)?;
+        let run = |execution: Execution| match work.execute(execution) {
+            Err(StepError::Command { source, .. }) => Err(source.into()),
+            other => other,
+        };
+        let fragments = kernel::for_source(&self.fragments, &workspace.build().dir(SRC)?)?;
         let base = match &self.base {
             ConfigBase::Target(target) => {
-                make(target, None)?;
-                build.read_text(CONFIG, MOST_CONFIG)?
+                let start = Execution { commands: vec![make(target, Stdin::Empty)], ..execution(workspace) };
+                workspace = run(start)?.workspace;
+                workspace.build().read_text(CONFIG, MOST_CONFIG)?
             }
             ConfigBase::Blob(blob) => {
                 let mut text = String::new();
@@ -90,12 +99,15 @@ impl Configuration {
                 text
             }
         };
-        build.write(CONFIG, config::merge(&base, &fragments).as_bytes())?;
-        let feed: Feed<'_> = Box::new(empty_answers);
-        make(self.resolve.target(), Some(feed))?;
-        let result = build.read_text(CONFIG, MOST_CONFIG)?;
-        let mismatches = kernel::check(&fragments, &result, &build.dir("src")?, self.platform);
-        if mismatches.is_empty() { Ok(()) } else { Err(StepError::Config(mismatches)) }
+        let complete = Execution {
+            inputs: vec![Input::bytes(format!("{BUILD}/{CONFIG}"), config::merge(&base, &fragments))],
+            commands: vec![make(self.resolve.target(), Stdin::LineBreaks)],
+            ..execution(workspace)
+        };
+        let workspace = run(complete)?.workspace;
+        let result = workspace.build().read_text(CONFIG, MOST_CONFIG)?;
+        let mismatches = kernel::check(&fragments, &result, &workspace.build().dir(SRC)?, self.platform);
+        if mismatches.is_empty() { Ok(workspace) } else { Err(StepError::Config(mismatches)) }
     }
 }
 
@@ -106,16 +118,4 @@ fn settings(fragment: &Fragment) -> String {
         if setting.versions.is_all() { line + "\n" } else { format!("{line} if {}\n", setting.versions) }
     };
     fragment.settings.iter().map(line).collect()
-}
-
-/// The default for every question, for as long as somebody asks.
-fn empty_answers(out: &mut dyn io::Write) -> io::Result<()> {
-    let lines = [b'\n'; 1024];
-    loop {
-        match out.write_all(&lines) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -9,12 +9,10 @@ mod source;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::toolbox::Toolbox;
 use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
-use crate::beneath::{Dir, Links};
 use crate::digest::Digest;
-use crate::process::ProcessError;
-use crate::rootfs::{lay_out, read_built};
+use crate::execution::{BUILD, DEPS, Execution, Input, Invocation, OutputForm, OutputPath, Workspace};
+use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
 use crate::source::Crate;
 use crate::store::{Key, Output};
@@ -25,7 +23,7 @@ pub use kconfig::{ConfigBase, Configuration};
 pub use patches::{Patch, PatchContent};
 pub use source::Source;
 
-/// Below what tools see as `/build`: sources, and what is installed.
+/// Below [`BUILD`]: sources, and what is installed.
 const SRC: &str = "src";
 const OUT: &str = "out";
 
@@ -133,86 +131,87 @@ impl Action for ComponentStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let folder = work.store().work_dir()?;
-        let top = work.dir(&folder)?;
-        let (build, deps) = (top.make_dir("build")?, top.make_dir("deps")?);
+        let workspace = Workspace::new(work.store().work_dir()?)?;
+        let build = workspace.build();
         build.make_dir(OUT)?;
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.epoch.try_into().unwrap_or_default());
-        self.source.unpack(work, &build, time)?;
-        for (name, need) in &self.needs {
-            let tree = work.get(&need.output(Self::INSTALL))?;
-            lay_out(&tree, &work.contents(), &deps.make_dir(name)?, time)?;
-        }
+        self.source.unpack(work, build, time)?;
         if let Some(crates) = &self.crates {
-            crates::vendor(work, crates, &build)?;
+            crates::vendor(work, crates, build)?;
         }
-        let (jobs, epoch) = (work.context.jobs.to_string(), self.epoch.to_string());
-        let tools = Toolbox::new(work, self.toolchain, &build)?
-            .bind(&deps, "/deps")
-            .cwd("/build/src")
-            .env([
-                ("JOBS", jobs.as_str()),
-                ("OUT", "/build/out"),
-                ("SOURCE_DATE_EPOCH", epoch.as_str()),
-                ("DEPS", "/deps"),
-            ])
-            .env(self.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        patches::apply(&self.patches, work, &build, &tools)?;
+        let mut inputs = Vec::new();
+        for (name, need) in &self.needs {
+            inputs.push(Input::tree(format!("{DEPS}/{name}"), work.get(&need.output(Self::INSTALL))?, time));
+        }
+        let patching = self.execution(work, workspace, inputs);
+        let mut workspace = patches::apply(&self.patches, work, patching)?;
         if let Some(kconfig) = &self.kconfig {
-            kconfig.make(work, &build, &tools)?;
+            workspace = kconfig.make(work, workspace, |workspace| self.execution(work, workspace, Vec::new()))?;
         }
-        script(&tools, "build", &self.build)?;
-        script(&tools, "install", &self.install)?;
-        self.collect(work, &build)
+        self.build(work, workspace)
     }
 }
 
 impl ComponentStep {
-    /// The folders are looked up anew: the scripts may have put something else in their places.
-    fn collect(&self, work: &Work<'_>, build: &Dir) -> Result<Outputs, StepError> {
-        let mut outputs = BTreeMap::new();
-        // A kernel has links at some of its outputs, to others.
-        let src = build.dir(SRC)?.following(Links::Within);
-        let beside = build.following(Links::Within);
-        for (name, path) in &self.files {
+    /// An execution of its commands, which begin in its source.
+    fn execution(&self, work: &Work<'_>, workspace: Workspace, inputs: Vec<Input>) -> Execution {
+        let fixed = [
+            ("JOBS", work.context.jobs.to_string()),
+            ("OUT", format!("{BUILD}/{OUT}")),
+            ("SOURCE_DATE_EPOCH", self.epoch.to_string()),
+            ("DEPS", DEPS.to_owned()),
+        ];
+        let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Execution {
+            workspace: Some(workspace),
+            inputs,
+            env: fixed.chain(self.env.clone()).collect(),
+            cwd: format!("{BUILD}/{SRC}"),
+            ..Execution::new(work.root_of(self.toolchain))
+        }
+    }
+
+    /// Runs its scripts, and keeps what they made.
+    fn build(&self, work: &Work<'_>, workspace: Workspace) -> Result<Outputs, StepError> {
+        let mut execution = self.execution(work, workspace, Vec::new());
+        let scripts = [("build", &self.build), ("install", &self.install)];
+        let scripts: Vec<_> = scripts.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect();
+        for (script, text) in &scripts {
+            execution.commands.push(Invocation::new(*script, argv!["/bin/sh", "-euc", text]));
+        }
+        let file = |(name, path): (&String, &String)| OutputPath {
+            name: name.clone(),
             // What is built outside of its source is named by `../`.
-            let output = match path.strip_prefix("../") {
-                Some(path) => work.keep(&beside, path),
-                None => work.keep(&src, path),
-            };
-            let output = output.map_err(|error| match error {
-                StepError::Beneath(error) if error.is_missing() => {
-                    StepError::NoOutput { name: name.clone(), path: path.clone() }
-                }
-                other => other,
-            })?;
-            let Blob { digest, size } = output;
-            outputs.insert(name.clone(), Output::Blob { digest, size });
-        }
-        let mut batch = work.store().batch()?;
-        let tree = read_built(&build.dir(OUT)?, &mut batch)?;
-        batch.commit()?;
-        let astray = astray(&tree);
-        if !astray.is_empty() {
-            return Err(StepError::Links(astray));
-        }
-        outputs.extend([Self::INSTALL.of(work.store().add_tree(&tree)?)]);
-        Ok(outputs)
+            path: path.strip_prefix("../").map_or_else(|| format!("{SRC}/{path}"), str::to_owned),
+            // A kernel has links at some of its outputs, to others.
+            form: OutputForm::LinkedFile,
+        };
+        let install = OutputPath { name: Self::INSTALL.name().into(), path: OUT.into(), form: OutputForm::Tree };
+        execution.outputs = self.files.iter().map(file).chain([install]).collect();
+        let outcome = work.execute(execution).map_err(|error| match error {
+            StepError::Command { command, source, .. } => {
+                StepError::Script { script: scripts[command].0, source: without_text(source) }
+            }
+            StepError::NoOutput { name, path } => match self.files.get(&name) {
+                Some(stated) => StepError::NoOutput { path: stated.clone(), name },
+                None => StepError::NoOutput { name, path },
+            },
+            other => other,
+        })?;
+        let outputs = outcome.outputs;
+        let Some(Output::Tree { digest }) = outputs.get(Self::INSTALL.name()) else { panic!("a tree was asked for") };
+        let astray = astray(&work.store().tree(digest)?);
+        if astray.is_empty() { Ok(outputs) } else { Err(StepError::Links(astray)) }
     }
 }
 
-fn script(tools: &Toolbox<'_>, script: &'static str, text: &str) -> Result<(), StepError> {
-    if text.trim().is_empty() {
-        return Ok(());
-    }
-    let failed = |error| match error {
-        // The whole script would hide what it printed.
+/// The error of a script without the script, whose length would hide what it printed.
+fn without_text(error: SandboxError) -> SandboxError {
+    match error {
         SandboxError::Tool(ProcessError::Failed { status, tail, .. }) => {
             let command = "/bin/sh -euc …".to_owned();
             SandboxError::Tool(ProcessError::Failed { command, status, tail })
         }
         other => other,
-    };
-    let called = tools.call(&["/bin/sh", "-euc", text], None, None);
-    called.map_err(|error| StepError::Script { script, source: failed(error) })
+    }
 }

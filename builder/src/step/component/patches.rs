@@ -4,18 +4,14 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::beneath::Dir;
 use crate::digest::Digest;
+use crate::execution::{Execution, IN, Input, Invocation, Workspace};
 use crate::image::Contents;
 use crate::kernel::patch::{self, PatchError};
-use crate::process::ProcessError;
+use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
-use crate::step::toolbox::Toolbox;
 use crate::step::{StepError, Work};
 use crate::store::StoreError;
-
-/// The patch in hand, below what tools see as `/build`.
-const PATCH: &str = "next.patch";
 
 /// A patch of the series.
 #[derive(Clone, Debug)]
@@ -45,10 +41,12 @@ impl PatchContent {
 }
 
 /// Applies the series with GNU patch, each hunk to exactly the lines that it was written against, wherever they moved.
-pub(super) fn apply(series: &[Patch], work: &Work<'_>, build: &Dir, tools: &Toolbox<'_>) -> Result<(), StepError> {
+/// `execution` begins in the source.
+pub(super) fn apply(series: &[Patch], work: &Work<'_>, mut execution: Execution) -> Result<Workspace, StepError> {
     let budget = work.budget();
-    for Patch { name, content } in series {
-        let failed = |errors: Vec<PatchError>| StepError::Patch(errors);
+    let failed = |errors: Vec<PatchError>| StepError::Patch(errors);
+    let mut texts = Vec::new();
+    for (number, Patch { name, content }) in series.iter().enumerate() {
         let mut bytes = Vec::new();
         match content {
             PatchContent::Bytes(text) => bytes.extend_from_slice(text),
@@ -60,20 +58,9 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, build: &Dir, tools: &Tool
             }
         }
         let text = patch::plain(name, bytes, budget).map_err(|error| failed(vec![error]))?;
-        let parts = patch::inspect(name, &text, budget).map_err(|error| failed(vec![error]))?;
-        build.write(PATCH, &text)?;
-        work.line(&format!("applying {name}"));
-        let said = Mutex::new(String::new());
-        let listen = |line: &str| {
-            // Most of what is said of a long patch; it is not what failed.
-            if line.starts_with("Hunk #") && line.contains(" succeeded at ") {
-                return;
-            }
-            let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
-            said.push_str(line);
-            said.push('\n');
-        };
-        let argv = [
+        texts.push(patch::inspect(name, &text, budget).map_err(|error| failed(vec![error]))?);
+        let path = format!("{IN}/{number:04}.patch");
+        let argv = argv![
             "patch",
             "-p1",
             "--batch",
@@ -82,18 +69,35 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, build: &Dir, tools: &Tool
             "--no-backup-if-mismatch",
             "--reject-file=-",
             "-i",
-            "/build/next.patch",
+            path
         ];
-        match tools.call(&argv, None, Some(&listen)) {
-            Ok(()) => {}
-            Err(SandboxError::Tool(ProcessError::Failed { .. })) => {
-                let said = said.into_inner().unwrap_or_else(|e| e.into_inner());
-                return Err(failed(patch::failures(name, &parts, &said)));
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let title = Some(format!("applying {name}"));
+        execution.commands.push(Invocation { title, ..Invocation::new("patched source", argv) });
+        execution.inputs.push(Input::bytes(path, text));
     }
-    Ok(build.remove(PATCH)?)
+    let said = Mutex::new((0, String::new()));
+    let listen = |command: usize, line: &str| {
+        // Most of what is said of a long patch; it is not what failed.
+        if line.starts_with("Hunk #") && line.contains(" succeeded at ") {
+            return;
+        }
+        let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
+        if said.0 != command {
+            *said = (command, String::new());
+        }
+        said.1.push_str(line);
+        said.1.push('\n');
+    };
+    let outcome = work.execute_watched(execution, &listen).map_err(|error| match error {
+        StepError::Command { command, source: SandboxError::Tool(ProcessError::Failed { .. }), .. } => {
+            let said = said.lock().unwrap_or_else(|e| e.into_inner());
+            let text = if said.0 == command { said.1.as_str() } else { "" };
+            failed(patch::failures(&series[command].name, &texts[command], text))
+        }
+        StepError::Command { source, .. } => source.into(),
+        other => other,
+    })?;
+    Ok(outcome.workspace)
 }
 
 fn unreadable(patch: &str) -> impl FnOnce(std::io::Error) -> StoreError {

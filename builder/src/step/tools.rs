@@ -1,0 +1,117 @@
+//! Foreign tools at work: an execution carried out on this machine, in the sandbox of the build.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Id, StepError, ToolchainStep, Work};
+use crate::beneath::{Dir, Links};
+use crate::digest::Digest;
+use crate::execution::Execution;
+use crate::executor::{Call, Executed, Executor as _, Local, Progress, Runner};
+use crate::process::Feed;
+use crate::sandbox::{Sandbox, SandboxError, Spec};
+use crate::store::Blob;
+
+/// What glibc looks for to set the locale `C.UTF-8`.
+const LOCALE: &str = "usr/lib/locale/C.utf8";
+
+/// The environment of every tool: nothing of the host's.
+///
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it: mksquashfs refuses
+/// it beside options that say the same. Whoever wants it sets it.
+///
+/// The locale is `C.UTF-8` where the toolchain has it (Debian keeps it in `libc-bin`, which no package depends on) and `C`
+/// elsewhere: with a locale that is not there programs fall back to `C`, and some complain at each start.
+fn environment(root: &Path) -> BTreeMap<String, String> {
+    let utf8 = Dir::open(root, Links::InRoot).is_ok_and(|dir| dir.exists(LOCALE).unwrap_or(false));
+    let pairs = [
+        ("HOME", "/build"),
+        ("LC_ALL", if utf8 { "C.UTF-8" } else { "C" }),
+        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("SHELL", "/bin/sh"),
+        ("TZ", "UTC"),
+        ("USER", "root"),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+/// Tools of one root in the sandbox; what they print goes to the step's log.
+struct Sandboxed<'a> {
+    sandbox: &'a Sandbox,
+    root: PathBuf,
+    env: BTreeMap<String, String>,
+    log: &'a Path,
+}
+
+impl Runner for Sandboxed<'_> {
+    fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
+        let mut env = self.env.clone();
+        env.extend(call.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let spec = Spec {
+            root: self.root.clone(),
+            binds: call.binds.to_vec(),
+            cwd: call.cwd.to_owned(),
+            argv: call.argv.to_vec(),
+            env,
+            ..Spec::default()
+        };
+        self.sandbox.run(&spec, Some(self.log), Some(watch), feed)
+    }
+}
+
+impl Work<'_> {
+    /// The root of a toolchain, as executions name it.
+    pub(super) fn root_of(&self, toolchain: Id<ToolchainStep>) -> Digest {
+        self.context.graph.step(toolchain.step()).digest
+    }
+
+    /// Carries an execution out. Whoever watches the build sees what its commands print.
+    pub(super) fn execute(&self, execution: Execution) -> Result<Executed, StepError> {
+        self.execute_watched(execution, &|_, _| {})
+    }
+
+    /// As [`Work::execute`]; `watch` gets each line too, with the number of the command that printed it, from 0.
+    pub(super) fn execute_watched(
+        &self,
+        execution: Execution,
+        watch: &(dyn Fn(usize, &str) + Sync),
+    ) -> Result<Executed, StepError> {
+        let root = self.root(&execution.root)?;
+        let runner = Sandboxed { sandbox: self.sandbox()?, env: environment(&root), root, log: &self.log };
+        let local = Local { store: self.store(), contents: &self.contents(), runner: &runner };
+        let told = |event: Progress<'_>| match event {
+            Progress::Started(title) => self.line(title),
+            Progress::Line { command, text } => {
+                self.line(text);
+                watch(command, text);
+            }
+        };
+        Ok(local.execute(execution, &told)?)
+    }
+
+    /// Carries an execution out that makes one file; gives that file.
+    pub(super) fn make(&self, execution: Execution) -> Result<Blob, StepError> {
+        let [output] = &execution.outputs[..] else { panic!("an execution with one output") };
+        let name = output.name.clone();
+        let outcome = self.execute(execution)?;
+        Ok(outcome.blob(&name).expect("a file is a blob"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_is_one_that_the_toolchain_has() {
+        let root = tempfile::tempdir().unwrap();
+        let locale = || environment(root.path())["LC_ALL"].clone();
+        assert_eq!(locale(), "C");
+        // What stands on the host does not count.
+        std::fs::create_dir_all(root.path().join("usr/lib")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", root.path().join("usr/lib/locale")).unwrap();
+        assert_eq!(locale(), "C");
+        std::fs::create_dir_all(root.path().join("nowhere/C.utf8")).unwrap();
+        assert_eq!(locale(), "C.UTF-8", "a link of the root leads to a place in the root");
+    }
+}
