@@ -137,7 +137,7 @@ const OURS: &[(&str, &str)] = &[
     ("builder/src/boot/test.rs", "File::create(self.join(name))"),
     ("builder/src/boot/test.rs", "fs::remove_dir_all(&folder)"),
     ("builder/src/boot/test.rs", "fs::create_dir_all(folder)"),
-    ("builder/src/boot/test.rs", "self.dir.host_path()"),
+    ("builder/src/boot/running.rs", "self.dir.host_path()"),
     // Made before cargo runs; the user's configuration.
     ("builder/src/source/cargo/fetch.rs", "fs::create_dir_all(home)"),
     ("builder/src/source/cargo/fetch.rs", "fs::create_dir_all(project)"),

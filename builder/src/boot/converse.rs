@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::test::{Boot, End, PhaseTimer, Step};
+use super::report::PhaseTimer;
+use super::spec::{Boot, End, Step};
 use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 

@@ -6,10 +6,12 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::BootError;
 use super::converse::{arrive, steps};
 use super::power::Loss;
-use super::test::{Boot, Cuts, PhaseTimer, Place, Running, Tests, Transcript};
+use super::report::{PhaseTimer, Transcript};
+use super::running::{MachineHost, RunningMachine};
+use super::spec::{Boot, Cuts};
+use super::{BootError, Forward};
 
 /// Before which change the `index`th of so many cuts is. Every other cut is in the middle of one of equal parts of all changes; those
 /// between are at the last changes, from the end: there a command makes valid what it has prepared.
@@ -43,10 +45,9 @@ struct Before {
 
 /// Goes through all starts; gives what the cuts came to, as a sentence. `limit` is for each start.
 pub(super) fn run(
-    tests: &Tests<'_>,
+    host: &MachineHost<'_>,
     boot: &Boot,
     cuts: &Cuts,
-    place: &Place<'_>,
     limit: Duration,
     timer: &mut PhaseTimer<'_>,
     transcript: &mut Transcript,
@@ -62,9 +63,9 @@ pub(super) fn run(
             Some(text) => BootError::Cut { cut: text, source: Box::new(source) },
             None => source,
         };
-        let mut running = tests.start(&boot.machine, true, place)?;
+        let mut running = host.start(&boot.machine, true)?;
         let deadline = Instant::now() + limit;
-        let arrived = tally.ready(boot, before.as_ref(), place, &mut running, deadline, timer);
+        let arrived = tally.ready(boot, before.as_ref(), host.forward, &mut running, deadline, timer);
         let mut loss = Loss::All;
         let done = arrived.and_then(|()| {
             let Some(cut) = index.checked_sub(1) else {
@@ -88,7 +89,7 @@ pub(super) fn run(
 }
 
 /// Runs the command to its end; gives the number of its changes.
-fn in_full(cuts: &Cuts, running: &mut Running, deadline: Instant) -> Result<u64, BootError> {
+fn in_full(cuts: &Cuts, running: &mut RunningMachine, deadline: Instant) -> Result<u64, BootError> {
     running.power.count();
     let (output, got) = running.console.run(&cuts.during, deadline)?;
     let command = cuts.during.clone();
@@ -102,7 +103,7 @@ fn in_full(cuts: &Cuts, running: &mut Running, deadline: Instant) -> Result<u64,
 }
 
 /// Runs the command until the power goes; whether it has ended before.
-fn cut_before(cuts: &Cuts, change: u64, running: &mut Running, deadline: Instant) -> Result<bool, BootError> {
+fn cut_before(cuts: &Cuts, change: u64, running: &mut RunningMachine, deadline: Instant) -> Result<bool, BootError> {
     running.power.cut_before(change, running.killer());
     match running.console.run(&cuts.during, deadline) {
         // It may have ended, and the change after which the power went is another's: what it has promised counts all the same.
@@ -119,8 +120,8 @@ impl Tally<'_> {
         &mut self,
         boot: &Boot,
         before: Option<&Before>,
-        place: &Place<'_>,
-        running: &mut Running,
+        forward: &[Forward],
+        running: &mut RunningMachine,
         deadline: Instant,
         timer: &mut PhaseTimer<'_>,
     ) -> Result<(), BootError> {
@@ -137,7 +138,7 @@ impl Tally<'_> {
                 self.ended += u32::from(before.ended);
             }
         }
-        steps(&boot.run, place.forward, &mut running.console, deadline)
+        steps(&boot.run, forward, &mut running.console, deadline)
     }
 
     /// Which word the outcome is.

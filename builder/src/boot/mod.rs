@@ -13,7 +13,10 @@ pub mod machine;
 mod nbd;
 pub mod power;
 pub mod probe;
+mod report;
 pub mod run;
+mod running;
+mod spec;
 pub mod test;
 
 use std::fs::File;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::test::{Boot, BootTest, End, Login, Place, Tests};
+use super::running::MachineHost;
+use super::test::{Boot, BootTest, End, Login, Tests};
 use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, probe};
 use crate::image::ToolError;
 use crate::platform::Platform;
@@ -37,10 +38,9 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
         fs::write(&image, sector).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
-        let logs = folder.path().to_owned();
-        let tests = Tests { launch: &HostQemu, accel, work: folder.path(), logs: &logs, jobs: 1 };
-        let place = Place { folder: folder.path(), log: &log, forward: &[] };
-        let mut running = tests.start(&machine(bus, Content::Image(image)), false, &place).unwrap();
+        let launch = &HostQemu;
+        let host = MachineHost { launch, accel: &accel, folder: folder.path(), log: &log, forward: &[] };
+        let mut running = host.start(&machine(bus, Content::Image(image)), false).unwrap();
         let word = str::from_utf8(probe::WORD).unwrap().trim();
         let seen = running.console.expect(word, Instant::now() + Duration::from_secs(60));
         assert!(seen.is_ok(), "{bus:?}: {seen:?}, {:?}", fs::read_to_string(folder.path().join("qemu.err")));

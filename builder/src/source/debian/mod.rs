@@ -8,7 +8,7 @@ mod closure;
 mod control;
 pub(super) mod error;
 mod index;
-mod indexes;
+pub(super) mod indexes;
 pub mod offline;
 mod relation;
 mod release;
@@ -32,7 +32,6 @@ use sources::Sources;
 
 pub use control::Control;
 pub use error::{ClosureError, IndexError, SignatureError};
-pub(super) use indexes::Indexes;
 
 /// Debian's is 150 KiB.
 const RELEASE_LIMIT: u64 = 4 << 20;

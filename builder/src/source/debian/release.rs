@@ -7,7 +7,7 @@ use deb822_fast::Paragraph;
 use crate::digest::Digest;
 use crate::source::Archive;
 
-use super::IndexError;
+use super::error::IndexError;
 
 /// A verified Release file (the format: Debian wiki, RepositoryFormat).
 #[derive(Debug)]

@@ -1,0 +1,115 @@
+//! What boot tests report: events while they run, the time that each phase took, and the outcome.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::Accel;
+use super::console::LastLine;
+
+/// A part of a test and how long it took.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for all that belongs to power cuts; those of a later start again.
+    pub name: &'static str,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// How a test ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The test's name.
+    pub name: String,
+    /// Why it failed; None if it passed.
+    pub failure: Option<String>,
+    /// What it went through, the phase that failed included.
+    pub phases: Vec<Phase>,
+    /// What ran the machine, and why.
+    pub accel: Accel,
+    /// All that the console showed, as raw bytes.
+    pub log: PathBuf,
+    /// The console's last lines, without control sequences.
+    pub tail: Vec<String>,
+    /// What is worth telling beside: what power cuts came to.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether it passed.
+    pub fn passed(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// Seconds in all.
+    pub fn seconds(&self) -> f64 {
+        self.phases.iter().map(|phase| phase.seconds).sum()
+    }
+}
+
+/// What happens during [`Tests::run`](super::test::Tests::run).
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A test entered a phase.
+    Phase {
+        /// The test.
+        name: &'a str,
+        /// Which.
+        phase: &'static str,
+    },
+    /// A machine of a test was started.
+    Started {
+        /// The test.
+        name: &'a str,
+        /// Gives the last line that its console shows.
+        last_line: &'a LastLine,
+    },
+    /// A test ended.
+    Done(&'a Outcome),
+}
+
+/// What a test shows beside its verdict.
+#[derive(Default)]
+pub(super) struct Transcript {
+    pub(super) tail: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Measures phases and tells of them.
+pub(super) struct PhaseTimer<'a> {
+    name: &'a str,
+    pub(super) watch: &'a (dyn Fn(Event<'_>) + Sync),
+    pub(super) phases: Vec<Phase>,
+    since: Instant,
+    current: &'static str,
+    held: bool,
+}
+
+impl<'a> PhaseTimer<'a> {
+    pub(super) fn new(name: &'a str, watch: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {
+        Self { name, watch, phases: Vec::new(), since: Instant::now(), current: "start", held: false }
+    }
+
+    pub(super) fn phase(&mut self, name: &'static str) {
+        if !self.held {
+            self.end();
+            self.current = name;
+        }
+        (self.watch)(Event::Phase { name: self.name, phase: name });
+    }
+
+    /// Begins a phase that takes in all that follow.
+    pub(super) fn hold(&mut self, name: &'static str) {
+        self.phase(name);
+        self.held = true;
+    }
+
+    pub(super) fn release(&mut self) {
+        self.held = false;
+    }
+
+    pub(super) fn end(&mut self) {
+        let now = Instant::now();
+        self.phases.push(Phase { name: self.current, seconds: (now - self.since).as_secs_f64() });
+        self.since = now;
+    }
+}
