@@ -8,7 +8,7 @@ use crate::source::{SourceError, without_counts};
 const NAMED: usize = 8;
 
 /// An error to be said, and what it stands for.
-struct Said {
+struct ReportedError {
     /// Without what differs between errors of one kind.
     alike: String,
     text: String,
@@ -24,7 +24,7 @@ struct Said {
 /// Servers that can't be reached for the same reasons are one cause, such as a network that is down: the first file is
 /// told in full, the others by their names.
 pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
-    let mut said: Vec<Said> = Vec::new();
+    let mut said: Vec<ReportedError> = Vec::new();
     for SourceFailure { place, error } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
@@ -40,14 +40,20 @@ pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
         match said.iter_mut().find(|known| cause.is_some() && known.cause == cause) {
             Some(known) => known.others.push(place.map_or(name.clone(), |place| format!("{name} ({place})"))),
             None => {
-                said.push(Said { alike, text, places: place.into_iter().collect(), cause, others: Vec::new() });
+                said.push(ReportedError {
+                    alike,
+                    text,
+                    places: place.into_iter().collect(),
+                    cause,
+                    others: Vec::new(),
+                });
             }
         }
     }
-    said.into_iter().map(Said::text).collect()
+    said.into_iter().map(ReportedError::text).collect()
 }
 
-impl Said {
+impl ReportedError {
     fn text(self) -> String {
         let mut text = match self.places.first() {
             Some(first) => format!("{first}: {}", self.text),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::build::writable;
 use super::prose::count;
 use super::session::Session;
-use super::{BuildArgs, Failure, Outcome, usage};
+use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::boot::test::{Event, Logs, Tests, log_name};
 use crate::boot::{Accel, Firmware, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
@@ -74,7 +74,7 @@ pub struct TestArgs {
     host_qemu: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
+pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
     let wanted = Wanted { boot: !args.host_qemu, ..Wanted::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Said before the work: what this can't start from.
@@ -113,7 +113,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
 }
 
 /// The number of the entry to start, if the recipe's outputs and the flags go together.
-fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
+fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
     let image = &recipe.image;
     let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
     let index = match &args.entry {
@@ -157,7 +157,7 @@ fn console(recipe: &Recipe, entry: &Entry, args: &RunArgs) -> u8 {
 }
 
 /// The tests to run, by their numbers.
-fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> {
+fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandError> {
     let tests = &recipe.image.tests;
     let fits = |index: &usize| filter.is_none_or(|text| tests[*index].name.contains(text));
     let chosen: Vec<usize> = (0..tests.len()).filter(fits).collect();
@@ -171,7 +171,7 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> 
     }
 }
 
-pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
+pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
     let wanted = Wanted { boot: !args.host_qemu, disks: true, ..Wanted::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Said before the work: that there is nothing to do, or no place for what it gives.
@@ -200,7 +200,7 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
         }
     });
     if crate::interrupt::raised().is_some() {
-        return Err(Failure::Said);
+        return Err(CommandError::Said);
     }
     let mut report = Vec::new();
     junit::write(&done.recipe.image.name, &outcomes, &mut report)?;
@@ -210,14 +210,14 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     session.printer.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
-    if failed > 0 { Err(Failure::Said) } else { Ok(()) }
+    if failed > 0 { Err(CommandError::Said) } else { Ok(()) }
 }
 
 /// The report's name in the folder of logs.
 const JUNIT: &str = "junit.xml";
 
 /// The folder of logs for these tests.
-fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Logs, Failure> {
+fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Logs, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
     let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
     if elsewhere(args, &parent.join(&name))?.is_none() {
@@ -227,7 +227,7 @@ fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Lo
 }
 
 /// Where the report goes, if not into the folder of logs under its name there.
-fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, Failure> {
+fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &args.junit else { return Ok(None) };
     let own = std::path::absolute(logs.join(JUNIT))?;
     Ok(if std::path::absolute(path)? == own { None } else { Some(path.clone()) })

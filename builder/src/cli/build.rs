@@ -8,11 +8,11 @@ use anyhow::anyhow;
 use nix::unistd::AccessFlags;
 
 use super::session::Session;
-use super::{BuildArgs, Outcome, usage};
+use super::{BuildArgs, CommandResult, usage};
 use crate::recipe::OutputKind;
 use crate::session::Outputs;
 
-pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> Outcome {
+pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
     let begin = Instant::now();
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     // Said before the work: what is in the way of the outputs.
@@ -27,7 +27,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwri
 }
 
 /// Whether a folder can be written to, or made where it is not there yet.
-pub fn writable(folder: &Path) -> Outcome {
+pub fn writable(folder: &Path) -> CommandResult {
     let absolute = std::path::absolute(folder)?;
     let there = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
     let writable = if there.is_dir() {

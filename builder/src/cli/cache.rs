@@ -9,7 +9,7 @@ use serde_json::json;
 use super::gc::{self, GcArgs};
 use super::prose::{bytes, count};
 use super::session::Session;
-use super::{Failure, Outcome};
+use super::{CommandError, CommandResult};
 
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
@@ -35,7 +35,7 @@ pub enum CacheCommand {
 const FOLDERS: [&str; 11] =
     ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
 
-pub fn run(session: &Session<'_>, command: &CacheCommand) -> Outcome {
+pub fn run(session: &Session<'_>, command: &CacheCommand) -> CommandResult {
     match command {
         CacheCommand::Info => info(session),
         CacheCommand::Verify => verify(session),
@@ -43,7 +43,7 @@ pub fn run(session: &Session<'_>, command: &CacheCommand) -> Outcome {
     }
 }
 
-fn info(session: &Session<'_>) -> Outcome {
+fn info(session: &Session<'_>) -> CommandResult {
     let store = session.store()?;
     let measured = FOLDERS.map(|folder| measure(&store.path().join(folder)).map(|found| (folder, found)));
     let measured = measured.into_iter().collect::<io::Result<Vec<_>>>()?;
@@ -67,7 +67,7 @@ fn info(session: &Session<'_>) -> Outcome {
     Ok(())
 }
 
-fn verify(session: &Session<'_>) -> Outcome {
+fn verify(session: &Session<'_>) -> CommandResult {
     let store = session.store()?;
     let contents = store.contents()?;
     let verified = {
@@ -87,7 +87,7 @@ fn verify(session: &Session<'_>) -> Outcome {
         let count = damages.len();
         session.printer.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
     }
-    if damages.is_empty() { Ok(()) } else { Err(Failure::Said) }
+    if damages.is_empty() { Ok(()) } else { Err(CommandError::Said) }
 }
 
 /// Files below a folder, and their bytes. What goes meanwhile is not counted.

@@ -4,11 +4,11 @@ use anyhow::anyhow;
 
 use super::prose::count;
 use super::session::Session;
-use super::{Outcome, RecipeArgs, usage};
+use super::{CommandResult, RecipeArgs, usage};
 use crate::lock::Stale;
 use crate::session::{Error, Locks, stale};
 
-pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
+pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
     let lines = |stale: Vec<Stale>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
     let locks = Locks::open(&recipe, args.lock.as_deref());

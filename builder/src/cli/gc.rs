@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::prose::{bytes, count};
 use super::session::Session;
-use super::{Failure, Outcome, usage};
+use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
 use crate::plan::{Wanted, plan};
 use crate::recipe::Settings;
@@ -49,7 +49,7 @@ impl GcArgs {
     }
 }
 
-pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
+pub fn run(session: &Session<'_>, args: &GcArgs) -> CommandResult {
     let recipes = recipes(&args.keep)?;
     let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
     let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: Kept::default() };
@@ -66,30 +66,30 @@ pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
 }
 
 /// A recipe whose results are to stay.
-struct Named {
+struct KeptRecipe {
     path: PathBuf,
     /// Found in a folder. One without a lock was never built as it is now.
     found: bool,
 }
 
-fn recipes(paths: &[PathBuf]) -> Result<Vec<Named>, Failure> {
+fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
     let mut recipes = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            recipes.push(Named { path: path.clone(), found: false });
+            recipes.push(KeptRecipe { path: path.clone(), found: false });
             continue;
         }
         let found = recipes_below(path).with_context(|| format!("can't read {}", path.display())).map_err(usage)?;
         if found.is_empty() {
             return Err(usage(anyhow!("--keep {}: there is no image recipe in it or below", path.display())));
         }
-        recipes.extend(found.into_iter().map(|path| Named { path, found: true }));
+        recipes.extend(found.into_iter().map(|path| KeptRecipe { path, found: true }));
     }
     Ok(recipes)
 }
 
 /// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
-fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) -> Outcome {
+fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut Kept) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::prose::count;
 use super::session::Session;
-use super::{Outcome, RecipeArgs};
+use super::{CommandResult, RecipeArgs};
 use crate::session::{Error, Locks, Renewal, asked_in_project, named};
 
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub struct LockArgs {
     prune: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
+pub fn run(session: &Session<'_>, args: &LockArgs) -> CommandResult {
     let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
     let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(Error::from)?;

@@ -154,7 +154,7 @@ pub fn main() -> ExitCode {
     let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
     let interrupt = match interrupt::listen(&printer) {
         Ok(interrupt) => interrupt,
-        Err(error) => return prose::fail(&printer, &Failure::from(error)),
+        Err(error) => return prose::fail(&printer, &CommandError::from(error)),
     };
     let reporter = session::CliReporter::new(&printer, &interrupt);
     let session = session::Session::new(cli.global, &reporter);
@@ -185,7 +185,7 @@ pub fn main() -> ExitCode {
 
 /// Why a command failed; its kind decides the exit status.
 #[derive(Debug)]
-enum Failure {
+enum CommandError {
     /// Wrong usage or recipe: exit status 2.
     Usage(anyhow::Error),
     /// A build or a test failed: exit status 1.
@@ -194,16 +194,16 @@ enum Failure {
     Said,
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
+impl<E: Into<anyhow::Error>> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-type Outcome = Result<(), Failure>;
+type CommandResult = Result<(), CommandError>;
 
-fn usage(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::Usage(error.into())
+fn usage(error: impl Into<anyhow::Error>) -> CommandError {
+    CommandError::Usage(error.into())
 }
 
 fn positive(text: &str) -> Result<NonZero<usize>, String> {

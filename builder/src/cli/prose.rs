@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Failure;
+use super::CommandError;
 use super::printer::Printer;
 use crate::beneath::Refusal;
 use crate::build::BuildError;
@@ -14,14 +14,14 @@ use crate::session::Stated;
 use crate::step::StepError;
 
 /// Says why a command failed, and gives its exit status.
-pub fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
+pub fn fail(printer: &Printer, failure: &CommandError) -> ExitCode {
     match failure {
-        Failure::Said => ExitCode::FAILURE,
-        Failure::Failed(error) => {
+        CommandError::Said => ExitCode::FAILURE,
+        CommandError::Failed(error) => {
             say(printer, error);
             ExitCode::FAILURE
         }
-        Failure::Usage(error) => {
+        CommandError::Usage(error) => {
             say(printer, error);
             ExitCode::from(2)
         }

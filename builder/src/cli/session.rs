@@ -2,7 +2,7 @@
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
-use super::{BuildArgs, Failure, Global, RecipeArgs, prose, usage};
+use super::{BuildArgs, CommandError, Global, RecipeArgs, prose, usage};
 use crate::build::{Event, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
@@ -68,23 +68,23 @@ impl<'a> Session<'a> {
         Self { printer: reporter.printer, reporter, library }
     }
 
-    pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, Failure> {
+    pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, CommandError> {
         load(&args.recipe, &args.settings()).map_err(usage)
     }
 
     /// What a command's failure comes to: one of the library's by its kind. Of many sources each error is said here, and
     /// each cause once.
-    pub fn failure(&self, failure: Failure) -> Failure {
+    pub fn failure(&self, failure: CommandError) -> CommandError {
         let error = match failure {
-            Failure::Failed(error) => match error.downcast::<session::Error>() {
+            CommandError::Failed(error) => match error.downcast::<session::Error>() {
                 Ok(error) => error,
-                Err(other) => return Failure::Failed(other),
+                Err(other) => return CommandError::Failed(other),
             },
             other => return other,
         };
         let is_usage = error.is_usage();
         let error = match error {
-            session::Error::Interrupted => return Failure::Said,
+            session::Error::Interrupted => return CommandError::Said,
             session::Error::Sources { what, failures } => {
                 let count = failures.len();
                 for text in super::alike::told_once(failures) {
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
             session::Error::Build { stated: None, error } => error.into(),
             other => other.into(),
         };
-        if is_usage { Failure::Usage(error) } else { Failure::Failed(error) }
+        if is_usage { CommandError::Usage(error) } else { CommandError::Failed(error) }
     }
 }
 

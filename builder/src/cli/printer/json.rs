@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Show;
+use super::ProgressView;
 use crate::build::Event;
 use crate::source::Meter;
 
@@ -13,7 +13,7 @@ pub fn print(value: &Value) {
     super::print(&crate::printable::json(&value.to_string()));
 }
 
-impl Show for Json {
+impl ProgressView for Json {
     fn event(&self, event: &Event<'_>) {
         print(&match event {
             Event::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
@@ -36,16 +36,16 @@ impl Show for Json {
 
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
         print(&json!({"event": "fetching", "name": name, "size": total}));
-        Box::new(Ended { name: name.to_owned() })
+        Box::new(DownloadEnd { name: name.to_owned() })
     }
 }
 
 /// Tells when a download has ended.
-struct Ended {
+struct DownloadEnd {
     name: String,
 }
 
-impl Meter for Ended {
+impl Meter for DownloadEnd {
     fn at(&self, _bytes: u64) {}
 
     fn say(&self, text: &str) {
@@ -53,7 +53,7 @@ impl Meter for Ended {
     }
 }
 
-impl Drop for Ended {
+impl Drop for DownloadEnd {
     fn drop(&mut self) {
         print(&json!({"event": "fetched", "name": self.name}));
     }

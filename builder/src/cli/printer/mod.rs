@@ -15,7 +15,7 @@ use crate::source::{Meter, NoProgress, Progress};
 use crate::step::Step;
 
 /// How progress is shown.
-trait Show: Sync + Send {
+trait ProgressView: Sync + Send {
     /// A step's or a build's event.
     fn event(&self, event: &Event<'_>);
     /// A line that stays, on standard error.
@@ -29,7 +29,7 @@ trait Show: Sync + Send {
     /// A download begins.
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
     /// The machine of a test is in a phase; with `last_line` it was started just now.
-    fn machine(&self, _name: &str, _phase: &str, _last_line: Option<LastLine>) {}
+    fn machine(&self, _name: &str, _phase: &str, _last_line: Option<LastLineFn>) {}
     /// A test has ended.
     fn machine_ended(&self, _name: &str) {}
     /// A signal came: everything is about to end.
@@ -39,11 +39,11 @@ trait Show: Sync + Send {
 }
 
 /// Gives the last line that a machine's console shows.
-pub type LastLine = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
+pub type LastLineFn = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
 
 /// All that is said to whoever runs dbco.
 pub struct Printer {
-    show: Box<dyn Show>,
+    show: Box<dyn ProgressView>,
     json: bool,
     color: bool,
     /// Whether what is built was never built before.
@@ -59,7 +59,7 @@ impl Printer {
             clap::ColorChoice::Never => false,
             clap::ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        let show: Box<dyn Show> = match (json, terminal) {
+        let show: Box<dyn ProgressView> = match (json, terminal) {
             (true, _) => Box::new(json::Json),
             (false, true) => Box::new(terminal::Terminal::new(color)),
             (false, false) => Box::new(plain::Plain::default()),
@@ -162,7 +162,7 @@ impl Printer {
     }
 
     /// The machine of a test is in a phase; with `last_line` it was started just now.
-    pub fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+    pub fn machine(&self, name: &str, phase: &str, last_line: Option<LastLineFn>) {
         self.show.machine(name, phase, last_line);
     }
 

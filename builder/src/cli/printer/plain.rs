@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use super::{Show, because, bytes, numbered, warning};
+use super::{ProgressView, because, bytes, numbered, warning};
 use crate::build::Event;
 use crate::cli::prose::count;
 use crate::printable;
@@ -29,7 +29,7 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable::styled(text));
 }
 
-impl Show for Plain {
+impl ProgressView for Plain {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Planned { to_run, .. } => *self.steps() = (0, *to_run),

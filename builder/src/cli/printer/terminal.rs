@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{LastLine, Show, because, numbered, warning};
+use super::{LastLineFn, ProgressView, because, numbered, warning};
 use crate::build::Event;
 use crate::interrupt;
 use crate::printable::{printable, styled};
@@ -26,22 +26,22 @@ pub struct Terminal {
 #[derive(Default)]
 struct State {
     /// Running steps by their keys, machines by their tests' names.
-    running: HashMap<String, Running>,
+    running: HashMap<String, RunningItem>,
     /// Steps that were begun, and all there are.
     begun: usize,
     steps: usize,
-    batch: Option<Batch>,
+    batch: Option<DownloadBatch>,
 }
 
-struct Running {
+struct RunningItem {
     bar: ProgressBar,
     /// What it is, in front of its last line.
     title: String,
-    last_line: Option<LastLine>,
+    last_line: Option<LastLineFn>,
 }
 
 /// Downloads that were announced together.
-struct Batch {
+struct DownloadBatch {
     bar: ProgressBar,
     files: usize,
     done: usize,
@@ -75,13 +75,13 @@ impl Terminal {
         terminal
     }
 
-    fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLine>) {
+    fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLineFn>) {
         // What a signal has ended shows nothing new.
         if interrupt::raised().is_some() {
             return;
         }
         let bar = self.all.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
-        let running = Running { bar, title, last_line };
+        let running = RunningItem { bar, title, last_line };
         running.show(line, self.color);
         if let Some(old) = lock(&self.state).running.insert(key.to_owned(), running) {
             self.remove(&old.bar);
@@ -101,7 +101,7 @@ impl Terminal {
     }
 }
 
-impl Running {
+impl RunningItem {
     fn show(&self, line: &str, color: bool) {
         let line: String = line.chars().take(200).collect();
         let (title, line) = (printable(&self.title), printable(&line));
@@ -112,7 +112,7 @@ impl Running {
     }
 }
 
-impl Show for Terminal {
+impl ProgressView for Terminal {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Planned { to_run, .. } => {
@@ -162,7 +162,7 @@ impl Show for Terminal {
         let bar = self.all.insert(0, ProgressBar::new(bytes).with_style(style(template)));
         bar.set_prefix(format!("0/{files}"));
         bar.tick();
-        lock(&self.state).batch = Some(Batch { bar, files, done: 0 });
+        lock(&self.state).batch = Some(DownloadBatch { bar, files, done: 0 });
     }
 
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
@@ -177,7 +177,7 @@ impl Show for Terminal {
         Box::new(Bar { bar, name, terminal: self })
     }
 
-    fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+    fn machine(&self, name: &str, phase: &str, last_line: Option<LastLineFn>) {
         let mut state = lock(&self.state);
         match (state.running.get_mut(name), last_line) {
             (Some(running), None) => running.title = format!("{name}: {phase}"),
