@@ -5,7 +5,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{ArchiveDate, Entry, Location, Lock};
+use dbco::lock::{ArchiveDate, Location, Lock, LockEntry};
 use dbco::source::debian::{ClosureError, SignatureError};
 use dbco::source::{Access, DebianPackages, DebianSource, NoProgress, Request, Resolver, SourceError, fetch};
 use dbco::store::Store;
@@ -25,12 +25,12 @@ impl Project {
         Self { folder, store }
     }
 
-    fn resolve(&self, servers: &[&Server], request: &Request) -> Result<Entry, SourceError> {
+    fn resolve(&self, servers: &[&Server], request: &Request) -> Result<LockEntry, SourceError> {
         let urls: Vec<&str> = servers.iter().map(|server| server.url.as_str()).collect();
         self.resolve_from(&urls, request)
     }
 
-    fn resolve_from(&self, urls: &[&str], request: &Request) -> Result<Entry, SourceError> {
+    fn resolve_from(&self, urls: &[&str], request: &Request) -> Result<LockEntry, SourceError> {
         let (network, mirrors) = (network(), mirrors(urls));
         Resolver::new(&network, &mirrors, &self.store, self.folder.path(), &NoProgress).resolve(request)
     }

@@ -205,7 +205,7 @@ fn with_submodules(folder: &Path, modules: &[(&str, &str, &str)]) -> String {
     head(folder)
 }
 
-fn names(store: &dbco::store::Store, entry: &dbco::lock::Entry) -> Vec<String> {
+fn names(store: &dbco::store::Store, entry: &dbco::lock::LockEntry) -> Vec<String> {
     let mut archive = tar::Archive::new(store.open_blob(&entry.files[0].sha256).unwrap());
     let name = |member: std::io::Result<tar::Entry<'_, _>>| {
         let mut member = member.unwrap();

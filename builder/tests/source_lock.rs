@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use dbco::digest::Digest;
-use dbco::lock::{ArchiveDate, Entry, Location, Lock, LockError, LockedFile, Why};
+use dbco::lock::{ArchiveDate, Location, Lock, LockEntry, LockError, LockedFile, Why};
 use dbco::source::{Archive, DebianPackages, DebianSource, GitCommit, Request, UrlFile};
 
 fn archive(suite: &str) -> Archive {
@@ -33,7 +33,7 @@ fn git(commit: char) -> Request {
     })
 }
 
-fn entry(request: Request, names: &[&str]) -> Entry {
+fn entry(request: Request, names: &[&str]) -> LockEntry {
     let at = |name: &str| match &request {
         Request::Git(GitCommit { url, commit, .. }) => Location::Git { url: url.clone(), commit: commit.clone() },
         Request::Url(UrlFile { urls, .. }) => Location::Urls(urls.clone()),
@@ -48,7 +48,7 @@ fn entry(request: Request, names: &[&str]) -> Entry {
         size: name.len() as u64,
     };
     let files = names.iter().map(file).collect();
-    Entry { request, archive_date: Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())), files }
+    LockEntry { request, archive_date: Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())), files }
 }
 
 fn full() -> Lock {
@@ -74,7 +74,7 @@ fn what_is_written_reads_back_and_is_stable() {
     let path = folder.path().join("x.lock");
     full().save(&path).unwrap();
     assert_eq!(Lock::load(&path).unwrap(), full());
-    let mut turned: Vec<Entry> = full().entries().cloned().collect();
+    let mut turned: Vec<LockEntry> = full().entries().cloned().collect();
     turned.reverse();
     turned.extend(full().entries().cloned());
     assert_eq!(Lock::new(turned).to_text(), full().to_text(), "neither order nor repetition shows");

@@ -5,7 +5,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{ArchiveDate, Entry, Lock, LockedFile, rollback, went_back};
+use dbco::lock::{ArchiveDate, Lock, LockEntry, LockedFile, rollback, went_back};
 use dbco::source::debian::offline;
 use dbco::source::{Access, DebianPackages, Mirrors, NoProgress, Request, Resolver, SourceError, Suites, fetch};
 use servers::{Key, Server, TestArchive, archive, network, store};
@@ -48,7 +48,7 @@ impl World {
         Mirrors::discover(&flags, None, Path::new("/nonexistent")).unwrap()
     }
 
-    fn entry(&self, suites: &[&str], packages: &[&str]) -> Result<Entry, SourceError> {
+    fn entry(&self, suites: &[&str], packages: &[&str]) -> Result<LockEntry, SourceError> {
         let (network, mirrors) = (network(), self.mirrors());
         let resolver = Resolver::new(&network, &mirrors, &self.store, self.folder.path(), &NoProgress);
         resolver.resolve(&request(suites, packages))

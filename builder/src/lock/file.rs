@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Lock};
+use super::{Lock, LockEntry};
 use crate::input::{LONG, read_text};
 use crate::interrupt;
 use crate::store::{StoreError, write_atomically};
@@ -37,7 +37,7 @@ struct Content {
     #[serde(rename = "format")]
     _format: u32,
     #[serde(default)]
-    entries: Vec<Entry>,
+    entries: Vec<LockEntry>,
 }
 
 /// The same, to be written.
@@ -45,7 +45,7 @@ struct Content {
 struct Written<'a> {
     format: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    entries: Vec<&'a Entry>,
+    entries: Vec<&'a LockEntry>,
 }
 
 /// Why a lock can't be read or written.
@@ -126,7 +126,7 @@ impl Lock {
             return Err(LockError::Format { path: path.to_owned(), found: format });
         }
         let Content { _format: _, entries } = serde_yaml::from_str(text).map_err(syntax)?;
-        if let Some(fault) = entries.iter().find_map(Entry::fault) {
+        if let Some(fault) = entries.iter().find_map(LockEntry::fault) {
             return Err(damaged(0, fault));
         }
         let mut seen = BTreeSet::new();

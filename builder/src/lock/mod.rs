@@ -11,14 +11,14 @@ use std::fmt;
 
 use crate::source::Request;
 
-pub use crate::source::{ArchiveDate, Entry, Location, LockedFile};
+pub use crate::source::{ArchiveDate, Location, LockEntry, LockedFile};
 pub use file::LockError;
 pub use rollback::{Rollback, rollback, went_back};
 
 /// Locked sources by their requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
-    entries: BTreeMap<Request, Entry>,
+    entries: BTreeMap<Request, LockEntry>,
 }
 
 /// An entry that does not fit the recipe, and why.
@@ -54,39 +54,39 @@ impl fmt::Display for Stale {
 
 impl Lock {
     /// A lock of these entries; the last of several for the same request counts.
-    pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub fn new(entries: impl IntoIterator<Item = LockEntry>) -> Self {
         Self { entries: entries.into_iter().map(|entry| (entry.request.clone(), entry)).collect() }
     }
 
     /// All entries, in the order of their requests.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> + Clone {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &LockEntry> + Clone {
         self.entries.values()
     }
 
     /// The entry of a request.
-    pub fn find(&self, request: &Request) -> Option<&Entry> {
+    pub fn find(&self, request: &Request) -> Option<&LockEntry> {
         self.entries.get(request)
     }
 
     /// The entry of a request, if its files are what is asked for.
-    pub fn sound(&self, request: &Request) -> Option<&Entry> {
+    pub fn sound(&self, request: &Request) -> Option<&LockEntry> {
         self.find(request).filter(|entry| entry.broken().is_empty())
     }
 
     /// Puts an entry in, in place of the one of the same request.
-    pub fn set(&mut self, entry: Entry) {
+    pub fn set(&mut self, entry: LockEntry) {
         self.entries.insert(entry.request.clone(), entry);
     }
 
     /// Puts an entry in, unless its request has a sound one.
-    pub fn add(&mut self, entry: Entry) {
+    pub fn add(&mut self, entry: LockEntry) {
         if self.sound(&entry.request).is_none() {
             self.set(entry);
         }
     }
 
     /// Takes the entry of a request out.
-    pub fn remove(&mut self, request: &Request) -> Option<Entry> {
+    pub fn remove(&mut self, request: &Request) -> Option<LockEntry> {
         self.entries.remove(request)
     }
 
@@ -109,7 +109,7 @@ impl Lock {
         let mut spare: Vec<&Request> = self.entries.keys().filter(|request| !claimed(request)).collect();
         let mut stale = Vec::new();
         for &request in &wanted {
-            let why = match self.find(request).map(Entry::broken) {
+            let why = match self.find(request).map(LockEntry::broken) {
                 Some(reasons) if reasons.is_empty() => continue,
                 Some(reasons) => Why::Broken(reasons),
                 None => {

@@ -1,7 +1,7 @@
 //! Whether a new entry of a lock is older than what was locked before: a mirror that replays an old, validly signed index
 //! would otherwise bring back what was mended since.
 
-use super::{Entry, Lock, LockedFile};
+use super::{Lock, LockEntry, LockedFile};
 use crate::source::Archive;
 use crate::source::debian::offline::compare_versions;
 
@@ -31,11 +31,11 @@ fn going_back(packages: &[String]) -> String {
 /// index only ever becomes newer, so an index older than one that any recipe has seen is out of date or replayed. The
 /// keys' file is named relative to the project, not to a recipe, so that recipes in different folders agree on which
 /// archive is meant.
-pub fn rollback(old: &Lock, new: &Entry) -> Option<Rollback> {
+pub fn rollback(old: &Lock, new: &LockEntry) -> Option<Rollback> {
     let dates = new.archive_date.as_ref()?;
     new.request.archives().iter().find_map(|archive| {
         let found = dates.of(&archive.suite)?;
-        let of_suite = |entry: &Entry| {
+        let of_suite = |entry: &LockEntry| {
             let same = |other: &Archive| other.suite == archive.suite && other.keyring == archive.keyring;
             entry.request.archives().iter().any(same)
         };
@@ -51,7 +51,7 @@ pub fn rollback(old: &Lock, new: &Entry) -> Option<Rollback> {
 }
 
 /// The packages of `new` that have a lower version than in the same request's entry of `old`: `name 2 → 1`.
-pub fn went_back(old: &Lock, new: &Entry) -> Vec<String> {
+pub fn went_back(old: &Lock, new: &LockEntry) -> Vec<String> {
     let Some(before) = old.find(&new.request) else { return Vec::new() };
     let lower = |file: &LockedFile| {
         let version = file.version.as_deref()?;

@@ -16,7 +16,7 @@ use crate::recipe::origin::Unpacking;
 use crate::recipe::text::suggestion;
 use crate::recipe::{Base, Component, Kconfig, Origin};
 use crate::rootfs::{Modes, Pattern, scan};
-use crate::source::Content;
+use crate::source::SourceContent;
 use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
 
 /// What the image adds to a component: the kernel's patches and fragments.
@@ -79,14 +79,14 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
     let Unpacking { strip, inside } = &component.unpacking;
     let strip = strip.as_ref().map(|strip| strip.value);
     match &component.source.value {
-        Origin::Remote(request) if request.kind().content() == Content::Packages => {
+        Origin::Remote(request) if request.kind().content() == SourceContent::Packages => {
             let packages = packages::packages(planner.entry(request)?);
             Ok(Source::Deb { packages, inside: inside.clone(), strip })
         }
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
             // A commit's tree is what its repository has.
-            let strip = strip.or((request.kind().content() == Content::Tree).then_some(0));
+            let strip = strip.or((request.kind().content() == SourceContent::Tree).then_some(0));
             Ok(Source::Archive { name: file.name.clone(), blob: file.sha256, strip })
         }
         Origin::Path { path, exclude } if path.is_dir() => {

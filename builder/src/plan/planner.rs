@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Plan;
 use crate::archive::Budget;
-use crate::lock::{Entry, Lock, LockedFile};
+use crate::lock::{Lock, LockEntry, LockedFile};
 use crate::recipe::limits::Limits;
 use crate::recipe::{OutputKind, Recipe};
 use crate::rootfs::FolderError;
@@ -103,7 +103,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    pub fn entry(&self, request: &Request) -> Result<&Entry, PlanError> {
+    pub fn entry(&self, request: &Request) -> Result<&LockEntry, PlanError> {
         self.lock.find(request).ok_or_else(|| PlanError::NotLocked(Box::new(request.clone())))
     }
 

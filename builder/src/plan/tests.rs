@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Digest;
-use crate::lock::{Entry as Locked, Location, Lock, LockedFile};
+use crate::lock::{Location, Lock, LockEntry as Locked, LockedFile};
 use crate::recipe::Settings;
 use crate::recipe::decode::At;
 use crate::recipe::{Base, Origin, Recipe, Resolve, load};

@@ -20,7 +20,7 @@ use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
 use crate::platform::Platform;
-use crate::source::{CargoLock, Request, Scope};
+use crate::source::{CargoLock, Request, SourceContext};
 
 /// A recipe with everything it names.
 #[derive(Debug)]
@@ -208,7 +208,7 @@ impl Loader {
 
     /// What a file refers to, for packages of an architecture.
     fn place(&self, platform: Platform) -> Place<'_> {
-        Place { files: &self.files, scope: Scope { recipe: &self.root, project: &self.project, platform } }
+        Place { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
     }
 
     fn parse(&mut self, file: FileId) -> Option<Node> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::decode::{At, Sink, Table};
 use super::node::Node;
 use super::place::Place;
-use crate::source::kind::{KEYS, Key, Stated};
-use crate::source::{Content, Request};
+use crate::source::kind::{KEYS, SourceKey, StatedSource};
+use crate::source::{Request, SourceContent};
 
 /// Where something comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
     }
-    if origin.request().is_some_and(|request| request.kind().content() == Content::Packages) {
+    if origin.request().is_some_and(|request| request.kind().content() == SourceContent::Packages) {
         sink.borrow_mut().add("source-kind", node.span, "`deb` is only valid as the source of a component");
         return None;
     }
@@ -66,7 +66,7 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");
     let exclude: Vec<At<String>> = table.or_default("exclude");
-    let kinds: Vec<(&Key, &Node)> = KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
+    let kinds: Vec<(&SourceKey, &Node)> = KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
     let astray: Vec<String> = KEYS
         .iter()
         .flat_map(|key| key.beside.iter().map(move |beside| (key.name, *beside)))
@@ -89,7 +89,7 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
     if let [(key, value)] = kinds[..] {
         let stated = (key.read)(value, &table, place.scope, sink);
         table.close();
-        let Stated { request, inside } = stated?;
+        let StatedSource { request, inside } = stated?;
         return Some((Origin::Remote(request), Unpacking { strip, inside }));
     }
     table.close();

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::decode::Sink;
 use super::project::above;
 use super::text::{Files, Span, suggestion};
-use crate::source::Scope;
+use crate::source::SourceContext;
 
 /// Finds files that a recipe names.
 pub struct Place<'a> {
     /// The files that were read.
     pub files: &'a Files,
     /// What the words of sources are read against.
-    pub scope: Scope<'a>,
+    pub scope: SourceContext<'a>,
 }
 
 impl Place<'_> {

@@ -7,7 +7,7 @@ use super::sources::digests;
 use super::{Error, Session, SourceFailure};
 use crate::build::needed_blobs;
 use crate::digest::Digest;
-use crate::lock::{Entry, Lock};
+use crate::lock::{Lock, LockEntry};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::source::{Access, CONNECTIONS, Crate, FetchReport, SourceError, fetch, fetch_crates};
@@ -38,7 +38,7 @@ impl Session<'_> {
         if needed.is_empty() {
             return Ok(());
         }
-        let mut entries: Vec<Entry> = lock.entries().cloned().collect();
+        let mut entries: Vec<LockEntry> = lock.entries().cloned().collect();
         for entry in &mut entries {
             entry.files.retain(|file| needed.contains(&file.sha256));
         }
@@ -53,7 +53,7 @@ impl Session<'_> {
 
     fn fetch_entries<'e>(
         &self,
-        entries: impl IntoIterator<Item = &'e Entry>,
+        entries: impl IntoIterator<Item = &'e LockEntry>,
         store: &Store,
         offline: bool,
         connections: usize,

@@ -7,7 +7,7 @@ use super::locks::{Base, Locks, stale};
 use super::notice::Notice;
 use super::sources::place;
 use super::{Error, Session, SourceFailure};
-use crate::lock::{Entry, Lock, LockError, rollback, went_back};
+use crate::lock::{Lock, LockEntry, LockError, rollback, went_back};
 use crate::recipe::Recipe;
 use crate::source::{Request, Resolver};
 use crate::store::Store;
@@ -88,12 +88,12 @@ impl Session<'_> {
         requests: &[&Request],
         store: &Store,
         allow_downgrade: bool,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<Vec<LockEntry>, Error> {
         let (network, mirrors) = (self.network()?, self.mirrors()?);
         let some = requests.iter().copied().filter(|request| !request.kind().is_empty());
         mirrors.check(some.flat_map(|request| request.archives())).map_err(|error| Error::Config(error.into()))?;
         let resolver = Resolver::new(&network, &mirrors, store, &recipe.project, self.reporter);
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<LockEntry> = Vec::new();
         let mut failures = Vec::new();
         for request in requests {
             let resolved = match resolver.resolve(request) {
@@ -112,7 +112,7 @@ impl Session<'_> {
     }
 
     /// Refuses an entry from an older index than the locked one, and names packages whose versions go back.
-    fn not_older(&self, lock: &Lock, entry: Entry, allowed: bool) -> Result<Entry, anyhow::Error> {
+    fn not_older(&self, lock: &Lock, entry: LockEntry, allowed: bool) -> Result<LockEntry, anyhow::Error> {
         if let Some(rollback) = rollback(lock, &entry).filter(|_| !allowed) {
             return Err(rollback.into());
         }

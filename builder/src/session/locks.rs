@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lock::{Entry, Lock, LockError, Stale};
+use crate::lock::{Lock, LockEntry, LockError, Stale};
 use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
@@ -62,7 +62,7 @@ pub struct Base<'a> {
     /// All entries.
     pub lock: Lock,
     /// Those of them that are from a recipe's own lock.
-    pub taken: Vec<Entry>,
+    pub taken: Vec<LockEntry>,
     /// The file of that.
     pub from: Option<&'a Path>,
 }

@@ -55,7 +55,7 @@ mod stated;
 use std::path::{Path, PathBuf};
 
 use crate::build::Observer;
-use crate::source::{Cancel, Limits, Meter, Mirrors, Network, Progress, UserConfig};
+use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig};
 use crate::store::{Sharing, Store};
 
 pub use build::{Done, Options, Outputs};
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
     fn network(&self) -> Result<Network, Error> {
         let limits = match UserConfig::default_path() {
             Some(path) => UserConfig::load(&path).map_err(|error| Error::Config(error.into()))?.limits(),
-            None => Limits::default(),
+            None => NetworkLimits::default(),
         };
         Ok(Network::new(self.cancel.clone(), limits).with_logins(Path::new("/")))
     }

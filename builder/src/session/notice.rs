@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::lock::{Entry, Stale};
+use crate::lock::{LockEntry, Stale};
 use crate::store::{Damage, Sharing};
 
 /// Something worth telling that stops nothing. Its text is one or several lines for people.
@@ -18,7 +18,7 @@ pub enum Notice<'a> {
     /// Entries of a recipe's own lock (the second file) were taken over into the project's.
     LockTakenOver(&'a Path, &'a Path),
     /// An entry was dropped from a lock.
-    EntryDropped(&'a Path, &'a Entry),
+    EntryDropped(&'a Path, &'a LockEntry),
     /// Packages whose versions go back.
     Older(&'a [String]),
     /// Sources of a recipe depend on parameters that may have any value, so they are kept for their defaults alone.

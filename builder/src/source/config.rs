@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Limits, SourceError};
+use super::{NetworkLimits, SourceError};
 use crate::input::{LIMIT, read_text};
 
 /// What the file says; empty where there is none.
@@ -110,10 +110,10 @@ impl UserConfig {
     }
 
     /// How patient downloads are.
-    pub fn limits(&self) -> Limits {
-        let (config, default) = (&self.network, Limits::default());
+    pub fn limits(&self) -> NetworkLimits {
+        let (config, default) = (&self.network, NetworkLimits::default());
         let seconds = |stated: Option<u64>, default| stated.map_or(default, Duration::from_secs);
-        Limits {
+        NetworkLimits {
             connect: seconds(config.connect, default.connect),
             answer: seconds(config.answer, default.answer),
             stall: seconds(config.stall, default.stall),

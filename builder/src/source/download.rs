@@ -11,11 +11,11 @@ use crate::mask;
 use crate::store::{BlobWriter, Store, StoreError};
 
 use super::network::{Failure, Network, origin};
-use super::race::{Target, race};
+use super::race::{DownloadTarget, race};
 use super::{Attempt, Cancel, Meter, SourceError};
 
 /// A file whose content is known beforehand.
-pub(super) struct Wanted {
+pub(super) struct Download {
     pub(super) name: String,
     pub(super) sha256: Digest,
     pub(super) size: Option<u64>,
@@ -29,7 +29,7 @@ pub(super) struct Wanted {
 pub(super) fn fetch_file(
     network: &Network,
     store: &Store,
-    wanted: &Wanted,
+    wanted: &Download,
     meter: &dyn Meter,
 ) -> Result<u64, SourceError> {
     if store.has_sound_blob(&wanted.sha256)? {
@@ -43,7 +43,7 @@ pub(super) fn fetch_file(
     let mut received = 0;
     if !partial.is_whole(wanted, network.cancel())? {
         let limit = network.limits().max_size;
-        let outcome = race(network, &wanted.urls, &mut Pinned { partial: &mut partial, wanted, limit }, meter)?;
+        let outcome = race(network, &wanted.urls, &mut PinnedFile { partial: &mut partial, wanted, limit }, meter)?;
         received = outcome.map_err(|attempts| {
             partial.discard_if_empty();
             let hint = hint(wanted, &attempts);
@@ -55,7 +55,7 @@ pub(super) fn fetch_file(
 }
 
 /// A file of which nothing was known, as one place gave it.
-struct Reading {
+struct UnpinnedDownload {
     /// Its digest and length in bytes.
     file: (Digest, u64),
     /// The place's number.
@@ -105,8 +105,8 @@ fn read_unknown(
     name: &str,
     urls: &[String],
     meter: &dyn Meter,
-) -> Result<Reading, SourceError> {
-    let mut target = Unknown {
+) -> Result<UnpinnedDownload, SourceError> {
+    let mut target = UnpinnedFile {
         name,
         store,
         writer: store.blob_writer()?,
@@ -124,7 +124,7 @@ fn read_unknown(
 }
 
 /// Makes something of a file's content, which came from the place of that number, or says what is wrong with it.
-pub(super) type Check<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
+pub(super) type CheckContent<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
 
 /// Reads a small file into memory, from the first place whose content `check` takes; gives what `check` makes of it. More
 /// than `limit` bytes are refused.
@@ -133,9 +133,9 @@ pub(super) fn read_small<T>(
     urls: &[String],
     limit: u64,
     meter: &dyn Meter,
-    check: Check<'_, T>,
+    check: CheckContent<'_, T>,
 ) -> Result<Result<T, Vec<Attempt>>, SourceError> {
-    let mut target = Memory { bytes: Vec::new(), limit, check, done: None };
+    let mut target = SmallFile { bytes: Vec::new(), limit, check, done: None };
     let outcome = race(network, urls, &mut target, meter)?;
     Ok(match (outcome, target.done) {
         (Ok(_), Some(made)) => Ok(made),
@@ -145,7 +145,7 @@ pub(super) fn read_small<T>(
 }
 
 /// What to do about a locked file that nobody has.
-fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
+fn hint(wanted: &Download, attempts: &[Attempt]) -> Option<String> {
     if attempts.is_empty() || attempts.iter().all(|attempt| attempt.missing) {
         return Some(wanted.if_gone.clone());
     }
@@ -164,13 +164,13 @@ fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
 }
 
 /// A file of a known digest, in its partial.
-struct Pinned<'a> {
+struct PinnedFile<'a> {
     partial: &'a mut Partial,
-    wanted: &'a Wanted,
+    wanted: &'a Download,
     limit: u64,
 }
 
-impl Target for Pinned<'_> {
+impl DownloadTarget for PinnedFile<'_> {
     fn position(&self) -> u64 {
         self.partial.length
     }
@@ -206,7 +206,7 @@ impl Target for Pinned<'_> {
 }
 
 /// A file that is pinned by what comes.
-struct Unknown<'a> {
+struct UnpinnedFile<'a> {
     name: &'a str,
     store: &'a Store,
     writer: BlobWriter,
@@ -214,10 +214,10 @@ struct Unknown<'a> {
     /// Its first bytes.
     head: Vec<u8>,
     limit: u64,
-    done: Option<Reading>,
+    done: Option<UnpinnedDownload>,
 }
 
-impl Target for Unknown<'_> {
+impl DownloadTarget for UnpinnedFile<'_> {
     fn position(&self) -> u64 {
         self.length
     }
@@ -245,7 +245,7 @@ impl Target for Unknown<'_> {
             return Ok(Err(Failure::lasting(reason)));
         }
         let writer = std::mem::replace(&mut self.writer, self.store.blob_writer()?);
-        self.done = Some(Reading { file: writer.commit()?, place, told });
+        self.done = Some(UnpinnedDownload { file: writer.commit()?, place, told });
         Ok(Ok(()))
     }
 }
@@ -267,14 +267,14 @@ fn implausible(name: &str, head: &[u8]) -> Option<String> {
 }
 
 /// A small file that is checked as a whole.
-struct Memory<'a, T> {
+struct SmallFile<'a, T> {
     bytes: Vec<u8>,
     limit: u64,
-    check: Check<'a, T>,
+    check: CheckContent<'a, T>,
     done: Option<T>,
 }
 
-impl<T> Target for Memory<'_, T> {
+impl<T> DownloadTarget for SmallFile<'_, T> {
     fn position(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -307,13 +307,13 @@ struct Partial {
 }
 
 /// A file that another process writes.
-struct Progressing {
+struct GrowingFile {
     begun: Instant,
     length: u64,
     changed: Instant,
 }
 
-impl Progressing {
+impl GrowingFile {
     fn new(path: &Path) -> Self {
         let now = Instant::now();
         Self { begun: now, length: fs::metadata(path).map_or(0, |there| there.len()), changed: now }
@@ -332,9 +332,9 @@ impl Progressing {
 impl Partial {
     /// Opens and locks the partial of a file. Where another run has it, waits until that one has done its work, as long
     /// as it gets on; then takes another one.
-    fn open(store: &Store, wanted: &Wanted, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
+    fn open(store: &Store, wanted: &Download, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
         let (cancel, own) = (network.cancel(), store.partial_path(&wanted.sha256));
-        let (mut number, mut waited, mut told) = (1, Progressing::new(&own), false);
+        let (mut number, mut waited, mut told) = (1, GrowingFile::new(&own), false);
         loop {
             let path = if number == 1 { own.clone() } else { own.with_extension(number.to_string()) };
             let fail = |action| StoreError::io(action, &path);
@@ -416,7 +416,7 @@ impl Partial {
     }
 
     /// Whether what an earlier run left is the wanted file: it was cut off just before giving it its name.
-    fn is_whole(&mut self, wanted: &Wanted, cancel: &Cancel) -> Result<bool, SourceError> {
+    fn is_whole(&mut self, wanted: &Download, cancel: &Cancel) -> Result<bool, SourceError> {
         if self.length == 0 || wanted.size.is_some_and(|size| size != self.length) {
             return Ok(false);
         }

@@ -9,7 +9,7 @@ use super::{Request, Resolver, SourceError};
 /// What one request became.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Entry {
+pub struct LockEntry {
     /// As the recipe asked.
     pub request: Request,
     /// The date of the Debian archive's signed index.
@@ -19,7 +19,7 @@ pub struct Entry {
     pub files: Vec<LockedFile>,
 }
 
-impl Entry {
+impl LockEntry {
     /// What can't be right in an entry, whatever its request asks for. A pool path becomes part of a URL: one that climbs
     /// out would reach any file of the mirror's host. A suite says which mirrors are asked.
     pub(crate) fn fault(&self) -> Option<String> {
@@ -49,8 +49,8 @@ impl Entry {
 
 impl Resolver<'_> {
     /// Pins one request.
-    pub fn resolve(&self, request: &Request) -> Result<Entry, SourceError> {
+    pub fn resolve(&self, request: &Request) -> Result<LockEntry, SourceError> {
         let Resolved { archive_date, files } = request.kind().resolve(self)?;
-        Ok(Entry { request: request.clone(), archive_date, files })
+        Ok(LockEntry { request: request.clone(), archive_date, files })
     }
 }

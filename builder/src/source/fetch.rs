@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::store::Store;
 use crate::threads;
 
-use super::kind::{Fetching, Kind};
+use super::kind::{Fetching, SourceKind};
 use super::list::list;
-use super::{Attempt, Entry, LockedFile, Mirrors, Network, Progress, SourceError};
+use super::{Attempt, LockEntry, LockedFile, Mirrors, Network, Progress, SourceError};
 
 /// How many connections are used when nobody says otherwise.
 pub const CONNECTIONS: usize = 6;
@@ -52,22 +52,23 @@ impl std::ops::Add for FetchReport {
 }
 
 /// A file to bring, and the request it serves.
-struct Job<'a> {
-    kind: &'a dyn Kind,
+struct FetchJob<'a> {
+    kind: &'a dyn SourceKind,
     file: &'a LockedFile,
 }
 
 /// Makes sure that the store has every file of `entries`; all failures are collected.
 pub fn fetch<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
+    entries: impl IntoIterator<Item = &'a LockEntry>,
     store: &Store,
     access: Access<'_>,
     connections: usize,
     progress: &dyn Progress,
 ) -> Result<FetchReport, Vec<SourceError>> {
     let mut seen = HashSet::new();
-    let files =
-        entries.into_iter().flat_map(|entry| entry.files.iter().map(|file| Job { kind: entry.request.kind(), file }));
+    let files = entries
+        .into_iter()
+        .flat_map(|entry| entry.files.iter().map(|file| FetchJob { kind: entry.request.kind(), file }));
     let all: Vec<_> = files.filter(|job| seen.insert(job.file.sha256)).collect();
     let count = all.len();
     let mut jobs: Vec<_> = all.into_iter().filter(|job| !store.has_blob(&job.file.sha256)).collect();
@@ -84,7 +85,7 @@ pub fn fetch<'a>(
     progress.expect(jobs.len(), jobs.iter().map(|job| job.file.size).sum());
 
     // What no mirror is known for is said before any work.
-    let needs = |job: &Job<'_>| job.kind.archive_of(job.file).cloned();
+    let needs = |job: &FetchJob<'_>| job.kind.archive_of(job.file).cloned();
     let archives: std::collections::BTreeSet<_> = jobs.iter().filter_map(needs).collect();
     let unknown: Vec<_> = archives.iter().filter_map(|archive| mirrors.of(archive).err()).collect();
     if !unknown.is_empty() {

@@ -85,7 +85,7 @@ pub(super) fn archive(
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
     let work = store.work_dir()?;
-    let mut trees = Trees { folder: work.path(), meter, submodules, found: Vec::new() };
+    let mut trees = CommitTrees { folder: work.path(), meter, submodules, found: Vec::new() };
     trees.fetch(url, commit, String::new(), 0)?;
     let mut out = tar::Builder::new(store.blob_writer()?);
     for tree in &trees.found {
@@ -108,14 +108,14 @@ struct CommitTree {
 }
 
 /// The trees of a commit and its submodules, in the order in which they are packed.
-struct Trees<'a> {
+struct CommitTrees<'a> {
     folder: &'a Path,
     meter: &'a dyn Meter,
     submodules: bool,
     found: Vec<CommitTree>,
 }
 
-impl Trees<'_> {
+impl CommitTrees<'_> {
     fn fetch(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
         let fail = |message: String, source| failure(url, commit, message, source);
         if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {

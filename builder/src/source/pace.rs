@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(50);
 
 /// How much came when.
-pub(super) struct Pace {
+pub(super) struct RateMeter {
     /// Bytes in all, at that time; the oldest first.
     samples: VecDeque<(Instant, u64)>,
     total: u64,
 }
 
-impl Pace {
+impl RateMeter {
     /// Longer than any window that is asked for, unless the user sets one: then the rate is that of the whole time.
     const KEPT: Duration = Duration::from_secs(120);
 

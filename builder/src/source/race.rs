@@ -16,9 +16,9 @@ use crate::mask;
 use crate::store::StoreError;
 
 use super::network::{Event, Failure, Network, origin};
-use super::pace::Pace;
+use super::pace::RateMeter;
 use super::{Attempt, Meter, SourceError};
-use runner::{Candidate, Record, Runner};
+use runner::{Candidate, PlaceRecord, Runner};
 
 /// How often a file that was put together from several places may turn out wrong.
 const MOST_MIXED: u32 = 3;
@@ -30,7 +30,7 @@ const PROOF: u64 = 32 * 1024;
 const TICK: Duration = Duration::from_millis(50);
 
 /// Where the bytes of a download go.
-pub(super) trait Target {
+pub(super) trait DownloadTarget {
     /// Where in the file the next byte belongs.
     fn position(&self) -> u64;
 
@@ -63,7 +63,7 @@ pub(super) trait Target {
 pub(super) fn race(
     network: &Network,
     places: &[String],
-    target: &mut dyn Target,
+    target: &mut dyn DownloadTarget,
     meter: &dyn Meter,
 ) -> Result<Result<u64, Vec<Attempt>>, SourceError> {
     Race::new(network, places, target, meter).run()
@@ -72,7 +72,7 @@ pub(super) fn race(
 struct Race<'a> {
     network: &'a Network,
     places: &'a [String],
-    target: &'a mut dyn Target,
+    target: &'a mut dyn DownloadTarget,
     meter: &'a dyn Meter,
     sender: Sender<(usize, Event)>,
     events: Receiver<(usize, Event)>,
@@ -82,7 +82,7 @@ struct Race<'a> {
     leader: Option<usize>,
     next_id: usize,
     last_begun: Instant,
-    records: Vec<Record>,
+    records: Vec<PlaceRecord>,
     /// The places whose bytes are in the target; `None` is an earlier run.
     parts: BTreeSet<Option<usize>>,
     mixed: u32,
@@ -91,9 +91,14 @@ struct Race<'a> {
 }
 
 impl<'a> Race<'a> {
-    fn new(network: &'a Network, places: &'a [String], target: &'a mut dyn Target, meter: &'a dyn Meter) -> Self {
+    fn new(
+        network: &'a Network,
+        places: &'a [String],
+        target: &'a mut dyn DownloadTarget,
+        meter: &'a dyn Meter,
+    ) -> Self {
         let (sender, events) = channel();
-        let mut records = vec![Record::default(); places.len()];
+        let mut records = vec![PlaceRecord::default(); places.len()];
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_by_key(|&place| network.health().is_faulty(&places[place]));
         let mut waiting = VecDeque::new();
@@ -101,7 +106,7 @@ impl<'a> Race<'a> {
         let sound = places.iter().any(|url| !network.health().is_faulty(url));
         for place in order {
             match network.health().down(&places[place]) {
-                Some(reason) => records[place] = Record { reason, server: true, ..Record::default() },
+                Some(reason) => records[place] = PlaceRecord { reason, server: true, ..PlaceRecord::default() },
                 None => {
                     let outrun = sound && network.health().is_faulty(&places[place]);
                     waiting.push_back(Candidate { place, not_before: None, outrun });
@@ -153,7 +158,7 @@ impl<'a> Race<'a> {
     }
 
     fn attempts(self) -> Vec<Attempt> {
-        let attempt = |(record, url): (Record, &String)| Attempt {
+        let attempt = |(record, url): (PlaceRecord, &String)| Attempt {
             url: mask::text(url).into_owned(),
             reason: record.reason,
             times: record.times,
@@ -191,7 +196,7 @@ impl<'a> Race<'a> {
                 let runner = &mut self.runners[index].1;
                 (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
                 (runner.announced, runner.tells_end) = (total.is_some(), tells_end);
-                runner.pace = Pace::new(Instant::now());
+                runner.pace = RateMeter::new(Instant::now());
             }
             Event::Data(bytes) => return self.data(index, &bytes),
             Event::End => {

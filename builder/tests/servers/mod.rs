@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use dbco::digest::Digest;
-use dbco::source::{Archive, Cancel, Limits, Mirrors, Network};
+use dbco::source::{Archive, Cancel, Mirrors, Network, NetworkLimits};
 use dbco::store::Store;
 use pgp::composed::{
     CleartextSignedMessage, DetachedSignature, EncryptionCaps, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
@@ -311,8 +311,8 @@ pub fn store() -> (tempfile::TempDir, Store) {
 }
 
 /// Waits hardly at all between tries.
-pub fn limits() -> Limits {
-    Limits { backoff: Duration::from_millis(1), ..Limits::default() }
+pub fn limits() -> NetworkLimits {
+    NetworkLimits { backoff: Duration::from_millis(1), ..NetworkLimits::default() }
 }
 
 pub fn network() -> Network {

@@ -57,11 +57,11 @@ pub enum CargoLockError {
 #[derive(Deserialize)]
 struct Text {
     #[serde(default)]
-    package: Vec<Package>,
+    package: Vec<LockedPackage>,
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct LockedPackage {
     name: String,
     version: String,
     source: Option<String>,
@@ -95,7 +95,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Crate>, CargoLockErro
     Ok(crates)
 }
 
-fn read(package: &Package, source: &str) -> Result<Crate, String> {
+fn read(package: &LockedPackage, source: &str) -> Result<Crate, String> {
     if source.starts_with("git+") {
         return Err(format!(
             "comes from a git repository ({source}), which has no checksum; \

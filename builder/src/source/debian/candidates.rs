@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::source::PackageRequest;
 
 use super::error::{ClosureError, UnknownPackage, did_you_mean, similar};
-use super::index::{Id, Packages};
+use super::index::{PackageId, Packages};
 use super::relation::{self, Relation};
 use super::version::{VersionPattern, compare};
 use crate::source::list::list;
@@ -18,9 +18,9 @@ use crate::source::list::list;
 pub(super) struct Candidates<'a> {
     index: &'a Packages,
     /// The packages asked for, in the order in which they were, each with the suite that was.
-    pub(super) asked: Vec<(Id, Option<usize>)>,
+    pub(super) asked: Vec<(PackageId, Option<usize>)>,
     /// Where it is not the first by apt's order.
-    changed: HashMap<&'a str, Id>,
+    changed: HashMap<&'a str, PackageId>,
 }
 
 impl<'a> Candidates<'a> {
@@ -42,8 +42,8 @@ impl<'a> Candidates<'a> {
         asked.iter().for_each(|asked| candidates.set(asked.id));
         let stated = asked.iter().filter_map(|asked| Some((asked.id, asked.suite?)));
         candidates.draw(stated.rev().collect());
-        let same_name = |one: Id, other: Id| index.all[one].name == index.all[other].name;
-        for &Asked { id, suite, stated } in &asked {
+        let same_name = |one: PackageId, other: PackageId| index.all[one].name == index.all[other].name;
+        for &RequestedPackage { id, suite, stated } in &asked {
             // What is named without a word about its version is drawn along.
             let again = || asked.iter().filter(|other| same_name(other.id, id)).count() > 1;
             let drawn = candidates.of(&index.all[id].name).filter(|_| !stated && !again());
@@ -53,23 +53,23 @@ impl<'a> Candidates<'a> {
     }
 
     /// Whether it is its package's candidate.
-    pub(super) fn has(&self, id: Id) -> bool {
+    pub(super) fn has(&self, id: PackageId) -> bool {
         self.of(&self.index.all[id].name) == Some(id)
     }
 
     /// A package's candidate.
-    fn of(&self, name: &str) -> Option<Id> {
+    fn of(&self, name: &str) -> Option<PackageId> {
         self.changed.get(name).copied().or_else(|| self.index.named(name).first().copied())
     }
 
-    fn set(&mut self, id: Id) {
+    fn set(&mut self, id: PackageId) {
         let index = self.index;
         self.changed.insert(&index.all[id].name, id);
     }
 
     /// Makes candidates of what packages depend on and only the suite has that each is from; the last of `open` is the
     /// first.
-    fn draw(&mut self, mut open: Vec<(Id, usize)>) {
+    fn draw(&mut self, mut open: Vec<(PackageId, usize)>) {
         let index = self.index;
         // Two versions may want each other's opposite for ever.
         let mut drawn = HashSet::new();
@@ -106,8 +106,8 @@ impl<'a> Candidates<'a> {
 }
 
 /// A package that was asked for.
-struct Asked {
-    id: Id,
+struct RequestedPackage {
+    id: PackageId,
     /// The number of the suite that it must be from.
     suite: Option<usize>,
     /// Whether the request says something of its version or suite.
@@ -115,26 +115,26 @@ struct Asked {
 }
 
 /// The package that a request names.
-fn find(index: &Packages, request: &PackageRequest<'_>) -> Option<Asked> {
+fn find(index: &Packages, request: &PackageRequest<'_>) -> Option<RequestedPackage> {
     let suite = match request.suite {
         Some(name) => Some(index.suite(name)?),
         None => None,
     };
     let version = request.version.map(VersionPattern::new);
-    let fits = |id: &Id| {
+    let fits = |id: &PackageId| {
         suite.is_none_or(|suite| index.is_in(*id, suite))
             && version.as_ref().is_none_or(|wanted| wanted.fits(&index.all[*id].version))
     };
     let mut fitting = index.named(request.name).iter().copied().filter(fits);
     let first = fitting.next()?;
     if version.is_none() && suite.is_none() {
-        return Some(Asked { id: first, suite, stated: false });
+        return Some(RequestedPackage { id: first, suite, stated: false });
     }
     // What is stated goes before priorities: of all that fits, the highest version.
-    let higher = |best: Id, id: Id| {
+    let higher = |best: PackageId, id: PackageId| {
         if compare(&index.all[id].version, &index.all[best].version).is_gt() { id } else { best }
     };
-    Some(Asked { id: fitting.fold(first, higher), suite, stated: true })
+    Some(RequestedPackage { id: fitting.fold(first, higher), suite, stated: true })
 }
 
 /// What there is instead of a package that is not there, in words; may be empty.

@@ -19,7 +19,7 @@ use crate::source::{LockedFile, SourceError, Suites};
 
 use super::candidates::Candidates;
 use super::error::ClosureError;
-use super::index::{Id, Package, Packages};
+use super::index::{BinaryPackage, PackageId, Packages};
 use super::relation::{self, Group, Op, Relation};
 
 impl Packages {
@@ -37,9 +37,9 @@ impl Packages {
 }
 
 /// The packages for a request, sorted by name, each with the number of the suite that was asked for.
-fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Option<usize>)>, ClosureError> {
+fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(PackageId, Option<usize>)>, ClosureError> {
     let candidates = Candidates::new(index, wanted)?;
-    let mut asked: HashMap<Id, Option<usize>> = HashMap::new();
+    let mut asked: HashMap<PackageId, Option<usize>> = HashMap::new();
     for &(id, suite) in &candidates.asked {
         match asked.entry(id).or_insert(suite) {
             Some(first) if suite.is_some_and(|suite| suite != *first) => {
@@ -65,17 +65,17 @@ fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Op
 struct Solver<'a> {
     index: &'a Packages,
     preferred: &'a Candidates<'a>,
-    chosen: BTreeMap<&'a str, Id>,
+    chosen: BTreeMap<&'a str, PackageId>,
     /// The chosen packages by each name that they have or provide.
-    known_as: HashMap<&'a str, Vec<Id>>,
+    known_as: HashMap<&'a str, Vec<PackageId>>,
     /// What the chosen packages exclude, by name.
-    excluded: HashMap<&'a str, Vec<(Id, Exclusion, Relation<'a>)>>,
+    excluded: HashMap<&'a str, Vec<(PackageId, Exclusion, Relation<'a>)>>,
     /// Which package made us take one.
-    wanted_by: HashMap<Id, Id>,
+    wanted_by: HashMap<PackageId, PackageId>,
     /// Dependencies that leave no choice.
-    forced: VecDeque<(Id, Group<'a>)>,
+    forced: VecDeque<(PackageId, Group<'a>)>,
     /// All others.
-    open: VecDeque<(Id, Group<'a>)>,
+    open: VecDeque<(PackageId, Group<'a>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn package(&self, id: Id) -> &'a Package {
+    fn package(&self, id: PackageId) -> &'a BinaryPackage {
         &self.index.all[id]
     }
 
@@ -147,7 +147,7 @@ impl<'a> Solver<'a> {
     }
 
     /// Takes a package and notes all that it wants and excludes.
-    fn take(&mut self, id: Id, by: Option<Id>) -> Result<(), ClosureError> {
+    fn take(&mut self, id: PackageId, by: Option<PackageId>) -> Result<(), ClosureError> {
         let package = self.package(id);
         match self.chosen.get(&*package.name) {
             Some(&there) if there == id => return Ok(()),
@@ -185,14 +185,14 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    fn read(&self, id: Id, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
+    fn read(&self, id: PackageId, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
         relation::parse(field).map_err(|text| ClosureError::Malformed {
             package: self.package(id).name.to_string(),
             text: text.to_owned(),
         })
     }
 
-    fn exclusions(&self, id: Id) -> Result<Vec<(Exclusion, Relation<'a>)>, ClosureError> {
+    fn exclusions(&self, id: PackageId) -> Result<Vec<(Exclusion, Relation<'a>)>, ClosureError> {
         let package = self.package(id);
         let mut all = Vec::new();
         for (exclusion, field) in [(Exclusion::Conflicts, &package.conflicts), (Exclusion::Breaks, &package.breaks)] {
@@ -214,20 +214,23 @@ impl<'a> Solver<'a> {
     }
 
     /// All packages that fit, the preferred first.
-    fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = Id> + use<'a, 'b> {
+    fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = PackageId> + use<'a, 'b> {
         let index = self.index;
         let ids = index.named(relation.name).iter().chain(index.providers(relation.name)).copied();
         ids.filter(move |&id| index.fits(id, relation))
     }
 
     /// Whether a package can stand beside all that are chosen.
-    fn possible(&self, id: Id) -> bool {
+    fn possible(&self, id: PackageId) -> bool {
         !self.chosen.contains_key(&*self.package(id).name) && matches!(self.exclusion(id), Ok(None))
     }
 
     /// What excludes a package: who declares it, whom it hits, and what it says.
     #[allow(clippy::type_complexity)]
-    fn exclusion(&self, id: Id) -> Result<Option<(Id, Id, Exclusion, Relation<'a>)>, ClosureError> {
+    fn exclusion(
+        &self,
+        id: PackageId,
+    ) -> Result<Option<(PackageId, PackageId, Exclusion, Relation<'a>)>, ClosureError> {
         let package = self.package(id);
         // A package may exclude a name that it provides itself: then it excludes all others (policy §7.6.2).
         for (exclusion, relation) in self.exclusions(id)? {
@@ -249,7 +252,7 @@ impl<'a> Solver<'a> {
     }
 
     /// From the package that was asked for down to this one.
-    fn chain(&self, id: Id) -> Vec<String> {
+    fn chain(&self, id: PackageId) -> Vec<String> {
         let mut chain = vec![self.package(id).name.to_string()];
         let mut at = id;
         while let Some(&by) = self.wanted_by.get(&at) {
@@ -261,8 +264,8 @@ impl<'a> Solver<'a> {
     }
 
     /// Where one package alone would do and another excludes it, these two are the news; otherwise the dependency is.
-    fn give_up(&mut self, by: Id, group: &Group<'a>) -> Result<(), ClosureError> {
-        let mut candidates: Vec<Id> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
+    fn give_up(&mut self, by: PackageId, group: &Group<'a>) -> Result<(), ClosureError> {
+        let mut candidates: Vec<PackageId> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
         candidates.dedup();
         match candidates.as_slice() {
             &[id] if !self.chosen.contains_key(&*self.package(id).name) => self.take(id, Some(by)),
@@ -270,7 +273,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn unsatisfiable(&self, by: Id, group: &Group<'a>) -> ClosureError {
+    fn unsatisfiable(&self, by: PackageId, group: &Group<'a>) -> ClosureError {
         let wanted = group.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
         let reasons: Vec<_> = group.iter().map(|relation| self.why_not(relation)).collect();
         ClosureError::Unsatisfiable { wanted, chain: self.chain(by), why: reasons.join("; ") }

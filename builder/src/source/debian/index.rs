@@ -14,7 +14,7 @@ use super::relation::{self, Relation};
 use super::version::compare;
 
 /// One binary package. Relations stay text until they are needed: few of the many are.
-pub(super) struct Package {
+pub(super) struct BinaryPackage {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) pre_depends: Box<str>,
@@ -33,7 +33,7 @@ pub(super) struct Package {
 
 const _: () = assert!(MOST_SUITES <= u16::BITS as usize, "Package::suites has a bit for each");
 
-impl Package {
+impl BinaryPackage {
     fn is_in(&self, suite: usize) -> bool {
         self.suites & 1 << suite != 0
     }
@@ -48,17 +48,17 @@ pub(super) struct Suite {
 }
 
 /// A package's place in [`Packages::all`].
-pub(super) type Id = usize;
+pub(super) type PackageId = usize;
 
 /// All packages of the suites for one architecture.
 pub(in crate::source) struct Packages {
     pub(super) arch: String,
     pub(super) suites: Vec<Suite>,
-    pub(super) all: Vec<Package>,
+    pub(super) all: Vec<BinaryPackage>,
     /// The one that apt would install first: of the highest priority, and of these the highest version.
-    by_name: HashMap<Box<str>, Vec<Id>>,
+    by_name: HashMap<Box<str>, Vec<PackageId>>,
     /// Who provides a name: of the highest priority of suites first, and of these the best known.
-    providers: HashMap<Box<str>, Vec<Id>>,
+    providers: HashMap<Box<str>, Vec<PackageId>>,
 }
 
 impl Packages {
@@ -89,11 +89,12 @@ impl Packages {
     pub(super) fn finish(&mut self) {
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| compare(&b.version, &a.version)));
         // One version in several suites is one package with all their priorities, unless they call different files so.
-        let mut merged: Vec<Package> = Vec::with_capacity(self.all.len());
+        let mut merged: Vec<BinaryPackage> = Vec::with_capacity(self.all.len());
         for package in std::mem::take(&mut self.all) {
-            let alike = |known: &&mut Package| known.name == package.name && known.version == package.version;
+            let alike = |known: &&mut BinaryPackage| known.name == package.name && known.version == package.version;
             let mut known = merged.iter_mut().rev().take_while(alike);
-            let same = |known: &&mut Package| known.sha256 == package.sha256 || known.suites & package.suites != 0;
+            let same =
+                |known: &&mut BinaryPackage| known.sha256 == package.sha256 || known.suites & package.suites != 0;
             match known.find(same) {
                 Some(known) => known.suites |= package.suites,
                 None => merged.push(package),
@@ -101,7 +102,7 @@ impl Packages {
         }
         self.all = merged;
         let suites = &self.suites;
-        let priority = |package: &Package| {
+        let priority = |package: &BinaryPackage| {
             let own = suites.iter().enumerate().filter(|(number, _)| package.is_in(*number));
             own.map(|(_, suite)| suite.priority).max()
         };
@@ -132,12 +133,12 @@ impl Packages {
     }
 
     /// Whether a suite has a package.
-    pub(super) fn is_in(&self, id: Id, suite: usize) -> bool {
+    pub(super) fn is_in(&self, id: PackageId, suite: usize) -> bool {
         self.all[id].is_in(suite)
     }
 
     /// A package's version, with the suites that have it where there are several.
-    pub(super) fn version_and_suites(&self, id: Id) -> String {
+    pub(super) fn version_and_suites(&self, id: PackageId) -> String {
         let version = &self.all[id].version;
         if self.suites.len() < 2 {
             return version.to_string();
@@ -147,12 +148,12 @@ impl Packages {
     }
 
     /// All versions of a package, the one that apt would install first.
-    pub(super) fn named(&self, name: &str) -> &[Id] {
+    pub(super) fn named(&self, name: &str) -> &[PackageId] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// All packages that provide a name, in whatever version.
-    pub(super) fn providers(&self, name: &str) -> &[Id] {
+    pub(super) fn providers(&self, name: &str) -> &[PackageId] {
         self.providers.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -162,7 +163,7 @@ impl Packages {
     }
 
     /// Whether a package is what a relation asks for, by its own name or one it provides.
-    pub(super) fn fits(&self, id: Id, relation: &Relation<'_>) -> bool {
+    pub(super) fn fits(&self, id: PackageId, relation: &Relation<'_>) -> bool {
         let package = &self.all[id];
         if !relation.admits_arch(&self.arch) {
             return false;
@@ -183,7 +184,7 @@ impl Packages {
     }
 
     /// A package's file, from the suite that was asked for, or the first that has it.
-    pub(super) fn locked(&self, id: Id, asked: Option<usize>) -> LockedFile {
+    pub(super) fn locked(&self, id: PackageId, asked: Option<usize>) -> LockedFile {
         let package = &self.all[id];
         let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);
         let several = self.suites.len() > 1;
@@ -198,7 +199,7 @@ impl Packages {
     }
 }
 
-fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
+fn package(paragraph: &Paragraph, suites: u16) -> Result<BinaryPackage, String> {
     let optional = |name: &str| paragraph.get(name).map_or("", str::trim);
     let name = optional("Package");
     let field = |field: &str| match optional(field) {
@@ -211,7 +212,7 @@ fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
         return Err(format!("package `{name}`: `{path}` is not a path inside the archive"));
     }
     let number = |_| format!("package `{name}`: its size is not a number");
-    Ok(Package {
+    Ok(BinaryPackage {
         version: field("Version")?.into(),
         pre_depends: optional("Pre-Depends").into(),
         depends: optional("Depends").into(),

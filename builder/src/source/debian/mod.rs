@@ -19,7 +19,7 @@ mod version;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use crate::source::download::{Wanted, fetch_file, read_small};
+use crate::source::download::{Download, fetch_file, read_small};
 use crate::source::network::{Failure, join};
 use crate::source::resolve::Resolver;
 use crate::source::{Archive, Attempt, Meter, SourceError, Suites};
@@ -171,7 +171,7 @@ impl Resolver<'_> {
         let name = format!("{} of {}", file.path, release.suite);
         let meter = self.progress.start(&name, Some(file.size));
         let if_gone = "the mirror is being updated: run the command again later, or use another mirror".to_owned();
-        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
+        let wanted = Download { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         fetch_file(self.network, self.store, &wanted, &*meter)?;
         let packed = BufReader::with_capacity(1 << 16, self.store.open_blob(&file.sha256)?);
         let mut reader: Box<dyn Read> = match file.path.rsplit('.').next() {

@@ -22,11 +22,11 @@ const DEBIAN: &[u8] = include_bytes!("../../../keys/debian-archive.asc");
 /// Keys that may sign.
 pub(super) struct Keyring {
     name: String,
-    keys: Vec<Key>,
+    keys: Vec<SigningKey>,
 }
 
 /// A primary key or a signing subkey.
-struct Key {
+struct SigningKey {
     public: Box<dyn DynVerify>,
     fingerprint: String,
     /// From when and, if limited, until when it may sign.
@@ -205,7 +205,7 @@ fn issuer(signature: &Signature) -> String {
     signature.issuer_key_id().first().map_or("an unknown key".to_owned(), |id| id.to_string().to_uppercase())
 }
 
-impl Key {
+impl SigningKey {
     fn refuses(&self, signature: &Signature) -> Option<String> {
         if let Some(reason) = self.refused {
             return Some(reason.to_owned());
@@ -236,14 +236,14 @@ impl Key {
 }
 
 /// The keys of a certificate that may sign documents.
-fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
+fn collect(certificate: &SignedPublicKey, keys: &mut Vec<SigningKey>) {
     let primary = &certificate.primary_key;
     let details = &certificate.details;
     let revoked = details.revocation_signatures.iter().any(|signature| signature.verify_key(primary).is_ok());
     let newest = newest_self_signature(certificate, primary);
     let limit = newest.and_then(|signature| expiry(primary, signature));
     let may_sign = newest.is_some_and(|signature| signature.key_flags().sign());
-    keys.push(Key {
+    keys.push(SigningKey {
         fingerprint: format!("{:X}", primary.fingerprint()),
         valid: (primary.created_at().into(), limit),
         refused: match (revoked, newest, may_sign) {
@@ -270,7 +270,7 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
             continue;
         }
         let own_limit = expiry(&subkey.key, binding);
-        keys.push(Key {
+        keys.push(SigningKey {
             fingerprint: format!("{:X}", subkey.key.fingerprint()),
             // The earlier of both ends: a subkey does not outlive its primary key.
             valid: (subkey.key.created_at().into(), [own_limit, limit].into_iter().flatten().min()),

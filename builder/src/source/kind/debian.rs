@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::suites::{Scope, archive_differences, decode_suites};
-use super::{Content, Fetching, Kind, Request, Resolved, Stated, misplaced};
+use super::suites::{SourceContext, archive_differences, decode_suites};
+use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, misplaced};
 use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
@@ -69,7 +69,7 @@ impl fmt::Display for DebianPackages {
     }
 }
 
-impl Kind for DebianPackages {
+impl SourceKind for DebianPackages {
     fn subject(&self) -> String {
         format!("Debian {} packages", self.suites.names().collect::<Vec<_>>().join("+"))
     }
@@ -78,8 +78,8 @@ impl Kind for DebianPackages {
         self.package_names().map(str::to_owned).collect()
     }
 
-    fn content(&self) -> Content {
-        Content::Packages
+    fn content(&self) -> SourceContent {
+        SourceContent::Packages
     }
 
     fn archives(&self) -> &[Archive] {
@@ -160,7 +160,7 @@ impl Kind for DebianPackages {
 }
 
 /// Reads `deb`: an archive in a package.
-pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian package that holds a source", sink)?;
     let suites = required(&table, "debian", |node| decode_suites(node, scope, sink));
     let package: Option<At<PackageText>> = table.required("package");
@@ -173,7 +173,7 @@ pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Si
         sink.borrow_mut().add("source-kind", file.span, message).label("such as `usr/src/linux-source-6.1.tar.xz`");
     }
     let request = packages_of(suites?, vec![package?], false, sink);
-    Some(Stated { request, inside: inside.map(|file| file.value) })
+    Some(StatedSource { request, inside: inside.map(|file| file.value) })
 }
 
 /// A package of a recipe: `name`, `name/suite`, `name=version`, or a mapping of these; kept in the text form.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::suites::{Scope, archive_differences, check_suite, keyring};
-use super::{Content, Fetching, Kind, Request, Resolved, Stated, changed, misplaced};
+use super::suites::{SourceContext, archive_differences, check_suite, keyring};
+use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, changed, misplaced};
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
 use crate::yaml::decode::{At, Sink, Table};
@@ -32,7 +32,7 @@ impl fmt::Display for DebianSource {
     }
 }
 
-impl Kind for DebianSource {
+impl SourceKind for DebianSource {
     fn subject(&self) -> String {
         format!("Debian source package {}", self.package)
     }
@@ -41,8 +41,8 @@ impl Kind for DebianSource {
         vec![self.package.clone(), self.file.clone()]
     }
 
-    fn content(&self) -> Content {
-        Content::File
+    fn content(&self) -> SourceContent {
+        SourceContent::File
     }
 
     fn archives(&self) -> &[Archive] {
@@ -95,7 +95,7 @@ impl Kind for DebianSource {
 }
 
 /// Reads `debian-source`.
-pub(super) fn decode(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode(node: &Node, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian source package", sink)?;
     let suite: Option<At<String>> = table.required("suite");
     let components = table.optional("components");
@@ -112,5 +112,10 @@ pub(super) fn decode(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) 
         arch: scope.platform.names().debian.into(),
         keyring,
     };
-    Some(Stated::of(Request::DebianSource(DebianSource { archive, package: package?, version: version?, file: file? })))
+    Some(StatedSource::of(Request::DebianSource(DebianSource {
+        archive,
+        package: package?,
+        version: version?,
+        file: file?,
+    })))
 }

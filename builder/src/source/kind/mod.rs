@@ -2,7 +2,7 @@
 //! explained when it does not match.
 //!
 //! [`Request`] holds one of them, and [`Request::kind`] is the only place that tells them apart. All others, the lock
-//! among them, ask [`Kind`].
+//! among them, ask [`SourceKind`].
 
 mod debian;
 mod debian_source;
@@ -15,7 +15,7 @@ use std::fmt;
 use ::url::Url;
 use serde::{Deserialize, Serialize};
 
-use super::download::{Wanted, fetch_file};
+use super::download::{Download, fetch_file};
 use super::locked::{ArchiveDate, LockedFile};
 use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
@@ -28,7 +28,7 @@ use crate::yaml::text::Span;
 pub use debian::{DebianPackages, PackageText, packages_of};
 pub use debian_source::DebianSource;
 pub use git::GitCommit;
-pub use suites::{Scope, decode_suites};
+pub use suites::{SourceContext, decode_suites};
 pub use url::UrlFile;
 
 /// What a recipe asks for. Two equal requests are one entry of the lock.
@@ -46,32 +46,32 @@ pub enum Request {
 }
 
 /// A kind of source as a recipe states it.
-pub struct Key {
+pub struct SourceKey {
     /// The key that holds the request.
     pub name: &'static str,
     /// Keys beside it that only this kind has.
     pub beside: &'static [&'static str],
     /// Reads the key's value, and the keys beside it.
-    pub read: fn(&Node, &Table<'_>, Scope<'_>, &Sink) -> Option<Stated>,
+    pub read: fn(&Node, &Table<'_>, SourceContext<'_>, &Sink) -> Option<StatedSource>,
 }
 
 /// What comes from outside, as the source of something in a recipe.
-pub const KEYS: [Key; 4] = [
-    Key { name: "url", beside: &[url::SHA256], read: url::decode },
-    Key { name: "debian-source", beside: &[], read: debian_source::decode },
-    Key { name: "deb", beside: &[], read: debian::decode_deb },
-    Key { name: "git", beside: &[], read: git::decode },
+pub const KEYS: [SourceKey; 4] = [
+    SourceKey { name: "url", beside: &[url::SHA256], read: url::decode },
+    SourceKey { name: "debian-source", beside: &[], read: debian_source::decode },
+    SourceKey { name: "deb", beside: &[], read: debian::decode_deb },
+    SourceKey { name: "git", beside: &[], read: git::decode },
 ];
 
 /// What a recipe says of a source.
-pub struct Stated {
+pub struct StatedSource {
     /// What is to be locked.
     pub request: Request,
     /// The archive in a package that is the source; `None` for the only one.
     pub inside: Option<String>,
 }
 
-impl Stated {
+impl StatedSource {
     fn of(request: Request) -> Self {
         Self { request, inside: None }
     }
@@ -79,7 +79,7 @@ impl Stated {
 
 /// What the files of a request are, for whoever unpacks them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum SourceContent {
     /// Binary packages.
     Packages,
     /// One file.
@@ -89,7 +89,7 @@ pub enum Content {
 }
 
 /// A kind of source. Its `Display` names a request in messages.
-pub trait Kind: fmt::Display + Sync {
+pub trait SourceKind: fmt::Display + Sync {
     /// What the request is about, without what a newer form of it may change.
     fn subject(&self) -> String;
 
@@ -97,7 +97,7 @@ pub trait Kind: fmt::Display + Sync {
     fn names(&self) -> Vec<String>;
 
     /// What its files are.
-    fn content(&self) -> Content;
+    fn content(&self) -> SourceContent;
 
     /// The signed archives that it is answered from.
     fn archives(&self) -> &[Archive] {
@@ -118,7 +118,7 @@ pub trait Kind: fmt::Display + Sync {
     /// How much `other` looks like an older or a newer form of it; 0 is not at all, as for each other kind.
     fn likeness(&self, other: &Request) -> usize;
 
-    /// In what it differs from the locked one, each difference in words; `locked` is one that [`Kind::likeness`] found.
+    /// In what it differs from the locked one, each difference in words; `locked` is one that [`SourceKind::likeness`] found.
     fn differences(&self, locked: &Request) -> Vec<String>;
 
     /// The archive whose mirrors have a locked file; none where it comes from elsewhere.
@@ -163,7 +163,7 @@ pub struct Fetching<'a> {
 impl Fetching<'_> {
     /// Brings a file from the first of several URLs that has it.
     fn by_urls(&self, file: &LockedFile, name: String, urls: Vec<String>, if_gone: String) -> Result<u64, SourceError> {
-        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
+        let wanted = Download { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         let meter = self.progress.start(&file.name, Some(file.size));
         fetch_file(self.network, self.store, &wanted, &*meter)
     }
@@ -188,7 +188,7 @@ impl Fetching<'_> {
 
 impl Request {
     /// What this kind of source does.
-    pub fn kind(&self) -> &dyn Kind {
+    pub fn kind(&self) -> &dyn SourceKind {
         match self {
             Self::Debian(packages) => packages,
             Self::DebianSource(source) => source,
@@ -218,7 +218,7 @@ impl fmt::Display for Request {
 }
 
 /// A locked file that is not at a place of its request's kind.
-fn misplaced(request: &dyn Kind, file: &LockedFile) -> SourceError {
+fn misplaced(request: &dyn SourceKind, file: &LockedFile) -> SourceError {
     let message =
         format!("the location of its locked file `{}` is of another kind of source; run `dbco lock`", file.name);
     SourceError::BadRequest { request: request.to_string(), message }

@@ -10,7 +10,7 @@ use crate::yaml::node::{Node, Value};
 
 /// What the words of a recipe's sources are read against.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub struct SourceContext<'a> {
     /// The folder of the image recipe.
     pub recipe: &'a Path,
     /// The folder of its project, which the lock's paths are relative to.
@@ -21,7 +21,7 @@ pub struct Scope<'a> {
 
 /// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
 /// what stands beside them.
-pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suites> {
+pub fn decode_suites(node: &Node, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
     let components = vec!["main".to_owned()];
     let defaults =
         Archive { suite: String::new(), components, arch: scope.platform.names().debian.to_owned(), keyring: None };
@@ -55,7 +55,7 @@ pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suite
     }
 }
 
-fn decode_archive(node: &Node, defaults: &Archive, scope: Scope<'_>, sink: &Sink) -> Option<Archive> {
+fn decode_archive(node: &Node, defaults: &Archive, scope: SourceContext<'_>, sink: &Sink) -> Option<Archive> {
     let (suite, archive): (At<String>, _) = match &node.value {
         Value::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
         Value::Map(_) => {
@@ -75,7 +75,7 @@ fn decode_archive(node: &Node, defaults: &Archive, scope: Scope<'_>, sink: &Sink
 }
 
 /// The keys that describe an archive beside its suite.
-fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: Scope<'_>, sink: &Sink) -> Archive {
+fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &Sink) -> Archive {
     Archive {
         suite: defaults.suite,
         components: table.optional("components").unwrap_or(defaults.components),
@@ -99,7 +99,7 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
 }
 
 /// Reads `keyring`: the file of an archive's keys, relative to the image recipe; gives its path relative to the project.
-pub(super) fn keyring(table: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<String> {
+pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<String> {
     let keyring: At<String> = table.optional("keyring")?;
     if !scope.recipe.join(&keyring.value).is_file() {
         let message = format!("there is no keyring `{}` in {}", keyring.value, scope.recipe.display());
@@ -110,7 +110,7 @@ pub(super) fn keyring(table: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Optio
 
 /// A path that is relative to a recipe's folder, relative to the folder of its project: recipes in several folders
 /// that name the same file then ask for the same.
-fn relative(path: &str, Scope { recipe: of, project, .. }: Scope<'_>) -> String {
+fn relative(path: &str, SourceContext { recipe: of, project, .. }: SourceContext<'_>) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (of, project) = (absolute(of), absolute(project));
     let Some(below) = of.strip_prefix(&project).ok().filter(|below| !below.as_os_str().is_empty()) else {

@@ -9,17 +9,17 @@ use reqwest::Url;
 
 /// The servers of a run, by origin (RFC 6454: scheme, host and port).
 #[derive(Debug, Default)]
-pub(in crate::source) struct Health(Mutex<HashMap<String, State>>);
+pub(in crate::source) struct Health(Mutex<HashMap<String, HealthState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     faulty: bool,
     /// Why the last try of a whole download failed.
     down: Option<String>,
 }
 
 impl Health {
-    fn with<T>(&self, url: &str, change: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, url: &str, change: impl FnOnce(&mut HealthState) -> T) -> T {
         let mut servers = self.0.lock().unwrap_or_else(|e| e.into_inner());
         change(servers.entry(origin(url)).or_default())
     }
@@ -46,7 +46,7 @@ impl Health {
 
     /// It failed as often as it may.
     pub(in crate::source) fn gave_up(&self, url: &str, reason: &str) {
-        self.with(url, |state| *state = State { faulty: true, down: Some(reason.to_owned()) });
+        self.with(url, |state| *state = HealthState { faulty: true, down: Some(reason.to_owned()) });
     }
 }
 

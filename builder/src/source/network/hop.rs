@@ -5,7 +5,7 @@ use reqwest::Url;
 use crate::mask;
 
 use super::failure::Failure;
-use super::logins::{Login, Logins};
+use super::logins::{Credentials, Logins};
 use super::proxies::Proxies;
 
 /// As browsers and curl have it, about.
@@ -31,7 +31,7 @@ impl Hop {
 
     /// The user's login for this host, which is never told after a way from https to http: whoever sees the clear-text
     /// part of the way chose where it leads.
-    pub(super) fn login<'l>(&self, logins: &'l Logins) -> Option<&'l Login> {
+    pub(super) fn login<'l>(&self, logins: &'l Logins) -> Option<&'l Credentials> {
         logins.of(&self.url).filter(|_| self.secure)
     }
 

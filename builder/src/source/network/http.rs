@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::User;
+use super::UserSettings;
 use super::failure::Failure;
 use super::hop::Hop;
 
@@ -65,12 +65,12 @@ impl Drop for Stream {
 }
 
 /// Where a request's events go, with the number that its owner gave it.
-pub(super) struct Outlet {
+pub(super) struct EventSender {
     pub(super) id: usize,
     pub(super) events: Sender<(usize, Event)>,
 }
 
-impl Outlet {
+impl EventSender {
     /// Whether somebody still listens.
     fn send(&self, event: Event) -> bool {
         self.events.send((self.id, event)).is_ok()
@@ -78,7 +78,14 @@ impl Outlet {
 }
 
 /// Asks for the file at an `http:` or `https:` URL from byte `from` on.
-pub(super) fn request(handle: &Handle, client: Client, user: Arc<User>, url: Url, from: u64, outlet: Outlet) -> Stream {
+pub(super) fn request(
+    handle: &Handle,
+    client: Client,
+    user: Arc<UserSettings>,
+    url: Url,
+    from: u64,
+    outlet: EventSender,
+) -> Stream {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let own = permits.clone();
     let task = handle.spawn(async move {
@@ -91,10 +98,10 @@ pub(super) fn request(handle: &Handle, client: Client, user: Arc<User>, url: Url
 
 async fn receive(
     client: &Client,
-    user: &User,
+    user: &UserSettings,
     url: Url,
     from: u64,
-    outlet: &Outlet,
+    outlet: &EventSender,
     permits: &Semaphore,
 ) -> Result<(), Failure> {
     let (mut response, start, total) = match open(client, user, url.clone(), from).await? {
@@ -157,7 +164,7 @@ fn tells_end(response: &Response) -> bool {
 /// The answer, where in the file it begins, and the file's length; nothing if the file is shorter than `from`.
 async fn open(
     client: &Client,
-    user: &User,
+    user: &UserSettings,
     url: Url,
     from: u64,
 ) -> Result<Option<(Response, u64, Option<u64>)>, Failure> {
@@ -181,7 +188,7 @@ async fn open(
 }
 
 /// Follows redirects. What fails behind one says where that was.
-async fn follow(client: &Client, user: &User, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
+async fn follow(client: &Client, user: &UserSettings, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
     let mut hop = Hop::first(url);
     loop {
         let mut request = client.get(hop.url().clone());
@@ -262,7 +269,7 @@ pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Reads a local file from byte `from` on.
-pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: Outlet) -> Stream {
+pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: EventSender) -> Stream {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let (own, waiter) = (permits.clone(), handle.clone());
     let task = handle.spawn_blocking(move || {
@@ -274,7 +281,7 @@ pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: Outlet) ->
     Stream { task, permits }
 }
 
-fn pieces(url: &Url, from: u64, outlet: &Outlet, mut next: impl FnMut() -> bool) -> Result<(), Failure> {
+fn pieces(url: &Url, from: u64, outlet: &EventSender, mut next: impl FnMut() -> bool) -> Result<(), Failure> {
     let path = url.to_file_path().map_err(|()| Failure::lasting("is not the URL of a local file"))?;
     let failed = |error: io::Error| Failure {
         missing: error.kind() == io::ErrorKind::NotFound,
@@ -307,7 +314,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::source::{Cancel, Limits, Network};
+    use crate::source::{Cancel, Network, NetworkLimits};
 
     /// What comes from a server that sends these bytes: whether the end is told, the pieces' lengths, whether the end came.
     fn answer(bytes: Vec<u8>) -> (bool, Vec<usize>, bool) {
@@ -320,7 +327,7 @@ mod tests {
             stream.write_all(&bytes).unwrap();
         });
         let (sender, events) = channel();
-        let network = Network::new(Cancel::default(), Limits::default());
+        let network = Network::new(Cancel::default(), NetworkLimits::default());
         let stream = network.open(&url, 0, 7, &sender).unwrap().unwrap();
         drop(sender);
         let (mut told, mut pieces, mut ended) = (false, Vec::new(), false);

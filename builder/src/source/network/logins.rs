@@ -13,12 +13,12 @@ use reqwest::Url;
 
 /// A user name and password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct Credentials {
     pub(super) user: String,
     pub(super) password: String,
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Login")
     }
@@ -26,7 +26,7 @@ impl fmt::Debug for Login {
 
 /// For which URLs a login is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Machine {
+struct CredentialScope {
     /// Any, where none is stated.
     scheme: Option<String>,
     host: String,
@@ -37,7 +37,7 @@ struct Machine {
 
 /// All that the user has, in the order in which they count.
 #[derive(Debug, Default)]
-pub(super) struct Logins(Vec<(Machine, Login)>);
+pub(super) struct Logins(Vec<(CredentialScope, Credentials)>);
 
 impl Logins {
     /// apt's files first, as most of what is fetched comes from mirrors that apt knows. What can't be read is not there:
@@ -60,7 +60,7 @@ impl Logins {
     }
 
     /// The login for a URL, unless the URL has its own.
-    pub(super) fn of(&self, url: &Url) -> Option<&Login> {
+    pub(super) fn of(&self, url: &Url) -> Option<&Credentials> {
         if !url.username().is_empty() || url.password().is_some() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Logins {
     }
 }
 
-impl Machine {
+impl CredentialScope {
     fn parse(text: &str, scheme: Option<&str>) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://") {
             Some((stated, rest)) => (Some(stated), rest),
@@ -96,22 +96,23 @@ impl Machine {
 }
 
 /// The entries of a file; `scheme` is meant where an entry states none.
-fn parse(text: &str, scheme: Option<&str>) -> Vec<(Machine, Login)> {
+fn parse(text: &str, scheme: Option<&str>) -> Vec<(CredentialScope, Credentials)> {
     let mut words = words(text).into_iter();
     let mut entries = Vec::new();
     let mut machine = None;
     let (mut user, mut password) = (None, None);
-    let mut finish = |machine: &mut Option<Machine>, user: &mut Option<String>, password: &mut Option<String>| {
-        if let (Some(machine), Some(user)) = (machine.take(), user.take()) {
-            entries.push((machine, Login { user, password: password.take().unwrap_or_default() }));
-        }
-        *password = None;
-    };
+    let mut finish =
+        |machine: &mut Option<CredentialScope>, user: &mut Option<String>, password: &mut Option<String>| {
+            if let (Some(machine), Some(user)) = (machine.take(), user.take()) {
+                entries.push((machine, Credentials { user, password: password.take().unwrap_or_default() }));
+            }
+            *password = None;
+        };
     while let Some(word) = words.next() {
         match word.as_str() {
             "machine" => {
                 finish(&mut machine, &mut user, &mut password);
-                machine = words.next().and_then(|text| Machine::parse(&text, scheme));
+                machine = words.next().and_then(|text| CredentialScope::parse(&text, scheme));
             }
             "default" => finish(&mut machine, &mut user, &mut password),
             "login" => user = words.next(),
@@ -153,7 +154,7 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn user(entries: &[(Machine, Login)], url: &str) -> Option<String> {
+    fn user(entries: &[(CredentialScope, Credentials)], url: &str) -> Option<String> {
         let logins = Logins(entries.to_vec());
         logins.of(&Url::parse(url).unwrap()).map(|login| format!("{}:{}", login.user, login.password))
     }

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::{Cancel, SourceError};
-use http::Outlet;
+use http::EventSender;
 use logins::Logins;
 use proxies::Proxies;
 
@@ -44,7 +44,7 @@ pub(super) const TO_THE_NETWORK: [&str; 9] = [
 
 /// How patient downloads are, and how much they take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct NetworkLimits {
     /// To connect, name look-up and TLS included.
     pub connect: Duration,
     /// From the request to the answer's headers, all redirects included.
@@ -63,7 +63,7 @@ pub struct Limits {
     pub max_size: u64,
 }
 
-impl Default for Limits {
+impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -82,14 +82,14 @@ impl Default for Limits {
 pub struct Network {
     engine: OnceLock<Result<Engine, String>>,
     cancel: Cancel,
-    limits: Limits,
-    user: Arc<User>,
+    limits: NetworkLimits,
+    user: Arc<UserSettings>,
     health: Health,
 }
 
 /// What the user has set for the network.
 #[derive(Default)]
-struct User {
+struct UserSettings {
     logins: Logins,
     proxies: Proxies,
 }
@@ -103,15 +103,15 @@ struct Engine {
 
 impl Network {
     /// Nothing is opened before the first request.
-    pub fn new(cancel: Cancel, limits: Limits) -> Self {
-        let user = Arc::new(User { logins: Logins::default(), proxies: Proxies::of_environment() });
+    pub fn new(cancel: Cancel, limits: NetworkLimits) -> Self {
+        let user = Arc::new(UserSettings { logins: Logins::default(), proxies: Proxies::of_environment() });
         Self { engine: OnceLock::new(), cancel, limits, user, health: Health::default() }
     }
 
     /// With the user's credentials: of `$NETRC` or `~/.netrc`, and of apt's `auth.conf` and `auth.conf.d` below `apt_root`.
     pub fn with_logins(mut self, apt_root: &Path) -> Self {
         let logins = Logins::of_user(apt_root);
-        self.user = Arc::new(User { logins, proxies: Proxies::of_environment() });
+        self.user = Arc::new(UserSettings { logins, proxies: Proxies::of_environment() });
         self
     }
 
@@ -119,7 +119,7 @@ impl Network {
         &self.cancel
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &NetworkLimits {
         &self.limits
     }
 
@@ -151,7 +151,7 @@ impl Network {
         events: &Sender<(usize, Event)>,
     ) -> Result<Result<Stream, Failure>, SourceError> {
         let Ok(parsed) = Url::parse(url) else { return Ok(Err(Failure::lasting("is not a URL"))) };
-        let outlet = Outlet { id, events: events.clone() };
+        let outlet = EventSender { id, events: events.clone() };
         let Engine { client, handle, .. } = self.engine()?;
         match parsed.scheme() {
             "http" | "https" => Ok(Ok(http::request(handle, client.clone(), self.user.clone(), parsed, from, outlet))),
@@ -162,7 +162,7 @@ impl Network {
 }
 
 impl Engine {
-    fn start(limits: &Limits) -> Result<Self, String> {
+    fn start(limits: &NetworkLimits) -> Result<Self, String> {
         let builder = || {
             Client::builder()
                 .user_agent(concat!("dbco/", env!("CARGO_PKG_VERSION")))

@@ -7,7 +7,7 @@ use super::runner::{Candidate, Runner};
 use crate::mask;
 use crate::source::SourceError;
 use crate::source::network::Failure;
-use crate::source::pace::Pace;
+use crate::source::pace::RateMeter;
 
 /// Ends a place that always brings a little more and never the whole.
 const MOST_TRIES: u32 = 30;
@@ -95,7 +95,7 @@ impl Race<'_> {
                         mark,
                         base: from,
                         held: Vec::new(),
-                        pace: Pace::new(now),
+                        pace: RateMeter::new(now),
                         ended: false,
                     },
                 ));

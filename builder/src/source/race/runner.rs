@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::source::network::Stream;
-use crate::source::pace::Pace;
+use crate::source::pace::RateMeter;
 
 /// A place that may be asked.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ pub(super) struct Runner {
     pub(super) base: u64,
     /// What came while another one led.
     pub(super) held: Vec<u8>,
-    pub(super) pace: Pace,
+    pub(super) pace: RateMeter,
     pub(super) ended: bool,
 }
 
@@ -53,7 +53,7 @@ impl Runner {
 
 /// What became of a place so far.
 #[derive(Clone, Default)]
-pub(super) struct Record {
+pub(super) struct PlaceRecord {
     pub(super) reason: String,
     pub(super) times: u32,
     pub(super) fruitless: u32,
