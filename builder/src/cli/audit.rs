@@ -6,12 +6,12 @@ use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::image::LocalFiles;
-use crate::plan::Wanted;
+use crate::plan::PlanTargets;
 use crate::rootfs::audit::{Allow, audit};
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> CommandResult {
     // Whatever the recipe gives: nothing of it is built here but the tree.
-    let wanted = Wanted { rootfs: true, ..Wanted::default() };
+    let wanted = PlanTargets { rootfs: true, ..PlanTargets::default() };
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     let done = session.build(recipe, store, &args.options(), &wanted)?;
     let digest = done.plan.rootfs.as_ref().and_then(|from| done.built.tree(from));

@@ -16,7 +16,7 @@ use crate::boot::{Accel, Firmware, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::serial::LAST_PORT;
 use crate::output;
-use crate::plan::Wanted;
+use crate::plan::PlanTargets;
 use crate::recipe::boot::Entry;
 use crate::recipe::text::suggestion;
 use crate::recipe::{OutputKind, Recipe};
@@ -75,7 +75,7 @@ pub struct TestArgs {
 }
 
 pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
-    let wanted = Wanted { boot: !args.host_qemu, ..Wanted::default() };
+    let wanted = PlanTargets { boot: !args.host_qemu, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Said before the work: what this can't start from.
     let index = startable(&recipe, args)?;
@@ -172,7 +172,7 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandEr
 }
 
 pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
-    let wanted = Wanted { boot: !args.host_qemu, disks: true, ..Wanted::default() };
+    let wanted = PlanTargets { boot: !args.host_qemu, disks: true, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Said before the work: that there is nothing to do, or no place for what it gives.
     let chosen = chosen(&recipe, args.filter.as_deref())?;

@@ -12,7 +12,7 @@ use super::prose::{bytes, count};
 use super::session::Session;
 use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
-use crate::plan::{Wanted, plan};
+use crate::plan::{PlanTargets, plan};
 use crate::recipe::Settings;
 use crate::recipe::{load, recipes_below};
 use crate::session::{Locks, digests};
@@ -105,8 +105,8 @@ fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut Kep
         return Ok(());
     };
     let lock = lock.only(&requests);
-    let all = Wanted { boot: true, disks: true, ..Wanted::default() };
-    let audit = Wanted { rootfs: true, ..Wanted::default() };
+    let all = PlanTargets { boot: true, disks: true, ..PlanTargets::default() };
+    let audit = PlanTargets { rootfs: true, ..PlanTargets::default() };
     for wanted in [all, audit] {
         let plan = plan(&recipe, &lock, &wanted, store)
             .with_context(|| format!("--keep {}", named.path.display()))

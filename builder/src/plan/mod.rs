@@ -13,7 +13,7 @@ use crate::recipe::OutputKind;
 use crate::step::{Blob, Graph, Id, Ref, StepId, ToolchainStep};
 use crate::tree::Tree;
 
-pub use planner::{PlanError, Wanted, plan};
+pub use planner::{PlanError, PlanTargets, plan};
 
 /// A file for `out/`.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use crate::tree::Tree;
 
 /// What is asked of a plan.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct PlanTargets {
     /// Outputs; empty for all that the recipe asks for.
     pub only: Vec<OutputKind>,
     /// Whether nothing but the tree that the recipe is about is asked for (audit).
@@ -73,7 +73,7 @@ impl PlanError {
 
 /// Plans what is wanted of a recipe. Nothing runs; local files are read and hashed, configurations among them kept in the
 /// store.
-pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Result<Plan, PlanError> {
+pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     plan.graph.budget = recipe.image.limits.over(Budget::default());
     let mut planner = Planner { recipe, lock, store, plan, kernel: None, root: None, initrd: None };
@@ -126,7 +126,7 @@ impl Planner<'_> {
         }
     }
 
-    fn plan(&mut self, wanted: &Wanted) -> Result<(), PlanError> {
+    fn plan(&mut self, wanted: &PlanTargets) -> Result<(), PlanError> {
         let image = &self.recipe.image;
         if wanted.rootfs {
             let root = self.tree("rootfs", image.subject())?;

@@ -78,7 +78,7 @@ impl Project {
         change(&mut recipe);
         let lock = Lock::new([locked(recipe.build.packages.value.clone(), &[("gcc", gcc)])]);
         let store = Store::open(&self.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     }
 
@@ -194,7 +194,7 @@ fn a_component_is_built_in_the_toolchain_that_it_names() {
     let (build, own) = (recipe.build.packages.value.clone(), recipe.toolchains["u"].packages.value.clone());
     assert!(recipe.requests().contains(&own) && recipe.requests().contains(&build), "{:?}", recipe.requests());
     let lock = Lock::new([locked(build, &[("gcc", "12")]), locked(own, &[("cc", "1")])]);
-    let plan = plan(&recipe, &lock, &Wanted::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
+    let plan = plan(&recipe, &lock, &PlanTargets::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
     let toolchain = |label: &str| {
         let step = plan.graph.steps.iter().find(|step| step.label == label).unwrap();
         plan.graph.step(step.action.inputs()[0]).label.as_str()
@@ -229,7 +229,7 @@ fn a_locked_source_counts_by_its_content() {
         let gcc = locked(recipe.build.packages.value.clone(), &[("gcc", "12")]);
         let lock = Lock::new([gcc, locked(url, &[("c.tar", content)])]);
         let store = Store::open(&project.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     };
     assert_eq!(key("one").differences(&key("two")), ["config base", "patch 0", "source"]);

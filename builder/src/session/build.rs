@@ -8,7 +8,7 @@ use super::{Error, OutputsState, Session};
 use crate::build::{Built, build, repair, steps_to_run};
 use crate::lock::Lock;
 use crate::output::{OutputError, Report, Target};
-use crate::plan::{Plan, Wanted, plan};
+use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
 use crate::sandbox::Sandbox;
 use crate::step::StepId;
@@ -68,7 +68,7 @@ impl Session<'_> {
         self.reporter.outputs(OutputsState::Before);
         // What is in the way of the outputs is found before the work.
         let mut target = Target::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
-        let wanted = Wanted { only: outputs.only.clone(), ..Wanted::default() };
+        let wanted = PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() };
         let mut done = self.build_once(recipe, store, &outputs.options, &wanted)?;
         let mut round = 0;
         let report = loop {
@@ -86,7 +86,7 @@ impl Session<'_> {
     }
 
     /// Builds what is wanted, for use straight from the store: what a machine is started with is held against its names.
-    pub fn build(&self, recipe: Recipe, store: Store, options: &Options, wanted: &Wanted) -> Result<Done, Error> {
+    pub fn build(&self, recipe: Recipe, store: Store, options: &Options, wanted: &PlanTargets) -> Result<Done, Error> {
         let mut done = self.build_once(recipe, store, options, wanted)?;
         for _ in 0..ROUNDS {
             match done.verify() {
@@ -102,7 +102,7 @@ impl Session<'_> {
 
     /// Locks, plans, fetches and builds what is wanted. Where the store turns out to be damaged, what is damaged is put
     /// aside and made or fetched again.
-    fn build_once(&self, recipe: Recipe, store: Store, options: &Options, wanted: &Wanted) -> Result<Done, Error> {
+    fn build_once(&self, recipe: Recipe, store: Store, options: &Options, wanted: &PlanTargets) -> Result<Done, Error> {
         let lock = self.lock(&recipe, options, &store)?;
         let mut round = 0;
         loop {
@@ -146,7 +146,7 @@ impl Done {
     }
 }
 
-fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Result<Plan, Error> {
+fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {
     if let Some(kind) = wanted.only.iter().find(|kind| !recipe.image.gives(**kind)) {
         return Err(Error::NoOutput(*kind));
     }
