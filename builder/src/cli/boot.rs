@@ -17,7 +17,7 @@ use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::serial::LAST_PORT;
 use crate::output;
 use crate::plan::PlanTargets;
-use crate::recipe::boot::Entry;
+use crate::recipe::boot::BootEntry;
 use crate::recipe::text::suggestion;
 use crate::recipe::{OutputKind, Recipe};
 use crate::session::boot_test;
@@ -151,7 +151,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
 }
 
 /// The serial port of the machine's console.
-fn console(recipe: &Recipe, entry: &Entry, args: &RunArgs) -> u8 {
+fn console(recipe: &Recipe, entry: &BootEntry, args: &RunArgs) -> u8 {
     let boot = &recipe.image.boot;
     boot.port(recipe.image.platform, &boot.parameters(entry), args.medium != RunMedium::Kernel)
 }

@@ -14,7 +14,7 @@ use crate::kernel::{Fragment, patch};
 use crate::recipe::decode::At;
 use crate::recipe::origin::Unpacking;
 use crate::recipe::text::suggestion;
-use crate::recipe::{Base, Component, Kconfig, Origin};
+use crate::recipe::{BaseConfig, Component, Kconfig, Origin};
 use crate::rootfs::{Modes, Pattern, scan};
 use crate::source::SourceContent;
 use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
@@ -157,8 +157,8 @@ fn configuration(
     additions: &Additions<'_>,
 ) -> Result<Configuration, PlanError> {
     let base = match &kconfig.base {
-        Base::Target(target) => ConfigBase::Target(target.clone()),
-        Base::File(origin) => match &origin.value {
+        BaseConfig::Target(target) => ConfigBase::Target(target.clone()),
+        BaseConfig::File(origin) => match &origin.value {
             Origin::Remote(request) => ConfigBase::Blob(planner.locked_file(request)?.sha256),
             Origin::Path { path, .. } => ConfigBase::Blob(planner.store.add_file(path)?.0),
         },

@@ -4,7 +4,7 @@ use super::planner::{PlanError, Planner};
 use super::rootfs::assembly;
 use crate::digest::Digest;
 use crate::kernel::modules::normal;
-use crate::recipe::boot::Entry as MenuEntry;
+use crate::recipe::boot::BootEntry as MenuEntry;
 use crate::recipe::decode::At;
 use crate::recipe::image::{Kernel, Livefs};
 use crate::recipe::programs;

@@ -7,7 +7,7 @@ use crate::image::Compression;
 use crate::image::grub::{Menu, MenuEntry};
 use crate::platform::KernelNames;
 use crate::recipe::OutputKind;
-use crate::recipe::boot::Entry;
+use crate::recipe::boot::BootEntry;
 use crate::recipe::image::{Kernel, SquashfsOptions};
 use crate::step::{
     ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubMenuStep, Id, InitrdStep, IsoStep, KernelPackageStep,
@@ -120,7 +120,7 @@ impl Planner<'_> {
 
     fn menu(&mut self) -> Result<Id<GrubMenuStep>, PlanError> {
         let boot = &self.recipe.image.boot;
-        let entry = |entry: &Entry| MenuEntry {
+        let entry = |entry: &BootEntry| MenuEntry {
             id: entry.id.to_string(),
             title: entry.title.clone(),
             cmdline: boot.parameters(entry),

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::lock::{Location, Lock, LockEntry as Locked, LockedFile};
 use crate::recipe::Settings;
 use crate::recipe::decode::At;
-use crate::recipe::{Base, Origin, Recipe, Resolve, load};
+use crate::recipe::{BaseConfig, Origin, Recipe, Resolve, load};
 use crate::source::{Request, UrlFile};
 use crate::store::{Key, Store};
 
@@ -224,7 +224,7 @@ fn a_locked_source_counts_by_its_content() {
         component.source.value = Origin::Remote(url.clone());
         component.patches[0].value = Origin::Remote(url.clone());
         let kconfig = component.kconfig.as_mut().unwrap();
-        kconfig.base = Base::File(At { value: Origin::Remote(url.clone()), span: component.span });
+        kconfig.base = BaseConfig::File(At { value: Origin::Remote(url.clone()), span: component.span });
         kconfig.resolve = Resolve::OldConfig;
         let gcc = locked(recipe.build.packages.value.clone(), &[("gcc", "12")]);
         let lock = Lock::new([gcc, locked(url, &[("c.tar", content)])]);

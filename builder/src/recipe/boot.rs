@@ -8,13 +8,13 @@ use crate::platform::Platform;
 
 /// The boot menu.
 #[derive(Clone, Debug)]
-pub struct Boot {
+pub struct BootMenu {
     /// Seconds until the first entry starts by itself.
     pub timeout: u32,
     /// Parameters of every entry.
     pub cmdline: String,
     /// The menu, the first being the default.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<BootEntry>,
 }
 
 /// How an entry finds its root.
@@ -44,7 +44,7 @@ impl BootMode {
 
 /// One entry of the boot menu.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct BootEntry {
     /// How tests and GRUB's `default` name it.
     pub id: At<Name>,
     /// What the menu shows.
@@ -63,7 +63,7 @@ pub struct Entry {
     pub cmdline: String,
 }
 
-impl Boot {
+impl BootMenu {
     /// The serial line of the boot menu: the default entry's console. A console that makes no sense is a finding of its
     /// own.
     pub fn serial(&self, platform: Platform) -> Serial {
@@ -79,7 +79,7 @@ impl Boot {
     }
 
     /// All parameters that an entry hands to the kernel.
-    pub fn parameters(&self, entry: &Entry) -> String {
+    pub fn parameters(&self, entry: &BootEntry) -> String {
         let mode = match entry.mode {
             BootMode::Live | BootMode::Disk => None,
             BootMode::Chroot => Some("mode=chroot".to_owned()),
@@ -95,7 +95,7 @@ impl Boot {
     }
 }
 
-impl Decode for Boot {
+impl Decode for BootMenu {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`boot`", sink)?;
         let timeout = table.optional("timeout").unwrap_or(3);
@@ -106,7 +106,7 @@ impl Decode for Boot {
     }
 }
 
-impl Decode for Entry {
+impl Decode for BootEntry {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an entry of the boot menu", sink)?;
         let (id, title) = (table.required("id"), table.required("title"));

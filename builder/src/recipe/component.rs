@@ -7,7 +7,7 @@ use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::limits::Limits;
 use super::node::{Key, Node, Value};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
-use super::place::Place;
+use super::place::FileFinder;
 use super::rootfs::Layout;
 use super::text::Span;
 use crate::source::CargoLock;
@@ -60,7 +60,7 @@ pub const INSTALL: &str = "install";
 #[derive(Clone, Debug)]
 pub struct Kconfig {
     /// What the fragments are laid over.
-    pub base: Base,
+    pub base: BaseConfig,
     /// The make target that completes the merged configuration.
     pub resolve: Resolve,
     /// Fragments, in order; a later one wins.
@@ -71,7 +71,7 @@ pub struct Kconfig {
 
 /// The start of a configuration.
 #[derive(Clone, Debug)]
-pub enum Base {
+pub enum BaseConfig {
     /// A make target: `tinyconfig`.
     Target(String),
     /// A whole `.config` from elsewhere.
@@ -98,7 +98,7 @@ impl Resolve {
 }
 
 /// Reads a component's file.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> {
+pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Component> {
     let table = Table::open(node, "a component", sink)?;
     let name = table.required("component");
     let version = table.required("version");
@@ -158,7 +158,7 @@ fn pairs(list: Vec<(Key, String)>) -> BTreeMap<String, String> {
 }
 
 /// Reads a patch series: names under `patches/`, or sources.
-pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Vec<At<Origin>> {
+pub fn decode_patches(node: Option<&Node>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<Origin>> {
     let nodes = match node.map(|node| &node.value) {
         None | Some(Value::Null) => return Vec::new(),
         Some(Value::List(nodes)) => nodes,
@@ -180,7 +180,7 @@ pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Ve
 }
 
 /// Reads fragment names: `name` for `kernel-config/name.config`, or a path.
-pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
+pub fn decode_fragments(names: Vec<At<String>>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
     let find = |name: At<String>| {
         let path = if name.contains('/') {
             place.existing(&name, name.span, "fragment", sink)
@@ -201,7 +201,7 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig> {
+fn decode_kconfig(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Kconfig> {
     let table = Table::open(node, "a Kconfig configuration", sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
@@ -212,8 +212,8 @@ fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig
     let span = table.span;
     table.close();
     let base = match (target, config) {
-        (Some(target), None) => Base::Target(target),
-        (None, Some((span, origin))) => Base::File(At { value: origin?, span }),
+        (Some(target), None) => BaseConfig::Target(target),
+        (None, Some((span, origin))) => BaseConfig::File(At { value: origin?, span }),
         _ => {
             let message = "a Kconfig configuration needs either `base` (a make target) or `config` (a whole .config)";
             sink.borrow_mut().add("missing-key", span, message);
@@ -223,7 +223,7 @@ fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig
     Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
 }
 
-fn decode_cargo(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<CargoLock> {
+fn decode_cargo(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<CargoLock> {
     let table = Table::open(node, "`cargo`", sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();

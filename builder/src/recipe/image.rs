@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::boot::{Boot, Entry};
+use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
@@ -10,9 +10,9 @@ use super::name::Name;
 use super::node::{Key, Node, Value};
 use super::origin::Origin;
 use super::output::OutputKind;
-use super::place::Place;
+use super::place::FileFinder;
 use super::rootfs::{Overlay, Rootfs, Template, decode_overlays, decode_rootfs, decode_template};
-use super::test::{Disk, Medium, Test};
+use super::test::{Test, TestDisk, TestMedium};
 use super::text::Span;
 use crate::boot::Bus;
 use crate::image::compress::Compression;
@@ -49,7 +49,7 @@ pub struct Image {
     /// The archive that containers and systems are made from.
     pub template: Template,
     /// The boot menu.
-    pub boot: Boot,
+    pub boot: BootMenu,
     /// What is asked for.
     pub outputs: Vec<At<OutputKind>>,
     /// Boot tests.
@@ -139,7 +139,7 @@ pub struct Initrd {
 
 /// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
 /// is wrong elsewhere, so that what is wrong with these is found in the same run.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
+pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
     let mut names = Vec::new();
     let image = decode_image(node, place, sink, &mut names);
     (image, names)
@@ -154,7 +154,7 @@ pub fn platform(node: &Node) -> Platform {
     Platform::ALL.into_iter().find(|platform| platform.names().arch == word).unwrap_or(Platform::BUILD)
 }
 
-fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
+fn decode_image(node: &Node, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
     // Settled before; named here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
@@ -270,7 +270,7 @@ impl Decode for Toolchains {
     }
 }
 
-fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> {
+fn decode_kernel(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Kernel> {
     let table = Table::open(node, "`kernel`", sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
@@ -301,7 +301,7 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
     kernel
 }
 
-fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> {
+fn decode_initrd(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
@@ -324,13 +324,13 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
 
 impl Image {
     /// The disks of a test: those stated or, where it starts from a disk and states none, one with the entry's system.
-    pub fn disks_of(&self, test: &Test) -> Vec<Disk> {
-        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == Medium::Disk);
+    pub fn disks_of(&self, test: &Test) -> Vec<TestDisk> {
+        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == TestMedium::Disk);
         match started {
             Some(boot) if test.disks.is_empty() => {
                 let system = self.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
                 let system = At { value: system, span: test.name.span };
-                vec![Disk {
+                vec![TestDisk {
                     bus: Bus::Virtio,
                     size: None,
                     label: Some("dbco".into()),
@@ -365,7 +365,7 @@ impl Image {
     }
 
     /// The boot menu's entry of that id.
-    pub fn entry(&self, id: &str) -> Option<&Entry> {
+    pub fn entry(&self, id: &str) -> Option<&BootEntry> {
         self.boot.entries.iter().find(|entry| *entry.id.value == *id)
     }
 }

@@ -13,7 +13,7 @@ use super::image::{self, Image};
 use super::name::Name;
 use super::node::{self, Node, Value};
 use super::params::{Parameter, Settings, substitute};
-use super::place::Place;
+use super::place::FileFinder;
 use super::project;
 use super::text::{BadRecipe, FileId, Files, Span, suggestion};
 use super::texts;
@@ -207,8 +207,8 @@ impl Loader {
     }
 
     /// What a file refers to, for packages of an architecture.
-    fn place(&self, platform: Platform) -> Place<'_> {
-        Place { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
+    fn place(&self, platform: Platform) -> FileFinder<'_> {
+        FileFinder { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
     }
 
     fn parse(&mut self, file: FileId) -> Option<Node> {
@@ -291,7 +291,7 @@ impl Recipe {
         let toolchains = toolchains.map(|toolchain| toolchain.packages.value.clone());
         let components = self.components.values().flat_map(|component| {
             let config = match component.kconfig.as_ref().map(|kconfig| &kconfig.base) {
-                Some(component::Base::File(origin)) => origin.request(),
+                Some(component::BaseConfig::File(origin)) => origin.request(),
                 _ => None,
             };
             let patches = component.patches.iter().filter_map(|patch| patch.request());

@@ -24,7 +24,7 @@ mod texts;
 pub mod toolchain;
 
 pub use crate::yaml::{decode, node, text};
-pub use component::{Base, Component, Kconfig, Resolve};
+pub use component::{BaseConfig, Component, Kconfig, Resolve};
 pub use error::LoadError;
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;
@@ -33,6 +33,6 @@ pub use name::Name;
 pub use origin::Origin;
 pub use output::OutputKind;
 pub use params::{Parameter, Settings};
-pub use place::Place;
+pub use place::FileFinder;
 pub use text::{BadRecipe, Files, Finding};
 pub use toolchain::Toolchain;

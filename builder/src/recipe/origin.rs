@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::decode::{At, Sink, Table};
 use super::node::Node;
-use super::place::Place;
+use super::place::FileFinder;
 use crate::source::kind::{KEYS, SourceKey, StatedSource};
 use crate::source::{Request, SourceContent};
 
@@ -48,7 +48,7 @@ pub struct Unpacking {
 }
 
 /// Reads a patch or a configuration: a source that is one file.
-pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Origin> {
+pub fn decode_origin(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
@@ -61,7 +61,7 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
 }
 
 /// Reads a mapping with exactly one kind of source as its key: one of [`KEYS`], or `path`.
-pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
+pub fn decode_source(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
     let table = Table::open(node, "a source", sink)?;
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");

@@ -9,14 +9,14 @@ use super::text::{Files, Span, suggestion};
 use crate::source::SourceContext;
 
 /// Finds files that a recipe names.
-pub struct Place<'a> {
+pub struct FileFinder<'a> {
     /// The files that were read.
     pub files: &'a Files,
     /// What the words of sources are read against.
     pub scope: SourceContext<'a>,
 }
 
-impl Place<'_> {
+impl FileFinder<'_> {
     /// A path relative to the file that names it, which has to exist. `what` names it in the finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);

@@ -1,6 +1,6 @@
 //! Programs that are started by their paths: the early init, the shells of accounts.
 
-use super::boot::Entry;
+use super::boot::BootEntry;
 use super::image::Image;
 use super::rootfs::{Layout, Rootfs, User};
 use crate::tree::TreePath;
@@ -15,8 +15,8 @@ impl Image {
     /// The program that the kernel starts in the initramfs, by each entry that has an initrd: `/init`, or what
     /// `rdinit=` says. Without it the kernel would mount `root=` (init/do_mounts.c): an entry that states one is left
     /// out.
-    pub fn early_inits(&self) -> Vec<(String, &Entry)> {
-        let mut found: Vec<(String, &Entry)> = Vec::new();
+    pub fn early_inits(&self) -> Vec<(String, &BootEntry)> {
+        let mut found: Vec<(String, &BootEntry)> = Vec::new();
         for entry in self.boot.entries.iter().filter(|entry| entry.mode.initrd()) {
             let parameters = self.boot.parameters(entry);
             let value =

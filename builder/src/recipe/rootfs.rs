@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
 use super::node::{Key, Node, Value};
-use super::place::Place;
+use super::place::FileFinder;
 use crate::image::compress::Compression;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
 pub use overlay::decode_overlays;
 
-use attributes::{Names, Stated};
+use attributes::{AccountNames, StatedAttributes};
 
 /// What may stand at the top of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +206,7 @@ impl Decode for Octal {
 }
 
 /// Reads `rootfs`.
-pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
+pub fn decode_rootfs(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
     let table = Table::open(node, "`rootfs`", sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
@@ -231,7 +231,7 @@ impl Default for Template {
 }
 
 /// Reads `template`.
-pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Template> {
+pub fn decode_template(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Template> {
     let table = Table::open(node, "`template`", sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
     let compression = table.node("compression").and_then(|node| word(node, &words, sink));
@@ -241,7 +241,7 @@ pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Te
     Some(Template { compression: compression.unwrap_or(Compression::Gzip), content })
 }
 
-fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Place<'_>, sink: &Sink) -> Rootfs {
+fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &FileFinder<'_>, sink: &Sink) -> Rootfs {
     let layout = required(table, "layout", |node| word(node, layouts, sink));
     let packages: Vec<At<PackageText>> = table.or_default("packages");
     let suites = match table.node("debian") {
@@ -270,8 +270,9 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
         sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
     }
     let users: Vec<User> = table.or_default("users");
-    let names = Names { users: &users, groups: &groups };
-    let stated = |list: Vec<Stated>| list.into_iter().filter_map(|stated| names.resolve(stated, sink)).collect();
+    let names = AccountNames { users: &users, groups: &groups };
+    let stated =
+        |list: Vec<StatedAttributes>| list.into_iter().filter_map(|stated| names.resolve(stated, sink)).collect();
     let dirs = stated(table.or_default("dirs"));
     let attributes = stated(table.or_default("attributes"));
     Rootfs {

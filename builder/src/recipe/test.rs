@@ -9,7 +9,7 @@ use crate::boot::test::{Cuts, Login, Step};
 
 /// What starts the machine of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firmware {
+pub enum TestFirmware {
     /// SeaBIOS.
     Bios,
     /// OVMF.
@@ -20,7 +20,7 @@ pub enum Firmware {
 
 /// What the machine of a test starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
+pub enum TestMedium {
     /// The ISO as a CD.
     Cd,
     /// The ISO as a USB disk.
@@ -39,9 +39,9 @@ pub struct Test {
     /// Its name in the table.
     pub name: At<Name>,
     /// What starts the machine.
-    pub firmware: Firmware,
+    pub firmware: TestFirmware,
     /// What it starts from, where a boot does not say otherwise.
-    pub medium: Medium,
+    pub medium: TestMedium,
     /// MiB.
     pub memory: u32,
     /// Number of processors.
@@ -51,16 +51,16 @@ pub struct Test {
     /// Seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
     /// Disks, made for the test and thrown away after it.
-    pub disks: Vec<Disk>,
+    pub disks: Vec<TestDisk>,
     /// TCP ports of the machine that the test reaches from outside.
     pub forward: Vec<u16>,
     /// Each start of the machine, in order; never empty.
-    pub boots: Vec<Boot>,
+    pub boots: Vec<TestBoot>,
 }
 
 /// A disk of a test.
 #[derive(Clone, Debug)]
-pub struct Disk {
+pub struct TestDisk {
     /// What it is attached to.
     pub bus: Bus,
     /// Bytes; None where its content tells.
@@ -77,11 +77,11 @@ pub struct Disk {
 
 /// One start of a test's machine.
 #[derive(Clone, Debug)]
-pub struct Boot {
+pub struct TestBoot {
     /// The boot menu's entry.
     pub entry: At<String>,
     /// What it starts from, if not what the test says.
-    pub medium: Option<Medium>,
+    pub medium: Option<TestMedium>,
     /// Further parameters of the kernel, for media `kernel` and `disk`.
     pub cmdline: String,
     /// What has to appear on the serial console.
@@ -89,9 +89,9 @@ pub struct Boot {
     /// Who logs in to run commands.
     pub login: Option<Login>,
     /// What is done after the login, in order.
-    pub run: Vec<Action>,
+    pub run: Vec<TestAction>,
     /// How it ends.
-    pub end: End,
+    pub end: TestEnd,
     /// The power cuts that it stands for, if it is to be started again and again.
     pub cut: Option<Cut>,
 }
@@ -109,7 +109,7 @@ pub struct Cut {
 
 /// Something that is done after the login.
 #[derive(Clone, Debug)]
-pub struct Action {
+pub struct TestAction {
     /// What, and what is expected of it.
     pub step: Step,
     /// Where it is stated; of a connection, its port.
@@ -118,7 +118,7 @@ pub struct Action {
 
 /// How a boot ends, once all of it has been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TestEnd {
     /// The power is cut: QEMU is killed. What the machine has written to its disks stays, flushed or not.
     Cut,
     /// `poweroff` is typed, and the machine has to end.
@@ -127,7 +127,7 @@ pub enum End {
     Reboot,
 }
 
-impl Disk {
+impl TestDisk {
     /// Whether it has no file system.
     pub fn is_blank(&self) -> bool {
         self.label.is_none() && self.systems.is_empty() && !self.template
@@ -138,7 +138,7 @@ impl Decode for Test {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a boot test", sink)?;
         let name = table.required("name");
-        let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi), ("none", Firmware::None)];
+        let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
         let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
         let memory = table.optional::<Mebibytes>("memory").map_or(256, |memory| memory.0);
@@ -153,7 +153,7 @@ impl Decode for Test {
             None => decode_boot(&table, sink).map(|boot| vec![boot]),
         };
         table.close();
-        let firmware = firmware.unwrap_or(Some(Firmware::None))?;
+        let firmware = firmware.unwrap_or(Some(TestFirmware::None))?;
         Some(Self {
             name: name?,
             firmware,
@@ -169,27 +169,27 @@ impl Decode for Test {
     }
 }
 
-fn decode_medium(node: &Node, sink: &Sink) -> Option<Medium> {
+fn decode_medium(node: &Node, sink: &Sink) -> Option<TestMedium> {
     let media = [
-        ("cd", Medium::Cd),
-        ("usb", Medium::Usb),
-        ("hd", Medium::Hd),
-        ("kernel", Medium::Kernel),
-        ("disk", Medium::Disk),
+        ("cd", TestMedium::Cd),
+        ("usb", TestMedium::Usb),
+        ("hd", TestMedium::Hd),
+        ("kernel", TestMedium::Kernel),
+        ("disk", TestMedium::Disk),
     ];
     word(node, &media, sink)
 }
 
-fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<Boot> {
+fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<TestBoot> {
     let entry = table.required("entry");
     let cmdline = table.or_default("cmdline");
     let expect = table.required("expect");
     let login = table.optional("login");
     let run = table.or_default("run");
-    let ends = [("cut", End::Cut), ("poweroff", End::Poweroff), ("reboot", End::Reboot)];
-    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(End::Cut));
+    let ends = [("cut", TestEnd::Cut), ("poweroff", TestEnd::Poweroff), ("reboot", TestEnd::Reboot)];
+    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(TestEnd::Cut));
     let cut = table.optional("cut");
-    Some(Boot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
+    Some(TestBoot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
 }
 
 impl Decode for Cut {
@@ -205,7 +205,7 @@ impl Decode for Cut {
     }
 }
 
-impl Decode for Boot {
+impl Decode for TestBoot {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a boot of a test", sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
@@ -216,7 +216,7 @@ impl Decode for Boot {
     }
 }
 
-impl Decode for Disk {
+impl Decode for TestDisk {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a disk of a test", sink)?;
         let buses = [
@@ -250,7 +250,7 @@ impl Decode for Login {
     }
 }
 
-impl Decode for Action {
+impl Decode for TestAction {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         if let Value::Text { text, .. } = &node.value {
             let step = Step::Command { command: text.clone(), expect: None, status: 0 };

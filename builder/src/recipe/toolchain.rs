@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::decode::{At, Decode, Sink, Table, required};
 use super::limits::Limits;
 use super::node::{Node, Value};
-use super::place::Place;
+use super::place::FileFinder;
 use super::text::{Span, suggestion};
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 
@@ -74,7 +74,7 @@ fn listed(node: &Node) -> Option<(&str, &str)> {
 }
 
 /// Reads a toolchain's file, laid over those that it extends.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Toolchain> {
+pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");

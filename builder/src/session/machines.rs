@@ -12,7 +12,7 @@ use crate::boot::test::End;
 use crate::boot::{Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
 use crate::image::ToolError;
 use crate::recipe::OutputKind;
-use crate::recipe::boot::Entry;
+use crate::recipe::boot::BootEntry;
 use crate::recipe::test::{self as declared, Test};
 use crate::sandbox::{Bind, Sandbox, Spec};
 use crate::step::{Blob, Ref};
@@ -63,7 +63,7 @@ impl Done {
     }
 
     /// Kernel and, where the entry has one, initrd, with the entry's parameters and further ones.
-    pub fn kernel(&self, entry: &Entry, more: &str) -> Result<Medium, Error> {
+    pub fn kernel(&self, entry: &BootEntry, more: &str) -> Result<Medium, Error> {
         let parameters = self.recipe.image.boot.parameters(entry);
         Ok(Medium::Kernel {
             kernel: self.product(OutputKind::BzImage)?,
@@ -89,24 +89,25 @@ pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     })
 }
 
-fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> Result<Boot, Error> {
+fn one_boot(done: &Done, test: &Test, boot: &declared::TestBoot, disks: &[Disk]) -> Result<Boot, Error> {
     let image = &done.recipe.image;
     // The recipe's checks have found the entry.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
     let declared_medium = boot.medium.unwrap_or(test.medium);
     let medium = match declared_medium {
-        declared::Medium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
-        declared::Medium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
-        declared::Medium::Hd => Medium::Disk,
-        declared::Medium::Kernel | declared::Medium::Disk => done.kernel(entry, &boot.cmdline)?,
+        declared::TestMedium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
+        declared::TestMedium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
+        declared::TestMedium::Hd => Medium::Disk,
+        declared::TestMedium::Kernel | declared::TestMedium::Disk => done.kernel(entry, &boot.cmdline)?,
     };
     let firmware = match test.firmware {
-        declared::Firmware::Uefi => Firmware::Uefi,
-        declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
+        declared::TestFirmware::Uefi => Firmware::Uefi,
+        declared::TestFirmware::Bios | declared::TestFirmware::None => Firmware::Bios,
     };
     let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
-    let menu = matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd);
+    let menu =
+        matches!(declared_medium, declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd);
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
     Ok(Boot {
         machine: Machine {
@@ -124,18 +125,18 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
         },
         menu: match declared_medium {
             // The ISO's menu does not show; the checks have seen to it that its first entry is the one.
-            declared::Medium::Cd | declared::Medium::Usb if image.boot.timeout == 0 => None,
-            declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd => Some(index),
-            declared::Medium::Kernel | declared::Medium::Disk => None,
+            declared::TestMedium::Cd | declared::TestMedium::Usb if image.boot.timeout == 0 => None,
+            declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd => Some(index),
+            declared::TestMedium::Kernel | declared::TestMedium::Disk => None,
         },
         expect: boot.expect.clone(),
         login: boot.login.clone(),
         run: boot.run.iter().map(|action| action.step.clone()).collect(),
         end: match (&boot.cut, boot.end) {
             (Some(cut), _) => End::Cuts(cut.cuts.clone()),
-            (None, declared::End::Cut) => End::Cut,
-            (None, declared::End::Poweroff) => End::After("poweroff"),
-            (None, declared::End::Reboot) => End::After("reboot"),
+            (None, declared::TestEnd::Cut) => End::Cut,
+            (None, declared::TestEnd::Poweroff) => End::After("poweroff"),
+            (None, declared::TestEnd::Reboot) => End::After("reboot"),
         },
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Error;
 use crate::digest::Digest;
 use crate::lock::Lock;
-use crate::recipe::component::Base;
+use crate::recipe::component::BaseConfig;
 use crate::recipe::image::Kernel;
 use crate::recipe::text::{Span, suggestion};
 use crate::recipe::{Origin, Recipe};
@@ -38,7 +38,7 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
     }
     for component in recipe.components.values() {
         let config = component.kconfig.as_ref().and_then(|kconfig| match &kconfig.base {
-            Base::File(origin) => origin.request(),
+            BaseConfig::File(origin) => origin.request(),
             _ => None,
         });
         let mut origin = |request: Option<&'a Request>, span| {

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::image::grub::kernel;
 use crate::recipe::OutputKind;
 use crate::recipe::decode::Sink;
@@ -15,7 +15,7 @@ const UNKNOWN: usize = 32;
 /// Characters of the volume name of ISO 9660 (8.4.6).
 const VOLUME: usize = 32;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     if let Some(label) = &image.iso_label {

@@ -24,7 +24,7 @@ use super::image::Image;
 use super::text::Files;
 
 /// What a check looks at.
-pub struct Subject<'a> {
+pub struct CheckInput<'a> {
     /// The recipe.
     pub image: &'a Image,
     /// The components that could be read.
@@ -33,7 +33,7 @@ pub struct Subject<'a> {
     pub files: &'a Files,
 }
 
-impl Subject<'_> {
+impl CheckInput<'_> {
     /// Every tree that the recipe states; each rule about a root filesystem holds for all of them.
     pub fn contents(&self) -> impl Iterator<Item = &super::rootfs::Rootfs> {
         self.image.contents()
@@ -46,7 +46,7 @@ pub struct Check {
     pub id: &'static str,
     /// What it demands, in a line.
     pub rule: &'static str,
-    run: fn(&Subject<'_>, &Sink),
+    run: fn(&CheckInput<'_>, &Sink),
 }
 
 /// All rules.
@@ -70,7 +70,7 @@ pub const CHECKS: &[Check] = &[
 
 /// Runs every check.
 pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &Files, sink: &Sink) {
-    let subject = Subject { image, components, files };
+    let subject = CheckInput { image, components, files };
     for check in CHECKS {
         (check.run)(&subject, sink);
     }

@@ -2,7 +2,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::{Attributes, Overlay};
 use crate::tree::{Pattern, TreePath, capabilities};
@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let (rootfs, template) = (&image.rootfs, image.template.content.as_ref());
     let roots =
@@ -28,21 +28,21 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
 }
 
 /// What an overlay's file has and the image would not have.
-struct Lost {
+struct LostMetadata {
     path: TreePath,
     what: String,
 }
 
 fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &Sink) {
     let umask = umask(&[recipe, &overlay.path.value]);
-    let mut look = Look { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
+    let mut look = OverlayScan { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
     // A folder that can't be read is found when it is packed.
     let _ = look.folder(&overlay.path.value, &TreePath::ROOT);
     look.lost.sort_by(|a, b| a.path.cmp(&b.path));
     let Some(first) = look.lost.first() else { return };
     const MOST: usize = 5;
     let mut lines: Vec<String> =
-        look.lost.iter().take(MOST).map(|Lost { path, what }| format!("{path}: {what}")).collect();
+        look.lost.iter().take(MOST).map(|LostMetadata { path, what }| format!("{path}: {what}")).collect();
     if look.lost.len() > MOST {
         lines.push(format!("and {} more", look.lost.len() - MOST));
     }
@@ -73,14 +73,14 @@ fn umask(paths: &[&Path]) -> u32 {
     paths.iter().map(lacks).fold(0o055, |all, lacks| all & lacks)
 }
 
-struct Look<'a> {
+struct OverlayScan<'a> {
     keep_modes: bool,
     stated: &'a [(Pattern, &'a Attributes)],
     umask: u32,
-    lost: Vec<Lost>,
+    lost: Vec<LostMetadata>,
 }
 
-impl Look<'_> {
+impl OverlayScan<'_> {
     fn folder(&mut self, host: &Path, at: &TreePath) -> std::io::Result<()> {
         for entry in fs::read_dir(host)? {
             let entry = entry?;
@@ -118,7 +118,8 @@ impl Look<'_> {
         };
         let wider = result & readers & !own & !self.umask;
         if special != 0 || wider != 0 {
-            self.lost.push(Lost { path: path.clone(), what: format!("mode {own:04o} would become {result:04o}") });
+            self.lost
+                .push(LostMetadata { path: path.clone(), what: format!("mode {own:04o} would become {result:04o}") });
         }
     }
 
@@ -137,7 +138,7 @@ impl Look<'_> {
                     capabilities::XATTR => "its capabilities would be lost".to_owned(),
                     _ => format!("its attribute `{name}` would be lost"),
                 };
-                self.lost.push(Lost { path: path.clone(), what });
+                self.lost.push(LostMetadata { path: path.clone(), what });
             }
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::input;
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::Rootfs;
@@ -20,7 +20,7 @@ const FILES: usize = 20_000;
 /// Bytes of files that are compared while checking.
 const BYTES: u64 = 16 << 20;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         let mut known: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         for overlay in &rootfs.overlays {

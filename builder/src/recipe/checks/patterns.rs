@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::Origin;
 use crate::recipe::decode::{At, Sink};
 use crate::recipe::image::Kernel;
@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for component in subject.components.values() {
         if let Origin::Path { exclude, .. } = &component.source.value {
             exclude.iter().for_each(|text| check(text, text, "/", sink));

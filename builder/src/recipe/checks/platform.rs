@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::platform::{Gap, Platform};
 use crate::recipe::OutputKind;
 use crate::recipe::decode::Sink;
@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let span = image.arch.unwrap_or(image.span);
     for gap in image.platform.gaps() {
@@ -38,7 +38,7 @@ fn lacks(gap: Gap, platform: Platform) -> String {
 }
 
 /// What of the recipe is in need of it, as the rest of a sentence.
-fn needs(gap: Gap, subject: &Subject<'_>) -> Option<String> {
+fn needs(gap: Gap, subject: &CheckInput<'_>) -> Option<String> {
     let image: &Image = subject.image;
     match gap {
         Gap::Compile => {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::OutputKind;
 use crate::recipe::decode::{At, Sink};
 use crate::recipe::image::Livefs;
@@ -16,12 +16,12 @@ pub const CHECK: Check = Check {
 
 /// A tree that is made of overlays and links only, so that its paths are known.
 #[derive(Default)]
-struct Known<'a> {
+struct KnownPaths<'a> {
     overlays: Vec<&'a Overlay>,
     links: Vec<&'a At<String>>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownPaths<'a> {
     /// Of a root filesystem; `None` where components or packages bring more.
     fn of(rootfs: &'a Rootfs) -> Option<Self> {
         let known = Self {
@@ -55,10 +55,10 @@ fn may_bring(overlay: &Path, path: &TreePath) -> bool {
     true
 }
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     for rootfs in subject.contents() {
-        let Some(known) = Known::of(rootfs) else { continue };
+        let Some(known) = KnownPaths::of(rootfs) else { continue };
         for user in rootfs.shells().filter(|user| known.lacks(&user.shell)) {
             let message =
                 format!("the shell of account `{}` is {}, which nothing provides", user.name.value, user.shell);
@@ -68,7 +68,8 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     if !image.gives(OutputKind::Initrd) && !image.gives(OutputKind::Iso) || !image.initrd.components.is_empty() {
         return;
     }
-    let root = if image.initrd.livefs != Livefs::None { Some(Known::default()) } else { Known::of(&image.rootfs) };
+    let root =
+        if image.initrd.livefs != Livefs::None { Some(KnownPaths::default()) } else { KnownPaths::of(&image.rootfs) };
     let Some(mut known) = root else { return };
     known.overlays.extend(&image.initrd.overlays);
     for (path, entry) in image.early_inits() {

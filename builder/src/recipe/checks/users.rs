@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::{Rootfs, User};
 use crate::tree::TreePath;
@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
 /// Bytes of a name of an account or a group (useradd(8)).
 const NAME: usize = 32;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         check_groups(rootfs, sink);
         for (index, user) in rootfs.users.iter().enumerate() {

@@ -8,13 +8,13 @@ use crate::recipe::node::{Key, Node, Value};
 use crate::tree::capabilities::Capabilities;
 
 /// An [`Attributes`] whose owner and group may still be names.
-pub(super) struct Stated {
+pub(super) struct StatedAttributes {
     attributes: Attributes,
     owner: Option<At<String>>,
     group: Option<At<String>>,
 }
 
-impl Decode for Stated {
+impl Decode for StatedAttributes {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         if let Value::Text { text, .. } = &node.value {
             let path = At { value: text.clone(), span: node.span };
@@ -85,15 +85,15 @@ impl Decode for Capabilities {
 }
 
 /// The names that the recipe gives to owners and groups.
-pub(super) struct Names<'a> {
+pub(super) struct AccountNames<'a> {
     pub users: &'a [User],
     pub groups: &'a [Group],
 }
 
-impl Names<'_> {
+impl AccountNames<'_> {
     /// Puts numbers in the place of names.
-    pub fn resolve(&self, stated: Stated, sink: &Sink) -> Option<Attributes> {
-        let Stated { mut attributes, owner, group } = stated;
+    pub fn resolve(&self, stated: StatedAttributes, sink: &Sink) -> Option<Attributes> {
+        let StatedAttributes { mut attributes, owner, group } = stated;
         let unknown = |what: &str, name: &At<String>| {
             let message = format!("the recipe has no {what} `{}`", name.value);
             sink.borrow_mut().add("unknown-name", name.span, message).help("set the number as `uid` or `gid`");
