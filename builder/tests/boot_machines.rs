@@ -9,10 +9,10 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dbco::boot::test::{End, Event, Login, Step, Tests};
+use dbco::boot::test::{BootEnd, Login, TestEvent, TestRunner, TestStep};
 use dbco::boot::{
-    Accel, Accelerator, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium,
-    accel, junit,
+    Accel, Accelerator, Boot, BootTest, Bus, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk,
+    Medium, accel, junit,
 };
 use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
@@ -100,8 +100,11 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
 
 fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> BootTest {
     let started = if firmware == Firmware::Uefi { "started by UEFI" } else { "started by BIOS" };
-    let step =
-        |command: &str, expect: &str| Step::Command { command: command.into(), expect: Some(expect.into()), status: 0 };
+    let step = |command: &str, expect: &str| TestStep::Command {
+        command: command.into(),
+        expect: Some(expect.into()),
+        status: 0,
+    };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
     // The kernel's own unpacking has made one file of its names.
     let one = "test /etc/one -ef /sbin/two && test /etc/one -ef /sbin/three && ! test /etc/one -ef /etc/copy";
@@ -111,7 +114,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
     if menu == Some(1) {
         run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
     }
-    run.push(Step::Command { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
+    run.push(TestStep::Command { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
     BootTest {
         name: name.into(),
         boots: vec![Boot {
@@ -132,20 +135,20 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
             expect: started.into(),
             login: Some(Login { user: "tc".into(), password: None }),
             run,
-            end: End::Cut,
+            end: BootEnd::Cut,
         }],
         timeout: Duration::from_secs(180),
         forward: Vec::new(),
     }
 }
 
-fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::Outcome> {
+fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::TestOutcome> {
     let work = tempfile::tempdir().unwrap();
     let accel = Accel::detect(&HostQemu, work.path(), Platform::BUILD);
     println!("{accel}");
-    let watch = |event: Event<'_>| println!("{event:?}");
+    let watch = |event: TestEvent<'_>| println!("{event:?}");
     let logs = std::env::var_os("DBCO_TEST_LOGS").map_or(work.path().to_owned(), PathBuf::from);
-    Tests { launch: &HostQemu, accel, work: work.path(), logs: &logs, jobs }.run(tests, &watch)
+    TestRunner { launch: &HostQemu, accel, work: work.path(), logs: &logs, jobs }.run(tests, &watch)
 }
 
 #[test]
@@ -176,7 +179,8 @@ fn grub_takes_the_medium_that_it_was_started_from() {
         .enumerate()
         .map(|(index, (firmware, medium))| {
             let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
-            test.boots[0].machine.disks = vec![Disk { bus: Bus::Virtio, content: Content::Image(other.clone()) }];
+            test.boots[0].machine.disks =
+                vec![MachineDisk { bus: Bus::Virtio, content: DiskContent::Image(other.clone()) }];
             test
         })
         .collect();
@@ -216,7 +220,7 @@ fn a_machine_that_does_not_get_there_is_ended_and_reported() {
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let logs = &folder.path().to_owned();
     let work = folder.path().join("work");
-    let outcomes = Tests { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
+    let outcomes = TestRunner { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
     assert_eq!(outcomes[0].failure.as_deref(), Some("the console did not show `GNU GRUB` in time"));
     assert!(outcomes[0].log.ends_with("nothing_to_boot.log") && outcomes[0].log.exists());
     assert!(!work.join("0").exists(), "nothing stays behind");
@@ -230,14 +234,14 @@ fn a_machine_that_does_not_get_there_is_ended_and_reported() {
 /// The keys that [`dbco::boot::run::HINT`] promises.
 #[test]
 fn ctrl_a_x_ends_a_machine_at_the_terminal() {
-    use dbco::boot::machine::Serial;
+    use dbco::boot::machine::SerialBackend;
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.iso");
     std::fs::write(&empty, vec![0; 1 << 20]).unwrap();
     let machine = boot("", Firmware::Bios, Medium::Cd(empty), None).boots.remove(0).machine;
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
-    let argv = machine.prepare(&HostQemu, &accel, Serial::Terminal, folder.path()).unwrap();
+    let argv = machine.prepare(&HostQemu, &accel, SerialBackend::Terminal, folder.path()).unwrap();
     let mut command = HostQemu.command(&argv, folder.path(), &HostAccess::default()).unwrap();
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(b"\x01x").unwrap();
@@ -251,7 +255,7 @@ fn the_console_is_at_the_port_that_is_asked_for() {
     for port in 0..=dbco::image::serial::LAST_PORT {
         let mut machine = boot("", Firmware::Bios, Medium::Disk, None).boots.remove(0).machine;
         machine.port = port;
-        let argv = machine.prepare(&HostQemu, &accel, dbco::boot::machine::Serial::Pipe, folder.path()).unwrap();
+        let argv = machine.prepare(&HostQemu, &accel, dbco::boot::machine::SerialBackend::Pipe, folder.path()).unwrap();
         let ports: Vec<_> = argv.windows(2).filter(|pair| pair[0] == "-serial").map(|pair| pair[1].as_str()).collect();
         assert_eq!(ports.iter().position(|port| *port == "chardev:console"), Some(port.into()), "{argv:?}");
         assert_eq!(ports.len(), usize::from(port) + 1);
@@ -266,8 +270,9 @@ fn what_qemu_itself_says_is_in_the_report() {
     let medium = Medium::Kernel { kernel, initrd, cmdline: String::new() };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let test = boot("no-kernel", Firmware::Bios, medium, None);
-    let outcome = &Tests { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
-        .run(&[test], &|_| ())[0];
+    let outcome =
+        &TestRunner { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
+            .run(&[test], &|_| ())[0];
     assert!(outcome.failure.as_ref().unwrap().starts_with("QEMU exited after"), "{outcome:?}");
     assert!(outcome.tail.iter().any(|line| line.starts_with("QEMU: ")), "{outcome:?}");
 }

@@ -9,8 +9,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use dbco::beneath::{BeneathError, Dir, Links};
-use dbco::boot::machine::Serial;
-use dbco::boot::{Accel, Accelerator, Bus, Content, Disk, Firmware, HostAccess, Launch, Machine, Medium};
+use dbco::boot::machine::SerialBackend;
+use dbco::boot::{Accel, Accelerator, Bus, DiskContent, Firmware, HostAccess, Launch, Machine, MachineDisk, Medium};
 use dbco::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use dbco::image::iso::Iso;
 use dbco::image::{ToolError, Tools};
@@ -205,15 +205,15 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
         cpus: 1,
         parallel: false,
         disks: vec![
-            Disk { bus: Bus::Virtio, content: Content::Blank(4096) },
-            Disk { bus: Bus::Virtio, content: Content::Image(kernel.clone()) },
+            MachineDisk { bus: Bus::Virtio, content: DiskContent::Blank(4096) },
+            MachineDisk { bus: Bus::Virtio, content: DiskContent::Image(kernel.clone()) },
         ],
         served: false,
         network: false,
         forward: Vec::new(),
     };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
-    let prepare = || machine.prepare(&Root(kernel.clone()), &accel, Serial::Pipe, &work).map(drop);
+    let prepare = || machine.prepare(&Root(kernel.clone()), &accel, SerialBackend::Pipe, &work).map(drop);
     let names = ["vars.fd", "kernel", "initrd", "disk0.img", "disk1.img"];
     for target in [outside.path(), outside.folder.path().join("new")] {
         fs::create_dir(&work).unwrap();

@@ -98,14 +98,14 @@ struct State {
 }
 
 /// What is waited for next.
-enum Found {
+enum SearchResult {
     Text(String),
     Panic(String),
     Nothing,
 }
 
 impl State {
-    fn find(&mut self, wanted: &str) -> Found {
+    fn find(&mut self, wanted: &str) -> SearchResult {
         let rest = &self.text[self.matched..];
         let text = rest.find(wanted);
         let panic = rest.find(PANIC);
@@ -114,10 +114,10 @@ impl State {
                 let before = rest[..at].to_owned();
                 self.matched += at + wanted.len();
                 self.forget();
-                Found::Text(before)
+                SearchResult::Text(before)
             }
-            (_, Some(at)) => Found::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
-            _ => Found::Nothing,
+            (_, Some(at)) => SearchResult::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
+            _ => SearchResult::Nothing,
         }
     }
 
@@ -160,10 +160,10 @@ impl Console {
         let mut state = self.shared.lock();
         loop {
             match state.find(wanted) {
-                Found::Text(before) => return Ok(before),
-                Found::Panic(line) => return Err(ConsoleError::Panic { line }),
-                Found::Nothing if state.ended => return Err(ConsoleError::Ended { wanted: wanted.to_owned() }),
-                Found::Nothing => {}
+                SearchResult::Text(before) => return Ok(before),
+                SearchResult::Panic(line) => return Err(ConsoleError::Panic { line }),
+                SearchResult::Nothing if state.ended => return Err(ConsoleError::Ended { wanted: wanted.to_owned() }),
+                SearchResult::Nothing => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::report::PhaseTimer;
-use super::spec::{Boot, End, Step};
+use super::spec::{Boot, BootEnd, TestStep};
 use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 
@@ -36,7 +36,7 @@ pub(super) fn converse(
         timer.phase("commands");
     }
     steps(&boot.run, forward, console, deadline)?;
-    if let End::After(command) = boot.end {
+    if let BootEnd::After(command) = boot.end {
         timer.phase("end");
         console.send(&format!("{command}\n"))?;
         console.ended(deadline)?;
@@ -82,7 +82,7 @@ pub(super) fn arrive(
 
 /// Does steps in order.
 pub(super) fn steps(
-    steps: &[Step],
+    steps: &[TestStep],
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
@@ -90,9 +90,9 @@ pub(super) fn steps(
     steps.iter().try_for_each(|step| take(step, forward, console, deadline))
 }
 
-fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
+fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
     match step {
-        Step::Command { command, expect, status } => {
+        TestStep::Command { command, expect, status } => {
             let (output, got) = console.run(command, deadline)?;
             let command = command.clone();
             if got != *status {
@@ -103,14 +103,14 @@ fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Insta
             }
             Ok(())
         }
-        Step::Type { keys, expect } => {
+        TestStep::Type { keys, expect } => {
             console.send(keys)?;
             if let Some(want) = expect {
                 console.expect(want, deadline)?;
             }
             Ok(())
         }
-        Step::Tcp { port, send, expect } => {
+        TestStep::Tcp { port, send, expect } => {
             // The recipe's checks have seen to it that it is forwarded.
             let host = forward.iter().find(|forward| forward.guest == *port).map_or(0, |forward| forward.host);
             ask_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {

@@ -34,7 +34,7 @@ struct Tally<'a> {
 }
 
 /// The cut before a start.
-struct Before {
+struct PreviousCut {
     /// What it was, for errors.
     text: String,
     /// Whether the command had ended.
@@ -53,7 +53,7 @@ pub(super) fn run(
     transcript: &mut Transcript,
 ) -> Result<String, BootError> {
     let mut tally = Tally { cuts, counts: vec![0; cuts.words.len()], ended: 0 };
-    let mut before: Option<Before> = None;
+    let mut before: Option<PreviousCut> = None;
     let mut changes = 0;
     let started = Instant::now();
     // The command in full, the cuts, and a start that looks at the last one.
@@ -71,7 +71,7 @@ pub(super) fn run(
             let Some(cut) = index.checked_sub(1) else {
                 changes = in_full(cuts, &mut running, deadline)?;
                 let text = "after the power was cut at the end of the command".into();
-                return Ok(Some(Before { text, ended: true, counts: false }));
+                return Ok(Some(PreviousCut { text, ended: true, counts: false }));
             };
             if cut == cuts.times {
                 return Ok(None);
@@ -80,7 +80,7 @@ pub(super) fn run(
             loss = Loss::of(cut);
             let ended = cut_before(cuts, change, &mut running, deadline)?;
             let text = format!("after cut {} of {}, before change {change} of {changes}, {loss}", cut + 1, cuts.times);
-            Ok(Some(Before { text, ended, counts: true }))
+            Ok(Some(PreviousCut { text, ended, counts: true }))
         });
         running.end(loss, transcript)?;
         before = done.map_err(named)?;
@@ -119,7 +119,7 @@ impl Tally<'_> {
     fn ready(
         &mut self,
         boot: &Boot,
-        before: Option<&Before>,
+        before: Option<&PreviousCut>,
         forward: &[Forward],
         running: &mut RunningMachine,
         deadline: Instant,
@@ -142,7 +142,7 @@ impl Tally<'_> {
     }
 
     /// Which word the outcome is.
-    fn word(&self, before: &Before, output: &str) -> Result<usize, BootError> {
+    fn word(&self, before: &PreviousCut, output: &str) -> Result<usize, BootError> {
         let got = output.split_whitespace().last().unwrap_or_default();
         let last = self.cuts.words.len().saturating_sub(1);
         let possible = if before.ended { last..last + 1 } else { 0..last + 1 };
@@ -188,7 +188,7 @@ mod tests {
         let words = ["old", "incomplete", "new"].map(str::to_owned).to_vec();
         let cuts = Cuts { during: "x".into(), times: 20, outcome: "y".into(), words };
         let mut tally = Tally { cuts: &cuts, counts: vec![0; 3], ended: 0 };
-        let before = |ended| Before { text: String::new(), ended, counts: true };
+        let before = |ended| PreviousCut { text: String::new(), ended, counts: true };
         assert_eq!(tally.word(&before(false), "said\nincomplete\n").unwrap(), 1);
         assert_eq!(tally.word(&before(true), "new").unwrap(), 2);
         let wrong = tally.word(&before(true), "old").unwrap_err().to_string();

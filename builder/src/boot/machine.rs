@@ -55,7 +55,7 @@ pub struct Machine {
     pub parallel: bool,
     /// Its disks, those of each bus in their order. The machine writes to copies in its folder: what they hold is there again when
     /// it is started once more in the same folder.
-    pub disks: Vec<Disk>,
+    pub disks: Vec<MachineDisk>,
     /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
     /// inside of the sandbox there is nothing behind.
     pub network: bool,
@@ -70,11 +70,11 @@ pub struct Machine {
 
 /// A disk of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disk {
+pub struct MachineDisk {
     /// What it is attached to.
     pub bus: Bus,
     /// What it holds before the machine has first started.
-    pub content: Content,
+    pub content: DiskContent,
 }
 
 /// What a disk is attached to.
@@ -96,7 +96,7 @@ pub enum Bus {
 
 /// What a disk holds before the machine has first started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum DiskContent {
     /// A copy of a raw image.
     Image(PathBuf),
     /// That many bytes, all of them 0.
@@ -114,7 +114,7 @@ pub struct Forward {
 
 /// Where the serial port of the console goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serial {
+pub enum SerialBackend {
     /// QEMU's standard input and output, nothing else on them.
     Pipe,
     /// The same for a person: Ctrl-a x ends QEMU, Ctrl-a c is its monitor.
@@ -127,7 +127,7 @@ impl Machine {
         &self,
         launch: &dyn Launch,
         accel: &Accel,
-        serial: Serial,
+        serial: SerialBackend,
         folder: &Path,
     ) -> Result<Vec<String>, BootError> {
         let qemu = &self.platform.names().qemu;
@@ -143,8 +143,8 @@ impl Machine {
         });
         argv.extend(argv!["-m", self.memory, "-smp", self.cpus]);
         argv.extend(match serial {
-            Serial::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
-            Serial::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
+            SerialBackend::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
+            SerialBackend::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
         });
         for _ in 0..self.port {
             argv.extend(argv!["-serial", "null"]);
@@ -171,10 +171,10 @@ impl Machine {
             let name = image(index);
             match &disk.content {
                 _ if dir.has_file(&name) => {}
-                Content::Image(image) => {
+                DiskContent::Image(image) => {
                     copy_writable(File::open(image).map_err(BootError::io("open", image))?, &dir, &name)?;
                 }
-                Content::Blank(size) => {
+                DiskContent::Blank(size) => {
                     dir.create(&name)?.set_len(*size).map_err(BootError::io("make", Path::new(&name)))?;
                 }
             }

@@ -30,8 +30,8 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Bus, Content, Disk, Firmware, Forward, Machine, Medium};
-pub use test::{Boot, BootTest, Outcome};
+pub use machine::{Bus, DiskContent, Firmware, Forward, Machine, MachineDisk, Medium};
+pub use test::{Boot, BootTest, TestOutcome};
 
 /// What of this host QEMU needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -41,13 +41,13 @@ const EINVAL: u32 = 22;
 const MOST: u32 = 64 << 20;
 
 /// A disk that is served to one QEMU.
-pub struct Served {
+pub struct ServedDisk {
     disk: Arc<CachedDisk>,
     socket: PathBuf,
     server: Option<JoinHandle<()>>,
 }
 
-impl Served {
+impl ServedDisk {
     /// Serves a file of whole blocks, open for reading and writing, at a socket, which is made anew.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServedDisk {
     fn drop(&mut self) {
         self.finish();
     }
@@ -225,7 +225,7 @@ mod tests {
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
+        let served = ServedDisk::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let child = qemu(&socket, &["write -P 7 1024 9000", "flush", "read -P 7 1024 9000", "write -z 0 512"]);
         let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
         assert_eq!(said.matches("wrote").count(), 2, "{said}");
@@ -243,7 +243,7 @@ mod tests {
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
+        let served = ServedDisk::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let (sender, cut) = std::sync::mpsc::channel();
         power.cut_before(1, move || sender.send(()).unwrap());
         let mut child = qemu(&socket, &["write -P 7 0 4096", "write -P 8 0 4096", "write -P 8 8192 4096"]);
@@ -261,6 +261,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("disk");
         std::fs::write(&image, [0; 4096]).unwrap();
-        drop(Served::start(open(&image), &folder.path().join("socket"), Arc::default()).unwrap());
+        drop(ServedDisk::start(open(&image), &folder.path().join("socket"), Arc::default()).unwrap());
     }
 }

@@ -17,7 +17,7 @@ pub struct Phase {
 
 /// How a test ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct TestOutcome {
     /// The test's name.
     pub name: String,
     /// Why it failed; None if it passed.
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
-impl Outcome {
+impl TestOutcome {
     /// Whether it passed.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
@@ -48,7 +48,7 @@ impl Outcome {
 
 /// What happens during [`Tests::run`](super::test::Tests::run).
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum TestEvent<'a> {
     /// A test entered a phase.
     Phase {
         /// The test.
@@ -64,7 +64,7 @@ pub enum Event<'a> {
         last_line: &'a LastLine,
     },
     /// A test ended.
-    Done(&'a Outcome),
+    Done(&'a TestOutcome),
 }
 
 /// What a test shows beside its verdict.
@@ -77,7 +77,7 @@ pub(super) struct Transcript {
 /// Measures phases and tells of them.
 pub(super) struct PhaseTimer<'a> {
     name: &'a str,
-    pub(super) watch: &'a (dyn Fn(Event<'_>) + Sync),
+    pub(super) watch: &'a (dyn Fn(TestEvent<'_>) + Sync),
     pub(super) phases: Vec<Phase>,
     since: Instant,
     current: &'static str,
@@ -85,7 +85,7 @@ pub(super) struct PhaseTimer<'a> {
 }
 
 impl<'a> PhaseTimer<'a> {
-    pub(super) fn new(name: &'a str, watch: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {
+    pub(super) fn new(name: &'a str, watch: &'a (dyn Fn(TestEvent<'_>) + Sync)) -> Self {
         Self { name, watch, phases: Vec::new(), since: Instant::now(), current: "start", held: false }
     }
 
@@ -94,7 +94,7 @@ impl<'a> PhaseTimer<'a> {
             self.end();
             self.current = name;
         }
-        (self.watch)(Event::Phase { name: self.name, phase: name });
+        (self.watch)(TestEvent::Phase { name: self.name, phase: name });
     }
 
     /// Begins a phase that takes in all that follow.

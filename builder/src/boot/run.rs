@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use super::machine::Serial;
+use super::machine::SerialBackend;
 use super::{Accel, BootError, Launch, Machine, quoted};
 use crate::process;
 
@@ -14,7 +14,7 @@ pub const HINT: &str = "Ctrl-a x ends the machine, Ctrl-a h lists QEMU's other k
 ///
 /// `folder` is an empty folder for the machine's files.
 pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder: &Path) -> Result<(), BootError> {
-    let argv = machine.prepare(launch, accel, Serial::Terminal, folder)?;
+    let argv = machine.prepare(launch, accel, SerialBackend::Terminal, folder)?;
     let failed = |source| BootError::Start { command: quoted(&argv), source };
     let mut command = launch.command(&argv, folder, &machine.access(accel)).map_err(failed)?;
     // QEMU makes the terminal raw and puts it back at its end, but not if it is killed.

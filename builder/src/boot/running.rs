@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
-use super::machine::{Serial, image, socket};
-use super::nbd::Served;
+use super::machine::{SerialBackend, image, socket};
+use super::nbd::ServedDisk;
 use super::power::{Loss, Power};
 use super::report::Transcript;
 use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
@@ -37,12 +37,12 @@ impl MachineHost<'_> {
     pub(super) fn start(&self, machine: &Machine, served: bool) -> Result<RunningMachine, BootError> {
         interrupt::check().map_err(BootError::io("use", self.folder))?;
         let machine = Machine { forward: self.forward.to_vec(), served, ..machine.clone() };
-        let argv = machine.prepare(self.launch, self.accel, Serial::Pipe, self.folder)?;
+        let argv = machine.prepare(self.launch, self.accel, SerialBackend::Pipe, self.folder)?;
         let power: Arc<Power> = Arc::default();
         let dir = Dir::open(self.folder, Links::Never).map_err(BootError::io("open", self.folder))?;
         let disks = (0..if served { machine.disks.len() } else { 0 }).map(|index| {
             let (image, socket) = (dir.open_writable(image(index))?, self.folder.join(socket(index)));
-            Served::start(image, &socket, Arc::clone(&power)).map_err(BootError::io("serve a disk at", &socket))
+            ServedDisk::start(image, &socket, Arc::clone(&power)).map_err(BootError::io("serve a disk at", &socket))
         });
         let disks = disks.collect::<Result<_, BootError>>()?;
         let failed = |source| BootError::Start { command: quoted(&argv), source };
@@ -71,7 +71,7 @@ pub(super) struct RunningMachine {
     child: Child,
     pub(super) console: Console,
     pub(super) power: Arc<Power>,
-    disks: Vec<Served>,
+    disks: Vec<ServedDisk>,
     dir: Dir,
     _registered: Arc<process::Registered>,
 }

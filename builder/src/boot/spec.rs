@@ -29,9 +29,9 @@ pub struct Boot {
     /// Who logs in afterwards.
     pub login: Option<Login>,
     /// What is done after the login, in order.
-    pub run: Vec<Step>,
+    pub run: Vec<TestStep>,
     /// How it ends.
-    pub end: End,
+    pub end: BootEnd,
 }
 
 /// Who logs in.
@@ -45,7 +45,7 @@ pub struct Login {
 
 /// Something that is done and what is expected of it.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum TestStep {
     /// A command of the machine's shell.
     Command {
         /// One line.
@@ -75,7 +75,7 @@ pub enum Step {
 
 /// How a start ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum BootEnd {
     /// QEMU is killed. What the machine had written to its disks stays, flushed or not.
     Cut,
     /// The power is cut again and again while a command runs; see [`super::power`] for what is lost.

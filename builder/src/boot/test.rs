@@ -15,11 +15,11 @@ use super::{Accel, BootError, ConsoleError, Forward, Launch};
 use crate::interrupt;
 use crate::threads;
 
-pub use super::report::{Event, Outcome, Phase};
-pub use super::spec::{Boot, BootTest, Cuts, End, Login, Step};
+pub use super::report::{Phase, TestEvent, TestOutcome};
+pub use super::spec::{Boot, BootEnd, BootTest, Cuts, Login, TestStep};
 
 /// Where logs are written.
-pub trait Logs: Sync {
+pub trait LogSink: Sync {
     /// Where the file of this name is.
     fn path(&self, name: &str) -> PathBuf;
 
@@ -28,7 +28,7 @@ pub trait Logs: Sync {
 }
 
 /// A folder that nobody else writes to.
-impl Logs for PathBuf {
+impl LogSink for PathBuf {
     fn path(&self, name: &str) -> PathBuf {
         self.join(name)
     }
@@ -44,7 +44,7 @@ pub fn log_name(test: &str) -> String {
 }
 
 /// Where tests run, and who is told meanwhile.
-pub struct Tests<'a> {
+pub struct TestRunner<'a> {
     /// Starts QEMU.
     pub launch: &'a dyn Launch,
     /// What runs the machines; see [`Accel::detect`].
@@ -52,17 +52,17 @@ pub struct Tests<'a> {
     /// An empty folder; each machine's files are in a folder of it while it runs.
     pub work: &'a Path,
     /// Where [`log_name`] of each test is written.
-    pub logs: &'a dyn Logs,
+    pub logs: &'a dyn LogSink,
     /// How many machines run at a time.
     pub jobs: usize,
 }
 
-impl Tests<'_> {
+impl TestRunner<'_> {
     /// Runs all tests, `jobs` at a time; outcomes are in the order of the tests. After a signal no other test begins, and those
     /// that it ended have no outcome.
-    pub fn run(&self, tests: &[BootTest], watch: &(dyn Fn(Event<'_>) + Sync)) -> Vec<Outcome> {
+    pub fn run(&self, tests: &[BootTest], watch: &(dyn Fn(TestEvent<'_>) + Sync)) -> Vec<TestOutcome> {
         let next = AtomicUsize::new(0);
-        let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; tests.len()]);
+        let outcomes: Mutex<Vec<Option<TestOutcome>>> = Mutex::new(vec![None; tests.len()]);
         let work = || {
             while let Some((index, test)) = {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Tests<'_> {
                 if interrupt::raised().is_some() {
                     return;
                 }
-                watch(Event::Done(&outcome));
+                watch(TestEvent::Done(&outcome));
                 outcomes.lock().unwrap_or_else(|e| e.into_inner())[index] = Some(outcome);
             }
         };
@@ -81,7 +81,7 @@ impl Tests<'_> {
         outcomes.into_inner().unwrap_or_else(|e| e.into_inner()).into_iter().flatten().collect()
     }
 
-    fn one(&self, index: usize, test: &BootTest, watch: &(dyn Fn(Event<'_>) + Sync)) -> Outcome {
+    fn one(&self, index: usize, test: &BootTest, watch: &(dyn Fn(TestEvent<'_>) + Sync)) -> TestOutcome {
         let folder = self.work.join(index.to_string());
         let mut timer = PhaseTimer::new(&test.name, watch);
         let mut transcript = Transcript::default();
@@ -92,7 +92,15 @@ impl Tests<'_> {
         let failure = result.err().map(|error| in_full(&error));
         let Transcript { tail, notes } = transcript;
         let log = self.logs.path(&log_name(&test.name));
-        Outcome { name: test.name.clone(), failure, phases: timer.phases, accel: self.accel.clone(), log, tail, notes }
+        TestOutcome {
+            name: test.name.clone(),
+            failure,
+            phases: timer.phases,
+            accel: self.accel.clone(),
+            log,
+            tail,
+            notes,
+        }
     }
 
     fn boot(
@@ -110,12 +118,12 @@ impl Tests<'_> {
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
         let host = MachineHost { launch: self.launch, accel: &self.accel, folder, log: &log, forward: &forward };
         // What one start has left in the disks' caches the next one finds, so all starts are alike.
-        let served = test.boots.iter().any(|boot| matches!(boot.end, End::Cuts(_)));
+        let served = test.boots.iter().any(|boot| matches!(boot.end, BootEnd::Cuts(_)));
         for (index, boot) in test.boots.iter().enumerate() {
             if index > 0 {
                 timer.phase("start");
             }
-            if let End::Cuts(cuts) = &boot.end {
+            if let BootEnd::Cuts(cuts) = &boot.end {
                 timer.hold("cuts");
                 let note = super::cuts::run(&host, boot, cuts, test.timeout, timer, transcript)?;
                 transcript.notes.push(note);
@@ -127,7 +135,7 @@ impl Tests<'_> {
                 deadline = Instant::now() + test.timeout;
             }
             let mut running = host.start(&boot.machine, served)?;
-            (timer.watch)(Event::Started { name: &test.name, last_line: &running.console.last_line() });
+            (timer.watch)(TestEvent::Started { name: &test.name, last_line: &running.console.last_line() });
             let begin = Instant::now();
             let result = converse(boot, &forward, &mut running.console, deadline, timer);
             let silent = running.console.tail(1).is_empty();

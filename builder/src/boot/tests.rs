@@ -6,12 +6,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::running::MachineHost;
-use super::test::{Boot, BootTest, End, Login, Tests};
-use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium, probe};
+use super::test::{Boot, BootEnd, BootTest, Login, TestRunner};
+use super::{Accel, Bus, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium, probe};
 use crate::image::ToolError;
 use crate::platform::Platform;
 
-fn machine(bus: Bus, content: Content) -> Machine {
+fn machine(bus: Bus, content: DiskContent) -> Machine {
     Machine {
         platform: Platform::BUILD,
         port: 0,
@@ -20,7 +20,7 @@ fn machine(bus: Bus, content: Content) -> Machine {
         memory: 64,
         cpus: 1,
         parallel: false,
-        disks: vec![Disk { bus, content }],
+        disks: vec![MachineDisk { bus, content }],
         served: false,
         network: false,
         forward: Vec::new(),
@@ -40,7 +40,7 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
         let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
         let launch = &HostQemu;
         let host = MachineHost { launch, accel: &accel, folder: folder.path(), log: &log, forward: &[] };
-        let mut running = host.start(&machine(bus, Content::Image(image)), false).unwrap();
+        let mut running = host.start(&machine(bus, DiskContent::Image(image)), false).unwrap();
         let word = str::from_utf8(probe::WORD).unwrap().trim();
         let seen = running.console.expect(word, Instant::now() + Duration::from_secs(60));
         assert!(seen.is_ok(), "{bus:?}: {seen:?}, {:?}", fs::read_to_string(folder.path().join("qemu.err")));
@@ -68,15 +68,15 @@ fn failure(script: &'static str, password: Option<&str>) -> String {
     let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
     let logs = folder.path().to_owned();
     let launch = Script(script);
-    let tests = Tests { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
+    let tests = TestRunner { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
     let login = Login { user: "bob".into(), password: password.map(str::to_owned) };
     let boot = Boot {
-        machine: Machine { memory: 32, ..machine(Bus::Virtio, Content::Blank(1 << 20)) },
+        machine: Machine { memory: 32, ..machine(Bus::Virtio, DiskContent::Blank(1 << 20)) },
         menu: None,
         expect: "login:".into(),
         login: Some(login),
         run: Vec::new(),
-        end: End::Cut,
+        end: BootEnd::Cut,
     };
     let test = BootTest { name: "t".into(), boots: vec![boot], timeout: Duration::from_secs(60), forward: Vec::new() };
     let outcomes = tests.run(&[test], &|_| {});

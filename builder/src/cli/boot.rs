@@ -11,7 +11,7 @@ use super::build::writable;
 use super::prose::count;
 use super::session::Session;
 use super::{BuildArgs, CommandError, CommandResult, usage};
-use crate::boot::test::{Event, Logs, Tests, log_name};
+use crate::boot::test::{LogSink, TestEvent, TestRunner, log_name};
 use crate::boot::{Accel, Firmware, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::serial::LAST_PORT;
@@ -187,14 +187,15 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.printer.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
-    let runner = Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
+    let runner =
+        TestRunner { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
     let outcomes = runner.run(&tests, &|event| match event {
-        Event::Phase { name, phase } => session.printer.machine(name, phase, None),
-        Event::Started { name, last_line } => {
+        TestEvent::Phase { name, phase } => session.printer.machine(name, phase, None),
+        TestEvent::Started { name, last_line } => {
             let last_line = last_line.clone();
             session.printer.machine(name, "start", Some(std::sync::Arc::new(move || last_line.get())));
         }
-        Event::Done(outcome) => {
+        TestEvent::Done(outcome) => {
             session.printer.machine_ended(&outcome.name);
             show(session, outcome);
         }
@@ -239,7 +240,7 @@ struct TestLogs<'a> {
     writing: output::Writing,
 }
 
-impl Logs for TestLogs<'_> {
+impl LogSink for TestLogs<'_> {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -249,7 +250,7 @@ impl Logs for TestLogs<'_> {
     }
 }
 
-fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
+fn show(session: &Session<'_>, outcome: &crate::boot::TestOutcome) {
     let value = serde_json::json!({
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
         "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,

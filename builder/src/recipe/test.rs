@@ -5,7 +5,7 @@ use super::name::Name;
 use super::node::{Node, Value};
 use super::text::Span;
 use crate::boot::Bus;
-use crate::boot::test::{Cuts, Login, Step};
+use crate::boot::test::{Cuts, Login, TestStep};
 
 /// What starts the machine of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub struct Cut {
 #[derive(Clone, Debug)]
 pub struct TestAction {
     /// What, and what is expected of it.
-    pub step: Step,
+    pub step: TestStep,
     /// Where it is stated; of a connection, its port.
     pub span: Span,
 }
@@ -253,7 +253,7 @@ impl Decode for Login {
 impl Decode for TestAction {
     fn decode(node: &Node, sink: &Sink) -> Option<Self> {
         if let Value::Text { text, .. } = &node.value {
-            let step = Step::Command { command: text.clone(), expect: None, status: 0 };
+            let step = TestStep::Command { command: text.clone(), expect: None, status: 0 };
             return Some(Self { step, span: node.span });
         }
         let mut span = node.span;
@@ -262,14 +262,14 @@ impl Decode for TestAction {
             let (port, send, expect) =
                 (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));
             span = port.as_ref().map_or(span, |port| port.span);
-            port.zip(expect).map(|(port, expect)| Step::Tcp { port: port.value.0, send, expect })
+            port.zip(expect).map(|(port, expect)| TestStep::Tcp { port: port.value.0, send, expect })
         } else if table.node("type").is_some() {
             let (keys, expect) = (table.required("type"), table.optional("expect"));
-            keys.map(|keys| Step::Type { keys, expect })
+            keys.map(|keys| TestStep::Type { keys, expect })
         } else {
             let (command, expect) = (table.required("command"), table.optional("expect"));
             let status = table.or_default("status");
-            command.map(|command| Step::Command { command, expect, status })
+            command.map(|command| TestStep::Command { command, expect, status })
         };
         table.close();
         Some(Self { step: step?, span })

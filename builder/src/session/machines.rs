@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Done, Error};
 use crate::beneath::{Dir, Links};
-use crate::boot::test::End;
-use crate::boot::{Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium};
+use crate::boot::test::BootEnd;
+use crate::boot::{Boot, BootTest, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium};
 use crate::image::ToolError;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootEntry;
@@ -78,8 +78,8 @@ pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     let mut disks = Vec::new();
     for (index, disk) in done.recipe.image.disks_of(test).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
-        let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
-        disks.push(Disk { bus: disk.bus, content });
+        let content = made.map_or(DiskContent::Blank(disk.size.unwrap_or_default()), DiskContent::Image);
+        disks.push(MachineDisk { bus: disk.bus, content });
     }
     Ok(BootTest {
         name: test.name.to_string(),
@@ -89,7 +89,7 @@ pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     })
 }
 
-fn one_boot(done: &Done, test: &Test, boot: &declared::TestBoot, disks: &[Disk]) -> Result<Boot, Error> {
+fn one_boot(done: &Done, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
     let image = &done.recipe.image;
     // The recipe's checks have found the entry.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
@@ -133,10 +133,10 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::TestBoot, disks: &[Disk])
         login: boot.login.clone(),
         run: boot.run.iter().map(|action| action.step.clone()).collect(),
         end: match (&boot.cut, boot.end) {
-            (Some(cut), _) => End::Cuts(cut.cuts.clone()),
-            (None, declared::TestEnd::Cut) => End::Cut,
-            (None, declared::TestEnd::Poweroff) => End::After("poweroff"),
-            (None, declared::TestEnd::Reboot) => End::After("reboot"),
+            (Some(cut), _) => BootEnd::Cuts(cut.cuts.clone()),
+            (None, declared::TestEnd::Cut) => BootEnd::Cut,
+            (None, declared::TestEnd::Poweroff) => BootEnd::After("poweroff"),
+            (None, declared::TestEnd::Reboot) => BootEnd::After("reboot"),
         },
     })
 }

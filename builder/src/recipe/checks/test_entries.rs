@@ -1,6 +1,6 @@
 use super::{Check, CheckInput};
 use crate::boot::Bus;
-use crate::boot::test::Step;
+use crate::boot::test::TestStep;
 use crate::image::serial::LAST_PORT;
 use crate::printable::file_name;
 use crate::recipe::OutputKind;
@@ -91,13 +91,13 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Sin
         let message = format!("test `{name}` boots the ISO, which is not in `outputs`");
         findings.add(CHECK.id, test.name.span, message);
     }
-    let commands = boot.run.iter().any(|action| matches!(action.step, Step::Command { .. }));
+    let commands = boot.run.iter().any(|action| matches!(action.step, TestStep::Command { .. }));
     if boot.login.is_none() && (commands || boot.end != TestEnd::Cut) {
         let message = format!("test `{name}` has commands to run but no `login`");
         findings.add(CHECK.id, boot.entry.span, message);
     }
     for action in &boot.run {
-        if let Step::Tcp { port, .. } = &action.step
+        if let TestStep::Tcp { port, .. } = &action.step
             && !test.forward.contains(port)
         {
             let message = format!("port {port} is not forwarded");
