@@ -15,12 +15,12 @@ pub use run::{Built, build};
 /// Told what happens; called from several threads.
 pub trait Observer: Sync {
     /// Something happened.
-    fn event(&self, event: &Event<'_>);
+    fn event(&self, event: &BuildEvent<'_>);
 }
 
 /// What happens in a build.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum BuildEvent<'a> {
     /// The plan was compared with the store.
     Planned {
         /// Steps whose results the store had and the build needs.
@@ -69,10 +69,10 @@ pub enum Event<'a> {
 }
 
 /// Shows nothing.
-pub struct Silent;
+pub struct SilentObserver;
 
-impl Observer for Silent {
-    fn event(&self, _: &Event<'_>) {}
+impl Observer for SilentObserver {
+    fn event(&self, _: &BuildEvent<'_>) {}
 }
 
 /// A build that failed: which step, and its log.

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::needed::look;
-use super::{BuildError, Event, Observer};
+use super::{BuildError, BuildEvent, Observer};
 use crate::digest::Digest;
 use crate::interrupt;
 use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Step, StepError, StepId, Work};
@@ -50,20 +50,20 @@ const HEAVY: usize = 2;
 const TURN: Duration = Duration::from_millis(50);
 
 /// What steps say, as events.
-struct Relay<'a>(&'a dyn Observer);
+struct StepObserver<'a>(&'a dyn Observer);
 
-impl Listener for Relay<'_> {
+impl Listener for StepObserver<'_> {
     fn line(&self, step: &Step, line: &str) {
-        self.0.event(&Event::Line { step, line });
+        self.0.event(&BuildEvent::Line { step, line });
     }
 
     fn warning(&self, step: &Step, text: &str) {
-        self.0.event(&Event::Warning { step, text });
+        self.0.event(&BuildEvent::Warning { step, text });
     }
 }
 
 /// The steps of a graph in the making.
-struct Run<'a> {
+struct BuildRun<'a> {
     context: Context<'a>,
     observer: &'a dyn Observer,
 }
@@ -76,11 +76,11 @@ pub fn build(
     jobs: usize,
     observer: &dyn Observer,
 ) -> Result<Built, BuildError> {
-    let relay = Relay(observer);
-    let run = Run { context: Context::new(graph, store, jobs, &relay), observer };
+    let relay = StepObserver(observer);
+    let run = BuildRun { context: Context::new(graph, store, jobs, &relay), observer };
     let missing = run.missing(targets)?;
     let cached = run.context.results().count();
-    observer.event(&Event::Planned { cached, to_run: missing.len() });
+    observer.event(&BuildEvent::Planned { cached, to_run: missing.len() });
     let queue = Queue::new(graph, &missing);
     let workers = missing.len().min(jobs.max(2));
     threads::side_by_side(workers, &|| run.work(&queue));
@@ -154,7 +154,7 @@ impl Queue {
     }
 }
 
-impl Run<'_> {
+impl BuildRun<'_> {
     /// The steps that have to run; what the others gave is noted.
     fn missing(&self, targets: &[StepId]) -> Result<BTreeSet<StepId>, BuildError> {
         let Context { store, graph, .. } = &self.context;
@@ -185,7 +185,7 @@ impl Run<'_> {
                 if interrupt::raised().is_some() {
                     return interrupted(step);
                 }
-                self.observer.event(&Event::Failed { step });
+                self.observer.event(&BuildEvent::Failed { step });
                 let log = store.log_path(&step.digest);
                 BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
             });
@@ -201,7 +201,7 @@ impl Run<'_> {
         let lock = match store.try_lock(&name)? {
             Some(lock) => lock,
             None => {
-                self.observer.event(&Event::Waiting { step });
+                self.observer.event(&BuildEvent::Waiting { step });
                 loop {
                     if interrupt::wait(TURN) {
                         return Err(StepError::Interrupted);
@@ -217,7 +217,7 @@ impl Run<'_> {
             return Ok(0.0);
         }
         let changed = store.differences(&step.label, &step.key);
-        self.observer.event(&Event::Started { step, changed: &changed });
+        self.observer.event(&BuildEvent::Started { step, changed: &changed });
         let log = store.log_path(&step.digest);
         let _ = std::fs::remove_file(&log);
         let begin = Instant::now();
@@ -227,7 +227,7 @@ impl Run<'_> {
         store.record(&result)?;
         drop(lock);
         self.context.done(id, result.outputs);
-        self.observer.event(&Event::Finished { step, seconds });
+        self.observer.event(&BuildEvent::Finished { step, seconds });
         Ok(seconds)
     }
 }

@@ -3,7 +3,7 @@
 use super::interrupt::Interrupt;
 use super::printer::Printer;
 use super::{BuildArgs, CommandError, Global, RecipeArgs, prose, usage};
-use crate::build::{Event, Observer};
+use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
 use crate::source::{Meter, Progress};
@@ -29,7 +29,7 @@ impl Progress for CliReporter<'_> {
 }
 
 impl Observer for CliReporter<'_> {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         self.printer.event(event);
     }
 }

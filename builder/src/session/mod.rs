@@ -97,7 +97,7 @@ impl Progress for Silent {
 }
 
 impl Observer for Silent {
-    fn event(&self, _event: &crate::build::Event<'_>) {}
+    fn event(&self, _event: &crate::build::BuildEvent<'_>) {}
 }
 
 impl Reporter for Silent {

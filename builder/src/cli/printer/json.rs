@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ProgressView;
-use crate::build::Event;
+use crate::build::BuildEvent;
 use crate::source::Meter;
 
 pub struct Json;
@@ -14,19 +14,19 @@ pub fn print(value: &Value) {
 }
 
 impl ProgressView for Json {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         print(&match event {
-            Event::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
-            Event::Started { step, changed } => {
+            BuildEvent::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
+            BuildEvent::Started { step, changed } => {
                 json!({"event": "started", "step": step.label, "key": step.digest, "changed": changed})
             }
-            Event::Waiting { step } => json!({"event": "waiting", "step": step.label}),
-            Event::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
-            Event::Warning { step, text } => json!({"event": "warning", "step": step.label, "text": text}),
-            Event::Finished { step, seconds } => {
+            BuildEvent::Waiting { step } => json!({"event": "waiting", "step": step.label}),
+            BuildEvent::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
+            BuildEvent::Warning { step, text } => json!({"event": "warning", "step": step.label, "text": text}),
+            BuildEvent::Finished { step, seconds } => {
                 json!({"event": "finished", "step": step.label, "key": step.digest, "seconds": seconds})
             }
-            Event::Failed { step } => json!({"event": "failed", "step": step.label}),
+            BuildEvent::Failed { step } => json!({"event": "failed", "step": step.label}),
         });
     }
 

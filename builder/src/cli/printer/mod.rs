@@ -7,7 +7,7 @@ mod terminal;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::build::{Event, Observer};
+use crate::build::{BuildEvent, Observer};
 use crate::output::Report;
 use crate::printable;
 use crate::session::bytes;
@@ -17,7 +17,7 @@ use crate::step::Step;
 /// How progress is shown.
 trait ProgressView: Sync + Send {
     /// A step's or a build's event.
-    fn event(&self, event: &Event<'_>);
+    fn event(&self, event: &BuildEvent<'_>);
     /// A line that stays, on standard error.
     fn line(&self, text: &str);
     /// Many downloads are to come.
@@ -188,10 +188,10 @@ impl Printer {
 }
 
 impl Observer for Printer {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
-                self.show.event(&Event::Started { step, changed: &[] });
+            BuildEvent::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
+                self.show.event(&BuildEvent::Started { step, changed: &[] });
             }
             other => self.show.event(other),
         }

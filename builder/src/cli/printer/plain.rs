@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::{ProgressView, because, bytes, numbered, warning};
-use crate::build::Event;
+use crate::build::BuildEvent;
 use crate::cli::prose::count;
 use crate::printable;
 use crate::source::Meter;
@@ -30,10 +30,10 @@ fn print(text: &str) {
 }
 
 impl ProgressView for Plain {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Planned { to_run, .. } => *self.steps() = (0, *to_run),
-            Event::Started { step, changed } => {
+            BuildEvent::Planned { to_run, .. } => *self.steps() = (0, *to_run),
+            BuildEvent::Started { step, changed } => {
                 let number = {
                     let mut steps = self.steps();
                     steps.0 += 1;
@@ -41,11 +41,11 @@ impl ProgressView for Plain {
                 };
                 print(&format!("{number}{}{}", step.label, because(changed)));
             }
-            Event::Waiting { step } => print(&format!("{}: waiting for another build that runs it", step.label)),
-            Event::Warning { step, text } => print(&warning(step, text)),
-            Event::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
-            Event::Failed { step } => print(&format!("{}: failed", step.label)),
-            Event::Line { .. } => {}
+            BuildEvent::Waiting { step } => print(&format!("{}: waiting for another build that runs it", step.label)),
+            BuildEvent::Warning { step, text } => print(&warning(step, text)),
+            BuildEvent::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
+            BuildEvent::Failed { step } => print(&format!("{}: failed", step.label)),
+            BuildEvent::Line { .. } => {}
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{LastLineFn, ProgressView, because, numbered, warning};
-use crate::build::Event;
+use crate::build::BuildEvent;
 use crate::interrupt;
 use crate::printable::{printable, styled};
 use crate::source::Meter;
@@ -113,13 +113,13 @@ impl RunningItem {
 }
 
 impl ProgressView for Terminal {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Planned { to_run, .. } => {
+            BuildEvent::Planned { to_run, .. } => {
                 let mut state = lock(&self.state);
                 (state.begun, state.steps) = (0, *to_run);
             }
-            Event::Started { step, changed } => {
+            BuildEvent::Started { step, changed } => {
                 let number = {
                     let mut state = lock(&self.state);
                     state.begun += 1;
@@ -127,7 +127,7 @@ impl ProgressView for Terminal {
                 };
                 self.begin(&step.digest.to_string(), number + &step.label, &because(changed), None);
             }
-            Event::Waiting { step } => {
+            BuildEvent::Waiting { step } => {
                 self.begin(
                     &step.digest.to_string(),
                     step.label.clone(),
@@ -135,17 +135,17 @@ impl ProgressView for Terminal {
                     None,
                 );
             }
-            Event::Line { step, line } => {
+            BuildEvent::Line { step, line } => {
                 if let Some(running) = lock(&self.state).running.get(&step.digest.to_string()) {
                     running.show(line, self.color);
                 }
             }
-            Event::Warning { step, text } => self.line(&warning(step, text)),
-            Event::Finished { step, seconds } => {
+            BuildEvent::Warning { step, text } => self.line(&warning(step, text)),
+            BuildEvent::Finished { step, seconds } => {
                 self.end(&step.digest.to_string());
                 self.line(&format!("  {} {seconds:.1} s", step.label));
             }
-            Event::Failed { step } => {
+            BuildEvent::Failed { step } => {
                 self.end(&step.digest.to_string());
                 self.line(&format!("  {} failed", step.label));
             }
