@@ -10,7 +10,7 @@ use nix::unistd::AccessFlags;
 use super::session::Session;
 use super::{BuildArgs, CommandResult, usage};
 use crate::recipe::OutputKind;
-use crate::session::Outputs;
+use crate::session::OutputOptions;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
     let begin = Instant::now();
@@ -20,7 +20,8 @@ pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwri
     if !args.output.join(&*recipe.image.name.value).exists() {
         session.printer.is_new();
     }
-    let outputs = Outputs { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
+    let outputs =
+        OutputOptions { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
     let (done, report) = session.outputs(recipe, store, &outputs)?;
     session.printer.outputs(&report, done.built.ran.len(), begin.elapsed().as_secs_f64());
     Ok(())

@@ -7,7 +7,7 @@ use clap::Args;
 use super::prose::count;
 use super::session::Session;
 use super::{CommandResult, RecipeArgs};
-use crate::session::{Error, Locks, Renewal, asked_in_project, named};
+use crate::session::{Error, LockUpdate, Locks, asked_in_project, named};
 
 #[derive(Debug, Args)]
 pub struct LockArgs {
@@ -35,7 +35,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> CommandResult {
         Some(name) => named(&recipe, &locks.base(&recipe.requests()).lock, name)?,
     };
     let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.reporter, &recipe)).transpose()?;
-    let renewal = Renewal { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
+    let renewal = LockUpdate { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
     let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
     let files: usize = lock.entries().map(|entry| entry.files.len()).sum();
     session.printer.note(&format!(

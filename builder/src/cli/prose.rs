@@ -10,7 +10,7 @@ use crate::build::BuildError;
 use crate::process::ProcessError;
 use crate::recipe::{BadRecipe, LoadError};
 use crate::sandbox::SandboxError;
-use crate::session::Stated;
+use crate::session::RecipeLocation;
 use crate::step::StepError;
 
 /// Says why a command failed, and gives its exit status.
@@ -44,7 +44,8 @@ fn say(printer: &Printer, error: &anyhow::Error) {
             text += &format!("\nthe full log:\n{}", from_home(log));
         }
     }
-    if let Some(hint) = error.downcast_ref::<Stated>().and_then(|stated| stated.hint.as_deref()).or(hint(error)) {
+    if let Some(hint) = error.downcast_ref::<RecipeLocation>().and_then(|stated| stated.hint.as_deref()).or(hint(error))
+    {
         text += &format!("\n{hint}");
     }
     printer.error(&text);

@@ -5,7 +5,7 @@ use super::printer::Printer;
 use super::{BuildArgs, CommandError, Global, RecipeArgs, prose, usage};
 use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
-use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
+use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
 use crate::source::{Meter, Progress};
 
 /// The command line as a reporter: text or events go to the printer, how far the outputs are to what a signal would say.
@@ -63,7 +63,7 @@ impl<'a> Session<'a> {
         // An empty variable is as good as none: pipelines set those, too, that have no value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
         let mirrors = global.mirror.into_iter().filter(|url| !(url.is_empty() && from_variable)).collect();
-        let library = session::Session::new(Places { store: global.store, mirrors }, reporter)
+        let library = session::Session::new(SessionConfig { store: global.store, mirrors }, reporter)
             .with_cancel(reporter.interrupt.cancel.clone());
         Self { printer: reporter.printer, reporter, library }
     }

@@ -39,7 +39,7 @@ impl Options {
 
 /// Where outputs go, and which.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs {
+pub struct OutputOptions {
     /// The folder; a recipe's outputs are in one of its name below.
     pub folder: PathBuf,
     /// The kinds; empty for all that the recipe asks for.
@@ -51,7 +51,7 @@ pub struct Outputs {
 }
 
 /// What is wanted of a recipe is built.
-pub struct Done {
+pub struct BuiltRecipe {
     /// The recipe.
     pub recipe: Recipe,
     /// The store that holds all results.
@@ -64,7 +64,12 @@ pub struct Done {
 
 impl Session<'_> {
     /// Builds a recipe's outputs and puts them in place, all or none.
-    pub fn outputs(&self, recipe: Recipe, store: Store, outputs: &Outputs) -> Result<(Done, Report), Error> {
+    pub fn outputs(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        outputs: &OutputOptions,
+    ) -> Result<(BuiltRecipe, Report), Error> {
         self.reporter.outputs(OutputsState::Before);
         // What is in the way of the outputs is found before the work.
         let mut target = Target::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
@@ -86,7 +91,13 @@ impl Session<'_> {
     }
 
     /// Builds what is wanted, for use straight from the store: what a machine is started with is held against its names.
-    pub fn build(&self, recipe: Recipe, store: Store, options: &Options, wanted: &PlanTargets) -> Result<Done, Error> {
+    pub fn build(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        options: &Options,
+        wanted: &PlanTargets,
+    ) -> Result<BuiltRecipe, Error> {
         let mut done = self.build_once(recipe, store, options, wanted)?;
         for _ in 0..ROUNDS {
             match done.verify() {
@@ -102,7 +113,13 @@ impl Session<'_> {
 
     /// Locks, plans, fetches and builds what is wanted. Where the store turns out to be damaged, what is damaged is put
     /// aside and made or fetched again.
-    fn build_once(&self, recipe: Recipe, store: Store, options: &Options, wanted: &PlanTargets) -> Result<Done, Error> {
+    fn build_once(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        options: &Options,
+        wanted: &PlanTargets,
+    ) -> Result<BuiltRecipe, Error> {
         let lock = self.lock(&recipe, options, &store)?;
         let mut round = 0;
         loop {
@@ -122,7 +139,7 @@ impl Session<'_> {
             }
             self.tell_damages(&store);
             match built {
-                Ok(built) => return Ok(Done { recipe, store, plan, built }),
+                Ok(built) => return Ok(BuiltRecipe { recipe, store, plan, built }),
                 Err(_) if round < ROUNDS && store.damages().len() > known => round += 1,
                 Err(error) => return Err(Error::Build { stated: stated(&recipe, &error), error }),
             }
@@ -130,7 +147,7 @@ impl Session<'_> {
     }
 }
 
-impl Done {
+impl BuiltRecipe {
     /// Holds what a machine is started with against its names: files and QEMU's root.
     fn verify(&self) -> Result<(), StoreError> {
         let Self { store, plan, built, .. } = self;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::notice::count;
-use super::stated::Stated;
+use super::stated::RecipeLocation;
 use crate::build::BuildError;
 use crate::lock::{LockError, Stale};
 use crate::output::OutputError;
@@ -81,7 +81,7 @@ pub enum Error {
     #[error("{error}")]
     Build {
         /// Where the recipe states it, and what to do.
-        stated: Option<Stated>,
+        stated: Option<RecipeLocation>,
         /// What failed.
         #[source]
         error: BuildError,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::build::Options;
-use super::locks::{Base, Locks, stale};
+use super::locks::{LockBase, Locks, stale};
 use super::notice::Notice;
 use super::sources::place;
 use super::{Error, Session, SourceFailure};
@@ -14,7 +14,7 @@ use crate::store::Store;
 
 /// What is resolved again although it is locked.
 #[derive(Clone, Copy, Default)]
-pub struct Renewal<'a> {
+pub struct LockUpdate<'a> {
     /// These.
     pub requests: &'a [Request],
     /// Whether an older index than the locked one is taken.
@@ -38,7 +38,7 @@ impl Session<'_> {
             Err(LockError::Missing(_)) if !fixed => {}
             Err(error) => return Err(error.into()),
         }
-        self.update_lock(recipe, &locks, store, Renewal::default())
+        self.update_lock(recipe, &locks, store, LockUpdate::default())
     }
 
     /// Pins what a recipe asks for and the lock does not have yet or is to be renewed, and writes the lock; gives the part
@@ -48,11 +48,11 @@ impl Session<'_> {
         recipe: &Recipe,
         locks: &Locks,
         store: &Store,
-        renewal: Renewal<'_>,
+        renewal: LockUpdate<'_>,
     ) -> Result<Lock, Error> {
-        let Renewal { requests: renewed, allow_downgrade, asked } = renewal;
+        let LockUpdate { requests: renewed, allow_downgrade, asked } = renewal;
         let wanted = recipe.requests();
-        let Base { lock: before, taken, from } = locks.base(&wanted);
+        let LockBase { lock: before, taken, from } = locks.base(&wanted);
         let open: Vec<&Request> =
             wanted.iter().filter(|request| renewed.contains(request) || before.sound(request).is_none()).collect();
         let new = self.resolve(recipe, &before, &open, store, allow_downgrade)?;

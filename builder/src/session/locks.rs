@@ -44,8 +44,8 @@ impl Locks {
 
     /// What a change begins with: the shared lock, with what is taken over from the recipe's own. That is all of it the
     /// first time, later what the shared one lacks.
-    pub fn base(&self, wanted: &[Request]) -> Base<'_> {
-        let mut base = Base { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
+    pub fn base(&self, wanted: &[Request]) -> LockBase<'_> {
+        let mut base = LockBase { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
         let Some((path, own)) = &self.own else { return base };
         base.taken = own.entries().filter(|entry| entry.broken().is_empty()).cloned().collect();
         if self.shared.is_some() {
@@ -58,7 +58,7 @@ impl Locks {
 }
 
 /// What a change of a lock begins with.
-pub struct Base<'a> {
+pub struct LockBase<'a> {
     /// All entries.
     pub lock: Lock,
     /// Those of them that are from a recipe's own lock.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Done, Error};
+use super::{BuiltRecipe, Error};
 use crate::beneath::{Dir, Links};
 use crate::boot::test::BootEnd;
 use crate::boot::{Boot, BootTest, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium};
@@ -43,7 +43,7 @@ impl Launch for Locked {
     }
 }
 
-impl Done {
+impl BuiltRecipe {
     /// What starts its machines: QEMU of the recipe's toolchain, or this host's.
     pub fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Error> {
         let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
@@ -74,7 +74,7 @@ impl Done {
 }
 
 /// A boot test of the recipe, with the disks and media that were built.
-pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
+pub fn boot_test(done: &BuiltRecipe, test: &Test) -> Result<BootTest, Error> {
     let mut disks = Vec::new();
     for (index, disk) in done.recipe.image.disks_of(test).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
@@ -89,7 +89,7 @@ pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     })
 }
 
-fn one_boot(done: &Done, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
+fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
     let image = &done.recipe.image;
     // The recipe's checks have found the entry.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();

@@ -58,19 +58,19 @@ use crate::build::Observer;
 use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig};
 use crate::store::{Sharing, Store};
 
-pub use build::{Done, Options, Outputs};
+pub use build::{BuiltRecipe, Options, OutputOptions};
 pub use error::{Error, SourceFailure};
-pub use lock::Renewal;
-pub use locks::{Base, Locks, stale};
+pub use lock::LockUpdate;
+pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::asked_in_project;
 pub use sources::{digests, named};
-pub use stated::Stated;
+pub use stated::RecipeLocation;
 
 /// What the calls of a session have in common.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct SessionConfig {
     /// The store's folder; the user's own where there is none: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
     pub store: Option<PathBuf>,
     /// Base URLs of Debian mirrors, in place of the user's and this host's.
@@ -88,32 +88,32 @@ pub trait Reporter: Progress + Observer {
 
 /// Tells nobody.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub struct SilentReporter;
 
-impl Progress for Silent {
+impl Progress for SilentReporter {
     fn start(&self, _name: &str, _total: Option<u64>) -> Box<dyn Meter + '_> {
         Box::new(crate::source::NoProgress)
     }
 }
 
-impl Observer for Silent {
+impl Observer for SilentReporter {
     fn event(&self, _event: &crate::build::BuildEvent<'_>) {}
 }
 
-impl Reporter for Silent {
+impl Reporter for SilentReporter {
     fn notice(&self, _notice: &Notice<'_>) {}
 }
 
 /// Loads, locks, fetches and builds with one store, one set of mirrors, and somebody who is told.
 pub struct Session<'a> {
-    places: Places,
+    places: SessionConfig,
     reporter: &'a dyn Reporter,
     cancel: Cancel,
 }
 
 impl<'a> Session<'a> {
     /// Nothing is opened yet.
-    pub fn new(places: Places, reporter: &'a dyn Reporter) -> Self {
+    pub fn new(places: SessionConfig, reporter: &'a dyn Reporter) -> Self {
         Self { places, reporter, cancel: Cancel::default() }
     }
 

@@ -18,19 +18,19 @@ pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = D
 }
 
 /// A request, with the names that a user knows it by.
-struct Asked<'a> {
+struct NamedRequest<'a> {
     request: &'a Request,
     names: Vec<String>,
     /// Where it is asked for.
     span: Span,
 }
 
-fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
+fn all<'a>(recipe: &'a Recipe) -> Vec<NamedRequest<'a>> {
     let mut all = Vec::new();
     let mut add = |request: &'a Request, owner: &str, span: Span| {
         let mut names = request.kind().names();
         names.push(owner.to_owned());
-        all.push(Asked { request, names, span });
+        all.push(NamedRequest { request, names, span });
     };
     let toolchains = [&recipe.build, &recipe.packer, &recipe.boot].into_iter().chain(recipe.toolchains.values());
     for toolchain in toolchains {
@@ -81,7 +81,7 @@ pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
 pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, Error> {
     let all = all(recipe);
     let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();
-    let fits = |asked: &&Asked<'_>| {
+    let fits = |asked: &&NamedRequest<'_>| {
         asked.names.iter().any(|known| known == name) || locked(asked.request).iter().any(|file| file.name == name)
     };
     let mut requests: Vec<Request> = all.iter().filter(fits).map(|asked| asked.request.clone()).collect();

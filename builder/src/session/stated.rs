@@ -12,22 +12,22 @@ use crate::step::StepError;
 
 /// Where a recipe states the step of a [`BuildError`]: shown, it is the place.
 #[derive(Debug)]
-pub struct Stated {
+pub struct RecipeLocation {
     place: String,
     /// What to do.
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Stated {
+impl fmt::Display for RecipeLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)
     }
 }
 
 /// Where the recipe states the step that failed, if it does.
-pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<Stated> {
+pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<RecipeLocation> {
     let component = error.label.strip_prefix("component ").and_then(|name| recipe.components.get(name));
-    let at = |span| Some(Stated { place: recipe.files.locate(span), hint: None });
+    let at = |span| Some(RecipeLocation { place: recipe.files.locate(span), hint: None });
     match (&*error.source, component) {
         (StepError::Script { script, source }, Some(component)) => Some(of_script(recipe, component, script, source)),
         (StepError::NoOutput { .. } | StepError::Links(_), Some(component)) => at(component.span),
@@ -41,13 +41,13 @@ pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<Stated> {
     }
 }
 
-fn of_module(recipe: &Recipe, name: &str) -> Option<Stated> {
+fn of_module(recipe: &Recipe, name: &str) -> Option<RecipeLocation> {
     let Kernel::Package { modules, .. } = &recipe.image.kernel else { return None };
     let module = modules.iter().find(|module| module.value == name)?;
-    Some(Stated { place: recipe.files.locate(module.span), hint: None })
+    Some(RecipeLocation { place: recipe.files.locate(module.span), hint: None })
 }
 
-fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &SandboxError) -> Stated {
+fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &SandboxError) -> RecipeLocation {
     let tail: &[String] = match error {
         SandboxError::Tool(ProcessError::Failed { tail, .. }) => tail,
         _ => &[],
@@ -75,7 +75,7 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
         let asked = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
         asked.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
     };
-    Stated { place, hint: hint.or_else(network) }
+    RecipeLocation { place, hint: hint.or_else(network) }
 }
 
 /// Whether `|`, perhaps with its indicators (YAML 1.2.2, section 8.1.1), ends what stands before a scalar.
