@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use dbco::digest::Digest;
-use dbco::lock::{ArchiveDate, Location, Lock, LockEntry, LockError, LockedFile, Why};
+use dbco::lock::{ArchiveDate, Location, Lock, LockEntry, LockError, LockedFile, StaleReason};
 use dbco::source::{Archive, DebianPackages, DebianSource, GitCommit, Request, UrlFile};
 
 fn archive(suite: &str) -> Archive {
@@ -167,7 +167,7 @@ fn entries_that_a_recipe_does_not_ask_for_are_no_finding() {
     assert!(lock.fits(&[]) && !lock.fits(&[source("1.36")]));
     assert_eq!(lock.only(&[source("1.36")]), Lock::default());
     let found = Lock::new([entry(git('a'), &["x"])]).check(&[source("1.35")], &BTreeSet::new());
-    assert_eq!(found.iter().map(|stale| &stale.why).collect::<Vec<_>>(), [&Why::Missing]);
+    assert_eq!(found.iter().map(|stale| &stale.why).collect::<Vec<_>>(), [&StaleReason::Missing]);
     assert_eq!(found[0].to_string(), "busybox.orig.tar.bz2 of busybox 1.35 from Debian bookworm: not in the lock");
 }
 
@@ -185,9 +185,9 @@ fn a_neighbour_that_is_asked_for_is_not_taken_for_an_older_form() {
         (vec![source("2"), source("3")], vec![], true),
     ] {
         let found = lock.check(&wanted, &others.into_iter().collect());
-        assert_eq!(found.iter().any(|stale| matches!(stale.why, Why::Changed(_))), changed, "{found:?}");
+        assert_eq!(found.iter().any(|stale| matches!(stale.why, StaleReason::Changed(_))), changed, "{found:?}");
         // One older form stands for one request.
-        assert!(found.iter().filter(|stale| matches!(stale.why, Why::Changed(_))).count() <= 1, "{found:?}");
+        assert!(found.iter().filter(|stale| matches!(stale.why, StaleReason::Changed(_))).count() <= 1, "{found:?}");
     }
 }
 

@@ -33,7 +33,7 @@ const HEADER: &str = "\
 /// What the file holds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct LockText {
     #[serde(rename = "format")]
     _format: u32,
     #[serde(default)]
@@ -42,7 +42,7 @@ struct Content {
 
 /// The same, to be written.
 #[derive(Serialize)]
-struct Written<'a> {
+struct LockTextRef<'a> {
     format: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     entries: Vec<&'a LockEntry>,
@@ -125,7 +125,7 @@ impl Lock {
         if ![OF_ONE_RECIPE, FORMAT].contains(&format) {
             return Err(LockError::Format { path: path.to_owned(), found: format });
         }
-        let Content { _format: _, entries } = serde_yaml::from_str(text).map_err(syntax)?;
+        let LockText { _format: _, entries } = serde_yaml::from_str(text).map_err(syntax)?;
         if let Some(fault) = entries.iter().find_map(LockEntry::fault) {
             return Err(damaged(0, fault));
         }
@@ -139,7 +139,7 @@ impl Lock {
     /// The lock as text.
     pub fn to_text(&self) -> String {
         let mut text = HEADER.to_owned();
-        let written = Written { format: FORMAT, entries: self.entries().collect() };
+        let written = LockTextRef { format: FORMAT, entries: self.entries().collect() };
         // Plain data with string keys: there is nothing that the encoder could refuse.
         let _ = write!(text, "{}", serde_yaml::to_string(&written).unwrap_or_default());
         text

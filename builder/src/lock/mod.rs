@@ -23,16 +23,16 @@ pub struct Lock {
 
 /// An entry that does not fit the recipe, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stale {
+pub struct StaleEntry {
     /// The wanted request.
     pub request: Request,
     /// In what way it does not fit.
-    pub why: Why,
+    pub why: StaleReason,
 }
 
 /// In what way a lock does not fit a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum StaleReason {
     /// The recipe asks for something that the lock does not have.
     Missing,
     /// The lock has an older form of it, which nobody asks for any more; each difference in words.
@@ -41,13 +41,13 @@ pub enum Why {
     Broken(Vec<String>),
 }
 
-impl fmt::Display for Stale {
+impl fmt::Display for StaleEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = &self.request;
         match &self.why {
-            Why::Missing => write!(f, "{request}: not in the lock"),
-            Why::Changed(differences) => write!(f, "{}: {}", request.kind().subject(), differences.join(", ")),
-            Why::Broken(reasons) => write!(f, "{request}: {}", reasons.join(", ")),
+            StaleReason::Missing => write!(f, "{request}: not in the lock"),
+            StaleReason::Changed(differences) => write!(f, "{}: {}", request.kind().subject(), differences.join(", ")),
+            StaleReason::Broken(reasons) => write!(f, "{request}: {}", reasons.join(", ")),
         }
     }
 }
@@ -103,7 +103,7 @@ impl Lock {
 
     /// Everything in which the lock does not fit what is wanted; empty if it fits. Entries for anything else are left out
     /// of account, but that one may be an older form of what is wanted, unless it is among what `others` ask for.
-    pub fn check(&self, wanted: &[Request], others: &BTreeSet<Request>) -> Vec<Stale> {
+    pub fn check(&self, wanted: &[Request], others: &BTreeSet<Request>) -> Vec<StaleEntry> {
         let wanted: BTreeSet<_> = wanted.iter().collect();
         let claimed = |request: &Request| wanted.contains(request) || others.contains(request);
         let mut spare: Vec<&Request> = self.entries.keys().filter(|request| !claimed(request)).collect();
@@ -111,17 +111,17 @@ impl Lock {
         for &request in &wanted {
             let why = match self.find(request).map(LockEntry::broken) {
                 Some(reasons) if reasons.is_empty() => continue,
-                Some(reasons) => Why::Broken(reasons),
+                Some(reasons) => StaleReason::Broken(reasons),
                 None => {
                     let kind = request.kind();
                     let nearest = spare.iter().enumerate().map(|(index, other)| (kind.likeness(other), index));
                     match nearest.filter(|(likeness, _)| *likeness > 0).max() {
-                        Some((_, index)) => Why::Changed(kind.differences(spare.remove(index))),
-                        None => Why::Missing,
+                        Some((_, index)) => StaleReason::Changed(kind.differences(spare.remove(index))),
+                        None => StaleReason::Missing,
                     }
                 }
             };
-            stale.push(Stale { request: request.clone(), why });
+            stale.push(StaleEntry { request: request.clone(), why });
         }
         stale
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::notice::count;
 use super::stated::RecipeLocation;
 use crate::build::BuildError;
-use crate::lock::{LockError, Stale};
+use crate::lock::{LockError, StaleEntry};
 use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::recipe::{LoadError, OutputKind};
@@ -55,7 +55,7 @@ pub enum Error {
         /// The lock.
         path: PathBuf,
         /// Each entry that does not fit.
-        stale: Vec<Stale>,
+        stale: Vec<StaleEntry>,
     },
     /// There is no plan.
     #[error(transparent)]
@@ -94,7 +94,7 @@ pub enum Error {
     Interrupted,
 }
 
-fn lines(stale: &[Stale]) -> String {
+fn lines(stale: &[StaleEntry]) -> String {
     stale.iter().map(|stale| format!("\n  {stale}")).collect()
 }
 

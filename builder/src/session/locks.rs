@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lock::{Lock, LockEntry, LockError, Stale};
+use crate::lock::{Lock, LockEntry, LockError, StaleEntry};
 use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
@@ -76,7 +76,7 @@ fn there(path: &Path) -> Result<Option<Lock>, LockError> {
 }
 
 /// Everything in which a lock does not fit a recipe.
-pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<Stale> {
+pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<StaleEntry> {
     let wanted = recipe.requests();
     if lock.fits(&wanted) {
         return Vec::new();

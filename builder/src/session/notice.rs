@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::lock::{LockEntry, Stale};
+use crate::lock::{LockEntry, StaleEntry};
 use crate::store::{Damage, Sharing};
 
 /// Something worth telling that stops nothing. Its text is one or several lines for people.
@@ -14,7 +14,7 @@ pub enum Notice<'a> {
     /// An object of the store is damaged.
     Damaged(&'a Damage),
     /// The lock is brought up to date, for these reasons.
-    LockOutdated(&'a Path, &'a [Stale]),
+    LockOutdated(&'a Path, &'a [StaleEntry]),
     /// Entries of a recipe's own lock (the second file) were taken over into the project's.
     LockTakenOver(&'a Path, &'a Path),
     /// An entry was dropped from a lock.
