@@ -2,7 +2,7 @@
 
 use super::decode::{At, Decode, Sink, Table, required, word};
 use super::name::Name;
-use super::node::Node;
+use super::node::YamlNode;
 use crate::image::serial::Serial;
 use crate::platform::Platform;
 
@@ -96,7 +96,7 @@ impl BootMenu {
 }
 
 impl Decode for BootMenu {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`boot`", sink)?;
         let timeout = table.optional("timeout").unwrap_or(3);
         let cmdline = table.or_default("cmdline");
@@ -107,7 +107,7 @@ impl Decode for BootMenu {
 }
 
 impl Decode for BootEntry {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an entry of the boot menu", sink)?;
         let (id, title) = (table.required("id"), table.required("title"));
         let modes = [

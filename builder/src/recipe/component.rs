@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::limits::Limits;
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
 use super::place::FileFinder;
 use super::rootfs::Layout;
@@ -98,7 +98,7 @@ impl Resolve {
 }
 
 /// Reads a component's file.
-pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Component> {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Component> {
     let table = Table::open(node, "a component", sink)?;
     let name = table.required("component");
     let version = table.required("version");
@@ -117,7 +117,7 @@ pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Compon
     let build = table.or_default("build");
     let install = table.or_default("install");
     let scripts = ["build", "install"].into_iter().filter_map(|name| Some((name, table.value(name)?))).collect();
-    let files: Vec<(Key, String)> = table.or_default("files");
+    let files: Vec<(MappingKey, String)> = table.or_default("files");
     if let Some((key, _)) = files.iter().find(|(key, _)| key.name == INSTALL) {
         let message = format!("`{INSTALL}` is the name of the install tree");
         sink.borrow_mut().add("reserved-name", key.span, message).help("give the file another name");
@@ -153,23 +153,23 @@ pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Compon
     })
 }
 
-fn pairs(list: Vec<(Key, String)>) -> BTreeMap<String, String> {
+fn pairs(list: Vec<(MappingKey, String)>) -> BTreeMap<String, String> {
     list.into_iter().map(|(key, value)| (key.name, value)).collect()
 }
 
 /// Reads a patch series: names under `patches/`, or sources.
-pub fn decode_patches(node: Option<&Node>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<Origin>> {
+pub fn decode_patches(node: Option<&YamlNode>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<Origin>> {
     let nodes = match node.map(|node| &node.value) {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::List(nodes)) => nodes,
+        None | Some(YamlValue::Null) => return Vec::new(),
+        Some(YamlValue::List(nodes)) => nodes,
         Some(_) => {
             wrong_type(node.expect("it has a value"), "a list of patches", sink);
             return Vec::new();
         }
     };
-    let read = |node: &Node| {
+    let read = |node: &YamlNode| {
         let value = match &node.value {
-            Value::Text { text, .. } => {
+            YamlValue::Text { text, .. } => {
                 place.find_file("patches", (text, ""), node.span, "patch", sink).map(Origin::path)
             }
             _ => decode_origin(node, place, sink),
@@ -201,7 +201,7 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn decode_kconfig(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Kconfig> {
+fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kconfig> {
     let table = Table::open(node, "a Kconfig configuration", sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
@@ -223,7 +223,7 @@ fn decode_kconfig(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Kc
     Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
 }
 
-fn decode_cargo(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<CargoLock> {
+fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<CargoLock> {
     let table = Table::open(node, "`cargo`", sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();
@@ -240,7 +240,7 @@ fn decode_cargo(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Carg
 
 /// A mapping of text to text.
 impl Decode for BTreeMap<String, String> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        Vec::<(Key, String)>::decode(node, sink).map(pairs)
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        Vec::<(MappingKey, String)>::decode(node, sink).map(pairs)
     }
 }

@@ -7,7 +7,7 @@ use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::name::Name;
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::Origin;
 use super::output::OutputKind;
 use super::place::FileFinder;
@@ -139,22 +139,22 @@ pub struct Initrd {
 
 /// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
 /// is wrong elsewhere, so that what is wrong with these is found in the same run.
-pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
     let mut names = Vec::new();
     let image = decode_image(node, place, sink, &mut names);
     (image, names)
 }
 
 /// The architecture of an image recipe that is not decoded yet. A wrong one is a finding of [`decode`].
-pub fn platform(node: &Node) -> Platform {
+pub fn platform(node: &YamlNode) -> Platform {
     let word = match node.get("arch").map(|node| &node.value) {
-        Some(Value::Text { text, .. }) => text,
+        Some(YamlValue::Text { text, .. }) => text,
         _ => return Platform::BUILD,
     };
     Platform::ALL.into_iter().find(|platform| platform.names().arch == word).unwrap_or(Platform::BUILD)
 }
 
-fn decode_image(node: &Node, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
+fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
     // Settled before; named here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
@@ -213,14 +213,14 @@ fn decode_image(node: &Node, place: &FileFinder<'_>, sink: &Sink, names: &mut Ve
 }
 
 /// Reads `iso`: what is to be said of the ISO alone.
-fn decode_iso(node: &Node, sink: &Sink) -> Option<At<String>> {
+fn decode_iso(node: &YamlNode, sink: &Sink) -> Option<At<String>> {
     let table = Table::open(node, "`iso`", sink)?;
     let label = table.optional("label");
     table.close();
     label
 }
 
-fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
+fn decode_squashfs(node: &YamlNode, sink: &Sink) -> Option<SquashfsOptions> {
     let table = Table::open(node, "`squashfs`", sink)?;
     let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
     let packing = table.node("compression").map(|node| word(node, &words, sink));
@@ -244,8 +244,8 @@ fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
 struct Epoch(i64);
 
 impl Decode for Epoch {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             if let Ok(seconds) = text.parse::<u32>() {
                 return Some(Self(seconds.into()));
             }
@@ -262,7 +262,7 @@ impl Decode for Epoch {
 }
 
 impl Decode for Toolchains {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`toolchains`", sink)?;
         let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
         table.close();
@@ -270,7 +270,7 @@ impl Decode for Toolchains {
     }
 }
 
-fn decode_kernel(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Kernel> {
+fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kernel> {
     let table = Table::open(node, "`kernel`", sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
@@ -301,14 +301,14 @@ fn decode_kernel(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Ker
     kernel
 }
 
-fn decode_initrd(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Initrd> {
+fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
     let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));
     let components = table.or_default("components");
     let overlays = decode_overlays(&table, place, sink);
-    let early: Vec<(Key, At<String>)> = table.or_default("early");
+    let early: Vec<(MappingKey, At<String>)> = table.or_default("early");
     let early = early
         .into_iter()
         .filter_map(|(key, file)| {

@@ -1,7 +1,7 @@
 //! `limits`: what an archive or a patch may come to, where the usual budget is too small for it.
 
 use super::decode::{Decode, Positive, Sink, Size, Table};
-use super::node::Node;
+use super::node::YamlNode;
 use crate::archive::Budget;
 
 /// The limits that a file states for the archives and patches that it names; each one left out is as usual.
@@ -53,7 +53,7 @@ impl Limits {
 }
 
 impl Decode for Limits {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`limits`", sink)?;
         let size = |name| table.optional::<Size>(name).map(|size| size.0);
         let number = |name| table.optional::<Positive>(name).map(|number| number.0);

@@ -11,11 +11,11 @@ use super::decode::{At, Decode, Sink};
 use super::error::LoadError;
 use super::image::{self, Image};
 use super::name::Name;
-use super::node::{self, Node, Value};
+use super::node::{self, YamlNode, YamlValue};
 use super::params::{Parameter, Settings, substitute};
 use super::place::FileFinder;
 use super::project;
-use super::text::{BadRecipe, FileId, Files, Span, suggestion};
+use super::text::{BadRecipe, FileId, RecipeFiles, Span, suggestion};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
@@ -44,7 +44,7 @@ pub struct Recipe {
     /// QEMU and firmware.
     pub boot: Toolchain,
     /// The files that it was read from, for messages of later stages.
-    pub files: Files,
+    pub files: RecipeFiles,
 }
 
 /// Reads a recipe and everything it names. All that is wrong comes back at once.
@@ -54,7 +54,7 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
         hint: instead(path),
         source,
     })?;
-    let mut files = Files::default();
+    let mut files = RecipeFiles::default();
     let file = files.add(path, text);
     let root = files.folder(file).to_owned();
     let project = project::folder(&root);
@@ -73,9 +73,9 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
 }
 
 /// Lays a node over the one that it extends.
-type Merge<'a> = &'a dyn Fn(&mut Node, Node, &Sink);
+type Merge<'a> = &'a dyn Fn(&mut YamlNode, YamlNode, &Sink);
 
-fn overlay(base: &mut Node, over: Node, _: &Sink) {
+fn overlay(base: &mut YamlNode, over: YamlNode, _: &Sink) {
     base.overlay(over);
 }
 
@@ -121,7 +121,7 @@ fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
 }
 
 struct Loader {
-    files: Files,
+    files: RecipeFiles,
     sink: Sink,
     root: PathBuf,
     project: PathBuf,
@@ -172,17 +172,17 @@ impl Loader {
     }
 
     /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
-    fn toolchains_of(&mut self, recipe: &Node) {
+    fn toolchains_of(&mut self, recipe: &YamlNode) {
         for key in ["build", "image", "boot"] {
             let node = recipe.get("toolchains").and_then(|node| node.get(key));
-            if let Some(Node { value: Value::Text { text, .. }, span }) = node {
+            if let Some(YamlNode { value: YamlValue::Text { text, .. }, span }) = node {
                 self.toolchain(&At { value: text.clone(), span: *span });
             }
         }
     }
 
     /// Parses a file and lays it by `merge` over the one that it extends. `what` names both in findings.
-    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<Node> {
+    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<YamlNode> {
         let node = self.parse(file)?;
         chain.push(self.files.path(file).canonicalize().unwrap_or_default());
         let Some(extends) = node.get("extends") else { return Some(node) };
@@ -211,7 +211,7 @@ impl Loader {
         FileFinder { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
     }
 
-    fn parse(&mut self, file: FileId) -> Option<Node> {
+    fn parse(&mut self, file: FileId) -> Option<YamlNode> {
         node::parse(&self.files, file, &mut self.sink.borrow_mut())
     }
 

@@ -34,5 +34,5 @@ pub use origin::Origin;
 pub use output::OutputKind;
 pub use params::{Parameter, Settings};
 pub use place::FileFinder;
-pub use text::{BadRecipe, Files, Finding};
+pub use text::{BadRecipe, Finding, RecipeFiles};
 pub use toolchain::Toolchain;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::decode::{Decode, Sink};
-use super::node::Node;
+use super::node::YamlNode;
 
 /// Bytes of a name. The longest that dbco makes of one (`NAME.tests`, `NAME.tar.zst`, `NAME.edited`) stays far below the
 /// 255 of a file's name.
@@ -40,7 +40,7 @@ impl Name {
 
 impl Decode for Name {
     /// A text that is no name is a finding; the rest of the recipe is worth looking at all the same.
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         if let Some(why) = Self::fault(&text) {
             let shown: String = text.chars().take(40).collect();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::decode::{At, Sink, Table};
-use super::node::Node;
+use super::node::YamlNode;
 use super::place::FileFinder;
 use crate::source::kind::{KEYS, SourceKey, StatedSource};
 use crate::source::{Request, SourceContent};
@@ -48,7 +48,7 @@ pub struct Unpacking {
 }
 
 /// Reads a patch or a configuration: a source that is one file.
-pub fn decode_origin(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
+pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
@@ -61,12 +61,13 @@ pub fn decode_origin(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option
 }
 
 /// Reads a mapping with exactly one kind of source as its key: one of [`KEYS`], or `path`.
-pub fn decode_source(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
+pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
     let table = Table::open(node, "a source", sink)?;
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");
     let exclude: Vec<At<String>> = table.or_default("exclude");
-    let kinds: Vec<(&SourceKey, &Node)> = KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
+    let kinds: Vec<(&SourceKey, &YamlNode)> =
+        KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
     let astray: Vec<String> = KEYS
         .iter()
         .flat_map(|key| key.beside.iter().map(move |beside| (key.name, *beside)))

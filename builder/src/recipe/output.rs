@@ -2,7 +2,7 @@
 //! [`plan::outputs`](crate::plan).
 
 use super::decode::{Decode, Sink, word};
-use super::node::Node;
+use super::node::YamlNode;
 use crate::image::compress::Compression;
 
 /// What a build can give.
@@ -55,13 +55,13 @@ impl OutputKind {
 }
 
 impl Decode for OutputKind {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         word(node, &WORDS, sink)
     }
 }
 
 impl Decode for Compression {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let words =
             [("zstd", Self::Zstd), ("xz", Self::Xz), ("gzip", Self::Gzip), ("lz4", Self::Lz4), ("none", Self::None)];
         word(node, &words, sink)

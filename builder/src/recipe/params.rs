@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decode::{Decode, Sink, Table, word};
 use super::error::LoadError;
-use super::node::{self, Node, Value};
+use super::node::{self, YamlNode, YamlValue};
 use super::text::{Findings, Span, suggestion};
 
 /// Settings of parameters: `--set name=value`.
@@ -20,8 +20,8 @@ pub struct Parameter {
 }
 
 impl Decode for Parameter {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             return Some(Self { default: Some(text.clone()), choices: Vec::new() });
         }
         let table = Table::open(node, "a parameter", sink)?;
@@ -39,12 +39,12 @@ impl Decode for Parameter {
 ///
 /// Gives the parameters by name.
 pub(super) fn substitute(
-    root: &mut Node,
+    root: &mut YamlNode,
     settings: &Settings,
     sink: &Sink,
 ) -> Result<BTreeMap<String, Parameter>, LoadError> {
     let params = match root.get("params") {
-        Some(node) => Vec::<(node::Key, Parameter)>::decode(node, sink).unwrap_or_default(),
+        Some(node) => Vec::<(node::MappingKey, Parameter)>::decode(node, sink).unwrap_or_default(),
         None => Vec::new(),
     };
     let mut values = BTreeMap::new();

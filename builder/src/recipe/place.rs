@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::decode::Sink;
 use super::project::above;
-use super::text::{Files, Span, suggestion};
+use super::text::{RecipeFiles, Span, suggestion};
 use crate::source::SourceContext;
 
 /// Finds files that a recipe names.
 pub struct FileFinder<'a> {
     /// The files that were read.
-    pub files: &'a Files,
+    pub files: &'a RecipeFiles,
     /// What the words of sources are read against.
     pub scope: SourceContext<'a>,
 }

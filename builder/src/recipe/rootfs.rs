@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::place::FileFinder;
 use crate::image::compress::Compression;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
@@ -66,7 +66,7 @@ impl Layout {
 }
 
 impl Decode for Layout {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         word(node, &[Self::App, Self::Split, Self::Fhs].map(|layout| (layout.name(), layout)), sink)
     }
 }
@@ -192,8 +192,8 @@ pub struct DeviceNode {
 struct Octal(u32);
 
 impl Decode for Octal {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             let digits = text.strip_prefix("0o").unwrap_or(text);
             match u32::from_str_radix(digits, 8) {
                 Ok(mode) if mode <= 0o7777 => return Some(Self(mode)),
@@ -206,7 +206,7 @@ impl Decode for Octal {
 }
 
 /// Reads `rootfs`.
-pub fn decode_rootfs(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
+pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
     let table = Table::open(node, "`rootfs`", sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
@@ -231,7 +231,7 @@ impl Default for Template {
 }
 
 /// Reads `template`.
-pub fn decode_template(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Template> {
+pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Template> {
     let table = Table::open(node, "`template`", sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
     let compression = table.node("compression").and_then(|node| word(node, &words, sink));
@@ -255,7 +255,7 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Fi
     let suites = suites.filter(|_| !packages.is_empty());
     let packages = suites.map(|(suites, span)| At { value: packages_of(suites, packages, true, sink), span });
     let overlays = decode_overlays(table, place, sink);
-    let links: Vec<(Key, String)> = table.or_default("links");
+    let links: Vec<(MappingKey, String)> = table.or_default("links");
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
     let groups: Vec<Group> = table.or_default("groups");
     let audit_allow = table.node("audit").and_then(|node| {
@@ -300,7 +300,7 @@ struct Group {
 }
 
 impl Decode for Group {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a group", sink)?;
         let (name, gid) = (table.required("name"), table.required("gid"));
         table.close();
@@ -309,7 +309,7 @@ impl Decode for Group {
 }
 
 impl Decode for User {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an account", sink)?;
         let (name, uid): (Option<At<String>>, Option<u32>) = (table.required("name"), table.required("uid"));
         let gid = table.optional("gid");
@@ -329,7 +329,7 @@ impl Decode for User {
 }
 
 impl Decode for Diversion {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a diversion", sink)?;
         let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
@@ -338,7 +338,7 @@ impl Decode for Diversion {
 }
 
 impl Decode for DeviceNode {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a device node", sink)?;
         let path = table.required("path");
         let block = table.node("type").map(|node| word(node, &[("char", false), ("block", true)], sink));

@@ -7,13 +7,18 @@ use super::component::Component;
 use super::decode::{At, Sink};
 use super::image::{Image, Kernel};
 use super::origin::Origin;
-use super::text::{Files, Span};
+use super::text::{RecipeFiles, Span};
 use crate::archive::Budget;
 use crate::input::{LIMIT, read_text, read_within};
 use crate::kernel::{Fragment, patch};
 
 /// Reads every fragment and patch that components and the image name.
-pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Component>, files: &mut Files, sink: &Sink) {
+pub(super) fn check(
+    image: Option<&Image>,
+    components: &BTreeMap<String, Component>,
+    files: &mut RecipeFiles,
+    sink: &Sink,
+) {
     let own = components.values().filter_map(|component| component.kconfig.as_ref());
     let mut fragments: Vec<&At<PathBuf>> = own.flat_map(|kconfig| &kconfig.fragments).collect();
     let base = image.map_or_else(Budget::default, |image| image.limits.over(Budget::default()));
@@ -40,7 +45,7 @@ pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Compone
     }
 }
 
-fn check_fragment(path: &At<PathBuf>, files: &mut Files, sink: &Sink) {
+fn check_fragment(path: &At<PathBuf>, files: &mut RecipeFiles, sink: &Sink) {
     let text = match read_text(&path.value, LIMIT) {
         Ok(text) => text,
         Err(error) => {

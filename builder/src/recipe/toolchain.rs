@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decode::{At, Decode, Sink, Table, required};
 use super::limits::Limits;
-use super::node::{Node, Value};
+use super::node::{YamlNode, YamlValue};
 use super::place::FileFinder;
 use super::text::{Span, suggestion};
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
@@ -27,25 +27,25 @@ pub struct Toolchain {
 }
 
 /// Lays a toolchain's file over the one that it extends: packages are added, those under `without` are left out, everything
-/// else is merged as in a recipe ([`Node::overlay`]).
-pub(super) fn extend(base: &mut Node, mut over: Node, sink: &Sink) {
+/// else is merged as in a recipe ([`YamlNode::overlay`]).
+pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
     let own = over.take("packages");
     let without = over.take("without");
     if let Some(packages) = base.get_mut("packages") {
         let without = without.and_then(|node| Vec::<At<String>>::decode(&node, sink));
         leave_out(packages, &without.unwrap_or_default(), sink);
         match (&mut packages.value, own.map(|own| (own.value, own.span))) {
-            (Value::List(packages), Some((Value::List(own), _))) => packages.extend(own),
-            (_, None | Some((Value::Null, _))) => {}
+            (YamlValue::List(packages), Some((YamlValue::List(own), _))) => packages.extend(own),
+            (_, None | Some((YamlValue::Null, _))) => {}
             // Says what is wrong with it when it is decoded.
-            (_, Some((value, span))) => *packages = Node { value, span },
+            (_, Some((value, span))) => *packages = YamlNode { value, span },
         }
     }
     base.overlay(over);
 }
 
-fn leave_out(packages: &mut Node, names: &[At<String>], sink: &Sink) {
-    let Value::List(packages) = &mut packages.value else { return };
+fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &Sink) {
+    let YamlValue::List(packages) = &mut packages.value else { return };
     for name in names {
         let before = packages.len();
         packages.retain(|node| !listed(node).is_some_and(|(text, own)| text == name.value || own == name.value));
@@ -62,11 +62,11 @@ fn leave_out(packages: &mut Node, names: &[At<String>], sink: &Sink) {
 }
 
 /// A package of a list as it is written, and its name.
-fn listed(node: &Node) -> Option<(&str, &str)> {
+fn listed(node: &YamlNode) -> Option<(&str, &str)> {
     match &node.value {
-        Value::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
-        Value::Map(_) => match &node.get("name")?.value {
-            Value::Text { text, .. } => Some((text, text)),
+        YamlValue::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
+        YamlValue::Map(_) => match &node.get("name")?.value {
+            YamlValue::Text { text, .. } => Some((text, text)),
             _ => None,
         },
         _ => None,
@@ -74,7 +74,7 @@ fn listed(node: &Node) -> Option<(&str, &str)> {
 }
 
 /// Reads a toolchain's file, laid over those that it extends.
-pub fn decode(node: &Node, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::text::{Findings, Span, suggestion};
 
 /// A value and where it stands in the recipe.
@@ -31,19 +31,19 @@ pub type Sink = RefCell<Findings>;
 /// A type that a node can be read as.
 pub trait Decode: Sized {
     /// Reads it, or adds a finding and gives nothing.
-    fn decode(node: &Node, sink: &Sink) -> Option<Self>;
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self>;
 }
 
 /// A finding of a value of the wrong kind.
-pub fn wrong_type(node: &Node, expected: &str, sink: &Sink) {
+pub fn wrong_type(node: &YamlNode, expected: &str, sink: &Sink) {
     let message = format!("expected {expected}, found {}", node.kind());
     sink.borrow_mut().add("wrong-type", node.span, message).label(format!("expected {expected} here"));
 }
 
 impl Decode for String {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Text { text, .. } => Some(text.clone()),
+            YamlValue::Text { text, .. } => Some(text.clone()),
             _ => {
                 wrong_type(node, "text", sink);
                 None
@@ -53,10 +53,10 @@ impl Decode for String {
 }
 
 impl Decode for bool {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Text { text, plain: true } if text == "true" => Some(true),
-            Value::Text { text, plain: true } if text == "false" => Some(false),
+            YamlValue::Text { text, plain: true } if text == "true" => Some(true),
+            YamlValue::Text { text, plain: true } if text == "false" => Some(false),
             _ => {
                 wrong_type(node, "`true` or `false`", sink);
                 None
@@ -66,7 +66,7 @@ impl Decode for bool {
 }
 
 /// What `read` makes of a required key; where it is missing, a finding says so.
-pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
+pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&YamlNode) -> Option<T>) -> Option<T> {
     match table.node(name) {
         Some(node) => read(node),
         None => {
@@ -78,8 +78,8 @@ pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Nod
 }
 
 impl Decode for u32 {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, plain: true } = &node.value
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, plain: true } = &node.value
             && let Ok(number) = text.parse()
         {
             return Some(number);
@@ -93,8 +93,8 @@ impl Decode for u32 {
 pub struct Mebibytes(pub u32);
 
 impl Decode for Mebibytes {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        let Value::Text { text, .. } = &node.value else {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        let YamlValue::Text { text, .. } = &node.value else {
             wrong_type(node, "a number of MiB", sink);
             return None;
         };
@@ -116,14 +116,14 @@ impl Decode for Mebibytes {
 pub struct Port(pub u16);
 
 impl Decode for Port {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let number = match &node.value {
-            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
         };
         if number.is_none() {
             let what = match &node.value {
-                Value::Text { text, .. } => format!("`{text}`"),
+                YamlValue::Text { text, .. } => format!("`{text}`"),
                 _ => node.kind().to_owned(),
             };
             let message = format!("{what} is not a port");
@@ -137,9 +137,9 @@ impl Decode for Port {
 pub struct Size(pub u64);
 
 impl Decode for Size {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let size = match &node.value {
-            Value::Text { text, .. } => size(text),
+            YamlValue::Text { text, .. } => size(text),
             _ => None,
         };
         if size.is_none() {
@@ -166,9 +166,9 @@ pub fn size(text: &str) -> Option<u64> {
 pub struct Positive(pub u64);
 
 impl Decode for Positive {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let number = match &node.value {
-            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
         };
         if number.is_none() {
@@ -179,10 +179,10 @@ impl Decode for Positive {
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Null => Some(Vec::new()),
-            Value::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
+            YamlValue::Null => Some(Vec::new()),
+            YamlValue::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
             _ => {
                 wrong_type(node, "a list", sink);
                 None
@@ -191,12 +191,12 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-impl<T: Decode> Decode for Vec<(Key, T)> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl<T: Decode> Decode for Vec<(MappingKey, T)> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Null => Some(Vec::new()),
-            Value::Map(pairs) => {
-                let read = |(key, node): &(Key, Node)| Some((key.clone(), T::decode(node, sink)?));
+            YamlValue::Null => Some(Vec::new()),
+            YamlValue::Map(pairs) => {
+                let read = |(key, node): &(MappingKey, YamlNode)| Some((key.clone(), T::decode(node, sink)?));
                 Some(pairs.iter().filter_map(read).collect())
             }
             _ => {
@@ -208,14 +208,14 @@ impl<T: Decode> Decode for Vec<(Key, T)> {
 }
 
 impl<T: Decode> Decode for At<T> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         Some(At { value: T::decode(node, sink)?, span: node.span })
     }
 }
 
 /// A mapping whose keys are known.
 pub struct Table<'a> {
-    pairs: &'a [(Key, Node)],
+    pairs: &'a [(MappingKey, YamlNode)],
     asked: RefCell<Vec<&'static str>>,
     /// Keys that must be there and are not; said at the end, as one of them may only be misspelt.
     lacking: RefCell<Vec<&'static str>>,
@@ -227,9 +227,9 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Opens a mapping; anything else is a finding. `what` names it in messages: `an entry of the boot menu`.
-    pub fn open(node: &'a Node, what: &'static str, sink: &'a Sink) -> Option<Self> {
+    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a Sink) -> Option<Self> {
         match &node.value {
-            Value::Map(pairs) => Some(Self {
+            YamlValue::Map(pairs) => Some(Self {
                 pairs,
                 asked: RefCell::default(),
                 lacking: RefCell::default(),
@@ -245,7 +245,7 @@ impl<'a> Table<'a> {
     }
 
     /// The node under a key.
-    pub fn node(&self, name: &'static str) -> Option<&'a Node> {
+    pub fn node(&self, name: &'static str) -> Option<&'a YamlNode> {
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&name) {
             asked.push(name);
@@ -265,7 +265,9 @@ impl<'a> Table<'a> {
 
     /// The value under a key that may be absent.
     pub fn optional<T: Decode>(&self, name: &'static str) -> Option<T> {
-        self.node(name).filter(|node| !matches!(node.value, Value::Null)).and_then(|node| T::decode(node, self.sink))
+        self.node(name)
+            .filter(|node| !matches!(node.value, YamlValue::Null))
+            .and_then(|node| T::decode(node, self.sink))
     }
 
     /// The value under a key that may be absent, or that type's default.
@@ -316,9 +318,9 @@ impl<'a> Table<'a> {
 }
 
 /// Reads one of several words; anything else is a finding with the nearest.
-pub fn word<T: Copy>(node: &Node, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
+pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
     let names = || words.iter().map(|(name, _)| *name);
-    let Value::Text { text, .. } = &node.value else {
+    let YamlValue::Text { text, .. } = &node.value else {
         wrong_type(node, &format!("one of: {}", names().collect::<Vec<_>>().join(", ")), sink);
         return None;
     };

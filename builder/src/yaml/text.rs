@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::mask;
 
-/// A file that was read, by its number in [`Files`].
+/// A file that was read, by its number in [`RecipeFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(usize);
 
@@ -24,11 +24,11 @@ pub struct Span {
 
 /// Every file that was read for a recipe.
 #[derive(Debug, Default)]
-pub struct Files {
+pub struct RecipeFiles {
     files: Vec<(PathBuf, String)>,
 }
 
-impl Files {
+impl RecipeFiles {
     /// Takes a file in.
     pub fn add(&mut self, path: &Path, text: String) -> FileId {
         self.files.push((path.to_owned(), text));
@@ -59,7 +59,7 @@ impl Files {
         format!("{}:{line}:{column}", self.path(span.file).display())
     }
 
-    /// Line and column of the start of a span, counted as [`Files::locate`] does.
+    /// Line and column of the start of a span, counted as [`RecipeFiles::locate`] does.
     pub fn position(&self, span: Span) -> (usize, usize) {
         let before = &self.text(span.file)[..span.start];
         let line = before.matches('\n').count() + 1;
@@ -134,7 +134,7 @@ impl Finding {
 #[derive(Debug)]
 pub struct BadRecipe {
     /// The files that were read.
-    pub files: Files,
+    pub files: RecipeFiles,
     /// What is wrong with them; never empty.
     pub findings: Vec<Finding>,
 }

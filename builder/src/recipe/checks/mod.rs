@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use super::component::Component;
 use super::decode::Sink;
 use super::image::Image;
-use super::text::Files;
+use super::text::RecipeFiles;
 
 /// What a check looks at.
 pub struct CheckInput<'a> {
@@ -30,7 +30,7 @@ pub struct CheckInput<'a> {
     /// The components that could be read.
     pub components: &'a BTreeMap<String, Component>,
     /// The files that these were read from.
-    pub files: &'a Files,
+    pub files: &'a RecipeFiles,
 }
 
 impl CheckInput<'_> {
@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &Files, sink: &Sink) {
+pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &RecipeFiles, sink: &Sink) {
     let subject = CheckInput { image, components, files };
     for check in CHECKS {
         (check.run)(&subject, sink);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Attributes, Group, Octal, User};
 use crate::recipe::decode::{At, Decode, Sink, Table, wrong_type};
-use crate::recipe::node::{Key, Node, Value};
+use crate::recipe::node::{MappingKey, YamlNode, YamlValue};
 use crate::tree::capabilities::Capabilities;
 
 /// An [`Attributes`] whose owner and group may still be names.
@@ -15,8 +15,8 @@ pub(super) struct StatedAttributes {
 }
 
 impl Decode for StatedAttributes {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             let path = At { value: text.clone(), span: node.span };
             let attributes =
                 Attributes { path, mode: None, uid: None, gid: None, capabilities: None, xattrs: BTreeMap::new() };
@@ -28,7 +28,7 @@ impl Decode for StatedAttributes {
         let (uid, gid) = (table.optional("uid"), table.optional("gid"));
         let (owner, group) = (table.optional("owner"), table.optional("group"));
         let capabilities = table.optional("capabilities");
-        let xattrs: Vec<(Key, XattrValue)> = table.or_default("xattrs");
+        let xattrs: Vec<(MappingKey, XattrValue)> = table.or_default("xattrs");
         for (key, _) in &xattrs {
             check_xattr_name(key, sink);
         }
@@ -45,7 +45,7 @@ impl Decode for StatedAttributes {
     }
 }
 
-fn check_xattr_name(key: &Key, sink: &Sink) {
+fn check_xattr_name(key: &MappingKey, sink: &Sink) {
     let mut findings = sink.borrow_mut();
     if key.name == crate::tree::capabilities::XATTR {
         let message = "capabilities have their own key";
@@ -64,7 +64,7 @@ fn check_xattr_name(key: &Key, sink: &Sink) {
 struct XattrValue(Vec<u8>);
 
 impl Decode for XattrValue {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let Some(digits) = text.strip_prefix("0x") else { return Some(Self(text.into_bytes())) };
         let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -77,7 +77,7 @@ impl Decode for XattrValue {
 }
 
 impl Decode for Capabilities {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let parsed = Self::parse(&text);
         parsed.map_err(|what| _ = sink.borrow_mut().add("capabilities", node.span, what)).ok()

@@ -2,7 +2,7 @@
 
 use super::Overlay;
 use crate::recipe::decode::{At, Decode, Sink, Table, word};
-use crate::recipe::node::{Node, Value};
+use crate::recipe::node::{YamlNode, YamlValue};
 use crate::recipe::place::FileFinder;
 
 /// A folder's name as the recipe has it.
@@ -12,8 +12,8 @@ struct NamedFolder {
 }
 
 impl Decode for NamedFolder {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { .. } = node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { .. } = node.value {
             return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
         }
         let table = Table::open(node, "an overlay", sink)?;

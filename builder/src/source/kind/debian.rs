@@ -11,7 +11,7 @@ use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
 use crate::yaml::decode::{At, Decode, Sink, Table, required, wrong_type};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 use crate::yaml::text::{Span, suggestion};
 
 /// Debian packages.
@@ -160,7 +160,12 @@ impl SourceKind for DebianPackages {
 }
 
 /// Reads `deb`: an archive in a package.
-pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode_deb(
+    node: &YamlNode,
+    _: &Table<'_>,
+    scope: SourceContext<'_>,
+    sink: &Sink,
+) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian package that holds a source", sink)?;
     let suites = required(&table, "debian", |node| decode_suites(node, scope, sink));
     let package: Option<At<PackageText>> = table.required("package");
@@ -181,9 +186,9 @@ pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: SourceContext<'_>, s
 pub struct PackageText(pub String);
 
 impl Decode for PackageText {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = match &node.value {
-            Value::Map(_) => {
+            YamlValue::Map(_) => {
                 let table = Table::open(node, "a package", sink)?;
                 let name: Option<String> = table.required("name");
                 let suite: Option<String> = table.optional("suite");
@@ -191,7 +196,7 @@ impl Decode for PackageText {
                 table.close();
                 PackageRequest { name: &name?, suite: suite.as_deref(), version: version.as_deref() }.to_string()
             }
-            Value::Text { text, .. } => text.clone(),
+            YamlValue::Text { text, .. } => text.clone(),
             _ => {
                 wrong_type(node, "a package's name or a mapping with `name`", sink);
                 return None;

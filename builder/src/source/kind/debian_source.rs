@@ -9,7 +9,7 @@ use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
 use crate::yaml::decode::{At, Sink, Table};
-use crate::yaml::node::Node;
+use crate::yaml::node::YamlNode;
 
 /// One file of a Debian source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl SourceKind for DebianSource {
 }
 
 /// Reads `debian-source`.
-pub(super) fn decode(node: &Node, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode(node: &YamlNode, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian source package", sink)?;
     let suite: Option<At<String>> = table.required("suite");
     let components = table.optional("components");

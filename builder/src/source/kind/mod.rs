@@ -22,7 +22,7 @@ use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
 use crate::mask;
 use crate::store::Store;
 use crate::yaml::decode::{Sink, Table};
-use crate::yaml::node::Node;
+use crate::yaml::node::YamlNode;
 use crate::yaml::text::Span;
 
 pub use debian::{DebianPackages, PackageText, packages_of};
@@ -52,7 +52,7 @@ pub struct SourceKey {
     /// Keys beside it that only this kind has.
     pub beside: &'static [&'static str],
     /// Reads the key's value, and the keys beside it.
-    pub read: fn(&Node, &Table<'_>, SourceContext<'_>, &Sink) -> Option<StatedSource>,
+    pub read: fn(&YamlNode, &Table<'_>, SourceContext<'_>, &Sink) -> Option<StatedSource>,
 }
 
 /// What comes from outside, as the source of something in a recipe.

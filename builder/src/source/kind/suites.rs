@@ -6,7 +6,7 @@ use super::changed;
 use crate::platform::Platform;
 use crate::source::{Archive, Suites, meant_suite};
 use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 
 /// What the words of a recipe's sources are read against.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +21,13 @@ pub struct SourceContext<'a> {
 
 /// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
 /// what stands beside them.
-pub fn decode_suites(node: &Node, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
+pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
     let components = vec!["main".to_owned()];
     let defaults =
         Archive { suite: String::new(), components, arch: scope.platform.names().debian.to_owned(), keyring: None };
-    let (nodes, defaults): (&[Node], _) = match &node.value {
-        Value::List(nodes) => (nodes, defaults),
-        Value::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
+    let (nodes, defaults): (&[YamlNode], _) = match &node.value {
+        YamlValue::List(nodes) => (nodes, defaults),
+        YamlValue::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
             let table = Table::open(node, "Debian's suites", sink)?;
             let list = table.node("suites")?;
             let defaults = with_common_keys(&table, defaults, scope, sink);
@@ -37,7 +37,7 @@ pub fn decode_suites(node: &Node, scope: SourceContext<'_>, sink: &Sink) -> Opti
                 sink.borrow_mut().add("suites", span, message).help(help);
             }
             table.close();
-            let Value::List(nodes) = &list.value else {
+            let YamlValue::List(nodes) = &list.value else {
                 wrong_type(list, "a list of suites", sink);
                 return None;
             };
@@ -55,10 +55,10 @@ pub fn decode_suites(node: &Node, scope: SourceContext<'_>, sink: &Sink) -> Opti
     }
 }
 
-fn decode_archive(node: &Node, defaults: &Archive, scope: SourceContext<'_>, sink: &Sink) -> Option<Archive> {
+fn decode_archive(node: &YamlNode, defaults: &Archive, scope: SourceContext<'_>, sink: &Sink) -> Option<Archive> {
     let (suite, archive): (At<String>, _) = match &node.value {
-        Value::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
-        Value::Map(_) => {
+        YamlValue::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
+        YamlValue::Map(_) => {
             let table = Table::open(node, "a Debian suite", sink)?;
             let suite = table.required("suite");
             let archive = with_common_keys(&table, defaults.clone(), scope, sink);

@@ -17,7 +17,7 @@ use crate::source::network::file_name;
 use crate::source::{Resolver, SourceError};
 use crate::store::StoreError;
 use crate::yaml::decode::{Decode, Sink, Table};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 
 /// One file, at any of several places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,10 +112,10 @@ impl SourceKind for UrlFile {
 pub(super) const SHA256: &str = "sha256";
 
 /// Reads `url`, and `sha256` beside it.
-pub(super) fn decode(node: &Node, beside: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode(node: &YamlNode, beside: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let sha256: Option<String> = beside.optional(SHA256);
     let urls = match &node.value {
-        Value::Text { text, .. } => vec![text.clone()],
+        YamlValue::Text { text, .. } => vec![text.clone()],
         _ => Vec::<String>::decode(node, sink)?,
     };
     if urls.is_empty() {
