@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::decompress::{Stream, decompress_with};
-use super::{ArchiveError, Budget, Entries, Kind};
+use super::{ArchiveError, Budget, Entries, MemberKind};
 
 /// No maintainer script or list of checksums is longer.
 const MAX_CONTROL: u64 = 16 << 20;
@@ -30,7 +30,7 @@ pub fn control(
     let mut entries = Entries::new(control, package, budget);
     let mut files = BTreeMap::new();
     while let Some(member) = entries.next_member()? {
-        if member.kind != Kind::File {
+        if member.kind != MemberKind::File {
             continue;
         }
         if member.size > MAX_CONTROL {
@@ -50,7 +50,7 @@ const PARTS: [(&str, &[&str]); 2] =
     [("control.tar", &["", ".gz", ".xz", ".zst"]), ("data.tar", &["", ".gz", ".xz", ".zst", ".bz2", ".lzma"])];
 
 /// Reads up to the part `wanted`, one of [`PARTS`].
-fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>, ArchiveError> {
+fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<MemberReader<R>, ArchiveError> {
     let not_a_deb = || ArchiveError::NotAnArchive { archive: package.to_owned(), expected: "a Debian package" };
     let mut magic = [0; 8];
     reader.read_exact(&mut magic).map_err(|error| match error.kind() {
@@ -101,7 +101,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
                 return Err(damaged(&format!("found `{name}`, expected `{part}` with a compression suffix")));
             }
             if *part == wanted {
-                return Ok(Member { input: reader, left: size });
+                return Ok(MemberReader { input: reader, left: size });
             }
         }
         let skip = size + size % 2;
@@ -113,12 +113,12 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
 }
 
 /// One member's content; an early end of the file is an error.
-struct Member<R> {
+struct MemberReader<R> {
     input: R,
     left: u64,
 }
 
-impl<R: Read> Read for Member<R> {
+impl<R: Read> Read for MemberReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let count = self.input.read(&mut buffer[..most])?;

@@ -41,7 +41,7 @@ pub fn decompress_with<'a>(
     let mut magic = Vec::with_capacity(6);
     reader.by_ref().take(6).read_to_end(&mut magic).map_err(failed)?;
     let packed = Arc::new(AtomicU64::new(0));
-    let counted = Counted { reader: io::Cursor::new(magic.clone()).chain(reader), count: Arc::clone(&packed) };
+    let counted = CountingReader { reader: io::Cursor::new(magic.clone()).chain(reader), count: Arc::clone(&packed) };
     let rest = BufReader::with_capacity(1 << 17, counted);
     let stream: Stream<'a> = match magic.as_slice() {
         // RFC 1952, section 2.3.1
@@ -67,16 +67,16 @@ pub fn decompress_with<'a>(
         }
         _ => Box::new(rest),
     };
-    Ok(Box::new(Bounded { stream, packed, unpacked: 0, budget: *budget }))
+    Ok(Box::new(ExpansionLimit { stream, packed, unpacked: 0, budget: *budget }))
 }
 
 /// Counts what is read, until a signal comes: much may be read that unpacks to nothing.
-struct Counted<R> {
+struct CountingReader<R> {
     reader: R,
     count: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         interrupt::check()?;
         let count = self.reader.read(buffer)?;
@@ -86,14 +86,14 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Ends a stream that unpacks to far more than it was read from: it would fill the disk.
-struct Bounded<'a> {
+struct ExpansionLimit<'a> {
     stream: Stream<'a>,
     packed: Arc<AtomicU64>,
     unpacked: u64,
     budget: Budget,
 }
 
-impl Read for Bounded<'_> {
+impl Read for ExpansionLimit<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
         self.unpacked += count as u64;
@@ -188,17 +188,17 @@ pub fn ahead(mut reader: impl Read + Send + 'static) -> io::Result<impl Read + S
             }
         }
     })?;
-    Ok(Ahead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false })
+    Ok(ReadAhead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false })
 }
 
-struct Ahead {
+struct ReadAhead {
     pieces: Option<Receiver<io::Result<Vec<u8>>>>,
     thread: Option<JoinHandle<()>>,
     piece: io::Cursor<Vec<u8>>,
     ended: bool,
 }
 
-impl Read for Ahead {
+impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !self.ended && self.piece.position() == self.piece.get_ref().len() as u64 {
             let piece = match &self.pieces {
@@ -212,7 +212,7 @@ impl Read for Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for ReadAhead {
     fn drop(&mut self) {
         // First the channel, so that a sender that waits for room gives up; then its thread ends soon.
         self.pieces = None;

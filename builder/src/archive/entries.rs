@@ -25,7 +25,7 @@ const MAX_PATH: usize = 4095;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MemberKind {
     /// A regular file.
     File,
     /// A folder.
@@ -48,7 +48,7 @@ pub struct Member {
     /// Its name as the archive holds it.
     pub path: Vec<u8>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MemberKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
     /// Owner.
@@ -198,14 +198,14 @@ impl<R: Read> Entries<R> {
         let mtime = mtime.unwrap_or_else(|| header.mtime()).map_err(|error| self.damaged(error))?;
         let kind = match header.kind() {
             // Before POSIX, folders were files whose name ends in a slash.
-            0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Dir,
-            0 | b'0' | b'7' => Kind::File,
-            b'1' => Kind::HardLink,
-            b'2' => Kind::Symlink,
-            b'3' => Kind::Char,
-            b'4' => Kind::Block,
-            b'5' => Kind::Dir,
-            b'6' => Kind::Fifo,
+            0 | b'0' | b'7' if path.ends_with(b"/") => MemberKind::Dir,
+            0 | b'0' | b'7' => MemberKind::File,
+            b'1' => MemberKind::HardLink,
+            b'2' => MemberKind::Symlink,
+            b'3' => MemberKind::Char,
+            b'4' => MemberKind::Block,
+            b'5' => MemberKind::Dir,
+            b'6' => MemberKind::Fifo,
             b'S' => {
                 return Err(self.refused(&path, SPARSE));
             }
@@ -216,10 +216,10 @@ impl<R: Read> Entries<R> {
         }
         // Old archivers state a size for folders and hard links without giving any content; GNU tar and dpkg take it as
         // 0.
-        let size = if kind == Kind::File { size } else { 0 };
+        let size = if kind == MemberKind::File { size } else { 0 };
         self.data(size)?;
         let device = match kind {
-            Kind::Char | Kind::Block => match header.device().map_err(|error| self.damaged(error))? {
+            MemberKind::Char | MemberKind::Block => match header.device().map_err(|error| self.damaged(error))? {
                 Some(device) => device,
                 None => return Err(self.refused(&path, "a device node without device numbers")),
             },

@@ -16,7 +16,7 @@ use std::io;
 
 pub use budget::{ALWAYS, Budget, Exceeded};
 pub use decompress::{ahead, decompress, decompress_with};
-pub use entries::{Entries, Kind, Member};
+pub use entries::{Entries, Member, MemberKind};
 
 /// Why an archive could not be read or unpacked.
 #[derive(Debug, thiserror::Error)]

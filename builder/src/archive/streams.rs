@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read};
 use super::Exceeded;
 
 /// A decoder of one stream, which reads nothing of what follows it.
-pub(super) trait Single: Read + Sized {
+pub(super) trait SingleStream: Read + Sized {
     /// What it reads.
     type Input: BufRead;
 
@@ -20,7 +20,7 @@ pub(super) trait Single: Read + Sized {
     fn another(rest: &mut Self::Input) -> io::Result<bool>;
 }
 
-impl<R: BufRead> Single for flate2::bufread::GzDecoder<R> {
+impl<R: BufRead> SingleStream for flate2::bufread::GzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -33,7 +33,7 @@ impl<R: BufRead> Single for flate2::bufread::GzDecoder<R> {
     }
 }
 
-impl<R: BufRead> Single for bzip2::bufread::BzDecoder<R> {
+impl<R: BufRead> SingleStream for bzip2::bufread::BzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -45,7 +45,7 @@ impl<R: BufRead> Single for bzip2::bufread::BzDecoder<R> {
     }
 }
 
-impl<R: BufRead> Single for xz2::bufread::XzDecoder<R> {
+impl<R: BufRead> SingleStream for xz2::bufread::XzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -109,14 +109,14 @@ pub(super) struct Streams<D, N> {
     begun: u64,
 }
 
-impl<D: Single, N: FnMut(D::Input) -> io::Result<D>> Streams<D, N> {
+impl<D: SingleStream, N: FnMut(D::Input) -> io::Result<D>> Streams<D, N> {
     /// The streams of a file that starts with one.
     pub(super) fn new(input: D::Input, most: u64, mut next: N) -> io::Result<Self> {
         Ok(Self { decoder: Some(next(input)?), next, most, begun: 1 })
     }
 }
 
-impl<D: Single, N: FnMut(D::Input) -> io::Result<D>> Read for Streams<D, N> {
+impl<D: SingleStream, N: FnMut(D::Input) -> io::Result<D>> Read for Streams<D, N> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
             let count = decoder.read(buffer)?;
