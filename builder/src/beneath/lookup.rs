@@ -24,14 +24,14 @@ const MOST_LINKS: usize = 40;
 const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
 /// What a path leads to.
-struct Found {
+struct LookupResult {
     handle: Arc<OwnedFd>,
     stat: FileStat,
     /// The folder that it stands in and its name there; where the kernel looked it up, or for a folder, `None`.
     leaf: Option<(Arc<OwnedFd>, Vec<u8>)>,
 }
 
-impl Found {
+impl LookupResult {
     fn folder(self, path: &[u8]) -> Result<Arc<OwnedFd>, Refusal> {
         match kind(&self.stat) {
             SFlag::S_IFDIR => Ok(self.handle),
@@ -71,13 +71,13 @@ impl Dir {
         Ok(file.into())
     }
 
-    fn find(&self, path: &[u8], make: bool) -> Result<Found, Refusal> {
+    fn find(&self, path: &[u8], make: bool) -> Result<LookupResult, Refusal> {
         match self.by_kernel(path, HANDLE) {
-            Ok(None) => self.walk(path, make, &mut Followed::unbounded()),
-            Ok(Some(handle)) => Ok(Found { stat: fstat(&handle)?, handle: Arc::new(handle), leaf: None }),
-            Err(Errno::ENOENT) if make => self.walk(path, true, &mut Followed::unbounded()),
+            Ok(None) => self.walk(path, make, &mut FollowedLinks::unbounded()),
+            Ok(Some(handle)) => Ok(LookupResult { stat: fstat(&handle)?, handle: Arc::new(handle), leaf: None }),
+            Err(Errno::ENOENT) if make => self.walk(path, true, &mut FollowedLinks::unbounded()),
             // The walk has the better words, never the last one.
-            Err(error) => Err(self.walk(path, false, &mut Followed::unbounded()).err().unwrap_or(error.into())),
+            Err(error) => Err(self.walk(path, false, &mut FollowedLinks::unbounded()).err().unwrap_or(error.into())),
         }
     }
 
@@ -104,7 +104,7 @@ impl Dir {
         }
     }
 
-    fn walk(&self, path: &[u8], make: bool, followed: &mut Followed) -> Result<Found, Refusal> {
+    fn walk(&self, path: &[u8], make: bool, followed: &mut FollowedLinks) -> Result<LookupResult, Refusal> {
         let split = |path: &[u8]| path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect::<VecDeque<_>>();
         let mut parts = split(path);
         let mut at: Vec<Arc<OwnedFd>> = vec![Arc::clone(&self.top)];
@@ -158,8 +158,8 @@ impl Dir {
         }
         let here = Arc::clone(&at[at.len() - 1]);
         match leaf {
-            Some((handle, stat, name)) => Ok(Found { handle, stat, leaf: Some((here, name)) }),
-            None => Ok(Found { stat: fstat(&here)?, handle: here, leaf: None }),
+            Some((handle, stat, name)) => Ok(LookupResult { handle, stat, leaf: Some((here, name)) }),
+            None => Ok(LookupResult { stat: fstat(&here)?, handle: here, leaf: None }),
         }
     }
 
@@ -176,12 +176,12 @@ impl Dir {
 
 /// What following links comes to: the parts of their texts, each of which is looked up. Forty links of the longest texts
 /// have 80,000.
-struct Followed {
+struct FollowedLinks {
     parts: u64,
     most: u64,
 }
 
-impl Followed {
+impl FollowedLinks {
     /// For single paths, whose links the kernel bounds alike.
     fn unbounded() -> Self {
         Self { parts: 0, most: u64::MAX }
@@ -197,19 +197,19 @@ impl Followed {
 /// on a [`Dir`].
 pub struct Folders {
     dir: Dir,
-    followed: Followed,
+    followed: FollowedLinks,
     last: Option<(Vec<u8>, Arc<OwnedFd>)>,
 }
 
 impl Folders {
     /// Folders of `dir`.
     pub fn of(dir: Dir) -> Self {
-        Self { dir, followed: Followed::unbounded(), last: None }
+        Self { dir, followed: FollowedLinks::unbounded(), last: None }
     }
 
     /// The same, which follow links with that many parts in their texts in all.
     pub fn following_at_most(self, parts: u64) -> Self {
-        Self { followed: Followed { parts: 0, most: parts }, ..self }
+        Self { followed: FollowedLinks { parts: 0, most: parts }, ..self }
     }
 
     /// As [`Dir::folder`].

@@ -115,7 +115,7 @@ pub struct Dir {
 
 /// What stands in a folder.
 #[derive(Debug)]
-pub struct Item {
+pub struct DirEntry {
     /// Its name.
     pub name: OsString,
     /// What it is, of a link the link itself.
@@ -344,9 +344,9 @@ impl Dir {
     }
 
     /// What stands in the folder at `path`, sorted by name.
-    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<Item>> {
+    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>> {
         let path = path.as_ref();
-        let list = || -> std::result::Result<Vec<Item>, Refusal> { Ok(items(self.folder(bytes(path), false)?)?) };
+        let list = || -> std::result::Result<Vec<DirEntry>, Refusal> { Ok(items(self.folder(bytes(path), false)?)?) };
         list().map_err(BeneathError::of("read", path))
     }
 
@@ -367,7 +367,7 @@ impl Dir {
     }
 }
 
-impl Item {
+impl DirEntry {
     /// The type bits of its mode.
     pub fn kind(&self) -> SFlag {
         kind(&self.stat)
@@ -429,7 +429,7 @@ fn bytes(path: &Path) -> &[u8] {
 }
 
 /// What a folder holds, sorted by name.
-fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<Item>> {
+fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<DirEntry>> {
     // The handle may have been opened by O_PATH, which can't be read.
     let mut open = nix::dir::Dir::openat(&folder, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
     let mut items = Vec::new();
@@ -439,7 +439,7 @@ fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<Item>> {
             continue;
         }
         let stat = fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        items.push(Item { name, stat, folder: Arc::clone(&folder) });
+        items.push(DirEntry { name, stat, folder: Arc::clone(&folder) });
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(items)
