@@ -218,13 +218,13 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
 const JUNIT: &str = "junit.xml";
 
 /// The folder of logs for these tests.
-fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Logs, CommandError> {
+fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::LogFolder, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
     let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
     if elsewhere(args, &parent.join(&name))?.is_none() {
         names.push(JUNIT.to_owned());
     }
-    output::Logs::new(parent, &name, names).map_err(usage)
+    output::LogFolder::new(parent, &name, names).map_err(usage)
 }
 
 /// Where the report goes, if not into the folder of logs under its name there.
@@ -237,7 +237,7 @@ fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandErr
 /// The folder of logs for the tests that run.
 struct TestLogs<'a> {
     folder: &'a Path,
-    writing: output::Writing,
+    writing: output::LogWriter,
 }
 
 impl LogSink for TestLogs<'_> {

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
-use super::mark::{self, Files, MARK, UNFINISHED};
+use super::mark::{self, FileDigests, MARK, UNFINISHED};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::digest::Digest;
 use crate::inherited::{for_user, mode_for_user};
@@ -20,30 +20,30 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// A folder that logs go to, and the names that are to be written there.
 #[derive(Debug)]
-pub struct Logs {
+pub struct LogFolder {
     folder: PathBuf,
     names: BTreeSet<String>,
 }
 
 /// What of a folder is dbco's.
-struct Ours {
+struct OwnedFiles {
     /// Files that hold what was written.
-    files: Files,
+    files: FileDigests,
     /// Files that were being written.
-    unfinished: Files,
+    unfinished: FileDigests,
 }
 
 /// The folder while logs are written: nobody else writes there. Dropped, it states what was written.
 #[derive(Debug)]
-pub struct Writing {
+pub struct LogWriter {
     dir: Dir,
     names: BTreeSet<String>,
     /// Files of earlier runs.
-    kept: Files,
+    kept: FileDigests,
     _lock: File,
 }
 
-impl Logs {
+impl LogFolder {
     /// The folder `name` in `parent` for files of these names, if nothing is in their way.
     pub fn new(parent: &Path, name: &str, names: impl IntoIterator<Item = String>) -> Result<Self, OutputError> {
         let logs = Self { folder: parent.join(name), names: names.into_iter().collect() };
@@ -75,7 +75,7 @@ impl Logs {
     }
 
     /// What dbco wrote there and is as it was, if that holds for all that is to be replaced.
-    fn look(&self, dir: &Dir) -> Result<Ours, OutputError> {
+    fn look(&self, dir: &Dir) -> Result<OwnedFiles, OutputError> {
         let marked =
             |name| dir.read_text(name, MOST_BYTES).ok().and_then(|text| mark::parse(&text)).unwrap_or_default();
         let mut files = marked(MARK);
@@ -91,14 +91,14 @@ impl Logs {
             }
         }
         if names.is_empty() {
-            Ok(Ours { files, unfinished })
+            Ok(OwnedFiles { files, unfinished })
         } else {
             Err(OutputError::Taken { folder: self.folder.clone(), names })
         }
     }
 
     /// Makes the folder where it is missing, and takes it for writing.
-    pub fn begin(&self) -> Result<Writing, OutputError> {
+    pub fn begin(&self) -> Result<LogWriter, OutputError> {
         let above = self.folder.parent().unwrap_or(Path::new("."));
         for_user(|| fs::create_dir_all(above)).map_err(OutputError::io("make", &self.folder))?;
         match for_user(|| fs::create_dir(&self.folder)) {
@@ -110,13 +110,13 @@ impl Logs {
         let dir = self.open()?;
         let lock = dir.lock().map_err(OutputError::io("lock", &self.folder))?;
         let Some(lock) = lock else { return Err(OutputError::Busy(self.folder.clone())) };
-        let Ours { files: mut kept, mut unfinished } = self.look(&dir)?;
+        let OwnedFiles { files: mut kept, mut unfinished } = self.look(&dir)?;
         kept.extend(unfinished.clone());
         kept.retain(|name, _| !self.names.contains(name));
         // What they will hold is not known yet.
         unfinished.extend(self.names.iter().map(|name| (name.clone(), (Digest::of(""), 0))));
         put(&dir, UNFINISHED, &unfinished).map_err(self.failed("write"))?;
-        Ok(Writing { dir, names: self.names.clone(), kept, _lock: lock })
+        Ok(LogWriter { dir, names: self.names.clone(), kept, _lock: lock })
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(BeneathError) -> OutputError + use<> {
@@ -125,7 +125,7 @@ impl Logs {
     }
 }
 
-impl Writing {
+impl LogWriter {
     /// A new file of one of the names, in place of that of an earlier run.
     pub fn create(&self, name: &str) -> io::Result<File> {
         assert!(self.names.contains(name), "{name} was not looked at");
@@ -134,7 +134,7 @@ impl Writing {
         Ok(file)
     }
 
-    /// As [`Writing::create`], with all of its content.
+    /// As [`LogWriter::create`], with all of its content.
     pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
         self.create(name)?.write_all(content)
     }
@@ -149,7 +149,7 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for LogWriter {
     fn drop(&mut self) {
         // Without it the names stay those of files that were being written, which is right, too.
         let _ = self.finish();
@@ -157,7 +157,7 @@ impl Drop for Writing {
 }
 
 /// Writes a mark in one step.
-fn put(dir: &Dir, name: &str, files: &Files) -> Result<(), BeneathError> {
+fn put(dir: &Dir, name: &str, files: &FileDigests) -> Result<(), BeneathError> {
     let new = format!("{name}.new");
     dir.write(&new, mark::format(files).as_bytes())?;
     dir.rename(&new, name)
@@ -187,8 +187,8 @@ mod tests {
             self.folder.path().join("x.tests").join(name)
         }
 
-        fn logs(&self, names: &[&str]) -> Result<Logs, OutputError> {
-            Logs::new(self.folder.path(), "x.tests", names.iter().map(ToString::to_string))
+        fn logs(&self, names: &[&str]) -> Result<LogFolder, OutputError> {
+            LogFolder::new(self.folder.path(), "x.tests", names.iter().map(ToString::to_string))
         }
 
         fn write(&self, names: &[&str], content: &str) {
@@ -208,7 +208,7 @@ mod tests {
             };
             assert_eq!(taken(self.logs(names).map(drop)), want);
             // Also where it came after the first look.
-            let logs = Logs { folder: self.path(""), names: names.iter().map(ToString::to_string).collect() };
+            let logs = LogFolder { folder: self.path(""), names: names.iter().map(ToString::to_string).collect() };
             assert_eq!(taken(logs.begin().map(drop)), want);
         }
     }
@@ -259,7 +259,8 @@ mod tests {
             fs::create_dir(place.folder.path().join("elsewhere")).unwrap();
             make(&place.folder.path().join("x.tests"));
             assert!(matches!(place.logs(&["a.log"]), Err(OutputError::InTheWay { .. })));
-            let logs = Logs { folder: place.folder.path().join("x.tests"), names: BTreeSet::from(["a.log".into()]) };
+            let logs =
+                LogFolder { folder: place.folder.path().join("x.tests"), names: BTreeSet::from(["a.log".into()]) };
             assert!(matches!(logs.begin(), Err(OutputError::InTheWay { .. })));
             assert_eq!(fs::read_dir(place.folder.path().join("elsewhere")).unwrap().count(), 0);
         }

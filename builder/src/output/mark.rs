@@ -20,17 +20,17 @@ dbco-outputs 1
 ";
 
 /// Files by name, with digest and length in bytes.
-pub type Files = BTreeMap<String, (Digest, u64)>;
+pub type FileDigests = BTreeMap<String, (Digest, u64)>;
 
 /// The text of a mark.
-pub fn format(files: &Files) -> String {
+pub fn format(files: &FileDigests) -> String {
     let lines = files.iter().map(|(name, (digest, size))| format!("{digest} {size} {name}\n"));
     lines.fold(HEADER.to_owned(), |text, line| text + &line)
 }
 
 /// What a mark states; `None` if the text is not exactly what [`format()`] gives.
-pub fn parse(text: &str) -> Option<Files> {
-    let mut files = Files::new();
+pub fn parse(text: &str) -> Option<FileDigests> {
+    let mut files = FileDigests::new();
     for line in text.strip_prefix(HEADER)?.lines() {
         let (digest, rest) = line.split_once(' ')?;
         let (size, name) = rest.split_once(' ')?;
@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Option<Files> {
 }
 
 /// The text of [`SUMS`].
-pub fn sums(files: &Files) -> String {
+pub fn sums(files: &FileDigests) -> String {
     files.iter().map(|(name, (digest, _))| format!("{digest}  {name}\n")).collect()
 }
 
@@ -67,7 +67,7 @@ pub fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn files() -> Files {
+    fn files() -> FileDigests {
         [("bzImage", "1"), ("a b", "2"), (SUMS, "")]
             .map(|(name, text)| (name.to_owned(), (Digest::of(text), text.len() as u64)))
             .into()

@@ -3,7 +3,7 @@
 //! A folder of ours holds a mark (`.dbco-outputs`) with the digest of each of its files. Before a folder is replaced its
 //! files are read and held against that: one that somebody edited, and anything that the mark does not state, is an
 //! error that names it. What is in the making stands beside the folder as `.dbco-outputs-*`, locked and with a mark.
-//! Logs and reports of tests are replaced one by one, by the same rule ([`Logs`]).
+//! Logs and reports of tests are replaced one by one, by the same rule ([`LogFolder`]).
 
 mod folder;
 mod logs;
@@ -23,16 +23,16 @@ use crate::plan::Plan;
 use crate::step::Blob;
 use crate::store::{Store, StoreError};
 
-use folder::{Found, Looker};
-use mark::Files;
-use replace::{Fresh, sweep};
+use folder::{FolderScanner, FolderState};
+use mark::FileDigests;
+use replace::{StagingFolder, sweep};
 
-pub use logs::{Logs, Writing};
+pub use logs::{LogFolder, LogWriter};
 pub use mark::{MARK, SUMS};
 
 /// A file that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
+pub struct WrittenFile {
     /// Where it is.
     pub path: PathBuf,
     /// Length in bytes.
@@ -41,13 +41,13 @@ pub struct Given {
     pub digest: Digest,
 }
 
-/// What [`Target::write`] did.
+/// What [`OutputFolder::write`] did.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct WriteReport {
     /// The folder.
     pub folder: PathBuf,
     /// Its files, `SHA256SUMS` and the mark aside.
-    pub files: Vec<Given>,
+    pub files: Vec<WrittenFile>,
     /// Whether the folder held exactly this before.
     pub unchanged: bool,
     /// Where edited files of the old folder are now, if there were any.
@@ -154,24 +154,24 @@ fn list(names: &[String]) -> String {
 
 /// The folder that outputs go to.
 #[derive(Debug)]
-pub struct Target {
-    looker: Looker,
+pub struct OutputFolder {
+    looker: FolderScanner,
     overwrite: bool,
 }
 
-impl Target {
+impl OutputFolder {
     /// The folder `name` in `parent`, if it may be replaced: it is not there, or empty, or holds nothing but what dbco
     /// wrote. With `overwrite` files of dbco's may have been edited; they are kept when the folder is replaced.
     pub fn new(parent: &Path, name: &str, overwrite: bool, store: &Store) -> Result<Self, OutputError> {
         if !mark::is_name(name) {
             return Err(OutputError::Name(name.to_owned()));
         }
-        let mut target = Self { looker: Looker::new(&parent.join(name)), overwrite };
+        let mut target = Self { looker: FolderScanner::new(&parent.join(name)), overwrite };
         target.look(store)?;
         Ok(target)
     }
 
-    fn look(&mut self, store: &Store) -> Result<Found, OutputError> {
+    fn look(&mut self, store: &Store) -> Result<FolderState, OutputError> {
         let found = self.looker.look(store)?;
         let folder = || self.looker.path().to_owned();
         if !found.foreign.is_empty() {
@@ -188,8 +188,8 @@ impl Target {
     }
 
     /// Puts a plan's products into the folder, which is replaced in one step (renameat2(2) with `RENAME_EXCHANGE`).
-    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<Report, OutputError> {
-        let mut products = Files::new();
+    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<WriteReport, OutputError> {
+        let mut products = FileDigests::new();
         for product in &plan.products {
             match built.blob(&product.from) {
                 Some(Blob { digest, size }) => {
@@ -202,7 +202,7 @@ impl Target {
         self.put(&products, store)
     }
 
-    fn put(&mut self, products: &Files, store: &Store) -> Result<Report, OutputError> {
+    fn put(&mut self, products: &FileDigests, store: &Store) -> Result<WriteReport, OutputError> {
         if let Some(name) = products.keys().find(|name| !mark::is_name(name) || *name == SUMS) {
             return Err(OutputError::Name(name.clone()));
         }
@@ -220,20 +220,20 @@ impl Target {
                 }
                 None
             }
-            false => Fresh::fill(parent, products, store)?.put_in_place(&mut self.looker, store)?,
+            false => StagingFolder::fill(parent, products, store)?.put_in_place(&mut self.looker, store)?,
         };
-        let given = |(name, (digest, size)): (&String, &(Digest, u64))| Given {
+        let given = |(name, (digest, size)): (&String, &(Digest, u64))| WrittenFile {
             path: folder.join(name),
             size: *size,
             digest: *digest,
         };
         let files = products.iter().map(given).collect();
-        Ok(Report { folder, files, unchanged, kept })
+        Ok(WriteReport { folder, files, unchanged, kept })
     }
 }
 
 /// Whether a folder of ours holds exactly these files.
-fn holds(found: &Found, products: &Files) -> bool {
+fn holds(found: &FolderState, products: &FileDigests) -> bool {
     let text = mark::sums(products);
     let mut all = products.clone();
     all.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::OutputError;
-use super::folder::{Looker, read_text};
-use super::mark::{self, Files, MARK, SUMS, UNFINISHED};
+use super::folder::{FolderScanner, read_text};
+use super::mark::{self, FileDigests, MARK, SUMS, UNFINISHED};
 use crate::digest::{Digest, Hasher, copy};
 use crate::inherited::for_user;
 use crate::store::{Store, StoreError, open_regular};
@@ -21,14 +21,14 @@ const PREFIX: &str = ".dbco-outputs-";
 
 /// A folder that is being filled, beside the one that it is for. It is locked for as long as this lives, and goes with
 /// it unless it was put in place.
-pub struct Fresh {
+pub struct StagingFolder {
     path: PathBuf,
     _lock: Option<File>,
 }
 
-impl Fresh {
+impl StagingFolder {
     /// Makes a folder with these files, each read from the store and held against its digest.
-    pub fn fill(parent: &Path, products: &Files, store: &Store) -> Result<Self, OutputError> {
+    pub fn fill(parent: &Path, products: &FileDigests, store: &Store) -> Result<Self, OutputError> {
         let text = mark::sums(products);
         let mut files = products.clone();
         files.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
@@ -89,7 +89,7 @@ impl Fresh {
 
     /// Puts this folder in place. What stood there is removed where it is dbco's and unedited; the rest is kept in a
     /// folder beside it, whose path is given.
-    pub fn put_in_place(self, looker: &mut Looker, store: &Store) -> Result<Option<PathBuf>, OutputError> {
+    pub fn put_in_place(self, looker: &mut FolderScanner, store: &Store) -> Result<Option<PathBuf>, OutputError> {
         let folder = looker.path().to_owned();
         match exchange(&self.path, &folder)? {
             None => Ok(None),
@@ -98,7 +98,7 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         clear(&self.path);
     }
@@ -128,7 +128,12 @@ fn exchange(new: &Path, folder: &Path) -> Result<Option<PathBuf>, OutputError> {
 }
 
 /// Removes from the old folder what is ours; keeps the rest as `<folder>.edited`, or with a number after it.
-fn retire(old: &Path, folder: &Path, looker: &mut Looker, store: &Store) -> Result<Option<PathBuf>, OutputError> {
+fn retire(
+    old: &Path,
+    folder: &Path,
+    looker: &mut FolderScanner,
+    store: &Store,
+) -> Result<Option<PathBuf>, OutputError> {
     // No sweep may have it while it is looked at; one that has it now removes what is ours.
     let lock = match File::open(old) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

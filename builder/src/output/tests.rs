@@ -26,22 +26,22 @@ impl Place {
         self.out().join(name)
     }
 
-    fn products(&self, files: &[(&str, &str)]) -> Files {
+    fn products(&self, files: &[(&str, &str)]) -> FileDigests {
         let add = |(name, text): &(&str, &str)| {
             (name.to_string(), (self.store.add_bytes(text.as_bytes()).unwrap(), text.len() as u64))
         };
         files.iter().map(add).collect()
     }
 
-    fn target(&self, overwrite: bool) -> Result<Target, OutputError> {
-        Target::new(&self.folder.path().join("out"), "small", overwrite, &self.store)
+    fn target(&self, overwrite: bool) -> Result<OutputFolder, OutputError> {
+        OutputFolder::new(&self.folder.path().join("out"), "small", overwrite, &self.store)
     }
 
-    fn try_put(&self, files: &[(&str, &str)], overwrite: bool) -> Result<Report, OutputError> {
+    fn try_put(&self, files: &[(&str, &str)], overwrite: bool) -> Result<WriteReport, OutputError> {
         self.target(overwrite)?.put(&self.products(files), &self.store)
     }
 
-    fn put(&self, files: &[(&str, &str)]) -> Report {
+    fn put(&self, files: &[(&str, &str)]) -> WriteReport {
         self.try_put(files, false).unwrap()
     }
 
@@ -280,7 +280,7 @@ fn what_comes_into_the_folder_during_the_build_is_seen() {
     let products = place.products(&[("a", "2")]);
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Foreign { .. })));
     // Even in the moment before the exchange.
-    let fresh = Fresh::fill(&place.folder.path().join("out"), &products, &place.store).unwrap();
+    let fresh = StagingFolder::fill(&place.folder.path().join("out"), &products, &place.store).unwrap();
     let kept = fresh.put_in_place(&mut target.looker, &place.store).unwrap().unwrap();
     assert_eq!(fs::read_to_string(kept.join("notes")).unwrap(), "mine");
     assert_eq!(names(&place.out()), [MARK, SUMS, "a"]);
@@ -314,7 +314,7 @@ fn what_a_killed_writer_left_is_swept_and_no_more() {
     fs::write(out.join(".dbco-outputs-file"), "mine").unwrap();
     symlink(".dbco-notes", out.join(".dbco-outputs-link")).unwrap();
     // One that is being filled right now.
-    let fresh = Fresh::fill(&out, &products, &place.store).unwrap();
+    let fresh = StagingFolder::fill(&out, &products, &place.store).unwrap();
     assert!(place.put(&[("a", "1"), ("b", "2")]).unchanged, "it is swept where there is nothing to do, too");
     let mut left = place.beside();
     left.retain(|name| name.len() < ".dbco-outputs-".len() + 12);
@@ -369,9 +369,9 @@ fn what_can_not_be_written_leaves_the_old_folder_as_it_was() {
 fn only_single_components_are_names() {
     let place = Place::new();
     for name in ["", ".", "..", "../x", "/abs", "a/b", "a\n", ".dbco-outputs"] {
-        let error = Target::new(place.folder.path(), name, false, &place.store).unwrap_err();
+        let error = OutputFolder::new(place.folder.path(), name, false, &place.store).unwrap_err();
         assert!(matches!(error, OutputError::Name(_)), "{name}");
-        let products = Files::from([(name.to_owned(), (Digest::of(""), 0))]);
+        let products = FileDigests::from([(name.to_owned(), (Digest::of(""), 0))]);
         assert!(matches!(place.target(false).unwrap().put(&products, &place.store), Err(OutputError::Name(_))));
     }
     assert_eq!(place.beside(), Vec::<String>::new());
@@ -381,7 +381,7 @@ fn only_single_components_are_names() {
 fn two_writers_of_one_folder_leave_the_whole_of_one() {
     let place = Place::new();
     let texts: Vec<String> = (0..8).map(|number| number.to_string()).collect();
-    let all: Vec<Files> = texts.iter().map(|text| place.products(&[("a", text), ("b", text)])).collect();
+    let all: Vec<FileDigests> = texts.iter().map(|text| place.products(&[("a", text), ("b", text)])).collect();
     std::thread::scope(|scope| {
         for products in &all {
             let place = &place;

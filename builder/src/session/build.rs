@@ -7,7 +7,7 @@ use super::stated::stated;
 use super::{Error, OutputsState, Session};
 use crate::build::{Built, build, repair, steps_to_run};
 use crate::lock::Lock;
-use crate::output::{OutputError, Report, Target};
+use crate::output::{OutputError, OutputFolder, WriteReport};
 use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
 use crate::sandbox::Sandbox;
@@ -69,10 +69,10 @@ impl Session<'_> {
         recipe: Recipe,
         store: Store,
         outputs: &OutputOptions,
-    ) -> Result<(BuiltRecipe, Report), Error> {
+    ) -> Result<(BuiltRecipe, WriteReport), Error> {
         self.reporter.outputs(OutputsState::Before);
         // What is in the way of the outputs is found before the work.
-        let mut target = Target::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
+        let mut target = OutputFolder::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
         let wanted = PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() };
         let mut done = self.build_once(recipe, store, &outputs.options, &wanted)?;
         let mut round = 0;

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::build::{BuildEvent, Observer};
-use crate::output::Report;
+use crate::output::WriteReport;
 use crate::printable;
 use crate::session::bytes;
 use crate::source::{Meter, NoProgress, Progress};
@@ -124,9 +124,9 @@ impl Printer {
     }
 
     /// The table of a build's outputs.
-    pub fn outputs(&self, report: &Report, ran: usize, seconds: f64) {
+    pub fn outputs(&self, report: &WriteReport, ran: usize, seconds: f64) {
         if self.json {
-            let file = |given: &crate::output::Given| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
+            let file = |given: &crate::output::WrittenFile| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
             let files: Vec<_> = report.files.iter().map(file).collect();
             json::print(&serde_json::json!({
                 "event": "done", "files": files, "unchanged": report.unchanged, "kept": report.kept, "steps": ran,
