@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use dbco::digest::Digest;
 use dbco::process::command;
-use dbco::store::{Batch, Kept, Key, Kind, Output, Policy, Sharing, StepResult, Store};
+use dbco::store::{Batch, KeptObjects, Key, ObjectKind, Output, Policy, Sharing, StepResult, Store};
 use dbco::tree::{Entry, Tree, TreePath};
 use project::{Project, host};
 
@@ -277,7 +277,7 @@ fn by_age_exactly_what_was_not_used_goes() {
         // What verify and the checks have left in the folder of locks aside, a second time nothing is found.
         let store = sample.open(Sharing::Alone);
         let again = store.garbage(&policy).unwrap();
-        assert_eq!(again.by_kind().keys().filter(|kind| **kind != Kind::Leftover).count(), 0);
+        assert_eq!(again.by_kind().keys().filter(|kind| **kind != ObjectKind::Leftover).count(), 0);
     }
 }
 
@@ -445,7 +445,7 @@ fn builds_beside_it_give_the_right_bytes() {
     // The package stays, as it could not be fetched again; all that was made goes, again and again.
     let lock = project.read("dbco.lock");
     let package = lock.split("sha256: ").last().unwrap().lines().next().unwrap().parse().unwrap();
-    let kept = Kept { blobs: BTreeSet::from([package]), ..Kept::default() };
+    let kept = KeptObjects { blobs: BTreeSet::from([package]), ..KeptObjects::default() };
     let policy = Policy { unused_for: Some(Duration::ZERO), kept, ..Policy::default() };
     let folder = project.path("store");
     let (stop, removed) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -460,7 +460,7 @@ fn builds_beside_it_give_the_right_bytes() {
                 let store = Store::open_as(&folder, Sharing::Alone, &|| {}).unwrap();
                 let garbage = store.garbage(&policy).unwrap();
                 store.remove(&garbage, &|_| {}).unwrap();
-                removed.fetch_add(garbage.by_kind()[&Kind::Result].count, Ordering::Relaxed);
+                removed.fetch_add(garbage.by_kind()[&ObjectKind::Result].count, Ordering::Relaxed);
             }
         });
         for round in 0..6 {

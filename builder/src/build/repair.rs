@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::digest::Digest;
 use crate::step::Graph;
 use crate::store::parallel::each;
-use crate::store::{Depth, Output, Soundness, Store, StoreError};
+use crate::store::{BlobState, Depth, Output, Store, StoreError};
 use crate::tree::Node;
 
 /// Reads all that the store has of a plan's steps: results, trees, the files that these name, toolchain roots, and the
@@ -50,10 +50,10 @@ pub fn repair(graph: &Graph, store: &Store) -> Result<(), StoreError> {
 /// Looks at one blob, and forgets the results that name it if it is not sound.
 fn check(store: &Store, blob: &Digest, keys: &BTreeSet<Digest>) -> Result<(), StoreError> {
     let soundness = store.check_blob(blob)?;
-    if soundness == Soundness::Missing && !keys.is_empty() {
+    if soundness == BlobState::Missing && !keys.is_empty() {
         store.report_missing(blob);
     }
-    if matches!(soundness, Soundness::Missing | Soundness::Damaged(_)) {
+    if matches!(soundness, BlobState::Missing | BlobState::Damaged(_)) {
         keys.iter().try_for_each(|key| store.forget(key))?;
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::plan::{PlanTargets, plan};
 use crate::recipe::Settings;
 use crate::recipe::{load, recipes_below};
 use crate::session::{Locks, digests};
-use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};
+use crate::store::{Garbage, KeptObjects, ObjectKind, Policy, Sharing, Store};
 
 #[derive(Debug, Args)]
 pub struct GcArgs {
@@ -52,7 +52,7 @@ impl GcArgs {
 pub fn run(session: &Session<'_>, args: &GcArgs) -> CommandResult {
     let recipes = recipes(&args.keep)?;
     let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
-    let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: Kept::default() };
+    let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: KeptObjects::default() };
     for recipe in &recipes {
         keep(session, &store, recipe, &mut policy.kept)?;
     }
@@ -89,7 +89,7 @@ fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
 }
 
 /// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
-fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut Kept) -> CommandResult {
+fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();
@@ -152,15 +152,15 @@ fn count_objects(number: u64) -> String {
 }
 
 /// A kind's key in JSON, and its name for one and for several.
-fn words(kind: Kind) -> (&'static str, &'static str, &'static str) {
+fn words(kind: ObjectKind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        Kind::Result => ("step-result", "step result", "step results"),
-        Kind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
-        Kind::Blob => ("file", "file", "files"),
-        Kind::Log => ("log", "log", "logs"),
-        Kind::Partial => ("partial-download", "partial download", "partial downloads"),
-        Kind::Damaged => ("damaged-object", "damaged object", "damaged objects"),
-        Kind::Leftover => ("leftover", "leftover", "leftovers"),
+        ObjectKind::Result => ("step-result", "step result", "step results"),
+        ObjectKind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
+        ObjectKind::Blob => ("file", "file", "files"),
+        ObjectKind::Log => ("log", "log", "logs"),
+        ObjectKind::Partial => ("partial-download", "partial download", "partial downloads"),
+        ObjectKind::Damaged => ("damaged-object", "damaged object", "damaged objects"),
+        ObjectKind::Leftover => ("leftover", "leftover", "leftovers"),
     }
 }
 

@@ -44,14 +44,14 @@ impl fmt::Display for Damage {
 
 /// What was found damaged, and how much of it was told.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct DamageReport {
     all: Vec<Damage>,
     told: usize,
 }
 
 /// Whether the store has a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Soundness {
+pub enum BlobState {
     /// Its content is what its name says; with its length in bytes.
     Sound(u64),
     /// There is none.
@@ -96,7 +96,7 @@ impl Store {
         found.all[told..].to_vec()
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, DamageReport> {
         self.found.lock().unwrap_or_else(|e| e.into_inner())
     }
 
@@ -178,14 +178,14 @@ impl Store {
     }
 
     /// Reads a blob and holds its content against its name.
-    pub fn check_blob(&self, digest: &Digest) -> Result<Soundness, StoreError> {
+    pub fn check_blob(&self, digest: &Digest) -> Result<BlobState, StoreError> {
         match self.open_blob(digest) {
             Ok(file) => {
                 let size = file.metadata().map_err(StoreError::io("read", &self.blob_path(digest)))?.len();
-                Ok(Soundness::Sound(size))
+                Ok(BlobState::Sound(size))
             }
-            Err(StoreError::Damaged(damage)) => Ok(Soundness::Damaged(*damage)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Soundness::Missing),
+            Err(StoreError::Damaged(damage)) => Ok(BlobState::Damaged(*damage)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(BlobState::Missing),
             Err(error) => Err(error),
         }
     }
@@ -244,9 +244,9 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "hellp").unwrap();
         assert!(matches!(store.verified_blob(&digest), Err(StoreError::Damaged(_))));
-        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Missing);
+        assert_eq!(store.check_blob(&digest).unwrap(), BlobState::Missing);
         store.add_bytes(b"hello").unwrap();
-        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Sound(5));
+        assert_eq!(store.check_blob(&digest).unwrap(), BlobState::Sound(5));
         // A record that was cut off or forged is no record.
         fs::write(&record, "").unwrap();
         store.verified_blob(&digest).unwrap();

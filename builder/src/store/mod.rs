@@ -48,14 +48,14 @@ use crate::input::{LIMIT, read_text};
 use crate::tree::Tree;
 
 pub use batch::Batch;
-pub use damage::{Damage, Soundness, open_regular};
-pub use garbage::{Garbage, Kept, Kind, Policy, Total};
+pub use damage::{BlobState, Damage, open_regular};
+pub use garbage::{Garbage, KeptObjects, ObjectKind, Policy, Total};
 pub use results::{Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
 pub use usage::Sharing;
-pub use verify::Contents;
-pub use work::{Lock, WorkDir};
+pub use verify::StoreContents;
+pub use work::{FileLock, WorkDir};
 
 /// The layout that this code reads and writes.
 const FORMAT: &str = "1";
@@ -64,7 +64,7 @@ const FORMAT: &str = "1";
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-    found: Arc<Mutex<damage::Found>>,
+    found: Arc<Mutex<damage::DamageReport>>,
     sharing: Sharing,
     _in_use: Arc<File>,
 }
@@ -208,7 +208,7 @@ impl Store {
     /// Keeps bytes as a blob; gives their digest.
     pub fn add_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has_blob(&digest) || self.check_blob(&digest)? != Soundness::Sound(bytes.len() as u64) {
+        if !self.has_blob(&digest) || self.check_blob(&digest)? != BlobState::Sound(bytes.len() as u64) {
             let mut writer = self.blob_writer()?;
             writer.write_all(bytes).map_err(StoreError::io("write", &self.root))?;
             writer.commit()?;
@@ -263,13 +263,13 @@ impl Store {
     }
 
     /// Takes the lock of that name unless another process has it.
-    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, StoreError> {
-        Lock::try_take(&self.root.join("locks").join(name))
+    pub fn try_lock(&self, name: &str) -> Result<Option<FileLock>, StoreError> {
+        FileLock::try_take(&self.root.join("locks").join(name))
     }
 
     /// Waits for the lock of that name, which all processes that share the store honour.
-    pub fn lock(&self, name: &str) -> Result<Lock, StoreError> {
-        Lock::take(&self.root.join("locks").join(name))
+    pub fn lock(&self, name: &str) -> Result<FileLock, StoreError> {
+        FileLock::take(&self.root.join("locks").join(name))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::threads;
 
 /// What a root holds at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Item {
+enum RootItem {
     Folder { mode: u32 },
     File { mode: u32, digest: Digest },
     Link { text: Vec<u8> },
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// What a root holds otherwise than its list says.
-    fn difference(&self, key: &Digest, top: &Path, found: &Found) -> Result<Option<String>, StoreError> {
+    fn difference(&self, key: &Digest, top: &Path, found: &ScannedPaths) -> Result<Option<String>, StoreError> {
         let seal = self.seal_path(key, "files");
         let wanted = match open_regular(&seal).and_then(|file| io::read_to_string(file.take(LONG))) {
             Ok(text) => sealed_list(text),
@@ -167,11 +167,11 @@ fn split(line: &str) -> (String, String) {
     (path.to_owned(), what.to_owned())
 }
 
-type Found = BTreeMap<Vec<u8>, Metadata>;
+type ScannedPaths = BTreeMap<Vec<u8>, Metadata>;
 
 /// All that is below a folder, by path.
-fn walk(top: &Path) -> io::Result<Found> {
-    let mut found = Found::new();
+fn walk(top: &Path) -> io::Result<ScannedPaths> {
+    let mut found = ScannedPaths::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(top.join(&folder))? {
@@ -188,7 +188,7 @@ fn walk(top: &Path) -> io::Result<Found> {
 }
 
 /// One digest over what stat(2) says of all, and whether all of it had settled at that time.
-fn stamps(found: &Found, time: SystemTime) -> (String, bool) {
+fn stamps(found: &ScannedPaths, time: SystemTime) -> (String, bool) {
     let mut text = Vec::new();
     let mut settled = true;
     for (path, metadata) in found {
@@ -203,9 +203,9 @@ fn stamps(found: &Found, time: SystemTime) -> (String, bool) {
 
 /// A line for each path, all files having been read by as many threads as there are processors; or the path that could
 /// not be read.
-fn list(top: &Path, found: &Found) -> Result<String, (String, io::Error)> {
+fn list(top: &Path, found: &ScannedPaths) -> Result<String, (String, io::Error)> {
     let all: Vec<_> = found.iter().collect();
-    let items: Vec<Mutex<Option<io::Result<Item>>>> = all.iter().map(|_| Mutex::new(None)).collect();
+    let items: Vec<Mutex<Option<io::Result<RootItem>>>> = all.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         loop {
@@ -218,25 +218,25 @@ fn list(top: &Path, found: &Found) -> Result<String, (String, io::Error)> {
     threads::side_by_side(threads::processors(), &work);
     let mut text = String::new();
     for ((path, _), item) in all.iter().zip(items) {
-        let item = item.into_inner().unwrap_or_else(|e| e.into_inner()).unwrap_or(Ok(Item::Other));
+        let item = item.into_inner().unwrap_or_else(|e| e.into_inner()).unwrap_or(Ok(RootItem::Other));
         let _ = match item.map_err(|error| (format!("/{}", path.escape_ascii()), error))? {
-            Item::Folder { mode } => write!(text, "folder {mode:o}"),
-            Item::File { mode, digest } => write!(text, "file {mode:o} {digest}"),
-            Item::Link { text: link } => write!(text, "link {}", Digest::of(link)),
-            Item::Other => write!(text, "other"),
+            RootItem::Folder { mode } => write!(text, "folder {mode:o}"),
+            RootItem::File { mode, digest } => write!(text, "file {mode:o} {digest}"),
+            RootItem::Link { text: link } => write!(text, "link {}", Digest::of(link)),
+            RootItem::Other => write!(text, "other"),
         };
         let _ = writeln!(text, " /{}", path.escape_ascii());
     }
     Ok(text)
 }
 
-fn item(path: &Path, metadata: &Metadata) -> io::Result<Item> {
+fn item(path: &Path, metadata: &Metadata) -> io::Result<RootItem> {
     let mode = metadata.mode() & 0o7777;
     Ok(match metadata.file_type() {
-        kind if kind.is_dir() => Item::Folder { mode },
-        kind if kind.is_symlink() => Item::Link { text: fs::read_link(path)?.into_os_string().into_vec() },
-        kind if kind.is_file() => Item::File { mode, digest: Digest::of_reader(open_regular(path)?)?.0 },
-        _ => Item::Other,
+        kind if kind.is_dir() => RootItem::Folder { mode },
+        kind if kind.is_symlink() => RootItem::Link { text: fs::read_link(path)?.into_os_string().into_vec() },
+        kind if kind.is_file() => RootItem::File { mode, digest: Digest::of_reader(open_regular(path)?)?.0 },
+        _ => RootItem::Other,
     })
 }
 

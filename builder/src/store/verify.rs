@@ -12,13 +12,13 @@ use crate::digest::Digest;
 
 /// What a store seems to hold, by names and lengths.
 #[derive(Clone, Debug, Default)]
-pub struct Contents {
+pub struct StoreContents {
     blobs: Vec<(Digest, u64)>,
     roots: Vec<(Digest, u64)>,
     results: Vec<Digest>,
 }
 
-impl Contents {
+impl StoreContents {
     /// Blobs, results and toolchain roots.
     pub fn objects(&self) -> usize {
         self.blobs.len() + self.roots.len() + self.results.len()
@@ -32,13 +32,13 @@ impl Contents {
 
 impl Store {
     /// Lists what [`Store::verify`] is to read.
-    pub fn contents(&self) -> Result<Contents, StoreError> {
+    pub fn contents(&self) -> Result<StoreContents, StoreError> {
         let named = |paths: Vec<PathBuf>| paths.iter().filter_map(|path| name(path)).collect::<Vec<_>>();
         let blobs = named(sharded_entries(&self.path().join("blobs"))?);
         let size = |digest: &Digest| fs::symlink_metadata(self.blob_path(digest)).map_or(0, |metadata| metadata.len());
         let roots = named(entries(&self.path().join("roots"))?);
         let roots = roots.into_iter().map(|key| Ok((key, measure(&self.root_path(&key))?)));
-        Ok(Contents {
+        Ok(StoreContents {
             blobs: blobs.into_iter().map(|digest| (digest, size(&digest))).collect(),
             roots: roots.collect::<Result<_, StoreError>>()?,
             results: named(sharded_entries(&self.path().join("steps"))?),
@@ -48,7 +48,7 @@ impl Store {
     /// Holds each blob, result and toolchain root against its name, and puts aside what does not fit; see
     /// [`Store::damages`]. Results that name what is not there are dropped, so that their steps run again. `progress`
     /// hears how many bytes have been read. Ends with an error when a signal comes.
-    pub fn verify(&self, contents: &Contents, progress: &(dyn Fn(u64) + Sync)) -> Result<(), StoreError> {
+    pub fn verify(&self, contents: &StoreContents, progress: &(dyn Fn(u64) + Sync)) -> Result<(), StoreError> {
         let read = AtomicU64::new(0);
         let more = |size: u64| progress(read.fetch_add(size, Ordering::Relaxed) + size);
         each(&contents.blobs, |(digest, size)| {

@@ -85,11 +85,11 @@ pub(super) fn remove(path: &Path) {
 
 /// A lock between processes (flock(2)); released when dropped, and by the kernel when its owner dies.
 #[derive(Debug)]
-pub struct Lock {
+pub struct FileLock {
     _file: File,
 }
 
-impl Lock {
+impl FileLock {
     pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         let file = open_lock(path).map_err(StoreError::io("lock", path))?;
         match file.try_lock() {

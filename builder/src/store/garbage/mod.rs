@@ -25,12 +25,12 @@ pub struct Policy {
     /// What was used longest ago, until the store has no more than this many bytes.
     pub max_size: Option<u64>,
     /// What must stay, whatever its time.
-    pub kept: Kept,
+    pub kept: KeptObjects,
 }
 
 /// Objects that must stay, with all that they name.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub struct KeptObjects {
     /// Keys of steps. Those without a result are no error.
     pub steps: BTreeSet<Digest>,
     /// Blobs, and what has come of their downloads.
@@ -39,7 +39,7 @@ pub struct Kept {
 
 /// A kind of objects, in the order in which they are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ObjectKind {
     /// What a step gave, as names of other objects.
     Result,
     /// A toolchain's root with its lists.
@@ -97,7 +97,7 @@ impl LastUse {
 /// Something that is removed as a whole.
 #[derive(Clone, Debug)]
 struct Object {
-    kind: Kind,
+    kind: ObjectKind,
     /// Its files or folders, in the order in which they go.
     paths: Vec<PathBuf>,
     bytes: u64,
@@ -113,8 +113,8 @@ pub struct Garbage {
 
 impl Garbage {
     /// What goes, by kind.
-    pub fn by_kind(&self) -> BTreeMap<Kind, Total> {
-        let mut kinds = BTreeMap::<Kind, Total>::new();
+    pub fn by_kind(&self) -> BTreeMap<ObjectKind, Total> {
+        let mut kinds = BTreeMap::<ObjectKind, Total>::new();
         self.objects.iter().for_each(|object| kinds.entry(object.kind).or_default().add(object));
         kinds
     }

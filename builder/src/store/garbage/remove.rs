@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Garbage, Kind};
+use super::{Garbage, ObjectKind};
 use crate::beneath;
 use crate::interrupt;
 use crate::store::listing::entries;
@@ -25,7 +25,7 @@ impl Store {
                 interrupt::check().map_err(StoreError::io("remove", path))?;
                 match object.kind {
                     // What is left of one that a kill cuts off must not stand under its name.
-                    Kind::Root if path.is_dir() => self.remove_by_way_of_tmp(path)?,
+                    ObjectKind::Root if path.is_dir() => self.remove_by_way_of_tmp(path)?,
                     _ => remove(path)?,
                 }
             }
