@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use super::decompress::{Stream, decompress_with};
 use super::{ArchiveError, Budget, Entries, MemberKind};
 
-/// No maintainer script or list of checksums is longer.
+/// No maintainer script or list of checksums is longer than this.
 const MAX_CONTROL: u64 = 16 << 20;
 
-/// The tar archive of what the package installs, decompressed by that many threads at most.
+/// The tar archive of the files that the package installs, decompressed by at most the given number of threads.
 pub fn data<'a>(
     reader: impl Read + Send + 'a,
     package: &str,
@@ -44,8 +44,8 @@ pub fn control(
     Ok(files)
 }
 
-/// What follows the version, in this order (deb(5)), with the compressors that may have packed it. Members whose names
-/// start with `_` may stand anywhere.
+/// The members that follow the version, in this order (deb(5)), with the compressors that may be used. Members whose
+/// names start with `_` may appear anywhere.
 const PARTS: [(&str, &[&str]); 2] =
     [("control.tar", &["", ".gz", ".xz", ".zst"]), ("data.tar", &["", ".gz", ".xz", ".zst", ".bz2", ".lzma"])];
 
@@ -87,7 +87,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<MemberRea
             if (read as u64) < size {
                 return Err(ArchiveError::Truncated { archive: package.to_owned(), inside: format!("`{name}`") });
             }
-            // Without the byte that makes the member's length even.
+            // Does not include the padding byte that makes the member's length even.
             let version = String::from_utf8_lossy(&version[..size as usize]);
             let minor = version.strip_prefix("2.").and_then(|rest| rest.split_once('\n')).map(|(minor, _)| minor);
             if !minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {

@@ -1,4 +1,4 @@
-//! What tar archives are read for: source trees on disk, and trees as data.
+//! The two uses of tar archives: source trees on disk, and trees as data.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,9 +21,8 @@ use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 /// Unpacks a decompressed archive into `dir` as a source tree: files, folders and links with their
 /// permission bits and times.
 ///
-/// Owners are not looked at. The owner can always read and write, and setuid bits are dropped. As by tar(1) of an
-/// ordinary user, pipes are made and device nodes are an error. A member replaces what an earlier one of the same name
-/// left.
+/// Owners are ignored. The owner can always read and write, and setuid bits are dropped. As with tar(1) run by an
+/// ordinary user, pipes are created and device nodes are an error. A member replaces an earlier one of the same name.
 pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir) -> Result<(), ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let dir = Folders::of(dir.following(Links::Within)).following_at_most(budget.links);
@@ -34,7 +33,7 @@ pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir
     unpack.finish().map_err(|(path, failure)| failure.at(archive, &path))
 }
 
-/// A failure that does not know yet which member it is about.
+/// A failure that is not yet associated with a member.
 pub(crate) enum MemberFailure {
     Refused(Refusal),
     System(&'static str, std::io::Error),
@@ -59,12 +58,12 @@ impl MemberFailure {
         move |error| Self::System(action, error.into())
     }
 
-    /// The error, about `member`.
+    /// The error, for `member`.
     pub(crate) fn of<R: Read>(self, entries: &Entries<R>, member: &Member) -> ArchiveError {
         self.at(entries.archive(), &member.path)
     }
 
-    /// The error, about the entry of that name.
+    /// The error, for the entry of that name.
     fn at(self, archive: &str, entry: &[u8]) -> ArchiveError {
         let (archive, entry) = (archive.to_owned(), shown(entry));
         match self {
@@ -89,7 +88,7 @@ impl MemberFailure {
 
 struct TarUnpacker {
     dir: Folders,
-    /// By device and inode: folders whose mode and time are set last, as what is put into one changes its time.
+    /// By device and inode: folders whose mode and time are set last, because adding entries changes the time.
     folders: BTreeMap<(u64, u64), (Vec<u8>, u32, i64)>,
 }
 
@@ -145,7 +144,7 @@ impl TarUnpacker {
         Ok(())
     }
 
-    /// Makes a folder, or keeps the one that is there; a link or a file in its place is replaced.
+    /// Makes a folder, or keeps an existing one; a link or a file in its place is replaced.
     fn make_folder(&mut self, parent: &Arc<OwnedFd>, name: &std::ffi::OsStr) -> Result<(), MemberFailure> {
         let make = || mkdirat(parent, name, Mode::from_bits_truncate(0o755));
         match make() {
@@ -161,14 +160,14 @@ impl TarUnpacker {
         }
     }
 
-    /// Notes what a folder's mode and time are in the end; of one listed twice, those of the last entry.
+    /// Records the final mode and time of a folder; of one listed twice, those of the last entry.
     fn folder(&mut self, path: &[u8], folder: &OwnedFd, member: &Member) -> Result<(), MemberFailure> {
         let stat = fstat(folder).map_err(MemberFailure::system("look at"))?;
         self.folders.insert((stat.st_dev, stat.st_ino), (path.to_owned(), member.mode & 0o777 | 0o700, member.mtime));
         Ok(())
     }
 
-    /// Makes something by `make`; what stands in its place already is removed first, a folder only if it is empty.
+    /// Creates something with `make`; anything that exists in its place is removed first, a folder only if it is empty.
     fn fresh<T>(
         &mut self,
         make: impl Fn() -> nix::Result<T>,
@@ -192,7 +191,7 @@ impl TarUnpacker {
 
     fn finish(mut self) -> Result<(), (Vec<u8>, MemberFailure)> {
         for (id, (path, mode, mtime)) in std::mem::take(&mut self.folders) {
-            // Looked up anew: a later entry may have replaced a link on the way by another, which leads elsewhere.
+            // Looked up again: a later entry may have replaced a link on the way by one that leads elsewhere.
             let folder = match self.dir.folder(&path, false) {
                 Ok(folder) => folder,
                 Err(refusal @ Refusal::Links(_)) => return Err((path, refusal.into())),
@@ -209,7 +208,7 @@ impl TarUnpacker {
     }
 }
 
-/// Writes the content in hand to `file`, then sets its mode and time.
+/// Writes the current content to `file`, then sets its mode and time.
 pub(crate) fn fill<R: Read>(
     entries: &mut Entries<R>,
     mut file: File,
@@ -232,7 +231,7 @@ fn time(mtime: i64) -> TimeSpec {
     TimeSpec::new(mtime, 0)
 }
 
-/// A member's name, or the name a hard link points to, without a leading `./`; one that climbs is refused.
+/// A member's name, or a hard link's target, without a leading `./`; one that climbs out is rejected.
 pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
     if path.starts_with(b"/") {
         return Err(Refusal::Climbs(format!("`{}` is an absolute path", shown(path))));
@@ -245,8 +244,7 @@ pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
 
 /// Reads a decompressed archive as data: owners, modes, devices and attributes are fields, and files go to `batch`.
 ///
-/// A later member replaces an earlier one of the
-/// same name. A member below something that is no folder is refused.
+/// A later member replaces an earlier one of the same name. A member below something that is not a folder is rejected.
 pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut Batch) -> Result<Tree, ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let mut tree = Tree::new();
@@ -297,7 +295,7 @@ fn tree_entry<R: Read>(
     let node = match member.kind {
         MemberKind::File => {
             let (blob, size) = batch.add(&mut *entries).map_err(|error| match error {
-                // The store blames the file that it writes; what did not decode is the archive's fault.
+                // The store's error names the file being written; content that did not decode is the archive's fault.
                 StoreError::Io { source, .. } if source.raw_os_error().is_none() => entries.reading(source),
                 other => other.into(),
             })?;
@@ -325,7 +323,7 @@ fn tree_entry<R: Read>(
         MemberKind::Block => Node::Block { major, minor },
         MemberKind::Fifo => Node::Fifo,
     };
-    // chown(2) takes the last number for none at all.
+    // chown(2) takes the highest number to mean "unchanged".
     let narrow = |id: i64| match u32::try_from(id) {
         Ok(id) if id != u32::MAX => Ok(id),
         _ => Err(entries.refused(&member.path, format!("its owner {id} is not a valid ID on Linux"))),

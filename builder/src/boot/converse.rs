@@ -1,4 +1,4 @@
-//! What a boot test says to a machine, and what it wants to hear.
+//! The dialogue of a boot test with a machine.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,21 +9,21 @@ use super::spec::{Boot, BootEnd, TestStep};
 use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 
-/// What GRUB's menu starts with.
+/// The beginning of GRUB's menu.
 const MENU: &str = "GNU GRUB";
 
-/// How long an answer of a port may take until the port is asked again.
+/// How long to wait for a port's answer before asking again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The most of an answer that is read, in bytes.
+/// The maximum number of bytes read from an answer.
 const ANSWER: u64 = 1 << 20;
 
-/// A port of 127.0.0.1 that nobody listens at. Somebody else may take it before QEMU does, which then says so.
+/// A free port of 127.0.0.1. Another process may take it before QEMU does, and QEMU then reports that.
 pub(super) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Goes through a start of a machine, from GRUB's menu to its end.
+/// Runs through one start of a machine, from GRUB's menu to its end.
 pub(super) fn converse(
     boot: &Boot,
     forward: &[Forward],
@@ -80,7 +80,7 @@ pub(super) fn arrive(
     Ok(())
 }
 
-/// Does steps in order.
+/// Executes steps in order.
 pub(super) fn steps(
     steps: &[TestStep],
     forward: &[Forward],
@@ -111,7 +111,7 @@ fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: I
             Ok(())
         }
         TestStep::Tcp { port, send, expect } => {
-            // The recipe's checks have seen to it that it is forwarded.
+            // The recipe's checks guarantee that the port is forwarded.
             let host = forward.iter().find(|forward| forward.guest == *port).map_or(0, |forward| forward.host);
             ask_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
                 port: *port,
@@ -122,8 +122,9 @@ fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: I
     }
 }
 
-/// Asks a port until its answer holds `want`; gives the last answer where none did. QEMU takes connections in any case, and
-/// hangs up where nobody listens in the machine: between two questions there is a pause that ends early if the machine does.
+/// Queries a port until its answer contains `want`; otherwise gives the last answer. QEMU always accepts connections,
+/// and closes them if nothing listens in the machine: between two attempts there is a pause, which ends early if the
+/// machine exits.
 fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
     let mut pause = Duration::from_millis(50);
     loop {
@@ -141,7 +142,7 @@ fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Ins
     }
 }
 
-/// Sends and reads until the answer holds `want`, ends, or nothing comes for a while.
+/// Sends, and reads until the answer contains `want`, ends, or nothing arrives for a while.
 fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -158,7 +159,7 @@ fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
             Err(_) => break,
         }
     }
-    // The other end may be gone already.
+    // The other end may have closed already.
     let _ = stream.shutdown(Shutdown::Both);
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -173,7 +174,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
-            // Nobody home, a wrong answer, the right one.
+            // No answer, a wrong answer, the right one.
             drop(listener.accept().unwrap());
             for answer in ["not yet", "now it works"] {
                 let (mut stream, _) = listener.accept().unwrap();

@@ -1,7 +1,7 @@
-//! Power cuts while a command runs: at moments that are spread over what it changes on the machine's disks.
+//! Power cuts while a command runs, at points spread over its changes to the machine's disks.
 //!
-//! The moments are changes of the disks, not times: only what is on a disk outlives a cut, so between two changes all moments are the
-//! same one; and a command's changes come in bursts that moments spread over its time would miss.
+//! The points are changes of the disks, not times: only what is on a disk survives a cut, so all moments between two
+//! changes are equivalent; and a command's changes come in bursts, which points spread over time would miss.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -13,8 +13,9 @@ use super::running::{MachineHost, RunningMachine};
 use super::spec::{Boot, Cuts};
 use super::{BootError, Forward};
 
-/// Before which change the `index`th of so many cuts is. Every other cut is in the middle of one of equal parts of all changes; those
-/// between are at the last changes, from the end: there a command makes valid what it has prepared.
+/// The change before which the `index`th cut is made. The even cuts are spread evenly, each in the middle of an equal
+/// share of all changes; the odd cuts are at the last changes, counted from the end, where a command commits what it
+/// has prepared.
 fn moment(index: u32, times: u32, changes: u64) -> u64 {
     let turn = u64::from(index / 2);
     if index % 2 == 1 {
@@ -24,26 +25,26 @@ fn moment(index: u32, times: u32, changes: u64) -> u64 {
     (2 * turn + 1) * changes / (2 * parts)
 }
 
-/// What has come to pass so far.
+/// The results so far.
 struct Tally<'a> {
     cuts: &'a Cuts,
-    /// How often each word came.
+    /// How often each word was reported.
     counts: Vec<u32>,
-    /// How many commands had ended before their cut was due.
+    /// How many commands finished before their cut was due.
     ended: u32,
 }
 
-/// The cut before a start.
+/// The cut that preceded a start.
 struct PreviousCut {
-    /// What it was, for errors.
+    /// A description, for errors.
     text: String,
-    /// Whether the command had ended.
+    /// Whether the command had finished.
     ended: bool,
-    /// Whether it counts: the first one, after the command that was not cut off, does not.
+    /// Whether it is counted: the first one, after the uninterrupted command, is not.
     counts: bool,
 }
 
-/// Goes through all starts; gives what the cuts came to, as a sentence. `limit` is for each start.
+/// Runs all starts; gives a summary of the cuts' outcomes as a sentence. `limit` is for each start.
 pub(super) fn run(
     host: &MachineHost<'_>,
     boot: &Boot,
@@ -56,7 +57,7 @@ pub(super) fn run(
     let mut before: Option<PreviousCut> = None;
     let mut changes = 0;
     let started = Instant::now();
-    // The command in full, the cuts, and a start that looks at the last one.
+    // The uninterrupted command, the cuts, and a start that checks the last one.
     for index in 0..cuts.times + 2 {
         let text = before.as_ref().map(|before| before.text.clone());
         let named = |source| match text {
@@ -102,11 +103,12 @@ fn in_full(cuts: &Cuts, running: &mut RunningMachine, deadline: Instant) -> Resu
     }
 }
 
-/// Runs the command until the power goes; whether it has ended before.
+/// Runs the command until the power is cut; gives whether it had finished before.
 fn cut_before(cuts: &Cuts, change: u64, running: &mut RunningMachine, deadline: Instant) -> Result<bool, BootError> {
     running.power.cut_before(change, running.killer());
     match running.console.run(&cuts.during, deadline) {
-        // It may have ended, and the change after which the power went is another's: what it has promised counts all the same.
+        // The command may have finished, and the power was cut at a later change of something else: its result has to
+        // be there all the same.
         Ok((_, 0)) => Ok(true),
         _ if running.power.is_off() => Ok(false),
         Err(error) => Err(error.into()),
@@ -115,7 +117,7 @@ fn cut_before(cuts: &Cuts, change: u64, running: &mut RunningMachine, deadline: 
 }
 
 impl Tally<'_> {
-    /// From a start to where the next cut may come: up, the cut before looked at, made ready.
+    /// From a start to where the next cut may happen: booted, the previous cut checked, the next one prepared.
     fn ready(
         &mut self,
         boot: &Boot,
@@ -141,7 +143,7 @@ impl Tally<'_> {
         steps(&boot.run, forward, &mut running.console, deadline)
     }
 
-    /// Which word the outcome is.
+    /// The index of the outcome's word.
     fn word(&self, before: &PreviousCut, output: &str) -> Result<usize, BootError> {
         let got = output.split_whitespace().last().unwrap_or_default();
         let last = self.cuts.words.len().saturating_sub(1);
@@ -177,7 +179,7 @@ mod tests {
     fn moments_are_spread_and_the_last_changes_have_theirs() {
         let all: Vec<u64> = (0..8).map(|index| moment(index, 8, 40)).collect();
         assert_eq!(all, [5, 39, 15, 38, 25, 37, 35, 36]);
-        // Fewer changes than cuts: each change has its turn, none comes after the last.
+        // Fewer changes than cuts: each change is used, none after the last.
         let all: Vec<u64> = (0..6).map(|index| moment(index, 6, 2)).collect();
         assert_eq!(all, [0, 1, 1, 0, 1, 0]);
         assert_eq!((moment(0, 1, 40), moment(0, 1, 1)), (20, 0));

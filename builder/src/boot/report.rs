@@ -9,7 +9,8 @@ use super::console::LastLine;
 /// A part of a test and how long it took.
 #[derive(Clone, Debug)]
 pub struct Phase {
-    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for all that belongs to power cuts; those of a later start again.
+    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for everything that belongs to power cuts; later starts
+    /// repeat these names.
     pub name: &'static str,
     /// Seconds.
     pub seconds: f64,
@@ -22,15 +23,15 @@ pub struct TestOutcome {
     pub name: String,
     /// Why it failed; None if it passed.
     pub failure: Option<String>,
-    /// What it went through, the phase that failed included.
+    /// Its phases, the one that failed included.
     pub phases: Vec<Phase>,
-    /// What ran the machine, and why.
+    /// The accelerator, and why it was chosen.
     pub accel: Accel,
-    /// All that the console showed, as raw bytes.
+    /// The complete output of the console, as raw bytes.
     pub log: PathBuf,
     /// The console's last lines, without control sequences.
     pub tail: Vec<String>,
-    /// What is worth telling beside: what power cuts came to.
+    /// Further remarks, such as the outcomes of power cuts.
     pub notes: Vec<String>,
 }
 
@@ -40,41 +41,41 @@ impl TestOutcome {
         self.failure.is_none()
     }
 
-    /// Seconds in all.
+    /// Total seconds.
     pub fn seconds(&self) -> f64 {
         self.phases.iter().map(|phase| phase.seconds).sum()
     }
 }
 
-/// What happens during [`Tests::run`](super::test::Tests::run).
+/// An event during [`TestRunner::run`](super::test::TestRunner::run).
 #[derive(Clone, Copy, Debug)]
 pub enum TestEvent<'a> {
     /// A test entered a phase.
     Phase {
         /// The test.
         name: &'a str,
-        /// Which.
+        /// The phase.
         phase: &'static str,
     },
     /// A machine of a test was started.
     Started {
         /// The test.
         name: &'a str,
-        /// Gives the last line that its console shows.
+        /// Gives the last line of its console.
         last_line: &'a LastLine,
     },
     /// A test ended.
     Done(&'a TestOutcome),
 }
 
-/// What a test shows beside its verdict.
+/// The output that a test collects besides its result.
 #[derive(Default)]
 pub(super) struct Transcript {
     pub(super) tail: Vec<String>,
     pub(super) notes: Vec<String>,
 }
 
-/// Measures phases and tells of them.
+/// Measures phases and reports them.
 pub(super) struct PhaseTimer<'a> {
     name: &'a str,
     pub(super) watch: &'a (dyn Fn(TestEvent<'_>) + Sync),
@@ -97,7 +98,7 @@ impl<'a> PhaseTimer<'a> {
         (self.watch)(TestEvent::Phase { name: self.name, phase: name });
     }
 
-    /// Begins a phase that takes in all that follow.
+    /// Starts a phase that includes all that follow.
     pub(super) fn hold(&mut self, name: &'static str) {
         self.phase(name);
         self.held = true;

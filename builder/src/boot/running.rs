@@ -13,10 +13,10 @@ use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
 use crate::beneath::{Dir, Links};
 use crate::{interrupt, process};
 
-/// What QEMU itself prints, in the machine's folder.
+/// QEMU's own messages, in the machine's folder.
 const ERRORS: &str = "qemu.err";
 
-/// Lines of the console that a failure carries.
+/// The number of console lines that a failure includes.
 const TAIL: usize = 40;
 
 /// What the machines of a test share.
@@ -28,12 +28,12 @@ pub(super) struct MachineHost<'a> {
     pub(super) folder: &'a Path,
     /// The log of the console.
     pub(super) log: &'a File,
-    /// Ports of this host that lead to the machines'.
+    /// Host ports that are forwarded to the machines.
     pub(super) forward: &'a [Forward],
 }
 
 impl MachineHost<'_> {
-    /// Starts a machine; with `served` its disks have caches that a cut empties.
+    /// Starts a machine; with `served` its disks have caches that are lost by a power cut.
     pub(super) fn start(&self, machine: &Machine, served: bool) -> Result<RunningMachine, BootError> {
         interrupt::check().map_err(BootError::io("use", self.folder))?;
         let machine = Machine { forward: self.forward.to_vec(), served, ..machine.clone() };
@@ -79,9 +79,9 @@ pub(super) struct RunningMachine {
 impl RunningMachine {
     /// A closure that kills QEMU, to cut the power.
     pub(super) fn killer(&self) -> impl FnOnce() + Send + use<> {
-        // It is waited for by `stop` alone, which comes later: no other process has its number.
+        // It is waited for only by `stop`, which comes later, so its process ID can't have been reused.
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        // It may have ended by itself.
+        // It may have exited already.
         move || {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
@@ -102,7 +102,7 @@ impl RunningMachine {
 
     fn stop(&mut self) {
         self.power.turn_off();
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.console.finish();

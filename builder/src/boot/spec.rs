@@ -11,9 +11,9 @@ pub struct BootTest {
     pub name: String,
     /// Its starts, in order.
     pub boots: Vec<Boot>,
-    /// For all of it; with power cuts for each start.
+    /// The time limit for the whole test; with power cuts, for each start.
     pub timeout: Duration,
-    /// The machine's TCP ports that the test reaches from outside.
+    /// The machine's TCP ports that the test connects to.
     pub forward: Vec<u16>,
 }
 
@@ -22,19 +22,19 @@ pub struct BootTest {
 pub struct Boot {
     /// What is booted.
     pub machine: Machine,
-    /// Which entry of GRUB's menu is chosen; None where no GRUB is on the way, or its timeout of 0 hides the menu.
+    /// The index of the GRUB menu entry to choose; None if GRUB is not used, or its timeout of 0 hides the menu.
     pub menu: Option<usize>,
-    /// What the console has to show.
+    /// The text that the console has to show.
     pub expect: String,
-    /// Who logs in afterwards.
+    /// The login that follows.
     pub login: Option<Login>,
-    /// What is done after the login, in order.
+    /// The steps after the login, in order.
     pub run: Vec<TestStep>,
     /// How it ends.
     pub end: BootEnd,
 }
 
-/// Who logs in.
+/// A user name and password for the console.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// Name.
@@ -43,32 +43,32 @@ pub struct Login {
     pub password: Option<String>,
 }
 
-/// Something that is done and what is expected of it.
+/// An action and its expected result.
 #[derive(Clone, Debug)]
 pub enum TestStep {
     /// A command of the machine's shell.
     Command {
-        /// One line.
+        /// The command line.
         command: String,
-        /// What its output has to hold.
+        /// The text that its output has to contain.
         expect: Option<String>,
         /// Its exit status.
         status: u32,
     },
     /// Keys typed at the console.
     Type {
-        /// Which, line breaks included.
+        /// The keys, line breaks included.
         keys: String,
-        /// What the console has to show after them.
+        /// The text that the console has to show afterwards.
         expect: Option<String>,
     },
-    /// A connection to a forwarded port, tried until the answer is right.
+    /// A connection to a forwarded port, retried until the answer is right.
     Tcp {
         /// The machine's port.
         port: u16,
-        /// What is sent.
+        /// The text to send.
         send: String,
-        /// What the answer has to hold.
+        /// The text that the answer has to contain.
         expect: String,
     },
 }
@@ -76,7 +76,7 @@ pub enum TestStep {
 /// How a start ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootEnd {
-    /// QEMU is killed. What the machine had written to its disks stays, flushed or not.
+    /// QEMU is killed. What the machine had written to its disks is kept, flushed or not.
     Cut,
     /// The power is cut again and again while a command runs; see [`super::power`] for what is lost.
     Cuts(Cuts),
@@ -84,18 +84,19 @@ pub enum BootEnd {
     After(&'static str),
 }
 
-/// The power cuts during a command. The machine is started once more than there are cuts, and once more: first the command runs to its
-/// end, so that the changes it makes to the disks are counted, and the power is cut right after it. Then each cut is at one of these
-/// changes: half of the cuts are spread over all, half are at the last ones. After each the machine has to come up, `outcome` has to say what the cut came to, and the start's own
-/// steps make it ready for the next.
+/// The power cuts during a command. The number of starts is that of the cuts plus two. First the command runs to its
+/// end, so that its changes to the disks are counted, and the power is cut right after it. Then each cut is made at one
+/// of these changes: half of the cuts are spread over all changes, half are at the last ones. After each cut the
+/// machine has to boot, `outcome` has to report the result of the cut, and the start's own steps prepare the machine
+/// for the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cuts {
-    /// The command; when it is not cut off its status has to be 0.
+    /// The command; if it is not interrupted its exit status has to be 0.
     pub during: String,
     /// How many cuts.
     pub times: u32,
-    /// A command that runs first after a cut; the last word it prints tells what the cut came to.
+    /// A command that runs first after a cut; the last word of its output is the outcome of the cut.
     pub outcome: String,
-    /// What it may come to; the last word is that of a command that had ended before the power went.
+    /// The permitted outcomes; the last word is that of a command that had finished before the cut.
     pub words: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Runs boot tests: what a recipe states of its images, checked on the serial console.
+//! Runs boot tests: what a recipe states about its images, checked on the serial console.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,11 +23,11 @@ pub trait LogSink: Sync {
     /// Where the file of this name is.
     fn path(&self, name: &str) -> PathBuf;
 
-    /// A new file of this name.
+    /// Creates the file of this name.
     fn create(&self, name: &str) -> io::Result<File>;
 }
 
-/// A folder that nobody else writes to.
+/// A folder that no other process writes to.
 impl LogSink for PathBuf {
     fn path(&self, name: &str) -> PathBuf {
         self.join(name)
@@ -43,23 +43,23 @@ pub fn log_name(test: &str) -> String {
     format!("{}.log", crate::printable::file_name(test))
 }
 
-/// Where tests run, and who is told meanwhile.
+/// The environment that tests run in.
 pub struct TestRunner<'a> {
     /// Starts QEMU.
     pub launch: &'a dyn Launch,
     /// What runs the machines; see [`Accel::detect`].
     pub accel: Accel,
-    /// An empty folder; each machine's files are in a folder of it while it runs.
+    /// An empty folder, in which each running machine has a folder for its files.
     pub work: &'a Path,
-    /// Where [`log_name`] of each test is written.
+    /// Receives the log of each test, under [`log_name`].
     pub logs: &'a dyn LogSink,
     /// How many machines run at a time.
     pub jobs: usize,
 }
 
 impl TestRunner<'_> {
-    /// Runs all tests, `jobs` at a time; outcomes are in the order of the tests. After a signal no other test begins, and those
-    /// that it ended have no outcome.
+    /// Runs all tests, `jobs` at a time; the outcomes are in the order of the tests. After a signal no further test is
+    /// started, and interrupted tests have no outcome.
     pub fn run(&self, tests: &[BootTest], watch: &(dyn Fn(TestEvent<'_>) + Sync)) -> Vec<TestOutcome> {
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<TestOutcome>>> = Mutex::new(vec![None; tests.len()]);
@@ -69,7 +69,7 @@ impl TestRunner<'_> {
                 tests.get(index).map(|test| (index, test))
             } {
                 let outcome = self.one(index, test, watch);
-                // What a signal has ended says nothing about the image.
+                // A test that a signal interrupted says nothing about the image.
                 if interrupt::raised().is_some() {
                     return;
                 }
@@ -87,7 +87,7 @@ impl TestRunner<'_> {
         let mut transcript = Transcript::default();
         let result = self.boot(test, &folder, &mut timer, &mut transcript);
         timer.end();
-        // Leftovers go with the folder of all tests.
+        // Anything left over is removed with the folder of all tests.
         let _ = fs::remove_dir_all(&folder);
         let failure = result.err().map(|error| in_full(&error));
         let Transcript { tail, notes } = transcript;
@@ -117,7 +117,7 @@ impl TestRunner<'_> {
         let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
         let host = MachineHost { launch: self.launch, accel: &self.accel, folder, log: &log, forward: &forward };
-        // What one start has left in the disks' caches the next one finds, so all starts are alike.
+        // The disks' caches persist from one start to the next, so all starts have to use them alike.
         let served = test.boots.iter().any(|boot| matches!(boot.end, BootEnd::Cuts(_)));
         for (index, boot) in test.boots.iter().enumerate() {
             if index > 0 {
@@ -130,7 +130,7 @@ impl TestRunner<'_> {
                 timer.release();
                 continue;
             }
-            // Cuts take long in all, so there the time is for each start.
+            // All cuts together take long, so the time limit is for each start.
             if served {
                 deadline = Instant::now() + test.timeout;
             }
@@ -151,7 +151,7 @@ impl TestRunner<'_> {
     }
 }
 
-/// An error and all that caused it.
+/// An error and its causes.
 fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Machines of the host's QEMU that start from a disk of each bus, and what is said of machines that don't come up.
+//! Machines of the host's QEMU that start from a disk of each bus, and the errors for machines that don't boot.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -47,7 +47,7 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
     }
 }
 
-/// A shell script in QEMU's place.
+/// A shell script in place of QEMU.
 struct Script(&'static str);
 
 impl Launch for Script {
@@ -94,6 +94,6 @@ fn a_refused_login_and_a_silent_machine_are_told_as_such() {
     let silent = failure("exit 1", None);
     assert!(silent.starts_with("QEMU exited after "), "{silent}");
     assert!(silent.ends_with(" s without any output; 32 MiB of memory may be too little"), "{silent}");
-    // What showed something is told by what it did not show.
+    // A machine with some output is reported by the text that it did not show.
     assert_eq!(failure("echo SeaBIOS", None), "the machine stopped before its console showed `login:`");
 }

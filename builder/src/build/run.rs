@@ -1,4 +1,4 @@
-//! The order of things: what is needed, what may run now, and who waits for whom.
+//! Scheduling: which steps are needed, which may run now, and which wait for others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex};
@@ -22,7 +22,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// A file, if its step gave it.
+    /// A file, if its step produced it.
     pub fn blob(&self, from: &Ref<Blob>) -> Option<Blob> {
         match self.output(from)? {
             Output::Blob { digest, size } => Some(Blob { digest, size }),
@@ -30,7 +30,7 @@ impl Built {
         }
     }
 
-    /// The digest of a tree, if its step gave it.
+    /// The digest of a tree, if its step produced it.
     pub fn tree(&self, from: &Ref<Tree>) -> Option<Digest> {
         match self.output(from)? {
             Output::Tree { digest } => Some(digest),
@@ -43,13 +43,14 @@ impl Built {
     }
 }
 
-/// How many steps that can keep all cores busy run side by side. Two: while one configures, on one core, the other compiles.
+/// How many steps that can keep all cores busy run in parallel. Two: while one configures, on one core, the other
+/// compiles.
 const HEAVY: usize = 2;
 
-/// How often a step looks whether another process is done with it.
+/// How often to check whether another process has finished a step.
 const TURN: Duration = Duration::from_millis(50);
 
-/// What steps say, as events.
+/// Passes on the messages of steps as events.
 struct StepObserver<'a>(&'a dyn Observer);
 
 impl Listener for StepObserver<'_> {
@@ -62,13 +63,13 @@ impl Listener for StepObserver<'_> {
     }
 }
 
-/// The steps of a graph in the making.
+/// The state of a running build.
 struct BuildRun<'a> {
     context: Context<'a>,
     observer: &'a dyn Observer,
 }
 
-/// Makes everything that the targets need.
+/// Runs everything that the targets need.
 pub fn build(
     graph: &Graph,
     targets: &[StepId],
@@ -101,7 +102,7 @@ struct Queue {
 }
 
 struct State {
-    /// Steps not begun yet, with the inputs that they wait for.
+    /// Steps that have not started, with the inputs that they wait for.
     waiting: BTreeMap<StepId, BTreeSet<StepId>>,
     heavy: usize,
     ran: Vec<(String, f64)>,
@@ -117,7 +118,8 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The next step that may run; waits for one. `None` when nothing is left to begin, or nothing is to be begun.
+    /// The next step that may run; waits until there is one. `None` if nothing is left to start, or nothing may be
+    /// started.
     fn next(&self, graph: &Graph) -> Option<StepId> {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         loop {
@@ -155,7 +157,7 @@ impl Queue {
 }
 
 impl BuildRun<'_> {
-    /// The steps that have to run; what the others gave is noted.
+    /// The steps that have to run; the results of the others are recorded.
     fn missing(&self, targets: &[StepId]) -> Result<BTreeSet<StepId>, BuildError> {
         let Context { store, graph, .. } = &self.context;
         let mut missing = BTreeSet::new();
@@ -181,7 +183,8 @@ impl BuildRun<'_> {
         while let Some(id) = queue.next(graph) {
             let step = graph.step(id);
             let outcome = self.run(id).map_err(|source| {
-                // Whatever it failed of: its tools were killed, its files could not be written.
+                // Whatever the apparent reason, such as killed tools or files that could not be written, the signal is
+                // the cause.
                 if interrupt::raised().is_some() {
                     return interrupted(step);
                 }
@@ -193,7 +196,7 @@ impl BuildRun<'_> {
         }
     }
 
-    /// Runs one step, unless another process has made it while we waited for its lock.
+    /// Runs one step, unless another process has finished it while this one waited for its lock.
     fn run(&self, id: StepId) -> Result<f64, StepError> {
         let Context { store, graph, .. } = &self.context;
         let step = graph.step(id);

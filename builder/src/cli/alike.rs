@@ -1,28 +1,28 @@
-//! Errors of many sources: the same one is said once, and so is a cause that they have in common.
+//! Errors of several sources: equal errors are shown once, and so is a cause that they have in common.
 
 use super::prose;
 use crate::session::SourceFailure;
 use crate::source::{SourceError, without_counts};
 
-/// So many other sources of the same cause are named.
+/// How many other sources with the same cause are named.
 const NAMED: usize = 8;
 
-/// An error to be said, and what it stands for.
+/// An error to be shown, and the others that it represents.
 struct ReportedError {
-    /// Without what differs between errors of one kind.
+    /// The text without what differs between errors of one kind.
     alike: String,
     text: String,
-    /// The places of the recipe that ask for the source.
+    /// The locations in the recipe that request the source.
     places: Vec<String>,
     cause: Option<Vec<String>>,
-    /// Other sources that the same cause kept away, each with its place.
+    /// Other sources that failed for the same cause, each with its location.
     others: Vec<String>,
 }
 
-/// The texts of errors, each with the place of the recipe that asks for its source.
+/// The texts of errors, each with the location in the recipe that requests its source.
 ///
-/// Servers that can't be reached for the same reasons are one cause, such as a network that is down: the first file is
-/// told in full, the others by their names.
+/// Several servers that can't be reached for the same reason have one cause, such as a network that is down: the first
+/// file is reported in full, the others only by name.
 pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
     let mut said: Vec<ReportedError> = Vec::new();
     for SourceFailure { place, error } in errors {
@@ -74,7 +74,7 @@ impl ReportedError {
     }
 }
 
-/// The file of an error of servers, and the reasons that they failed for, whichever they are.
+/// The file of an unreachable server's error, and the reasons of all attempts.
 fn unreachable(error: &anyhow::Error) -> Option<(String, Vec<String>)> {
     match error.downcast_ref()? {
         SourceError::Unreachable { name, attempts, hint: None }
@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert_eq!(told(vec![failed("x", &one), failed("y", &other)]).len(), texts, "{one:?} {other:?}");
         }
-        // The same file, asked for in two places.
+        // The same file, requested at two locations.
         let texts = told(vec![failed("x", &[down]), failed("x", &[down])]);
         assert!(texts.len() == 1 && texts[0].ends_with("also requested at a.yaml:1"), "{texts:?}");
     }

@@ -10,7 +10,7 @@ use crate::plan::PlanTargets;
 use crate::rootfs::audit::{Allow, audit};
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> CommandResult {
-    // Whatever the recipe gives: nothing of it is built here but the tree.
+    // Independent of the recipe's outputs: only the tree is built.
     let wanted = PlanTargets { rootfs: true, ..PlanTargets::default() };
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     let done = session.build(recipe, store, &args.options(), &wanted)?;

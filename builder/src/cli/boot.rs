@@ -18,7 +18,7 @@ use crate::image::serial::LAST_PORT;
 use crate::output;
 use crate::plan::PlanTargets;
 use crate::recipe::boot::BootEntry;
-use crate::recipe::text::suggestion;
+use crate::recipe::text::{did_you_mean, suggestion};
 use crate::recipe::{OutputKind, Recipe};
 use crate::session::boot_test;
 
@@ -77,7 +77,7 @@ pub struct TestArgs {
 pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
     let wanted = PlanTargets { boot: !args.host_qemu, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
-    // Said before the work: what this can't start from.
+    // Checked before the work starts: media that this command can't boot from.
     let index = startable(&recipe, args)?;
     let store = session.store()?;
     let done = session.build(recipe, store, &args.build.options(), &wanted)?;
@@ -112,7 +112,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
     Ok(interactive(&machine, &*launch, &accel, work.path())?)
 }
 
-/// The number of the entry to start, if the recipe's outputs and the flags go together.
+/// The index of the entry to start, if the recipe's outputs and the flags are compatible.
 fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
     let image = &recipe.image;
     let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
@@ -122,7 +122,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
         }
         Some(id) => ids().position(|known| known == id).ok_or_else(|| {
             let known = match suggestion(id, ids()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => did_you_mean(near),
                 None => format!("there are: {}", ids().collect::<Vec<_>>().join(", ")),
             };
             usage(anyhow!("--entry {id}: the boot menu has no such entry; {known}"))
@@ -156,7 +156,7 @@ fn console(recipe: &Recipe, entry: &BootEntry, args: &RunArgs) -> u8 {
     boot.port(recipe.image.platform, &boot.parameters(entry), args.medium != RunMedium::Kernel)
 }
 
-/// The tests to run, by their numbers.
+/// The tests to run, by index.
 fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandError> {
     let tests = &recipe.image.tests;
     let fits = |index: &usize| filter.is_none_or(|text| tests[*index].name.contains(text));
@@ -174,7 +174,7 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandEr
 pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
     let wanted = PlanTargets { boot: !args.host_qemu, disks: true, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
-    // Said before the work: that there is nothing to do, or no place for what it gives.
+    // Checked before the work starts: whether there are tests to run, and whether their results can be written.
     let chosen = chosen(&recipe, args.filter.as_deref())?;
     writable(&args.build.output)?;
     let logs = logs(&recipe, &chosen, args)?;
@@ -214,10 +214,10 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
     if failed > 0 { Err(CommandError::Said) } else { Ok(()) }
 }
 
-/// The report's name in the folder of logs.
+/// The report's file name in the log folder.
 const JUNIT: &str = "junit.xml";
 
-/// The folder of logs for these tests.
+/// The log folder for these tests.
 fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::LogFolder, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
     let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
@@ -227,14 +227,14 @@ fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Lo
     output::LogFolder::new(parent, &name, names).map_err(usage)
 }
 
-/// Where the report goes, if not into the folder of logs under its name there.
+/// The path of the report, if it is not the default one in the log folder.
 fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &args.junit else { return Ok(None) };
     let own = std::path::absolute(logs.join(JUNIT))?;
     Ok(if std::path::absolute(path)? == own { None } else { Some(path.clone()) })
 }
 
-/// The folder of logs for the tests that run.
+/// The log folder of the running tests.
 struct TestLogs<'a> {
     folder: &'a Path,
     writing: output::LogWriter,

@@ -15,7 +15,7 @@ use crate::session::OutputOptions;
 pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
     let begin = Instant::now();
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
-    // Said before the work: what is in the way of the outputs.
+    // Checked before the work starts: anything that prevents writing the outputs.
     writable(&args.output)?;
     if !args.output.join(&*recipe.image.name.value).exists() {
         session.printer.is_new();
@@ -27,7 +27,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwri
     Ok(())
 }
 
-/// Whether a folder can be written to, or made where it is not there yet.
+/// Whether a folder can be written to, or created if it does not exist.
 pub fn writable(folder: &Path) -> CommandResult {
     let absolute = std::path::absolute(folder)?;
     let there = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));

@@ -31,7 +31,7 @@ pub enum CacheCommand {
     Gc(GcArgs),
 }
 
-/// All folders of a store, in the order of its layout's description.
+/// All folders of a store, in the order in which its layout is documented.
 const FOLDERS: [&str; 11] =
     ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
 
@@ -90,7 +90,7 @@ fn verify(session: &Session<'_>) -> CommandResult {
     if damages.is_empty() { Ok(()) } else { Err(CommandError::Said) }
 }
 
-/// Files below a folder, and their bytes. What goes meanwhile is not counted.
+/// The number of files below a folder, and their total bytes. Files removed meanwhile are not counted.
 fn measure(folder: &Path) -> io::Result<(u64, u64)> {
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let (mut files, mut size) = (0, 0);

@@ -36,7 +36,7 @@ pub struct GcArgs {
     dry_run: bool,
 }
 
-/// How long what was not used is kept where nothing is said about that.
+/// How long unused objects are kept if no option says so.
 const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl GcArgs {
@@ -65,10 +65,10 @@ pub fn run(session: &Session<'_>, args: &GcArgs) -> CommandResult {
     Ok(())
 }
 
-/// A recipe whose results are to stay.
+/// A recipe whose results are kept.
 struct KeptRecipe {
     path: PathBuf,
-    /// Found in a folder. One without a lock was never built as it is now.
+    /// Whether it was found in a folder. One without a lock was never built in its current form.
     found: bool,
 }
 
@@ -88,7 +88,8 @@ fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
     Ok(recipes)
 }
 
-/// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
+/// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
+/// lock names.
 fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
@@ -98,7 +99,7 @@ fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut Kep
         lock => Some(lock.map_err(usage)?.1),
     };
     let Some(lock) = lock.filter(|lock| !named.found || lock.fits(&requests)) else {
-        // What is in the lock for it is fetched for others, or was fetched for an earlier form of it.
+        // Sources in its lock may have been fetched for other recipes, or for an earlier form of this one.
         kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
         let path = named.path.display();
         session.printer.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
@@ -151,7 +152,7 @@ fn count_objects(number: u64) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), "object")
 }
 
-/// A kind's key in JSON, and its name for one and for several.
+/// A kind's key in JSON, and its name in singular and plural.
 fn words(kind: ObjectKind) -> (&'static str, &'static str, &'static str) {
     match kind {
         ObjectKind::Result => ("step-result", "step result", "step results"),
@@ -164,7 +165,7 @@ fn words(kind: ObjectKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// A length of time: `12h`, `30d`, `8w`.
+/// A duration: `12h`, `30d`, `8w`.
 fn age(text: &str) -> Result<Duration, String> {
     let expected = "expected a number of hours, days or weeks: 12h, 30d, 8w";
     let span: Span = text.parse().map_err(|_| expected)?;
@@ -173,7 +174,7 @@ fn age(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| expected.to_owned())
 }
 
-/// A number of bytes as a recipe states it, or 0.
+/// A number of bytes as written in a recipe, or 0.
 fn size(text: &str) -> Result<u64, String> {
     let size = if text == "0" { Some(0) } else { crate::recipe::decode::size(text) };
     size.ok_or_else(|| "expected a whole number with K, M, G or T: 500M, 10G".to_owned())

@@ -148,7 +148,7 @@ enum Command {
     },
 }
 
-/// Runs the command of this process's arguments.
+/// Runs the command given by this process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
@@ -190,7 +190,7 @@ enum CommandError {
     Usage(anyhow::Error),
     /// A build or a test failed: exit status 1.
     Failed(anyhow::Error),
-    /// It has been said already: exit status 1.
+    /// It has been reported already: exit status 1.
     Said,
 }
 

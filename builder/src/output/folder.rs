@@ -102,7 +102,7 @@ impl FolderScanner {
                     let stated = ours[text];
                     match self.content(at, text, Some(stated.1))? {
                         FileState::Is(content) if content == stated => {
-                            drop(found.sound.insert(text.to_owned(), stated))
+                            found.sound.insert(text.to_owned(), stated);
                         }
                         FileState::Is(_) | FileState::Other => found.edited.push(text.to_owned()),
                         FileState::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),

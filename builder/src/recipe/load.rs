@@ -226,7 +226,7 @@ impl Loader {
                 let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
                 let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
                 if let Some(near) = near {
-                    finding.label(format!("did you mean `{}`?", near.display()));
+                    finding.suggest(near.display());
                 }
                 None
             }

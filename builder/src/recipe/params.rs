@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::decode::{Decode, Sink, Table, word};
 use super::error::LoadError;
 use super::node::{self, YamlNode, YamlValue};
-use super::text::{Findings, Span, suggestion};
+use super::text::{Findings, Span, did_you_mean, suggestion};
 
 /// Settings of parameters: `--set name=value`.
 pub type Settings = BTreeMap<String, String>;
@@ -66,7 +66,7 @@ pub(super) fn substitute(
     if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
         let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
         let hint = match suggestion(name, names.iter().copied()) {
-            Some(near) => format!("; did you mean `{near}`?"),
+            Some(near) => format!("; {}", did_you_mean(near)),
             None => format!("; there are: {}", names.join(", ")),
         };
         return Err(LoadError::Parameter { name: name.clone(), hint });
@@ -92,7 +92,7 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
             None => {
                 let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
                 match suggestion(name, values.keys().map(String::as_str)) {
-                    Some(near) => finding.label(format!("did you mean `{near}`?")),
+                    Some(near) => finding.suggest(near),
                     None => finding.help("declare it under `params`, or write $${ for a literal ${"),
                 };
             }

@@ -59,7 +59,7 @@ impl FileFinder<'_> {
             let mut findings = sink.borrow_mut();
             let finding = findings.add("missing-file", span, message);
             match suggestion(name, known.iter().map(String::as_str)) {
-                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                Some(near) => finding.suggest(near),
                 None if known.is_empty() => finding.label("not found"),
                 None => finding.label("not found").help(format!("there are: {}", known.join(", "))),
             };

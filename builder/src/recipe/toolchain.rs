@@ -55,7 +55,7 @@ fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &Sink) {
             let mut findings = sink.borrow_mut();
             let finding = findings.add("without", name.span, message);
             if let Some(near) = suggestion(&name.value, known) {
-                finding.label(format!("did you mean `{near}`?"));
+                finding.suggest(near);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::process::ProcessError;
 use crate::store::StoreError;
+use crate::yaml::text::did_you_mean;
 
 use super::debian::error::{ClosureError, IndexError, SignatureError};
 use super::list::list;
@@ -204,7 +205,7 @@ fn places(attempts: &[Attempt]) -> String {
 }
 
 fn no_suite(suite: &str, attempts: &[Attempt]) -> String {
-    let meant = meant_suite(suite).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = meant_suite(suite).map(|meant| format!("; {}", did_you_mean(meant))).unwrap_or_default();
     format!("the mirror has no suite `{suite}`{meant}{}", places(attempts))
 }
 

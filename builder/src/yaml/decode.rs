@@ -301,7 +301,7 @@ impl<'a> Table<'a> {
             let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
             match suggestion(&key.name, asked.iter().copied()) {
                 Some(near) => {
-                    finding.label(format!("did you mean `{near}`?"));
+                    finding.suggest(near);
                     // What the extended file states can't lack.
                     lacking.retain(|name| *name != near && near != "extends");
                 }
@@ -331,7 +331,7 @@ pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Sink) 
     let finding = findings.add("unknown-word", node.span, format!("unknown value `{text}`"));
     finding.help(format!("one of: {}", names().collect::<Vec<_>>().join(", ")));
     if let Some(near) = suggestion(text, names()) {
-        finding.label(format!("did you mean `{near}`?"));
+        finding.suggest(near);
     }
     None
 }

@@ -123,6 +123,11 @@ impl Finding {
         self
     }
 
+    /// Sets the label to the name that was probably meant.
+    pub fn suggest(&mut self, near: impl fmt::Display) -> &mut Self {
+        self.label(did_you_mean(near))
+    }
+
     /// Sets what to do.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
@@ -179,6 +184,11 @@ impl fmt::Display for BadRecipe {
 }
 
 impl std::error::Error for BadRecipe {}
+
+/// The question that suggests a name, in place of one that does not exist.
+pub fn did_you_mean(near: impl fmt::Display) -> String {
+    format!("did you mean `{near}`?")
+}
 
 /// The nearest of `names` to `word`, if it is near enough to be what was meant.
 pub fn suggestion<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -40,7 +40,7 @@ impl ProgressView for Json {
     }
 }
 
-/// Tells when a download has ended.
+/// Reports when a download has ended.
 struct DownloadEnd {
     name: String,
 }

@@ -12,9 +12,9 @@ use crate::source::Meter;
 
 #[derive(Default)]
 pub struct Plain {
-    /// Whether downloads were announced together: then each needs no line of its own.
+    /// Whether several downloads were announced together: then they don't get a line each.
     announced: AtomicBool,
-    /// Steps that were begun, and all there are.
+    /// The number of started steps, and of all steps.
     steps: Mutex<(usize, usize)>,
 }
 
@@ -25,7 +25,7 @@ impl Plain {
 }
 
 fn print(text: &str) {
-    // Colours are ours: `Printer` has made foreign ones visible.
+    // Colours are set by dbco: `Printer` has escaped those in foreign text.
     let _ = writeln!(std::io::stderr(), "{}", printable::styled(text));
 }
 
@@ -66,7 +66,7 @@ impl ProgressView for Plain {
     }
 }
 
-/// Prints what a download remarks, each remark once.
+/// Prints the remarks of a download, each once.
 struct Remarks {
     name: String,
     last: Mutex<String>,

@@ -1,5 +1,5 @@
-//! Moving progress on a terminal: a line for each running step or machine with the last line that it printed, bars for
-//! downloads. No line is wider than the terminal, however narrow that is.
+//! A moving display on a terminal: a line for each running step or machine with the last line of its output, and bars
+//! for downloads. No line is wider than the terminal, however narrow that is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use crate::printable::{printable, styled};
 use crate::source::Meter;
 use crate::threads;
 
-/// How often what moves is drawn.
+/// How often the moving display is redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
 pub struct Terminal {
@@ -27,7 +27,7 @@ pub struct Terminal {
 struct State {
     /// Running steps by their keys, machines by their tests' names.
     running: HashMap<String, RunningItem>,
-    /// Steps that were begun, and all there are.
+    /// The number of started steps, and of all steps.
     begun: usize,
     steps: usize,
     batch: Option<DownloadBatch>,
@@ -35,7 +35,7 @@ struct State {
 
 struct RunningItem {
     bar: ProgressBar,
-    /// What it is, in front of its last line.
+    /// Its description, in front of its last line.
     title: String,
     last_line: Option<LastLineFn>,
 }
@@ -59,7 +59,7 @@ impl Terminal {
     pub fn new(color: bool) -> Self {
         let terminal = Self { all: MultiProgress::new(), color, state: Arc::default() };
         let state = Arc::downgrade(&terminal.state);
-        // Without a further thread nothing turns, and all is said nevertheless.
+        // Without a further thread nothing is animated, but everything is still printed.
         let _ = threads::spawn("progress", move || {
             while let Some(state) = state.upgrade() {
                 lock(&state).running.values().for_each(|running| {
@@ -76,7 +76,7 @@ impl Terminal {
     }
 
     fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLineFn>) {
-        // What a signal has ended shows nothing new.
+        // After a signal nothing new is shown.
         if interrupt::raised().is_some() {
             return;
         }

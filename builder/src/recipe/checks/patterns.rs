@@ -55,6 +55,6 @@ fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
         findings.add(CHECK.id, stated.span, format!("`{pattern}` is not a valid pattern: {}", error.msg));
     } else if !pattern.starts_with(|c| begin.contains(c)) {
         let message = format!("`{pattern}` does not begin with `/`, so it matches no path");
-        findings.add(CHECK.id, stated.span, message).label(format!("did you mean `/{pattern}`?"));
+        findings.add(CHECK.id, stated.span, message).suggest(format_args!("/{pattern}"));
     }
 }

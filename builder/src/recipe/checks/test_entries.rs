@@ -44,7 +44,7 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Sin
         let message = format!("the boot menu has no entry `{}`", boot.entry.value);
         let finding = findings.add(CHECK.id, boot.entry.span, message);
         match suggestion(&boot.entry, ids()) {
-            Some(near) => finding.label(format!("did you mean `{near}`?")),
+            Some(near) => finding.suggest(near),
             None => finding.help(format!("there are: {}", ids().collect::<Vec<_>>().join(", "))),
         };
         return;

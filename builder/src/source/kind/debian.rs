@@ -230,7 +230,7 @@ pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool
             let message = format!("the suite `{suite}` of the package is not listed under `debian`");
             let finding = findings.add("suites", package.span, message);
             match suggestion(suite, suites.names()) {
-                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                Some(near) => finding.suggest(near),
                 None => finding.help(format!("listed: {}", suites.names().collect::<Vec<_>>().join(", "))),
             };
         }

@@ -94,7 +94,7 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
     } else if let Some(meant) = meant_suite(suite).filter(|_| keyring.is_none()) {
         let message = format!("Debian has no suite `{}`", suite.value);
         let help = "an archive of another name needs its own `keyring`";
-        sink.borrow_mut().add("suites", suite.span, message).label(format!("did you mean `{meant}`?")).help(help);
+        sink.borrow_mut().add("suites", suite.span, message).suggest(meant).help(help);
     }
 }
 

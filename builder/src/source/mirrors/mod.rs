@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Archive, SourceError, UserConfig};
 use crate::mask;
+use crate::yaml::text::{did_you_mean, suggestion};
 use apt::AptSource;
 
 /// The archives that have mirrors of their own.
@@ -45,10 +46,9 @@ impl Family {
 
     fn named(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|family| family.name() == name).ok_or_else(|| {
-            let near =
-                Self::ALL.into_iter().max_by_key(|family| (1000.0 * strsim::jaro_winkler(family.name(), name)) as u32);
-            let near = near.map_or("debian", Family::name);
-            format!("`{name}` is not an archive with mirrors; did you mean `{near}`? ({} are known)", Self::names())
+            let near = suggestion(name, Self::ALL.map(Family::name));
+            let near = near.map(|near| format!("; {}", did_you_mean(near))).unwrap_or_default();
+            format!("`{name}` is not an archive with mirrors{near} ({} are known)", Self::names())
         })
     }
 
