@@ -1,4 +1,4 @@
-//! Errors as prose, for people.
+//! Errors as text for people.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::sandbox::SandboxError;
 use crate::session::RecipeLocation;
 use crate::step::StepError;
 
-/// Says why a command failed, and gives its exit status.
+/// Prints why a command failed, and gives its exit status.
 pub fn fail(printer: &Printer, failure: &CommandError) -> ExitCode {
     match failure {
         CommandError::Said => ExitCode::FAILURE,
@@ -40,7 +40,7 @@ fn say(printer: &Printer, error: &anyhow::Error) {
             tail.iter().for_each(|line| text += &format!("\n  | {line}"));
         }
         if let Some(log) = &build.log {
-            // On a line of its own, with a short beginning: a terminal of 100 columns does not break it.
+            // On its own line, with a short prefix, so that a terminal of 100 columns does not wrap it.
             text += &format!("\nthe full log:\n{}", from_home(log));
         }
     }
@@ -51,7 +51,7 @@ fn say(printer: &Printer, error: &anyhow::Error) {
     printer.error(&text);
 }
 
-/// A path as a shell takes it, with `~` for the user's home.
+/// A path quoted for a shell, with `~` for the user's home.
 fn from_home(path: &Path) -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
     match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
@@ -109,19 +109,19 @@ fn tail(error: &StepError) -> &[String] {
     }
 }
 
-/// What to do about an error of this machine's, whatever part of dbco met it.
+/// What to do about an error of the host, whichever part of dbco met it.
 pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     use nix::errno::Errno;
     let printed = error.downcast_ref::<BuildError>().map(|build| tail(&build.source)).unwrap_or_default();
     let printed = printed.iter().any(|line| line.contains("No space left on device"));
-    // A refusal stands for the system's error, which is none of its causes.
+    // A `Refusal` wraps the system's error, which is not among its sources.
     let system = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
         Some(Refusal::Io(error)) => error.raw_os_error(),
         _ => cause.downcast_ref::<std::io::Error>()?.raw_os_error(),
     };
     let codes = error.chain().filter_map(system);
     let met = if printed { Some(Errno::ENOSPC) } else { codes.map(Errno::from_raw).next() };
-    // Trying how tools can be isolated starts processes, too.
+    // Detecting how tools can be isolated also starts processes.
     let refused = format!("(os error {})", Errno::EAGAIN as i32);
     let tried = error.chain().any(|cause| {
         matches!(cause.downcast_ref(), Some(SandboxError::Unavailable { namespaces, .. }) if namespaces.contains(&refused))

@@ -1,4 +1,4 @@
-//! What commands share: who is told, and the library's session made of the arguments.
+//! What commands share: the printer, and the library's session configured from the arguments.
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
@@ -8,7 +8,8 @@ use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
 use crate::source::{Meter, Progress};
 
-/// The command line as a reporter: text or events go to the printer, how far the outputs are to what a signal would say.
+/// The command line as a reporter: text and events go to the printer, and the state of the outputs to the message for
+/// signals.
 pub struct CliReporter<'a> {
     printer: &'a Printer,
     interrupt: &'a Interrupt,
@@ -47,7 +48,7 @@ impl Reporter for CliReporter<'_> {
 /// What commands share.
 pub struct Session<'a> {
     pub printer: &'a Printer,
-    /// Told what the library does.
+    /// Receives the library's events.
     pub reporter: &'a CliReporter<'a>,
     library: session::Session<'a>,
 }
@@ -60,7 +61,7 @@ impl<'a> CliReporter<'a> {
 
 impl<'a> Session<'a> {
     pub fn new(global: Global, reporter: &'a CliReporter<'a>) -> Self {
-        // An empty variable is as good as none: pipelines set those, too, that have no value.
+        // An empty variable counts as unset: pipelines also set variables without a value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
         let mirrors = global.mirror.into_iter().filter(|url| !(url.is_empty() && from_variable)).collect();
         let library = session::Session::new(SessionConfig { store: global.store, mirrors }, reporter)
@@ -72,8 +73,8 @@ impl<'a> Session<'a> {
         load(&args.recipe, &args.settings()).map_err(usage)
     }
 
-    /// What a command's failure comes to: one of the library's by its kind. Of many sources each error is said here, and
-    /// each cause once.
+    /// Maps a library error to a command's error by its kind. For errors of several sources each error is printed here,
+    /// and each cause once.
     pub fn failure(&self, failure: CommandError) -> CommandError {
         let error = match failure {
             CommandError::Failed(error) => match error.downcast::<session::Error>() {

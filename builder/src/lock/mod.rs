@@ -1,7 +1,7 @@
 //! The lock file: every source of a project's recipes, pinned to its sha256 and size.
 //!
-//! It is a sorted map of requests to what they became, shared by all recipes of the project, and knows no kinds of source.
-//! It names no mirror: what comes from Debian has a path relative to whichever mirror is used.
+//! It is a sorted map from requests to the resolved files, shared by all recipes of the project, and independent of the
+//! kinds of source. It names no mirror: files of Debian archives have a path relative to whichever mirror is used.
 
 mod file;
 mod rollback;
@@ -15,29 +15,29 @@ pub use crate::source::{ArchiveDate, Location, LockEntry, LockedFile};
 pub use file::LockError;
 pub use rollback::{Rollback, rollback, went_back};
 
-/// Locked sources by their requests.
+/// Locked sources by request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     entries: BTreeMap<Request, LockEntry>,
 }
 
-/// An entry that does not fit the recipe, and why.
+/// A request that the lock does not satisfy, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleEntry {
-    /// The wanted request.
+    /// The recipe's request.
     pub request: Request,
-    /// In what way it does not fit.
+    /// The reason.
     pub why: StaleReason,
 }
 
-/// In what way a lock does not fit a request.
+/// Why a lock does not satisfy a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StaleReason {
-    /// The recipe asks for something that the lock does not have.
+    /// The lock has no entry for it.
     Missing,
-    /// The lock has an older form of it, which nobody asks for any more; each difference in words.
+    /// The lock has an older form of it, which no other recipe requests; lists the differences.
     Changed(Vec<String>),
-    /// The locked files are not those that were asked for; each reason in words.
+    /// The locked files are not those requested; lists the reasons.
     Broken(Vec<String>),
 }
 
@@ -53,12 +53,12 @@ impl fmt::Display for StaleEntry {
 }
 
 impl Lock {
-    /// A lock of these entries; the last of several for the same request counts.
+    /// A lock with these entries; the last one counts if several have the same request.
     pub fn new(entries: impl IntoIterator<Item = LockEntry>) -> Self {
         Self { entries: entries.into_iter().map(|entry| (entry.request.clone(), entry)).collect() }
     }
 
-    /// All entries, in the order of their requests.
+    /// All entries, ordered by request.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &LockEntry> + Clone {
         self.entries.values()
     }
@@ -68,41 +68,41 @@ impl Lock {
         self.entries.get(request)
     }
 
-    /// The entry of a request, if its files are what is asked for.
+    /// The entry of a request, if its files match the request.
     pub fn sound(&self, request: &Request) -> Option<&LockEntry> {
         self.find(request).filter(|entry| entry.broken().is_empty())
     }
 
-    /// Puts an entry in, in place of the one of the same request.
+    /// Inserts an entry, replacing the one with the same request.
     pub fn set(&mut self, entry: LockEntry) {
         self.entries.insert(entry.request.clone(), entry);
     }
 
-    /// Puts an entry in, unless its request has a sound one.
+    /// Inserts an entry, unless there is already a valid one for its request.
     pub fn add(&mut self, entry: LockEntry) {
         if self.sound(&entry.request).is_none() {
             self.set(entry);
         }
     }
 
-    /// Takes the entry of a request out.
+    /// Removes the entry of a request.
     pub fn remove(&mut self, request: &Request) -> Option<LockEntry> {
         self.entries.remove(request)
     }
 
-    /// The part of the lock that these requests ask for.
+    /// The part of the lock that these requests use.
     #[must_use]
     pub fn only(&self, wanted: &[Request]) -> Self {
         Self::new(wanted.iter().filter_map(|request| self.find(request)).cloned())
     }
 
-    /// Whether it has a sound entry for each request.
+    /// Whether it has a valid entry for each request.
     pub fn fits(&self, wanted: &[Request]) -> bool {
         wanted.iter().all(|request| self.sound(request).is_some())
     }
 
-    /// Everything in which the lock does not fit what is wanted; empty if it fits. Entries for anything else are left out
-    /// of account, but that one may be an older form of what is wanted, unless it is among what `others` ask for.
+    /// All wanted requests that the lock does not satisfy; empty if it is up to date. Other entries are ignored, except
+    /// that one may be an older form of a wanted request, unless `others` contains it.
     pub fn check(&self, wanted: &[Request], others: &BTreeSet<Request>) -> Vec<StaleEntry> {
         let wanted: BTreeSet<_> = wanted.iter().collect();
         let claimed = |request: &Request| wanted.contains(request) || others.contains(request);

@@ -1,4 +1,4 @@
-//! What stands at an outputs' folder: files that dbco wrote, with what it wrote, and nothing else.
+//! The content of an output folder: which files dbco wrote and whether they are unchanged, and which are foreign.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,37 +12,37 @@ use super::mark::{self, FileDigests, MARK, SUMS};
 use crate::digest::Digest;
 use crate::store::{Stamp, Store, open_regular};
 
-/// A mark is longer only if somebody else wrote it.
+/// A larger mark can't be dbco's.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// What was found at the folder's path.
+/// The state of the folder's path.
 #[derive(Debug, Default, PartialEq)]
 pub struct FolderState {
-    /// Whether there is a folder.
+    /// Whether the folder exists.
     pub exists: bool,
     /// Whether it has a mark; one without is empty or was written by an earlier version.
     pub marked: bool,
-    /// Files that hold what dbco wrote, the mark aside.
+    /// Unchanged files that dbco wrote, without the mark.
     pub sound: FileDigests,
-    /// Files that dbco wrote and that hold something else now.
+    /// Files that dbco wrote and whose content has changed.
     pub edited: Vec<String>,
     /// Files that dbco wrote and that can't be read now, each with the reason.
     pub unreadable: Vec<(String, String)>,
-    /// What dbco did not write.
+    /// Entries that dbco did not write.
     pub foreign: Vec<String>,
 }
 
-/// What stands at the name of a file that dbco wrote.
+/// The state of a file that dbco wrote.
 enum FileState {
     /// A regular file of this digest and length in bytes.
     Is((Digest, u64)),
-    /// Something else than what was written.
+    /// Anything else.
     Other,
-    /// A file that can't be read, and why.
+    /// A file that can't be read, and the reason.
     Unreadable(String),
 }
 
-/// Looks at a folder, and remembers what it has read: a file whose stamp is the same later is not read again.
+/// Examines a folder, and remembers the digests of its files: a file whose stamp is unchanged is not read again.
 #[derive(Debug)]
 pub struct FolderScanner {
     path: PathBuf,
@@ -54,20 +54,20 @@ impl FolderScanner {
         Self { path: path.to_owned(), known: BTreeMap::new() }
     }
 
-    /// The outputs' folder.
+    /// The output folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Looks at the outputs' folder. One without a mark that holds exactly what an earlier version wrote, all of it
-    /// still in the store, counts as dbco's.
+    /// Examines the output folder. One without a mark that holds exactly what an earlier version wrote, all of it still
+    /// in the store, counts as dbco's.
     pub fn look(&mut self, store: &Store) -> Result<FolderState, OutputError> {
         let path = self.path.clone();
         let which = || fs::symlink_metadata(&path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
         loop {
             let before = which();
             let found = self.look_at(&path, store);
-            // Else another writer has replaced the folder meanwhile, and what was found is partly of either.
+            // Otherwise another writer has replaced the folder meanwhile, and the result is a mixture of both.
             if which() == before {
                 return found;
             }
@@ -114,7 +114,7 @@ impl FolderScanner {
         Ok(found)
     }
 
-    /// What stands at a file's name. One of another length than the stated one is not read.
+    /// The state of a file. One whose length differs from the stated one is not read.
     fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<FileState, OutputError> {
         let path = at.join(name);
         let file = match open_regular(&path) {
@@ -136,7 +136,7 @@ impl FolderScanner {
         }
         self.known.remove(name);
         let settled = stamp.is_settled(SystemTime::now());
-        // What is appended meanwhile is not read to its end either.
+        // Data that is appended meanwhile is not read to its end either.
         let content = Digest::of_reader(file.take(metadata.len().saturating_add(1)));
         let content = content.map_err(OutputError::io("read", &path))?;
         if settled {
@@ -145,8 +145,8 @@ impl FolderScanner {
         Ok(FileState::Is(content))
     }
 
-    /// The files of a folder that a version of dbco without marks wrote: its list of digests names all of them and fits
-    /// each, and the store holds each as well. That its list fits is not enough, as anybody's does.
+    /// The files of a folder written by a version of dbco without marks: its list of digests names all of them and
+    /// matches each, and the store holds each as well. A matching list alone is not enough, as anyone can make one.
     fn adopt(&mut self, at: &Path, entries: usize, store: &Store) -> Result<Option<FileDigests>, OutputError> {
         let text = read_text(&at.join(SUMS)).unwrap_or_default();
         let Some(stated) = mark::parse_sums(&text) else { return Ok(None) };

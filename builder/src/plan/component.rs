@@ -1,4 +1,4 @@
-//! Planning a component's build.
+//! Planning the build of a component.
 
 use std::fs;
 use std::io;
@@ -27,7 +27,7 @@ pub(super) struct Additions<'a> {
 }
 
 impl Planner<'_> {
-    /// A component and, before it, those that it needs. The checks have seen to it that there is no circle.
+    /// A component and, before it, its dependencies. The checks guarantee that there is no cycle.
     pub fn component(&mut self, name: &str, additions: &Additions<'_>) -> Result<Id<ComponentStep>, PlanError> {
         let recipe = self.recipe;
         let described = &recipe.components[name];
@@ -43,7 +43,7 @@ impl Planner<'_> {
     }
 }
 
-/// Plans a component's build. `additions` are what the image adds to it.
+/// Plans the build of a component. `additions` are what the image adds to it.
 fn component(
     planner: &mut Planner<'_>,
     component: &Component,
@@ -85,7 +85,7 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
         }
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
-            // A commit's tree is what its repository has.
+            // A commit's tree has no folder around it.
             let strip = strip.or((request.kind().content() == SourceContent::Tree).then_some(0));
             Ok(Source::Archive { name: file.name.clone(), blob: file.sha256, strip })
         }
@@ -113,8 +113,8 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
     }
 }
 
-/// What an excluded path may have meant that is not there but has a neighbour of a similar name. One without is no
-/// mistake: a fresh clone lacks what builds leave behind.
+/// The name that a pattern of `exclude` probably meant, if it matches nothing but has a neighbour with a similar name.
+/// Without such a neighbour it is not a mistake: a fresh clone lacks what builds leave behind.
 fn misspelt(source: &Path, pattern: &str) -> Option<String> {
     if pattern.contains(['*', '?', '[']) {
         return None;

@@ -1,4 +1,4 @@
-//! Planning what is made of packages: toolchain roots, package trees, a distribution's kernel.
+//! Planning what is made from packages: toolchain roots, package trees, a distribution's kernel.
 
 use super::planner::{PlanError, Planner};
 use crate::lock::{LockEntry, LockedFile};
@@ -80,7 +80,7 @@ impl Planner<'_> {
     }
 }
 
-/// Patterns of the recipe, which its checks have seen.
+/// Patterns of the recipe, which its checks have validated.
 pub(super) fn patterns(texts: &[At<String>]) -> Result<Vec<Pattern>, PlanError> {
     texts.iter().map(|text| Pattern::new(text).map_err(PlanError::Pattern)).collect()
 }

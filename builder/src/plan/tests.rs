@@ -1,4 +1,4 @@
-//! What of a recipe a component's key depends on.
+//! The parts of a recipe that a component's key depends on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,7 +72,7 @@ impl Project {
         self.write(name, &text.replacen(from, to, 1));
     }
 
-    /// The key of the component's step, after one change of what was loaded.
+    /// The key of the component's step, after a change to the loaded recipe.
     fn key_with(&self, gcc: &str, change: impl Fn(&mut Recipe)) -> Key {
         let mut recipe = load(&self.path("r.yaml"), &Settings::new()).unwrap_or_else(|error| panic!("{error}"));
         change(&mut recipe);
@@ -178,7 +178,7 @@ fn what_a_folder_excludes_is_no_part_of_it() {
     let before = Project::new().key();
     let project = Project::new();
     ["d/target/debug/a", "d/b.o"].iter().for_each(|name| project.write(name, "rubbish"));
-    // Not even looked at: a socket is no part of a source.
+    // Not even examined: a socket is not part of a source.
     let _socket = std::os::unix::net::UnixListener::bind(project.path("d/target/socket")).unwrap();
     assert_eq!(before.differences(&project.key()), Vec::<String>::new());
     project.write("d/deep/b.o", "source");

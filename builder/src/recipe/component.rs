@@ -1,4 +1,4 @@
-//! Components: something built from source into an install tree.
+//! Components: programs built from source into an install tree.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use super::rootfs::Layout;
 use super::text::Span;
 use crate::source::CargoLock;
 
-/// A component as its YAML file states it, with every local file found.
+/// A component as described in its YAML file, with every local file found.
 #[derive(Clone, Debug)]
 pub struct Component {
-    /// Its name, which is also its file's.
+    /// Its name, which is also that of its file.
     pub name: String,
     /// Upstream's version.
     pub version: String,
@@ -27,13 +27,13 @@ pub struct Component {
     pub unpacking: Unpacking,
     /// The patch series, in order.
     pub patches: Vec<At<Origin>>,
-    /// Components whose install trees stand under `/deps` during the build.
+    /// Components whose install trees are at `/deps` during the build.
     pub needs: Vec<At<String>>,
     /// Configuration by Kconfig fragments.
     pub kconfig: Option<Kconfig>,
-    /// The toolchain it is built in; the image recipe's `toolchains.build` if it names none.
+    /// The toolchain for its build; the image recipe's `toolchains.build` if not given.
     pub toolchain: Option<At<String>>,
-    /// The `Cargo.lock` whose crates cargo finds during the build.
+    /// The `Cargo.lock` with the crates that cargo finds during the build.
     pub cargo: Option<CargoLock>,
     /// Extra environment of every command.
     pub env: BTreeMap<String, String>,
@@ -41,15 +41,15 @@ pub struct Component {
     pub build: String,
     /// Shell script that installs under `$OUT`; empty for none.
     pub install: String,
-    /// Where the scripts stand, by their keys.
+    /// The locations of the scripts, by their keys.
     pub scripts: BTreeMap<&'static str, Span>,
     /// Named outputs: paths relative to the source folder.
     pub files: BTreeMap<String, String>,
-    /// The layouts of roots that the paths in it are for; empty for any.
+    /// The root layouts that its paths are valid for; empty for any.
     pub layouts: Vec<Layout>,
-    /// What its archives may come to.
+    /// Limits for its archives.
     pub limits: Limits,
-    /// Where its file names it.
+    /// The location of its name in its file.
     pub span: Span,
 }
 
@@ -59,26 +59,26 @@ pub const INSTALL: &str = "install";
 /// How a component is configured.
 #[derive(Clone, Debug)]
 pub struct Kconfig {
-    /// What the fragments are laid over.
+    /// The configuration that the fragments are applied to.
     pub base: BaseConfig,
     /// The make target that completes the merged configuration.
     pub resolve: Resolve,
-    /// Fragments, in order; a later one wins.
+    /// Fragments, in order; later ones override earlier ones.
     pub fragments: Vec<At<PathBuf>>,
     /// Extra arguments of make.
     pub make: Vec<String>,
 }
 
-/// The start of a configuration.
+/// The initial configuration.
 #[derive(Clone, Debug)]
 pub enum BaseConfig {
     /// A make target: `tinyconfig`.
     Target(String),
-    /// A whole `.config` from elsewhere.
+    /// A complete `.config` file.
     File(At<Origin>),
 }
 
-/// How symbols that no fragment names are settled.
+/// How symbols that no fragment names are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
     /// `make olddefconfig`.
@@ -129,7 +129,7 @@ pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Co
     table.close();
     let (source_span, source) = source?;
     let (source, unpacking) = source?;
-    // One that is wrong is not one that is not there: what needs it would be a finding that is none.
+    // An invalid component is not the same as a missing one: otherwise its users would get misleading findings.
     let (cargo, kconfig) = (all_right(cargo)?, all_right(kconfig)?);
     Some(Component {
         name: name?,
@@ -192,7 +192,7 @@ pub fn decode_fragments(names: Vec<At<String>>, place: &FileFinder<'_>, sink: &S
     names.into_iter().filter_map(find).collect()
 }
 
-/// A part that may be absent: `None` if it is there and wrong.
+/// An optional part: `None` if it is present and invalid.
 fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
         Some(Some(part)) => Some(Some(part)),

@@ -1,4 +1,4 @@
-//! The image recipe: what goes into one image, and how it proves itself.
+//! The image recipe: the content of one image, and its tests.
 
 use std::path::PathBuf;
 
@@ -21,18 +21,19 @@ use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 
-/// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
+/// An image recipe as described in its YAML files, with every local file found. Components and toolchains are only
+/// names at this stage.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Its name: that of its outputs' folder and of its ISO.
+    /// Its name: that of its output folder and of its ISO.
     pub name: At<Name>,
-    /// The architecture that it is for.
+    /// Its architecture.
     pub platform: Platform,
-    /// Where that is stated.
+    /// The location of the architecture.
     pub arch: Option<Span>,
-    /// One line for people.
+    /// A one-line description.
     pub summary: String,
-    /// Clamps every timestamp: seconds since 1970-01-01 UTC.
+    /// The upper limit of every timestamp: seconds since 1970-01-01 UTC.
     pub epoch: i64,
     /// Names of the toolchains.
     pub toolchains: Toolchains,
@@ -40,29 +41,29 @@ pub struct Image {
     pub kernel: Kernel,
     /// The live system's root filesystem.
     pub rootfs: Rootfs,
-    /// Compression of the root filesystem as an archive of its own.
+    /// The compression of the output `rootfs`.
     pub archive: Compression,
-    /// Its squashfs.
+    /// The packing of the output `squashfs`.
     pub squashfs: SquashfsOptions,
-    /// How it is packed.
+    /// How the initrd is made.
     pub initrd: Initrd,
-    /// The archive that containers and systems are made from.
+    /// The template of containers and systems.
     pub template: Template,
     /// The boot menu.
     pub boot: BootMenu,
-    /// What is asked for.
+    /// The requested outputs.
     pub outputs: Vec<At<OutputKind>>,
     /// Boot tests.
     pub tests: Vec<Test>,
-    /// What archives may come to.
+    /// Limits for archives.
     pub limits: Limits,
-    /// The ISO's volume name, where it is not made of the recipe's.
+    /// The ISO's volume name, if not derived from the recipe's name.
     pub iso_label: Option<At<String>>,
-    /// Where the recipe names itself.
+    /// The location of its name.
     pub span: Span,
 }
 
-/// The toolchains of a recipe, by what they are for.
+/// The toolchains of a recipe, by purpose.
 #[derive(Clone, Debug)]
 pub struct Toolchains {
     /// Compilers, for components.
@@ -87,11 +88,11 @@ pub enum Kernel {
     },
     /// A distribution's package.
     Package {
-        /// The package, alone: its dependencies are of no use in an image.
+        /// The package, without its dependencies, which are not needed in an image.
         request: At<Request>,
-        /// Modules by name; what they depend on comes with them.
+        /// Modules by name; their dependencies are included.
         modules: Vec<At<String>>,
-        /// Patterns of firmware that these modules may ask for and the image does without: `rtl_nic/*`.
+        /// Patterns of firmware that these modules may request and that the image omits: `rtl_nic/*`.
         absent_firmware: Vec<At<String>>,
     },
 }
@@ -101,7 +102,7 @@ pub enum Kernel {
 pub struct SquashfsOptions {
     /// Compression of its blocks.
     pub packing: Packing,
-    /// Bytes of a block: larger ones compress better, smaller ones are read faster.
+    /// Block size in bytes: larger blocks compress better, smaller ones are read faster.
     pub block: u32,
 }
 
@@ -111,7 +112,7 @@ impl Default for SquashfsOptions {
     }
 }
 
-/// What the root filesystem is in the initrd.
+/// The form of the root filesystem in the initrd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Livefs {
     /// A file, which the early init mounts: `livefs.squashfs`.
@@ -127,9 +128,9 @@ pub enum Livefs {
 pub struct Initrd {
     /// The compression of its main segment.
     pub compression: Compression,
-    /// What the root filesystem is in it.
+    /// The form of the root filesystem in it.
     pub livefs: Livefs,
-    /// Components that the initramfs itself holds, beside the livefs.
+    /// Components in the initramfs itself, in addition to the livefs.
     pub components: Vec<At<String>>,
     /// Folders copied into the initramfs itself.
     pub overlays: Vec<Overlay>,
@@ -137,15 +138,15 @@ pub struct Initrd {
     pub early: Vec<(String, At<PathBuf>)>,
 }
 
-/// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
-/// is wrong elsewhere, so that what is wrong with these is found in the same run.
+/// Reads an image recipe after `extends` and parameters are resolved. The names of its components are given even if the
+/// recipe is invalid elsewhere, so that their errors are found in the same run.
 pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
     let mut names = Vec::new();
     let image = decode_image(node, place, sink, &mut names);
     (image, names)
 }
 
-/// The architecture of an image recipe that is not decoded yet. A wrong one is a finding of [`decode`].
+/// The architecture of an image recipe that is not decoded yet. An invalid one is reported by [`decode`].
 pub fn platform(node: &YamlNode) -> Platform {
     let word = match node.get("arch").map(|node| &node.value) {
         Some(YamlValue::Text { text, .. }) => text,
@@ -156,7 +157,7 @@ pub fn platform(node: &YamlNode) -> Platform {
 
 fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
-    // Settled before; named here so that they are known keys.
+    // Resolved before; listed here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
     let name = table.required("recipe");
     let summary = table.or_default("summary");
@@ -212,7 +213,7 @@ fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mu
     })
 }
 
-/// Reads `iso`: what is to be said of the ISO alone.
+/// Reads `iso`: settings that only concern the ISO.
 fn decode_iso(node: &YamlNode, sink: &Sink) -> Option<At<String>> {
     let table = Table::open(node, "`iso`", sink)?;
     let label = table.optional("label");
@@ -317,13 +318,13 @@ fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option
         })
         .collect();
     table.close();
-    // A wrong word is a finding already; the rest is worth looking at.
+    // An invalid word has been reported already; the rest is still checked.
     let (compression, livefs) = (compression.unwrap_or(Compression::Zstd), livefs.unwrap_or(Livefs::Squashfs));
     Some(Initrd { compression, livefs, components, overlays, early })
 }
 
 impl Image {
-    /// The disks of a test: those stated or, where it starts from a disk and states none, one with the entry's system.
+    /// The disks of a test: those given or, if it boots from a disk and gives none, one with the entry's system.
     pub fn disks_of(&self, test: &Test) -> Vec<TestDisk> {
         let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == TestMedium::Disk);
         match started {
@@ -343,22 +344,23 @@ impl Image {
         }
     }
 
-    /// The volume name that the ISO gets.
+    /// The volume name of the ISO.
     pub fn volume(&self) -> String {
         self.iso_label.as_ref().map_or_else(|| volume_id(&self.name), |label| label.value.clone())
     }
 
-    /// The trees that it states: the root filesystem, and the template's own content.
+    /// The trees in the recipe: the root filesystem, and the template's own content.
     pub fn contents(&self) -> impl Iterator<Item = &Rootfs> {
         [Some(&self.rootfs), self.template.content.as_ref()].into_iter().flatten()
     }
 
-    /// Whether a build gives that kind of output.
+    /// Whether the recipe has an output of that kind.
     pub fn gives(&self, kind: OutputKind) -> bool {
         self.outputs.iter().any(|output| output.value == kind)
     }
 
-    /// The tree that the recipe is about: the template's own content where that is all that it gives, else the live system's.
+    /// The tree that the recipe is about: the template's own content if that is its only output, otherwise the live
+    /// system's.
     pub fn subject(&self) -> &Rootfs {
         let other = self.outputs.iter().any(|output| output.value != OutputKind::Template);
         self.template.content.as_ref().filter(|_| !other).unwrap_or(&self.rootfs)

@@ -1,7 +1,7 @@
-//! The YAML model: image recipes, components and toolchains, read with every mistake located.
+//! The YAML model: image recipes, components and toolchains, with the location of every error.
 //!
-//! [`load`] turns a file into a [`Recipe`]: `extends` merged, parameters set, every named component, toolchain, patch,
-//! fragment and overlay found. What comes out is complete; later stages read no YAML.
+//! [`load`] turns a file into a [`Recipe`]: `extends` merged, parameters substituted, every named component, toolchain,
+//! patch, fragment and overlay found. The result is complete; later stages read no YAML.
 
 pub mod boot;
 pub mod checks;

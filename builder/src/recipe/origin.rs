@@ -1,4 +1,4 @@
-//! Where something comes from: a source that the lock pins, or a path beside the recipe.
+//! The origin of content: a source that the lock pins, or a path in the project.
 
 use std::path::PathBuf;
 
@@ -8,27 +8,27 @@ use super::place::FileFinder;
 use crate::source::kind::{KEYS, SourceKey, StatedSource};
 use crate::source::{Request, SourceContent};
 
-/// Where something comes from.
+/// The origin of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From outside; the lock says which bytes.
+    /// A source from outside, pinned by the lock.
     Remote(Request),
     /// A file or folder of the project.
     Path {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// Patterns of paths in the folder, which is their `/`, that are no part of it; nor is what lies below them.
+        /// Patterns of paths to exclude, with everything below them; the folder itself is their `/`.
         exclude: Vec<At<String>>,
     },
 }
 
 impl Origin {
-    /// A file or folder of the project, the whole of it.
+    /// A complete file or folder of the project.
     pub fn path(path: PathBuf) -> Self {
         Self::Path { path, exclude: Vec::new() }
     }
 
-    /// What the lock has to pin, if anything.
+    /// The request that the lock has to pin, if any.
     pub fn request(&self) -> Option<&Request> {
         match self {
             Self::Remote(request) => Some(request),
@@ -37,17 +37,16 @@ impl Origin {
     }
 }
 
-/// How a source's bytes become the folder that is built in.
+/// How a source is unpacked into the build folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unpacking {
-    /// How many folders that hold all of an archive are taken off. Unless stated: one where nothing is beside it, none
-    /// of a commit's tree.
+    /// How many enclosing folders are stripped. By default one if it is alone at the top, and none for a commit's tree.
     pub strip: Option<At<u32>>,
-    /// The archive in a Debian package that is the source; unless stated it is the only one in `usr/src`.
+    /// The archive within a Debian package that is the source; by default the only one in `usr/src`.
     pub inside: Option<String>,
 }
 
-/// Reads a patch or a configuration: a source that is one file.
+/// Reads a patch or a configuration: a source that is a single file.
 pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {

@@ -13,9 +13,9 @@ pub type Settings = BTreeMap<String, String>;
 /// A parameter of a recipe.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its value where none is set.
+    /// Its default value.
     pub default: Option<String>,
-    /// The values that it may have; empty for any.
+    /// The permitted values; empty for any.
     pub choices: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Decode for Parameter {
     }
 }
 
-/// Puts the values of parameters in the place of `${name}`; `$${` stands for `${`.
+/// Substitutes the values of parameters for `${name}`; `$${` stands for `${`.
 ///
 /// Gives the parameters by name.
 pub(super) fn substitute(

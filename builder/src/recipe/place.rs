@@ -12,12 +12,12 @@ use crate::source::SourceContext;
 pub struct FileFinder<'a> {
     /// The files that were read.
     pub files: &'a RecipeFiles,
-    /// What the words of sources are read against.
+    /// The context that sources are decoded in.
     pub scope: SourceContext<'a>,
 }
 
 impl FileFinder<'_> {
-    /// A path relative to the file that names it, which has to exist. `what` names it in the finding.
+    /// A path relative to the file that contains it, which must exist. `what` describes it in the finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);
         if let Ok(metadata) = found.metadata() {
@@ -40,7 +40,7 @@ impl FileFinder<'_> {
     }
 
     /// The file `name` + `suffix` in `folder`, which is looked for beside the file that names it and in every folder
-    /// above. Findings leave the suffix out: the recipe does too.
+    /// above. Findings omit the suffix, as recipes do.
     pub fn find_file(
         &self,
         folder: &str,
@@ -73,7 +73,7 @@ fn find(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
     above(from).map(|base| base.join(folder).join(name)).find(|path| path.is_file())
 }
 
-/// The names of the files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
+/// The names of the files in `folder` that have the form of `like` (relative to it), for suggestions.
 fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
     let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
     let mut names: Vec<String> = above(from)

@@ -1,4 +1,4 @@
-//! The root filesystem as a recipe states it.
+//! The root filesystem of a recipe.
 
 mod attributes;
 mod overlay;
@@ -17,19 +17,19 @@ pub use overlay::decode_overlays;
 
 use attributes::{AccountNames, StatedAttributes};
 
-/// What may stand at the top of the root.
+/// What is permitted at the top of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `/system` and `/usr`, beside the kernel's mount points `/dev`, `/proc` and `/sys`.
+    /// `/system` and `/usr`, in addition to the kernel's mount points `/dev`, `/proc` and `/sys`.
     Split,
-    /// As the Filesystem Hierarchy Standard has it.
+    /// The Filesystem Hierarchy Standard.
     Fhs,
-    /// An application's own content: `/usr` alone.
+    /// Only an application's own content: `/usr`.
     App,
 }
 
 impl Layout {
-    /// The word of the recipe.
+    /// Its word in recipes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Split => "split",
@@ -47,7 +47,7 @@ impl Layout {
         }
     }
 
-    /// The names at the top of the root that programs may reach for: an application finds the system that it shares.
+    /// The names at the top of the root that programs may refer to: an application also sees the system that it shares.
     pub fn reachable(self) -> Option<&'static [&'static str]> {
         match self {
             Self::App => Self::Split.top(),
@@ -55,7 +55,7 @@ impl Layout {
         }
     }
 
-    /// The names that may stand at the top of the root; `None` for any.
+    /// The permitted names at the top of the root; `None` for any.
     pub fn top(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Split => Some(&["dev", "proc", "sys", "system", "usr"]),
@@ -74,33 +74,34 @@ impl Decode for Layout {
 /// The live system's root filesystem.
 #[derive(Clone, Debug)]
 pub struct Rootfs {
-    /// What may stand at its top.
+    /// What is permitted at its top.
     pub layout: Layout,
-    /// Components whose install trees it holds.
+    /// Components whose install trees it contains.
     pub components: Vec<At<String>>,
-    /// Debian packages and their dependency closure.
+    /// Debian packages and their transitive dependencies.
     pub packages: Option<At<Request>>,
-    /// Patterns of paths that packages bring and the image does not want.
+    /// Patterns of paths in packages that are left out of the image.
     pub exclude: Vec<At<String>>,
-    /// What maintainer scripts of packages would have diverted.
+    /// Diversions that packages' maintainer scripts would have made.
     pub diversions: Vec<Diversion>,
-    /// Folders copied in.
+    /// Folders that are copied into it.
     pub overlays: Vec<Overlay>,
     /// Accounts.
     pub users: Vec<User>,
-    /// Groups beside those of the accounts.
+    /// Groups in addition to those of the accounts.
     pub groups: Vec<(At<String>, u32)>,
-    /// Folders that have to be there. What is stated of them holds, whatever another origin says.
+    /// Folders that must exist. Their attributes take precedence over those of other origins.
     pub dirs: Vec<Attributes>,
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(At<String>, String)>,
-    /// Modes, owners and extended attributes that differ from what the origins say; in order, after all else.
+    /// Modes, owners and extended attributes that differ from those of the origins; applied in order, after everything
+    /// else.
     pub attributes: Vec<Attributes>,
-    /// Paths where a later origin may win over an earlier one; a trailing `/**` covers what lies below.
+    /// Paths for which a later origin may replace an earlier one; a trailing `/**` covers everything below.
     pub replace: Vec<At<String>>,
-    /// What the audit may pass over: `<path>: <string>`, either with `*`.
+    /// What the audit ignores: `<path>: <string>`, either with `*`.
     pub audit_allow: Vec<At<String>>,
 }
 
@@ -113,7 +114,7 @@ pub struct User {
     pub uid: u32,
     /// Primary group's id.
     pub gid: u32,
-    /// Further groups.
+    /// Supplementary groups.
     pub groups: Vec<String>,
     /// Home folder.
     pub home: String,
@@ -125,30 +126,31 @@ pub struct User {
     pub gecos: String,
 }
 
-/// A folder of the project that is copied in.
+/// A folder of the project that is copied into the root.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    /// Where it is.
+    /// Its path.
     pub path: At<PathBuf>,
-    /// Whether its files and folders keep their permission bits; else they get 755 or 644 by the owner's executable bit.
+    /// Whether its files and folders keep their permission bits; otherwise they get 755 or 644 depending on the owner's
+    /// executable bit.
     pub keep_modes: bool,
 }
 
-/// A path of packages that goes elsewhere, as by dpkg-divert(1).
+/// A diverted path of packages, as by dpkg-divert(1).
 #[derive(Clone, Debug)]
 pub struct Diversion {
     /// The path.
     pub from: At<String>,
-    /// Where it goes.
+    /// The new path.
     pub to: String,
-    /// The package whose own file stays at `from`; `None` where all are diverted (`dpkg-divert --local`).
+    /// The package whose own file stays at `from`; `None` if all are diverted (`dpkg-divert --local`).
     pub by: Option<String>,
 }
 
-/// What a path's mode, owner and extended attributes are to be. An absent field leaves what is there.
+/// Mode, owner and extended attributes to set on a path. An absent field is left unchanged.
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// The path; among `attributes` also a pattern of paths.
+    /// The path; under `attributes` it may be a pattern.
     pub path: At<String>,
     /// Permission bits.
     pub mode: Option<u32>,
@@ -156,14 +158,14 @@ pub struct Attributes {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
-    /// What a program may do beyond its user's rights; kept as the attribute `security.capability`.
+    /// Capabilities of a program; stored as the attribute `security.capability`.
     pub capabilities: Option<Capabilities>,
     /// Extended attributes.
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Attributes {
-    /// The extended attributes that are stated, those of `capabilities` included.
+    /// The extended attributes to set, including those of `capabilities`.
     pub fn all_xattrs(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = self.xattrs.clone();
         if let Some(capabilities) = self.capabilities {
@@ -214,7 +216,7 @@ pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Op
     Some((rootfs, compression.unwrap_or(Compression::Zstd)))
 }
 
-/// What stands in a template of systems or applications, where that is not the root filesystem itself.
+/// A template of systems or applications, if it is not the root filesystem itself.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Compression of the archive.
@@ -224,7 +226,7 @@ pub struct Template {
 }
 
 impl Default for Template {
-    /// The root filesystem, in the form that every vzctl takes.
+    /// The root filesystem, in the form that every vzctl accepts.
     fn default() -> Self {
         Self { compression: Compression::Gzip, content: None }
     }
@@ -276,7 +278,7 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Fi
     let dirs = stated(table.or_default("dirs"));
     let attributes = stated(table.or_default("attributes"));
     Rootfs {
-        // A wrong word is a finding already; the rest is worth looking at.
+        // An invalid word has been reported already; the rest is still checked.
         layout: layout.unwrap_or(Layout::Split),
         components: table.or_default("components"),
         packages,
@@ -320,8 +322,8 @@ impl Decode for User {
         let gecos = table.or_default("gecos");
         table.close();
         let (name, uid) = (name?, uid?);
-        // That it lacks is a finding already; what else is wrong with the account comes with it.
-        // A missing shell is a finding already; this one is looked for by no check.
+        // A missing shell has been reported already; the account is still checked, with a shell that no check looks
+        // for.
         let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
         let home = home.unwrap_or_else(|| format!("/usr/home/{}", name.value));
         Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })

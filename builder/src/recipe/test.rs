@@ -1,4 +1,4 @@
-//! The boot tests as a recipe states them.
+//! The boot tests of a recipe.
 
 use super::decode::{At, Decode, Mebibytes, Port, Positive, Sink, Size, Table, required, word};
 use super::name::Name;
@@ -7,7 +7,7 @@ use super::text::Span;
 use crate::boot::Bus;
 use crate::boot::test::{Cuts, Login, TestStep};
 
-/// What starts the machine of a test.
+/// The firmware of a test's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestFirmware {
     /// SeaBIOS.
@@ -18,41 +18,41 @@ pub enum TestFirmware {
     None,
 }
 
-/// What the machine of a test starts from.
+/// The boot medium of a test's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestMedium {
     /// The ISO as a CD.
     Cd,
     /// The ISO as a USB disk.
     Usb,
-    /// The first of the test's disks, as somebody has installed it.
+    /// The first of the test's disks, after an installation.
     Hd,
-    /// Kernel and initrd, handed over by QEMU.
+    /// Kernel and initrd, loaded by QEMU.
     Kernel,
     /// The kernel alone, with the system on an ext4 disk.
     Disk,
 }
 
-/// A boot test: a machine with its disks, and the times that it is started.
+/// A boot test: a machine with its disks, and its starts.
 #[derive(Clone, Debug)]
 pub struct Test {
     /// Its name in the table.
     pub name: At<Name>,
-    /// What starts the machine.
+    /// Its firmware.
     pub firmware: TestFirmware,
-    /// What it starts from, where a boot does not say otherwise.
+    /// Its boot medium, unless a boot sets another.
     pub medium: TestMedium,
-    /// MiB.
+    /// Memory in MiB.
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Whether these run side by side under TCG, for a measurement, instead of taking turns, for a test that is sure.
+    /// Whether the processors run in parallel under TCG, for measurements, instead of taking turns, which is reliable.
     pub parallel: bool,
-    /// Seconds for the whole test under TCG; with `cut`, for each start.
+    /// Time limit in seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
-    /// Disks, made for the test and thrown away after it.
+    /// Disks that are created for the test and deleted after it.
     pub disks: Vec<TestDisk>,
-    /// TCP ports of the machine that the test reaches from outside.
+    /// TCP ports of the machine that the test connects to.
     pub forward: Vec<u16>,
     /// Each start of the machine, in order; never empty.
     pub boots: Vec<TestBoot>,
@@ -61,17 +61,17 @@ pub struct Test {
 /// A disk of a test.
 #[derive(Clone, Debug)]
 pub struct TestDisk {
-    /// What it is attached to.
+    /// Its bus.
     pub bus: Bus,
-    /// Bytes; None where its content tells.
+    /// Size in bytes; None if it depends on the content.
     pub size: Option<u64>,
     /// Label of its ext4 file system; a disk with neither label nor systems is blank.
     pub label: Option<String>,
     /// Folders that hold the recipe's root filesystem: `/system0`.
     pub systems: Vec<At<String>>,
-    /// Whether it holds the recipe's template, where vzctl looks for it on the systems' disk: `/vz/template/cache`.
+    /// Whether it holds the recipe's template where vzctl looks for it on the systems' disk: `/vz/template/cache`.
     pub template: bool,
-    /// Where it is stated.
+    /// Its location in the recipe.
     pub span: Span,
 }
 
@@ -80,50 +80,50 @@ pub struct TestDisk {
 pub struct TestBoot {
     /// The boot menu's entry.
     pub entry: At<String>,
-    /// What it starts from, if not what the test says.
+    /// Its boot medium, if not that of the test.
     pub medium: Option<TestMedium>,
-    /// Further parameters of the kernel, for media `kernel` and `disk`.
+    /// Further kernel parameters, for media `kernel` and `disk`.
     pub cmdline: String,
-    /// What has to appear on the serial console.
+    /// The text that has to appear on the serial console.
     pub expect: String,
-    /// Who logs in to run commands.
+    /// The login for its commands.
     pub login: Option<Login>,
-    /// What is done after the login, in order.
+    /// The steps after the login, in order.
     pub run: Vec<TestAction>,
     /// How it ends.
     pub end: TestEnd,
-    /// The power cuts that it stands for, if it is to be started again and again.
+    /// The power cuts that it describes, if it is to be started repeatedly.
     pub cut: Option<Cut>,
 }
 
-/// Power cuts while a command runs, each followed by a start that looks at what is left.
+/// Power cuts while a command runs, each followed by a start that checks the result.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    /// The command, the number of cuts, and what they may come to.
+    /// The command, the number of cuts, and the permitted outcomes.
     pub cuts: Cuts,
-    /// Where the number is stated.
+    /// The location of the number.
     pub times: Span,
-    /// Where it is stated.
+    /// Its location.
     pub span: Span,
 }
 
-/// Something that is done after the login.
+/// A step after the login.
 #[derive(Clone, Debug)]
 pub struct TestAction {
-    /// What, and what is expected of it.
+    /// The action, and its expected result.
     pub step: TestStep,
-    /// Where it is stated; of a connection, its port.
+    /// Its location; for a connection, that of its port.
     pub span: Span,
 }
 
-/// How a boot ends, once all of it has been done.
+/// How a boot ends, after all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TestEnd {
-    /// The power is cut: QEMU is killed. What the machine has written to its disks stays, flushed or not.
+    /// The power is cut: QEMU is killed. What the machine has written to its disks is kept, flushed or not.
     Cut,
-    /// `poweroff` is typed, and the machine has to end.
+    /// `poweroff` is typed, and the machine has to exit.
     Poweroff,
-    /// `reboot` is typed, and the machine has to end.
+    /// `reboot` is typed, and the machine has to exit.
     Reboot,
 }
 
@@ -149,7 +149,7 @@ impl Decode for Test {
         let forward = forward.into_iter().map(|port| port.0).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
-            // A single boot stands in the test itself.
+            // A single boot is written in the test itself.
             None => decode_boot(&table, sink).map(|boot| vec![boot]),
         };
         table.close();

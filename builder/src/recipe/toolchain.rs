@@ -1,4 +1,4 @@
-//! Toolchains: the root filesystems that foreign tools run in.
+//! Toolchains: the root filesystems that third-party tools run in.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use super::place::FileFinder;
 use super::text::{Span, suggestion};
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 
-/// A toolchain as its YAML file states it.
+/// A toolchain as described in its YAML file.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
-    /// Its name, which is also its file's.
+    /// Its name, which is also that of its file.
     pub name: String,
-    /// Its packages and their whole dependency closure.
+    /// Its packages and their transitive dependencies.
     pub packages: At<Request>,
-    /// Where its file names it.
+    /// The location of its name in its file.
     pub span: Span,
-    /// Symbolic links that maintainer scripts would have made: path to target.
+    /// Symbolic links that maintainer scripts would have created: path to target.
     pub links: BTreeMap<String, String>,
-    /// Files that maintainer scripts would have made: path to content.
+    /// Files that maintainer scripts would have created: path to content.
     pub files: BTreeMap<String, String>,
-    /// What its packages may come to.
+    /// Limits for its packages.
     pub limits: Limits,
 }
 
-/// Lays a toolchain's file over the one that it extends: packages are added, those under `without` are left out, everything
-/// else is merged as in a recipe ([`YamlNode::overlay`]).
+/// Merges a toolchain's file over the one that it extends: packages are added, those under `without` are removed,
+/// everything else is merged as in a recipe ([`YamlNode::overlay`]).
 pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
     let own = over.take("packages");
     let without = over.take("without");
@@ -37,7 +37,7 @@ pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
         match (&mut packages.value, own.map(|own| (own.value, own.span))) {
             (YamlValue::List(packages), Some((YamlValue::List(own), _))) => packages.extend(own),
             (_, None | Some((YamlValue::Null, _))) => {}
-            // Says what is wrong with it when it is decoded.
+            // Its errors are reported when it is decoded.
             (_, Some((value, span))) => *packages = YamlNode { value, span },
         }
     }
@@ -61,7 +61,7 @@ fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &Sink) {
     }
 }
 
-/// A package of a list as it is written, and its name.
+/// A package of a list as written, and its name.
 fn listed(node: &YamlNode) -> Option<(&str, &str)> {
     match &node.value {
         YamlValue::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
@@ -73,12 +73,12 @@ fn listed(node: &YamlNode) -> Option<(&str, &str)> {
     }
 }
 
-/// Reads a toolchain's file, laid over those that it extends.
+/// Reads a toolchain's file, merged over those that it extends.
 pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");
-    // Settled before; named here so that it is a known key.
+    // Resolved before; listed here so that it is a known key.
     let _ = table.node("extends");
     if let Some(key) = table.key("without") {
         table.node("without");

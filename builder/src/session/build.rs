@@ -1,4 +1,4 @@
-//! Building what is wanted of a recipe.
+//! Building the targets of a recipe.
 
 use std::path::{Path, PathBuf};
 
@@ -14,43 +14,43 @@ use crate::sandbox::Sandbox;
 use crate::step::StepId;
 use crate::store::{Store, StoreError};
 
-/// How often damage in the store may be mended in one build. More means that the disk changes what is written.
+/// How often damage in the store may be repaired in one build. More means that the disk alters what is written.
 const ROUNDS: usize = 3;
 
-/// How a build treats the lock and this machine.
+/// How a build uses the lock and the host.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The lock's file; else the project's.
+    /// The path of the lock; by default the project's.
     pub lock: Option<PathBuf>,
-    /// Refuse a lock that does not fit the recipe instead of bringing it up to date.
+    /// Fail if the lock is not up to date, instead of updating it.
     pub locked: bool,
-    /// Use no network; the lock has to fit.
+    /// Use no network; the lock has to be up to date.
     pub offline: bool,
-    /// Processes that may run side by side; 0 for one per processor.
+    /// The number of parallel processes; 0 for one per processor.
     pub jobs: usize,
 }
 
 impl Options {
-    /// How many processes may run side by side.
+    /// The number of parallel processes.
     pub fn jobs(&self) -> usize {
         if self.jobs == 0 { crate::threads::processors() } else { self.jobs }
     }
 }
 
-/// Where outputs go, and which.
+/// Which outputs to write, and where.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
-    /// The folder; a recipe's outputs are in one of its name below.
+    /// The folder; a recipe's outputs are in a subfolder with its name.
     pub folder: PathBuf,
-    /// The kinds; empty for all that the recipe asks for.
+    /// The kinds; empty for all outputs of the recipe.
     pub only: Vec<OutputKind>,
-    /// Replace outputs that were edited since they were written; they are kept beside.
+    /// Replace outputs that were edited since they were written; the edited files are kept beside.
     pub overwrite: bool,
     /// How they are built.
     pub options: Options,
 }
 
-/// What is wanted of a recipe is built.
+/// The result of a build.
 pub struct BuiltRecipe {
     /// The recipe.
     pub recipe: Recipe,
@@ -58,12 +58,12 @@ pub struct BuiltRecipe {
     pub store: Store,
     /// The steps.
     pub plan: Plan,
-    /// What they gave.
+    /// The results of the steps.
     pub built: Built,
 }
 
 impl Session<'_> {
-    /// Builds a recipe's outputs and puts them in place, all or none.
+    /// Builds a recipe's outputs and moves them into place, all or none.
     pub fn outputs(
         &self,
         recipe: Recipe,
@@ -71,7 +71,7 @@ impl Session<'_> {
         outputs: &OutputOptions,
     ) -> Result<(BuiltRecipe, WriteReport), Error> {
         self.reporter.outputs(OutputsState::Before);
-        // What is in the way of the outputs is found before the work.
+        // Anything that prevents writing the outputs is found before the work starts.
         let mut target = OutputFolder::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
         let wanted = PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() };
         let mut done = self.build_once(recipe, store, &outputs.options, &wanted)?;
@@ -90,7 +90,8 @@ impl Session<'_> {
         Ok((done, report))
     }
 
-    /// Builds what is wanted, for use straight from the store: what a machine is started with is held against its names.
+    /// Builds the given targets for use straight from the store: the content that a machine boots from is checked
+    /// against its digest.
     pub fn build(
         &self,
         recipe: Recipe,

@@ -210,7 +210,7 @@ impl ProgressView for Terminal {
     }
 }
 
-/// A download. What it has is part of what its batch has.
+/// A download. Its bytes also count towards its batch.
 struct Bar<'a> {
     bar: ProgressBar,
     name: String,

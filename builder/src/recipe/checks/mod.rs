@@ -1,4 +1,4 @@
-//! Rules that a recipe has to keep beyond its shape, one file each.
+//! Rules for a recipe beyond its structure, one file each.
 
 mod boot_entries;
 mod component_needs;
@@ -23,7 +23,7 @@ use super::decode::Sink;
 use super::image::Image;
 use super::text::RecipeFiles;
 
-/// What a check looks at.
+/// The input of a check.
 pub struct CheckInput<'a> {
     /// The recipe.
     pub image: &'a Image,
@@ -34,7 +34,7 @@ pub struct CheckInput<'a> {
 }
 
 impl CheckInput<'_> {
-    /// Every tree that the recipe states; each rule about a root filesystem holds for all of them.
+    /// Every tree in the recipe; each rule about a root filesystem applies to all of them.
     pub fn contents(&self) -> impl Iterator<Item = &super::rootfs::Rootfs> {
         self.image.contents()
     }
@@ -42,9 +42,9 @@ impl CheckInput<'_> {
 
 /// One rule.
 pub struct Check {
-    /// The id that its findings carry.
+    /// The id of its findings.
     pub id: &'static str,
-    /// What it demands, in a line.
+    /// The rule, in a line.
     pub rule: &'static str,
     run: fn(&CheckInput<'_>, &Sink),
 }

@@ -27,7 +27,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     }
 }
 
-/// What an overlay's file has and the image would not have.
+/// Metadata of an overlay's file that would be missing in the image.
 struct LostMetadata {
     path: TreePath,
     what: String,
@@ -36,7 +36,7 @@ struct LostMetadata {
 fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &Sink) {
     let umask = umask(&[recipe, &overlay.path.value]);
     let mut look = OverlayScan { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
-    // A folder that can't be read is found when it is packed.
+    // A folder that can't be read is reported when it is packed.
     let _ = look.folder(&overlay.path.value, &TreePath::ROOT);
     look.lost.sort_by(|a, b| a.path.cmp(&b.path));
     let Some(first) = look.lost.first() else { return };
@@ -62,8 +62,8 @@ fn overlay_name(overlay: &Overlay) -> String {
     overlay.path.value.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The bits for reading and entering that the umask took from everything, as it seems: those that the recipe and the overlay's
-/// own folder lack, too. A clone made with umask 077 has no secrets in it by that.
+/// The read and search permissions that the umask apparently removed everywhere: those that the recipe and the
+/// overlay's own folder lack, too. A clone made with umask 077 does not mean that its files are secret.
 fn umask(paths: &[&Path]) -> u32 {
     let lacks = |path: &&Path| {
         let own = fs::metadata(path).map_or(0o777, |metadata| metadata.permissions().mode());
@@ -109,7 +109,8 @@ impl OverlayScan<'_> {
         if self.keep_modes || self.is_stated(path, |stated| stated.mode.is_some()) {
             return;
         }
-        // The setgid bit of a folder is how a file system gives a group to what is made in it, and no wish of the user's.
+        // The setgid bit of a folder is how a file system passes a group on to new entries, and not the user's
+        // intention.
         let special = own & if folder { 0o1000 } else { 0o7000 };
         let (result, readers) = match folder {
             true => (0o755, 0o055),
@@ -128,7 +129,7 @@ impl OverlayScan<'_> {
         let Ok(names) = xattr::list(host) else { return };
         for name in names {
             let name = name.to_string_lossy().into_owned();
-            // Where browsers keep what they downloaded; labels of the host's own are no wish of the user's.
+            // Where browsers record a download's origin; labels of the host are not the user's intention either.
             let meant = name == capabilities::XATTR
                 || name.starts_with("system.posix_acl_")
                 || name.starts_with("user.") && !name.starts_with("user.xdg.");

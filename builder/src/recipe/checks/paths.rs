@@ -13,7 +13,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
 }
 
 fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
-    // Patterns have a check of their own.
+    // Patterns have their own check.
     let paths = rootfs.attributes.iter().filter(|stated| !stated.path.contains(['*', '?', '[']));
     let stated = paths.chain(&rootfs.dirs).map(|stated| &stated.path);
     let nodes = rootfs.nodes.iter().map(|node| &node.path);

@@ -22,7 +22,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     }
 }
 
-/// What is missing in dbco.
+/// The missing features of dbco.
 fn lacks(gap: Gap, platform: Platform) -> String {
     let names = platform.names();
     match gap {
@@ -37,7 +37,7 @@ fn lacks(gap: Gap, platform: Platform) -> String {
     }
 }
 
-/// What of the recipe is in need of it, as the rest of a sentence.
+/// The part of the recipe that needs it, as the end of a sentence.
 fn needs(gap: Gap, subject: &CheckInput<'_>) -> Option<String> {
     let image: &Image = subject.image;
     match gap {

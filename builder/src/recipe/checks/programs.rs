@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// A tree that is made of overlays and links only, so that its paths are known.
+/// A tree that is made only of overlays and links, so that its paths are known.
 #[derive(Default)]
 struct KnownPaths<'a> {
     overlays: Vec<&'a Overlay>,
@@ -22,7 +22,7 @@ struct KnownPaths<'a> {
 }
 
 impl<'a> KnownPaths<'a> {
-    /// Of a root filesystem; `None` where components or packages bring more.
+    /// For a root filesystem; `None` if it includes components or packages.
     fn of(rootfs: &'a Rootfs) -> Option<Self> {
         let known = Self {
             overlays: rootfs.overlays.iter().collect(),
@@ -31,7 +31,7 @@ impl<'a> KnownPaths<'a> {
         (rootfs.components.is_empty() && rootfs.packages.is_none()).then_some(known)
     }
 
-    /// Whether surely nothing is at a path. Where a link is on the way the build decides.
+    /// Whether a path certainly does not exist. If there is a link on the way the build decides.
     fn lacks(&self, path: &str) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
         let on_the_way = |link: &&&At<String>| TreePath::new(link).is_ok_and(|link| path.is_within(&link));

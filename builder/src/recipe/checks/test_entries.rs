@@ -129,7 +129,7 @@ fn check_cut(test: &Test, boot: &TestBoot, sink: &Sink) {
     }
 }
 
-/// Disks of a test on one bus; more than that the machine of the tests has no place for.
+/// The maximum number of a test's disks on one bus: what the test machine has room for.
 const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "sd")];
 
 fn check_disks(test: &Test, sink: &Sink) {

@@ -1,4 +1,4 @@
-//! Modes, owners and extended attributes as a recipe states them.
+//! Modes, owners and extended attributes in a recipe.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn check_xattr_name(key: &MappingKey, sink: &Sink) {
         let message = "capabilities have their own key";
         findings.add("xattr", key.span, message).help("capabilities: cap_net_raw+ep");
     } else if !["user.", "trusted.", "security.", "system."].iter().any(|space| {
-        // xattr(7): a name space and a name.
+        // xattr(7): a namespace and a name.
         key.name.strip_prefix(space).is_some_and(|name| !name.is_empty())
     }) || key.name.len() > 255
     {
@@ -60,7 +60,7 @@ fn check_xattr_name(key: &MappingKey, sink: &Sink) {
     }
 }
 
-/// An extended attribute's value: text, or `0x` and hexadecimal digits, as setfattr(1) takes it.
+/// An extended attribute's value: text, or `0x` and hexadecimal digits, as in setfattr(1).
 struct XattrValue(Vec<u8>);
 
 impl Decode for XattrValue {
@@ -84,14 +84,14 @@ impl Decode for Capabilities {
     }
 }
 
-/// The names that the recipe gives to owners and groups.
+/// The names of owners and groups in the recipe.
 pub(super) struct AccountNames<'a> {
     pub users: &'a [User],
     pub groups: &'a [Group],
 }
 
 impl AccountNames<'_> {
-    /// Puts numbers in the place of names.
+    /// Replaces names by numbers.
     pub fn resolve(&self, stated: StatedAttributes, sink: &Sink) -> Option<Attributes> {
         let StatedAttributes { mut attributes, owner, group } = stated;
         let unknown = |what: &str, name: &At<String>| {

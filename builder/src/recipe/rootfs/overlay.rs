@@ -5,7 +5,7 @@ use crate::recipe::decode::{At, Decode, Sink, Table, word};
 use crate::recipe::node::{YamlNode, YamlValue};
 use crate::recipe::place::FileFinder;
 
-/// A folder's name as the recipe has it.
+/// A folder's name as written in the recipe.
 struct NamedFolder {
     path: At<String>,
     keep_modes: bool,
