@@ -66,8 +66,8 @@ pub struct Machine {
     /// Which of its serial ports is the console, 0 to [`LAST_PORT`](crate::image::serial::LAST_PORT): `ttyS0` to
     /// `ttyS3`. The lower ports exist too, unconnected.
     pub port: u8,
-    /// Its TCP ports that are reachable from this host. QEMU then has access to the host's network; the guest can't
-    /// reach out.
+    /// Its TCP ports that are reachable from this host. QEMU then runs in the host's network, from which the machine itself
+    /// is isolated.
     pub forward: Vec<Forward>,
 }
 

@@ -112,8 +112,8 @@ impl Session<'_> {
         Ok(done.verify().map(|()| done)?)
     }
 
-    /// Locks, plans, fetches and builds what is wanted. Where the store turns out to be damaged, what is damaged is put
-    /// aside and made or fetched again.
+    /// Locks, plans, fetches and builds the given targets. If the store turns out to be damaged, the damaged objects
+    /// are moved aside and built or fetched again.
     fn build_once(
         &self,
         recipe: Recipe,
@@ -149,7 +149,7 @@ impl Session<'_> {
 }
 
 impl BuiltRecipe {
-    /// Holds what a machine is started with against its names: files and QEMU's root.
+    /// Checks what a machine boots from against its digests: files and QEMU's root.
     fn verify(&self) -> Result<(), StoreError> {
         let Self { store, plan, built, .. } = self;
         for from in plan.products.iter().map(|product| &product.from).chain(plan.disks.values()) {
@@ -171,12 +171,12 @@ fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -
     Ok(plan(recipe, lock, wanted, store)?)
 }
 
-/// Whether this host can run the tools of the steps to run; found before anything is fetched for them.
+/// Whether this host can run the tools of the steps to run; checked before anything is fetched for them.
 fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store) -> Result<(), Error> {
     if !steps_to_run(&plan.graph, targets, store)?.iter().any(|step| step.action.runs_tools()) {
         return Ok(());
     }
-    // The sandbox's processes are this program started anew.
+    // The sandbox's processes are new instances of this program.
     if !Path::new("/proc/self/exe").exists() {
         let text = "/proc is not mounted here, and tools can't be run without it: mount -t proc proc /proc";
         return Err(Error::Host(text.into()));

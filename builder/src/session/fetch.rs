@@ -1,4 +1,4 @@
-//! Bringing what is locked into the store.
+//! Fetching what is locked into the store.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use crate::step::StepId;
 use crate::store::Store;
 
 impl Session<'_> {
-    /// Brings all that a recipe's part of the lock names and the store lacks. What is there and is not what its name says
-    /// is fetched again.
+    /// Fetches everything in a recipe's part of the lock that the store lacks. Objects with the wrong content are
+    /// fetched again.
     pub fn fetch(&self, recipe: &Recipe, lock: &Lock, store: &Store, connections: usize) -> Result<FetchReport, Error> {
         let verified = store.verify_blobs(&digests(recipe, lock).collect::<Vec<_>>());
         self.tell_damages(store);
@@ -25,7 +25,7 @@ impl Session<'_> {
         Ok(files + self.fetch_crates(recipe, None, store, false)?)
     }
 
-    /// Brings what the steps that have to run need, and no more.
+    /// Fetches only what the steps to run need.
     pub(super) fn fetch_for(
         &self,
         (recipe, lock): (&Recipe, &Lock),
@@ -67,7 +67,7 @@ impl Session<'_> {
         self.fetched(report)
     }
 
-    /// Brings crates that the store lacks, those of `needed` or all.
+    /// Fetches crates that the store lacks, those of `needed` or all.
     fn fetch_crates(
         &self,
         recipe: &Recipe,

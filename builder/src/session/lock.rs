@@ -12,19 +12,19 @@ use crate::recipe::Recipe;
 use crate::source::{Request, Resolver};
 use crate::store::Store;
 
-/// What is resolved again although it is locked.
+/// Which requests to resolve again although they are locked.
 #[derive(Clone, Copy, Default)]
 pub struct LockUpdate<'a> {
-    /// These.
+    /// These requests.
     pub requests: &'a [Request],
-    /// Whether an older index than the locked one is taken.
+    /// Whether to accept an index that is older than the locked one.
     pub allow_downgrade: bool,
-    /// All that the project's recipes ask for, where other entries are to be dropped.
+    /// All requests of the project's recipes, if other entries are to be dropped.
     pub asked: Option<&'a BTreeSet<Request>>,
 }
 
 impl Session<'_> {
-    /// The part of the lock that a recipe asks for: brought up to date where that is allowed, refused otherwise.
+    /// The part of the lock that a recipe uses: updated if permitted, otherwise an error if it is out of date.
     pub fn lock(&self, recipe: &Recipe, options: &Options, store: &Store) -> Result<Lock, Error> {
         let locks = Locks::open(recipe, options.lock.as_deref())?;
         let wanted = recipe.requests();
@@ -41,8 +41,8 @@ impl Session<'_> {
         self.update_lock(recipe, &locks, store, LockUpdate::default())
     }
 
-    /// Pins what a recipe asks for and the lock does not have yet or is to be renewed, and writes the lock; gives the part
-    /// of it that the recipe asks for.
+    /// Pins the requests of a recipe that are not in the lock yet or are to be updated, and writes the lock; gives the
+    /// part of it that the recipe uses.
     pub fn update_lock(
         &self,
         recipe: &Recipe,
@@ -60,7 +60,7 @@ impl Session<'_> {
         let lock = before.clone().update::<Error>(&locks.path, |lock| {
             taken.into_iter().for_each(|entry| lock.add(entry));
             for entry in new {
-                // Another process may have put newer ones in meanwhile.
+                // Another process may have added newer ones meanwhile.
                 match rollback(lock, &entry).filter(|_| !allow_downgrade) {
                     Some(rollback) => return Err(Error::Source(rollback.into())),
                     None if renewed.contains(&entry.request) => lock.set(entry),
@@ -80,7 +80,7 @@ impl Session<'_> {
         Ok(lock.only(&wanted))
     }
 
-    /// Pins requests, held against the lock as it was.
+    /// Pins requests, compared with the previous lock.
     fn resolve(
         &self,
         recipe: &Recipe,
@@ -111,7 +111,7 @@ impl Session<'_> {
         if failures.is_empty() { Ok(entries) } else { Err(Error::Sources { what: "could not be locked", failures }) }
     }
 
-    /// Refuses an entry from an older index than the locked one, and names packages whose versions go back.
+    /// Rejects an entry from an older index than the locked one, and names packages that would be downgraded.
     fn not_older(&self, lock: &Lock, entry: LockEntry, allowed: bool) -> Result<LockEntry, anyhow::Error> {
         if let Some(rollback) = rollback(lock, &entry).filter(|_| !allowed) {
             return Err(rollback.into());

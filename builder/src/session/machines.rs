@@ -1,4 +1,4 @@
-//! What was built as machines: for a person at a console, and for boot tests.
+//! Machines made of built outputs: for interactive use, and for boot tests.
 
 use std::fs::File;
 use std::io;
@@ -44,7 +44,7 @@ impl Launch for Locked {
 }
 
 impl BuiltRecipe {
-    /// What starts its machines: QEMU of the recipe's toolchain, or this host's.
+    /// What starts its machines: QEMU of the recipe's toolchain, or the host's.
     pub fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Error> {
         let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
         let root = self.store.root_path(&self.plan.graph.step(step.step()).digest);
@@ -55,14 +55,14 @@ impl BuiltRecipe {
         Some(self.store.blob_path(&self.built.blob(from)?.digest))
     }
 
-    /// The file in the store of an output that has one file alone, or one that counts.
+    /// The path in the store of an output with a single file, or with a main file.
     pub fn product(&self, kind: OutputKind) -> Result<PathBuf, Error> {
         let product = self.plan.products.iter().find(|product| product.kind == kind && !product.optional);
         let path = product.and_then(|product| self.blob(&product.from));
         path.ok_or_else(|| Error::Request("the output that this boots from is not in the recipe's `outputs`".into()))
     }
 
-    /// Kernel and, where the entry has one, initrd, with the entry's parameters and further ones.
+    /// Kernel and, if the entry has one, initrd, with the entry's parameters and additional ones.
     pub fn kernel(&self, entry: &BootEntry, more: &str) -> Result<Medium, Error> {
         let parameters = self.recipe.image.boot.parameters(entry);
         Ok(Medium::Kernel {
@@ -91,7 +91,7 @@ pub fn boot_test(done: &BuiltRecipe, test: &Test) -> Result<BootTest, Error> {
 
 fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
     let image = &done.recipe.image;
-    // The recipe's checks have found the entry.
+    // The recipe's checks guarantee that the entry exists.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
     let declared_medium = boot.medium.unwrap_or(test.medium);
@@ -124,7 +124,7 @@ fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &
             forward: Vec::new(),
         },
         menu: match declared_medium {
-            // The ISO's menu does not show; the checks have seen to it that its first entry is the one.
+            // The ISO's menu is hidden; the checks guarantee that its first entry is the right one.
             declared::TestMedium::Cd | declared::TestMedium::Usb if image.boot.timeout == 0 => None,
             declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd => Some(index),
             declared::TestMedium::Kernel | declared::TestMedium::Disk => None,

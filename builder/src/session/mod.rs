@@ -1,11 +1,12 @@
-//! From a recipe to its outputs, as calls: what the command line is made of, and other programs can be.
+//! From a recipe to its outputs, as a library: the command line is built on it, and other programs can be.
 //!
-//! A [`Session`] holds what the calls have in common: where the store is, which mirrors are asked, who is told. A recipe is
-//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) makes steps of
-//! both, [`Session::build`] does all of it and runs what the store lacks, and [`Session::outputs`] also writes the outputs.
+//! A [`Session`] holds what the calls have in common: the path of the store, the mirrors, the reporter. A recipe is
+//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) turns both
+//! into steps, [`Session::build`] does all of it and runs the steps that the store has no result for, and
+//! [`Session::outputs`] also writes the outputs.
 //!
-//! Signals are the process's: a program that wants ^C to end a build calls [`interrupt::raise`](crate::interrupt::raise), and
-//! [`Cancel::cancel`] for downloads.
+//! Signals are sent to the process: a program that wants ^C to end a build calls
+//! [`interrupt::raise`](crate::interrupt::raise), and [`Cancel::cancel`] for downloads.
 //!
 //! ```
 //! use dbco::recipe::{Settings, load};
@@ -68,25 +69,25 @@ pub use prune::asked_in_project;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 
-/// What the calls of a session have in common.
+/// The configuration shared by all calls of a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionConfig {
-    /// The store's folder; the user's own where there is none: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
+    /// The store's folder; by default the user's: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
     pub store: Option<PathBuf>,
-    /// Base URLs of Debian mirrors, in place of the user's and this host's.
+    /// Base URLs of Debian mirrors, instead of those of the user and the host.
     pub mirrors: Vec<String>,
 }
 
-/// Told what goes on; called from several threads.
+/// Receives events; called from several threads.
 pub trait Reporter: Progress + Observer {
-    /// Something worth telling that stops nothing.
+    /// A notice that does not end the work.
     fn notice(&self, notice: &Notice<'_>);
 
-    /// What can be said of the outputs from now on.
+    /// The state of the outputs has changed.
     fn outputs(&self, _state: OutputsState) {}
 }
 
-/// Tells nobody.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SilentReporter;
 
@@ -104,7 +105,7 @@ impl Reporter for SilentReporter {
     fn notice(&self, _notice: &Notice<'_>) {}
 }
 
-/// Loads, locks, fetches and builds with one store, one set of mirrors, and somebody who is told.
+/// Loads, locks, fetches and builds with one store, one set of mirrors, and one reporter.
 pub struct Session<'a> {
     places: SessionConfig,
     reporter: &'a dyn Reporter,
@@ -112,12 +113,12 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Nothing is opened yet.
+    /// Does not open anything yet.
     pub fn new(places: SessionConfig, reporter: &'a dyn Reporter) -> Self {
         Self { places, reporter, cancel: Cancel::default() }
     }
 
-    /// The same, with the switch that ends its downloads.
+    /// The same, with a handle that cancels its downloads.
     pub fn with_cancel(self, cancel: Cancel) -> Self {
         Self { cancel, ..self }
     }
@@ -127,17 +128,17 @@ impl<'a> Session<'a> {
         self.store_as(Sharing::Builds)
     }
 
-    /// The store, opened beside others or alone; waits for who has it otherwise.
+    /// The store, opened shared or exclusively; waits for processes that prevent that.
     pub fn store_as(&self, sharing: Sharing) -> Result<Store, Error> {
         let path = self.store_path()?;
-        // The sandbox's processes tell it each other as text.
+        // The sandbox's processes pass it to each other as text.
         if path.to_str().is_none() {
             return Err(Error::StorePath(path));
         }
         Ok(Store::open_as(&path, sharing, &|| self.reporter.notice(&Notice::StoreInUse(sharing)))?)
     }
 
-    /// Where the store is.
+    /// The path of the store.
     pub fn store_path(&self) -> Result<PathBuf, Error> {
         if let Some(path) = &self.places.store {
             return Ok(path.clone());
@@ -147,7 +148,7 @@ impl<'a> Session<'a> {
         Ok(base.ok_or(Error::NoHome)?.join("dbco"))
     }
 
-    /// Tells what has been found damaged in the store since this was called last.
+    /// Reports objects of the store that were found damaged since the last call.
     pub fn tell_damages(&self, store: &Store) {
         for damage in store.untold_damages() {
             self.reporter.notice(&Notice::Damaged(&damage));

@@ -1,4 +1,4 @@
-//! What a recipe calls its sources, and where it asks for them.
+//! The names of a recipe's sources, and where it requests them.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::recipe::text::{Span, did_you_mean, suggestion};
 use crate::recipe::{Origin, Recipe};
 use crate::source::Request;
 
-/// The digests of all that a lock and the crates' own locks name.
+/// The digests of everything that a lock and the `Cargo.lock` files name.
 pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = Digest> + 'a {
     let files = lock.entries().flat_map(|entry| &entry.files).map(|file| file.sha256);
     files.chain(recipe.cargo_locks().into_iter().flat_map(|lock| &lock.crates).map(|one| one.sha256))
@@ -21,7 +21,7 @@ pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = D
 struct NamedRequest<'a> {
     request: &'a Request,
     names: Vec<String>,
-    /// Where it is asked for.
+    /// Where it is requested.
     span: Span,
 }
 
@@ -69,15 +69,15 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<NamedRequest<'a>> {
     all
 }
 
-/// Where the recipe asks for something: `file:line:column`.
+/// Where the recipe requests something: `file:line:column`.
 pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
     let all = all(recipe);
     let asked = all.iter().find(|asked| asked.request == request)?;
     Some(recipe.files.locate(asked.span))
 }
 
-/// The requests that a name stands for: of a package (asked for, or locked as somebody's dependency), a component, a
-/// toolchain or a source.
+/// The requests that a name stands for: of a package (requested, or locked as a dependency), a component, a toolchain
+/// or a source.
 pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, Error> {
     let all = all(recipe);
     let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();

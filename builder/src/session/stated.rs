@@ -1,4 +1,4 @@
-//! Where in a recipe a step that failed is stated, and what to do about it.
+//! The location of a failed step in the recipe, and what to do.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::recipe::{Component, Recipe};
 use crate::sandbox::SandboxError;
 use crate::step::StepError;
 
-/// Where a recipe states the step of a [`BuildError`]: shown, it is the place.
+/// The location in the recipe of the step of a [`BuildError`]; `Display` shows it.
 #[derive(Debug)]
 pub struct RecipeLocation {
     place: String,
@@ -24,7 +24,7 @@ impl fmt::Display for RecipeLocation {
     }
 }
 
-/// Where the recipe states the step that failed, if it does.
+/// The location of the failed step in the recipe, if it has one.
 pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<RecipeLocation> {
     let component = error.label.strip_prefix("component ").and_then(|name| recipe.components.get(name));
     let at = |span| Some(RecipeLocation { place: recipe.files.locate(span), hint: None });
@@ -56,7 +56,7 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
     let (line, column) = recipe.files.position(span);
     let path = recipe.files.path(span.file).display();
     let place = match tail.iter().rev().find_map(|line| line_of_script(line)) {
-        // A literal block's lines are the file's, from its first one on.
+        // The lines of a literal block are lines of the file, starting with its first one.
         Some(number) if is_literal(&recipe.files.text(span.file)[..span.start]) => {
             format!("{path}:{}", line + number - 1)
         }
@@ -78,13 +78,12 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
     RecipeLocation { place, hint: hint.or_else(network) }
 }
 
-/// Whether `|`, perhaps with its indicators (YAML 1.2.2, section 8.1.1), ends what stands before a scalar.
+/// Whether the text before a scalar ends with `|`, possibly with its indicators (YAML 1.2.2, section 8.1.1).
 fn is_literal(before: &str) -> bool {
     before.trim_end().trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with('|')
 }
 
-/// The number of the script's line in what dash and bash say of it: `/bin/sh: 3: cmake: not found`, `/bin/sh: line 3:
-/// …`.
+/// The line number in messages of dash and bash about a script: `/bin/sh: 3: cmake: not found`, `/bin/sh: line 3: …`.
 fn line_of_script(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("/bin/sh: ")?;
     let rest = rest.strip_prefix("-c: ").unwrap_or(rest);
@@ -106,7 +105,7 @@ fn missing_tool(line: &str) -> Option<&str> {
     plain(tool).then_some(tool)
 }
 
-/// What programs say that look for a network.
+/// Messages of programs that try to use a network.
 const NO_NETWORK: [&str; 6] = [
     "Could not resolve host",
     "Couldn't resolve host",

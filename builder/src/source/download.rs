@@ -1,4 +1,4 @@
-//! Files into the store or into memory, from whichever of several places delivers first: resumed, checked.
+//! Downloads into the store or into memory, from whichever of several places delivers first: resumed and checked.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,17 +14,17 @@ use super::network::{Failure, Network, origin};
 use super::race::{DownloadTarget, race};
 use super::{Attempt, Cancel, Meter, SourceError};
 
-/// A file whose content is known beforehand.
+/// A file whose digest is known beforehand.
 pub(super) struct Download {
     pub(super) name: String,
     pub(super) sha256: Digest,
     pub(super) size: Option<u64>,
     pub(super) urls: Vec<String>,
-    /// What to do when all places say that it is not there.
+    /// What to do if all places report that it does not exist.
     pub(super) if_gone: String,
 }
 
-/// Fetches a file whose digest is known, unless the store has it sound; gives the number of bytes that came over the
+/// Fetches a file whose digest is known, unless the store has it intact; gives the number of bytes received over the
 /// network.
 pub(super) fn fetch_file(
     network: &Network,
@@ -37,7 +37,7 @@ pub(super) fn fetch_file(
     }
     let mut partial = Partial::open(store, wanted, network, meter)?;
     if store.has_sound_blob(&wanted.sha256)? {
-        // Another process fetched it while we waited for its lock.
+        // Another process fetched it while this one waited for its lock.
         return Ok(0);
     }
     let mut received = 0;
@@ -54,20 +54,20 @@ pub(super) fn fetch_file(
     Ok(received)
 }
 
-/// A file of which nothing was known, as one place gave it.
+/// A file of unknown digest, as one place delivered it.
 struct UnpinnedDownload {
     /// Its digest and length in bytes.
     file: (Digest, u64),
-    /// The place's number.
+    /// The place's index.
     place: usize,
-    /// Whether the place told where the file ends.
+    /// Whether the place indicated the end of the file.
     told: bool,
 }
 
 /// Fetches a file of which nothing is known beforehand; gives its digest and length in bytes.
 ///
-/// Where its end was told by the connection's end alone, which is the same for a file that was cut, another server has to give the
-/// same; one that tells the end is taken at its word.
+/// If the end was only indicated by the end of the connection, which also happens to a truncated file, another server
+/// has to deliver the same; a place that indicates the end is believed.
 pub(super) fn fetch_unknown(
     network: &Network,
     store: &Store,
@@ -123,11 +123,11 @@ fn read_unknown(
     }
 }
 
-/// Makes something of a file's content, which came from the place of that number, or says what is wrong with it.
+/// Parses a file's content, received from the place with the given index, or says what is wrong with it.
 pub(super) type CheckContent<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
 
-/// Reads a small file into memory, from the first place whose content `check` takes; gives what `check` makes of it. More
-/// than `limit` bytes are refused.
+/// Reads a small file into memory, from the first place whose content `check` accepts; gives the result of `check`.
+/// More than `limit` bytes are an error.
 pub(super) fn read_small<T>(
     network: &Network,
     urls: &[String],
@@ -144,14 +144,14 @@ pub(super) fn read_small<T>(
     })
 }
 
-/// What to do about a locked file that nobody has.
+/// What to do about a locked file that no place has.
 fn hint(wanted: &Download, attempts: &[Attempt]) -> Option<String> {
     if attempts.is_empty() || attempts.iter().all(|attempt| attempt.missing) {
         return Some(wanted.if_gone.clone());
     }
     let changed = attempts.iter().any(|attempt| attempt.reason.contains("sha256 is"));
     changed.then(|| match wanted.size {
-        // Not locked yet: the recipe states the digest.
+        // Not locked yet: the recipe contains the digest.
         None => "the file does not match `sha256`: correct it if the file is right, or use another address".to_owned(),
         Some(_) => {
             let name = wanted.name.split(' ').next().unwrap_or_default();
@@ -163,7 +163,7 @@ fn hint(wanted: &Download, attempts: &[Attempt]) -> Option<String> {
     })
 }
 
-/// A file of a known digest, in its partial.
+/// A file with a known digest, in its partial file.
 struct PinnedFile<'a> {
     partial: &'a mut Partial,
     wanted: &'a Download,
@@ -205,7 +205,7 @@ impl DownloadTarget for PinnedFile<'_> {
     }
 }
 
-/// A file that is pinned by what comes.
+/// A file whose digest will be locked as received.
 struct UnpinnedFile<'a> {
     name: &'a str,
     store: &'a Store,
@@ -250,10 +250,11 @@ impl DownloadTarget for UnpinnedFile<'_> {
     }
 }
 
-/// So much of a file tells a web page.
+/// The number of bytes that suffice to recognize a web page.
 const HEAD: usize = 512;
 
-/// Why what begins like this can't be the file of that name. Its digest is not known yet: it would be locked as it is.
+/// Why content that begins like this can't be the file of that name. Its digest is not known yet: whatever is received
+/// would be locked.
 fn implausible(name: &str, head: &[u8]) -> Option<String> {
     if head.is_empty() {
         return Some("is empty (0 bytes)".to_owned());
@@ -298,7 +299,7 @@ impl<T> DownloadTarget for SmallFile<'_, T> {
     }
 }
 
-/// A download in hand: `<store>/partial/<sha256>`, locked by whoever writes it, kept for the next run when cut off.
+/// A download in progress: `<store>/partial/<sha256>`, locked by its writer, and kept for the next run if interrupted.
 struct Partial {
     path: PathBuf,
     file: File,
@@ -306,7 +307,7 @@ struct Partial {
     length: u64,
 }
 
-/// A file that another process writes.
+/// A file that another process is writing.
 struct GrowingFile {
     begun: Instant,
     length: u64,
@@ -330,8 +331,8 @@ impl GrowingFile {
 }
 
 impl Partial {
-    /// Opens and locks the partial of a file. Where another run has it, waits until that one has done its work, as long
-    /// as it gets on; then takes another one.
+    /// Opens and locks the partial file of a download. If another run holds it, waits until that run has finished, as
+    /// long as it makes progress; then uses another file.
     fn open(store: &Store, wanted: &Download, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
         let (cancel, own) = (network.cancel(), store.partial_path(&wanted.sha256));
         let (mut number, mut waited, mut told) = (1, GrowingFile::new(&own), false);
@@ -347,7 +348,7 @@ impl Partial {
                 .map_err(fail("write"))?;
             match file.try_lock() {
                 Ok(()) => {}
-                // Not a wait in the kernel, which ^C would not end.
+                // Not a blocking lock, since ^C would not end the wait.
                 Err(TryLockError::WouldBlock) => {
                     if !told && waited.begun.elapsed() >= Duration::from_secs(1) {
                         told = true;
@@ -366,7 +367,7 @@ impl Partial {
                 Err(TryLockError::Error(error)) => return Err(fail("lock")(error).into()),
             }
             let inode = file.metadata().map_err(fail("read"))?.ino();
-            // Its last owner may have published or removed it while we waited for the lock.
+            // Its last owner may have published or removed it during the wait.
             if fs::metadata(&path).is_ok_and(|there| there.ino() == inode) || store.has_blob(&wanted.sha256) {
                 let mut partial = Self { path, file, hasher: Hasher::new(io::sink()), length: 0 };
                 partial.recover(cancel)?;
@@ -410,12 +411,12 @@ impl Partial {
         Ok(())
     }
 
-    /// The digest of all so far; [`Partial::restart`] must come before more is appended.
+    /// The digest of everything so far; [`Partial::restart`] must be called before more is appended.
     fn digest(&mut self) -> Digest {
         std::mem::replace(&mut self.hasher, Hasher::new(io::sink())).finish().0
     }
 
-    /// Whether what an earlier run left is the wanted file: it was cut off just before giving it its name.
+    /// Whether an earlier run left the complete file: it was interrupted just before renaming it.
     fn is_whole(&mut self, wanted: &Download, cancel: &Cancel) -> Result<bool, SourceError> {
         if self.length == 0 || wanted.size.is_some_and(|size| size != self.length) {
             return Ok(false);
@@ -426,7 +427,7 @@ impl Partial {
         if wanted.size.is_some() {
             self.restart()?;
         } else {
-            // Perhaps its beginning.
+            // It may be the beginning of the file.
             self.length = 0;
             self.recover(cancel)?;
         }

@@ -1,9 +1,9 @@
 //! Everything that comes from outside: kinds of source, resolving them to a lock, fetching what is locked.
 //!
-//! The only module that touches the network. Resolving and fetching over it need a [`Network`]; what has none, as a
-//! build with `--offline`, can't open a socket.
+//! The only module that uses the network. Resolving and fetching need a [`Network`]; code without one, such as a build
+//! with `--offline`, can't open a socket.
 //!
-//! Trust: a Debian index counts only by its archive's signature ([`debian`]), everything else by the sha256 in the
+//! Trust: a Debian index is only trusted by its archive's signature ([`debian`]), everything else by the sha256 in the
 //! recipe, the lock or the `Cargo.lock`. Mirrors, proxies and TLS are never trusted.
 
 mod cancel;

@@ -1,4 +1,4 @@
-//! Reading all that a store holds.
+//! Reading everything in a store.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use super::parallel::each;
 use super::{Depth, Store, StoreError};
 use crate::digest::Digest;
 
-/// What a store seems to hold, by names and lengths.
+/// The apparent content of a store, by names and lengths.
 #[derive(Clone, Debug, Default)]
 pub struct StoreContents {
     blobs: Vec<(Digest, u64)>,
@@ -24,14 +24,14 @@ impl StoreContents {
         self.blobs.len() + self.roots.len() + self.results.len()
     }
 
-    /// The length of what has to be read in bytes; results aside, which are small.
+    /// The number of bytes to read; except for results, which are small.
     pub fn bytes(&self) -> u64 {
         self.blobs.iter().chain(&self.roots).map(|(_, size)| size).sum()
     }
 }
 
 impl Store {
-    /// Lists what [`Store::verify`] is to read.
+    /// Lists what [`Store::verify`] will read.
     pub fn contents(&self) -> Result<StoreContents, StoreError> {
         let named = |paths: Vec<PathBuf>| paths.iter().filter_map(|path| name(path)).collect::<Vec<_>>();
         let blobs = named(sharded_entries(&self.path().join("blobs"))?);
@@ -45,9 +45,9 @@ impl Store {
         })
     }
 
-    /// Holds each blob, result and toolchain root against its name, and puts aside what does not fit; see
-    /// [`Store::damages`]. Results that name what is not there are dropped, so that their steps run again. `progress`
-    /// hears how many bytes have been read. Ends with an error when a signal comes.
+    /// Checks each blob, result and toolchain root against its name, and moves damaged ones aside; see
+    /// [`Store::damages`]. Results that refer to missing objects are dropped, so that their steps run again. `progress`
+    /// receives the number of bytes read. Ends with an error when a signal arrives.
     pub fn verify(&self, contents: &StoreContents, progress: &(dyn Fn(u64) + Sync)) -> Result<(), StoreError> {
         let read = AtomicU64::new(0);
         let more = |size: u64| progress(read.fetch_add(size, Ordering::Relaxed) + size);
@@ -60,7 +60,7 @@ impl Store {
             self.check_root(key, Depth::Content)?;
             more(*size);
         }
-        // Last, as what a result names may just have been put aside.
+        // Last, as objects that a result refers to may just have been moved aside.
         for key in &contents.results {
             if self.result(key)?.is_none() {
                 self.forget(key)?;
@@ -69,8 +69,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the store has a blob with the content that its name says. One that has not changed since it was read is
-    /// not read again; one that is damaged is put aside.
+    /// Whether the store has an intact blob. One that has not changed since it was last read is not read again; a
+    /// damaged one is moved aside.
     pub fn has_sound_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
         match self.verified_blob(digest) {
             Ok(_) => Ok(true),
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// Puts aside which of these blobs are damaged, as [`Store::has_sound_blob`] does.
+    /// Moves damaged ones among these blobs aside, as [`Store::has_sound_blob`] does.
     pub fn verify_blobs(&self, blobs: &[Digest]) -> Result<(), StoreError> {
         each(blobs, |digest| self.has_sound_blob(digest).map(drop))
     }

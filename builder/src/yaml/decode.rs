@@ -1,19 +1,19 @@
-//! From nodes to typed values, with every mismatch as a finding.
+//! From nodes to typed values, with a finding for every mismatch.
 //!
-//! A [`Table`] hands out the values of a mapping by key and, when it is closed, reports what nobody asked for with the
-//! nearest key that somebody did ask for.
+//! A [`Table`] gives the values of a mapping by key and, when it is closed, reports the keys that were never read, each
+//! with the nearest key that was.
 
 use std::cell::RefCell;
 
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::text::{Findings, Span, suggestion};
 
-/// A value and where it stands in the recipe.
+/// A value and its location in the recipe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Its place.
+    /// Its location.
     pub span: Span,
 }
 
@@ -28,13 +28,13 @@ impl<T> std::ops::Deref for At<T> {
 /// Shared by all decoding of one recipe.
 pub type Sink = RefCell<Findings>;
 
-/// A type that a node can be read as.
+/// A type that can be decoded from a node.
 pub trait Decode: Sized {
-    /// Reads it, or adds a finding and gives nothing.
+    /// Decodes it, or adds a finding and gives nothing.
     fn decode(node: &YamlNode, sink: &Sink) -> Option<Self>;
 }
 
-/// A finding of a value of the wrong kind.
+/// Adds a finding for a value of the wrong type.
 pub fn wrong_type(node: &YamlNode, expected: &str, sink: &Sink) {
     let message = format!("expected {expected}, found {}", node.kind());
     sink.borrow_mut().add("wrong-type", node.span, message).label(format!("expected {expected} here"));
@@ -65,12 +65,12 @@ impl Decode for bool {
     }
 }
 
-/// What `read` makes of a required key; where it is missing, a finding says so.
+/// Decodes a required key with `read`; a missing key is a finding.
 pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&YamlNode) -> Option<T>) -> Option<T> {
     match table.node(name) {
         Some(node) => read(node),
         None => {
-            // Says that it is missing.
+            // Adds a finding for a missing key.
             table.required::<String>(name);
             None
         }
@@ -89,7 +89,7 @@ impl Decode for u32 {
     }
 }
 
-/// Memory of a machine in MiB, as QEMU's `-m` takes it.
+/// Memory of a machine in MiB, as in QEMU's `-m`.
 pub struct Mebibytes(pub u32);
 
 impl Decode for Mebibytes {
@@ -149,7 +149,7 @@ impl Decode for Size {
     }
 }
 
-/// The bytes that a size states: a positive whole number with K, M, G or T, each 1024 of the one before.
+/// The bytes of a size: a positive integer with K, M, G or T, each 1024 times the one before.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {
@@ -162,7 +162,7 @@ pub fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size > 0)
 }
 
-/// A number from 1 up.
+/// A positive integer.
 pub struct Positive(pub u64);
 
 impl Decode for Positive {
@@ -213,20 +213,20 @@ impl<T: Decode> Decode for At<T> {
     }
 }
 
-/// A mapping whose keys are known.
+/// A mapping with known keys.
 pub struct Table<'a> {
     pairs: &'a [(MappingKey, YamlNode)],
     asked: RefCell<Vec<&'static str>>,
-    /// Keys that must be there and are not; said at the end, as one of them may only be misspelt.
+    /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
     lacking: RefCell<Vec<&'static str>>,
     sink: &'a Sink,
     what: &'static str,
-    /// Where the mapping stands.
+    /// The location of the mapping.
     pub span: Span,
 }
 
 impl<'a> Table<'a> {
-    /// Opens a mapping; anything else is a finding. `what` names it in messages: `an entry of the boot menu`.
+    /// Opens a mapping; anything else is a finding. `what` describes it in messages: `an entry of the boot menu`.
     pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a Sink) -> Option<Self> {
         match &node.value {
             YamlValue::Map(pairs) => Some(Self {
@@ -258,24 +258,24 @@ impl<'a> Table<'a> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
     }
 
-    /// The place of a key's value.
+    /// The location of a key's value.
     pub fn value(&self, name: &str) -> Option<Span> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
     }
 
-    /// The value under a key that may be absent.
+    /// The value of an optional key.
     pub fn optional<T: Decode>(&self, name: &'static str) -> Option<T> {
         self.node(name)
             .filter(|node| !matches!(node.value, YamlValue::Null))
             .and_then(|node| T::decode(node, self.sink))
     }
 
-    /// The value under a key that may be absent, or that type's default.
+    /// The value of an optional key, or the type's default.
     pub fn or_default<T: Decode + Default>(&self, name: &'static str) -> T {
         self.optional(name).unwrap_or_default()
     }
 
-    /// The value under a key that must be there.
+    /// The value of a required key.
     pub fn required<T: Decode>(&self, name: &'static str) -> Option<T> {
         match self.node(name) {
             Some(node) => T::decode(node, self.sink),
@@ -286,7 +286,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reports the keys that nobody asked for, and those that lack and are not just misspelt.
+    /// Reports unknown keys, and missing ones that are not just misspelt.
     pub fn close(self) {
         let asked = self.asked.into_inner();
         let mut lacking = self.lacking.into_inner();
@@ -302,7 +302,7 @@ impl<'a> Table<'a> {
             match suggestion(&key.name, asked.iter().copied()) {
                 Some(near) => {
                     finding.suggest(near);
-                    // What the extended file states can't lack.
+                    // A key of the extended file can't be missing.
                     lacking.retain(|name| *name != near && near != "extends");
                 }
                 None => {
@@ -317,7 +317,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Reads one of several words; anything else is a finding with the nearest.
+/// Decodes one of several words; anything else is a finding that suggests the nearest.
 pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
     let names = || words.iter().map(|(name, _)| *name);
     let YamlValue::Text { text, .. } = &node.value else {

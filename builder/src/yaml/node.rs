@@ -1,4 +1,4 @@
-//! YAML as a tree of nodes that know where they stand.
+//! YAML as a tree of nodes with locations.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,21 +6,21 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::text::{FileId, Findings, RecipeFiles, Span};
 
-/// A value with its place.
+/// A value with its location.
 #[derive(Clone, Debug)]
 pub struct YamlNode {
-    /// What it is.
+    /// The value.
     pub value: YamlValue,
-    /// Where it stands.
+    /// Its location.
     pub span: Span,
 }
 
-/// What a node holds.
+/// The value of a node.
 #[derive(Clone, Debug)]
 pub enum YamlValue {
     /// Nothing, `~` or `null`.
     Null,
-    /// Text; numbers and booleans too, until somebody asks for one.
+    /// Text; also numbers and booleans, until one is decoded.
     Text {
         /// The text.
         text: String,
@@ -38,12 +38,12 @@ pub enum YamlValue {
 pub struct MappingKey {
     /// Its text.
     pub name: String,
-    /// Where it stands.
+    /// Its location.
     pub span: Span,
 }
 
 impl YamlNode {
-    /// What kind of value it is, for messages.
+    /// The type of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {
             YamlValue::Null => "nothing",
@@ -55,7 +55,7 @@ impl YamlNode {
         }
     }
 
-    /// The value under a key, if this is a mapping that has it.
+    /// The value of a key, if this is a mapping that has it.
     pub fn get(&self, name: &str) -> Option<&YamlNode> {
         match &self.value {
             YamlValue::Map(pairs) => pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
@@ -63,7 +63,7 @@ impl YamlNode {
         }
     }
 
-    /// The value under a key, to be changed.
+    /// The value of a key, mutable.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut YamlNode> {
         match &mut self.value {
             YamlValue::Map(pairs) => pairs.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node),
@@ -71,7 +71,7 @@ impl YamlNode {
         }
     }
 
-    /// Takes a key and its value out of a mapping.
+    /// Removes a key and its value from a mapping.
     pub fn take(&mut self, name: &str) -> Option<YamlNode> {
         match &mut self.value {
             YamlValue::Map(pairs) => {
@@ -82,8 +82,8 @@ impl YamlNode {
         }
     }
 
-    /// Lays `over` on this node as RFC 7396 (JSON Merge Patch) does: mappings merge key by key, a key without a value takes
-    /// the one below away, everything else is replaced.
+    /// Merges `over` over this node as in RFC 7396 (JSON Merge Patch): mappings merge key by key, a key without a value
+    /// removes the one below, everything else is replaced.
     pub fn overlay(&mut self, over: YamlNode) {
         match (&mut self.value, over.value) {
             (YamlValue::Map(mine), YamlValue::Map(theirs)) => {
@@ -102,7 +102,7 @@ impl YamlNode {
         }
     }
 
-    /// Calls `change` with every text below, keys aside.
+    /// Calls `change` with every text below, except for keys.
     pub fn visit_text(&mut self, change: &mut impl FnMut(&mut String, Span)) {
         match &mut self.value {
             YamlValue::Null => {}
@@ -113,13 +113,14 @@ impl YamlNode {
     }
 }
 
-/// How deep mappings and lists may lie in each other; ours go to 7.
+/// The maximum nesting of mappings and lists; those of this repository have up to 7 levels.
 const DEPTH: usize = 64;
 
-/// Values of a file, those that aliases repeat included; ours have up to 3,000.
+/// The maximum number of values in a file, including those repeated by aliases; the files of this repository have up to
+/// 3,000.
 const NODES: usize = 100_000;
 
-/// Parses one YAML document. What is not YAML 1.2, a repeated key, or a second document is a finding.
+/// Parses one YAML document. Invalid YAML 1.2, a repeated key, or a second document is a finding.
 pub fn parse(files: &RecipeFiles, file: FileId, findings: &mut Findings) -> Option<YamlNode> {
     let text = files.text(file);
     let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
@@ -155,7 +156,7 @@ pub fn parse(files: &RecipeFiles, file: FileId, findings: &mut Findings) -> Opti
     root
 }
 
-/// Says what a parser's message means to whoever wrote the file.
+/// Explains a parser's message to the author of the file.
 fn explain(info: &str, text: &str, at: usize, finding: &mut super::text::Finding) {
     let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
@@ -189,7 +190,7 @@ struct Builder {
     file: FileId,
     offsets: Vec<usize>,
     stack: Vec<Open>,
-    /// Anchored nodes, each with the number of its values.
+    /// Anchored nodes, each with its number of values.
     anchors: HashMap<usize, (YamlNode, usize)>,
     count: usize,
     root: Option<YamlNode>,
@@ -258,7 +259,7 @@ impl Builder {
                 let known = self.anchors.get(&anchor);
                 self.count = self.count.saturating_add(known.map_or(1, |(_, count)| *count));
                 let node = match known {
-                    // Said for the whole file; what is copied till then stays within the budget.
+                    // Reported once for the whole file; what is copied until then stays within the budget.
                     _ if self.count > NODES => YamlNode { value: YamlValue::Null, span },
                     Some((node, _)) => node.clone(),
                     None => {

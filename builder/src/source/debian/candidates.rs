@@ -1,8 +1,8 @@
-//! Which version of each package is to be installed: apt's candidates.
+//! The version of each package to install: apt's candidates.
 //!
-//! Without a word about it that is the first by apt's order, as [`Packages::named`] has them. A request changes it for
-//! the packages that it names with a version or a suite; and where one is to come from a suite, for what it depends on,
-//! too, as far as the other candidates don't serve (`apt-get install name/suite`, apt-get(8)).
+//! By default that is the first in apt's order, as [`Packages::named`] has them. A request changes it for the packages
+//! that it names with a version or a suite; and if one is to come from a suite, also for its dependencies, as far as
+//! the other candidates don't satisfy them (`apt-get install name/suite`, apt-get(8)).
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,17 +14,17 @@ use super::relation::{self, Relation};
 use super::version::{VersionPattern, compare};
 use crate::source::list::list;
 
-/// The packages that a request names, and the candidates that it makes.
+/// The packages that a request names, and the candidates that follow from it.
 pub(super) struct Candidates<'a> {
     index: &'a Packages,
-    /// The packages asked for, in the order in which they were, each with the suite that was.
+    /// The requested packages, in their order, each with its requested suite.
     pub(super) asked: Vec<(PackageId, Option<usize>)>,
-    /// Where it is not the first by apt's order.
+    /// The candidates that are not the first in apt's order.
     changed: HashMap<&'a str, PackageId>,
 }
 
 impl<'a> Candidates<'a> {
-    /// Finds the packages that are `wanted`.
+    /// Finds the `wanted` packages.
     pub(super) fn new(index: &'a Packages, wanted: &[String]) -> Result<Self, ClosureError> {
         let mut asked = Vec::new();
         let mut unknown = Vec::new();
@@ -44,7 +44,7 @@ impl<'a> Candidates<'a> {
         candidates.draw(stated.rev().collect());
         let same_name = |one: PackageId, other: PackageId| index.all[one].name == index.all[other].name;
         for &RequestedPackage { id, suite, stated } in &asked {
-            // What is named without a word about its version is drawn along.
+            // A package named without a version may be changed as a dependency.
             let again = || asked.iter().filter(|other| same_name(other.id, id)).count() > 1;
             let drawn = candidates.of(&index.all[id].name).filter(|_| !stated && !again());
             candidates.asked.push((drawn.unwrap_or(id), suite));
@@ -67,11 +67,10 @@ impl<'a> Candidates<'a> {
         self.changed.insert(&index.all[id].name, id);
     }
 
-    /// Makes candidates of what packages depend on and only the suite has that each is from; the last of `open` is the
-    /// first.
+    /// Makes candidates of dependencies that only the suite of their dependent has; starts with the last of `open`.
     fn draw(&mut self, mut open: Vec<(PackageId, usize)>) {
         let index = self.index;
-        // Two versions may want each other's opposite for ever.
+        // Two versions may each require the other's opposite, endlessly.
         let mut drawn = HashSet::new();
         while let Some((id, suite)) = open.pop() {
             if !drawn.insert((id, suite)) {
@@ -79,7 +78,7 @@ impl<'a> Candidates<'a> {
             }
             let package = &index.all[id];
             for field in [&package.pre_depends, &package.depends] {
-                // What can't be read is an error when the package is taken.
+                // A relation that can't be read becomes an error when the package is chosen.
                 for group in relation::parse(field).unwrap_or_default() {
                     if group.iter().any(|relation| self.served(relation)) {
                         continue;
@@ -97,7 +96,7 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Whether the candidates that there are satisfy a relation.
+    /// Whether the current candidates satisfy a relation.
     fn served(&self, relation: &Relation<'_>) -> bool {
         let named = self.of(relation.name).into_iter();
         let providers = self.index.providers(relation.name).iter().copied().filter(|&id| self.has(id));
@@ -105,12 +104,12 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// A package that was asked for.
+/// A requested package.
 struct RequestedPackage {
     id: PackageId,
-    /// The number of the suite that it must be from.
+    /// The index of the suite that it must be from.
     suite: Option<usize>,
-    /// Whether the request says something of its version or suite.
+    /// Whether the request gives a version or suite.
     stated: bool,
 }
 
@@ -130,14 +129,14 @@ fn find(index: &Packages, request: &PackageRequest<'_>) -> Option<RequestedPacka
     if version.is_none() && suite.is_none() {
         return Some(RequestedPackage { id: first, suite, stated: false });
     }
-    // What is stated goes before priorities: of all that fits, the highest version.
+    // A stated version or suite takes precedence over priorities: the highest version that matches.
     let higher = |best: PackageId, id: PackageId| {
         if compare(&index.all[id].version, &index.all[best].version).is_gt() { id } else { best }
     };
     Some(RequestedPackage { id: fitting.fold(first, higher), suite, stated: true })
 }
 
-/// What there is instead of a package that is not there, in words; may be empty.
+/// The alternatives to a missing package, as text; may be empty.
 fn instead(index: &Packages, request: &PackageRequest<'_>) -> String {
     if let Some(suite) = request.suite.filter(|suite| index.suite(suite).is_none()) {
         let known: Vec<_> = index.suites.iter().map(|suite| suite.name.as_str()).collect();

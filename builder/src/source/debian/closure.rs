@@ -1,17 +1,18 @@
-//! From names of packages to the whole set that they need.
+//! From package names to the complete set of packages.
 //!
-//! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages come only where something depends on
-//! them: what is laid out is a root for our purpose, not a host. The choice is a pure function of index and request:
+//! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages are only included if something
+//! depends on them: the result is a root for a purpose, not a host. The choice is a pure function of index and request:
 //!
-//! 1. the packages asked for, each in its candidate version (see [`super::candidates`]);
+//! 1. the requested packages, each in its candidate version (see [`super::candidates`]);
 //! 2. everything that leaves no choice: a dependency without alternatives on a package that exists;
-//! 3. only then, where there is one, a choice: nothing if a chosen package already fits, else the first alternative that
-//!    can be had, a real package before those that provide the name, and of these the one with the highest priority.
+//! 3. only then choices: nothing if a chosen package already satisfies the dependency, otherwise the first available
+//!    alternative, a real package before those that provide the name, and of these the one with the highest priority.
 //!
-//! Versions that are not candidates count only where no candidate satisfies a dependency; apt would give up there.
+//! Versions that are not candidates are only considered if no candidate satisfies a dependency; apt would give up
+//! there.
 //!
-//! There is no way back from a choice. Where that ends in a conflict, the error names both packages, and naming the
-//! other alternative in the recipe settles it.
+//! There is no backtracking. If a choice leads to a conflict, the error names both packages, and naming the other
+//! alternative in the recipe resolves it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -23,7 +24,7 @@ use super::index::{BinaryPackage, PackageId, Packages};
 use super::relation::{self, Group, Op, Relation};
 
 impl Packages {
-    /// The packages that a request stands for, sorted by name.
+    /// The packages for a request, sorted by name.
     pub(in crate::source) fn choose(
         &self,
         suites: &Suites,
@@ -36,7 +37,7 @@ impl Packages {
     }
 }
 
-/// The packages for a request, sorted by name, each with the number of the suite that was asked for.
+/// The packages for a request, sorted by name, each with the index of the requested suite.
 fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(PackageId, Option<usize>)>, ClosureError> {
     let candidates = Candidates::new(index, wanted)?;
     let mut asked: HashMap<PackageId, Option<usize>> = HashMap::new();
@@ -70,7 +71,7 @@ struct Solver<'a> {
     known_as: HashMap<&'a str, Vec<PackageId>>,
     /// What the chosen packages exclude, by name.
     excluded: HashMap<&'a str, Vec<(PackageId, Exclusion, Relation<'a>)>>,
-    /// Which package made us take one.
+    /// The package that caused each one to be chosen.
     wanted_by: HashMap<PackageId, PackageId>,
     /// Dependencies that leave no choice.
     forced: VecDeque<(PackageId, Group<'a>)>,
@@ -128,7 +129,7 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// Takes what is needed in exactly the version of what needs it: the parts of one program, such as a kernel's
+    /// Chooses what is needed in exactly the version of its dependent: the parts of one program, such as a kernel's
     /// image, modules and configuration.
     fn follow_parts(&mut self) -> Result<(), ClosureError> {
         while let Some((by, group)) = self.forced.pop_front() {
@@ -146,7 +147,7 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// Takes a package and notes all that it wants and excludes.
+    /// Chooses a package and records its dependencies and exclusions.
     fn take(&mut self, id: PackageId, by: Option<PackageId>) -> Result<(), ClosureError> {
         let package = self.package(id);
         match self.chosen.get(&*package.name) {
@@ -213,26 +214,26 @@ impl<'a> Solver<'a> {
         known.is_some_and(|ids| ids.iter().any(|&id| self.index.fits(id, relation)))
     }
 
-    /// All packages that fit, the preferred first.
+    /// All matching packages, the preferred ones first.
     fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = PackageId> + use<'a, 'b> {
         let index = self.index;
         let ids = index.named(relation.name).iter().chain(index.providers(relation.name)).copied();
         ids.filter(move |&id| index.fits(id, relation))
     }
 
-    /// Whether a package can stand beside all that are chosen.
+    /// Whether a package is compatible with all that are chosen.
     fn possible(&self, id: PackageId) -> bool {
         !self.chosen.contains_key(&*self.package(id).name) && matches!(self.exclusion(id), Ok(None))
     }
 
-    /// What excludes a package: who declares it, whom it hits, and what it says.
+    /// What excludes a package: the package that declares it, the one affected, and the declaration.
     #[allow(clippy::type_complexity)]
     fn exclusion(
         &self,
         id: PackageId,
     ) -> Result<Option<(PackageId, PackageId, Exclusion, Relation<'a>)>, ClosureError> {
         let package = self.package(id);
-        // A package may exclude a name that it provides itself: then it excludes all others (policy §7.6.2).
+        // A package may exclude a name that it provides itself: then it excludes all other providers (policy §7.6.2).
         for (exclusion, relation) in self.exclusions(id)? {
             let hit = self.known_as.get(relation.name).into_iter().flatten();
             if let Some(&other) = hit.filter(|&&other| other != id).find(|&&other| self.index.fits(other, &relation)) {
@@ -251,7 +252,7 @@ impl<'a> Solver<'a> {
         Ok(None)
     }
 
-    /// From the package that was asked for down to this one.
+    /// The dependency path from the requested package down to this one.
     fn chain(&self, id: PackageId) -> Vec<String> {
         let mut chain = vec![self.package(id).name.to_string()];
         let mut at = id;
@@ -263,7 +264,8 @@ impl<'a> Solver<'a> {
         chain
     }
 
-    /// Where one package alone would do and another excludes it, these two are the news; otherwise the dependency is.
+    /// If only one package could satisfy the dependency and another one excludes it, the error is about these two;
+    /// otherwise about the dependency.
     fn give_up(&mut self, by: PackageId, group: &Group<'a>) -> Result<(), ClosureError> {
         let mut candidates: Vec<PackageId> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
         candidates.dedup();

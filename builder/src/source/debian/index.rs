@@ -1,4 +1,4 @@
-//! The binary packages of suites that are used side by side, as far as resolving needs them.
+//! The binary packages of several suites, with the fields that resolving needs.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::source::{Location, LockedFile, is_pool_path};
 use super::relation::{self, Relation};
 use super::version::compare;
 
-/// One binary package. Relations stay text until they are needed: few of the many are.
+/// One binary package. Relations are only parsed when they are needed, as few of them are.
 pub(super) struct BinaryPackage {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
@@ -22,7 +22,7 @@ pub(super) struct BinaryPackage {
     pub(super) conflicts: Box<str>,
     pub(super) breaks: Box<str>,
     pub(super) provides: Box<str>,
-    /// 0 is `required`; the higher, the less common.
+    /// 0 is `required`; higher numbers are less important.
     pub(super) priority: u8,
     path: Box<str>,
     sha256: Digest,
@@ -42,12 +42,12 @@ impl BinaryPackage {
 /// A suite whose packages were read.
 pub(super) struct Suite {
     pub(super) name: String,
-    /// As apt would pin it: [`super::release::Release::priority`].
+    /// Its priority in apt: [`super::release::Release::priority`].
     priority: u16,
     date: Option<String>,
 }
 
-/// A package's place in [`Packages::all`].
+/// A package's index in [`Packages::all`].
 pub(super) type PackageId = usize;
 
 /// All packages of the suites for one architecture.
@@ -55,9 +55,9 @@ pub(in crate::source) struct Packages {
     pub(super) arch: String,
     pub(super) suites: Vec<Suite>,
     pub(super) all: Vec<BinaryPackage>,
-    /// The one that apt would install first: of the highest priority, and of these the highest version.
+    /// The version that apt would install: with the highest priority, and of these the highest version.
     by_name: HashMap<Box<str>, Vec<PackageId>>,
-    /// Who provides a name: of the highest priority of suites first, and of these the best known.
+    /// The providers of a name: those with the highest priority of their suites first, and of these the most important.
     providers: HashMap<Box<str>, Vec<PackageId>>,
 }
 
@@ -67,12 +67,12 @@ impl Packages {
         Self { arch: arch.to_owned(), suites: Vec::new(), all: Vec::new(), by_name, providers }
     }
 
-    /// What is read from now on is of this suite.
+    /// Packages read from now on belong to this suite.
     pub(super) fn begin_suite(&mut self, name: &str, priority: u16, date: Option<String>) {
         self.suites.push(Suite { name: name.to_owned(), priority, date });
     }
 
-    /// Reads an index of the suite that was begun last to its end; [`Packages::finish`] must follow.
+    /// Reads an index of the current suite to its end; [`Packages::finish`] must follow.
     pub(super) fn read(&mut self, reader: &mut dyn Read) -> Result<(), String> {
         let suite = 1 << self.suites.len().saturating_sub(1);
         for paragraph in Deb822::iter_paragraphs_from_reader(BufReader::with_capacity(1 << 17, reader)) {
@@ -85,10 +85,11 @@ impl Packages {
         Ok(())
     }
 
-    /// Sorts what was read.
+    /// Sorts the packages that were read.
     pub(super) fn finish(&mut self) {
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| compare(&b.version, &a.version)));
-        // One version in several suites is one package with all their priorities, unless they call different files so.
+        // One version in several suites is one package with all their priorities, unless the suites have different
+        // files for it.
         let mut merged: Vec<BinaryPackage> = Vec::with_capacity(self.all.len());
         for package in std::mem::take(&mut self.all) {
             let alike = |known: &&mut BinaryPackage| known.name == package.name && known.version == package.version;
@@ -109,14 +110,14 @@ impl Packages {
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| priority(b).cmp(&priority(a))));
         for (id, package) in self.all.iter().enumerate() {
             self.by_name.entry(package.name.clone()).or_default().push(id);
-            // What can't be read provides nothing; a dependency on it then says so.
+            // A field that can't be parsed provides nothing; a dependency on it then reports that.
             for provided in relation::parse(&package.provides).unwrap_or_default().into_iter().flatten() {
                 self.providers.entry(provided.name.into()).or_default().push(id);
             }
         }
         let all = &self.all;
         for ids in self.providers.values_mut() {
-            // What no suite gives by itself, as backports, comes last: nobody asked for it.
+            // Suites that are never used by default, such as backports, come last: nobody requested them.
             ids.sort_by_key(|&id| (Reverse(priority(&all[id])), all[id].priority, id));
             ids.dedup();
         }
@@ -127,7 +128,7 @@ impl Packages {
         self.suites.iter().map(|suite| (suite.name.as_str(), suite.date.as_deref()))
     }
 
-    /// The number of a suite.
+    /// The index of a suite.
     pub(super) fn suite(&self, name: &str) -> Option<usize> {
         self.suites.iter().position(|suite| suite.name == name)
     }
@@ -137,7 +138,7 @@ impl Packages {
         self.all[id].is_in(suite)
     }
 
-    /// A package's version, with the suites that have it where there are several.
+    /// A package's version, with the suites that have it if there are several.
     pub(super) fn version_and_suites(&self, id: PackageId) -> String {
         let version = &self.all[id].version;
         if self.suites.len() < 2 {
@@ -152,7 +153,7 @@ impl Packages {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// All packages that provide a name, in whatever version.
+    /// All packages that provide a name, in any version.
     pub(super) fn providers(&self, name: &str) -> &[PackageId] {
         self.providers.get(name).map_or(&[], Vec::as_slice)
     }
@@ -162,7 +163,7 @@ impl Packages {
         self.by_name.keys().map(|name| &**name)
     }
 
-    /// Whether a package is what a relation asks for, by its own name or one it provides.
+    /// Whether a package satisfies a relation, by its own name or one that it provides.
     pub(super) fn fits(&self, id: PackageId, relation: &Relation<'_>) -> bool {
         let package = &self.all[id];
         if !relation.admits_arch(&self.arch) {
@@ -183,7 +184,7 @@ impl Packages {
         })
     }
 
-    /// A package's file, from the suite that was asked for, or the first that has it.
+    /// A package's file, from the requested suite, or from the first that has it.
     pub(super) fn locked(&self, id: PackageId, asked: Option<usize>) -> LockedFile {
         let package = &self.all[id];
         let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);

@@ -33,11 +33,11 @@ use sources::Sources;
 pub use control::Control;
 pub use error::{ClosureError, IndexError, SignatureError};
 
-/// Debian's is 150 KiB.
+/// Debian's has 150 KiB.
 const RELEASE_LIMIT: u64 = 4 << 20;
 
 impl Resolver<'_> {
-    /// The binary packages of suites side by side.
+    /// The binary packages of several suites.
     pub(super) fn packages(&self, suites: &Suites) -> Result<Arc<Packages>, SourceError> {
         once(&self.indexes.packages, suites, || {
             let mut packages = Packages::new(&suites.first().arch);
@@ -86,7 +86,7 @@ impl Resolver<'_> {
                 Ok(release) => return Ok(self.remarked(archive, release)),
                 Err(attempts) => attempts,
             };
-            // A mirror without InRelease may have the same in two files.
+            // A mirror without InRelease may have the same content in two files.
             let missing = bases.iter().zip(&attempts).filter(|(_, attempt)| attempt.missing);
             let old: Vec<String> = missing.map(|(base, _)| base.clone()).collect();
             let mut all = attempts;
@@ -112,7 +112,7 @@ impl Resolver<'_> {
     }
 
     fn remarked(&self, archive: &Archive, release: Release) -> Release {
-        // Whole seconds, as Release files have them: the texts are compared.
+        // Whole seconds, as in Release files: the texts are compared.
         let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default().to_string();
         if let Some(remark) = release.date_remark(&now) {
             self.progress.warn(&format!("{archive}: {remark}"));
@@ -120,7 +120,7 @@ impl Resolver<'_> {
         release
     }
 
-    /// `InRelease` of the first mirror that has a good one. A bad signature is as good as no answer.
+    /// `InRelease` from the first mirror that has a valid one. A bad signature counts as no answer.
     fn clear_signed(
         &self,
         checker: &mut Checker<'_>,
@@ -132,7 +132,7 @@ impl Resolver<'_> {
         read_small(self.network, &urls, RELEASE_LIMIT, meter, &mut |_, bytes| checker.clear(bytes))
     }
 
-    /// `Release` and `Release.gpg` of one mirror.
+    /// `Release` and `Release.gpg` from one mirror.
     fn signed_apart(
         &self,
         checker: &mut Checker<'_>,
@@ -155,7 +155,7 @@ impl Resolver<'_> {
         Ok(outcome)
     }
 
-    /// Fetches a component's index into the store and hands its content to `take`.
+    /// Fetches a component's index into the store and passes its content to `take`.
     fn read_index(
         &self,
         archive: &Archive,
@@ -183,11 +183,11 @@ impl Resolver<'_> {
     }
 }
 
-/// What a Release file has to be.
+/// The requirements for a Release file.
 struct Checker<'a> {
     archive: &'a Archive,
     keyring: &'a Keyring,
-    /// The last that was found.
+    /// The last one that was found.
     bad_signature: Option<SignatureError>,
 }
 
@@ -214,7 +214,7 @@ impl Checker<'_> {
     }
 }
 
-/// By its digest first, where the archive has that: then a mirror in the middle of an update still has the index that
+/// First by its digest, if the archive supports that: then a mirror in the middle of an update still has the index that
 /// the Release file names.
 fn index_urls(release: &Release, file: &IndexFile, bases: &[String]) -> Vec<String> {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -19,7 +19,7 @@ pub(in crate::source) struct Sources {
 struct SourcePackage {
     version: Box<str>,
     folder: Box<str>,
-    /// The field `Checksums-Sha256` as it stands.
+    /// The field `Checksums-Sha256`, unparsed.
     files: Box<str>,
 }
 

@@ -1,4 +1,4 @@
-//! Debian packages of one suite, or of several side by side.
+//! Debian packages from one suite or several.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,15 +18,15 @@ use crate::yaml::text::{Span, suggestion};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DebianPackages {
-    /// Where from; `archive` in a lock, where most requests have one.
+    /// The suites; `archive` in a lock, where most requests have one.
     #[serde(rename = "archive")]
     pub suites: Suites,
-    /// Sorted; each as [`PackageRequest`] reads it.
-    // serde-saphyr 2.1 writes an empty list here on a line of its own, which it then can't read.
+    /// Sorted; each is parsed by [`PackageRequest`].
+    // serde-saphyr 2.1 writes an empty list here on a line of its own, which it can't read back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// Whether all they depend on comes with them; otherwise only what they depend on in exactly their own version, as
-    /// the parts into which one program is split.
+    /// Whether all dependencies are included; otherwise only dependencies on exactly their own version, as the parts of
+    /// one program have.
     pub closure: bool,
 }
 
@@ -90,7 +90,8 @@ impl SourceKind for DebianPackages {
         self.packages.is_empty()
     }
 
-    /// Packages are not fetched, only named: their digests are in the signed index. Who asks for none needs no index.
+    /// Resolving does not fetch packages: their digests are in the signed index. A request without packages needs no
+    /// index.
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError> {
         if self.packages.is_empty() {
             return Ok(Resolved { archive_date: None, files: Vec::new() });
@@ -104,9 +105,9 @@ impl SourceKind for DebianPackages {
         let mut reasons = Vec::new();
         for package in &self.packages {
             let wanted = PackageRequest::parse(package);
-            // A pattern was answered when it was resolved.
+            // A pattern was resolved when the entry was locked.
             let version = wanted.exact_version();
-            // As when it was resolved: `1.0-0` is `0:1.0` to dpkg.
+            // Compared as when resolving: `1.0-0` is `0:1.0` to dpkg.
             let same = |own: &str, version: &str| compare_versions(own, version).is_eq();
             let suite = |file: &LockedFile| self.archive_of(file).map(|archive| archive.suite.as_str());
             let fits = |file: &LockedFile| {
@@ -181,7 +182,7 @@ pub(super) fn decode_deb(
     Some(StatedSource { request, inside: inside.map(|file| file.value) })
 }
 
-/// A package of a recipe: `name`, `name/suite`, `name=version`, or a mapping of these; kept in the text form.
+/// A package in a recipe: `name`, `name/suite`, `name=version`, or a mapping with these parts; stored in the text form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageText(pub String);
 

@@ -15,7 +15,7 @@ use crate::yaml::node::YamlNode;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DebianSource {
-    /// Where from.
+    /// The archive.
     pub archive: Archive,
     /// The source package.
     pub package: String,
@@ -55,7 +55,7 @@ impl SourceKind for DebianSource {
         Ok(Resolved { archive_date: index.date.clone().map(ArchiveDate::One), files: vec![file] })
     }
 
-    /// What a version or a file's pattern stands for was decided when it was resolved.
+    /// The meaning of a version or of a file's pattern was decided when it was resolved.
     fn broken(&self, _files: &[LockedFile]) -> Vec<String> {
         Vec::new()
     }
@@ -80,7 +80,7 @@ impl SourceKind for DebianSource {
         Some(&self.archive)
     }
 
-    /// A source package is pinned in the recipe, to a version: to lock it again would give the same.
+    /// The recipe pins a source package to a version: locking it again would give the same result.
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError> {
         let Location::Pool(path) = &file.at else { return Err(misplaced(self, file)) };
         let package = &self.package;

@@ -19,16 +19,16 @@ use crate::yaml::node::YamlNode;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GitCommit {
-    /// Anything that `git fetch` takes.
+    /// Anything that `git fetch` accepts.
     pub url: String,
     /// The commit's full name.
     pub commit: String,
-    /// Whether the trees of its submodules come with it, and of theirs.
+    /// Whether the trees of its submodules are included, recursively.
     #[serde(default, skip_serializing_if = "is_false")]
     pub submodules: bool,
 }
 
-/// What serde asks whether to leave a field out.
+/// For serde's `skip_serializing_if`.
 fn is_false(value: &bool) -> bool {
     !value
 }

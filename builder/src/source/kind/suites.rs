@@ -1,4 +1,4 @@
-//! Suites of Debian archives as recipes state them, and what differs between two.
+//! Suites of Debian archives in recipes, and differences between two of them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,19 +8,19 @@ use crate::source::{Archive, Suites, meant_suite};
 use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
 
-/// What the words of a recipe's sources are read against.
+/// The context in which a recipe's sources are decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct SourceContext<'a> {
     /// The folder of the image recipe.
     pub recipe: &'a Path,
     /// The folder of its project, which the lock's paths are relative to.
     pub project: &'a Path,
-    /// The architecture that packages are for where none is stated.
+    /// The default architecture of packages.
     pub platform: Platform,
 }
 
-/// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
-/// what stands beside them.
+/// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` share the other
+/// keys.
 pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
     let components = vec!["main".to_owned()];
     let defaults =
@@ -74,7 +74,7 @@ fn decode_archive(node: &YamlNode, defaults: &Archive, scope: SourceContext<'_>,
     Some(Archive { suite: suite.value, ..archive })
 }
 
-/// The keys that describe an archive beside its suite.
+/// The keys that describe an archive, other than its suite.
 fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &Sink) -> Archive {
     Archive {
         suite: defaults.suite,
@@ -98,7 +98,8 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
     }
 }
 
-/// Reads `keyring`: the file of an archive's keys, relative to the image recipe; gives its path relative to the project.
+/// Reads `keyring`: the file with an archive's keys, relative to the image recipe; gives its path relative to the
+/// project.
 pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<String> {
     let keyring: At<String> = table.optional("keyring")?;
     if !scope.recipe.join(&keyring.value).is_file() {
@@ -108,8 +109,8 @@ pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) 
     Some(relative(&keyring.value, scope))
 }
 
-/// A path that is relative to a recipe's folder, relative to the folder of its project: recipes in several folders
-/// that name the same file then ask for the same.
+/// Converts a path relative to a recipe's folder to one relative to the folder of its project: then recipes in several
+/// folders that name the same file have the same request.
 fn relative(path: &str, SourceContext { recipe: of, project, .. }: SourceContext<'_>) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (of, project) = (absolute(of), absolute(project));
@@ -127,13 +128,13 @@ fn relative(path: &str, SourceContext { recipe: of, project, .. }: SourceContext
             part => plain.push(part),
         }
     }
-    // Through a link to a folder `..` leads elsewhere than its text says.
+    // After a link to a folder, `..` leads elsewhere than the text of the path says.
     let file = |path: &Path| project.join(path).canonicalize().ok();
     let found = if file(&plain) == file(&joined) { plain } else { joined };
     found.to_str().map_or_else(|| path.to_owned(), str::to_owned)
 }
 
-/// What differs between the archives of a locked and a wanted request.
+/// The differences between the archives of a locked and a wanted request.
 pub(super) fn archive_differences(words: &mut Vec<String>, old: &Archive, new: &Archive) {
     let Archive { suite, components, arch, keyring } = new;
     changed(words, "suite", &old.suite, suite);

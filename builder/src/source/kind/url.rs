@@ -1,4 +1,4 @@
-//! One file, at any of several places.
+//! One file, from any of several places.
 
 use std::fmt;
 use std::fs;
@@ -19,13 +19,13 @@ use crate::store::StoreError;
 use crate::yaml::decode::{Decode, Sink, Table};
 use crate::yaml::node::{YamlNode, YamlValue};
 
-/// One file, at any of several places.
+/// One file, from any of several places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UrlFile {
     /// `http:`, `https:` or `file:`; tried in this order.
     pub urls: Vec<String>,
-    /// Pinned by the recipe itself.
+    /// The digest, if the recipe pins it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
 }
@@ -108,7 +108,7 @@ impl SourceKind for UrlFile {
     }
 }
 
-/// The key beside `url` that pins the file.
+/// The additional key that pins the file.
 pub(super) const SHA256: &str = "sha256";
 
 /// Reads `url`, and `sha256` beside it.
@@ -142,8 +142,8 @@ pub(super) fn decode(node: &YamlNode, beside: &Table<'_>, _: SourceContext<'_>, 
     Some(StatedSource::of(Request::Url(UrlFile { urls, sha256 })))
 }
 
-/// Whether a URL is one that every program reads in the same way (RFC 3986): a program that is lenient, in its own way,
-/// may see a password or a host where another one sees a path.
+/// Whether a URL is one that every program parses in the same way (RFC 3986): a program that is lenient, in its own
+/// way, may see a password or a host where another one sees a path.
 fn check_address(url: &str) -> Result<(), String> {
     if !["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(format!("`{}` is not an address: expected http://, https:// or file://", mask::word(url)));

@@ -1,8 +1,8 @@
-//! Credentials of the user: netrc and apt's authentication files (apt_auth.conf(5)).
+//! The user's credentials: netrc and apt's authentication files (apt_auth.conf(5)).
 //!
-//! Both are lists of words: `machine HOST login USER password PASSWORD`. apt's hosts may have a scheme, a port and a path,
-//! and count for https alone unless they state another scheme; netrc's count for any scheme. A netrc's `default` entry is not
-//! used: it would tell every server the same password.
+//! Both are lists of words: `machine HOST login USER password PASSWORD`. apt's hosts may include a scheme, a port and a
+//! path, and apply only to https unless they state another scheme; netrc's apply to any scheme. A netrc's `default`
+//! entry is not used: it would send the same password to every server.
 
 use std::fmt;
 use std::fs;
@@ -24,24 +24,24 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// For which URLs a login is meant.
+/// The URLs that credentials apply to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct CredentialScope {
-    /// Any, where none is stated.
+    /// Any, if not stated.
     scheme: Option<String>,
     host: String,
     port: Option<u16>,
-    /// What the URL's path begins with.
+    /// The prefix of the URL's path.
     path: String,
 }
 
-/// All that the user has, in the order in which they count.
+/// All of the user's credentials, in order of precedence.
 #[derive(Debug, Default)]
 pub(super) struct Logins(Vec<(CredentialScope, Credentials)>);
 
 impl Logins {
-    /// apt's files first, as most of what is fetched comes from mirrors that apt knows. What can't be read is not there:
-    /// apt's files are often for root alone.
+    /// apt's files first, as most downloads come from mirrors that apt knows. Unreadable files are ignored: apt's files
+    /// are often only readable by root.
     pub(super) fn of_user(apt_root: &Path) -> Self {
         let apt = apt_root.join("etc/apt");
         let mut files = vec![apt.join("auth.conf")];
@@ -49,7 +49,7 @@ impl Logins {
         let mut parts: Vec<PathBuf> = parts.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect();
         parts.sort();
         files.extend(parts);
-        // A byte that is not UTF-8, in a comment or a password, leaves the other entries what they are.
+        // Invalid UTF-8, in a comment or a password, does not affect the other entries.
         let read = |path: &Path| String::from_utf8_lossy(&read(path, LIMIT).unwrap_or_default()).into_owned();
         let mut all: Vec<_> = files.iter().flat_map(|path| parse(&read(path), Some("https"))).collect();
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
@@ -59,7 +59,7 @@ impl Logins {
         Self(all)
     }
 
-    /// The login for a URL, unless the URL has its own.
+    /// The credentials for a URL, unless the URL contains its own.
     pub(super) fn of(&self, url: &Url) -> Option<&Credentials> {
         if !url.username().is_empty() || url.password().is_some() {
             return None;
@@ -95,7 +95,7 @@ impl CredentialScope {
     }
 }
 
-/// The entries of a file; `scheme` is meant where an entry states none.
+/// The entries of a file; `scheme` applies if an entry states none.
 fn parse(text: &str, scheme: Option<&str>) -> Vec<(CredentialScope, Credentials)> {
     let mut words = words(text).into_iter();
     let mut entries = Vec::new();
@@ -125,7 +125,8 @@ fn parse(text: &str, scheme: Option<&str>) -> Vec<(CredentialScope, Credentials)
     entries
 }
 
-/// Words between blanks, or in double quotes; a line that begins with `#` is a comment, and macros (`macdef`) end at an empty line.
+/// Words separated by blanks, or in double quotes; a line that begins with `#` is a comment, and macros (`macdef`) end
+/// at an empty line.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut lines = text.lines();

@@ -1,4 +1,4 @@
-//! All objects of a store, and when each was used last.
+//! All objects of a store, and when each was last used.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,27 +23,27 @@ fn raise(uses: &mut Uses, name: Digest, to: LastUse) -> bool {
     raised
 }
 
-/// What a result that is complete names.
+/// The references of a complete result.
 struct References {
     outputs: Vec<Output>,
-    /// By the rows of its key.
+    /// From the rows of its key.
     inputs: Vec<Digest>,
 }
 
-/// Results, trees and what they say of other objects.
+/// Results, trees and their references to other objects.
 #[derive(Default)]
 struct ReferenceGraph {
     results: HashMap<Digest, References>,
-    /// The files of each tree; `None` of one that can't be read.
+    /// The files of each tree; `None` for one that can't be read.
     trees: HashMap<Digest, Option<Vec<Digest>>>,
     /// Of results.
     steps: Uses,
-    /// Of what results name. Keys of toolchain roots and of logs are those of their steps.
+    /// Of what results refer to. Keys of toolchain roots and of logs are those of their steps.
     named: Uses,
 }
 
 impl Store {
-    /// All that the store holds, layout and format aside.
+    /// Everything in the store, except for layout and format.
     pub(super) fn inventory(&self, kept: &KeptObjects) -> Result<Vec<Object>, StoreError> {
         let graph = self.graph(kept)?;
         let mut found = Vec::new();
@@ -77,7 +77,7 @@ impl Store {
         for path in entries(&folder("roots"))? {
             let Some(key) = name(&path) else { continue };
             let lists = ["stamps", "files"].map(|what| folder("seals").join(format!("{key}.{what}")));
-            // Its own time is that of its content.
+            // The time of a tree or root itself is that of its content.
             let own = lists.iter().map(|list| modified(list)).fold(LastUse::Never, Ord::max);
             let [stamps, files] = lists;
             add(ObjectKind::Root, &[path, stamps, files], own.max(of(&graph.named, &key)))?;
@@ -110,8 +110,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Lock files, work folders without an owner, and small files that were being written. With the store alone only an
-    /// earlier version of dbco may be at work in `tmp/`.
+    /// Lock files, work folders without an owner, and small files that were being written. While the store is held
+    /// exclusively only an earlier version of dbco may be working in `tmp/`.
     fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut found = entries(&self.path().join("locks"))?;
         let owned = |path: &Path| {
@@ -146,7 +146,7 @@ impl Store {
         Ok(graph)
     }
 
-    /// Whether all that a result names is there, with the right length; trees are read.
+    /// Whether everything that a result refers to exists, with the right length; trees are read.
     fn is_complete(
         &self,
         key: &Digest,
@@ -172,7 +172,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The files that a tree names; `None` if it can't be read or is damaged.
+    /// The files that a tree refers to; `None` if it can't be read or is damaged.
     fn files_of_tree(&self, digest: &Digest) -> Result<Option<Vec<Digest>>, StoreError> {
         let mut bytes = Vec::new();
         let read = self.open_unchecked(digest).and_then(|mut file| file.read_to_end(&mut bytes));
@@ -189,9 +189,9 @@ impl Store {
 }
 
 impl ReferenceGraph {
-    /// Passes the last use of each result on to all that it names.
+    /// Propagates the last use of each result to everything that it refers to.
     fn follow(&mut self) {
-        // Keys are digests of what they are made from, so there is no circle.
+        // Keys are digests of what results are made from, so there is no cycle.
         let mut queue: Vec<Digest> = self.results.keys().copied().collect();
         while let Some(key) = queue.pop() {
             let then = self.steps[&key].of_named();
@@ -220,7 +220,7 @@ impl ReferenceGraph {
     }
 }
 
-/// The time of the last change of a file; `Never` if there is none.
+/// The time of the last change of a file; `Never` if it does not exist.
 fn modified(path: &Path) -> LastUse {
     let time = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
     time.map_or(LastUse::Never, |time: SystemTime| LastUse::At(time, 0))
