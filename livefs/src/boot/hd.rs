@@ -1,4 +1,4 @@
-//! The systems' disk: checked, repaired where it can be, mounted at `/hd`.
+//! The systems' disk: checked, repaired if possible, mounted at `/hd`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use super::disks::Disk;
 use super::probe::Kind;
 use crate::process::command;
 
-/// What e2fsck's exit code says (e2fsck(8)): errors that were corrected, and that the system should restart, which goes for
-/// mounted filesystems only.
+/// Bits of e2fsck's exit code (e2fsck(8)): errors were corrected, and the system should be restarted, which only
+/// concerns mounted file systems.
 const CORRECTED: i32 = 1 | 2;
 
-/// Checks and mounts. `e2fsck` is the program that checks, or none. Gives what there is to tell.
+/// Checks and mounts. `e2fsck` is the checking program, if there is one. Gives the messages to show.
 ///
 /// # Errors
 /// A sentence that says why nothing was mounted, and what to do.
@@ -27,7 +27,7 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
     if !state.clean {
         match e2fsck {
             Some(program) => told.extend(repair(disk, program)?),
-            // A journal is played back by mounting.
+            // Mounting replays the journal.
             None if state.journal && !state.errors => {}
             None => {
                 return Err(format!(
@@ -37,9 +37,9 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
         }
     }
     fs::create_dir_all(folder).map_err(|error| format!("Cannot create {}: {error}.", folder.display()))?;
-    // Limits of space per container, where the filesystem was made for them (mke2fs -O quota,project).
+    // Disk limits per container, if the file system was created with support for them (mke2fs -O quota,project).
     let options = state.project_quota.then_some("prjquota");
-    // Either of the older two is a form of ext4 to the kernel.
+    // The kernel mounts either of the older two as ext4.
     let attempts = [options, None];
     let kind = Kind::Ext4.name();
     let mut result = Ok(());
@@ -53,7 +53,7 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
     Ok(told)
 }
 
-/// Lets e2fsck repair all that it can without asking.
+/// Lets e2fsck repair everything that it can without asking.
 fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
     let device = disk.device.display();
     let output = command(program).arg("-p").arg(&disk.device).stdin(Stdio::null()).output();

@@ -1,4 +1,4 @@
-//! `bootplan`: what is started, decided before anything of the initramfs is given up.
+//! `bootplan`: decides what to start, before anything of the initramfs is given up.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,15 +10,15 @@ use super::cmdline::{Cmdline, Hd, Mode, Selector};
 use super::disks::{Disk, Places};
 use super::{hd, program};
 
-/// The label of the systems' disk, where the command line names no disk.
+/// The label of the systems' disk, if the command line does not name a disk.
 const LABEL: &str = "dbcolinux";
-/// What is started in a system, and as the live system, unless `init=` says otherwise.
+/// The first program of a system, and of the live system, unless `init=` says otherwise.
 const INIT: &str = "/system/init";
 
-/// What is started.
+/// What to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How. `Live` also stands for what could not be done.
+    /// The mode. `Live` is also the fallback for what is not possible.
     pub mode: Mode,
     /// The system's folder on its disk.
     pub system: String,
@@ -26,19 +26,19 @@ pub struct Plan {
     pub hd: Option<PathBuf>,
     /// The first program: in the system, or for `Live` in the live system.
     pub init: String,
-    /// What there is to tell, whole sentences.
+    /// Messages to show, in complete sentences.
     pub told: Vec<String>,
 }
 
 impl Plan {
-    /// As a shell reads it. No value has a character that a shell would act on: `Cmdline` lets none through, and devices are
-    /// named by the kernel.
+    /// As assignments for a shell. No value has a character that is special to a shell: `Cmdline` rejects them, and
+    /// devices are named by the kernel.
     fn assignments(&self) -> String {
         let mut text = format!("mode={}\nsystem={}\n", self.mode, self.system);
-        // A file's name is the kernel's, but nothing is taken on trust that a shell will read.
+        // The name comes from the kernel, but it is checked all the same before a shell reads it.
         let hd = self.hd.as_ref().map(|hd| hd.display().to_string()).filter(|hd| Selector::parse(hd).is_ok());
         let _ = writeln!(text, "hd={}", hd.unwrap_or_default());
-        // The live system stays the one that process 1 is of.
+        // The live system remains the one that process 1 belongs to.
         let (init, inner) =
             if self.mode == Mode::Chroot { (INIT, self.init.as_str()) } else { (self.init.as_str(), "") };
         let _ = writeln!(text, "init={init}\ninner={inner}");
@@ -46,7 +46,7 @@ impl Plan {
     }
 }
 
-/// Looks for the disk, mounts it at `folder`, and decides. `tree` is the livefs, whose e2fsck checks the disk.
+/// Finds the disk, mounts it at `folder`, and decides. `tree` is the livefs, whose e2fsck checks the disk.
 pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Plan {
     let (limit, mut told) = (cmdline.limit(), cmdline.problems);
     if let Some(other) = &cmdline.await_too {
@@ -57,7 +57,7 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         }
     }
     let mut plan = Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), told: Vec::new() };
-    // A disk that nobody asked for, and that is not there, is nothing to speak of.
+    // A missing disk that was not requested is not reported.
     let asked = cmdline.mode != Mode::Live || cmdline.hd != Hd::Default;
     let wanted = match &cmdline.hd {
         Hd::Default => Some(Selector::Label(LABEL.into())),
@@ -125,9 +125,9 @@ fn attach(
     }
 }
 
-/// The disks there are, as a sentence.
+/// The existing disks, as a sentence.
 fn list(disks: &[Disk]) -> String {
-    // The livefs itself is no disk that anybody would name.
+    // The livefs itself is not a disk that anyone would name.
     let shown = disks.iter().filter(|disk| !disk.device.to_string_lossy().contains("/loop"));
     let shown: Vec<String> = shown.map(|disk| format!("{} ({})", disk.device.display(), disk.content)).collect();
     if shown.is_empty() {
@@ -153,8 +153,8 @@ fn check(folder: &Path, system: &str, init: &str) -> Result<(), Option<String>> 
     program::check(&root, Path::new(init)).map_err(|why| Some(format!("{init} of {system} {why}.")))
 }
 
-/// `bootplan TREE FOLDER`: prints the plan for the kernel's command line as assignments of a shell, and on standard error what
-/// there is to tell. TREE is the livefs, FOLDER is where the systems' disk is mounted.
+/// `bootplan TREE FOLDER`: prints the plan for the kernel's command line as shell assignments, and messages on standard
+/// error. TREE is the livefs, FOLDER is where the systems' disk is mounted.
 pub fn bootplan(arguments: Vec<OsString>) -> u8 {
     let [tree, folder] = &arguments[..] else {
         eprintln!("usage: bootplan TREE FOLDER");
@@ -179,7 +179,7 @@ pub fn bootplan(arguments: Vec<OsString>) -> u8 {
 mod tests {
     use super::*;
 
-    /// A machine without disks, and a live system that has its init.
+    /// A machine without disks, and a live system with an init.
     fn decide(text: &str) -> Plan {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");

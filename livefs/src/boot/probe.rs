@@ -1,4 +1,4 @@
-//! What filesystem lies on a device, by its superblock. Layouts: ext2-4 from the kernel's
+//! Detects the file system on a device by its superblock. Layouts: ext2-4 from the kernel's
 //! Documentation/filesystems/ext4/super.rst, FAT from Microsoft's fatgen103, ISO 9660 from ECMA-119, squashfs from
 //! Documentation/filesystems/squashfs.rst, swap from include/linux/swap.h.
 
@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::platform::PAGE;
 
-/// The kinds of content that are told apart.
+/// The recognized kinds of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Kind {
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its usual name, as blkid and mount have it.
+    /// Its usual name, as in blkid and mount.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Ext2 => "ext2",
@@ -35,29 +35,29 @@ impl Kind {
     }
 }
 
-/// What an ext superblock says of its state.
+/// The state in an ext superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtState {
-    /// It was unmounted in good order, and no error was found in it.
+    /// It was cleanly unmounted, and no error was found in it.
     pub clean: bool,
-    /// The kernel found an error in it, which its journal does not mend.
+    /// The kernel found an error in it, which its journal does not fix.
     pub errors: bool,
     /// It has a journal, so that mounting it after a power cut is safe.
     pub journal: bool,
-    /// It was made with project quota.
+    /// It was created with project quota.
     pub project_quota: bool,
 }
 
 /// A superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// What it is.
+    /// Its type.
     pub kind: Kind,
     /// Its label; none if empty.
     pub label: Option<String>,
     /// Its UUID in lower case, in the form that blkid prints: for vfat a serial number, for ISO 9660 a date.
     pub uuid: Option<String>,
-    /// For ext2-4.
+    /// Only for ext2-4.
     pub ext: Option<ExtState>,
 }
 
@@ -74,12 +74,12 @@ impl fmt::Display for Superblock {
     }
 }
 
-/// Looks at the first 34 KiB of a device or an image. None if nothing known is there.
+/// Examines the first 34 KiB of a device or an image. None if nothing is recognized there.
 ///
 /// # Errors
-/// Only those of reading; a short device is no error.
+/// Only errors of reading; a short device is not an error.
 pub fn probe(source: &mut (impl Read + Seek)) -> io::Result<Option<Superblock>> {
-    // Two reads rather than one: many devices are empty beyond their first blocks' needs, and CDs are slow.
+    // Two reads rather than one: the first is enough for many devices, and CDs are slow.
     let start = read_at(source, 0, PAGE)?;
     if let Some(found) = ext(&start).or_else(|| squashfs(&start)).or_else(|| swap(&start)).or_else(|| vfat(&start)) {
         return Ok(Some(found));
@@ -133,7 +133,7 @@ fn ext(start: &[u8]) -> Option<Superblock> {
     const COMPAT_JOURNAL: u32 = 4;
     const INCOMPAT_RECOVER: u32 = 4;
     const INCOMPAT_JOURNAL_DEVICE: u32 = 8;
-    // Those that ext3's code knows: filetype, recover, meta_bg; sparse_super, large_file, btree_dir.
+    // Those that ext3's code supports: filetype, recover, meta_bg; sparse_super, large_file, btree_dir.
     const INCOMPAT_EXT3: u32 = 0x2 | 0x4 | 0x10;
     const RO_COMPAT_EXT3: u32 = 0x1 | 0x2 | 0x4;
     const RO_COMPAT_QUOTA: u32 = 0x100;
@@ -184,7 +184,7 @@ fn vfat(start: &[u8]) -> Option<Superblock> {
     if bytes(start, 510, 2)? != [0x55, 0xaa] {
         return None;
     }
-    // A partition table ends like that, too; a boot sector names its kind, though it need not mean it.
+    // A partition table has the same ending; a boot sector also names the file system, though the name is not binding.
     let (serial, label) = if bytes(start, 82, 8)? == b"FAT32   " {
         (67, 71)
     } else if [&b"FAT12   "[..], b"FAT16   "].contains(&bytes(start, 54, 8)?) {
@@ -212,7 +212,7 @@ fn iso9660(block: &[u8]) -> Option<Superblock> {
             [part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14), part(14, 16)].join("-")
         })
     };
-    // When it was changed, else when it was made.
+    // The modification time, otherwise the creation time.
     let uuid = date(830).or_else(|| date(813));
     Some(Superblock { kind: Kind::Iso9660, label: text(bytes(block, 40, 32)?), uuid, ext: None })
 }

@@ -1,4 +1,4 @@
-//! The judges are other people's tools: each image is made by the program that everybody uses.
+//! Tested with third-party tools: each image is made by the usual program for it.
 
 use super::*;
 use std::fs::File;
@@ -9,7 +9,7 @@ use crate::process::command;
 
 const UUID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 
-/// Runs a tool; these live in sbin, which a user's PATH may lack.
+/// Runs a tool; these are in sbin, which may not be in a user's PATH.
 fn run(tool: &str, args: &[&str]) {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = path.split(':').map(|folder| Path::new(folder).join(tool)).find(|program| program.exists());

@@ -1,6 +1,8 @@
-//! Tables of the packet filter, by netlink (`include/uapi/linux/netfilter/nf_tables.h`; nft(8) shows what is made here).
+//! Tables of the packet filter, through netlink (`include/uapi/linux/netfilter/nf_tables.h`; nft(8) shows what is
+//! created here).
 //!
-//! A container has up to two tables in each of the families `ip` and `ip6`. Each is replaced as a whole, in one transaction:
+//! A container has up to two tables in each of the families `ip` and `ip6`. Each is replaced as a whole, in one
+//! transaction:
 //!
 //! | table | what it does |
 //! |---|---|
@@ -8,7 +10,8 @@
 //! | `vz101-out` | some of its addresses, private ones that nobody outside knows, go out under the host's |
 //! | `vz-out` | so do those of all containers whose addresses are all such: their links are of the group [`HIDDEN`] |
 //!
-//! The last one is made once and stays: a table for each container costs its start and each packet a hundred times as much.
+//! The last one is created once and stays: one table per container would cost its start and each packet a hundred times
+//! as much.
 
 use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, NEW, Socket, attribute, text};
 use super::route::octets;
@@ -27,7 +30,7 @@ const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const GETRULE: u16 = SUBSYSTEM << 8 | 7;
 
-/// Attributes of a rule: its table, chain, expressions, and what its maker notes.
+/// Attributes of a rule: its table, chain, expressions, and its creator's notes.
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
@@ -47,10 +50,10 @@ const OIFNAME: u32 = 7;
 const IIFGROUP: u32 = 21;
 const L4PROTO: u32 = 16;
 
-/// How the names of the host's ends of `venet0` begin.
+/// The name prefix of the host's ends of `venet0`.
 const LINKS: &[u8] = b"vz";
 
-/// The group of the host's ends whose containers' addresses are all hidden.
+/// The group of the host's ends for containers whose addresses are all masqueraded.
 pub const HIDDEN: u32 = 118;
 /// The table that all containers share.
 const SHARED: &str = "vz-out";
@@ -75,7 +78,7 @@ impl Family {
         }
     }
 
-    /// Where source and target stand in the header, and how long they are.
+    /// The offsets of source and destination in the header, and their length.
     fn places(self) -> (u32, u32, u32) {
         match self {
             Family::V4 => (12, 16, 4),
@@ -84,13 +87,13 @@ impl Family {
     }
 }
 
-/// `struct nfgenmsg`: family, version, resource (in the network's order).
+/// `struct nfgenmsg`: family, version, resource (in network byte order).
 fn head(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
     let [high, low] = resource.to_be_bytes();
     Message::new(kind, flags, &[family, 0, high, low])
 }
 
-/// A rule in the making: its expressions, in order.
+/// A rule that is being built: its expressions, in order.
 struct Rule(Vec<Box<dyn FnOnce(Message) -> Message>>);
 
 impl Rule {
@@ -106,7 +109,7 @@ impl Rule {
         self
     }
 
-    /// Loads a field of the packet's description into the first register.
+    /// Loads a field of the packet's metadata into the first register.
     fn meta(self, key: u32) -> Rule {
         self.add("meta", move |data| data.put_be32(2, key).put_be32(1, 1))
     }
@@ -116,7 +119,7 @@ impl Rule {
         self.add("payload", move |data| data.put_be32(1, 1).put_be32(2, base).put_be32(3, offset).put_be32(4, length))
     }
 
-    /// Goes on only if the first register begins with these bytes, or doesn't.
+    /// Continues only if the first register starts with these bytes, or doesn't.
     fn compare(self, operation: u32, bytes: &[u8]) -> Rule {
         let bytes = bytes.to_vec();
         self.add("cmp", move |data| {
@@ -124,7 +127,7 @@ impl Rule {
         })
     }
 
-    /// Loads what kind of address the target is: one of the host's, or another.
+    /// Loads the type of the destination address: one of the host's, or another.
     fn target_type(self) -> Rule {
         // NFT_FIB_RESULT_ADDRTYPE of NFTA_FIB_F_DADDR.
         self.add("fib", |data| data.put_be32(1, 1).put_be32(2, 3).put_be32(3, 2))
@@ -135,7 +138,7 @@ impl Rule {
         self.add("immediate", move |data| data.put_be32(1, register).nest(NESTED | 2, |value| value.put(1, &bytes)))
     }
 
-    /// The packets to a port of the host's own addresses go to the container.
+    /// Packets to a port of the host's own addresses go to the container.
     fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> Rule {
         let protocol = match forward.protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
@@ -144,7 +147,7 @@ impl Rule {
         let (_, target, length) = family.places();
         let mut rule = Rule::new();
         if from_host && family == Family::V4 {
-            // Answers to 127.0.0.1 would have to come from outside, which no kernel takes.
+            // Answers to 127.0.0.1 would have to come from outside, which no kernel accepts.
             rule = rule.payload(NETWORK_HEADER, target, 1).compare(UNEQUAL, &[127]);
         }
         let number = u32::from(family.number());
@@ -160,13 +163,13 @@ impl Rule {
             .add("nat", move |data| data.put_be32(1, 1).put_be32(2, number).put_be32(3, 1).put_be32(5, 2))
     }
 
-    /// What comes from a link of the group and leaves the machine gets the host's address.
+    /// Packets from a link of the group that leave the machine get the host's address.
     fn masquerade_group() -> Rule {
         let rule = Rule::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
         rule.meta(OIFNAME).compare(UNEQUAL, LINKS).add("masq", |data| data)
     }
 
-    /// What leaves the machine from this address gets the host's.
+    /// Packets from this address that leave the machine get the host's.
     fn masquerade(family: Family, ip: IpAddr) -> Rule {
         let (source, _, length) = family.places();
         Rule::new()
@@ -186,10 +189,10 @@ impl Rule {
     }
 }
 
-/// The messages that make a table anew, whatever was there.
+/// The messages that recreate a table, whatever existed.
 fn begin(family: Family, table: &str) -> Vec<Message> {
     let named = |kind, flags| head(kind, flags, family.number(), 0).put_text(1, table);
-    // Making it first, as what is not there can't be deleted.
+    // Creating it first, as a missing table can't be deleted.
     vec![named(NEWTABLE, CREATE), named(DELTABLE, 0), named(NEWTABLE, CREATE)]
 }
 
@@ -222,7 +225,7 @@ fn socket() -> Result<Socket, Error> {
     Socket::netfilter().map_err(|error| Error::kernel("opening a netfilter socket", error))
 }
 
-/// Replaces a container's forwarded ports. Those of the first address of each family are made.
+/// Replaces a container's forwarded ports. They are forwarded to the first address of each family.
 pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Result<(), Error> {
     let (socket, table) = (socket()?, ports_table(ctid));
     if forwards.is_empty() {
@@ -243,7 +246,7 @@ pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Resu
     commit(&socket, messages).map_err(|error| Error::kernel(format!("forwarding ports to container {ctid}"), error))
 }
 
-/// The ports that are forwarded, with the containers they lead to.
+/// The forwarded ports, with their containers.
 pub fn ports() -> Result<Vec<(Ctid, Forward)>, Error> {
     let socket = socket()?;
     let mut found = Vec::new();
@@ -265,7 +268,7 @@ fn read_rule(body: &[u8]) -> Option<(Ctid, Forward)> {
     Some((ctid, text(attribute(rest, RULE_NOTE)?).parse().ok()?))
 }
 
-/// Replaces what goes out under the host's address. An empty list removes it.
+/// Replaces the list of masqueraded addresses. An empty list removes it.
 pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     let (socket, table) = (socket()?, out_table(ctid));
     let of = |family| addresses.iter().copied().filter(move |ip| Family::of(*ip) == family);
@@ -282,7 +285,7 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
         .map_err(|error| Error::kernel(format!("setting up masquerading for container {ctid}"), error))
 }
 
-/// Makes sure of the shared table in the families of these addresses.
+/// Makes sure that the shared table exists in the families of these addresses.
 pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
     let socket = socket()?;
     for family in Family::ALL.into_iter().filter(|family| addresses.iter().any(|ip| Family::of(*ip) == *family)) {
@@ -298,7 +301,7 @@ pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
             ],
         );
         match made {
-            // Another container's start was quicker.
+            // Another container's start was faster.
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
             made => made.map_err(|error| Error::kernel("the containers' masquerade", error))?,
         }
@@ -344,7 +347,7 @@ mod tests {
         let rule = Rule::forward(Family::V4, forward, ip, false);
         let message = rule.message(Family::V4, &ports_table(101), "prerouting", &forward.to_string());
         assert_eq!(read_rule(message.body()), Some((101, forward)));
-        // Nine expressions: where to, which protocol and port, the new address and port, translate.
+        // Nine expressions: destination type, protocol and port, the new address and port, translation.
         let list = attribute(&message.body()[4..], RULE_EXPRESSIONS).unwrap();
         let names: Vec<String> =
             super::super::netlink::attributes(list).map(|(_, one)| text(attribute(one, 1).unwrap())).collect();

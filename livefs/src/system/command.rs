@@ -1,4 +1,4 @@
-//! `system`: the command line over [`Systems`].
+//! `system`: the command line of [`Systems`].
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

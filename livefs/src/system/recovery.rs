@@ -1,30 +1,30 @@
-//! What a power cut left of systems and of an installation: found at the next start, put away and told of.
+//! Leftovers of a power cut among systems and installations: found at the next start, removed and reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::systems::{Result, Systems, beside, check_name, clear, failed, sync};
 
-/// What is in the making or about to go, by the end of its name, and what it is.
+/// What is unfinished or being removed, by its name suffix, and the description for messages.
 const UNFINISHED: &[(&str, &str)] =
     &[("creating", "creation"), ("copying", "copy"), ("restoring", "restoration"), ("removing", "removal")];
 
 impl Systems {
-    /// Puts away what a power cut left, and tells of it.
+    /// Removes what a power cut left, and reports it.
     ///
     /// # Errors
-    /// What is there can't be removed.
+    /// A leftover can't be removed.
     pub fn recover(&self) -> Result<Vec<String>> {
         let mut told = Vec::new();
         let mut paths = self.entries();
-        // What was packed first: its file in the making may lie here, too.
+        // The original path of an archive: its unfinished file may be here, too.
         paths.sort_by_key(|(_, _, ending)| ending != "packing");
         for (path, name, ending) in paths {
             let system = check_name(&name).is_ok();
             let known = UNFINISHED.iter().find(|(known, _)| *known == ending);
             match (known, ending.as_str()) {
                 (Some((_, what)), _) if system => {
-                    // In this order: a removal is finished, all else is undone.
+                    // In this order: removals are finished, everything else is undone.
                     let now = match (ending.as_str(), self.hd.join(&name).exists()) {
                         ("removing", _) => "the removal is now complete",
                         ("restoring", true) => "the system is complete: either the old one or the restored one",
@@ -43,7 +43,7 @@ impl Systems {
                     clear_file(&path)?;
                     told.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
                 }
-                // A backup's, and others' that are written in one step.
+                // Those of a backup, and of other files that are written atomically.
                 (None, "partial") if path.is_file() => {
                     clear_file(&path)?;
                     told.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
@@ -57,7 +57,7 @@ impl Systems {
         Ok(told)
     }
 
-    /// What lies on the disk, in order: the path, and its name before and after the last dot.
+    /// The entries of the disk, in order: the path, and its name before and after the last dot.
     fn entries(&self) -> Vec<(PathBuf, String, String)> {
         let entries = fs::read_dir(&self.hd).into_iter().flatten().flatten();
         let mut all: Vec<_> = entries
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&there).unwrap(), "old");
         assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1, "nothing else is left");
         assert!(!beside(&there, "partial").exists());
-        // One that ended leaves nothing to tell of.
+        // A finished one needs no report.
         systems.pack("system0", &there).unwrap();
         systems.pack("system0", Path::new("/nonexistent/x.tar")).unwrap_err();
         assert_eq!(systems.recover().unwrap(), Vec::<String>::new());

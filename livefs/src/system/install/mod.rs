@@ -1,4 +1,5 @@
-//! `hdinstall`: a disk that boots by itself, in BIOS and in UEFI, with the live system, a first system and room for more.
+//! `hdinstall`: a disk that boots by itself, with BIOS and with UEFI, with the live system, a first system and room for
+//! more.
 //!
 //! | partition | what it holds |
 //! |---|---|
@@ -40,18 +41,18 @@ medium that the machine was started from, or from FOLDER ({KERNEL}, initrd.img).
 
 /// Where GRUB's images are in the live system.
 const IMAGES: &str = "/system/lib/grub";
-/// Where things are mounted meanwhile.
+/// Where file systems are mounted meanwhile.
 const WORK: &str = "/system/run/hdinstall";
 
-/// The label of the systems' disk, and that of one that is being made.
+/// The label of the systems' disk, and its label during the installation.
 const LABEL: &str = "dbcolinux";
 const UNFINISHED: &str = "dbco-unfinished";
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was not wanted, 2 for wrong usage.
+/// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was declined, 2 for wrong usage.
 pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
-    // A replaced byte in the command line or in a path would mean something else.
+    // A replacement character in the command line or in a path would change its meaning.
     let words: std::result::Result<Vec<String>, OsString> = arguments.into_iter().map(OsString::into_string).collect();
     let words = match words {
         Ok(words) => words,
@@ -77,7 +78,7 @@ pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// What is asked for.
+/// The arguments.
 struct Wanted {
     disk: PathBuf,
     yes: bool,
@@ -131,8 +132,8 @@ impl Wanted {
         let what = || failed(format!("Cannot write to {}", disk.display()));
         let mut random = [0; 16];
         File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).map_err(failed("/dev/urandom"))?;
-        // If the power fails in between, the disk does not boot and no incomplete system is found on it: the old contents are
-        // erased first, and the systems' disk gets the label by which it is found last.
+        // If the power fails meanwhile, the disk does not boot and no incomplete system is found on it: the old
+        // contents are erased first, and the systems' disk gets its final label last.
         layout.erase(&mut file).map_err(what())?;
         file.seek(SeekFrom::Start(layout.bios.first * gpt::SECTOR))
             .and_then(|_| file.write_all(&core))
@@ -193,7 +194,8 @@ impl Wanted {
     }
 }
 
-/// Reports installations that a power cut interrupted: disks with our partition table, but without a finished systems' disk.
+/// Reports installations that a power cut interrupted: disks with dbcolinux's partition table, but without a finished
+/// systems' disk.
 ///
 /// # Errors
 /// The block devices can't be listed.
@@ -209,7 +211,7 @@ pub fn unfinished(places: &Places) -> Result<Vec<String>> {
             if !matches!(label, None | Some(Some(UNFINISHED))) {
                 return None;
             }
-            // A partition's folder lies in its disk's.
+            // A partition's folder is in that of its disk.
             let folder = fs::canonicalize(entry.path()).ok()?;
             let disk = places.nodes.join(folder.parent()?.file_name()?);
             Some(format!(
@@ -223,7 +225,7 @@ pub fn unfinished(places: &Places) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// Refuses anything but a whole disk, and a disk that is in use.
+/// Rejects anything but a whole disk, and a disk that is in use.
 fn check_disk(disk: &Path, name: &str) -> Result<()> {
     let kind = fs::metadata(disk).map_err(failed(disk.display().to_string()))?.file_type();
     if !kind.is_block_device() || !Path::new("/sys/block").join(name).exists() {
@@ -299,7 +301,7 @@ fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
     io::copy(from, &mut file).and_then(|_| file.sync_all()).map_err(what())
 }
 
-/// The mounts of an installation, which are removed when it ends, whether it succeeded or not.
+/// The mounts of an installation, which are unmounted when it ends, whether it succeeded or not.
 struct Work;
 
 impl Work {
