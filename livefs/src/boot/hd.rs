@@ -7,7 +7,7 @@ use std::process::Stdio;
 use nix::mount::{MsFlags, mount};
 
 use super::disks::Disk;
-use super::probe::Kind;
+use super::probe::ContentKind;
 use crate::process::command;
 
 /// Bits of e2fsck's exit code (e2fsck(8)): errors were corrected, and the system should be restarted, which only
@@ -41,7 +41,7 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
     let options = state.project_quota.then_some("prjquota");
     // The kernel mounts either of the older two as ext4.
     let attempts = [options, None];
-    let kind = Kind::Ext4.name();
+    let kind = ContentKind::Ext4.name();
     let mut result = Ok(());
     for options in &attempts[usize::from(options.is_none())..] {
         result = mount(Some(&disk.device), folder, Some(kind), MsFlags::MS_RELATIME, *options);

@@ -10,7 +10,7 @@ use crate::platform::PAGE;
 /// The recognized kinds of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub enum ContentKind {
     Ext2,
     Ext3,
     Ext4,
@@ -20,17 +20,17 @@ pub enum Kind {
     Swap,
 }
 
-impl Kind {
+impl ContentKind {
     /// Its usual name, as in blkid and mount.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Ext2 => "ext2",
-            Kind::Ext3 => "ext3",
-            Kind::Ext4 => "ext4",
-            Kind::Vfat => "vfat",
-            Kind::Iso9660 => "iso9660",
-            Kind::Squashfs => "squashfs",
-            Kind::Swap => "swap",
+            ContentKind::Ext2 => "ext2",
+            ContentKind::Ext3 => "ext3",
+            ContentKind::Ext4 => "ext4",
+            ContentKind::Vfat => "vfat",
+            ContentKind::Iso9660 => "iso9660",
+            ContentKind::Squashfs => "squashfs",
+            ContentKind::Swap => "swap",
         }
     }
 }
@@ -52,7 +52,7 @@ pub struct ExtState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// Its type.
-    pub kind: Kind,
+    pub kind: ContentKind,
     /// Its label; none if empty.
     pub label: Option<String>,
     /// Its UUID in lower case, in the form that blkid prints: for vfat a serial number, for ISO 9660 a date.
@@ -150,11 +150,11 @@ fn ext(start: &[u8]) -> Option<Superblock> {
     }
     let journal = compat & COMPAT_JOURNAL != 0;
     let kind = if incompat & !INCOMPAT_EXT3 != 0 || ro_compat & !RO_COMPAT_EXT3 != 0 {
-        Kind::Ext4
+        ContentKind::Ext4
     } else if journal {
-        Kind::Ext3
+        ContentKind::Ext3
     } else {
-        Kind::Ext2
+        ContentKind::Ext2
     };
     let errors = state & STATE_ERRORS != 0;
     let ext = ExtState {
@@ -168,7 +168,7 @@ fn ext(start: &[u8]) -> Option<Superblock> {
 
 fn squashfs(start: &[u8]) -> Option<Superblock> {
     let plain = bytes(start, 0, 4)? == b"hsqs" && u16_at(start, 28)? == 4;
-    plain.then_some(Superblock { kind: Kind::Squashfs, label: None, uuid: None, ext: None })
+    plain.then_some(Superblock { kind: ContentKind::Squashfs, label: None, uuid: None, ext: None })
 }
 
 fn swap(start: &[u8]) -> Option<Superblock> {
@@ -177,7 +177,7 @@ fn swap(start: &[u8]) -> Option<Superblock> {
         return None;
     }
     let (uuid, label) = (uuid(bytes(start, 1036, 16)?), text(bytes(start, 1052, 16)?));
-    Some(Superblock { kind: Kind::Swap, label, uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Swap, label, uuid, ext: None })
 }
 
 fn vfat(start: &[u8]) -> Option<Superblock> {
@@ -196,7 +196,7 @@ fn vfat(start: &[u8]) -> Option<Superblock> {
     // mkfs and fatlabel keep this copy of the root folder's label up to date.
     let label = text(bytes(start, label, 11)?).filter(|label| label != "NO NAME");
     let uuid = Some(format!("{:04x}-{:04x}", serial >> 16, serial & 0xffff));
-    Some(Superblock { kind: Kind::Vfat, label, uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Vfat, label, uuid, ext: None })
 }
 
 fn iso9660(block: &[u8]) -> Option<Superblock> {
@@ -214,7 +214,7 @@ fn iso9660(block: &[u8]) -> Option<Superblock> {
     };
     // The modification time, otherwise the creation time.
     let uuid = date(830).or_else(|| date(813));
-    Some(Superblock { kind: Kind::Iso9660, label: text(bytes(block, 40, 32)?), uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Iso9660, label: text(bytes(block, 40, 32)?), uuid, ext: None })
 }
 
 #[cfg(test)]

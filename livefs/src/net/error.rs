@@ -1,6 +1,6 @@
 //! The errors of this module.
 
-use super::{Forward, User};
+use super::{AddressOwner, Forward};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub enum Error {
         /// The address.
         address: IpAddr,
         /// The user of the address.
-        user: User,
+        user: AddressOwner,
     },
     /// A value does not have the expected form.
     Invalid {
@@ -37,7 +37,7 @@ pub enum Error {
         /// The port.
         forward: Forward,
         /// The other container.
-        user: User,
+        user: AddressOwner,
     },
     /// A file could not be read or written.
     File {

@@ -38,7 +38,7 @@ pub struct Link {
 }
 
 /// One end of a pair.
-pub struct End<'a> {
+pub struct LinkEnd<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its address.
@@ -131,7 +131,7 @@ fn traffic(stats: &[u8]) -> Traffic {
 }
 
 /// The message that creates a pair, with its second end inside `netns` under its name there.
-fn pair(outer: &End, inner: &End, netns: i32) -> Message {
+fn pair(outer: &LinkEnd, inner: &LinkEnd, netns: i32) -> Message {
     Message::new(libc::RTM_NEWLINK, NEW, &info(0, outer.flags, outer.flags))
         .put_text(libc::IFLA_IFNAME, outer.name)
         .put(libc::IFLA_ADDRESS, &outer.mac.0)
@@ -147,7 +147,7 @@ fn pair(outer: &End, inner: &End, netns: i32) -> Message {
 }
 
 /// Creates a pair of Ethernet links. The result is the outer one.
-pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Result<Link, Error> {
+pub fn make_pair(socket: &Socket, outer: &LinkEnd, inner: &LinkEnd, netns: &Netns) -> Result<Link, Error> {
     match socket.request(pair(outer, inner, netns.as_fd().as_raw_fd())) {
         Ok(()) => {}
         // Either name may be taken; the kernel doesn't say which.
@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn a_pair_names_both_ends() {
-        let outer = End { name: "vz101", mac: Mac([2, 0, 0, 0, 0, 1]), flags: NO_ARP };
-        let inner = End { name: "venet0", mac: Mac([2, 0, 0, 0, 0, 2]), flags: NO_ARP | UP };
+        let outer = LinkEnd { name: "vz101", mac: Mac([2, 0, 0, 0, 0, 1]), flags: NO_ARP };
+        let inner = LinkEnd { name: "venet0", mac: Mac([2, 0, 0, 0, 0, 2]), flags: NO_ARP | UP };
         let message = pair(&outer, &inner, 7);
         let top = &message.body()[16..];
         assert_eq!(attribute(top, libc::IFLA_IFNAME).map(text).as_deref(), Some("vz101"));

@@ -22,8 +22,8 @@ mod venet;
 
 pub use address::{Address, Mac};
 pub use error::Error;
-pub use netfilter::{Confinement, Denial, Netfilter};
-pub use types::{Ctid, Forward, Interface, Neighbours, Netns, Network, Protocol, Traffic, User, host_link};
+pub use netfilter::{Confinement, DeniedCall, Netfilter};
+pub use types::{AddressOwner, Ctid, Forward, Interface, Neighbours, Netns, Network, Protocol, Traffic, host_link};
 
 use netlink::Socket;
 use std::net::IpAddr;
@@ -96,7 +96,7 @@ pub fn sweep(running: &[Ctid]) -> Result<Vec<Ctid>, Error> {
 ///
 /// # Errors
 /// Errors of the kernel.
-pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
+pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, AddressOwner)>, Error> {
     venet::users(&Socket::route()?, addresses)
 }
 
@@ -153,8 +153,8 @@ pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result
     };
     interface.mac.into_iter().chain(interface.host_mac).try_for_each(Mac::check_device)?;
     let own = |end: &str| venet::mac(&format!("{ctid} {end} {} {host_name}", interface.name));
-    let outer = link::End { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
-    let inner = link::End { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };
+    let outer = link::LinkEnd { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
+    let inner = link::LinkEnd { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };
     let outer = link::make_pair(&socket, &outer, &inner, netns)?;
     let finish = || {
         link::set_alias(&socket, &outer, &venet::alias(ctid))?;
@@ -218,7 +218,7 @@ pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> R
     for (other, theirs) in taken {
         let same = |one: &&Forward| (one.protocol, one.host_port) == (theirs.protocol, theirs.host_port);
         if let Some(forward) = forwards.iter().find(same) {
-            return Err(Error::PortTaken { forward: *forward, user: User::Container(other) });
+            return Err(Error::PortTaken { forward: *forward, user: AddressOwner::Container(other) });
         }
     }
     nftables::set_ports(ctid, addresses, forwards)
@@ -265,7 +265,7 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
 fn free(socket: &Socket, ctid: Ctid, addresses: &[Address]) -> Result<(), Error> {
     let wanted: Vec<IpAddr> = addresses.iter().map(|one| one.ip).collect();
     let used = venet::users(socket, &wanted)?;
-    match used.into_iter().find(|(_, user)| *user != User::Container(ctid)) {
+    match used.into_iter().find(|(_, user)| *user != AddressOwner::Container(ctid)) {
         Some((address, user)) => Err(Error::InUse { address, user }),
         None => Ok(()),
     }

@@ -40,12 +40,12 @@ pub struct Confinement {
     pub net_admin: bool,
     /// System calls that fail, by seccomp. An engine that filters 32-bit calls has to deny `socketcall` altogether
     /// there.
-    pub denied: Vec<Denial>,
+    pub denied: Vec<DeniedCall>,
 }
 
 /// A system call with certain arguments that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
+pub struct DeniedCall {
     /// Its name.
     pub syscall: &'static str,
     /// Arguments that must all be equal: index (from 0) and value.
@@ -62,7 +62,7 @@ impl Netfilter {
             return Confinement { net_admin: true, denied: Vec::new() };
         }
         let (netlink, netfilter) = (nix::libc::AF_NETLINK as u64, nix::libc::NETLINK_NETFILTER as u64);
-        let mut denied = vec![Denial {
+        let mut denied = vec![DeniedCall {
             syscall: "socket",
             arguments: vec![(0, netlink), (2, netfilter)],
             errno: nix::libc::EPROTONOSUPPORT,
@@ -73,7 +73,7 @@ impl Netfilter {
             [(ipv4, 64), (ipv4, 65), (ipv6, 64), (ipv6, 65), (ipv4, 96), (ipv4, 97), (ipv4, 128), (ipv4, 129)]
         {
             let arguments = vec![(1, level), (2, option)];
-            denied.push(Denial { syscall: "setsockopt", arguments, errno: nix::libc::ENOPROTOOPT });
+            denied.push(DeniedCall { syscall: "setsockopt", arguments, errno: nix::libc::ENOPROTOOPT });
         }
         Confinement { net_admin: interfaces, denied }
     }

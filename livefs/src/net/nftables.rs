@@ -94,14 +94,14 @@ fn head(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
 }
 
 /// A rule that is being built: its expressions, in order.
-struct Rule(Vec<Box<dyn FnOnce(Message) -> Message>>);
+struct RuleBuilder(Vec<Box<dyn FnOnce(Message) -> Message>>);
 
-impl Rule {
-    fn new() -> Rule {
-        Rule(Vec::new())
+impl RuleBuilder {
+    fn new() -> RuleBuilder {
+        RuleBuilder(Vec::new())
     }
 
-    fn add(mut self, name: &'static str, data: impl FnOnce(Message) -> Message + 'static) -> Rule {
+    fn add(mut self, name: &'static str, data: impl FnOnce(Message) -> Message + 'static) -> RuleBuilder {
         self.0.push(Box::new(move |list| {
             // NFTA_LIST_ELEM; NFTA_EXPR_NAME and NFTA_EXPR_DATA.
             list.nest(NESTED | 1, |one| one.put_text(1, name).nest(NESTED | 2, data))
@@ -110,17 +110,17 @@ impl Rule {
     }
 
     /// Loads a field of the packet's metadata into the first register.
-    fn meta(self, key: u32) -> Rule {
+    fn meta(self, key: u32) -> RuleBuilder {
         self.add("meta", move |data| data.put_be32(2, key).put_be32(1, 1))
     }
 
     /// Loads a part of a header.
-    fn payload(self, base: u32, offset: u32, length: u32) -> Rule {
+    fn payload(self, base: u32, offset: u32, length: u32) -> RuleBuilder {
         self.add("payload", move |data| data.put_be32(1, 1).put_be32(2, base).put_be32(3, offset).put_be32(4, length))
     }
 
     /// Continues only if the first register starts with these bytes, or doesn't.
-    fn compare(self, operation: u32, bytes: &[u8]) -> Rule {
+    fn compare(self, operation: u32, bytes: &[u8]) -> RuleBuilder {
         let bytes = bytes.to_vec();
         self.add("cmp", move |data| {
             data.put_be32(1, 1).put_be32(2, operation).nest(NESTED | 3, |value| value.put(1, &bytes))
@@ -128,24 +128,24 @@ impl Rule {
     }
 
     /// Loads the type of the destination address: one of the host's, or another.
-    fn target_type(self) -> Rule {
+    fn target_type(self) -> RuleBuilder {
         // NFT_FIB_RESULT_ADDRTYPE of NFTA_FIB_F_DADDR.
         self.add("fib", |data| data.put_be32(1, 1).put_be32(2, 3).put_be32(3, 2))
     }
 
-    fn immediate(self, register: u32, bytes: &[u8]) -> Rule {
+    fn immediate(self, register: u32, bytes: &[u8]) -> RuleBuilder {
         let bytes = bytes.to_vec();
         self.add("immediate", move |data| data.put_be32(1, register).nest(NESTED | 2, |value| value.put(1, &bytes)))
     }
 
     /// Packets to a port of the host's own addresses go to the container.
-    fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> Rule {
+    fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> RuleBuilder {
         let protocol = match forward.protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,
         };
         let (_, target, length) = family.places();
-        let mut rule = Rule::new();
+        let mut rule = RuleBuilder::new();
         if from_host && family == Family::V4 {
             // Answers to 127.0.0.1 would have to come from outside, which no kernel accepts.
             rule = rule.payload(NETWORK_HEADER, target, 1).compare(UNEQUAL, &[127]);
@@ -164,15 +164,15 @@ impl Rule {
     }
 
     /// Packets from a link of the group that leave the machine get the host's address.
-    fn masquerade_group() -> Rule {
-        let rule = Rule::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
+    fn masquerade_group() -> RuleBuilder {
+        let rule = RuleBuilder::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
         rule.meta(OIFNAME).compare(UNEQUAL, LINKS).add("masq", |data| data)
     }
 
     /// Packets from this address that leave the machine get the host's.
-    fn masquerade(family: Family, ip: IpAddr) -> Rule {
+    fn masquerade(family: Family, ip: IpAddr) -> RuleBuilder {
         let (source, _, length) = family.places();
-        Rule::new()
+        RuleBuilder::new()
             .payload(NETWORK_HEADER, source, length)
             .compare(EQUAL, &octets(ip))
             .meta(OIFNAME)
@@ -238,7 +238,7 @@ pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Resu
         for (chain, hook) in [("prerouting", HOOK_PREROUTING), ("output", HOOK_OUTPUT)] {
             messages.push(nat_chain(family, &table, chain, hook, PRIORITY_DNAT));
             for forward in forwards {
-                let rule = Rule::forward(family, *forward, ip, hook == HOOK_OUTPUT);
+                let rule = RuleBuilder::forward(family, *forward, ip, hook == HOOK_OUTPUT);
                 messages.push(rule.message(family, &table, chain, &forward.to_string()));
             }
         }
@@ -276,7 +276,9 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     for family in Family::ALL.into_iter().filter(|family| of(*family).next().is_some()) {
         messages.extend(begin(family, &table));
         messages.push(nat_chain(family, &table, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT));
-        messages.extend(of(family).map(|ip| Rule::masquerade(family, ip).message(family, &table, "postrouting", "")));
+        messages.extend(
+            of(family).map(|ip| RuleBuilder::masquerade(family, ip).message(family, &table, "postrouting", "")),
+        );
     }
     if messages.is_empty() {
         return remove_tables(&socket, &[table]);
@@ -297,7 +299,7 @@ pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
             vec![
                 head(NEWTABLE, NEW, family.number(), 0).put_text(1, SHARED),
                 nat_chain(family, SHARED, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT),
-                Rule::masquerade_group().message(family, SHARED, "postrouting", ""),
+                RuleBuilder::masquerade_group().message(family, SHARED, "postrouting", ""),
             ],
         );
         match made {
@@ -344,7 +346,7 @@ mod tests {
     fn a_rule_is_read_back_by_its_note() {
         let forward: Forward = "tcp:8080:80".parse().unwrap();
         let ip = "10.0.0.1".parse().unwrap();
-        let rule = Rule::forward(Family::V4, forward, ip, false);
+        let rule = RuleBuilder::forward(Family::V4, forward, ip, false);
         let message = rule.message(Family::V4, &ports_table(101), "prerouting", &forward.to_string());
         assert_eq!(read_rule(message.body()), Some((101, forward)));
         // Nine expressions: destination type, protocol and port, the new address and port, translation.
@@ -352,7 +354,7 @@ mod tests {
         let names: Vec<String> =
             super::super::netlink::attributes(list).map(|(_, one)| text(attribute(one, 1).unwrap())).collect();
         assert_eq!(names, ["fib", "cmp", "meta", "cmp", "payload", "cmp", "immediate", "immediate", "nat"]);
-        let other = Rule::masquerade(Family::V4, ip).message(Family::V4, &out_table(101), "postrouting", "");
+        let other = RuleBuilder::masquerade(Family::V4, ip).message(Family::V4, &out_table(101), "postrouting", "");
         assert_eq!(read_rule(other.body()), None);
     }
 }

@@ -163,18 +163,18 @@ impl FromStr for Forward {
 
 /// The user of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum User {
+pub enum AddressOwner {
     /// The host itself.
     Host,
     /// A running container.
     Container(Ctid),
 }
 
-impl fmt::Display for User {
+impl fmt::Display for AddressOwner {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            User::Host => out.write_str("the host"),
-            User::Container(ctid) => write!(out, "container {ctid}"),
+            AddressOwner::Host => out.write_str("the host"),
+            AddressOwner::Container(ctid) => write!(out, "container {ctid}"),
         }
     }
 }

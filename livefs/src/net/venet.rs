@@ -3,10 +3,10 @@
 //! Both ends have the same Ethernet address. A link without ARP sends to its own address, and the other end accepts
 //! what is sent to its own.
 
-use super::link::{self, End, Link, NO_ARP, UP};
+use super::link::{self, Link, LinkEnd, NO_ARP, UP};
 use super::netlink::Socket;
 use super::route::{self, Assigned, Proxy};
-use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
+use super::{Address, AddressOwner, Ctid, Error, Mac, Neighbours, Netns, host_link, nftables};
 use std::net::IpAddr;
 
 /// The container's end.
@@ -35,7 +35,7 @@ pub fn mac(words: &str) -> Mac {
 }
 
 /// The host's end, and the container's.
-pub struct Pair {
+pub struct VenetPair {
     /// As seen by the host.
     pub outer: Link,
     /// As seen by a socket inside.
@@ -46,9 +46,9 @@ pub struct Pair {
 ///
 /// # Errors
 /// As [`make`].
-pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<VenetPair, Error> {
     match link::find(socket, &host_link(ctid))? {
-        Some(outer) => Ok(Pair { outer, inner: link::need(inside, NAME)? }),
+        Some(outer) => Ok(VenetPair { outer, inner: link::need(inside, NAME)? }),
         // For a running container.
         None => make_with(socket, inside, ctid, netns, 0),
     }
@@ -59,15 +59,15 @@ pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Re
 ///
 /// # Errors
 /// [`Error::Exists`]: a link with one of the names exists; errors of the kernel.
-pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<VenetPair, Error> {
     make_with(socket, inside, ctid, netns, UP)
 }
 
-fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags: u32) -> Result<Pair, Error> {
+fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags: u32) -> Result<VenetPair, Error> {
     let name = host_link(ctid);
     let mac = mac(&name);
-    let outer = End { name: &name, mac, flags: NO_ARP | flags };
-    let inner = End { name: NAME, mac, flags: NO_ARP };
+    let outer = LinkEnd { name: &name, mac, flags: NO_ARP | flags };
+    let inner = LinkEnd { name: NAME, mac, flags: NO_ARP };
     let outer = link::make_pair(socket, &outer, &inner, netns)?;
     let finish = || {
         // A container can only send from its own addresses.
@@ -81,7 +81,7 @@ fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags:
         Ok(inner)
     };
     match finish() {
-        Ok(inner) => Ok(Pair { outer, inner }),
+        Ok(inner) => Ok(VenetPair { outer, inner }),
         Err(error) => {
             let _ = link::remove(socket, &outer);
             Err(error)
@@ -98,7 +98,7 @@ pub fn add(
     socket: &Socket,
     inside: &Socket,
     ctid: Ctid,
-    Pair { outer, inner }: &Pair,
+    VenetPair { outer, inner }: &VenetPair,
     addresses: &[Address],
     on: &Neighbours,
     hosts: &[Assigned],
@@ -108,7 +108,7 @@ pub fn add(
         // First, as it shows whether another container has the address.
         if !route::add_host_route(socket, outer, ip)? {
             if let Some((address, user)) =
-                users(socket, &[ip])?.into_iter().find(|(_, user)| *user != User::Container(ctid))
+                users(socket, &[ip])?.into_iter().find(|(_, user)| *user != AddressOwner::Container(ctid))
             {
                 return Err(Error::InUse { address, user });
             }
@@ -220,21 +220,21 @@ fn private(ip: IpAddr) -> bool {
 pub fn not_the_hosts(socket: &Socket, addresses: &[IpAddr]) -> Result<Vec<Assigned>, Error> {
     let assigned = route::all_addresses(socket)?;
     match addresses.iter().find(|ip| assigned.iter().any(|one| one.address.ip == **ip)) {
-        Some(address) => Err(Error::InUse { address: *address, user: User::Host }),
+        Some(address) => Err(Error::InUse { address: *address, user: AddressOwner::Host }),
         None => Ok(assigned),
     }
 }
 
 /// Which of these addresses are in use, and by whom.
-pub fn users(socket: &Socket, wanted: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
+pub fn users(socket: &Socket, wanted: &[IpAddr]) -> Result<Vec<(IpAddr, AddressOwner)>, Error> {
     let links = link::all(socket)?;
-    let mut found: Vec<(IpAddr, User)> = Vec::new();
+    let mut found: Vec<(IpAddr, AddressOwner)> = Vec::new();
     for one in route::all_addresses(socket)?.into_iter().filter(|one| wanted.contains(&one.address.ip)) {
-        found.push((one.address.ip, User::Host));
+        found.push((one.address.ip, AddressOwner::Host));
     }
     for route in route::host_routes(socket)?.into_iter().filter(|route| wanted.contains(&route.ip)) {
         let ctid = links.iter().find(|link| link.index == route.link).and_then(owner);
-        found.extend(ctid.map(|ctid| (route.ip, User::Container(ctid))));
+        found.extend(ctid.map(|ctid| (route.ip, AddressOwner::Container(ctid))));
     }
     Ok(found)
 }

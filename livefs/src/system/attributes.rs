@@ -15,9 +15,9 @@ pub type Attributes = Vec<(OsString, Vec<u8>)>;
 
 /// The attributes of the archive reader's current member.
 #[derive(Clone, Default)]
-pub struct Kept(Rc<RefCell<Attributes>>);
+pub struct MemberAttributes(Rc<RefCell<Attributes>>);
 
-impl Kept {
+impl MemberAttributes {
     /// Takes them.
     pub fn take(&self) -> Attributes {
         self.0.take()
@@ -31,10 +31,10 @@ const LONGEST: u64 = 1 << 20;
 
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
-/// An archive without its extended attributes, which [`Kept`] has.
+/// An archive without its extended attributes, which [`MemberAttributes`] has.
 pub struct WithoutAttributes<R> {
     inner: R,
-    kept: Kept,
+    kept: MemberAttributes,
     /// Attributes of the member whose header comes next.
     next: Attributes,
     /// Its size, if an extended header states it.
@@ -46,8 +46,8 @@ pub struct WithoutAttributes<R> {
 }
 
 /// Extracts the extended attributes from an archive.
-pub fn without_attributes<R: Read>(inner: R) -> (WithoutAttributes<R>, Kept) {
-    let kept = Kept::default();
+pub fn without_attributes<R: Read>(inner: R) -> (WithoutAttributes<R>, MemberAttributes) {
+    let kept = MemberAttributes::default();
     let reader = WithoutAttributes {
         inner,
         kept: kept.clone(),

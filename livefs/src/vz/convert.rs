@@ -67,8 +67,8 @@ pub fn ids((uid, gid): (u32, u32)) -> container::spec::IdMap {
     container::spec::IdMap { uid, gid, count: crate::system::owners::COUNT }
 }
 
-fn denial(denial: &net::Denial) -> container::spec::Denial {
-    let net::Denial { syscall, arguments, errno } = denial.clone();
+fn denial(denial: &net::DeniedCall) -> container::spec::Denial {
+    let net::DeniedCall { syscall, arguments, errno } = denial.clone();
     container::spec::Denial { syscall: syscall.into(), arguments, errno }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(made.addresses.iter().map(|one| one.prefix()).collect::<Vec<_>>(), [24, 128]);
         assert_eq!(made.interfaces[0].mac.unwrap().to_string(), "00:18:51:A4:B2:01");
         assert_eq!(made.forwards[0].to_string(), "tcp:8080:80");
-        let user = net::User::Container(102);
+        let user = net::AddressOwner::Container(102);
         let error = network_error(net::Error::InUse { address: "10.0.0.1".parse().unwrap(), user });
         assert_eq!(error.code(), 78);
     }

@@ -37,7 +37,7 @@ impl Partition {
 
 /// The partitions of an installed disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct PartitionLayout {
     /// GRUB's core for BIOS.
     pub bios: Partition,
     /// The EFI system partition.
@@ -55,10 +55,10 @@ const EFI_SYSTEM: [u8; 16] =
 const LINUX: [u8; 16] =
     [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
 
-impl Layout {
+impl PartitionLayout {
     /// For a disk with this number of sectors: 1 MiB for BIOS, 40 MiB for EFI, the rest for systems. None: it is too
     /// small for that and 64 MiB of systems.
-    pub fn of(sectors: u64) -> Option<Layout> {
+    pub fn of(sectors: u64) -> Option<PartitionLayout> {
         let part = |first: u64, mib: u64| Partition { first, last: first + mib * MIB - 1 };
         let bios = part(MIB, 1);
         // FAT32 has at least 65,525 clusters (Microsoft's fatgen103), which firmware insists on; busybox makes them of
@@ -67,7 +67,7 @@ impl Layout {
         // The copy of the table is at the end.
         let end = sectors.checked_sub(TABLE + 2)? / MIB * MIB;
         let systems = Partition { first: esp.last + 1, last: end.checked_sub(1)? };
-        (systems.last > systems.first + 64 * MIB).then_some(Layout { bios, esp, systems, sectors })
+        (systems.last > systems.first + 64 * MIB).then_some(PartitionLayout { bios, esp, systems, sectors })
     }
 
     /// Erases what identifies the disk's content: the beginnings of the file systems at the places of the new
@@ -191,19 +191,19 @@ mod tests {
 
     #[test]
     fn partitions_begin_at_a_mebibyte_and_small_disks_are_refused() {
-        let layout = Layout::of(1 << 21).unwrap();
+        let layout = PartitionLayout::of(1 << 21).unwrap();
         for part in [layout.bios, layout.esp, layout.systems] {
             assert_eq!((part.first % MIB, (part.last + 1) % MIB), (0, 0));
         }
         assert_eq!(layout.bios.sectors() * SECTOR, 1 << 20);
         assert!(layout.systems.last < layout.sectors - TABLE - 1);
-        assert_eq!(Layout::of(64 * MIB), None);
-        assert_eq!(Layout::of(0), None);
+        assert_eq!(PartitionLayout::of(64 * MIB), None);
+        assert_eq!(PartitionLayout::of(0), None);
     }
 
     #[test]
     fn what_is_erased_tells_nothing_any_more() {
-        let layout = Layout::of(1 << 19).unwrap();
+        let layout = PartitionLayout::of(1 << 19).unwrap();
         let mut disk = tempfile::tempfile().unwrap();
         disk.set_len(layout.sectors * SECTOR).unwrap();
         layout.write(&mut disk, &[0x90; 512], [7; 16]).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     fn sfdisk_accepts_the_table() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        let layout = Layout::of(1 << 21).unwrap();
+        let layout = PartitionLayout::of(1 << 21).unwrap();
         // Sparse.
         let mut image = std::fs::File::create(&path).unwrap();
         image.set_len(1 << 30).unwrap();

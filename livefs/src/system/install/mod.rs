@@ -22,7 +22,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::systems::Systems;
 use crate::boot::disks::Places;
-use crate::boot::probe::Kind;
+use crate::boot::probe::ContentKind;
 use crate::platform::{CONSOLES, KERNEL, UEFI_PROGRAM};
 use crate::process::command;
 use menu::Menu;
@@ -113,7 +113,7 @@ impl Wanted {
         let name = disk.file_name().unwrap_or_default().to_string_lossy().into_owned();
         check_disk(&disk, &name)?;
         let sectors = sectors(&name)?;
-        let layout = gpt::Layout::of(sectors)
+        let layout = gpt::PartitionLayout::of(sectors)
             .ok_or_else(|| format!("{} is too small: at least 128 MiB are required.", disk.display()))?;
         let image = |file: &str| {
             let path = Path::new(IMAGES).join(file);
@@ -181,7 +181,9 @@ impl Wanted {
             };
         }
         let disks = Places::default().disks().map_err(failed("Cannot list the disks"))?;
-        for medium in disks.iter().filter(|one| one.content.kind == Kind::Iso9660 && !one.device.starts_with(disk)) {
+        for medium in
+            disks.iter().filter(|one| one.content.kind == ContentKind::Iso9660 && !one.device.starts_with(disk))
+        {
             let folder = work.mount(&medium.device, "medium", "iso9660", true)?;
             if holds(&folder.join("boot")) {
                 return Ok(folder.join("boot"));
