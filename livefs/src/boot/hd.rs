@@ -23,10 +23,10 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
     let Some(state) = disk.content.ext else {
         return Err(format!("{device} contains {}, but the systems' disk must be ext2, ext3 or ext4.", disk.content));
     };
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     if !state.clean {
         match e2fsck {
-            Some(program) => told.extend(repair(disk, program)?),
+            Some(program) => messages.extend(repair(disk, program)?),
             // Mounting replays the journal.
             None if state.journal && !state.errors => {}
             None => {
@@ -50,7 +50,7 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
         }
     }
     result.map_err(|error| format!("Cannot mount {device} ({}): {error}.", disk.content))?;
-    Ok(told)
+    Ok(messages)
 }
 
 /// Lets e2fsck repair everything that it can without asking.
@@ -63,9 +63,9 @@ fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
             Ok((code != 0).then(|| format!("{device} was not unmounted cleanly and has been repaired.")))
         }
         _ => {
-            let said = [output.stdout, output.stderr].concat();
-            let said = String::from_utf8_lossy(&said);
-            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck printed no message");
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text);
+            let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck printed no message");
             Err(format!("{device} cannot be repaired automatically ({last}). Try `e2fsck -f {device}`."))
         }
     }

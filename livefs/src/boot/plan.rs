@@ -27,7 +27,7 @@ pub struct Plan {
     /// The first program: in the system, or for `Live` in the live system.
     pub init: String,
     /// Messages to show, in complete sentences.
-    pub told: Vec<String>,
+    pub messages: Vec<String>,
 }
 
 impl Plan {
@@ -48,15 +48,16 @@ impl Plan {
 
 /// Finds the disk, mounts it at `folder`, and decides. `tree` is the livefs, whose e2fsck checks the disk.
 pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Plan {
-    let (limit, mut told) = (cmdline.limit(), cmdline.problems);
+    let (limit, mut messages) = (cmdline.limit(), cmdline.problems);
     if let Some(other) = &cmdline.await_too {
         match places.wait(other, limit) {
             Ok(Some(_)) => {}
-            Ok(None) => told.push(format!("waitusb={}: {other} did not appear.", limit.as_secs())),
-            Err(error) => told.push(format!("Cannot list the disks: {error}.")),
+            Ok(None) => messages.push(format!("waitusb={}: {other} did not appear.", limit.as_secs())),
+            Err(error) => messages.push(format!("Cannot list the disks: {error}.")),
         }
     }
-    let mut plan = Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), told: Vec::new() };
+    let mut plan =
+        Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), messages: Vec::new() };
     // A missing disk that was not requested is not reported.
     let asked = cmdline.mode != Mode::Live || cmdline.hd != Hd::Default;
     let wanted = match &cmdline.hd {
@@ -68,9 +69,9 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         match attach(&wanted, limit, asked, places, tree, folder) {
             Ok((hd, more)) => {
                 plan.hd = hd;
-                told.extend(more);
+                messages.extend(more);
             }
-            Err(why) => told.push(why),
+            Err(why) => messages.push(why),
         }
     }
     let mut start = cmdline.init;
@@ -78,8 +79,8 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         let init = start.clone().unwrap_or_else(|| INIT.into());
         let checked = if plan.hd.is_some() { check(folder, &plan.system, &init) } else { Err(None) };
         if let Err(why) = checked {
-            told.extend(why);
-            told.push(format!("mode={} is not possible: the live system was started instead.", plan.mode));
+            messages.extend(why);
+            messages.push(format!("mode={} is not possible: the live system was started instead.", plan.mode));
             plan.mode = Mode::Live;
             // It was meant for the system.
             start = None;
@@ -90,10 +91,10 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         if tree_has {
             plan.init = init;
         } else {
-            told.push(format!("The live system has no program {init} (init=): starting {INIT} instead."));
+            messages.push(format!("The live system has no program {init} (init=): starting {INIT} instead."));
         }
     }
-    plan.told = told;
+    plan.messages = messages;
     plan
 }
 
@@ -110,8 +111,8 @@ fn attach(
     let listed = |error: std::io::Error| format!("Cannot list the disks: {error}.");
     match places.wait(wanted, limit).map_err(listed)? {
         Some(disk) => {
-            let told = hd::attach(&disk, hd::e2fsck(tree).as_deref(), folder)?;
-            Ok((Some(disk.device), told))
+            let messages = hd::attach(&disk, hd::e2fsck(tree).as_deref(), folder)?;
+            Ok((Some(disk.device), messages))
         }
         None if asked => {
             let there = places.disks().map_err(listed)?;
@@ -168,7 +169,7 @@ pub fn bootplan(arguments: Vec<OsString>) -> u8 {
         }
     };
     let made = plan(Cmdline::parse(&text), &Places::default(), Path::new(tree), Path::new(folder));
-    for line in &made.told {
+    for line in &made.messages {
         eprintln!("{line}");
     }
     print!("{}", made.assignments());
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn without_a_disk_the_live_system_starts_and_says_nothing() {
         let plan = decide("ro quiet");
-        assert_eq!((plan.mode, plan.hd.as_ref(), plan.told.len()), (Mode::Live, None, 0));
+        assert_eq!((plan.mode, plan.hd.as_ref(), plan.messages.len()), (Mode::Live, None, 0));
         assert_eq!(plan.assignments(), "mode=live\nsystem=/system0\nhd=\ninit=/system/init\ninner=\n");
     }
 
@@ -203,9 +204,9 @@ mod tests {
     fn a_disk_that_was_asked_for_and_is_not_there_is_named() {
         let plan = decide("mode=switch hd=LABEL=systems waitusb=0 init=/sbin/init");
         assert_eq!((plan.mode, plan.init.as_str()), (Mode::Live, INIT));
-        assert!(plan.told[0].contains("LABEL=systems did not appear within 0 s"), "{:?}", plan.told);
-        assert!(plan.told[0].contains("No disk with a filesystem was found"), "{:?}", plan.told);
-        assert!(plan.told[1].contains("mode=switch is not possible"), "{:?}", plan.told);
+        assert!(plan.messages[0].contains("LABEL=systems did not appear within 0 s"), "{:?}", plan.messages);
+        assert!(plan.messages[0].contains("No disk with a filesystem was found"), "{:?}", plan.messages);
+        assert!(plan.messages[1].contains("mode=switch is not possible"), "{:?}", plan.messages);
     }
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(decide("init=/system/bin/sh").init, "/system/bin/sh");
         let plan = decide("init=/system/bin/shh");
         assert_eq!(plan.init, INIT);
-        assert!(plan.told[0].contains("no program /system/bin/shh"), "{:?}", plan.told);
+        assert!(plan.messages[0].contains("no program /system/bin/shh"), "{:?}", plan.messages);
     }
 
     #[test]
@@ -233,7 +234,7 @@ mod tests {
             system: "/system2".into(),
             hd: Some("/dev/vda1".into()),
             init: "/sbin/init".into(),
-            told: Vec::new(),
+            messages: Vec::new(),
         };
         assert_eq!(
             plan.assignments(),

@@ -92,7 +92,7 @@ pub fn at(socket: &Socket, index: u32) -> Result<Option<Link>, Error> {
 }
 
 fn one(socket: &Socket, message: Message) -> Result<Option<Link>, Error> {
-    match socket.ask(message) {
+    match socket.query(message) {
         Ok(body) => Ok(read(&body)),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
         Err(error) => Err(Error::kernel("reading a link", error)),

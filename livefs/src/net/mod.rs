@@ -64,7 +64,7 @@ pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
         }
     };
     note(nftables::remove(ctid));
-    note(venet::unanswer(&socket, &addresses));
+    note(venet::remove_answers(&socket, &addresses));
     for link in link::all(&socket)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
         note(link::remove(&socket, link));
     }
@@ -80,15 +80,15 @@ pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
 /// As [`down`].
 pub fn sweep(running: &[Ctid]) -> Result<Vec<Ctid>, Error> {
     let socket = Socket::route()?;
-    let mut gone: Vec<Ctid> = link::all(&socket)?.iter().filter_map(venet::owner).collect();
-    gone.extend(nftables::ports()?.into_iter().map(|(ctid, _)| ctid));
-    gone.retain(|ctid| !running.contains(ctid));
-    gone.sort_unstable();
-    gone.dedup();
-    for ctid in &gone {
+    let mut ignore_missing: Vec<Ctid> = link::all(&socket)?.iter().filter_map(venet::owner).collect();
+    ignore_missing.extend(nftables::ports()?.into_iter().map(|(ctid, _)| ctid));
+    ignore_missing.retain(|ctid| !running.contains(ctid));
+    ignore_missing.sort_unstable();
+    ignore_missing.dedup();
+    for ctid in &ignore_missing {
         down(*ctid, None)?;
     }
-    Ok(gone)
+    Ok(ignore_missing)
 }
 
 /// Which of these addresses are in use, and by whom: the host or a container. A container's own address is reported,

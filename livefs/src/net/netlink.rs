@@ -250,7 +250,7 @@ impl Socket {
     }
 
     /// A single object that is named in the message: the part after the answer's header.
-    pub fn ask(&self, message: Message) -> io::Result<Vec<u8>> {
+    pub fn query(&self, message: Message) -> io::Result<Vec<u8>> {
         let sequence = self.next();
         self.send(&message.finish(sequence, libc::NLM_F_REQUEST as u16))?;
         loop {

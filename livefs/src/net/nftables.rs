@@ -312,7 +312,7 @@ pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
 }
 
 fn has(socket: &Socket, family: Family, table: &str) -> Result<bool, Error> {
-    match socket.ask(head(GETTABLE, 0, family.number(), 0).put_text(1, table)) {
+    match socket.query(head(GETTABLE, 0, family.number(), 0).put_text(1, table)) {
         Ok(_) => Ok(true),
         Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => Ok(false),
         Err(error) => Err(Error::kernel(format!("looking for table {table}"), error)),

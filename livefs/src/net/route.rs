@@ -83,11 +83,11 @@ pub fn add_address(socket: &Socket, link: &Link, address: Address, scope: u8) ->
 
 /// Removes an address from a link. A missing one is not an error.
 pub fn remove_address(socket: &Socket, link: u32, address: Address) -> Result<(), Error> {
-    gone(socket.request(address_message(libc::RTM_DELADDR, 0, link, address, 0)))
+    ignore_missing(socket.request(address_message(libc::RTM_DELADDR, 0, link, address, 0)))
         .map_err(|error| Error::kernel(format!("removing address {address}"), error))
 }
 
-fn gone(done: io::Result<()>) -> io::Result<()> {
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT)) => Ok(()),
         done => done,
@@ -141,7 +141,7 @@ pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, 
 
 /// Removes such a route. A missing one is not an error.
 pub fn remove_host_route(socket: &Socket, link: u32, ip: IpAddr) -> Result<(), Error> {
-    gone(socket.request(route_message(libc::RTM_DELROUTE, 0, Some(ip), ip.is_ipv4(), link)))
+    ignore_missing(socket.request(route_message(libc::RTM_DELROUTE, 0, Some(ip), ip.is_ipv4(), link)))
         .map_err(|error| Error::kernel(format!("removing the route to {ip}"), error))
 }
 
@@ -176,7 +176,7 @@ pub fn add_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
 
 /// Stops that. It is not an error if it had ended, or the link is gone.
 pub fn remove_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
-    match gone(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
+    match ignore_missing(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         done => done.map_err(|error| Error::kernel(format!("removing the proxy neighbour {}", proxy.ip), error)),
     }

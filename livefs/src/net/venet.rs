@@ -157,11 +157,11 @@ pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) 
         route::remove_host_route(socket, outer.index, *ip)?;
         route::remove_address(&inside, inner.index, Address::from(*ip))?;
     }
-    unanswer(socket, addresses)
+    remove_answers(socket, addresses)
 }
 
 /// Stops the host's answers.
-pub fn unanswer(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+pub fn remove_answers(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
     if addresses.is_empty() {
         return Ok(());
     }

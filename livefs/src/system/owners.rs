@@ -30,24 +30,24 @@ fn below(tree: &Path, inner: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path)
     }
     let path = if inner.as_os_str().is_empty() { tree.to_owned() } else { tree.join(inner) };
     let about = fs::symlink_metadata(&path)?;
-    let said = |text: String| io::Error::other(format!("{}: {text}", path.display()));
+    let failed = |text: String| io::Error::other(format!("{}: {text}", path.display()));
     let (owner, group) = (shifted(about.uid(), uid), shifted(about.gid(), gid));
     let (Some(owner), Some(group)) = (owner, group) else {
         let text =
             format!("belongs to {}:{}, but ids in a container are at most {}", about.uid(), about.gid(), COUNT - 1);
-        return Err(said(text));
+        return Err(failed(text));
     };
     if (owner, group) != (about.uid(), about.gid()) {
         let kind = about.file_type();
         let capabilities = if kind.is_file() { xattr::get(&path, CAPABILITIES).unwrap_or(None) } else { None };
-        lchown(&path, Some(owner), Some(group)).map_err(|error| said(error.to_string()))?;
+        lchown(&path, Some(owner), Some(group)).map_err(|error| failed(error.to_string()))?;
         // Changing the owner has removed these two.
         if kind.is_file() || kind.is_fifo() {
             fs::set_permissions(&path, fs::Permissions::from_mode(about.mode() & 0o7777))?;
         }
         if let Some(value) = capabilities {
             let value =
-                of_namespace(&value, uid).ok_or_else(|| said("its capabilities have an unknown format".into()))?;
+                of_namespace(&value, uid).ok_or_else(|| failed("its capabilities have an unknown format".into()))?;
             xattr::set(&path, CAPABILITIES, &value)?;
         }
     }

@@ -15,7 +15,7 @@ impl Systems {
     /// # Errors
     /// A leftover can't be removed.
     pub fn recover(&self) -> Result<Vec<String>> {
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         let mut paths = self.entries();
         // The original path of an archive: its unfinished file may be here, too.
         paths.sort_by_key(|(_, _, ending)| ending != "packing");
@@ -31,7 +31,7 @@ impl Systems {
                         _ => "the incomplete copy was removed: run the command again",
                     };
                     clear(&path)?;
-                    told.push(format!("{name}: its {what} was interrupted; {now}."));
+                    messages.push(format!("{name}: its {what} was interrupted; {now}."));
                 }
                 (None, "packing") if system => {
                     let Ok(file) = fs::read_link(&path) else { continue };
@@ -41,20 +41,20 @@ impl Systems {
                         false => "was not created: run the command again",
                     };
                     clear_file(&path)?;
-                    told.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
+                    messages.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
                 }
                 // Those of a backup, and of other files that are written atomically.
                 (None, "partial") if path.is_file() => {
                     clear_file(&path)?;
-                    told.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
+                    messages.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
                 }
                 _ => {}
             }
         }
-        if !told.is_empty() {
+        if !messages.is_empty() {
             sync(&self.hd)?;
         }
-        Ok(told)
+        Ok(messages)
     }
 
     /// The entries of the disk, in order: the path, and its name before and after the last dot.
@@ -91,10 +91,13 @@ mod tests {
         for name in ["system1.creating", "system0.restoring", "system3.removing", "notes.creating"] {
             fs::create_dir_all(systems.hd.join(name).join("x")).unwrap();
         }
-        let told = systems.recover().unwrap().join("\n");
-        assert!(told.contains("system0: its restoration was interrupted; the system is complete"), "{told}");
-        assert!(told.contains("system1: its creation was interrupted; the incomplete copy was removed"), "{told}");
-        assert!(told.contains("system3: its removal was interrupted; the removal is now complete"), "{told}");
+        let messages = systems.recover().unwrap().join("\n");
+        assert!(messages.contains("system0: its restoration was interrupted; the system is complete"), "{messages}");
+        assert!(
+            messages.contains("system1: its creation was interrupted; the incomplete copy was removed"),
+            "{messages}"
+        );
+        assert!(messages.contains("system3: its removal was interrupted; the removal is now complete"), "{messages}");
         assert_eq!(content(&systems, "system0"), "one");
         assert!(systems.hd.join("notes.creating").exists(), "no system's");
         assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
@@ -111,14 +114,16 @@ mod tests {
             std::os::unix::fs::symlink(file, systems.hd.join(format!("{system}.packing"))).unwrap();
         }
         fs::write(systems.hd.join("mydata.tgz.partial"), "half").unwrap();
-        let told = systems.recover().unwrap();
-        assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].starts_with("system0: its packing was interrupted; ") && told[0].contains("is complete"));
+        let messages = systems.recover().unwrap();
+        assert_eq!(messages.len(), 3, "{messages:?}");
         assert!(
-            told[1].starts_with("system1: its packing was interrupted; ")
-                && told[1].contains("was not created: run the command again")
+            messages[0].starts_with("system0: its packing was interrupted; ") && messages[0].contains("is complete")
         );
-        assert!(told[2].starts_with("mydata.tgz: its writing was interrupted"), "{told:?}");
+        assert!(
+            messages[1].starts_with("system1: its packing was interrupted; ")
+                && messages[1].contains("was not created: run the command again")
+        );
+        assert!(messages[2].starts_with("mydata.tgz: its writing was interrupted"), "{messages:?}");
         assert_eq!(fs::read_to_string(&there).unwrap(), "old");
         assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1, "nothing else is left");
         assert!(!beside(&there, "partial").exists());

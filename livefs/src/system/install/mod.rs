@@ -203,7 +203,7 @@ impl Wanted {
 /// The block devices can't be listed.
 pub fn unfinished(places: &Places) -> Result<Vec<String>> {
     let entries = fs::read_dir(&places.list).map_err(failed(places.list.display().to_string()))?;
-    let mut told: Vec<String> = entries
+    let mut messages: Vec<String> = entries
         .flatten()
         .filter_map(|entry| {
             let about = fs::read_to_string(entry.path().join("uevent")).ok()?;
@@ -223,8 +223,8 @@ pub fn unfinished(places: &Places) -> Result<Vec<String>> {
             ))
         })
         .collect();
-    told.sort();
-    Ok(told)
+    messages.sort();
+    Ok(messages)
 }
 
 /// Rejects anything but a whole disk, and a disk that is in use.
@@ -292,8 +292,8 @@ fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}", said.lines().last().unwrap_or("failed without an error message")))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", stderr.lines().last().unwrap_or("failed without an error message")))
 }
 
 fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
@@ -381,10 +381,13 @@ mod tests {
             std::os::unix::fs::symlink(&device, places.list.join(format!("{disk}3"))).unwrap();
             fs::write(places.nodes.join(format!("{disk}3")), content).unwrap();
         }
-        let told = unfinished(&places).unwrap().join("\n");
-        assert_eq!(told.lines().count(), 2, "{told}");
-        assert!(told.contains("/vda: its installation was interrupted") && told.contains("hdinstall"), "{told}");
-        assert!(told.contains("/vdb: its installation was interrupted"), "{told}");
+        let messages = unfinished(&places).unwrap().join("\n");
+        assert_eq!(messages.lines().count(), 2, "{messages}");
+        assert!(
+            messages.contains("/vda: its installation was interrupted") && messages.contains("hdinstall"),
+            "{messages}"
+        );
+        assert!(messages.contains("/vdb: its installation was interrupted"), "{messages}");
     }
 
     #[test]
