@@ -266,7 +266,7 @@ impl Progress for Interrupt {
 
 impl Meter for Interrupt {
     fn at(&self, _bytes: u64) {}
-    fn say(&self, _text: &str) {
+    fn remark(&self, _text: &str) {
         self.0.cancel();
     }
 }

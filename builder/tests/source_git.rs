@@ -139,7 +139,7 @@ struct Remark<'a>(&'a Remarks);
 impl Meter for Remark<'_> {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         self.0.0.lock().unwrap().push(text.to_owned());
     }
 }

@@ -5,7 +5,7 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{ArchiveDate, Lock, LockEntry, LockedFile, rollback, went_back};
+use dbco::lock::{ArchiveDate, Lock, LockEntry, LockedFile, downgrades, rollback};
 use dbco::source::debian::offline;
 use dbco::source::{Access, DebianPackages, Mirrors, NoProgress, Request, Resolver, SourceError, Suites, fetch};
 use servers::{Key, Server, TestArchive, archive, network, store};
@@ -274,7 +274,7 @@ fn going_back_is_seen_in_each_suite_by_itself() {
     let new = world.entry(&ALL[..2], &["tool"]).unwrap();
     let back = rollback(&old, &new).unwrap().to_string();
     assert!(back.contains("Debian test-security main") && back.contains("2026-01-09T00:00:00Z"), "{back}");
-    assert_eq!(went_back(&old, &new), ["lib 1.0-1+deb1 → 1.0-1~old"]);
+    assert_eq!(downgrades(&old, &new), ["lib 1.0-1+deb1 → 1.0-1~old"]);
     // A request for one of the suites alone is compared with it, too.
     let new = world.entry(&["test-security"], &["lib"]).unwrap();
     assert!(rollback(&old, &new).is_some());

@@ -150,7 +150,7 @@ impl<R: Read> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(buffer).map_err(|error| match error.to_string() {
             // ZSTD_error_frameParameter_windowTooLarge is not exposed by the crate.
-            said if said.contains("requires too much memory") => too_much_memory(self.memory),
+            message if message.contains("requires too much memory") => too_much_memory(self.memory),
             _ => error,
         })
     }

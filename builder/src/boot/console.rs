@@ -38,10 +38,10 @@ pub enum ConsoleError {
         line: String,
     },
     /// The login was refused.
-    #[error("the login was refused ({said})")]
+    #[error("the login was refused ({message})")]
     Refused {
         /// The machine's message.
-        said: String,
+        message: String,
     },
     /// Input could not be sent.
     #[error("can't type at the machine's console")]
@@ -228,7 +228,7 @@ impl Console {
             match self.expect(&format!("dbco-ready-{marker}."), deadline.min(Instant::now() + patience)) {
                 Ok(_) => return Ok(()),
                 Err(ConsoleError::Timeout { .. }) if self.refusal().is_some() => {
-                    return Err(ConsoleError::Refused { said: self.refusal().unwrap_or_default().to_owned() });
+                    return Err(ConsoleError::Refused { message: self.refusal().unwrap_or_default().to_owned() });
                 }
                 Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {
                     patience = (patience * 2).min(Duration::from_secs(4));
@@ -242,11 +242,11 @@ impl Console {
     fn refusal(&self) -> Option<&'static str> {
         let state = self.shared.lock();
         let text = &state.text[state.matched..];
-        REFUSED.into_iter().find(|said| text.rsplit_once(said).is_some_and(|(_, after)| after.contains("ogin:")))
+        REFUSED.into_iter().find(|message| text.rsplit_once(message).is_some_and(|(_, after)| after.contains("ogin:")))
     }
 
     /// Whether the machine has asked for a password since the last match.
-    pub fn asks_for_password(&self) -> bool {
+    pub fn has_password_prompt(&self) -> bool {
         let state = self.shared.lock();
         state.text[state.matched..].contains("assword:")
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::converse::{arrive, steps};
+use super::dialogue::{boot_and_log_in, run_steps};
 use super::power::Loss;
 use super::report::{PhaseTimer, Transcript};
 use super::running::{MachineHost, RunningMachine};
@@ -127,7 +127,7 @@ impl Tally<'_> {
         deadline: Instant,
         timer: &mut PhaseTimer<'_>,
     ) -> Result<(), BootError> {
-        arrive(boot, &mut running.console, deadline, timer)?;
+        boot_and_log_in(boot, &mut running.console, deadline, timer)?;
         if let Some(before) = before {
             let command = &self.cuts.outcome;
             let (output, got) = running.console.run(command, deadline)?;
@@ -140,7 +140,7 @@ impl Tally<'_> {
                 self.ended += u32::from(before.ended);
             }
         }
-        steps(&boot.run, forward, &mut running.console, deadline)
+        run_steps(&boot.run, forward, &mut running.console, deadline)
     }
 
     /// The index of the outcome's word.

@@ -6,8 +6,8 @@
 
 pub mod accel;
 pub mod console;
-mod converse;
 mod cuts;
+mod dialogue;
 pub mod junit;
 pub mod machine;
 mod nbd;
@@ -72,17 +72,17 @@ pub enum BootError {
     #[error(transparent)]
     Console(#[from] ConsoleError),
     /// The login was refused.
-    #[error("login as `{user}` was refused ({said}){}", if *asked { "; it asks for a password, and `login` has none" } else { "" })]
+    #[error("login as `{user}` was refused ({message}){}", if *needs_password { "; it asks for a password, and `login` has none" } else { "" })]
     Login {
         /// The user.
         user: String,
         /// The machine's message.
-        said: String,
+        message: String,
         /// Whether it asked for a password that the test does not have.
-        asked: bool,
+        needs_password: bool,
     },
     /// The machine exited before its console showed anything.
-    #[error("QEMU exited after {seconds:.1} s without any output{}", little(*memory))]
+    #[error("QEMU exited after {seconds:.1} s without any output{}", memory_hint(*memory))]
     Silent {
         /// Its run time.
         seconds: f64,
@@ -160,7 +160,7 @@ pub enum BootError {
 /// What current kernels and initrds need at least, in MiB, approximately.
 const MEMORY: u32 = 128;
 
-fn little(memory: u32) -> String {
+fn memory_hint(memory: u32) -> String {
     if memory < MEMORY { format!("; {memory} MiB of memory may be too little") } else { String::new() }
 }
 

@@ -60,7 +60,7 @@ impl ServedDisk {
             let disk = Arc::clone(&disk);
             move || {
                 // QEMU may be killed in the middle of a request: that ends the connection, and is not an error.
-                let _ = listener.accept().and_then(|(stream, _)| talk(stream, &disk));
+                let _ = listener.accept().and_then(|(stream, _)| serve_connection(stream, &disk));
             }
         })?;
         Ok(Self { disk, socket: socket.to_owned(), server: Some(server) })
@@ -113,7 +113,7 @@ fn expected(is: bool, what: &str) -> io::Result<()> {
     if is { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, format!("NBD: {what}"))) }
 }
 
-fn talk(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
+fn serve_connection(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
     if greet(&mut stream, disk)? { serve(stream, disk) } else { Ok(()) }
 }
 
@@ -228,9 +228,9 @@ mod tests {
         let power: Arc<Power> = Arc::default();
         let served = ServedDisk::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let child = qemu(&socket, &["write -P 7 1024 9000", "flush", "read -P 7 1024 9000", "write -z 0 512"]);
-        let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
-        assert_eq!(said.matches("wrote").count(), 2, "{said}");
-        assert!(said.contains("read 9000/9000") && !said.contains("failed"), "{said}");
+        let output = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
+        assert_eq!(output.matches("wrote").count(), 2, "{output}");
+        assert!(output.contains("read 9000/9000") && !output.contains("failed"), "{output}");
         served.lose(Loss::All).unwrap();
         let bytes = std::fs::read(&image).unwrap();
         assert_eq!((bytes[1023], bytes[1024], bytes[10_023], bytes[10_024]), (0, 7, 7, 0));

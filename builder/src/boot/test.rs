@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::converse::{converse, free_port};
+use super::dialogue::{free_port, run_boot};
 use super::power::Loss;
 use super::report::{PhaseTimer, Transcript};
 use super::running::MachineHost;
@@ -137,7 +137,7 @@ impl TestRunner<'_> {
             let mut running = host.start(&boot.machine, served)?;
             (timer.watch)(TestEvent::Started { name: &test.name, last_line: &running.console.last_line() });
             let begin = Instant::now();
-            let result = converse(boot, &forward, &mut running.console, deadline, timer);
+            let result = run_boot(boot, &forward, &mut running.console, deadline, timer);
             let silent = running.console.tail(1).is_empty();
             running.end(Loss::All, transcript)?;
             result.map_err(|error| match error {

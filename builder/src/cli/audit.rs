@@ -37,5 +37,5 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> CommandResult {
         session.printer.error(&leak.to_string());
     }
     session.printer.error(&format!("{} out of layout `{}`", count(report.leaks.len(), "leak"), rootfs.layout.name()));
-    Err(CommandError::Said)
+    Err(CommandError::Reported)
 }

@@ -201,17 +201,17 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
         }
     });
     if crate::interrupt::raised().is_some() {
-        return Err(CommandError::Said);
+        return Err(CommandError::Reported);
     }
     let mut report = Vec::new();
     junit::write(&done.recipe.image.name, &outcomes, &mut report)?;
-    match elsewhere(args, logs.path())? {
+    match junit_path(args, logs.path())? {
         Some(path) => crate::store::write_atomically(&path, &report)?,
         None => place.writing.write(JUNIT, &report).with_context(|| format!("can't write {JUNIT}"))?,
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     session.printer.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
-    if failed > 0 { Err(CommandError::Said) } else { Ok(()) }
+    if failed > 0 { Err(CommandError::Reported) } else { Ok(()) }
 }
 
 /// The report's file name in the log folder.
@@ -221,14 +221,14 @@ const JUNIT: &str = "junit.xml";
 fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::LogFolder, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
     let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
-    if elsewhere(args, &parent.join(&name))?.is_none() {
+    if junit_path(args, &parent.join(&name))?.is_none() {
         names.push(JUNIT.to_owned());
     }
     output::LogFolder::new(parent, &name, names).map_err(usage)
 }
 
 /// The path of the report, if it is not the default one in the log folder.
-fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandError> {
+fn junit_path(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &args.junit else { return Ok(None) };
     let own = std::path::absolute(logs.join(JUNIT))?;
     Ok(if std::path::absolute(path)? == own { None } else { Some(path.clone()) })

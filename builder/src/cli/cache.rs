@@ -74,7 +74,7 @@ fn verify(session: &Session<'_>) -> CommandResult {
         let meter = session.printer.work("reading the store", contents.bytes());
         store.verify(&contents, &|read| meter.at(read))
     };
-    session.tell_damages(&store);
+    session.report_damages(&store);
     verified?;
     let damages = store.damages();
     let damaged: Vec<_> = damages
@@ -87,7 +87,7 @@ fn verify(session: &Session<'_>) -> CommandResult {
         let count = damages.len();
         session.printer.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
     }
-    if damages.is_empty() { Ok(()) } else { Err(CommandError::Said) }
+    if damages.is_empty() { Ok(()) } else { Err(CommandError::Reported) }
 }
 
 /// The number of files below a folder, and their total bytes. Files removed meanwhile are not counted.

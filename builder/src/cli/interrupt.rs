@@ -31,7 +31,7 @@ pub struct Interrupt {
     pub cancel: Cancel,
     outputs: Mutex<OutputsState>,
     /// Whether the final message was printed, after which there is no other.
-    said: Mutex<bool>,
+    finished: Mutex<bool>,
 }
 
 impl Interrupt {
@@ -43,7 +43,7 @@ impl Interrupt {
     /// The exit status and the message of an interrupted run; `None` if there was no signal.
     pub fn ended(&self) -> Option<(u8, String)> {
         let signal = interrupt::raised()?;
-        *self.said.lock().unwrap_or_else(|e| e.into_inner()) = true;
+        *self.finished.lock().unwrap_or_else(|e| e.into_inner()) = true;
         let outputs = match *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) {
             OutputsState::None => "unfinished work was discarded",
             OutputsState::Before => {
@@ -66,7 +66,7 @@ fn status(signal: i32) -> u8 {
 /// Starts listening for signals.
 pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
     let interrupt =
-        Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), said: Mutex::default() });
+        Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), finished: Mutex::default() });
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !inherited::ignores(*signal));
     let mut signals = Signals::new(wanted)?;
     let (shared, printer) = (Arc::clone(&interrupt), Arc::clone(printer));
@@ -82,8 +82,8 @@ pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
             interrupt::raise(signal);
             cancel.cancel();
             process::kill_all();
-            let said = at_once.said.lock().unwrap_or_else(|e| e.into_inner());
-            if !*said {
+            let finished = at_once.finished.lock().unwrap_or_else(|e| e.into_inner());
+            if !*finished {
                 terminal.interrupted();
             }
         }

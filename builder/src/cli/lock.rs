@@ -7,7 +7,7 @@ use clap::Args;
 use super::prose::count;
 use super::session::Session;
 use super::{CommandResult, RecipeArgs};
-use crate::session::{Error, LockUpdate, Locks, asked_in_project, named};
+use crate::session::{Error, LockUpdate, Locks, named, requests_of_project};
 
 #[derive(Debug, Args)]
 pub struct LockArgs {
@@ -34,8 +34,8 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> CommandResult {
         Some("") => recipe.requests(),
         Some(name) => named(&recipe, &locks.base(&recipe.requests()).lock, name)?,
     };
-    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.reporter, &recipe)).transpose()?;
-    let renewal = LockUpdate { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
+    let used: Option<BTreeSet<_>> = args.prune.then(|| requests_of_project(session.reporter, &recipe)).transpose()?;
+    let renewal = LockUpdate { requests: &requests, allow_downgrade: args.allow_downgrade, used: used.as_ref() };
     let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
     let files: usize = lock.entries().map(|entry| entry.files.len()).sum();
     session.printer.note(&format!(

@@ -1,6 +1,5 @@
 //! The command line: arguments, progress, prose and exit codes; no logic of its own.
 
-mod alike;
 mod audit;
 mod boot;
 mod build;
@@ -10,6 +9,7 @@ mod fetch;
 mod gc;
 mod interrupt;
 mod lock;
+mod merge_errors;
 mod printer;
 mod prose;
 mod session;
@@ -191,7 +191,7 @@ enum CommandError {
     /// A build or a test failed: exit status 1.
     Failed(anyhow::Error),
     /// It has been reported already: exit status 1.
-    Said,
+    Reported,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CommandError {

@@ -16,19 +16,19 @@ use crate::step::StepError;
 /// Prints why a command failed, and gives its exit status.
 pub fn fail(printer: &Printer, failure: &CommandError) -> ExitCode {
     match failure {
-        CommandError::Said => ExitCode::FAILURE,
+        CommandError::Reported => ExitCode::FAILURE,
         CommandError::Failed(error) => {
-            say(printer, error);
+            print_error(printer, error);
             ExitCode::FAILURE
         }
         CommandError::Usage(error) => {
-            say(printer, error);
+            print_error(printer, error);
             ExitCode::from(2)
         }
     }
 }
 
-fn say(printer: &Printer, error: &anyhow::Error) {
+fn print_error(printer: &Printer, error: &anyhow::Error) {
     if let Some(LoadError::Bad(bad)) = error.downcast_ref::<LoadError>() {
         return findings(printer, bad);
     }

@@ -85,10 +85,10 @@ impl<'a> Session<'a> {
         };
         let is_usage = error.is_usage();
         let error = match error {
-            session::Error::Interrupted => return CommandError::Said,
+            session::Error::Interrupted => return CommandError::Reported,
             session::Error::Sources { what, failures } => {
                 let count = failures.len();
-                for text in super::alike::told_once(failures) {
+                for text in super::merge_errors::merge_errors(failures) {
                     self.printer.error(&text);
                 }
                 anyhow::anyhow!("{} {what}", prose::count(count, "source"))

@@ -166,7 +166,7 @@ impl Lock {
         change: impl FnOnce(&mut Lock) -> Result<(), E>,
     ) -> Result<Self, E> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let _held = File::open(folder).ok().filter(hold);
+        let _held = File::open(folder).ok().filter(try_lock);
         let mut lock = match Self::load(path) {
             Err(LockError::Missing(_)) => self,
             there => there?,
@@ -178,7 +178,7 @@ impl Lock {
 }
 
 /// Locks a folder, unless another process holds the lock for long.
-fn hold(folder: &File) -> bool {
+fn try_lock(folder: &File) -> bool {
     let end = Instant::now() + PATIENCE;
     loop {
         match folder.try_lock() {

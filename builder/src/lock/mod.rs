@@ -13,7 +13,7 @@ use crate::source::Request;
 
 pub use crate::source::{ArchiveDate, Location, LockEntry, LockedFile};
 pub use file::LockError;
-pub use rollback::{Rollback, rollback, went_back};
+pub use rollback::{Rollback, downgrades, rollback};
 
 /// Locked sources by request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Lock {
     }
 
     /// The entry of a request, if its files match the request.
-    pub fn sound(&self, request: &Request) -> Option<&LockEntry> {
+    pub fn valid_entry(&self, request: &Request) -> Option<&LockEntry> {
         self.find(request).filter(|entry| entry.broken().is_empty())
     }
 
@@ -80,7 +80,7 @@ impl Lock {
 
     /// Inserts an entry, unless there is already a valid one for its request.
     pub fn add(&mut self, entry: LockEntry) {
-        if self.sound(&entry.request).is_none() {
+        if self.valid_entry(&entry.request).is_none() {
             self.set(entry);
         }
     }
@@ -98,7 +98,7 @@ impl Lock {
 
     /// Whether it has a valid entry for each request.
     pub fn fits(&self, wanted: &[Request]) -> bool {
-        wanted.iter().all(|request| self.sound(request).is_some())
+        wanted.iter().all(|request| self.valid_entry(request).is_some())
     }
 
     /// All wanted requests that the lock does not satisfy; empty if it is up to date. Other entries are ignored, except

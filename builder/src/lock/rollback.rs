@@ -16,7 +16,7 @@ pub struct Rollback {
     pub locked: String,
     /// The date of the mirror's index.
     pub found: String,
-    /// Packages that would be downgraded, as [`went_back`] formats them.
+    /// Packages that would be downgraded, as [`downgrades`] formats them.
     pub packages: Vec<String>,
 }
 
@@ -45,13 +45,13 @@ pub fn rollback(old: &Lock, new: &LockEntry) -> Option<Rollback> {
             archive: archive.to_string(),
             locked: locked.to_owned(),
             found: found.to_owned(),
-            packages: went_back(old, new),
+            packages: downgrades(old, new),
         })
     })
 }
 
 /// The packages of `new` with a lower version than in the entry of the same request in `old`: `name 2 → 1`.
-pub fn went_back(old: &Lock, new: &LockEntry) -> Vec<String> {
+pub fn downgrades(old: &Lock, new: &LockEntry) -> Vec<String> {
     let Some(before) = old.find(&new.request) else { return Vec::new() };
     let lower = |file: &LockedFile| {
         let version = file.version.as_deref()?;

@@ -23,7 +23,7 @@ pub struct FolderState {
     /// Whether it has a mark; one without is empty or was written by an earlier version.
     pub marked: bool,
     /// Unchanged files that dbco wrote, without the mark.
-    pub sound: FileDigests,
+    pub unchanged: FileDigests,
     /// Files that dbco wrote and whose content has changed.
     pub edited: Vec<String>,
     /// Files that dbco wrote and that can't be read now, each with the reason.
@@ -102,7 +102,7 @@ impl FolderScanner {
                     let stated = ours[text];
                     match self.content(at, text, Some(stated.1))? {
                         FileState::Is(content) if content == stated => {
-                            found.sound.insert(text.to_owned(), stated);
+                            found.unchanged.insert(text.to_owned(), stated);
                         }
                         FileState::Is(_) | FileState::Other => found.edited.push(text.to_owned()),
                         FileState::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),

@@ -221,7 +221,7 @@ impl OutputFolder {
                 }
                 None
             }
-            false => StagingFolder::fill(parent, products, store)?.put_in_place(&mut self.looker, store)?,
+            false => StagingFolder::fill(parent, products, store)?.move_into_place(&mut self.looker, store)?,
         };
         let given = |(name, (digest, size)): (&String, &(Digest, u64))| WrittenFile {
             path: folder.join(name),
@@ -238,5 +238,5 @@ fn holds(found: &FolderState, products: &FileDigests) -> bool {
     let text = mark::sums(products);
     let mut all = products.clone();
     all.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
-    found.marked && found.edited.is_empty() && found.sound == all
+    found.marked && found.edited.is_empty() && found.unchanged == all
 }

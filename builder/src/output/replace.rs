@@ -89,7 +89,7 @@ impl StagingFolder {
 
     /// Moves this folder into place. The previous content is removed as far as it is dbco's and unedited; the rest is
     /// kept in a folder beside it, whose path is returned.
-    pub fn put_in_place(self, looker: &mut FolderScanner, store: &Store) -> Result<Option<PathBuf>, OutputError> {
+    pub fn move_into_place(self, looker: &mut FolderScanner, store: &Store) -> Result<Option<PathBuf>, OutputError> {
         let folder = looker.path().to_owned();
         match exchange(&self.path, &folder)? {
             None => Ok(None),
@@ -151,7 +151,7 @@ fn retire(
             _ => Ok(()),
         }
     };
-    for name in found.sound.keys() {
+    for name in found.unchanged.keys() {
         remove(name)?;
     }
     if found.marked {

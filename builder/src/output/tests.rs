@@ -281,7 +281,7 @@ fn what_comes_into_the_folder_during_the_build_is_seen() {
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Foreign { .. })));
     // Even in the moment before the exchange.
     let fresh = StagingFolder::fill(&place.folder.path().join("out"), &products, &place.store).unwrap();
-    let kept = fresh.put_in_place(&mut target.looker, &place.store).unwrap().unwrap();
+    let kept = fresh.move_into_place(&mut target.looker, &place.store).unwrap().unwrap();
     assert_eq!(fs::read_to_string(kept.join("notes")).unwrap(), "mine");
     assert_eq!(names(&place.out()), [MARK, SUMS, "a"]);
 }

@@ -51,7 +51,7 @@ pub struct Recipe {
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
         path: path.to_owned(),
-        hint: instead(path),
+        hint: suggest_path(path),
         source,
     })?;
     let mut files = RecipeFiles::default();
@@ -86,7 +86,7 @@ const CHAIN: usize = 16;
 const SHOWN: usize = 8;
 
 /// The recipe that was probably meant by a wrong path, as the end of a sentence.
-fn instead(path: &Path) -> String {
+fn suggest_path(path: &Path) -> String {
     match nearest(path) {
         (Some(near), _) => format!(" (did you mean {near}?)"),
         (None, known) if known.is_empty() || path.is_file() => String::new(),

@@ -67,7 +67,7 @@ pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Op
     let exclude: Vec<At<String>> = table.or_default("exclude");
     let kinds: Vec<(&SourceKey, &YamlNode)> =
         KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
-    let astray: Vec<String> = KEYS
+    let misplaced: Vec<String> = KEYS
         .iter()
         .flat_map(|key| key.beside.iter().map(move |beside| (key.name, *beside)))
         .filter(|(name, beside)| table.node(beside).is_some() && table.node(name).is_none())
@@ -80,7 +80,7 @@ pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Op
         sink.borrow_mut().add("source-kind", node.span, message);
         return None;
     }
-    for message in astray {
+    for message in misplaced {
         sink.borrow_mut().add("source-kind", node.span, message);
     }
     if let Some(pattern) = exclude.first().filter(|_| path.is_none()) {

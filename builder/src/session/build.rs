@@ -83,7 +83,7 @@ impl Session<'_> {
                 other => break other?,
             }
             self.reporter.outputs(OutputsState::Before);
-            self.tell_damages(&done.store);
+            self.report_damages(&done.store);
             done = self.build_once(done.recipe, done.store, &outputs.options, &wanted)?;
         };
         self.reporter.outputs(OutputsState::Complete);
@@ -103,7 +103,7 @@ impl Session<'_> {
         for _ in 0..ROUNDS {
             match done.verify() {
                 Err(StoreError::Damaged(_)) => {
-                    self.tell_damages(&done.store);
+                    self.report_damages(&done.store);
                     done = self.build_once(done.recipe, done.store, options, wanted)?;
                 }
                 other => return Ok(other.map(|()| done)?),
@@ -132,13 +132,13 @@ impl Session<'_> {
             }
             can_run_tools(&plan, &targets, &store)?;
             let fetched = self.fetch_for((&recipe, &lock), &plan, &targets, &store, options.offline);
-            self.tell_damages(&store);
+            self.report_damages(&store);
             fetched?;
             let built = build(&plan.graph, &targets, &store, options.jobs(), self.reporter);
             if built.is_err() && round < ROUNDS && !self.cancel.is_cancelled() {
                 repair(&plan.graph, &store)?;
             }
-            self.tell_damages(&store);
+            self.report_damages(&store);
             match built {
                 Ok(built) => return Ok(BuiltRecipe { recipe, store, plan, built }),
                 Err(_) if round < ROUNDS && store.damages().len() > known => round += 1,

@@ -19,7 +19,7 @@ impl Session<'_> {
     /// fetched again.
     pub fn fetch(&self, recipe: &Recipe, lock: &Lock, store: &Store, connections: usize) -> Result<FetchReport, Error> {
         let verified = store.verify_blobs(&digests(recipe, lock).collect::<Vec<_>>());
-        self.tell_damages(store);
+        self.report_damages(store);
         verified?;
         let files = self.fetch_entries(lock.entries(), store, false, connections)?;
         Ok(files + self.fetch_crates(recipe, None, store, false)?)

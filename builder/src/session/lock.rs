@@ -7,7 +7,7 @@ use super::locks::{LockBase, Locks, stale};
 use super::notice::Notice;
 use super::sources::place;
 use super::{Error, Session, SourceFailure};
-use crate::lock::{Lock, LockEntry, LockError, rollback, went_back};
+use crate::lock::{Lock, LockEntry, LockError, downgrades, rollback};
 use crate::recipe::Recipe;
 use crate::source::{Request, Resolver};
 use crate::store::Store;
@@ -20,7 +20,7 @@ pub struct LockUpdate<'a> {
     /// Whether to accept an index that is older than the locked one.
     pub allow_downgrade: bool,
     /// All requests of the project's recipes, if other entries are to be dropped.
-    pub asked: Option<&'a BTreeSet<Request>>,
+    pub used: Option<&'a BTreeSet<Request>>,
 }
 
 impl Session<'_> {
@@ -50,11 +50,13 @@ impl Session<'_> {
         store: &Store,
         renewal: LockUpdate<'_>,
     ) -> Result<Lock, Error> {
-        let LockUpdate { requests: renewed, allow_downgrade, asked } = renewal;
+        let LockUpdate { requests: renewed, allow_downgrade, used } = renewal;
         let wanted = recipe.requests();
         let LockBase { lock: before, taken, from } = locks.base(&wanted);
-        let open: Vec<&Request> =
-            wanted.iter().filter(|request| renewed.contains(request) || before.sound(request).is_none()).collect();
+        let open: Vec<&Request> = wanted
+            .iter()
+            .filter(|request| renewed.contains(request) || before.valid_entry(request).is_none())
+            .collect();
         let new = self.resolve(recipe, &before, &open, store, allow_downgrade)?;
         let mut dropped = Vec::new();
         let lock = before.clone().update::<Error>(&locks.path, |lock| {
@@ -67,8 +69,8 @@ impl Session<'_> {
                     None => lock.add(entry),
                 }
             }
-            let unasked = before.entries().filter(|entry| asked.is_some_and(|asked| !asked.contains(&entry.request)));
-            dropped = unasked.filter_map(|entry| lock.remove(&entry.request)).collect();
+            let unused = before.entries().filter(|entry| used.is_some_and(|used| !used.contains(&entry.request)));
+            dropped = unused.filter_map(|entry| lock.remove(&entry.request)).collect();
             Ok(())
         })?;
         if let Some(from) = from {
@@ -116,7 +118,7 @@ impl Session<'_> {
         if let Some(rollback) = rollback(lock, &entry).filter(|_| !allowed) {
             return Err(rollback.into());
         }
-        let back = went_back(lock, &entry);
+        let back = downgrades(lock, &entry);
         if !back.is_empty() {
             self.reporter.notice(&Notice::Older(&back));
         }

@@ -48,7 +48,8 @@ impl Locks {
         let Some((path, own)) = &self.own else { return base };
         base.taken = own.entries().filter(|entry| entry.broken().is_empty()).cloned().collect();
         if self.shared.is_some() {
-            base.taken.retain(|entry| wanted.contains(&entry.request) && base.lock.sound(&entry.request).is_none());
+            base.taken
+                .retain(|entry| wanted.contains(&entry.request) && base.lock.valid_entry(&entry.request).is_none());
         }
         base.taken.iter().cloned().for_each(|entry| base.lock.add(entry));
         base.from = (!base.taken.is_empty()).then_some(path);

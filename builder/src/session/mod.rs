@@ -65,7 +65,7 @@ pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
-pub use prune::asked_in_project;
+pub use prune::requests_of_project;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 
@@ -149,8 +149,8 @@ impl<'a> Session<'a> {
     }
 
     /// Reports objects of the store that were found damaged since the last call.
-    pub fn tell_damages(&self, store: &Store) {
-        for damage in store.untold_damages() {
+    pub fn report_damages(&self, store: &Store) {
+        for damage in store.unreported_damages() {
             self.reporter.notice(&Notice::Damaged(&damage));
         }
     }

@@ -14,12 +14,12 @@ const MOST_COMBINATIONS: usize = 256;
 
 /// The requests of all recipes of a project, for `--prune`: `named` as it was loaded, and each recipe with its defaults
 /// and with all choices of its parameters. A recipe that can't be read is an error, since its requests are unknown.
-pub fn asked_in_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
+pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
     let paths = recipes_of_project(&named.project).map_err(|error| {
         let folder = named.project.display();
         Error::Request(format!("--prune: can't find all recipes in {folder}, so nothing was removed: {error}"))
     })?;
-    let mut asked: BTreeSet<Request> = named.requests().into_iter().collect();
+    let mut requests: BTreeSet<Request> = named.requests().into_iter().collect();
     for path in &paths {
         let recipe = load(path, &Settings::new()).map_err(|error| {
             reporter.notice(&Notice::NothingDropped(path));
@@ -28,16 +28,16 @@ pub fn asked_in_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTree
         let default = recipe.requests();
         for settings in combinations(&recipe, path)? {
             // A choice with which the recipe can't be built has no requests.
-            asked.extend(load(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
+            requests.extend(load(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
         }
         let open = free_parameters(&recipe).filter(|name| changes_sources(path, name, &default));
         let open: Vec<&str> = open.map(String::as_str).collect();
         if !open.is_empty() {
             reporter.notice(&Notice::OpenParameters(path, &open));
         }
-        asked.extend(default);
+        requests.extend(default);
     }
-    Ok(asked)
+    Ok(requests)
 }
 
 /// Each combination of the choices of a recipe's parameters.

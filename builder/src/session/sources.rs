@@ -72,8 +72,8 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<NamedRequest<'a>> {
 /// Where the recipe requests something: `file:line:column`.
 pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
     let all = all(recipe);
-    let asked = all.iter().find(|asked| asked.request == request)?;
-    Some(recipe.files.locate(asked.span))
+    let item = all.iter().find(|item| item.request == request)?;
+    Some(recipe.files.locate(item.span))
 }
 
 /// The requests that a name stands for: of a package (requested, or locked as a dependency), a component, a toolchain
@@ -81,10 +81,10 @@ pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
 pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, Error> {
     let all = all(recipe);
     let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();
-    let fits = |asked: &&NamedRequest<'_>| {
-        asked.names.iter().any(|known| known == name) || locked(asked.request).iter().any(|file| file.name == name)
+    let fits = |item: &&NamedRequest<'_>| {
+        item.names.iter().any(|known| known == name) || locked(item.request).iter().any(|file| file.name == name)
     };
-    let mut requests: Vec<Request> = all.iter().filter(fits).map(|asked| asked.request.clone()).collect();
+    let mut requests: Vec<Request> = all.iter().filter(fits).map(|item| item.request.clone()).collect();
     if !requests.is_empty() {
         requests.sort();
         requests.dedup();
@@ -96,8 +96,8 @@ pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, E
              recipe: `dbco lock {name} --update`"
         )));
     }
-    let files = all.iter().flat_map(|asked| locked(asked.request)).map(|file| file.name.as_str());
-    let known = all.iter().flat_map(|asked| asked.names.iter().map(String::as_str)).chain(files);
+    let files = all.iter().flat_map(|item| locked(item.request)).map(|file| file.name.as_str());
+    let known = all.iter().flat_map(|item| item.names.iter().map(String::as_str)).chain(files);
     let meant = suggestion(name, known).map(|near| format!("; {}", did_you_mean(near)));
     let recipe = recipe.path.display();
     Err(Error::Request(format!(

@@ -72,8 +72,8 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
         )
     });
     let network = || {
-        let asked = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
-        asked.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
+        let tried_network = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
+        tried_network.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
     };
     RecipeLocation { place, hint: hint.or_else(network) }
 }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_shells_and_make_say_names_the_line_and_the_tool() {
-        for (said, line, tool) in [
+        for (message, line, tool) in [
             ("/bin/sh: 3: cmake: not found", Some(3), Some("cmake")),
             ("/bin/sh: -c: line 3: syntax error near unexpected token `fi'", Some(3), None),
             ("/bin/sh: line 12: meson: command not found", Some(12), Some("meson")),
@@ -133,7 +133,7 @@ mod tests {
             ("/bin/sh: 1: ./configure: not found", Some(1), None),
             ("configure: error: library not found", None, None),
         ] {
-            assert_eq!((line_of_script(said), missing_tool(said)), (line, tool), "{said}");
+            assert_eq!((line_of_script(message), missing_tool(message)), (line, tool), "{message}");
         }
     }
 }

@@ -32,11 +32,11 @@ pub(super) fn fetch_file(
     wanted: &Download,
     meter: &dyn Meter,
 ) -> Result<u64, SourceError> {
-    if store.has_sound_blob(&wanted.sha256)? {
+    if store.has_intact_blob(&wanted.sha256)? {
         return Ok(0);
     }
     let mut partial = Partial::open(store, wanted, network, meter)?;
-    if store.has_sound_blob(&wanted.sha256)? {
+    if store.has_intact_blob(&wanted.sha256)? {
         // Another process fetched it while this one waited for its lock.
         return Ok(0);
     }
@@ -61,7 +61,7 @@ struct UnpinnedDownload {
     /// The place's index.
     place: usize,
     /// Whether the place indicated the end of the file.
-    told: bool,
+    end_known: bool,
 }
 
 /// Fetches a file of which nothing is known beforehand; gives its digest and length in bytes.
@@ -76,16 +76,16 @@ pub(super) fn fetch_unknown(
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
     let first = read_unknown(network, store, name, urls, meter)?;
-    if first.told {
+    if first.end_known {
         return Ok(first.file);
     }
     let (url, (sha256, length)) = (&urls[first.place], first.file);
     let mut reason = format!("does not state the file's length, and may have truncated it after {length} bytes");
     let others: Vec<String> = urls.iter().filter(|other| origin(other) != origin(url)).cloned().collect();
     if !others.is_empty() {
-        meter.say(&format!("{}: {reason}; comparing with another server", mask::text(url)));
+        meter.remark(&format!("{}: {reason}; comparing with another server", mask::text(url)));
         let second = read_unknown(network, store, name, &others, meter)?;
-        if second.told || second.file == first.file {
+        if second.end_known || second.file == first.file {
             return Ok(second.file);
         }
         let other = mask::text(&others[second.place]);
@@ -240,12 +240,12 @@ impl DownloadTarget for UnpinnedFile<'_> {
         self.writer.write_all(bytes).map_err(StoreError::io("write", self.store.path()))
     }
 
-    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError> {
+    fn finish(&mut self, place: usize, end_known: bool) -> Result<Result<(), Failure>, SourceError> {
         if let Some(reason) = implausible(self.name, &self.head) {
             return Ok(Err(Failure::lasting(reason)));
         }
         let writer = std::mem::replace(&mut self.writer, self.store.blob_writer()?);
-        self.done = Some(UnpinnedDownload { file: writer.commit()?, place, told });
+        self.done = Some(UnpinnedDownload { file: writer.commit()?, place, end_known });
         Ok(Ok(()))
     }
 }
@@ -261,8 +261,8 @@ fn implausible(name: &str, head: &[u8]) -> Option<String> {
     }
     let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
     let page = text.starts_with("<!doctype html") || text.starts_with("<html");
-    let wants_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
-    (page && !wants_page).then(|| {
+    let expects_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
+    (page && !expects_page).then(|| {
         "is a web page, not the file: perhaps the login page of this network, or the server's error page".to_owned()
     })
 }
@@ -335,7 +335,7 @@ impl Partial {
     /// long as it makes progress; then uses another file.
     fn open(store: &Store, wanted: &Download, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
         let (cancel, own) = (network.cancel(), store.partial_path(&wanted.sha256));
-        let (mut number, mut waited, mut told) = (1, GrowingFile::new(&own), false);
+        let (mut number, mut waited, mut reported) = (1, GrowingFile::new(&own), false);
         loop {
             let path = if number == 1 { own.clone() } else { own.with_extension(number.to_string()) };
             let fail = |action| StoreError::io(action, &path);
@@ -350,14 +350,14 @@ impl Partial {
                 Ok(()) => {}
                 // Not a blocking lock, since ^C would not end the wait.
                 Err(TryLockError::WouldBlock) => {
-                    if !told && waited.begun.elapsed() >= Duration::from_secs(1) {
-                        told = true;
-                        meter.say("waiting for another dbco process that is downloading this file");
+                    if !reported && waited.begun.elapsed() >= Duration::from_secs(1) {
+                        reported = true;
+                        meter.remark("waiting for another dbco process that is downloading this file");
                     }
                     if number > 1 {
                         number += 1;
                     } else if waited.since(&own) >= network.limits().stall {
-                        meter.say("the other process receives nothing: downloading the file here as well");
+                        meter.remark("the other process receives nothing: downloading the file here as well");
                         number = 2;
                     } else if cancel.wait(Duration::from_millis(50)) {
                         return Err(SourceError::Cancelled);

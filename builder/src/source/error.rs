@@ -9,7 +9,7 @@ use crate::yaml::text::did_you_mean;
 
 use super::debian::error::{ClosureError, IndexError, SignatureError};
 use super::list::list;
-use super::suites::meant_suite;
+use super::suites::suggested_suite;
 
 /// An attempt at one place, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn places(attempts: &[Attempt]) -> String {
 }
 
 fn no_suite(suite: &str, attempts: &[Attempt]) -> String {
-    let meant = meant_suite(suite).map(|meant| format!("; {}", did_you_mean(meant))).unwrap_or_default();
+    let meant = suggested_suite(suite).map(|meant| format!("; {}", did_you_mean(meant))).unwrap_or_default();
     format!("the mirror has no suite `{suite}`{meant}{}", places(attempts))
 }
 

@@ -153,7 +153,7 @@ impl CommitTrees<'_> {
         fs::create_dir_all(&info)
             .and_then(|()| fs::write(info.join("attributes"), ATTRIBUTES))
             .map_err(StoreError::io("write", &info))?;
-        self.meter.say(&format!("fetching {commit}"));
+        self.meter.remark(&format!("fetching {commit}"));
         // Not every server delivers a commit that is not the tip of a branch: then all branches and tags are fetched.
         match git.fetch(&["--depth=1", url, commit]) {
             Err(error) if !is_of_network(&error) => git.fetch(&[url, "+refs/*:refs/fetched/*"]).map_err(failed)?,
@@ -173,7 +173,8 @@ impl CommitTrees<'_> {
         if !self.submodules {
             let paths: Vec<&str> = modules.iter().map(|(path, _)| path.as_str()).collect();
             let paths = paths.join(", ");
-            self.meter.say(&format!("submodules are left as empty folders: {paths} (`submodules: true` fetches them)"));
+            self.meter
+                .remark(&format!("submodules are left as empty folders: {paths} (`submodules: true` fetches them)"));
             return Ok(());
         }
         let file = format!("{commit}:.gitmodules");
@@ -230,7 +231,7 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<(), ProcessError> {
-        self.command(arguments).watch(&|line: &str| self.meter.say(line)).run()
+        self.command(arguments).watch(&|line: &str| self.meter.remark(line)).run()
     }
 
     /// Fetches objects. With progress output, which distinguishes a slow server from a silent one.
@@ -238,7 +239,7 @@ impl Git<'_> {
         let all: Vec<&str> = ["fetch", "--progress", "--no-tags"].iter().chain(arguments).copied().collect();
         let watch = |line: &str| {
             if line.starts_with("warning: ") {
-                self.meter.say(line);
+                self.meter.remark(line);
             }
         };
         self.command(&all).idle(IDLE).watch(&watch).run()
@@ -320,7 +321,7 @@ fn normalize(
                 let mut start = Vec::new();
                 entry.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start).map_err(io)?;
                 if start == LFS_POINTER {
-                    meter.say(&format!("`{}` is a Git LFS pointer, not the file itself", path.display()));
+                    meter.remark(&format!("`{}` is a Git LFS pointer, not the file itself", path.display()));
                 }
                 let content: &mut dyn Read = &mut start.chain(&mut entry);
                 out.append_data(&mut header, &path, content).map_err(written)?;

@@ -44,4 +44,4 @@ pub use mirrors::Mirrors;
 pub use network::{Network, NetworkLimits};
 pub use progress::{Meter, NoProgress, Progress};
 pub use resolve::Resolver;
-pub use suites::{Archive, PackageRequest, Suites, SuitesError, meant_suite};
+pub use suites::{Archive, PackageRequest, Suites, SuitesError, suggested_suite};

@@ -18,7 +18,7 @@ pub trait Meter: Send + Sync {
     fn at(&self, bytes: u64);
 
     /// A remark, such as which mirror is tried next.
-    fn say(&self, _text: &str) {}
+    fn remark(&self, _text: &str) {}
 }
 
 /// Shows nothing.

@@ -54,8 +54,8 @@ pub(super) trait DownloadTarget {
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// All bytes have arrived, the last ones from the place with the given index: whether the content is accepted. If
-    /// that place did not indicate the end (`told` is false), its connection may have been cut off.
-    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError>;
+    /// that place did not indicate the end (`end_known` is false), its connection may have been cut off.
+    fn finish(&mut self, place: usize, end_known: bool) -> Result<Result<(), Failure>, SourceError>;
 }
 
 /// Fills `target` from the first of `places` (URLs) that can, and gives the number of bytes received over the network;
@@ -103,12 +103,12 @@ impl<'a> Race<'a> {
         order.sort_by_key(|&place| network.health().is_faulty(&places[place]));
         let mut waiting = VecDeque::new();
         // If there is a place without failures, those with failures are not tried, not even in parallel.
-        let sound = places.iter().any(|url| !network.health().is_faulty(url));
+        let has_healthy = places.iter().any(|url| !network.health().is_faulty(url));
         for place in order {
             match network.health().down(&places[place]) {
                 Some(reason) => records[place] = PlaceRecord { reason, server: true, ..PlaceRecord::default() },
                 None => {
-                    let outrun = sound && network.health().is_faulty(&places[place]);
+                    let outrun = has_healthy && network.health().is_faulty(&places[place]);
                     waiting.push_back(Candidate { place, not_before: None, outrun });
                 }
             }
@@ -145,7 +145,7 @@ impl<'a> Race<'a> {
             if self.done {
                 return Ok(Ok(self.received));
             }
-            self.ask()?;
+            self.start_requests()?;
             if self.runners.is_empty() && self.waiting.is_empty() {
                 return Ok(Err(self.attempts()));
             }
@@ -181,7 +181,7 @@ impl<'a> Race<'a> {
         // A dropped request may have sent an event before it noticed.
         let Some(index) = self.runners.iter().position(|(known, _)| *known == id) else { return Ok(()) };
         match event {
-            Event::Opened { start, total, tells_end } => {
+            Event::Opened { start, total, indicates_end } => {
                 let (expected, limit) = (self.target.size(), self.target.limit());
                 let failure = match (total, expected) {
                     (Some(total), Some(size)) if total != size => {
@@ -195,7 +195,7 @@ impl<'a> Race<'a> {
                 }
                 let runner = &mut self.runners[index].1;
                 (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
-                (runner.announced, runner.tells_end) = (total.is_some(), tells_end);
+                (runner.announced, runner.indicates_end) = (total.is_some(), indicates_end);
                 runner.pace = RateMeter::new(Instant::now());
             }
             Event::Data(bytes) => return self.data(index, &bytes),
@@ -318,7 +318,7 @@ impl<'a> Race<'a> {
         let (_, runner) = self.runners.remove(index);
         self.leader = None;
         let place = runner.place;
-        let Err(mut failure) = self.target.finish(place, runner.tells_end)? else {
+        let Err(mut failure) = self.target.finish(place, runner.indicates_end)? else {
             self.network.health().delivered(&self.places[place]);
             self.done = true;
             return Ok(());

@@ -208,7 +208,7 @@ const KNOWN: [&str; 12] = [
 const KNOWN_ENDINGS: [&str; 5] = ["-security", "-updates", "-backports", "-backports-sloppy", "-proposed-updates"];
 
 /// The suite of Debian's that an unknown name was probably meant to be.
-pub fn meant_suite(suite: &str) -> Option<String> {
+pub fn suggested_suite(suite: &str) -> Option<String> {
     let (base, ending) = match suite.split_once(['-', '/']) {
         Some((base, _)) => suite.split_at(base.len()),
         None => (suite, ""),
@@ -257,7 +257,7 @@ mod tests {
             ("own-archive", None),
             ("rex", None),
         ] {
-            assert_eq!(meant_suite(given).as_deref(), meant, "{given}");
+            assert_eq!(suggested_suite(given).as_deref(), meant, "{given}");
         }
     }
 

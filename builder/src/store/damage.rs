@@ -46,7 +46,7 @@ impl fmt::Display for Damage {
 #[derive(Debug, Default)]
 pub(super) struct DamageReport {
     all: Vec<Damage>,
-    told: usize,
+    reported: usize,
 }
 
 /// The state of a blob in the store.
@@ -89,11 +89,11 @@ impl Store {
     }
 
     /// The objects found damaged since the last call.
-    pub fn untold_damages(&self) -> Vec<Damage> {
+    pub fn unreported_damages(&self) -> Vec<Damage> {
         let mut found = self.found();
-        let (told, count) = (found.told, found.all.len());
-        found.told = count;
-        found.all[told..].to_vec()
+        let (reported, count) = (found.reported, found.all.len());
+        found.reported = count;
+        found.all[reported..].to_vec()
     }
 
     fn found(&self) -> MutexGuard<'_, DamageReport> {
@@ -115,7 +115,7 @@ impl Store {
     }
 
     /// Moves an object away from its name, to `damaged/<kind>-<name>` or similar.
-    pub(super) fn put_aside(
+    pub(super) fn move_aside(
         &self,
         kind: &'static str,
         name: &Digest,
@@ -147,7 +147,7 @@ impl Store {
 
     /// Moves a damaged blob aside; gives the error for it.
     pub fn reject_blob(&self, digest: &Digest, why: String) -> StoreError {
-        match self.put_aside("blob", digest, &self.blob_path(digest), why) {
+        match self.move_aside("blob", digest, &self.blob_path(digest), why) {
             Ok(damage) => StoreError::Damaged(Box::new(damage)),
             Err(error) => error,
         }

@@ -129,13 +129,13 @@ impl Store {
             None => return Ok(None),
             Some(Ok(result)) => result,
             Some(Err(why)) => {
-                self.put_aside("result", key, &self.result_path(key), why)?;
+                self.move_aside("result", key, &self.result_path(key), why)?;
                 return Ok(None);
             }
         };
         for (name, output) in &result.outputs {
             let known = self.damages().len();
-            if let Some(why) = self.lacks(key, output)? {
+            if let Some(why) = self.fault(key, output)? {
                 // The damage has been recorded.
                 if self.damages().len() == known {
                     self.report(Damage { kind: "result", name: *key, why: format!("`{name}`: {why}"), aside: None });
@@ -159,7 +159,7 @@ impl Store {
 
     /// What is wrong with an output, as far as can be determined without reading it. One with another length is moved
     /// aside.
-    fn lacks(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
+    fn fault(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
         let gone = |what: &str, name: &Digest| Ok(Some(format!("{what} {} is missing", name.short())));
         match output {
             Output::Blob { digest, size } => match fs::symlink_metadata(self.blob_path(digest)) {
@@ -169,7 +169,7 @@ impl Store {
                         true => format!("it has {} bytes instead of {size}", metadata.len()),
                         false => "it is not a regular file".to_owned(),
                     };
-                    self.put_aside("blob", digest, &self.blob_path(digest), why)?;
+                    self.move_aside("blob", digest, &self.blob_path(digest), why)?;
                     gone("blob", digest)
                 }
                 Err(_) => gone("blob", digest),

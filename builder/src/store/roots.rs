@@ -113,7 +113,7 @@ impl Store {
     }
 
     fn reject_root(&self, key: &Digest, why: String) -> Result<(), StoreError> {
-        self.put_aside("toolchain root", key, &self.root_path(key), why)?;
+        self.move_aside("toolchain root", key, &self.root_path(key), why)?;
         Ok(())
     }
 

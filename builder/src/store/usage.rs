@@ -33,7 +33,7 @@ pub enum Sharing {
 pub(super) fn take(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<File, StoreError> {
     let path = root.join("in-use");
     let file = open_lock(&path).map_err(StoreError::io("lock", &path))?;
-    let mut told = false;
+    let mut reported = false;
     loop {
         let locked = match sharing {
             Sharing::Builds => file.try_lock_shared(),
@@ -42,9 +42,9 @@ pub(super) fn take(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<
         match locked {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
-                if !told {
+                if !reported {
                     waiting();
-                    told = true;
+                    reported = true;
                 }
                 if interrupt::wait(TURN) {
                     return Err(StoreError::io("lock", &path)(io::Error::other(interrupt::Interrupted)));

@@ -71,7 +71,7 @@ impl Store {
 
     /// Whether the store has an intact blob. One that has not changed since it was last read is not read again; a
     /// damaged one is moved aside.
-    pub fn has_sound_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
+    pub fn has_intact_blob(&self, digest: &Digest) -> Result<bool, StoreError> {
         match self.verified_blob(digest) {
             Ok(_) => Ok(true),
             Err(StoreError::Damaged(_)) => Ok(false),
@@ -80,8 +80,8 @@ impl Store {
         }
     }
 
-    /// Moves damaged ones among these blobs aside, as [`Store::has_sound_blob`] does.
+    /// Moves damaged ones among these blobs aside, as [`Store::has_intact_blob`] does.
     pub fn verify_blobs(&self, blobs: &[Digest]) -> Result<(), StoreError> {
-        each(blobs, |digest| self.has_sound_blob(digest).map(drop))
+        each(blobs, |digest| self.has_intact_blob(digest).map(drop))
     }
 }

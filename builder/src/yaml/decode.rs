@@ -216,9 +216,9 @@ impl<T: Decode> Decode for At<T> {
 /// A mapping with known keys.
 pub struct Table<'a> {
     pairs: &'a [(MappingKey, YamlNode)],
-    asked: RefCell<Vec<&'static str>>,
+    known: RefCell<Vec<&'static str>>,
     /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
-    lacking: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<&'static str>>,
     sink: &'a Sink,
     what: &'static str,
     /// The location of the mapping.
@@ -231,8 +231,8 @@ impl<'a> Table<'a> {
         match &node.value {
             YamlValue::Map(pairs) => Some(Self {
                 pairs,
-                asked: RefCell::default(),
-                lacking: RefCell::default(),
+                known: RefCell::default(),
+                missing: RefCell::default(),
                 sink,
                 what,
                 span: node.span,
@@ -246,9 +246,9 @@ impl<'a> Table<'a> {
 
     /// The node under a key.
     pub fn node(&self, name: &'static str) -> Option<&'a YamlNode> {
-        let mut asked = self.asked.borrow_mut();
-        if !asked.contains(&name) {
-            asked.push(name);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&name) {
+            known.push(name);
         }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
@@ -280,7 +280,7 @@ impl<'a> Table<'a> {
         match self.node(name) {
             Some(node) => T::decode(node, self.sink),
             None => {
-                self.lacking.borrow_mut().push(name);
+                self.missing.borrow_mut().push(name);
                 None
             }
         }
@@ -288,29 +288,29 @@ impl<'a> Table<'a> {
 
     /// Reports unknown keys, and missing ones that are not just misspelt.
     pub fn close(self) {
-        let asked = self.asked.into_inner();
-        let mut lacking = self.lacking.into_inner();
+        let known = self.known.into_inner();
+        let mut missing = self.missing.into_inner();
         let mut findings = self.sink.borrow_mut();
         for (key, _) in self.pairs {
-            if asked.contains(&key.name.as_str()) {
+            if known.contains(&key.name.as_str()) {
                 continue;
             }
             if findings.is_full() {
                 break;
             }
             let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
-            match suggestion(&key.name, asked.iter().copied()) {
+            match suggestion(&key.name, known.iter().copied()) {
                 Some(near) => {
                     finding.suggest(near);
                     // A key of the extended file can't be missing.
-                    lacking.retain(|name| *name != near && near != "extends");
+                    missing.retain(|name| *name != near && near != "extends");
                 }
                 None => {
-                    finding.help(format!("known keys: {}", asked.join(", ")));
+                    finding.help(format!("known keys: {}", known.join(", ")));
                 }
             }
         }
-        for name in lacking {
+        for name in missing {
             let message = format!("{} lacks `{name}`", self.what);
             findings.add("missing-key", self.span, message).label(format!("expected `{name}:` here"));
         }

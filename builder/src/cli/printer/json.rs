@@ -48,7 +48,7 @@ struct DownloadEnd {
 impl Meter for DownloadEnd {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         print(&json!({"event": "note", "name": self.name, "text": text}));
     }
 }

@@ -75,7 +75,7 @@ struct Remarks {
 impl Meter for Remarks {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());
         if *last != text {
             print(&format!("{}: {text}", self.name));

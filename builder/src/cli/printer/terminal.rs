@@ -226,7 +226,7 @@ impl Meter for Bar<'_> {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         self.bar.set_message(format!("{}  {}", self.name, printable(text)));
     }
 }

@@ -65,12 +65,12 @@ fn overlay_name(overlay: &Overlay) -> String {
 /// The read and search permissions that the umask apparently removed everywhere: those that the recipe and the
 /// overlay's own folder lack, too. A clone made with umask 077 does not mean that its files are secret.
 fn umask(paths: &[&Path]) -> u32 {
-    let lacks = |path: &&Path| {
+    let denied = |path: &&Path| {
         let own = fs::metadata(path).map_or(0o777, |metadata| metadata.permissions().mode());
         let readers = !own & 0o044;
         readers | readers >> 2
     };
-    paths.iter().map(lacks).fold(0o055, |all, lacks| all & lacks)
+    paths.iter().map(denied).fold(0o055, |all, denied| all & denied)
 }
 
 struct OverlayScan<'a> {

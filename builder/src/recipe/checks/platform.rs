@@ -16,14 +16,14 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for gap in image.platform.gaps() {
         if let Some(needs) = needs(*gap, subject) {
             let message =
-                format!("`{}` lacks {}, and {needs}", image.platform.names().arch, lacks(*gap, image.platform));
+                format!("`{}` lacks {}, and {needs}", image.platform.names().arch, describe_gap(*gap, image.platform));
             sink.borrow_mut().add(CHECK.id, span, message);
         }
     }
 }
 
 /// The missing features of dbco.
-fn lacks(gap: Gap, platform: Platform) -> String {
+fn describe_gap(gap: Gap, platform: Platform) -> String {
     let names = platform.names();
     match gap {
         Gap::Compile => {

@@ -32,7 +32,7 @@ impl<'a> KnownPaths<'a> {
     }
 
     /// Whether a path certainly does not exist. If there is a link on the way the build decides.
-    fn lacks(&self, path: &str) -> bool {
+    fn is_missing(&self, path: &str) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
         let on_the_way = |link: &&&At<String>| TreePath::new(link).is_ok_and(|link| path.is_within(&link));
         if self.links.iter().any(|link| on_the_way(&link)) {
@@ -59,7 +59,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     for rootfs in subject.contents() {
         let Some(known) = KnownPaths::of(rootfs) else { continue };
-        for user in rootfs.shells().filter(|user| known.lacks(&user.shell)) {
+        for user in rootfs.shells().filter(|user| known.is_missing(&user.shell)) {
             let message =
                 format!("the shell of account `{}` is {}, which nothing provides", user.name.value, user.shell);
             sink.borrow_mut().add(CHECK.id, user.name.span, message).help(SHELL);
@@ -73,7 +73,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let Some(mut known) = root else { return };
     known.overlays.extend(&image.initrd.overlays);
     for (path, entry) in image.early_inits() {
-        if known.lacks(&path) {
+        if known.is_missing(&path) {
             let message = format!("entry `{}` starts {path} in the initramfs, which nothing provides", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message).help(EARLY_INIT);
         }

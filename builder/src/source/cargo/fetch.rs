@@ -99,7 +99,7 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
                 or run `dbco fetch` on a host that has it"
                     .to_owned()
             }
-            ProcessError::Failed { tail, .. } => format!("cargo reported: {}", said(tail)),
+            ProcessError::Failed { tail, .. } => format!("cargo reported: {}", error_message(tail)),
             ProcessError::Idle { idle, .. } => {
                 format!("cargo printed nothing for {} s and was terminated", idle.as_secs())
             }
@@ -176,7 +176,7 @@ fn manifest(crates: &[&Crate]) -> String {
 }
 
 fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Result<(), ProcessError> {
-    let watch = |line: &str| meter.say(line.trim());
+    let watch = |line: &str| meter.remark(line.trim());
     // Cargo reads configuration from its working directory and all folders above: the project's applies as well.
     let folder = lock.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut manifest = OsString::from("--manifest-path=");
@@ -196,7 +196,7 @@ fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Resu
 }
 
 /// Cargo's error message: everything from its last `error:` on.
-fn said(tail: &[String]) -> String {
+fn error_message(tail: &[String]) -> String {
     let from = tail.iter().rposition(|line| line.starts_with("error")).unwrap_or(tail.len().saturating_sub(1));
     let lines: Vec<&str> = tail[from..].iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n  ") }

@@ -18,7 +18,7 @@ use crate::source::list::list;
 pub(super) struct Candidates<'a> {
     index: &'a Packages,
     /// The requested packages, in their order, each with its requested suite.
-    pub(super) asked: Vec<(PackageId, Option<usize>)>,
+    pub(super) requested: Vec<(PackageId, Option<usize>)>,
     /// The candidates that are not the first in apt's order.
     changed: HashMap<&'a str, PackageId>,
 }
@@ -26,28 +26,30 @@ pub(super) struct Candidates<'a> {
 impl<'a> Candidates<'a> {
     /// Finds the `wanted` packages.
     pub(super) fn new(index: &'a Packages, wanted: &[String]) -> Result<Self, ClosureError> {
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         let mut unknown = Vec::new();
         for text in wanted {
             let request = PackageRequest::parse(text);
             match find(index, &request) {
-                Some(found) => asked.push(found),
-                None => unknown.push(UnknownPackage { name: text.clone(), instead: instead(index, &request) }),
+                Some(found) => requested.push(found),
+                None => {
+                    unknown.push(UnknownPackage { name: text.clone(), alternatives: alternatives(index, &request) })
+                }
             }
         }
         if !unknown.is_empty() {
             return Err(ClosureError::Unknown(unknown));
         }
-        let mut candidates = Self { index, asked: Vec::new(), changed: HashMap::new() };
-        asked.iter().for_each(|asked| candidates.set(asked.id));
-        let stated = asked.iter().filter_map(|asked| Some((asked.id, asked.suite?)));
+        let mut candidates = Self { index, requested: Vec::new(), changed: HashMap::new() };
+        requested.iter().for_each(|requested| candidates.set(requested.id));
+        let stated = requested.iter().filter_map(|requested| Some((requested.id, requested.suite?)));
         candidates.draw(stated.rev().collect());
         let same_name = |one: PackageId, other: PackageId| index.all[one].name == index.all[other].name;
-        for &RequestedPackage { id, suite, stated } in &asked {
+        for &RequestedPackage { id, suite, stated } in &requested {
             // A package named without a version may be changed as a dependency.
-            let again = || asked.iter().filter(|other| same_name(other.id, id)).count() > 1;
+            let again = || requested.iter().filter(|other| same_name(other.id, id)).count() > 1;
             let drawn = candidates.of(&index.all[id].name).filter(|_| !stated && !again());
-            candidates.asked.push((drawn.unwrap_or(id), suite));
+            candidates.requested.push((drawn.unwrap_or(id), suite));
         }
         Ok(candidates)
     }
@@ -137,7 +139,7 @@ fn find(index: &Packages, request: &PackageRequest<'_>) -> Option<RequestedPacka
 }
 
 /// The alternatives to a missing package, as text; may be empty.
-fn instead(index: &Packages, request: &PackageRequest<'_>) -> String {
+fn alternatives(index: &Packages, request: &PackageRequest<'_>) -> String {
     if let Some(suite) = request.suite.filter(|suite| index.suite(suite).is_none()) {
         let known: Vec<_> = index.suites.iter().map(|suite| suite.name.as_str()).collect();
         return format!(": `{suite}` is not among the suites, which are {}", list(&known));

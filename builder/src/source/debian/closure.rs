@@ -33,16 +33,16 @@ impl Packages {
     ) -> Result<Vec<LockedFile>, SourceError> {
         let fail = |error| SourceError::Closure { archive: suites.to_string(), source: Box::new(error) };
         let chosen = choose(self, packages, closure).map_err(fail)?;
-        Ok(chosen.into_iter().map(|(id, asked)| self.locked(id, asked)).collect())
+        Ok(chosen.into_iter().map(|(id, requested)| self.locked(id, requested)).collect())
     }
 }
 
 /// The packages for a request, sorted by name, each with the index of the requested suite.
 fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(PackageId, Option<usize>)>, ClosureError> {
     let candidates = Candidates::new(index, wanted)?;
-    let mut asked: HashMap<PackageId, Option<usize>> = HashMap::new();
-    for &(id, suite) in &candidates.asked {
-        match asked.entry(id).or_insert(suite) {
+    let mut requested: HashMap<PackageId, Option<usize>> = HashMap::new();
+    for &(id, suite) in &candidates.requested {
+        match requested.entry(id).or_insert(suite) {
             Some(first) if suite.is_some_and(|suite| suite != *first) => {
                 let named = [*first, suite.unwrap_or(*first)].map(|suite| index.suites[suite].name.clone());
                 return Err(ClosureError::TwoSuites { package: index.all[id].name.to_string(), suites: named });
@@ -51,7 +51,7 @@ fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Packag
         }
     }
     let mut solver = Solver::new(index, &candidates);
-    for &(id, _) in &candidates.asked {
+    for &(id, _) in &candidates.requested {
         solver.take(id, None)?;
     }
     if deep {
@@ -60,7 +60,7 @@ fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Packag
         solver.follow_parts()?;
     }
     let chosen = solver.chosen.into_values();
-    Ok(chosen.map(|id| (id, asked.get(&id).copied().flatten())).collect())
+    Ok(chosen.map(|id| (id, requested.get(&id).copied().flatten())).collect())
 }
 
 struct Solver<'a> {

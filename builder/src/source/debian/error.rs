@@ -131,11 +131,11 @@ pub struct UnknownPackage {
     /// The request.
     pub name: String,
     /// The available alternatives, as text; may be empty.
-    pub instead: String,
+    pub alternatives: String,
 }
 
 fn unknown(packages: &[UnknownPackage]) -> String {
-    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.instead);
+    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.alternatives);
     packages.iter().map(one).collect::<Vec<_>>().join("\n  ")
 }
 

@@ -92,8 +92,9 @@ impl Packages {
         // files for it.
         let mut merged: Vec<BinaryPackage> = Vec::with_capacity(self.all.len());
         for package in std::mem::take(&mut self.all) {
-            let alike = |known: &&mut BinaryPackage| known.name == package.name && known.version == package.version;
-            let mut known = merged.iter_mut().rev().take_while(alike);
+            let same_version =
+                |known: &&mut BinaryPackage| known.name == package.name && known.version == package.version;
+            let mut known = merged.iter_mut().rev().take_while(same_version);
             let same =
                 |known: &&mut BinaryPackage| known.sha256 == package.sha256 || known.suites & package.suites != 0;
             match known.find(same) {
@@ -185,9 +186,9 @@ impl Packages {
     }
 
     /// A package's file, from the requested suite, or from the first that has it.
-    pub(super) fn locked(&self, id: PackageId, asked: Option<usize>) -> LockedFile {
+    pub(super) fn locked(&self, id: PackageId, requested: Option<usize>) -> LockedFile {
         let package = &self.all[id];
-        let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);
+        let suite = requested.unwrap_or(package.suites.trailing_zeros() as usize);
         let several = self.suites.len() > 1;
         LockedFile {
             name: package.name.to_string(),

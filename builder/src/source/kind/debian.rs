@@ -214,8 +214,8 @@ fn check_package(text: &str, span: Span, sink: &Sink) {
     let of = |text: &str, more: &[u8]| {
         !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
     };
-    let sound = of(name, b"+-._") && suite.is_none_or(|suite| of(suite, b"+-._~/"));
-    if !sound || !version.is_none_or(|version| of(version, b"+-.:~*")) {
+    let valid = of(name, b"+-._") && suite.is_none_or(|suite| of(suite, b"+-._~/"));
+    if !valid || !version.is_none_or(|version| of(version, b"+-.:~*")) {
         let message = format!("`{}` is not a package", text.escape_debug());
         let help = "a name, `name/suite` or `name=version`";
         sink.borrow_mut().add("package", span, message).label("expected a package here").help(help);

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::changed;
 use crate::platform::Platform;
-use crate::source::{Archive, Suites, meant_suite};
+use crate::source::{Archive, Suites, suggested_suite};
 use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
 
@@ -91,7 +91,7 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
     if !suite.split('/').all(|name| part(name) && name != "." && name != "..") {
         let message = format!("`{}` is not the name of a suite", suite.value.escape_debug());
         sink.borrow_mut().add("suites", suite.span, message).label("such as `bookworm`");
-    } else if let Some(meant) = meant_suite(suite).filter(|_| keyring.is_none()) {
+    } else if let Some(meant) = suggested_suite(suite).filter(|_| keyring.is_none()) {
         let message = format!("Debian has no suite `{}`", suite.value);
         let help = "an archive of another name needs its own `keyring`";
         sink.borrow_mut().add("suites", suite.span, message).suggest(meant).help(help);

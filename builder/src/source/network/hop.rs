@@ -57,7 +57,7 @@ impl Hop {
     }
 
     /// A failure of this hop; after a redirect it is not the URL shown in the report, so it is named.
-    pub(super) fn told(&self, failure: Failure, proxies: &Proxies) -> Failure {
+    pub(super) fn failure_here(&self, failure: Failure, proxies: &Proxies) -> Failure {
         if self.redirects == 0 {
             return failure;
         }
@@ -85,7 +85,7 @@ mod tests {
         let text = "machine http://with.example login u password p\nmachine https://with.example login u password p\n";
         std::fs::write(apt.join("auth.conf"), text).unwrap();
         let logins = Logins::of_user(folder.path());
-        for (urls, told) in [
+        for (urls, expected) in [
             (&["http://with.example/x"][..], true),
             (&["http://a.example/", "http://with.example/"], true),
             (&["http://a.example/", "https://with.example/"], true),
@@ -97,7 +97,7 @@ mod tests {
             (&["http://a.example/", "https://b.example/", "http://c.example/", "http://with.example/"], false),
             (&["http://with.example/", "http://without.example/"], false),
         ] {
-            assert_eq!(way(urls).login(&logins).is_some(), told, "{urls:?}");
+            assert_eq!(way(urls).login(&logins).is_some(), expected, "{urls:?}");
         }
     }
 
@@ -130,8 +130,8 @@ mod tests {
         }
         let last = (0..MOST_REDIRECTS).fold(from, |hop, _| hop.next("/x").unwrap());
         assert!(last.next("/x").unwrap_err().reason.contains("more than 10 times"));
-        let told = last.told(Failure::passing("answers 503"), &Proxies::default());
-        assert_eq!(told.reason, "redirects to http://a.example/x: answers 503");
-        assert!(told.transient);
+        let expected = last.failure_here(Failure::passing("answers 503"), &Proxies::default());
+        assert_eq!(expected.reason, "redirects to http://a.example/x: answers 503");
+        assert!(expected.transient);
     }
 }

@@ -35,7 +35,7 @@ pub(in crate::source) enum Event {
         /// The whole file's length, if known.
         total: Option<u64>,
         /// Whether the end of the file will be indicated, so that a broken connection is not mistaken for it.
-        tells_end: bool,
+        indicates_end: bool,
     },
     /// The next bytes.
     Data(Vec<u8>),
@@ -112,7 +112,7 @@ async fn receive(
             .await?
             .ok_or_else(|| Failure::lasting("answers 416 to a request for the whole file"))?,
     };
-    let mut listening = outlet.send(Event::Opened { start, total, tells_end: tells_end(&response) });
+    let mut listening = outlet.send(Event::Opened { start, total, indicates_end: indicates_end(&response) });
     while listening {
         let Ok(permit) = permits.acquire().await else { break };
         permit.forget();
@@ -158,7 +158,7 @@ async fn gather(response: &mut Response, piece: &mut Vec<u8>) -> reqwest::Result
 }
 
 /// RFC 9112, section 6.3: without a length or chunks a body ends with the connection, even if it was cut off.
-fn tells_end(response: &Response) -> bool {
+fn indicates_end(response: &Response) -> bool {
     let chunked = response.version() >= Version::HTTP_11 && response.headers().contains_key(TRANSFER_ENCODING);
     response.version() >= Version::HTTP_2 || chunked || response.content_length().is_some()
 }
@@ -185,7 +185,7 @@ async fn open(
             }
         }
         StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Ok(None),
-        _ => Err(hop.told(refusal(&response), &user.proxies)),
+        _ => Err(hop.failure_here(refusal(&response), &user.proxies)),
     }
 }
 
@@ -202,7 +202,7 @@ async fn follow(client: &Client, user: &UserSettings, url: Url, from: u64) -> Re
         if let Some(login) = hop.login(&user.logins) {
             request = request.basic_auth(&login.user, Some(&login.password));
         }
-        let response = request.send().await.map_err(|error| hop.told(failure(&error), &user.proxies))?;
+        let response = request.send().await.map_err(|error| hop.failure_here(failure(&error), &user.proxies))?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let Some(location) = location.filter(|_| response.status().is_redirection()) else {
             return Ok((response, hop));
@@ -294,7 +294,7 @@ fn pieces(url: &Url, from: u64, outlet: &EventSender, mut next: impl FnMut() -> 
     let total = file.metadata().map_err(failed)?.len();
     let start = if from <= total { from } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut listening = outlet.send(Event::Opened { start, total: Some(total), tells_end: true });
+    let mut listening = outlet.send(Event::Opened { start, total: Some(total), indicates_end: true });
     let mut buffer = vec![0; 256 * 1024];
     while listening && next() {
         let count = file.read(&mut buffer).map_err(failed)?;
@@ -333,10 +333,10 @@ mod tests {
         let network = Network::new(Cancel::default(), NetworkLimits::default());
         let stream = network.open(&url, 0, 7, &sender).unwrap().unwrap();
         drop(sender);
-        let (mut told, mut pieces, mut ended) = (false, Vec::new(), false);
+        let (mut indicated, mut pieces, mut ended) = (false, Vec::new(), false);
         while let Ok((7, event)) = events.recv() {
             match event {
-                Event::Opened { tells_end, .. } => told = tells_end,
+                Event::Opened { indicates_end, .. } => indicated = indicates_end,
                 Event::Data(bytes) => {
                     pieces.push(bytes.len());
                     stream.more();
@@ -346,7 +346,7 @@ mod tests {
             }
         }
         server.unwrap().join().unwrap();
-        (told, pieces, ended)
+        (indicated, pieces, ended)
     }
 
     #[test]
@@ -356,15 +356,15 @@ mod tests {
         text.extend(b"1\r\nx\r\n".repeat(BYTES));
         let whole = [&text[..], b"0\r\n\r\n"].concat();
         for (bytes, whole) in [(whole, true), (text, false)] {
-            let (told, pieces, ended) = answer(bytes);
-            assert_eq!((told, ended, pieces.iter().sum::<usize>()), (true, whole, BYTES));
+            let (indicated, pieces, ended) = answer(bytes);
+            assert_eq!((indicated, ended, pieces.iter().sum::<usize>()), (true, whole, BYTES));
             assert!(pieces.len() < BYTES / 20, "{} pieces", pieces.len());
         }
     }
 
     #[test]
     fn a_length_or_chunks_tell_the_end() {
-        for (head, body, told) in [
+        for (head, body, indicated) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3", "abc", true),
             ("HTTP/1.0 200 OK\r\nContent-Length: 3", "abc", true),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", true),
@@ -372,8 +372,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nServer: x", "abc", false),
             ("HTTP/1.0 200 OK\r\nServer: x", "abc", false),
         ] {
-            let (tells, pieces, ended) = answer(format!("{head}\r\n\r\n{body}").into_bytes());
-            assert_eq!((tells, ended, pieces.iter().sum::<usize>()), (told, true, 3), "{head}");
+            let (indicates, pieces, ended) = answer(format!("{head}\r\n\r\n{body}").into_bytes());
+            assert_eq!((indicates, ended, pieces.iter().sum::<usize>()), (indicated, true, 3), "{head}");
         }
     }
 }

@@ -26,7 +26,7 @@ const SLOW: u64 = 32;
 
 impl Race<'_> {
     /// Tries the next place if no request is running, or if the running ones deliver too little.
-    pub(super) fn ask(&mut self) -> Result<(), SourceError> {
+    pub(super) fn start_requests(&mut self) -> Result<(), SourceError> {
         let now = Instant::now();
         loop {
             let alone = self.runners.is_empty();
@@ -72,7 +72,7 @@ impl Race<'_> {
         }
         if let Some((_, slow)) = self.runners.last() {
             let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
-            self.meter.say(&format!("{slow} is slow, trying {next} as well"));
+            self.meter.remark(&format!("{slow} is slow, trying {next} as well"));
         }
         let from = if self.target.joins() { self.target.position() } else { 0 };
         self.next_id += 1;
@@ -89,7 +89,7 @@ impl Race<'_> {
                         opened: None,
                         total: None,
                         announced: false,
-                        tells_end: false,
+                        indicates_end: false,
                         received: 0,
                         new: 0,
                         mark,
@@ -132,7 +132,7 @@ impl Race<'_> {
                 .wait
                 .filter(|_| again)
                 .map(|wait| format!(" (retrying in {} s, as the server requests)", wait.as_secs()));
-            self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
+            self.meter.remark(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
         }
     }
 

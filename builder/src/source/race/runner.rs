@@ -26,7 +26,7 @@ pub(super) struct Runner {
     /// Whether the server stated it, so that the end will certainly be indicated.
     pub(super) announced: bool,
     /// Whether the end will be indicated in any way: a body without a stated length may be chunked.
-    pub(super) tells_end: bool,
+    pub(super) indicates_end: bool,
     pub(super) received: u64,
     /// How much of it the target did not have before.
     pub(super) new: u64,

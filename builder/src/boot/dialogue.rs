@@ -24,18 +24,18 @@ pub(super) fn free_port() -> io::Result<u16> {
 }
 
 /// Runs through one start of a machine, from GRUB's menu to its end.
-pub(super) fn converse(
+pub(super) fn run_boot(
     boot: &Boot,
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
     timer: &mut PhaseTimer<'_>,
 ) -> Result<(), BootError> {
-    arrive(boot, console, deadline, timer)?;
+    boot_and_log_in(boot, console, deadline, timer)?;
     if !boot.run.is_empty() {
         timer.phase("commands");
     }
-    steps(&boot.run, forward, console, deadline)?;
+    run_steps(&boot.run, forward, console, deadline)?;
     if let BootEnd::After(command) = boot.end {
         timer.phase("end");
         console.send(&format!("{command}\n"))?;
@@ -45,7 +45,7 @@ pub(super) fn converse(
 }
 
 /// From GRUB's menu to the login's shell.
-pub(super) fn arrive(
+pub(super) fn boot_and_log_in(
     boot: &Boot,
     console: &mut Console,
     deadline: Instant,
@@ -70,9 +70,9 @@ pub(super) fn arrive(
             console.send(&format!("{password}\n"))?;
         }
         console.shell(deadline).map_err(|error| match error {
-            ConsoleError::Refused { said } => {
-                let asked = login.password.is_none() && console.asks_for_password();
-                BootError::Login { user: login.user.clone(), said, asked }
+            ConsoleError::Refused { message } => {
+                let needs_password = login.password.is_none() && console.has_password_prompt();
+                BootError::Login { user: login.user.clone(), message, needs_password }
             }
             other => other.into(),
         })?;
@@ -81,16 +81,16 @@ pub(super) fn arrive(
 }
 
 /// Executes steps in order.
-pub(super) fn steps(
+pub(super) fn run_steps(
     steps: &[TestStep],
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
 ) -> Result<(), BootError> {
-    steps.iter().try_for_each(|step| take(step, forward, console, deadline))
+    steps.iter().try_for_each(|step| run_step(step, forward, console, deadline))
 }
 
-fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
+fn run_step(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
     match step {
         TestStep::Command { command, expect, status } => {
             let (output, got) = console.run(command, deadline)?;
@@ -113,7 +113,7 @@ fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: I
         TestStep::Tcp { port, send, expect } => {
             // The recipe's checks guarantee that the port is forwarded.
             let host = forward.iter().find(|forward| forward.guest == *port).map_or(0, |forward| forward.host);
-            ask_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
+            query_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
                 port: *port,
                 want: expect.clone(),
                 last,
@@ -125,10 +125,10 @@ fn take(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: I
 /// Queries a port until its answer contains `want`; otherwise gives the last answer. QEMU always accepts connections,
 /// and closes them if nothing listens in the machine: between two attempts there is a pause, which ends early if the
 /// machine exits.
-fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
+fn query_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let last = match ask(port, send, want) {
+        let last = match query(port, send, want) {
             Ok(answer) if answer.contains(want) => return Ok(()),
             Ok(answer) => answer,
             Err(error) => error.to_string(),
@@ -143,7 +143,7 @@ fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Ins
 }
 
 /// Sends, and reads until the answer contains `want`, ends, or nothing arrives for a while.
-fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
+fn query(port: u16, send: &str, want: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -186,9 +186,9 @@ mod tests {
         });
         let (reader, _writer) = io::pipe().unwrap();
         let console = Console::new(reader, io::sink(), None).unwrap();
-        ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
+        query_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
         server.join().unwrap();
-        let last = ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();
+        let last = query_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();
         assert!(last.contains("refused"), "{last}");
     }
 }

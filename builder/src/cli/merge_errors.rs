@@ -10,7 +10,7 @@ const NAMED: usize = 8;
 /// An error to be shown, and the others that it represents.
 struct ReportedError {
     /// The text without what differs between errors of one kind.
-    alike: String,
+    key: String,
     text: String,
     /// The locations in the recipe that request the source.
     places: Vec<String>,
@@ -23,13 +23,13 @@ struct ReportedError {
 ///
 /// Several servers that can't be reached for the same reason have one cause, such as a network that is down: the first
 /// file is reported in full, the others only by name.
-pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
-    let mut said: Vec<ReportedError> = Vec::new();
+pub fn merge_errors(errors: Vec<SourceFailure>) -> Vec<String> {
+    let mut merged: Vec<ReportedError> = Vec::new();
     for SourceFailure { place, error } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
-        let alike = without_counts(&text);
-        if let Some(known) = said.iter_mut().find(|known| known.alike == alike) {
+        let key = without_counts(&text);
+        if let Some(known) = merged.iter_mut().find(|known| known.key == key) {
             known.places.extend(place);
             continue;
         }
@@ -37,11 +37,11 @@ pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
             Some((name, cause)) => (name, Some(cause)),
             None => (String::new(), None),
         };
-        match said.iter_mut().find(|known| cause.is_some() && known.cause == cause) {
+        match merged.iter_mut().find(|known| cause.is_some() && known.cause == cause) {
             Some(known) => known.others.push(place.map_or(name.clone(), |place| format!("{name} ({place})"))),
             None => {
-                said.push(ReportedError {
-                    alike,
+                merged.push(ReportedError {
+                    key,
                     text,
                     places: place.into_iter().collect(),
                     cause,
@@ -50,7 +50,7 @@ pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
             }
         }
     }
-    said.into_iter().map(ReportedError::text).collect()
+    merged.into_iter().map(ReportedError::text).collect()
 }
 
 impl ReportedError {
@@ -106,20 +106,20 @@ mod tests {
         SourceError::Unreachable { name: name.to_owned(), attempts, hint: None }.into()
     }
 
-    fn told(errors: Vec<anyhow::Error>) -> Vec<String> {
+    fn merge(errors: Vec<anyhow::Error>) -> Vec<String> {
         let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error };
-        told_once(errors.into_iter().enumerate().map(place).collect())
+        merge_errors(errors.into_iter().enumerate().map(place).collect())
     }
 
     #[test]
     fn a_cause_is_told_once_with_the_others_that_it_kept_away() {
         let down = ("Network is unreachable (os error 101)", true);
-        let texts = told(vec![failed("x", &[down]), failed("y", &[down, down]), failed("z", &[down])]);
+        let texts = merge(vec![failed("x", &[down]), failed("y", &[down, down]), failed("z", &[down])]);
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(texts[0].starts_with("a.yaml:0: can't get x\n"), "{}", texts[0]);
         assert!(texts[0].ends_with("\n  the same for 2 others: y (a.yaml:1), z (a.yaml:2)"), "{}", texts[0]);
         let many: Vec<_> = (0..30).map(|number| failed(&format!("f{number}"), &[down])).collect();
-        let texts = told(many);
+        let texts = merge(many);
         assert!(texts[0].contains("the same for 29 others: f1 (a.yaml:1), ") && texts[0].ends_with(" and 21 more"));
         assert_eq!((texts.len(), texts[0].matches("unreachable").count()), (1, 1));
     }
@@ -134,10 +134,10 @@ mod tests {
             (vec![lacks], vec![lacks], 2),
             (vec![down, lacks], vec![down, lacks], 2),
         ] {
-            assert_eq!(told(vec![failed("x", &one), failed("y", &other)]).len(), texts, "{one:?} {other:?}");
+            assert_eq!(merge(vec![failed("x", &one), failed("y", &other)]).len(), texts, "{one:?} {other:?}");
         }
         // The same file, requested at two locations.
-        let texts = told(vec![failed("x", &[down]), failed("x", &[down])]);
+        let texts = merge(vec![failed("x", &[down]), failed("x", &[down])]);
         assert!(texts.len() == 1 && texts[0].ends_with("also requested at a.yaml:1"), "{texts:?}");
     }
 }
