@@ -1,8 +1,8 @@
-//! Real boots of a real kernel: an ISO as CD and as USB stick, in BIOS and in UEFI, and a kernel handed over by QEMU.
+//! Boots of a real kernel: an ISO as CD and as USB stick, with BIOS and with UEFI, and a kernel loaded by QEMU.
 //!
-//! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or what DBCO_TEST_KERNEL names) and the initramfs a static busybox:
-//! what is tested is everything between the two. Slow, so it is a tier of its own: `ci/test.sh machines`, which
-//! `.ci/run` runs, too.
+//! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or the one in DBCO_TEST_KERNEL) and the initramfs a static busybox:
+//! everything between the two is tested. Slow, so it is run separately: `ci/test.sh machines`, which `.ci/run` runs,
+//! too.
 
 mod support;
 
@@ -106,7 +106,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
         status: 0,
     };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
-    // The kernel's own unpacking has made one file of its names.
+    // The kernel's own unpacking has created one file with several names.
     let one = "test /etc/one -ef /sbin/two && test /etc/one -ef /sbin/three && ! test /etc/one -ef /etc/copy";
     run.push(step(&format!("{one} && stat -c '%h names' /sbin/three && cat /sbin/two"), "3 names"));
     run.push(step("cat /etc/one /sbin/two /sbin/three | sort | uniq -c", "3 several names"));
@@ -209,7 +209,7 @@ fn the_kernel_unpacks_every_compression() {
     }
 }
 
-/// A firmware without anything to boot: the deadline ends it, and the report says what was missing.
+/// A firmware without anything to boot: it is ended by the deadline, and the report says what was missing.
 #[test]
 fn a_machine_that_does_not_get_there_is_ended_and_reported() {
     let folder = tempfile::tempdir().unwrap();

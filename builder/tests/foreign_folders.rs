@@ -24,7 +24,7 @@ use support::{EPOCH, Memory, path};
 
 const SECRET: &str = "a secret of this machine";
 
-/// A file of this machine, beside all that a test works in.
+/// A file of this machine, outside the folders of a test.
 struct Outside {
     folder: tempfile::TempDir,
 }
@@ -49,7 +49,7 @@ impl Outside {
     }
 }
 
-/// Whether a file below a folder holds the secret.
+/// Whether a file below a folder contains the secret.
 fn leaks(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| match entry.file_type().unwrap() {
         kind if kind.is_dir() => leaks(&entry.path()),
@@ -85,7 +85,7 @@ fn a_kernel_package_whose_kernel_is_a_link_is_refused_with_the_path() {
         (&[("./boot", &folder)], "boot"),
         (&[("./boot/vmlinuz-1", b"kernel"), ("./boot/config-1", &file)], "boot/config-1"),
         (&[("./boot/vmlinuz-1", b"kernel"), ("./boot/System.map-1", &up)], "boot/System.map-1"),
-        // Also one that stays inside: what it leads to is no kernel of the package's.
+        // Even one that stays inside: its target is not the package's kernel.
         (&[("./usr/kernel", b"kernel"), ("./boot/vmlinuz-1", &inside)], "boot/vmlinuz-1"),
     ];
     for (files, named) in cases {
@@ -96,7 +96,7 @@ fn a_kernel_package_whose_kernel_is_a_link_is_refused_with_the_path() {
     }
 }
 
-/// Tools that do nothing but leave links in their folder.
+/// Tools that only leave links in their folder.
 struct Hostile {
     _folder: tempfile::TempDir,
     dir: Dir,
@@ -158,7 +158,7 @@ fn links_that_image_tools_leave_are_replaced_or_refused() {
         let made = made.and_then(|()| iso.write(&tree, &memory, &tools, "x.iso"));
         outside.is_as_it_was(&what);
         assert!(!leaks(tools.dir.host_path()), "{what}: {made:?}");
-        // A file that is written anew takes a link's place; what is read, and a folder, must not be one.
+        // A newly written file replaces a link; a file that is read, and a folder, must not be one.
         assert_eq!(made.is_ok(), ["early.cfg", "iso.weights"].contains(&name), "{what}: {made:?}");
     }
     for (name, target) in [("disk.img", file.clone()), ("disk.debugfs", file.clone()), ("disk.blobs", folder)] {
@@ -228,7 +228,7 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
         }
         outside.is_as_it_was(&target.display().to_string());
         assert!(!leaks(&work));
-        // What the machine has written stays for its next start.
+        // What the machine has written is kept for its next start.
         fs::write(work.join("disk0.img"), "written").unwrap();
         prepare().unwrap();
         assert_eq!(fs::read_to_string(work.join("disk0.img")).unwrap(), "written");
@@ -247,7 +247,7 @@ fn forbid_openat2() {
     assert_eq!(open.unwrap_err(), Errno::ENOSYS);
 }
 
-/// What a folder full of traps answers to each question, in each way to treat links.
+/// The results of each operation on a folder full of traps, with each rule for links.
 fn answers(outside: &Outside) -> Vec<String> {
     let mut answers = Vec::new();
     let secret = outside.path();
@@ -324,7 +324,7 @@ fn answers(outside: &Outside) -> Vec<String> {
     answers.iter().map(private).collect()
 }
 
-/// Not a test of its own: what a kernel without openat2(2) gives.
+/// Not a separate test: the results on a kernel without openat2(2).
 #[test]
 #[ignore = "run by another test"]
 fn answers_without_openat2() {
@@ -332,7 +332,7 @@ fn answers_without_openat2() {
     for answer in answers(&Outside::new()) {
         println!("answer {}", answer.escape_debug());
     }
-    // A whole build, with tools in the sandbox, and a script that wants to lead out.
+    // A whole build, with tools in the sandbox, and a script that tries to lead outside.
     let outside = Outside::new();
     let project = Project::new();
     project.edit("small.yaml", "{build: none,", "{build: host,");

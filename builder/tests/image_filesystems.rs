@@ -1,4 +1,4 @@
-//! squashfs and ext4, judged by their own checkers.
+//! squashfs and ext4, validated by their own checkers.
 
 mod support;
 
@@ -62,7 +62,7 @@ fn a_squashfs_is_the_same_on_any_number_of_cores_and_with_each_compressor() {
     }
 }
 
-/// Tools that run on one core only, as on another machine.
+/// Tools that run on only one core, as on another machine.
 struct Pinned<'a> {
     tools: &'a HostTools,
     cores: Option<usize>,

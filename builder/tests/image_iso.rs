@@ -1,4 +1,4 @@
-//! GRUB's menu and boot images, and the ISO, judged by grub-script-check, mtools, fdisk and xorriso.
+//! GRUB's menu and boot images, and the ISO, validated by grub-script-check, mtools, fdisk and xorriso.
 
 mod support;
 
@@ -81,7 +81,7 @@ fn hotkeys_are_no_commands_of_the_menu() {
     assert!(keys.iter().all(|key| !"cev^".contains(*key)), "{keys:?}");
 }
 
-/// Contents of which some stand in files that can be linked, as in the store.
+/// Contents, some of which are in files that can be linked, as in the store.
 struct Linked {
     folder: tempfile::TempDir,
     memory: Memory,
@@ -97,8 +97,8 @@ impl Contents for Linked {
     }
 }
 
-/// An ISO with a kernel of 6 MiB and an initrd of 4 MiB; if `linked`, its files are links to files with inodes in another
-/// order than the names'.
+/// An ISO with a kernel of 6 MiB and an initrd of 4 MiB; if `linked`, its files are links to files whose inodes are in
+/// another order than the names.
 fn iso(linked: bool) -> (HostTools, Digest) {
     let mut memory = Memory::default();
     let mut tree = Tree::new();

@@ -1,4 +1,4 @@
-//! Mirrors that hold a run up in every way: the next one delivers soon, and the bad one is not waited for again.
+//! Mirrors that delay a run in every way: the next one delivers soon, and the bad one is not waited for again.
 
 mod servers;
 
@@ -15,7 +15,7 @@ use dbco::source::{
 use dbco::store::Store;
 use servers::{Fault, Key, Server, TestArchive, archive, dead_url, mirrors, noise, store};
 
-/// What a good mirror may take for the first file while another one is bad, and for all later ones.
+/// The time limits with a good mirror beside a bad one, for the first file and for all later ones.
 const FIRST: Duration = Duration::from_secs(20);
 
 const FAULTS: [Fault; 14] = [
@@ -56,7 +56,7 @@ fn fetch_all(entries: &[LockEntry], store: &Store, network: &Network) -> Result<
     fetch(entries, store, access, 6, &NoProgress).map(|report| report.bytes)
 }
 
-/// Whether the store has just that content under its name.
+/// Whether the store has exactly that content under its name.
 fn has(store: &Store, content: &[u8]) -> bool {
     fs::read(store.blob_path(&Digest::of(content))).is_ok_and(|there| there == content)
 }
@@ -100,7 +100,7 @@ fn every_kind_of_bad_mirror_is_passed_over_soon_and_not_asked_again() {
                 first_and_later(&format!("{fault:?}"), &bad.url, &good, Some(&bad));
             });
         }
-        // Nobody listens; another protocol; a name that does not exist.
+        // No server; another protocol; a name that does not exist.
         scope.spawn(|| first_and_later("refused", &dead_url(), &Server::start(), None));
         scope.spawn(|| {
             let bad = Server::bad(Fault::Garbage);
@@ -120,7 +120,7 @@ fn many_stalled_mirrors_before_the_good_one_do_not_add_up() {
     soon_despite(&[Fault::Silence; 11], 62);
 }
 
-/// A file comes from the good mirror behind these.
+/// A file comes from the good mirror after these.
 fn soon_despite(faults: &[Fault], seed: u64) {
     let (_folder, store) = store();
     let bad: Vec<Server> = faults.iter().copied().map(Server::bad).collect();
@@ -168,7 +168,7 @@ fn a_place_that_delivers_wrong_bytes_and_stalls_does_not_spoil_the_file() {
     let (_folder, store) = store();
     let content = noise(300_000, 7);
     let (bad, good) = (Server::bad(Fault::Stall(100_000)), Server::start());
-    // The right length and other bytes, a third of them.
+    // The right length with wrong bytes, a third of them.
     let urls = [bad.file("x", noise(300_000, 8)), good.file("x", content.clone())];
     let limits = NetworkLimits { hedge: Duration::from_millis(200), ..NetworkLimits::default() };
     fetch_all(&[locked("x", &content, &urls)], &store, &Network::new(Cancel::default(), limits)).unwrap();
@@ -258,7 +258,7 @@ fn local_files_that_would_never_end_are_no_places() {
     }
 }
 
-/// `user:password` as a server hears it (RFC 7617).
+/// `user:password` as a server receives it (RFC 7617).
 const ANN: &str = "Basic YW5uOnNlY3JldA==";
 
 #[test]
@@ -296,14 +296,15 @@ fn logins_go_to_their_host_alone_and_never_on_with_a_redirect() {
     assert_eq!(logins(&other), [of("c", None), of("d", None), of("e", None)]);
 }
 
-/// A place whose connections are never made: its queue is full, and more is not answered. The streams keep it so.
+/// A place whose connections are never established: its queue is full, and further ones are not answered. The streams
+/// keep it so.
 fn full() -> (String, TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut streams = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
         streams.push(stream);
-        // std asks for a queue of 128.
+        // std requests a queue of 128.
         assert!(streams.len() < 1000, "the queue takes no end");
     }
     (format!("http://{address}"), listener, streams)
@@ -402,7 +403,7 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
         let entry = resolve(&urls, None).unwrap();
         assert_eq!((entry.files[0].sha256, entry.files[0].size), (Digest::of(&content), 50_000), "{urls:?}");
     }
-    // The same server twice is no second witness.
+    // The same server twice does not count as a second source.
     let twice = cut();
     let refused = [
         (vec![cut()], half, vec![]),
@@ -417,7 +418,7 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         assert!(more.iter().all(|part| error.contains(part)) && error.contains(&urls[0]), "{error}");
     }
-    // A digest in the recipe tells, too.
+    // A digest in the recipe decides, too.
     let other = noise(1000, 9);
     let server = Server::bad(Fault::Unstated(999));
     let url = [server.file("y", other.clone())];
@@ -432,7 +433,7 @@ fn the_rate_is_that_of_the_content_not_of_what_is_around_it() {
     let (_folder, store) = store();
     let (bad, good) = (Server::bad(Fault::Wrapped), Server::start());
     let content = vec![b'x'; 50_000];
-    // 10,000 bytes a second come of the bad one, 50 of content.
+    // The bad one delivers 10,000 bytes a second, 50 of them content.
     let (stall, hedge) = (Duration::from_millis(600), Duration::from_secs(60));
     let limits = NetworkLimits { stall, hedge, tries: 1, ..NetworkLimits::default() };
     let urls = [bad.file("x", content.clone()), good.file("x", content.clone())];

@@ -1,4 +1,4 @@
-//! Bringing locked files over a network that fails in every way.
+//! Fetching locked files over a network that fails in every way.
 
 mod servers;
 
@@ -51,7 +51,7 @@ fn a_truncated_download_goes_on_where_it_broke_off() {
     assert_eq!(content_of(&store, &content), content);
     assert_eq!(server.asked_for("x"), [0, 100_000, 100_000, 150_000]);
     assert_eq!(report, FetchReport { present: 0, fetched: 1, bytes: 300_000 });
-    // What is there is not brought again, and nothing is left of the work.
+    // Existing files are not fetched again, and no work files are left.
     assert_eq!(bring(&entry, &store, &network()).unwrap().present, 1);
     assert_eq!(server.asked_for("x").len(), 4);
     assert_eq!(fs::read_dir(store.path().join("partial")).unwrap().count(), 0);
@@ -179,7 +179,7 @@ fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
         pool(),
     );
     assert!(text.contains("old 1.0-1 was removed from the mirror: run `dbco lock --update`"), "{text}");
-    // To lock a source package of a stated version again would lead back here.
+    // Locking a source package with a stated version again would give the same.
     let (package, version, file) = ("linux".to_owned(), "1.0-1".to_owned(), "old".to_owned());
     let text = gone(Request::DebianSource(DebianSource { archive: archive(), package, version, file }), pool());
     assert!(text.contains("set another `version` of source package `linux`"), "{text}");
@@ -255,7 +255,7 @@ fn two_builds_bring_a_file_once() {
     assert_eq!(server.asked_for("x"), [0]);
 }
 
-/// Presses ^C as soon as a download says that it will wait.
+/// Presses ^C as soon as a download announces that it will wait.
 struct Interrupt(Cancel);
 
 impl Progress for Interrupt {

@@ -1,4 +1,4 @@
-//! Trees written as cpio and tar archives: what other readers find in them is what the tree holds.
+//! Trees written as cpio and tar archives: other readers find in them what the tree holds.
 #![no_main]
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-/// A tree of what a few bytes each say: type, mode, owner, name, content.
+/// A tree described by a few bytes for each entry: type, mode, owner, name, content.
 fn tree(data: &[u8]) -> (Tree, Memory) {
     let (mut tree, mut memory) = (Tree::new(), Memory(HashMap::new()));
     let mut rest = data;

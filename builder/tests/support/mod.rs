@@ -1,6 +1,6 @@
-//! What the image tests share: contents in memory, and foreign tools of this machine.
+//! Shared code of the image tests: contents in memory, and third-party tools of this machine.
 //!
-//! The tools are judges and stand-ins for the toolchain. A missing one fails the test: CI installs them all.
+//! The tools validate outputs and stand in for the toolchain. A missing one fails the test: CI installs them all.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use dbco::image::{Contents, ToolError, Tools};
 use dbco::process::{Feed, ProcessError, Run, command};
 use dbco::tree::{Entry, Node, Tree, TreePath};
 
-/// Every time in the images of these tests: 2021-01-01T00:00Z. Long past, so that listings give the year.
+/// Every time in the images of these tests: 2021-01-01T00:00Z. Long past, so that listings show the year.
 pub const EPOCH: u64 = 1_609_459_200;
 
 /// Contents in memory.
@@ -86,7 +86,7 @@ impl Tools for HostTools {
     }
 
     fn run(&self, argv: &[String], feed: Option<Feed<'_>>) -> Result<(), ToolError> {
-        // mksquashfs gives the root folder to the user it runs as: that is 0 in the sandbox.
+        // mksquashfs assigns the root folder to the user it runs as: that is 0 in the sandbox.
         let script = "cd \"$1\"; shift; if [ \"$(id -u)\" = 0 ]; then exec \"$@\"; else exec unshare -r \"$@\"; fi";
         let mut run = Run::new("/bin/sh")
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -106,7 +106,7 @@ impl Tools for HostTools {
     }
 }
 
-/// Runs a judge on this machine; gives what it prints. Fails the test if it is missing or ends with an error.
+/// Runs a validating tool on this machine; gives its output. Fails the test if it is missing or exits with an error.
 pub fn judge(program: &str, arguments: &[&str], input: Option<&Path>) -> String {
     let stdin = input.map_or(Stdio::null(), |path| std::fs::File::open(path).unwrap().into());
     let output = command(program)
@@ -122,7 +122,7 @@ pub fn judge(program: &str, arguments: &[&str], input: Option<&Path>) -> String 
     text
 }
 
-/// The text of a path for a judge's arguments.
+/// The text of a path for such a tool's arguments.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
