@@ -58,8 +58,8 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
     (&["reqwest", "UdpSocket"], &["builder/src/source/"], "one module touches the network"),
     (
         &["std::net", "TcpStream"],
-        &["builder/src/source/", "builder/src/boot/converse.rs"],
-        "beside it only boot tests do, which ask their own machines",
+        &["builder/src/source/", "builder/src/boot/dialogue.rs"],
+        "other than it only boot tests do, which connect to their own machines",
     ),
     (&["Command::new"], &["builder/src/process.rs"], "one module starts processes"),
     (
@@ -70,7 +70,7 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
     (
         &["thread::spawn", "thread::scope", "thread::Builder", ".spawn_scoped("],
         &["builder/src/threads.rs", "builder/src/process.rs", "builder/src/output/tests.rs"],
-        "where the host gives no more threads nothing may panic",
+        "nothing may panic if the host allows no more threads",
     ),
     (&["process::exit"], &["builder/src/cli/", "builder/src/sandbox/"], "only the command line ends the process"),
     (

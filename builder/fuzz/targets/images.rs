@@ -134,9 +134,15 @@ fn in_tar(tree: &Tree, memory: &Memory, archive: &[u8]) {
         match &entry.node {
             Node::Dir => assert_eq!(member.kind, MemberKind::Dir),
             Node::File { blob, .. } => assert_eq!((member.kind, &content), (MemberKind::File, &memory.0[blob])),
-            Node::Symlink { target } => assert_eq!((member.kind, &*member.link), (MemberKind::Symlink, target.as_bytes())),
-            Node::Char { major, minor } => assert_eq!((member.kind, member.device), (MemberKind::Char, (*major, *minor))),
-            Node::Block { major, minor } => assert_eq!((member.kind, member.device), (MemberKind::Block, (*major, *minor))),
+            Node::Symlink { target } => {
+                assert_eq!((member.kind, &*member.link), (MemberKind::Symlink, target.as_bytes()))
+            }
+            Node::Char { major, minor } => {
+                assert_eq!((member.kind, member.device), (MemberKind::Char, (*major, *minor)))
+            }
+            Node::Block { major, minor } => {
+                assert_eq!((member.kind, member.device), (MemberKind::Block, (*major, *minor)))
+            }
             Node::Fifo => assert_eq!(member.kind, MemberKind::Fifo),
         }
     }

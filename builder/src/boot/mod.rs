@@ -1,4 +1,4 @@
-//! Boots images in QEMU: interactively ([`run`]), and in boot tests ([`test`]).
+//! Boots images in QEMU: interactively ([`run`]), and in boot tests ([`test`](mod@test)).
 //!
 //! QEMU is a third-party tool like any other: it is started through a [`Launch`], which is the toolchain's sandbox or
 //! the host's own QEMU. Every file that a machine uses is first put into a folder of its own, so that machines running

@@ -2,7 +2,7 @@
 //!
 //! A disk reports a write as done once it is in its cache; only after the next flush is it certain to be on the medium.
 //! QEMU on a file can't show the difference: what it has passed to the host's kernel survives QEMU. So dbco serves
-//! these disks itself, with [`super::nbd`]: writes stay in memory until the machine flushes, and a cut loses all or
+//! these disks itself, with `nbd`: writes stay in memory until the machine flushes, and a cut loses all or
 //! some of them, as [`Loss`] says.
 //!
 //! Modelled: the guest's page cache is lost; the disk's cache is lost or reaches the medium in any order, with blocks

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use dbco::recipe::{Settings, load};
-//! use dbco::session::{Outputs, Places, Session, Silent};
+//! use dbco::session::{OutputOptions, SessionConfig, Session, SilentReporter};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let write = |name: &str, text: &str| {
@@ -33,9 +33,9 @@
 //! # tests: []
 //! # ")?;
 //! # let (path, out, store) = (folder.path().join("mine.yaml"), folder.path().join("out"), folder.path().join("store"));
-//! let session = Session::new(Places { store: Some(store), ..Places::default() }, &Silent);
+//! let session = Session::new(SessionConfig { store: Some(store), ..SessionConfig::default() }, &SilentReporter);
 //! let recipe = load(&path, &Settings::new())?;
-//! let (done, report) = session.outputs(recipe, session.store()?, &Outputs { folder: out.clone(), ..Outputs::default() })?;
+//! let (done, report) = session.outputs(recipe, session.store()?, &OutputOptions { folder: out.clone(), ..OutputOptions::default() })?;
 //! assert_eq!(done.built.ran.len(), 1, "the menu");
 //! assert!(std::fs::read_to_string(out.join("mine/grub.cfg"))?.contains("menuentry 'Live'"));
 //! # let _ = report;
