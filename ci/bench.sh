@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# What dbco costs, beside what the same costs by hand. Each part prints one line for each figure, with its limit.
+# The cost of dbco, compared with the same work done by hand. Each part prints one line for each figure, with its limit.
 #
 #   ci/bench.sh [PART...]     default: toolchain second overlay scale
 #
 #   toolchain   the build toolchain's root from fetched packages, and `mmdebstrap --variant=extract` of the same packages
-#   second      a build that finds everything done
+#   second      a build that has nothing to do
 #   overlay     a build after one file of an overlay has changed
 #   scale       peak memory with 100,000 files in an overlay, and with one file of 3 GiB
-#   containers  in a machine of 512 MiB and two processors (TCG): 100 application containers, a start beside the engine's own run,
-#               memory of the live system, and what mode `switch` gives back of it; and a start on one processor, which misses the
-#               limit by the emulator's clock (ARCHITECTURE.md tells why; `start` has the same in instructions)
-#   start       a start of a container beside the engine's own run of the same bundle, on a machine whose clock counts instructions
-#               and jumps to what is waited for: without what an emulator adds, most of all to code that is run once
+#   containers  in a machine of 512 MiB and two processors (TCG): 100 application containers, a start compared with the engine's own run,
+#               memory of the live system, and what mode `switch` frees of it; and a start on one processor, which misses the
+#               limit by the emulator's clock (see ARCHITECTURE.md; `start` measures the same in instructions)
+#   start       a start of a container compared with the engine's own run of the same bundle, on a machine whose clock counts instructions
+#               and skips waits: without the overhead of an emulator, most of all for code that is run once
 #   boot        from power-on to the login (TCG), and to the end of the bare kernel's start with a one-line init
-#   cost        fork, exec, open and a page fault with OpenVZ's series in the kernel and with upstream's alone, in instructions
-#   compare     two builds of dbco in turn, $OTHER and $DBCO: a build that finds everything done, a changed overlay file to the ISO,
-#               the build toolchain's root; the second's time over the first's
+#   cost        fork, exec, open and a page fault with OpenVZ's series in the kernel and with only upstream's code, in instructions
+#   compare     two builds of dbco in turn, $OTHER and $DBCO: a build that has nothing to do, a changed overlay file to the ISO,
+#               the build toolchain's root; the ratio of the second's time to the first's
 #   kernel      the kernel's step, and unpack, patch, configure and make by hand in the same root (20 minutes on 2 cores)
 #
-# Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is left as it is), GNU time,
+# Needs recipes/dbcolinux.yaml built before (its results are linked from the store, which is not changed), GNU time,
 # for `toolchain` mmdebstrap, for `compare` the recipe built by both, for `start` and `cost` a recipe tested, which lays out
 # QEMU's root, and for `cost` recipes/upstream.yaml built.
 # Environment: DBCO (default target/release/dbco), DBCO_STORE, RUNS (default 5); for `compare` OTHER (another build of dbco) and
@@ -49,7 +49,7 @@ work=$(mktemp -d "$(realpath "$from")-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# A project of its own in the folder $1, and a store of its own with what the user's holds: blobs and results are never written
+# A separate project in the folder $1, and a separate store with the content of the user's: blobs and results are never written
 # in place.
 place() {
   mkdir -p "$1/project" "$1/store"
@@ -87,12 +87,12 @@ forget() {
   find "$store/steps" -name '*.json' -exec grep -q "^  \"label\": \"$1\"" {} \; -delete
 }
 
-# The middle one of the numbers on standard input.
+# The median of the numbers on standard input.
 median() {
   sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
 }
 
-# figure NAME VALUE UNIT LIMIT: a line of the report; the value has to be below the limit.
+# figure NAME VALUE UNIT LIMIT: a line of the report; the value must be below the limit.
 figure() {
   local verdict=ok
   if [ -n "${4:-}" ] && ! awk -v a="$2" -v b="$4" 'BEGIN { exit !(a <= b) }'; then verdict=MISSED failed=1; fi
@@ -195,13 +195,13 @@ overlay() {
   figure "changed overlay file, median of $RUNS" "$(median < "$work/times")" s 2
 }
 
-# Goes to the side $1 of a comparison, whose build of dbco is $2.
+# Switches to the side $1 of a comparison, whose build of dbco is $2.
 side() {
   DBCO=$2 store=$work/$1/store out=$work/$1/out
   cd "$work/$1/project"
 }
 
-# compared NAME LIMIT: a line for what took the seconds in $work/A.times and $work/B.times.
+# compared NAME LIMIT: a line for the work that took the seconds in $work/A.times and $work/B.times.
 compared() {
   local a b
   a=$(median < "$work/A.times")
@@ -228,7 +228,7 @@ compare() {
   compared "the toolchain's root" 1.05
 }
 
-# in_turn COMMAND: runs it for each build in turn, $RUNS times; what it prints is a time of that build. It sees compare's
+# in_turn COMMAND: runs it for each build in turn, $RUNS times; its output is a time of that build. It can use compare's
 # variables.
 in_turn() {
   local n
@@ -259,8 +259,8 @@ root_again() {
   step_seconds 'toolchain bookworm'
 }
 
-# The most memory that dbco itself took, in MiB: VmHWM never falls, so the last look before the end is what counts.
-# GNU time would count mksquashfs as well, which is no part of it.
+# The peak memory of dbco itself, in MiB: VmHWM never decreases, so the last reading before the end counts.
+# GNU time would include mksquashfs, which is not part of it.
 own_peak() {
   "$@" > "$work/output" 2>&1 &
   local pid=$! peak=0 now
@@ -272,7 +272,7 @@ own_peak() {
   echo $(((peak + 1023) / 1024))
 }
 
-# As GNU time has it: dbco, and any program that it ran.
+# As measured by GNU time: dbco, and any program that it ran.
 whole_peak() {
   /usr/bin/time -o "$work/time" -v "$@" > "$work/output" 2>&1 || { tail -n 20 "$work/output" >&2 && return 1; }
   awk '/Maximum resident set size/ { print int(($NF + 1023) / 1024) }' "$work/time"
@@ -286,7 +286,7 @@ scale() {
     mkdir "$folder"
     seq "${n}000" "${n}999" | split -l 1 -a 3 -d - "$folder/file-"
   done
-  # 3 GiB that newc can hold and that compress to nothing; every byte is read all the same.
+  # 3 GiB that newc can represent and that compress to nothing; every byte is read all the same.
   truncate -s 3G recipes/overlays/large/usr/large
   for way in none squashfs; do
     components='' overlays=''
@@ -315,7 +315,7 @@ END
   rm -rf recipes/overlays/files recipes/overlays/large
 }
 
-# What the component says, in words of a shell; run inside the toolchain's root.
+# The component's settings, as shell assignments; run inside the toolchain's root.
 kernel_by_hand() {
   cat > "$work/by-hand/build/run" << 'END'
 set -eu
@@ -375,7 +375,7 @@ kernel() {
   figure '  ratio' "$(ratio "$dbco" "$hand")" '' 1.05
 }
 
-# The boot tests of recipe $1 whose names hold $2; events and what else is said in $work/output.
+# The boot tests of recipe $1 whose names contain $2; events and other output in $work/output.
 machine() {
   "$DBCO" test --offline --json --store "$store" -o "$out" --filter "$2" "recipes/$1.yaml" > "$work/output" 2>&1 || {
     tail -n 40 "$work/output" >&2
@@ -383,13 +383,13 @@ machine() {
   }
 }
 
-# The figures that machine NAME printed, a line each. The command itself is echoed, too.
+# The figures that machine NAME printed, one per line. The command itself is echoed, too.
 figures() {
   tr -d '\r' < "$out/bench.tests/$1.log" |
     sed -n 's/^\(dbco-m[0-9]*\.\)\{0,1\}figure \([a-z]*[a-z0-9-]* [0-9]* [A-Za-z]*\)$/\2/p'
 }
 
-# The figures of the test $1; a start is beside the engine's own run, at most 1.3 of it.
+# The figures of the test $1; a start compared with the engine's own run, at most 1.3 of it.
 starts() {
   local name value unit ours=''
   machine bench "$1"
@@ -425,12 +425,12 @@ containers() {
     figure "  $name" "$value" KiB
     printf -v "$name" %s "$value"
   done
-  # The live system is what is in use beyond the same system without one.
+  # The live system's share is what is in use beyond the same system without one.
   figure '  kept by switch, % of the live system' \
     "$(awk -v l="$live" -v s="$switch" -v d="$disk" 'BEGIN { printf "%.1f\n", 100 * (s - d) / (l - d) }')" '' 10
 }
 
-# said TEXT: reads what the machine on the coprocess `console` says, until that; all of it is in $work/said.
+# said TEXT: reads the output of the machine on the coprocess `console`, up to that text; all of it is in $work/said.
 said() {
   local line='' byte
   until [[ $line == *"$1" ]]; do
@@ -484,8 +484,8 @@ boot() {
 }
 
 # counting KERNEL INITRD MEMORY PARAMETERS: a machine whose clock counts instructions, a nanosecond for each, with its console on our
-# standard streams. dbco's own machines run by the host's clock, so QEMU is called from its root, by the root's own loader. Without
-# norandmaps a fork differs by 4 % from boot to boot, as random addresses fall into more or fewer page tables.
+# standard streams. dbco's own machines use the host's clock, so QEMU is run from its root, by the root's own loader. Without
+# norandmaps a fork differs by 4 % from boot to boot, as random addresses are spread over more or fewer page tables.
 counting() {
   local qemu root lib
   qemu=$(find "$from/roots" -mindepth 4 -maxdepth 4 -path '*/usr/bin/qemu-system-x86_64' | head -n 1)
@@ -498,7 +498,7 @@ counting() {
     -kernel "$1" -initrd "$2" -append "console=ttyS0 norandmaps $4"
 }
 
-# counted KERNEL INITRD: what vecost says there.
+# counted KERNEL INITRD: the output of vecost there.
 counted() {
   (counting "$1" "$2" 256 'rdinit=/usr/bin/vecost quiet') < /dev/null > "$work/output" 2>&1
   grep -q 'vecost: done' "$work/output" || { tail -n 20 "$work/output" >&2 && die 'vecost did not come to its end'; }
@@ -509,7 +509,7 @@ cost() {
   local round name on off limit
   build recipes/cost.yaml > "$work/events" || die 'recipes/cost.yaml does not build'
   build --only bzimage recipes/upstream.yaml > "$work/events" || die "upstream's kernel does not build"
-  # The two machines in turn, twice: what differs between two runs of one is noise.
+  # The two machines in turn, twice: the difference between two runs of one is noise.
   for round in 1 2; do
     counted "$out/cost/bzImage" "$out/cost/initrd.img" > "$work/on.$round"
     counted "$out/upstream/bzImage" "$out/cost/initrd.img" > "$work/off.$round"

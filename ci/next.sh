@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# The shipped recipes and components with the tools of other suites of Debian, which move: GCC 14 of trixie, and sid's newest.
+# The shipped recipes and components with the tools of other suites of Debian, which change over time: GCC 14 of trixie, and sid's newest.
 #
 #   ci/next.sh [PART...] [SUITE...]     default: all parts, trixie and sid
 #
 #   components   every component is built with the suite's compilers, packed by its tools, booted by its QEMU, with the kernel of
-#                recipes/quick.yaml; then built again in a store of its own: the outputs are the same
+#                recipes/quick.yaml; then built again in a separate store: the outputs are the same
 #   kernel       Linux 6.12 (recipes/dbcolinux-6.12.yaml) is built with the suite's compiler and passes its boot tests
-#   containers   so do the recipes of containers and applications, on that kernel
-#   erofs        recipes/erofs.yaml is built, booted, and built again in a store of its own: the outputs are the same
+#   containers   the same for the recipes of containers and applications, on that kernel
+#   erofs        recipes/erofs.yaml is built, booted, and built again in a separate store: the outputs are the same
 #
-# A copy of recipes/ gets the suite in each toolchain, and a lock of what the mirrors have today. Takes half an hour for a suite, and
+# Each toolchain in a copy of recipes/ uses the suite, with a new lock of what the mirrors have today. Takes half an hour for a suite, and
 # an hour with `containers`. Environment: WORK (a folder that is used and kept), DBCO_STORE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,12 +41,12 @@ trap 'exit 130' INT TERM
 cargo build --locked --release --quiet
 dbco=$project/target/release/dbco
 
-# What a suite's toolchain has beside the packages of Debian 12's.
+# The packages of a suite's toolchain in addition to those of Debian 12's.
 differences() {
   case $1.$2 in
-    # Debian 12 alone has a Rust for browsers that stays at its version.
+    # Only Debian 12 has a Rust for browsers whose version does not change.
     *.rust) printf '%s\n' 'without: [cargo-web, rustc-web]' 'packages: [cargo, rustc]' ;;
-    # Since 2026 ovmf holds nothing but dependencies.
+    # Since 2026 ovmf contains only dependencies.
     sid.qemu) echo 'packages: [ovmf-generic]' ;;
   esac
 }
@@ -70,9 +70,9 @@ lay_out() {
   rm -f "$folder/recipes/dbco.lock"
   sed -i 's/^extends: dbcolinux.yaml$/extends: dbcolinux-6.12.yaml/' "$folder"/recipes/{containers,http,redis}.yaml
   {
-    # Each application brings its own way to be started.
+    # Each application has its own way to be started.
     printf 'recipe: components\nextends: quick.yaml\nrootfs:\n  replace: [/usr/app/run]\n  components:\n'
-    # What is a kernel is built elsewhere.
+    # Kernels are built elsewhere.
     for file in "$folder"/recipes/components/*.yaml; do
       name=$(basename "$file" .yaml)
       case $name in
@@ -83,7 +83,7 @@ lay_out() {
   } > "$folder/recipes/components.yaml"
 }
 
-# Builds a recipe, tests it, and builds it again elsewhere.
+# Builds a recipe, tests it, and builds it again in another folder.
 twice() {
   "$dbco" build "recipes/$1.yaml"
   "$dbco" test --locked "recipes/$1.yaml"

@@ -21,7 +21,7 @@ import time
 
 LARGEST = 5_000_000
 BATCH = 50
-# Few packages have setuid programs, owners beside root, hard links: these do, and are read beside the random ones.
+# Few packages have setuid programs, owners other than root, or hard links: these do, and are read in addition to the random ones.
 SPECIAL = ["at", "base-files", "base-passwd", "cron", "git", "login", "login.defs", "man-db", "mount", "openssh-client", "passwd",
            "perl-base", "screen", "sudo", "util-linux", "x11-common"]
 KINDS = ["dir", "file", "symlink", "char", "block", "fifo"]

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# The kernel's patch series, judged by the kernel's own tools.
+# Checks the kernel's patch series with the kernel's own tools.
 #
 #   ci/series.sh [PART...]     default: apply style
 #
 #   apply      each patch applies to the one before, without fuzz
-#   style      scripts/checkpatch.pl --strict has nothing to say
-#   warnings   make W=1 and sparse say no more of the files that the series touches than they did before
+#   style      scripts/checkpatch.pl --strict has no complaints
+#   warnings   make W=1 and sparse report nothing new for the files that the series touches
 #   bisect     the kernel of recipes/dbcolinux.yaml builds after each patch
-#   off        with the options off: the objects that the series does not touch are the same, bit for bit, and those that it
+#   off        with the options off: the objects that the series does not touch are identical, and those that it
 #              touches have the same machine code
 #
 # The first two take a minute. `warnings` takes ten, `bisect` and `off` half an hour and more on two cores.
 #
-# Needs the kernel's source in the store (`dbco fetch`) and on this machine what a kernel's build needs: gcc, make, flex, bison,
+# Needs the kernel's source in the store (`dbco fetch`) and on this machine the tools for building a kernel: gcc, make, flex, bison,
 # bc, perl, libelf; for `warnings` also sparse. Environment: SERIES (default linux-6.1: the folder of recipes/patches), SOURCE (a
-# tarball, default that of recipes/dbco.lock), DBCO_STORE, JOBS, WORK (a folder that is used and kept: a later run goes on
-# with what is there).
+# tarball, default that of recipes/dbco.lock), DBCO_STORE, JOBS, WORK (a folder that is used and kept: a later run continues
+# with its content).
 set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ JOBS=${JOBS:-$(nproc)}
 store=${DBCO_STORE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbco}
 patches=("$project/recipes/patches/$SERIES"/*.patch)
 config=$project/kernel-config
-# As in recipes/dbcolinux.yaml; the last one turns the series on.
+# As in recipes/dbcolinux.yaml; the last one enables the series.
 fragments=(tiny hardware virt containers)
 options=ovz
 
@@ -61,7 +61,7 @@ unpack() {
   upto 0
 }
 
-# Leaves the first N patches applied. Files get new times only where a patch changes them, so that make does as little.
+# Leaves the first N patches applied. Only files that a patch changes get new times, so that make rebuilds as little as possible.
 upto() {
   local have
   have=$(cat "$work/applied")
@@ -104,7 +104,7 @@ objects() {
 apply() {
   local n
   for n in $(seq ${#patches[@]}); do upto "$n"; done
-  # patch(1) tells of fuzz and offsets; after a clean run there are no rejects and no backups.
+  # patch(1) reports fuzz and offsets; after a clean run there are no rejects and no backups.
   [ -z "$(find "$tree" -name '*.rej' -o -name '*.orig' | head -n 1)" ] || die "the series leaves rejects"
   echo "apply: ${#patches[@]} patches, no fuzz"
 }
@@ -118,13 +118,13 @@ style() {
   echo "style: checkpatch.pl --strict is content with ${#patches[@]} patches"
 }
 
-# What gcc with W=1 and sparse say of these objects, without line numbers.
+# The messages of gcc with W=1 and sparse for these objects, without line numbers.
 complaints() {
   local have=()
   mapfile -t have < <(for object in $(objects); do if [ -e "$tree/${object%.o}.c" ]; then echo "$object"; fi; done)
   configure "$work/warnings" "${on[@]}"
   build "$work/warnings" prepare > /dev/null
-  # What is there already would be passed over in silence.
+  # Objects that exist already would be skipped silently.
   for object in "${have[@]}"; do rm -f "$work/warnings/$object"; done
   build "$work/warnings" -k W=1 C=1 "${have[@]}" 2>&1 | sed -E 's/:[0-9]+:[0-9]+:/:/g; s/^\.\.\/[^ ]*linux\///' | grep -E 'warning:|error:' | sort -u
 }
@@ -135,7 +135,7 @@ warnings() {
   complaints > "$work/before" || true
   upto ${#patches[@]}
   complaints > "$work/after" || true
-  # Silence is worth something only of what was compiled.
+  # The absence of messages only counts for what was compiled.
   local object
   for object in $(objects); do [ -e "$work/warnings/$object" ] || die "$object was not compiled"; done
   comm -13 "$work/before" "$work/after" > "$work/new"
@@ -158,14 +158,14 @@ digests() {
   (cd "$1" && find . -name '*.o' ! -name '*.mod.o' ! -name 'vmlinux*' ! -name '.tmp*' ! -name built-in.o -print0 | sort -z | xargs -0 sha256sum)
 }
 
-# The machine code of an object, without what names lines of the source.
+# The machine code of an object, without references to source lines.
 code() {
   objdump -d --no-show-raw-insn "$1" | tail -n +4
 }
 
 off() {
   local object changed=0 untouched before=0
-  # What comes before the series proper has no option.
+  # Patches before the series proper have no option.
   until [[ ${patches[before]} == *-ve-* ]]; do before=$((before + 1)); done
   upto "$before"
   configure "$work/off" "${off[@]}"
@@ -179,7 +179,7 @@ off() {
   configure "$work/off" "${off[@]}"
   build "$work/off" vmlinux > "$work/log" 2>&1 || { tail -n 40 "$work/log" && die 'the patched kernel does not build'; }
   digests "$work/off" > "$work/digests-after"
-  # init/version.o and the like hold the number of the build.
+  # init/version.o and the like contain the build number.
   untouched=$(diff "$work/digests-before" "$work/digests-after" | sed -n 's/^[<>] [0-9a-f]*  \.\///p' | sort -u | grep -vxF -f <(objects) |
     grep -vE '^init/version|/built-in\.|^\.vmlinux|^vmlinux' || true)
   [ -z "$untouched" ] || die "objects that the series does not touch differ: $untouched"

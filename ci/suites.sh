@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Suites beside each other: the packages that dbco chooses, and those that apt-get would install from the same suites.
+# Compares the packages that dbco chooses from several suites with those that apt-get would install from the same suites.
 #
-#   ci/suites.sh [FILE]   FILE has a set of packages on each line, as they are given to apt-get; default: the sets below
+#   ci/suites.sh [FILE]   FILE has a set of packages on each line, as arguments for apt-get; default: the sets below
 #
-# apt-get simulates the installation in a root of its own, without recommended packages. Names and versions have to be the same.
-# Where they are not (apt 2.6.1 gives up at most `name/suite` whose dependencies need that suite, too), apt-get is asked for all
-# that dbco chose, version by version, and has to install just that. Each other set is shown as wrong; the last line counts.
-# Takes about five minutes. Run by hand: the archive moves.
+# apt-get simulates the installation in a separate root, without recommended packages. Names and versions must be the same.
+# If they are not (apt 2.6.1 gives up on most `name/suite` whose dependencies need that suite, too), apt-get is given all
+# packages that dbco chose, with their versions, and must install exactly those. Other sets are reported as wrong; the last line has the totals.
+# Takes about five minutes. Run manually, as the archive changes.
 # Needs a Debian with apt, whose sources name the mirrors; no root. Environment: DBCO (default target/release/dbco), DBCO_STORE, and
 # RELEASE (bookworm), whose suites are RELEASE, RELEASE-security, RELEASE-updates and RELEASE-backports.
 set -euo pipefail
@@ -68,7 +68,7 @@ busybox-static/SUITE
 END
 }
 
-# A root of apt's, with the four suites and nothing installed.
+# A root for apt, with the four suites and nothing installed.
 aptroot=$work/apt
 mkdir -p "$aptroot"/{etc/apt/preferences.d,var/lib/apt/lists/partial,var/cache/apt/archives/partial,var/lib/dpkg}
 : > "$aptroot/var/lib/dpkg/status"
@@ -94,7 +94,7 @@ by_apt() {
   "${apt[@]}" -s install "$@" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' | sort
 }
 
-# The lock's entry of a root filesystem with these packages.
+# The lock's entry for a root filesystem with these packages.
 by_dbco() {
   local packages suites_list
   packages=$(printf ', "%s"' "$@")
@@ -108,7 +108,7 @@ rootfs:
 END
   cp "$project/recipes/dbco.lock" "$work/dbco.lock"
   "$dbco" lock "$work/set.yaml" > "$work/log" 2>&1 || {
-    # 1 is a set that can't be had; a wrong recipe is this script's fault.
+    # 1 is a set that can't be installed; an invalid recipe is an error of this script.
     local status=$?
     cat "$work/log" >&2
     [ $status -eq 1 ] || kill $$

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# All tests. Installs nothing and needs no root: what is missing on this machine makes a test fail that says so
+# All tests. Installs nothing and needs no root: a program that is missing on this machine makes a test fail with a message
 # (.ci/run lists the Debian packages).
 #
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
-#   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); about half an hour, a tier of its own
-#   ci/test.sh machines   the integration tests that boot machines with a foreign kernel: $DBCO_TEST_KERNEL,
-#                         or else the one that recipes/quick.yaml gives; takes minutes, a tier of its own
-#   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of races on a kernel that watches itself
-#                         (recipes/debug.yaml); builds that kernel and takes an hour, a tier of its own
-#   ci/test.sh next [...] the shipped recipes with the tools of Debian's newer suites (ci/next.sh), with locks made on the spot: what
-#                         fails may be the suite's; an hour for each, a tier of its own
+#   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); takes half an hour, run separately
+#   ci/test.sh machines   the integration tests that boot machines with a third-party kernel: $DBCO_TEST_KERNEL,
+#                         or otherwise the one built by recipes/quick.yaml; takes minutes, run separately
+#   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of race tests on a debug kernel
+#                         (recipes/debug.yaml); builds that kernel and takes an hour, run separately
+#   ci/test.sh next [...] the shipped recipes with the tools of Debian's newer suites (ci/next.sh), with new locks: a failure
+#                         may be the suite's; an hour for each, run separately
 #   ci/test.sh packages [N] [SEED]
-#                         what is read from N random packages of bookworm and N of trixie (500) is what dpkg-deb's stream holds
+#                         compares what dbco reads from N random packages of bookworm and N of trixie (500) with dpkg-deb
 #                         (ci/packages.py); needs apt with a Debian mirror and Python, downloads some 300 MB, takes ten minutes
-#   ci/test.sh suites     what dbco chooses from several suites, beside what apt-get would install (ci/suites.sh); five minutes
+#   ci/test.sh suites     compares the packages that dbco and apt-get choose from several suites (ci/suites.sh); five minutes
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
-#                         what fails goes to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
+#                         failing inputs go to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,7 +37,7 @@ boots() {
   done
 }
 
-# Names what each cut came to.
+# Prints the outcome of each cut.
 cuts() {
   cargo run --locked --release --quiet -- test --locked --set "cuts=$1" recipes/cuts.yaml
 }
@@ -54,12 +54,12 @@ debug() {
   cargo run --locked --release --quiet -- test --locked recipes/debug.yaml
 }
 
-# libFuzzer, with rustc's own LLVM: the flags are what cargo-fuzz passes, without a sanitizer, which stable rustc lacks.
-# --target keeps them away from build scripts.
+# libFuzzer, with rustc's own LLVM: the flags are those of cargo-fuzz, without a sanitizer, which stable rustc lacks.
+# --target keeps them from build scripts.
 fuzz() {
   local host name most compares log failed=() targets=(builder/fuzz/targets/*.rs)
   host=$(rustc -vV | sed -n 's/^host: //p')
-  # What is compared guides a short run to new inputs, and takes half of the time of a long one.
+  # Tracing comparisons guides a short run to new inputs, and takes half of the time of a long one.
   compares=-Cllvm-args=-sanitizer-coverage-trace-compares
   case $1 in
     *x) most=-runs=${1%x} compares= ;;
@@ -69,7 +69,7 @@ fuzz() {
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     $compares -Ccodegen-units=4" \
     cargo build --locked --release --manifest-path builder/fuzz/Cargo.toml --target "$host"
-  # In memory, where there is such a folder: some targets write files.
+  # In memory, if there is such a folder: some targets write files.
   fuzzed=$(mktemp -d -p /dev/shm 2> /dev/null || mktemp -d)
   trap 'rm -rf "$fuzzed"' EXIT
   mkdir -p out/fuzz
@@ -94,11 +94,11 @@ fuzz() {
 }
 
 case "${1:-all}" in
-  # Not joined by &&: that would let the first failure in each pass (`set -e` does not act there).
+  # Not joined by &&: that would ignore the first failure in each iteration (`set -e` has no effect there).
   all)
     units
     boots
-    # A few of them; the whole tier is for those who change what writes to disks.
+    # A few of them; the whole tier is for changes to code that writes to disks.
     cuts 2
     ;;
   quick) units ;;

@@ -1,6 +1,5 @@
-//! What dbco reads from Debian packages: for each file that is named as an argument a line of JSON, `{"file": …,
-//! "entries": [[path, entry] …]}`, or `{"file": …, "error": …}`. `ci/packages.py` holds it against what dpkg-deb and
-//! Python read.
+//! What dbco reads from Debian packages: for each file given as an argument a line of JSON, `{"file": …, "entries":
+//! [[path, entry] …]}`, or `{"file": …, "error": …}`. `ci/packages.py` compares it with what dpkg-deb and Python read.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -23,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As a step reads it; what its files hold is thrown away.
+/// As a step reads it; the files' content is discarded.
 fn read(file: &Path) -> anyhow::Result<Tree> {
     let folder = tempfile::tempdir()?;
     let store = Store::open(folder.path())?;

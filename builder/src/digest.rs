@@ -23,14 +23,14 @@ impl Digest {
         Self::of_reader(crate::input::open(path)?)
     }
 
-    /// The digest and length in bytes of what is left in a reader.
+    /// The digest and length in bytes of the rest of a reader.
     pub fn of_reader(mut reader: impl Read) -> io::Result<(Self, u64)> {
         let mut hasher = Hasher::new(io::sink());
         copy(&mut reader, &mut hasher)?;
         Ok(hasher.finish())
     }
 
-    /// The first twelve digits: enough to tell digests apart in messages.
+    /// The first twelve digits: enough to distinguish digests in messages.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// A writer that passes everything on and keeps the running digest and length.
+/// A writer that passes everything through and keeps the running digest and length.
 pub struct Hasher<W> {
     inner: W,
     sha256: Sha256,
@@ -90,7 +90,7 @@ pub struct Hasher<W> {
 }
 
 impl<W: Write> Hasher<W> {
-    /// Starts at nothing, passing on to `inner`.
+    /// Starts with no data, passing through to `inner`.
     pub fn new(inner: W) -> Self {
         Self { inner, sha256: Sha256::new(), length: 0 }
     }
@@ -100,7 +100,7 @@ impl<W: Write> Hasher<W> {
         (Digest(self.sha256.finalize().into()), self.length)
     }
 
-    /// The digest and number of bytes written, and the writer they went to.
+    /// The digest and number of bytes written, and the inner writer.
     pub fn into_parts(self) -> (Digest, u64, W) {
         (Digest(self.sha256.finalize().into()), self.length, self.inner)
     }
@@ -119,7 +119,8 @@ impl<W: Write> Write for Hasher<W> {
     }
 }
 
-/// A reader that fails at its end, with [`io::ErrorKind::InvalidData`], if what came does not have the expected digest.
+/// A reader that fails at its end, with [`io::ErrorKind::InvalidData`], if the content does not have the expected
+/// digest.
 pub struct Checked<R> {
     inner: R,
     hasher: Option<Hasher<io::Sink>>,
@@ -127,7 +128,7 @@ pub struct Checked<R> {
 }
 
 impl<R: Read> Checked<R> {
-    /// Reads from `inner`, whose whole content has the digest `want`.
+    /// Reads from `inner`, whose whole content must have the digest `want`.
     pub fn new(inner: R, want: Digest) -> Self {
         Self { inner, hasher: Some(Hasher::new(io::sink())), want }
     }
@@ -153,7 +154,7 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
-/// [`io::copy`] with a buffer that keeps system calls few (128 KiB) and memory constant; it ends when a signal comes.
+/// [`io::copy`] with a 128 KiB buffer, for few system calls and constant memory; it stops when a signal arrives.
 pub fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; 128 * 1024];
     let mut total = 0;

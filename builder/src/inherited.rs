@@ -1,7 +1,6 @@
-//! What a process inherits from the one that starts it and what must not reach a result: its umask, and the signals
-//! that it ignores.
+//! State that a process inherits and that must not affect a result: its umask, and its ignored signals.
 //!
-//! The sandbox gives the tools all of it anew (`sandbox::init`); this is for dbco itself.
+//! The sandbox resets all of it for the tools (`sandbox::init`); this module is for dbco itself.
 
 use std::fs;
 use std::io;
@@ -16,14 +15,14 @@ use signal_hook::consts::{SIGCHLD, SIGXFSZ};
 /// The user's umask.
 static STATED: OnceLock<Mode> = OnceLock::new();
 
-/// What group and others may be kept from writing. No other bit of a umask may count: a folder of a toolchain that
-/// can't be entered would be kept for later builds.
+/// The bits that may deny writing to group and others. No other bit of a umask may have an effect: a toolchain folder
+/// that can't be entered would be kept for later builds.
 const WRITING: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
 
-/// To be called once, before the process has threads: from here on the umask is that part of the user's which keeps
-/// group and others from writing, a child's end is seen even where SIGCHLD was ignored, and writing beyond the limit of
-/// a file's size (`ulimit -f`) fails with EFBIG instead of ending the process. Programs that are started get both
-/// signals' default.
+/// Must be called once, before the process has threads. Afterwards the umask consists only of those bits of the user's
+/// that deny writing to group and others, a child's end is noticed even if SIGCHLD was ignored, and exceeding the file
+/// size limit (`ulimit -f`) fails with EFBIG instead of ending the process. Programs that are started get the default
+/// action of both signals.
 pub fn settle() {
     let stated = umask(WRITING);
     umask(stated & WRITING);
@@ -32,13 +31,13 @@ pub fn settle() {
     let noted = Arc::new(AtomicBool::new(false));
     let noticed = [Some(SIGXFSZ), ignores(SIGCHLD).then_some(SIGCHLD)];
     for signal in noticed.into_iter().flatten() {
-        // Fails for signals alone that can't be handled.
+        // Fails only for signals that can't be handled.
         let _ = signal_hook::flag::register(signal, Arc::clone(&noted));
     }
 }
 
-/// Whether this process was started to ignore a signal, as nohup(1) does for SIGHUP and a shell for SIGINT of what it
-/// runs in the background: bit n - 1 is signal n (proc_pid_status(5), `SigIgn`).
+/// Whether this process was started with a signal ignored, as nohup(1) does for SIGHUP and a shell does for SIGINT of
+/// background jobs: bit n - 1 is signal n (proc_pid_status(5), `SigIgn`).
 pub fn ignores(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -46,8 +45,8 @@ pub fn ignores(signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }
 
-/// Makes a file or folder of the user's, such as an output, with the user's umask. The umask is the process's: not for
-/// times at which other threads make what goes into a result.
+/// Creates a file or folder for the user, such as an output, with the user's umask. The umask belongs to the process:
+/// not to be called while other threads create content of a result.
 pub fn for_user<T>(make: impl FnOnce() -> T) -> T {
     static TURN: Mutex<()> = Mutex::new(());
     let Some(stated) = STATED.get() else { return make() };
@@ -58,17 +57,18 @@ pub fn for_user<T>(make: impl FnOnce() -> T) -> T {
     made
 }
 
-/// The mode that the user's umask gives a file that anybody could read and write.
+/// The mode that the user's umask gives to a file created with mode 666.
 pub fn mode_for_user() -> u32 {
     let kept = STATED.get().map_or(0o022, |stated| stated.bits() & 0o077);
     0o666 & !kept
 }
 
-/// Attributes by which a folder gives what is made in it a group or permissions (acl(5)), and that of its own list.
+/// Attributes through which a folder passes a group or permissions on to new entries (acl(5)), and the folder's own
+/// list.
 const LISTS: [&str; 2] = ["system.posix_acl_default", "system.posix_acl_access"];
 
-/// Takes from a folder what it has from the one above, which would go on to all that is made in it: the set-group-id
-/// bit and access lists. Its mode is 755 then.
+/// Removes from a folder what it inherited from its parent and would pass on to new entries: the set-group-id bit and
+/// access lists. Its mode is then 755.
 pub fn make_plain(folder: &Path) -> io::Result<()> {
     for name in LISTS {
         match xattr::remove(folder, name) {
@@ -79,7 +79,7 @@ pub fn make_plain(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
 }
 
-/// Whether there was no such attribute, or the file system has none at all.
+/// Whether the attribute was absent, or the file system has none at all.
 fn is_absent(error: &io::Error) -> bool {
     use nix::errno::Errno;
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENODATA | Errno::EOPNOTSUPP))

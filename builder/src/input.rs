@@ -1,21 +1,21 @@
-//! Files that a person wrote or chose: recipes, fragments, locks, configurations, keys, patches, what overlays hold.
-//! They are regular files, and small ones have a limited length.
+//! Files that a person wrote or chose: recipes, fragments, locks, configurations, keys, patches, content of overlays.
+//! They must be regular files, and small ones have a size limit.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Bytes of a file that a person wrote; the longest of ours has 40 KB.
+/// The size limit for files written by hand; the longest in this repository has 40 KB.
 pub const LIMIT: u64 = 1 << 20;
 
-/// Bytes of a file that a program wrote for people to keep: a lock, a key ring, a list of mirrors. The longest of ours
-/// has 1 MB.
+/// The size limit for files that a program wrote for people to keep: a lock, a key ring, a list of mirrors. The longest
+/// in this repository has 1 MB.
 pub const LONG: u64 = 64 << 20;
 
-/// Opens a regular file. Anything else is refused without waiting for it: a FIFO, a device, a folder.
+/// Opens a regular file. Anything else is rejected without blocking: a FIFO, a device, a folder.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Without O_NONBLOCK a FIFO would be waited for before it could be looked at.
+    // Without O_NONBLOCK opening a FIFO would block before its type could be checked.
     let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -33,15 +33,15 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         .ok_or_else(|| refused(&format!("it is longer than {limit} bytes, the limit for such a file")))
 }
 
-/// Reads a regular file; `None` where it has more than `limit` bytes.
+/// Reads a regular file; `None` if it is larger than `limit` bytes.
 pub fn read_within(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// Reads a text file as [`read`] does. What is not UTF-8 is refused, with the line and column of the first bad byte. A
-/// byte order mark is left out.
+/// Reads a text file as [`read`] does. Invalid UTF-8 is rejected, with the line and column of the first bad byte. A
+/// byte order mark is dropped.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     let text = String::from_utf8(read(path, limit)?).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -1,8 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP, as something that every loop can ask for.
+//! SIGINT, SIGTERM and SIGHUP, as a state that every loop can check.
 //!
-//! A signal belongs to the process, so this state does, too. Loops over data ask [`check`], waits are [`wait`]s, and what
-//! must not be left behind is a [`Temporary`]. `cli::interrupt` listens and, should a thread not come to its end in
-//! time, removes what is left.
+//! A signal is sent to the process, so this state is global. Loops over data call [`check`], waits use [`wait`], and
+//! what must not be left behind is a [`Temporary`]. `cli::interrupt` listens for signals and, if a thread does not end
+//! in time, removes what is left.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// The signal's number; 0 before one came.
+/// The signal's number; 0 if there was none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 static RAISING: Mutex<()> = Mutex::new(());
 static RAISED: Condvar = Condvar::new();
@@ -21,14 +21,14 @@ static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// Tells all loops and waits to end. `signal` is the signal's number; the first one counts.
+/// Tells all loops and waits to end. `signal` is the signal's number; only the first one counts.
 pub fn raise(signal: i32) {
     let _raising = locked(&RAISING);
     let _ = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
     RAISED.notify_all();
 }
 
-/// The number of the signal that came, if one did.
+/// The number of the received signal, if any.
 pub fn raised() -> Option<i32> {
     match SIGNAL.load(Ordering::SeqCst) {
         0 => None,
@@ -36,7 +36,8 @@ pub fn raised() -> Option<i32> {
     }
 }
 
-/// An error if a signal came; to be asked for each piece of data. Its kind is not `Interrupted`, which is tried again.
+/// An error if a signal was received; to be called for each piece of data. Its kind is not `Interrupted`, since that is
+/// retried.
 pub fn check() -> io::Result<()> {
     match raised() {
         None => Ok(()),
@@ -44,7 +45,7 @@ pub fn check() -> io::Result<()> {
     }
 }
 
-/// Waits for at most `time`; `true` as soon as a signal came.
+/// Waits for at most `time`; returns `true` as soon as a signal was received.
 pub fn wait(time: Duration) -> bool {
     let raising = locked(&RAISING);
     let waited = RAISED.wait_timeout_while(raising, time, |()| raised().is_none());
@@ -52,13 +53,13 @@ pub fn wait(time: Duration) -> bool {
     raised().is_some()
 }
 
-/// A file or folder that is to go even if its owner can't remove it before the process ends. Its owner removes it in
-/// every other case; dropped, this only forgets it.
+/// A file or folder that must be removed even if its owner can't do that before the process ends. In every other case
+/// its owner removes it; dropping this only unregisters it.
 #[derive(Debug)]
 pub struct Temporary(PathBuf);
 
 impl Temporary {
-    /// From now on this path is to go.
+    /// Registers a path for removal.
     pub fn new(path: &Path) -> Self {
         locked(&TEMPORARIES).push(path.to_owned());
         Self(path.to_owned())
@@ -74,7 +75,7 @@ impl Drop for Temporary {
     }
 }
 
-/// What is to go and has not gone yet.
+/// The registered paths that still exist.
 pub fn temporaries() -> Vec<PathBuf> {
     locked(&TEMPORARIES).clone()
 }
@@ -87,7 +88,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    // `raise` itself is seen by `tests/interrupt.rs`: here it would stop the tests beside this one.
+    // `raise` itself is covered by `tests/interrupt.rs`: here it would stop the tests that run in parallel.
     #[test]
     fn a_temporary_is_known_until_it_is_dropped() {
         let path = Path::new("/nonexistent/dbco-temporary");

@@ -1,4 +1,4 @@
-//! `dbco` reads a YAML recipe and produces a bootable Linux; see `ARCHITECTURE.md` for the map of this crate.
+//! `dbco` builds a bootable Linux from a YAML recipe; see `ARCHITECTURE.md` for the map of this crate.
 #![deny(unsafe_code)]
 
 pub mod archive;

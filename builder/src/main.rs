@@ -1,4 +1,4 @@
-//! The `dbco` command; all of it is in the library.
+//! The `dbco` command; all of its code is in the library.
 
 fn main() -> std::process::ExitCode {
     dbco::inherited::settle();

@@ -1,8 +1,8 @@
-//! Credentials in URLs, taken out before anything is shown, logged or written.
+//! Credentials in URLs, removed before anything is shown, logged or written.
 //!
 //! User names and passwords before an `@` in a URL's authority (RFC 3986 §3.2.1) never reach a terminal, a log or a
-//! lock, and the values of query parameters that are secrets by their names (`token`, `X-Amz-Signature` …) no terminal
-//! and no log: every text that may hold a URL goes through [`text`].
+//! lock, and the values of query parameters whose names say that they are secret (`token`, `X-Amz-Signature` …) never
+//! reach a terminal or a log: every text that may contain a URL goes through [`text`].
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use url::Url;
 
 /// The text without the user information of the URLs in it, and with `***` in place of secret parameters.
-/// `ssh://git@host` keeps its user name, which is no secret.
+/// `ssh://git@host` keeps its user name, which is not secret.
 pub fn text(text: &str) -> Cow<'_, str> {
     replaced(text, |secret| match secret {
         Secret::User(_) => String::new(),
@@ -18,9 +18,9 @@ pub fn text(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The same, with a `*` in place of each character: places in the text stay what they are.
+/// The same, with a `*` in place of each character, so that positions in the text stay the same.
 pub fn in_place(text: &str) -> Cow<'_, str> {
-    // As many bytes as before: spans of findings count bytes. The `@` stays.
+    // The length in bytes stays the same: spans of findings count bytes. The `@` is kept.
     replaced(text, |secret| match secret {
         Secret::User(span) => "*".repeat(span.len() - 1) + "@",
         Secret::Parameter(span) => "*".repeat(span.len()),
@@ -39,7 +39,7 @@ fn replaced<'t>(text: &'t str, by: impl Fn(&Secret) -> String) -> Cow<'t, str> {
     if done == 0 { Cow::Borrowed(text) } else { Cow::Owned(masked + &text[done..]) }
 }
 
-/// A word that should be a URL and may not be one: what stands before an `@` may be a password however it is written.
+/// A word that should be a URL but may not be one: whatever precedes an `@` may be a password, however it is written.
 pub fn word(word: &str) -> Cow<'_, str> {
     let masked = text(word);
     let is_url =
@@ -50,8 +50,8 @@ pub fn word(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a URL carries a user name or password that would have to be hidden: as a URL parser takes it, which is more
-/// generous than [`text`] can be about what a URL may look like.
+/// Whether a URL contains a user name or password that would have to be hidden: as a URL parser reads it, which accepts
+/// more forms of URLs than [`text`] does.
 pub fn has_credentials(url: &str) -> bool {
     let parsed = Url::parse(url).is_ok_and(|url| match url.scheme() {
         scheme if scheme.ends_with("ssh") => url.password().is_some(),
@@ -60,9 +60,9 @@ pub fn has_credentials(url: &str) -> bool {
     parsed || secrets(url).iter().any(|secret| matches!(secret, Secret::User(_)))
 }
 
-/// A place in a text that is not to be seen; never at its start.
+/// A range of a text that must be hidden; never at its start.
 enum Secret {
-    /// User information, its `@` included.
+    /// User information, including its `@`.
     User(Range<usize>),
     /// The value of a parameter.
     Parameter(Range<usize>),
@@ -80,15 +80,15 @@ impl Secret {
     }
 }
 
-/// In the order of their places, none in another. Of a text with many URLs each part is read about once.
+/// Sorted by position; none overlap. Of a text with many URLs each part is read about once.
 fn secrets(text: &str) -> Vec<Secret> {
     let (mut users, mut nested, mut parameters) = (Vec::new(), Vec::new(), Vec::new());
     let ends_url = |c: char| matches!(c, '\'' | '"' | '`' | '<' | '>') || c.is_whitespace();
-    // Where the word and the line end that the last URL stood in.
+    // Where the word and the line end that contain the last URL.
     let (mut word, mut line) = (0, 0);
     for (at, _) in text.match_indices(':') {
         let Some(start) = authority(text, at) else { continue };
-        // What is lenient of a URL may lie in another one, whose parameters have been looked at to their end.
+        // A leniently detected URL may lie within another one, whose parameters have already been examined to its end.
         let inside = start < word;
         if start > word {
             word = end(text, start, ends_url);
@@ -100,7 +100,7 @@ fn secrets(text: &str) -> Vec<Secret> {
                 let secret = !text[..at].ends_with("ssh") || authority[..info].contains(':');
                 Some(info).filter(|_| secret && info > 0)
             }
-            // No host has such a port: it is the begin of a password with characters that a URL can't have there.
+            // No host has such a port: it is the beginning of a password with characters that a URL can't have there.
             None if !has_port(authority) => {
                 if start > line {
                     line = end(text, start, |c| c == '\n');
@@ -126,13 +126,13 @@ fn secrets(text: &str) -> Vec<Secret> {
         let next = parameters.partition_point(|parameter: &Range<usize>| parameter.start <= at);
         next > 0 && at < parameters[next - 1].end
     };
-    // From one parameter into another of the same URL there are only names between.
+    // Between two parameters of the same URL there are only names.
     nested.retain(|user| !(holds(user.start) && holds(user.end - 1)));
     let users = users.into_iter().chain(nested).map(Secret::User);
     apart(users.chain(parameters.into_iter().map(Secret::Parameter)).collect())
 }
 
-/// In the order of their places, those that overlap as one.
+/// Sorted by position, with overlapping ranges merged.
 fn apart(mut all: Vec<Secret>) -> Vec<Secret> {
     all.sort_by_key(|secret| secret.span().start);
     let mut apart: Vec<Secret> = Vec::new();
@@ -145,16 +145,16 @@ fn apart(mut all: Vec<Secret>) -> Vec<Secret> {
     apart
 }
 
-/// Where, from `start` on, the first character stands that `ends` what is looked at, or another URL's `://`: that is looked
-/// at by itself.
+/// The position, from `start` on, of the first character accepted by `ends`, or of another URL's `://`, which is
+/// examined separately.
 fn end(text: &str, start: usize, ends: impl Fn(char) -> bool) -> usize {
     let rest = &text[start..];
     let end = rest.char_indices().find(|(at, c)| ends(*c) || (*c == ':' && rest[*at..].starts_with("://")));
     end.map_or(text.len(), |(at, _)| start + at)
 }
 
-/// Where the authority begins of a URL whose scheme ends at `colon`: behind `//`, or for http what lenient parsers take
-/// for it.
+/// The start of the authority of a URL whose scheme ends at `colon`: after `//`, or for http after what lenient parsers
+/// accept instead.
 fn authority(text: &str, colon: usize) -> Option<usize> {
     let after = &text[colon + 1..];
     let slashes = after.bytes().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
@@ -169,16 +169,16 @@ fn authority(text: &str, colon: usize) -> Option<usize> {
     }
 }
 
-/// Whether what stands behind a host's colon, if there is one, can be a port.
+/// Whether the text after a host's colon, if there is one, can be a port.
 fn has_port(authority: &str) -> bool {
     let host_end = authority.rfind(']').map_or(0, |end| end + 1);
     authority[host_end..].split_once(':').is_none_or(|(_, port)| {
-        // The colon of a sentence may follow.
+        // The colon may be punctuation of the sentence.
         port.trim_end_matches([':', ',', ';', '.', ')']).bytes().all(|byte| byte.is_ascii_digit())
     })
 }
 
-/// The parameters of a URL from `start` on, as ranges of it.
+/// The parameters of a URL from `start` on, as ranges within it.
 fn pieces(url: &str, start: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = start;
     url[start..].split(['&', ';', '#', '?']).map(move |piece| {
@@ -188,7 +188,7 @@ fn pieces(url: &str, start: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-/// Whether a parameter of that name holds what gives access.
+/// Whether a parameter of that name is a secret.
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let parts =
@@ -200,7 +200,7 @@ fn is_secret(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Of a text with many URLs or colons each part is read once: these would take hours otherwise.
+    /// In a text with many URLs or colons each part is read once: otherwise these would take hours.
     #[test]
     fn long_texts_take_no_longer_for_each_of_their_urls() {
         for part in ["key: 1\n", "a://", "a://b:c", "http:/", "http:/a:b@", "a://b?token=c&", "a://b@"] {

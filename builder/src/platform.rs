@@ -1,8 +1,8 @@
-//! Architectures, and what each is called by those who have a name for it.
+//! Architectures, and their names in each tool and project.
 //!
-//! All names of an architecture stand here, in [`Platform::names`]; `tests/tidy.rs` looks for them elsewhere.
+//! All names of an architecture are in [`Platform::names`]; `tests/tidy.rs` finds them elsewhere.
 
-/// An architecture: what an image is made for, or what dbco's tools run on.
+/// An architecture: that of an image, or that of dbco's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Platform {
     /// The PC's 64-bit architecture.
@@ -11,43 +11,43 @@ pub enum Platform {
     Aarch64,
 }
 
-/// What an architecture is called.
+/// The names of an architecture.
 #[derive(Debug)]
 pub struct Names {
-    /// By recipes (`arch`) and `uname -m`.
+    /// In recipes (`arch`) and `uname -m`.
     pub arch: &'static str,
-    /// By Debian: `dpkg --print-architecture`.
+    /// In Debian: `dpkg --print-architecture`.
     pub debian: &'static str,
-    /// By compilers and linkers, before `-gcc`: the GNU triplet as Debian has it.
+    /// In compilers and linkers, before `-gcc`: the GNU triplet as in Debian.
     pub compiler: &'static str,
-    /// By the kernel.
+    /// In the kernel.
     pub kernel: KernelNames,
-    /// By GRUB.
+    /// In GRUB.
     pub grub: GrubNames,
-    /// The branch filter of xz for its code (mksquashfs's `-Xbcj`), where the tools have one.
+    /// xz's branch filter for its machine code (mksquashfs's `-Xbcj`), if the tools have one.
     pub branch_filter: Option<&'static str>,
     /// The machine of boot tests.
     pub qemu: Qemu,
-    /// The device of its first serial ports, before the port's number.
+    /// The device name of its first serial ports, before the port's number.
     pub serial: &'static str,
 }
 
-/// What the kernel's sources call an architecture (`Makefile`).
+/// The names of an architecture in the kernel's sources (`Makefile`).
 #[derive(Debug)]
 pub struct KernelNames {
     /// `ARCH`.
     pub arch: &'static str,
     /// `SRCARCH`: the folder below `arch/`.
     pub source: &'static str,
-    /// The file that boot loaders start, which is the default target of `make`.
+    /// The file that boot loaders load, which is the default target of `make`.
     pub image: &'static str,
-    /// Where `make` leaves it.
+    /// Its path after `make`.
     pub image_path: &'static str,
-    /// `COMMAND_LINE_SIZE`, the 0 at the end included (`arch/*/include/uapi/asm/setup.h`).
+    /// `COMMAND_LINE_SIZE`, including the final 0 (`arch/*/include/uapi/asm/setup.h`).
     pub command_line: usize,
 }
 
-/// What GRUB calls its ports to the firmware of an architecture.
+/// GRUB's names of its ports to the firmware of an architecture.
 #[derive(Debug)]
 pub struct GrubNames {
     /// The port to a PC's BIOS.
@@ -58,7 +58,7 @@ pub struct GrubNames {
     pub efi_program: &'static str,
 }
 
-/// What GRUB calls its port to a PC's BIOS.
+/// GRUB's name of its port to a PC's BIOS.
 #[derive(Debug)]
 pub struct BiosNames {
     /// The folder of its modules.
@@ -74,11 +74,11 @@ pub struct Qemu {
     pub program: &'static str,
     /// `-machine`.
     pub machine: &'static str,
-    /// `-cpu`, where it is emulated: the oldest that the architecture's distributions run on, and random numbers.
+    /// `-cpu` for emulation: the oldest one supported by the architecture's distributions, plus random numbers.
     pub cpu: &'static str,
-    /// The firmware's code, as Debian has it.
+    /// The path of the firmware's code in Debian.
     pub uefi_code: &'static str,
-    /// The firmware's empty variables.
+    /// The path of the firmware's empty variable store.
     pub uefi_variables: &'static str,
 }
 
@@ -122,7 +122,7 @@ static AARCH64: Names = Names {
         command_line: 2048,
     },
     grub: GrubNames { bios: None, efi: "arm64-efi", efi_program: "BOOTAA64.EFI" },
-    // mksquashfs has had none before 4.6 (`arm64`); bookworm's is 4.5.1.
+    // mksquashfs has none before 4.6 (`arm64`); bookworm's is 4.5.1.
     branch_filter: None,
     qemu: Qemu {
         program: "qemu-system-aarch64",
@@ -135,13 +135,13 @@ static AARCH64: Names = Names {
 };
 
 impl Platform {
-    /// Every architecture that has a name here; [`gaps`](Self::gaps) says what dbco can't do for it yet.
+    /// Every architecture with names here; [`gaps`](Self::gaps) lists what dbco does not support for it yet.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
-    /// What the programs of toolchains run on, and with them dbco's builds.
+    /// The architecture of toolchains' programs, and so of dbco's builds.
     pub const BUILD: Self = Self::X86_64;
 
-    /// What it is called.
+    /// Its names.
     pub fn names(self) -> &'static Names {
         match self {
             Self::X86_64 => &X86_64,
@@ -149,7 +149,7 @@ impl Platform {
         }
     }
 
-    /// What dbco can't do for it yet; empty for one that is complete.
+    /// What dbco does not support for it yet; empty if support is complete.
     pub fn gaps(self) -> &'static [Gap] {
         match self {
             Self::X86_64 => &[],
@@ -158,16 +158,16 @@ impl Platform {
     }
 }
 
-/// Something that dbco can't do for an architecture.
+/// A feature that dbco does not support for an architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
     /// Compile components, the kernel among them.
     Compile,
     /// Take the kernel from a package.
     Kernel,
-    /// Make media that its firmware starts: ISOs and GRUB's configuration.
+    /// Make media that its firmware boots: ISOs and GRUB's configuration.
     Media,
-    /// Start machines with it in boot tests.
+    /// Run machines of it in boot tests.
     Machines,
 }
 

@@ -1,23 +1,23 @@
-//! Text from outside, as a terminal or a log may show it.
+//! Text from outside, made safe for a terminal or a log.
 //!
-//! Names in archives, words of servers and lines of tools are written by others. Control characters in them move the cursor,
-//! change a terminal's title or fake a line of ours; bidirectional controls show text in another order than it has. Here
-//! these become visible escapes; all other text stays as it is, in any script.
+//! Names in archives, messages of servers and output of tools come from outside. Control characters in them move the
+//! cursor, change a terminal's title or fake a line of dbco's; bidirectional controls change the order in which text is
+//! displayed. Here they are replaced by visible escapes; all other text is unchanged, in any script.
 //!
-//! Every error that shows a foreign name shows it by [`printable`]. The module that prints passes all text through
-//! [`lines`] or [`styled`] once more.
+//! Every error formats foreign names with [`printable`]. The module that prints passes all text through [`lines`] or
+//! [`styled`] once more.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-/// Foreign text to show within a line. [`Display`] escapes control characters, line ends and tabs among them, characters
-/// that change the direction of text or have no shape, and bytes that are not UTF-8.
+/// Foreign text to show within a line. [`Display`] escapes control characters, including line ends and tabs, characters
+/// that change the direction of text or are invisible, and bytes that are not UTF-8.
 #[derive(Clone, Copy)]
 pub struct Printable<'a> {
     bytes: &'a [u8],
     keep: Keep,
 }
 
-/// Which control characters stay.
+/// Which control characters are kept.
 #[derive(Clone, Copy, PartialEq)]
 enum Keep {
     Nothing,
@@ -30,23 +30,23 @@ pub fn printable<T: AsRef<[u8]> + ?Sized>(text: &T) -> Printable<'_> {
     Printable { bytes: text.as_ref(), keep: Keep::Nothing }
 }
 
-/// A path of this machine.
+/// A path of the host.
 pub fn path(path: &std::path::Path) -> Printable<'_> {
     printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
 }
 
-/// Text of several lines: line ends and tabs stay.
+/// Text of several lines: line ends and tabs are kept.
 pub fn lines(text: &str) -> Printable<'_> {
     Printable { bytes: text.as_bytes(), keep: Keep::LineEnds }
 }
 
-/// Text of several lines that was given colours already: as [`lines`], but sequences that only select colours and weight
-/// stay (ECMA-48, SGR).
+/// Text of several lines that already contains colours: as [`lines`], but sequences that only select colours and weight
+/// are kept (ECMA-48, SGR).
 pub fn styled(text: &str) -> Printable<'_> {
     Printable { bytes: text.as_bytes(), keep: Keep::LineEndsAndStyle }
 }
 
-/// A JSON document on one line. Outside of strings JSON has no such characters, and inside they may be written as `\u`
+/// A JSON document on one line. Outside strings JSON has no such characters, and inside they may be written as `\u`
 /// escapes (RFC 8259, section 7), so a reader gets the same values.
 pub fn json(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
@@ -97,12 +97,12 @@ impl fmt::Debug for Printable<'_> {
     }
 }
 
-/// Whether a character has a shape and leaves the text around it where it is.
+/// Whether a character is visible and does not affect the text around it.
 fn is_harmless(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
-            // UAX #9, "Directional Formatting Characters"; lines and paragraphs; characters of no width, but for the joiners
-            // that some scripts and emoji need; tags.
+            // UAX #9, "Directional Formatting Characters"; line and paragraph separators; zero-width characters, except
+            // for the joiners that some scripts and emoji need; tags.
             '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' | '\u{ad}' | '\u{180e}')
 }
@@ -111,12 +111,12 @@ fn is_harmless(c: char) -> bool {
 fn style(text: &str) -> usize {
     let Some(rest) = text.strip_prefix("\x1b[") else { return 0 };
     let parameters = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
-    // 8 conceals.
+    // 8 hides text.
     let conceals = rest[..parameters].split(';').any(|parameter| parameter == "8");
     if rest[parameters..].starts_with('m') && !conceals { 2 + parameters + 1 } else { 0 }
 }
 
-/// A text as part of a file's name: `_` for each character that is no letter, digit, `-`, `_` or `.`.
+/// A text as part of a file's name: `_` for each character other than letters, digits, `-`, `_` and `.`.
 pub fn file_name(text: &str) -> String {
     text.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }

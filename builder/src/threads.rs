@@ -1,18 +1,17 @@
-//! The one place that starts threads: a host that gives no more (`ulimit -u`, a container's limit) ends no build by a
-//! panic.
+//! The one place that starts threads: a host that allows no more (`ulimit -u`, a container's limit) must not make a
+//! build panic.
 
 use std::io;
 use std::num::NonZero;
 use std::thread::{Builder, JoinHandle};
 
-/// How many threads the host runs at a time.
+/// The number of threads that the host runs at a time.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Calls `work` in up to `count` threads at a time, of which this one is the first; comes back when all have ended.
-/// Where the host gives no more threads there are fewer of them. What is to be done they take from something they
-/// share.
+/// Calls `work` in up to `count` threads, including this one; returns when all have ended. If the host allows no more
+/// threads there are fewer of them. The threads take their work from something that they share.
 pub fn side_by_side(count: usize, work: &(impl Fn() + Sync)) {
     std::thread::scope(|scope| {
         for _ in 1..count {
@@ -24,7 +23,7 @@ pub fn side_by_side(count: usize, work: &(impl Fn() + Sync)) {
     });
 }
 
-/// Calls `one` beside `other`, or before it where the host gives no more threads.
+/// Calls `one` in parallel to `other`, or before it if the host allows no more threads.
 pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
     std::thread::scope(|scope| match Builder::new().spawn_scoped(scope, &one) {
         Err(_) => (one(), other()),
@@ -36,15 +35,15 @@ pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -
     })
 }
 
-/// Starts a thread whose work has no fallback.
+/// Starts a thread for work without a fallback.
 ///
 /// # Errors
-/// The host gives no more threads.
+/// The host allows no more threads.
 pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(work).map_err(|source| io::Error::new(source.kind(), NoThread(source)))
 }
 
-/// That no thread could be started.
+/// The error for a thread that could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start another thread: raise the limit (`ulimit -u`, or the container's), or use fewer --jobs")]
 pub struct NoThread(#[source] io::Error);

@@ -1,7 +1,8 @@
-//! A tree as data: every path with its type, owner, mode and content, and nothing of the machine that holds it.
+//! A tree as data: every path with its type, owner, mode and content, independent of the host.
 //!
-//! One type serves for all that goes between steps: what a component installs, what a package holds, and the whole root
-//! filesystem of an image. Owners and device nodes are fields, so that no step needs root to make them.
+//! One type is used for everything passed between steps: the install tree of a component, the content of a package, and
+//! the whole root filesystem of an image. Owners and device nodes are fields, so that no step needs root to create
+//! them.
 
 pub mod capabilities;
 pub mod contested;
@@ -26,7 +27,7 @@ pub use pattern::{Pattern, exclude};
 #[serde(try_from = "String", into = "String")]
 pub struct TreePath(String);
 
-/// A path that can't stand in a tree.
+/// A path that can't be in a tree.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadPath {
     /// `..` would leave the tree.
@@ -44,7 +45,7 @@ impl TreePath {
     /// The root of the tree.
     pub const ROOT: Self = Self(String::new());
 
-    /// Normalises `text`: a leading `/` or `./`, doubled and trailing slashes fall away; `..` is refused.
+    /// Normalises `text`: a leading `/` or `./`, doubled and trailing slashes are removed; `..` is rejected.
     pub fn new(text: &str) -> Result<Self, BadPath> {
         if text.contains('\0') {
             return Err(BadPath::Nul(text.replace('\0', "\\0")));
@@ -144,7 +145,7 @@ impl From<TreePath> for String {
     }
 }
 
-/// What stands at a path.
+/// The node at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Node {
@@ -152,14 +153,14 @@ pub enum Node {
     Dir,
     /// A regular file: the digest of its content and its length in bytes.
     File {
-        /// Content.
+        /// Digest of the content.
         blob: Digest,
         /// Length in bytes.
         size: u64,
     },
-    /// A symbolic link and the text it holds.
+    /// A symbolic link and its target.
     Symlink {
-        /// The link's text, as readlink(2) gives it.
+        /// The target, as readlink(2) gives it.
         target: String,
     },
     /// A character device.
@@ -209,23 +210,24 @@ pub struct Entry {
     /// Extended attributes by full name (`security.capability`), values as raw bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<String, Vec<u8>>,
-    /// A number that the names of one file share, where it has several: 1 and up, by first names. See [`Tree::settle_links`].
+    /// A number shared by the names of one file, if it has several: from 1, in the order of first names. See
+    /// [`Tree::settle_links`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<u32>,
 }
 
 impl Entry {
-    /// A folder of root's.
+    /// A folder owned by root.
     pub fn dir(mode: u32) -> Self {
         Self::of(Node::Dir, mode)
     }
 
-    /// A file of root's.
+    /// A file owned by root.
     pub fn file(blob: Digest, size: u64, mode: u32) -> Self {
         Self::of(Node::File { blob, size }, mode)
     }
 
-    /// A symbolic link of root's.
+    /// A symbolic link owned by root.
     pub fn symlink(target: impl Into<String>) -> Self {
         Self::of(Node::Symlink { target: target.into() }, 0o777)
     }
@@ -235,7 +237,7 @@ impl Entry {
         Self { node, mode, uid: 0, gid: 0, xattrs: BTreeMap::new(), inode: None }
     }
 
-    /// Whether both are the same, their other names aside.
+    /// Whether both are equal, apart from their other names.
     pub fn same(&self, other: &Self) -> bool {
         let Self { node, mode, uid, gid, xattrs, inode: _ } = self;
         (node, mode, uid, gid, xattrs) == (&other.node, &other.mode, &other.uid, &other.gid, &other.xattrs)
@@ -247,16 +249,17 @@ impl Entry {
     }
 }
 
-/// A tree: paths in byte order, each with its [`Entry`]. The root may be absent; it then is a folder of root's, mode 755.
+/// A tree: paths in byte order, each with its [`Entry`]. The root may be absent; it is then a folder owned by root,
+/// with mode 755.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
-    /// Entries by path; a parent sorts before what it holds.
+    /// Entries by path; a folder sorts before its content.
     pub entries: BTreeMap<TreePath, Entry>,
 }
 
 /// First line of an encoded tree: the version of the encoding.
 const HEADER: &str = "dbco tree 1";
-/// The same where files have several names.
+/// The same for trees with files that have several names.
 const HEADER_LINKS: &str = "dbco tree 2";
 
 impl Tree {
@@ -275,7 +278,7 @@ impl Tree {
         self.entries.insert(path, entry);
     }
 
-    /// Adds every missing parent folder, as root's with mode 755, the root included.
+    /// Adds every missing parent folder, owned by root with mode 755, including the root.
     pub fn complete(&mut self) {
         let mut missing = vec![TreePath::ROOT];
         for path in self.entries.keys() {

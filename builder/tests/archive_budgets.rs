@@ -1,4 +1,4 @@
-//! What one archive may come to: the error of each budget names the key that raises it, and raising it is enough.
+//! Budgets of an archive: the error of each names the key that raises it, and raising it is enough.
 
 use std::io::{Cursor, Write, copy, sink};
 use std::path::Path;
@@ -10,7 +10,7 @@ use dbco::store::Store;
 
 const USUAL: Budget = Budget::USUAL;
 
-/// An archive of empty files, each with an extended attribute of that many bytes.
+/// An archive of empty files, each with an extended attribute of the given number of bytes.
 fn archive(names: &[String], attribute: usize) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for name in names {
@@ -84,7 +84,7 @@ fn a_stream_keeps_to_its_budget_in_every_format() {
         assert!(error.contains("unpacks to more than 3145727 bytes"), "{error}");
         assert!(error.contains("`limits: {unpacked: …}`"), "{error}");
     }
-    // `xz -1` has a dictionary of 1 MiB, and so large is this zstd's window.
+    // `xz -1` has a dictionary of 1 MiB, and this zstd window has the same size.
     for packed in [xz, zstd] {
         let error = read(&packed, &Budget { memory: 1 << 19, ..USUAL }).unwrap_err();
         let key = error.contains("`limits: {memory: …}`");
@@ -108,7 +108,7 @@ fn a_stream_that_grows_too_much_is_ended() {
     assert_eq!(read(&packed, &Budget { ratio: 1_000_000, ..USUAL }).unwrap(), 1040 << 20);
 }
 
-/// A file of a folder of the project that is no regular one is refused, not waited for.
+/// An entry of a project's folder that is not a regular file is rejected, without blocking.
 #[test]
 fn a_pipe_or_a_device_is_no_content() {
     let folder = tempfile::tempdir().unwrap();

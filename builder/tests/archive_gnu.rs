@@ -1,4 +1,4 @@
-//! The reader of tar archives against GNU tar: folders made at random, packed in each format, read as data.
+//! The reader of tar archives compared with GNU tar: random folders, packed in each format, read as data.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ impl Random {
         ((mixed ^ (mixed >> 31)) % most as u64) as usize
     }
 
-    /// A name that no other has; long and foreign ones where the format holds them.
+    /// A unique name; long and non-ASCII ones where the format supports them.
     fn name(&mut self, number: usize, plain: bool) -> String {
         let odd = ["é", "你好", "a b", "#", "\\", "'", "~", "=", "-x", "%41", "\u{7f}"];
         let long = [1, 5, 60, 99, 100, 101, 155, 200];
@@ -63,7 +63,7 @@ fn fill(folder: &Path, random: &mut Random, plain: bool, depth: usize, number: &
     }
 }
 
-/// Each path below a folder, with what the file system says of it.
+/// Each path below a folder, with its metadata from the file system.
 fn seen(folder: &Path, top: &Path, all: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let (path, metadata) = (entry.path(), entry.metadata().unwrap());
@@ -89,7 +89,7 @@ fn what_gnu_tar_packs_is_read_as_it_was() {
             let folder = tempfile::tempdir().unwrap();
             let top = folder.path().join("top");
             fs::create_dir(&top).unwrap();
-            // Those two hold no name of more than 100 bytes, or 256.
+            // Those two support no names of more than 100 bytes, or 256.
             let plain = matches!(format, "v7" | "ustar");
             fill(&top, &mut Random(seed), plain, 3, &mut 0);
             if format == "v7" {

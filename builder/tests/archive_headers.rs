@@ -1,4 +1,4 @@
-//! Headers that archivers write in different ways: what each means is what GNU tar 1.35 and dpkg-deb make of it.
+//! Headers that archivers write in different ways: the meaning of each is that of GNU tar 1.35 and dpkg-deb.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use dbco::archive::{Budget, Entries};
 use dbco::beneath::{Dir, Links};
 use dbco::store::Store;
 
-/// A header block of that type, with content behind it. `fields` replace bytes at a place.
+/// A header block of the given type, followed by content. `fields` replace bytes at an offset.
 fn member(kind: u8, name: &str, content: &[u8], fields: &[(usize, &[u8])]) -> Vec<u8> {
     let mut header = [0; 512];
     let size = format!("{:011o}", content.len());
@@ -50,7 +50,7 @@ fn pax(kind: u8, key: &str, value: &str) -> Vec<u8> {
     member(kind, "pax", format!("{length} {key}={value}\n").as_bytes(), &[])
 }
 
-/// A long name of GNU's: `L`, or of a link's target: `K`.
+/// A long name in GNU's format: `L`, or for a link's target: `K`.
 fn long(kind: u8, name: &str) -> Vec<u8> {
     member(kind, "././@LongLink", format!("{name}\0").as_bytes(), &[])
 }
@@ -70,7 +70,7 @@ fn names(archive: &[u8]) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// What unpacking makes: by path, `d MODE MTIME`, `l TARGET`, `p` for a pipe, or `f CONTENT`.
+/// The result of unpacking: by path, `d MODE MTIME`, `l TARGET`, `p` for a pipe, or `f CONTENT`.
 fn unpacked(archive: &[u8]) -> Result<BTreeMap<String, String>, String> {
     fn list(folder: &Path, top: &Path, all: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -110,7 +110,7 @@ fn a_size_of_what_is_no_file_means_nothing() {
             assert_eq!(&names[2..], ["next", "last"], "{what} {name}");
         }
     }
-    // Content in spite of that is no header.
+    // Content that is present nevertheless is not a header.
     let bytes = archive(&[file("a"), member(b'1', "hard", &[b'x'; 512], &[(157, b"a")]), file("next")]);
     assert!(names(&bytes).unwrap_err().contains("checksum is wrong (at `hard`)"));
 }
@@ -198,7 +198,7 @@ fn numbers_that_are_not_stated_are_0_and_old_checksums_are_right() {
     assert_eq!(names(&archive(&[signed])).unwrap(), ["h\u{fc}"]);
 }
 
-/// chown(2) takes it as "leave it as it is".
+/// chown(2) interprets it as "unchanged".
 #[test]
 fn the_owner_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,14 +228,14 @@ fn a_folder_takes_the_place_of_a_link_or_a_file() {
         (vec![link("l", "/tmp"), usual("l/")], vec!["l d"]),
         (vec![file("f"), link("l", "f"), usual("l")], vec!["f f", "l d"]),
         (vec![file("f"), usual("f"), file("f/x")], vec!["f d", "f/x f"]),
-        // Nothing states that this is a folder, so the way leads through the link.
+        // Nothing says that this is a folder, so the path leads through the link.
         (vec![usual("r"), link("l", "r"), file("l/x")], vec!["l l", "r d", "r/x f"]),
     ] {
         let all = unpacked(&archive(&members)).unwrap();
         let short = all.iter().map(|(path, what)| format!("{path} {}", &what[..1])).collect::<Vec<_>>();
         assert_eq!(short, expected);
     }
-    // And the other way round, as long as it is empty.
+    // And the reverse, as long as it is empty.
     let replaced = unpacked(&archive(&[usual("d"), file("d"), usual("e"), link("e", "d")])).unwrap();
     assert_eq!((replaced["d"].as_str(), replaced["e"].as_str()), ("f data\n", "l d"));
     let full = unpacked(&archive(&[usual("d"), file("d/x"), file("d")])).unwrap_err();
@@ -243,7 +243,7 @@ fn a_folder_takes_the_place_of_a_link_or_a_file() {
     // As `tar -c a/.` names it.
     let dotted = unpacked(&archive(&[folder("./", b"0000755"), folder("a/./", b"0000711"), file("a/./x")])).unwrap();
     assert_eq!((dotted["a"].as_str(), dotted["a/x"].as_str()), ("d 711 512", "f data\n"));
-    // Of one that is listed twice the last mode and time count.
+    // For one that is listed twice the last mode and time count.
     let at = |name: &str, time: &[u8]| member(b'5', name, b"", &[(100, b"0000711"), (136, time)]);
     let twice = archive(&[usual("d"), file("d/x"), at("./d/", b"00000000011"), file("d/y")]);
     assert_eq!(unpacked(&twice).unwrap()["d"], "d 711 9");
@@ -266,7 +266,7 @@ fn nothing_is_lost_behind_a_single_block_of_zeros() {
         assert!(error.contains("members after a single zero block"), "{error}");
     }
     assert_eq!(names(&[file("a"), zeros.clone()].concat()).unwrap(), ["a"]);
-    // What stands behind two is no part of the archive.
+    // Anything after two of them is not part of the archive.
     assert_eq!(names(&[file("a"), zeros.clone(), zeros, file("b")].concat()).unwrap(), ["a"]);
 }
 

@@ -1,5 +1,5 @@
-//! Work that an archive can't have done for nothing: streams that hold nothing, chains of links. And what may stand behind
-//! a compressed stream, as the formats' own tools have it.
+//! Work that an archive must not cause for free: empty streams, chains of links. And what may follow a compressed
+//! stream, as in the formats' own tools.
 
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
@@ -69,7 +69,7 @@ fn what_stands_behind_a_stream_counts_as_for_the_formats_own_tools() {
                 let text = read(&file, threads, &USUAL);
                 assert_eq!(text.as_deref() == Ok(b"one\n"), taken, "{shown}: {text:?}");
             }
-            // The tool's own word. bzip2 takes anything, with a warning.
+            // The tool's own message. bzip2 accepts anything, with a warning.
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("file");
             std::fs::write(&path, &file).unwrap();
@@ -78,13 +78,13 @@ fn what_stands_behind_a_stream_counts_as_for_the_formats_own_tools() {
                 said.status.success() && said.stderr.is_empty() || name == "bzip2" && tail.iter().all(|&b| b == 0);
             assert_eq!(well, taken, "{shown}: {said:?}");
         }
-        // Streams one behind the other, with padding between them in xz alone.
+        // Concatenated streams, with padding between them only in xz.
         let two = [one.clone(), pack(b""), pack(b"two\n")].concat();
         assert_eq!(read(&two, 1, &USUAL).unwrap(), b"one\ntwo\n", "{name}");
         let apart = [one.clone(), zeros(4), pack(b"two\n")].concat();
         assert_eq!(read(&apart, 1, &USUAL).is_ok(), name == "xz", "{name}");
     }
-    // RFC 8878, section 3.1.2: frames to be skipped, also first.
+    // RFC 8878, section 3.1.2: skippable frames, also as the first one.
     let skipped = b"\x5f\x2a\x4d\x18\x03\0\0\0abc";
     let one = zstd(b"one\n");
     for file in [[skipped, &one[..]].concat(), [&one[..], skipped].concat(), [skipped, &one[..], skipped].concat()] {
@@ -129,7 +129,8 @@ fn streams_are_counted_also_those_that_hold_nothing() {
     assert!(read(&zstd(b"x").repeat(101), 1, &few).is_ok(), "frames cost no more than their bytes");
 }
 
-/// An archive with a chain of links, each of which has `parts` parts (an odd number), and that many empty files behind it.
+/// An archive with a chain of links, each of which has `parts` components (an odd number), followed by that many empty
+/// files.
 fn chain(links: usize, parts: usize, files: usize) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut add = |kind, name: &str, target: &str| {
@@ -149,7 +150,7 @@ fn chain(links: usize, parts: usize, files: usize) -> Vec<u8> {
         add(tar::EntryType::Symlink, &format!("l{number}"), &target);
     }
     for number in 0..files {
-        // In another folder each time, so that none is remembered.
+        // In another folder each time, so that none is cached.
         add(tar::EntryType::Regular, &format!("l{links}/{number}"), "");
         add(tar::EntryType::Regular, &format!("other/{number}"), "");
     }
@@ -172,7 +173,7 @@ fn links_on_the_way_are_counted_over_the_whole_archive() {
         let what = format!("symbolic links expand to more than {} path components in total", needed - 1);
         assert!(error.contains(&what) && error.contains("`limits: {links: …}`"), "{error}");
     }
-    // What would take minutes ends before that.
+    // What would take minutes is stopped before that.
     let error = unpack(&chain(40, 801, 1000), &USUAL).unwrap_err();
     assert!(error.contains("more than 1000000 path components"), "{error}");
 }

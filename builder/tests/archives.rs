@@ -1,4 +1,4 @@
-//! Archives from outside: every trick to climb out, early ends, damage, and what well-formed ones hold.
+//! Archives from outside: every trick to escape, early ends, damage, and the content of well-formed ones.
 
 #[path = "project/ar.rs"]
 mod ar;
@@ -17,7 +17,7 @@ use dbco::store::Store;
 use dbco::tree::{Node, Tree, TreePath};
 use tar::EntryType;
 
-/// A tar archive, written header by header: the tricks need names that honest writers refuse.
+/// A tar archive, written header by header: the tricks need names that ordinary writers reject.
 #[derive(Default)]
 struct Tar(Vec<u8>);
 
@@ -66,7 +66,7 @@ impl Tar {
     }
 }
 
-/// The budget of an archive that nobody raised.
+/// The default budget of an archive.
 const USUAL: Budget = Budget::USUAL;
 
 fn dir(path: &Path) -> Dir {
@@ -102,7 +102,7 @@ fn listing(folder: &Path) -> Vec<String> {
     lines
 }
 
-/// Unpacks into a folder beside which a file `victim/secret` stands, and gives the error; nothing outside may change.
+/// Unpacks into a folder beside which a file `victim/secret` exists, and gives the error; nothing outside may change.
 fn climb(archive: Vec<u8>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (inside, victim) = (folder.path().join("inside"), folder.path().join("victim"));
@@ -163,7 +163,7 @@ fn links_of_the_archive_climb() {
         climb(archive().hard("copy", "way/secret").end());
         assert!(matches!(tree_of(&archive().file("way/x", "").end()), Err(ArchiveError::Climbs { .. })));
     }
-    // A link to a link, and one that is exchanged after it was gone through.
+    // A link to a link, and one that is replaced after it was followed.
     climb(Tar::default().link("one", "../victim").link("two", "one").file("two/secret", "new").end());
     let exchanged = Tar::default().dir("a").link("way", "a").file("way/x", "").link("way", "../victim");
     climb(exchanged.file("way/secret", "new").end());
@@ -289,13 +289,13 @@ fn an_archive_has_budgets_for_the_whole_of_it() {
         let error = unpack_to_dir(archive.as_slice(), "x.tar", &USUAL, &dir(folder.path())).expect_err(budget);
         assert!(error.to_string().contains(budget), "{error}");
     }
-    // What is honest fits.
+    // Legitimate ones are accepted.
     for archive in [deep(250, 1), deep(40, 100), [pax(b'g', &global(0)), member("f")].concat()] {
         tree_of(&[archive, vec![0; 1024]].concat()).unwrap();
     }
 }
 
-/// As cargo writes crates: the fields of the owner hold nothing at all.
+/// As cargo writes crates: the owner fields are empty.
 #[test]
 fn an_owner_that_is_not_stated_is_root() {
     let mut bytes = Tar::default().file("a", "1").0;
@@ -304,7 +304,7 @@ fn an_owner_that_is_not_stated_is_root() {
     bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let tree = tree_of(&Tar(bytes.clone()).end()).unwrap();
     assert_eq!((tree.entries[&path("a")].uid, tree.entries[&path("a")].gid), (0, 0));
-    // What is no number is still damage.
+    // Anything that is not a number is still damage.
     bytes[108] = b'x';
     let sum = sum + u32::from(b'x');
     bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -315,7 +315,7 @@ fn an_owner_that_is_not_stated_is_root() {
 fn a_package_becomes_a_tree_with_owners_and_devices() {
     let long = format!("./{}/{}", "d".repeat(90), "f".repeat(120));
     let mut builder = tar::Builder::new(Vec::new());
-    // pax: an attribute whose binary value holds a line end, as capabilities do.
+    // pax: an attribute whose binary value contains a newline, as capabilities do.
     builder.append_pax_extensions([("SCHILY.xattr.security.capability", &b"\x01\n\0="[..])]).unwrap();
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
@@ -546,7 +546,7 @@ fn a_debian_package_gives_its_control_and_its_data() {
     }
 }
 
-/// As deb(5) has it, and dpkg-deb reads it.
+/// As specified in deb(5), and read by dpkg-deb.
 #[test]
 fn a_debian_packages_members_have_their_order() {
     let tar = Tar::default().dir("./").end();
@@ -566,7 +566,7 @@ fn a_debian_packages_members_have_their_order() {
         (vec![version(), control.clone(), ("data.tar//", tar.clone())], "found `data.tar/`, expected"),
         (vec![("debian-binary", b"2.x\n".to_vec()), control.clone(), data.clone()], "its format version is `2.x`"),
         (vec![("debian-binary", b"2.0".to_vec()), control.clone(), data.clone()], "its format version is `2.0`"),
-        // The byte behind an odd length is no part of it, whatever it is.
+        // The padding byte after an odd length is ignored, whatever it is.
         (
             vec![("debian-binary", b"2.0\n\xc3\xa9".to_vec()), data.clone(), control.clone()],
             "found `data.tar`, expected",
@@ -576,7 +576,7 @@ fn a_debian_packages_members_have_their_order() {
         let said = read(&members).unwrap_err();
         assert!(said.contains(words), "{said}");
     }
-    // A number is digits alone.
+    // A number consists only of digits.
     let mut bytes = ar(&[version()]);
     bytes[8 + 48..8 + 58].copy_from_slice(b"+4        ");
     assert!(deb::data(bytes.as_slice(), "x.deb", 1, &USUAL).is_err());

@@ -1,18 +1,18 @@
-//! Real boots of a real kernel: an ISO as CD and as USB stick, in BIOS and in UEFI, and a kernel handed over by QEMU.
+//! Boots of a real kernel: an ISO as CD and as USB stick, with BIOS and with UEFI, and a kernel loaded by QEMU.
 //!
-//! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or what DBCO_TEST_KERNEL names) and the initramfs a static busybox:
-//! what is tested is everything between the two. Slow, so it is a tier of its own: `ci/test.sh machines`, which
-//! `.ci/run` runs, too.
+//! The kernel is Debian's (`/boot/vmlinuz-*-amd64`, or the one in DBCO_TEST_KERNEL) and the initramfs a static busybox:
+//! everything between the two is tested. Slow, so it is run separately: `ci/test.sh machines`, which `.ci/run` runs,
+//! too.
 
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dbco::boot::test::{End, Event, Login, Step, Tests};
+use dbco::boot::test::{BootEnd, Login, TestEvent, TestRunner, TestStep};
 use dbco::boot::{
-    Accel, Accelerator, Boot, BootTest, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, Machine, Medium,
-    accel, junit,
+    Accel, Accelerator, Boot, BootTest, Bus, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk,
+    Medium, accel, junit,
 };
 use dbco::image::Compression;
 use dbco::image::cpio::{Segment, write_initrd};
@@ -98,10 +98,13 @@ fn iso(tools: &HostTools, tag: &str) -> PathBuf {
 
 fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> BootTest {
     let started = if firmware == Firmware::Uefi { "started by UEFI" } else { "started by BIOS" };
-    let step =
-        |command: &str, expect: &str| Step::Command { command: command.into(), expect: Some(expect.into()), status: 0 };
+    let step = |command: &str, expect: &str| TestStep::Command {
+        command: command.into(),
+        expect: Some(expect.into()),
+        status: 0,
+    };
     let mut run = vec![step("echo it is $((6 * 7))", "it is 42"), step("dmesg | grep -c .", "")];
-    // The kernel's own unpacking has made one file of its names.
+    // The kernel's own unpacking has created one file with several names.
     let one = "test /etc/one -ef /sbin/two && test /etc/one -ef /sbin/three && ! test /etc/one -ef /etc/copy";
     run.push(step(&format!("{one} && stat -c '%h names' /sbin/three && cat /sbin/two"), "3 names"));
     run.push(step("cat /etc/one /sbin/two /sbin/three | sort | uniq -c", "3 several names"));
@@ -109,7 +112,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
     if menu == Some(1) {
         run.push(step("cat /proc/cmdline", "entry=second medium=one \"words=two three\""));
     }
-    run.push(Step::Command { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
+    run.push(TestStep::Command { command: "exit_with() { return $1; }; exit_with 3".into(), expect: None, status: 3 });
     BootTest {
         name: name.into(),
         boots: vec![Boot {
@@ -130,20 +133,20 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
             expect: started.into(),
             login: Some(Login { user: "tc".into(), password: None }),
             run,
-            end: End::Cut,
+            end: BootEnd::Cut,
         }],
         timeout: Duration::from_secs(180),
         forward: Vec::new(),
     }
 }
 
-fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::Outcome> {
+fn run(tests: &[BootTest], jobs: usize) -> Vec<dbco::boot::TestOutcome> {
     let work = tempfile::tempdir().unwrap();
     let accel = Accel::detect(&HostQemu, work.path(), Platform::BUILD);
     println!("{accel}");
-    let watch = |event: Event<'_>| println!("{event:?}");
+    let watch = |event: TestEvent<'_>| println!("{event:?}");
     let logs = std::env::var_os("DBCO_TEST_LOGS").map_or(work.path().to_owned(), PathBuf::from);
-    Tests { launch: &HostQemu, accel, work: work.path(), logs: &logs, jobs }.run(tests, &watch)
+    TestRunner { launch: &HostQemu, accel, work: work.path(), logs: &logs, jobs }.run(tests, &watch)
 }
 
 #[test]
@@ -174,7 +177,8 @@ fn grub_takes_the_medium_that_it_was_started_from() {
         .enumerate()
         .map(|(index, (firmware, medium))| {
             let mut test = boot(&format!("own-{index}"), firmware, medium, Some(1));
-            test.boots[0].machine.disks = vec![Disk { bus: Bus::Virtio, content: Content::Image(other.clone()) }];
+            test.boots[0].machine.disks =
+                vec![MachineDisk { bus: Bus::Virtio, content: DiskContent::Image(other.clone()) }];
             test
         })
         .collect();
@@ -203,7 +207,7 @@ fn the_kernel_unpacks_every_compression() {
     }
 }
 
-/// A firmware without anything to boot: the deadline ends it, and the report says what was missing.
+/// A firmware without anything to boot: it is ended by the deadline, and the report says what was missing.
 #[test]
 fn a_machine_that_does_not_get_there_is_ended_and_reported() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,7 +218,7 @@ fn a_machine_that_does_not_get_there_is_ended_and_reported() {
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let logs = &folder.path().to_owned();
     let work = folder.path().join("work");
-    let outcomes = Tests { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
+    let outcomes = TestRunner { launch: &HostQemu, accel, work: &work, logs, jobs: 1 }.run(&[test], &|_| ());
     assert_eq!(outcomes[0].failure.as_deref(), Some("the console did not show `GNU GRUB` in time"));
     assert!(outcomes[0].log.ends_with("nothing_to_boot.log") && outcomes[0].log.exists());
     assert!(!work.join("0").exists(), "nothing stays behind");
@@ -228,14 +232,14 @@ fn a_machine_that_does_not_get_there_is_ended_and_reported() {
 /// The keys that [`dbco::boot::run::HINT`] promises.
 #[test]
 fn ctrl_a_x_ends_a_machine_at_the_terminal() {
-    use dbco::boot::machine::Serial;
+    use dbco::boot::machine::SerialBackend;
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.iso");
     std::fs::write(&empty, vec![0; 1 << 20]).unwrap();
     let machine = boot("", Firmware::Bios, Medium::Cd(empty), None).boots.remove(0).machine;
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
-    let argv = machine.prepare(&HostQemu, &accel, Serial::Terminal, folder.path()).unwrap();
+    let argv = machine.prepare(&HostQemu, &accel, SerialBackend::Terminal, folder.path()).unwrap();
     let mut command = HostQemu.command(&argv, folder.path(), &HostAccess::default()).unwrap();
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(b"\x01x").unwrap();
@@ -249,7 +253,7 @@ fn the_console_is_at_the_port_that_is_asked_for() {
     for port in 0..=dbco::image::serial::LAST_PORT {
         let mut machine = boot("", Firmware::Bios, Medium::Disk, None).boots.remove(0).machine;
         machine.port = port;
-        let argv = machine.prepare(&HostQemu, &accel, dbco::boot::machine::Serial::Pipe, folder.path()).unwrap();
+        let argv = machine.prepare(&HostQemu, &accel, dbco::boot::machine::SerialBackend::Pipe, folder.path()).unwrap();
         let ports: Vec<_> = argv.windows(2).filter(|pair| pair[0] == "-serial").map(|pair| pair[1].as_str()).collect();
         assert_eq!(ports.iter().position(|port| *port == "chardev:console"), Some(port.into()), "{argv:?}");
         assert_eq!(ports.len(), usize::from(port) + 1);
@@ -264,8 +268,9 @@ fn what_qemu_itself_says_is_in_the_report() {
     let medium = Medium::Kernel { kernel, initrd, cmdline: String::new() };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let test = boot("no-kernel", Firmware::Bios, medium, None);
-    let outcome = &Tests { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
-        .run(&[test], &|_| ())[0];
+    let outcome =
+        &TestRunner { launch: &HostQemu, accel, work: folder.path(), logs: &folder.path().to_owned(), jobs: 1 }
+            .run(&[test], &|_| ())[0];
     assert!(outcome.failure.as_ref().unwrap().starts_with("QEMU exited after"), "{outcome:?}");
     assert!(outcome.tail.iter().any(|line| line.starts_with("QEMU: ")), "{outcome:?}");
 }

@@ -1,4 +1,4 @@
-//! `dbco cache gc`: what stays is complete, what is used stays, whatever happens meanwhile.
+//! `dbco cache gc`: the rest is complete and what is used stays, whatever happens meanwhile.
 
 mod project;
 
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use dbco::digest::Digest;
 use dbco::process::command;
-use dbco::store::{Batch, Kept, Key, Kind, Output, Policy, Sharing, StepResult, Store};
+use dbco::store::{Batch, KeptObjects, Key, ObjectKind, Output, Policy, Sharing, StepResult, Store};
 use dbco::tree::{Entry, Tree, TreePath};
 use project::{Project, host};
 
@@ -27,13 +27,13 @@ impl Random {
     }
 }
 
-/// A result, and what the test knows of it beside the store.
+/// A result, and what the test records about it.
 #[derive(Clone)]
 struct Made {
     key: Digest,
     /// Hours since its last use.
     age: u64,
-    /// The results that it was made from, by their places.
+    /// The results that it was made from, by index.
     inputs: Vec<usize>,
     /// Blobs of its outputs, those of trees included, and of its sources.
     blobs: BTreeSet<Digest>,
@@ -43,7 +43,7 @@ struct Made {
 struct Sample {
     folder: tempfile::TempDir,
     results: Vec<Made>,
-    /// Blobs with the hours since they came. Those of results came with the first of them.
+    /// Blobs with the hours since they were created. Those of results were created with the first of them.
     blobs: BTreeMap<Digest, u64>,
 }
 
@@ -123,7 +123,7 @@ impl Sample {
             records.push(StepResult { label: format!("label {}", place % 5), key, outputs, seconds: 0.0 });
             sample.results.push(made);
         }
-        // Fetched, and used by nothing yet.
+        // Fetched, and not used by anything yet.
         for _ in 0..count / 4 {
             let (digest, _) = content(&mut batch, random);
             sample.blobs.insert(digest, random.below(2000) as u64);
@@ -134,7 +134,7 @@ impl Sample {
         sample
     }
 
-    /// Another store that holds the same: to make one waits for the disk again and again.
+    /// Another store with the same content: creating one waits for the disk again and again.
     fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut copy = command("cp");
@@ -163,7 +163,7 @@ impl Sample {
         }
     }
 
-    /// Things that builds leave behind.
+    /// Leftovers of builds.
     fn litter(&self, random: &mut Random) {
         let folder = self.folder.path();
         fs::create_dir_all(folder.join("damaged/toolchain-root-x/usr")).unwrap();
@@ -181,7 +181,7 @@ impl Sample {
         users.map(|user| self.last_use(user)).fold(self.results[place].age, u64::min)
     }
 
-    /// A result with all that it was made from.
+    /// A result with everything that it was made from.
     fn closure(&self, place: usize, found: &mut BTreeSet<usize>) {
         if found.insert(place) {
             self.results[place].inputs.iter().for_each(|input| self.closure(*input, found));
@@ -189,12 +189,12 @@ impl Sample {
     }
 
     fn open(&self, sharing: Sharing) -> Store {
-        // A child that another test starts has a copy of the lock that this one has just given back, until it is executed:
-        // flock(2). So this may wait, for a moment.
+        // A child process started by another test has a copy of the lock that was just released, until its exec:
+        // flock(2). So this may wait for a moment.
         Store::open_as(self.folder.path(), sharing, &|| {}).unwrap()
     }
 
-    /// The places of the results that are there. Each of them is complete.
+    /// The indexes of the existing results. Each of them is complete.
     fn check(&self) -> BTreeSet<usize> {
         let store = self.open(Sharing::Builds);
         let mut there = BTreeSet::new();
@@ -251,11 +251,11 @@ fn by_age_exactly_what_was_not_used_goes() {
             policy.kept.steps.insert(sample.results[place].key);
             sample.closure(place, &mut kept);
         }
-        // A source that is kept although nothing was made of it.
+        // A source that is kept although nothing was made from it.
         let spared = sample.blobs.keys().nth(random.below(sample.blobs.len())).copied().unwrap();
         policy.kept.blobs.extend([spared, Digest::of("elsewhere")]);
         let store = sample.open(Sharing::Alone);
-        // Opening it sweeps what nobody has in hand any more.
+        // Opening it removes what no process uses any more.
         let before = size(sample.folder.path());
         let garbage = store.garbage(&policy).unwrap();
         assert_eq!(size(sample.folder.path()), before, "to look changes nothing");
@@ -274,10 +274,10 @@ fn by_age_exactly_what_was_not_used_goes() {
             assert_eq!(fs::read_dir(folder.join(gone)).unwrap().count(), 0, "{gone}");
         }
         assert!(!folder.join(".dbco-half").exists());
-        // What verify and the checks have left in the folder of locks aside, a second time nothing is found.
+        // Apart from what verify and the checks have left in the folder of locks, nothing is found a second time.
         let store = sample.open(Sharing::Alone);
         let again = store.garbage(&policy).unwrap();
-        assert_eq!(again.by_kind().keys().filter(|kind| **kind != Kind::Leftover).count(), 0);
+        assert_eq!(again.by_kind().keys().filter(|kind| **kind != ObjectKind::Leftover).count(), 0);
     }
 }
 
@@ -307,7 +307,7 @@ fn by_size_what_was_used_longest_ago_goes_until_it_fits() {
         for gone in (0..count).filter(|place| !there.contains(place)) {
             assert!(sample.last_use(gone) >= oldest, "an older one stayed");
         }
-        // No more than that: with the last one that went it would not fit.
+        // No more than that: with the last removed one it would not fit.
         if most > all / 2 {
             assert!(garbage.total().bytes < all, "something stays");
         }
@@ -337,7 +337,7 @@ fn killed_at_any_moment_it_leaves_what_is_complete() {
         let first = sharded(sample.folder.path(), "steps", &format!("{}.json", sample.results[0].key));
         let mut child = gc(sample.folder.path(), &["--older-than", "0d"]);
         if round % 2 == 0 {
-            // Until it has begun to remove.
+            // Until it has started to remove.
             while first.exists() && child.try_wait().unwrap().is_none() {}
         }
         for _ in 0..random.below(4_000) {
@@ -371,7 +371,7 @@ fn what_is_in_use_is_waited_for() {
     let mut err = std::io::BufReader::new(child.stderr.take().unwrap());
     std::io::BufRead::read_line(&mut err, &mut said).unwrap();
     assert!(said.contains("waiting"), "{said}");
-    // A clone is the same opening: it goes with the last one.
+    // A clone shares the opening: it ends with the last one.
     let clone = build.clone();
     drop((build, other));
     assert!(child.try_wait().unwrap().is_none());
@@ -420,12 +420,12 @@ fn edits_that_are_no_longer_used_go_and_what_a_recipe_uses_stays() {
     // And a further edit finds the component and its toolchain.
     project.write("overlay/system/etc/motd", "after\n");
     project.dbco(&BUILD).ends(0).never_says("component tool").never_says("toolchain host");
-    // Nothing is older than a month, and nothing at all is needed by nobody.
+    // Nothing is older than a month, and everything is unused.
     let ran = project.dbco(&["cache", "gc"]).ends(0);
     assert!(!ran.out.contains("step result"), "{}", ran.out);
     project.dbco(&["cache", "gc", "--older-than", "0d"]).ends(0);
     assert!(store() < 10_000, "{}", store());
-    // What cannot be known is an error before anything goes.
+    // What can't be determined is an error before anything is removed.
     project.write("broken/broken.yaml", "recipe: broken\n");
     project.dbco(&["cache", "gc", "--keep", "broken"]).ends(2).says(&["broken.yaml"]);
     project.dbco(&["cache", "gc", "--keep", "overlay"]).ends(2).says(&["no image recipe"]);
@@ -442,17 +442,17 @@ fn builds_beside_it_give_the_right_bytes() {
         project.read("out/small/SHA256SUMS")
     };
     let want = [sums("one\n"), sums("two\n")];
-    // The package stays, as it could not be fetched again; all that was made goes, again and again.
+    // The package stays, as it could not be fetched again; everything built is removed, again and again.
     let lock = project.read("dbco.lock");
     let package = lock.split("sha256: ").last().unwrap().lines().next().unwrap().parse().unwrap();
-    let kept = Kept { blobs: BTreeSet::from([package]), ..Kept::default() };
+    let kept = KeptObjects { blobs: BTreeSet::from([package]), ..KeptObjects::default() };
     let policy = Policy { unused_for: Some(Duration::ZERO), kept, ..Policy::default() };
     let folder = project.path("store");
     let (stop, removed) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                // As soon as a build has made something; it is waited for, and the next one waits.
+                // As soon as a build has made something; gc waits for it, and the next one waits for gc.
                 if fs::read_dir(folder.join("steps")).unwrap().count() == 0 {
                     std::thread::park_timeout(Duration::from_millis(5));
                     continue;
@@ -460,7 +460,7 @@ fn builds_beside_it_give_the_right_bytes() {
                 let store = Store::open_as(&folder, Sharing::Alone, &|| {}).unwrap();
                 let garbage = store.garbage(&policy).unwrap();
                 store.remove(&garbage, &|_| {}).unwrap();
-                removed.fetch_add(garbage.by_kind()[&Kind::Result].count, Ordering::Relaxed);
+                removed.fetch_add(garbage.by_kind()[&ObjectKind::Result].count, Ordering::Relaxed);
             }
         });
         for round in 0..6 {

@@ -1,4 +1,4 @@
-//! Builds with real tools, a toolchain of the host's own programs, as the command line tells of them.
+//! Builds with real tools, with a toolchain of the host's own programs, through the command line.
 
 mod project;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use dbco::process::command;
 use project::{Project, host};
 
-/// Its configuration drops what no Kconfig file makes visible, as the kernel's does.
+/// Its configuration drops symbols that are not visible in any Kconfig file, as the kernel's does.
 const MAKEFILE: &str = "\
 tinyconfig:
 \techo '# CONFIG_64BIT is not set' > .config
@@ -72,7 +72,7 @@ fn a_patch_that_does_not_apply_is_named_with_its_hunk() {
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&["error: component kernel failed: the patch series does not apply:", "first.patch", "init.c", "hunk 1"]);
     assert!(!project.path("out").exists());
-    // Nor does one apply whose surroundings are others, which patch by itself would let pass.
+    // Nor one whose context differs, which patch by itself would let pass.
     project.write("sources/kernel/init.c", "one\ntwo\nfour\n");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&["the patch series does not apply:", "first.patch"]);
@@ -98,7 +98,7 @@ fn a_script_that_fails_shows_the_end_of_its_output_and_its_log() {
     assert!(fs::read_to_string(log).unwrap().contains("nearly"));
 }
 
-/// Every kind of thing that a script may leave where dbco reads a file: each with a command that makes it at `$at`.
+/// Every kind of entry that a script may leave where dbco reads a file: each with a command that creates it at `$at`.
 fn traps(secret: &Path) -> Vec<(String, &'static str)> {
     let secret = secret.display();
     vec![
@@ -112,7 +112,7 @@ fn traps(secret: &Path) -> Vec<(String, &'static str)> {
     ]
 }
 
-/// Runs a build whose scripts were set up to lead dbco out; it has to fail, name `path`, and leave and show nothing of the
+/// Runs a build whose scripts try to lead dbco outside; it has to fail, name `path`, and leave and show nothing of the
 /// host's file.
 #[track_caller]
 fn refused(project: &Project, path: &str, why: &str) {
@@ -235,7 +235,7 @@ fn what_stands_at_the_configuration_is_neither_read_nor_written_through() {
             refused(&project, "src/.config", why);
         }
     }
-    // The source itself brings the link; a configuration of the project is put in its place.
+    // The source itself contains the link; a configuration of the project replaces it.
     project.write("sources/kernel/Makefile", makefile);
     project.write("start.config", "CONFIG_CLOCK=y\n");
     project.edit("components/kernel.yaml", "{base: tinyconfig}", "{config: {path: ../start.config}}");
@@ -250,7 +250,8 @@ fn what_stands_at_the_configuration_is_neither_read_nor_written_through() {
     }
 }
 
-/// In a chroot nobody may make a user namespace (user_namespaces(7)), and root has lost the right to make a chroot.
+/// In a chroot no process may create a user namespace (user_namespaces(7)), and root has lost the right to create a
+/// chroot.
 #[test]
 fn a_host_that_allows_neither_namespaces_nor_chroot_is_told_what_to_change() {
     let project = project();
@@ -276,7 +277,7 @@ fn logs_of_tests_are_not_written_over_what_dbco_did_not_write() {
     std::fs::remove_file(project.path("out/small.tests/first.log")).unwrap();
     project.write("out/small.tests/junit.xml", "a report");
     test(&[]).ends(2).says(&["`junit.xml`"]);
-    // Named by the user it is not dbco's to look at; and the build that follows fails, as there is no kernel here.
+    // A file named by the user is not dbco's to check; and the following build fails, as there is no kernel here.
     test(&["--junit", "report.xml"]).ends(1).never_says("junit.xml");
     test(&["--junit", "out/../out/small.tests/junit.xml"]).ends(1).never_says("junit.xml");
     test(&["--junit", "./out/small.tests/junit.xml"]).ends(2).says(&["`junit.xml`"]);
@@ -287,7 +288,7 @@ fn logs_of_tests_are_not_written_over_what_dbco_did_not_write() {
     assert!(!project.path("out/elsewhere").exists());
 }
 
-/// What a script that fails said, its place in the component's file, and what to do.
+/// The message of a failing script, its location in the component's file, and what to do.
 #[test]
 fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {
     let project = project();

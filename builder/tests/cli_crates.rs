@@ -1,4 +1,4 @@
-//! Crates of a `Cargo.lock`: brought by the real cargo from a registry on this machine, and by a cargo that misbehaves.
+//! Crates of a `Cargo.lock`: fetched by the real cargo from a registry on this machine, and by a cargo that misbehaves.
 
 mod project;
 mod servers;
@@ -63,7 +63,7 @@ impl Crates {
         crates
     }
 
-    /// The user's configuration names this registry in place of cargo's own.
+    /// The user's configuration replaces cargo's own registry by this one.
     fn use_registry(&self, url: &str) {
         let config = format!(
             "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\nregistry = \"sparse+{url}/index/\"\n[net]\nretry = 0\n"
@@ -75,7 +75,7 @@ impl Crates {
         self.project.dbco_with(&[("PATH", &real_path())], &["fetch", "small.yaml"])
     }
 
-    /// Fetches with a shell script in cargo's place; it finds its home in `$CARGO_HOME`.
+    /// Fetches with a shell script in place of cargo; it finds its home in `$CARGO_HOME`.
     fn fetch_by(&self, script: &str) -> Ran {
         self.project.write("bin/cargo", format!("#!/bin/sh\n{script}\n"));
         let executable = std::fs::Permissions::from_mode(0o755);
@@ -89,7 +89,7 @@ impl Crates {
     }
 }
 
-/// The cargo that runs these tests, past rustup, which would look for its own home.
+/// The cargo that runs these tests, not rustup's, which would look for its own home.
 fn real_cargo() -> String {
     std::env::var("CARGO").expect("cargo runs these tests")
 }
@@ -146,7 +146,7 @@ fn crates_are_brought_by_cargo_as_the_user_has_set_it_up_and_a_build_finds_them(
     assert!(crates.has(&crates.leaf) && crates.has(&crates.stem));
     assert_eq!(std::fs::read_dir(crates.project.path("store/tmp")).unwrap().count(), 0, "cargo's home is gone");
     assert!(!crates.project.path("home/.cargo/registry/cache").exists(), "the user's home is only read");
-    // All is there: cargo is not asked, nor is it needed.
+    // Everything is there: cargo is not run, and not needed.
     crates.use_registry(&dead_url());
     crates
         .project
@@ -177,7 +177,7 @@ fn a_crate_that_was_changed_on_its_way_is_refused() {
     let ran = crates.fetch().ends(1);
     ran.says(&["can't get the crates of ", "sources/tool/Cargo.lock: cargo reported: error", "checksum", "leaf"]);
     assert!(!crates.has(&crates.leaf) && !crates.has(&crates.stem));
-    // A cargo that checks nothing is not believed.
+    // A cargo that checks nothing is not trusted.
     let ran = crates.fetch_by(
         "mkdir -p $CARGO_HOME/registry/cache/r; cd $CARGO_HOME/registry/cache/r\n\
          echo changed > leaf-1.0.0.crate; echo changed > stem-1.0.0+b.1.crate",
@@ -210,7 +210,7 @@ fn a_host_without_cargo_and_a_cargo_that_fails_are_told() {
     crates.fetch().ends(1).says(&["cargo reported: error"]);
 }
 
-/// Killed with cargo at work: nothing of it stays, and the next run does all.
+/// Killed while cargo runs: nothing of it remains, and the next run does everything.
 #[test]
 fn a_killed_fetch_leaves_nothing_behind() {
     let crates = Crates::new();

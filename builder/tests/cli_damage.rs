@@ -1,4 +1,4 @@
-//! A store that does not hold what its names say: the next build gives the right bytes, and says so.
+//! A store whose content does not match its names: the next build gives the right bytes, and reports it.
 
 mod project;
 
@@ -12,12 +12,12 @@ use project::{Project, Ran, host};
 
 const BUILD: [&str; 3] = ["build", "--offline", "small.yaml"];
 
-/// What can happen to a file, by name. `other` is a sound object of the same kind.
+/// What can happen to a file, by name. `other` is an intact object of the same kind.
 type Damage = (&'static str, fn(path: &Path, other: &Path));
 
 const DAMAGES: [Damage; 8] = [
     ("flipped", |path, _| {
-        // As quietly as a user can do it: length, mode and time stay.
+        // As inconspicuously as a user can do it: length, mode and time stay.
         let metadata = fs::metadata(path).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
         let mut bytes = fs::read(path).unwrap();
@@ -69,7 +69,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A project whose initrd has files of a component, which a toolchain of this host's programs builds.
+/// A project whose initrd has files of a component, which is built by a toolchain of this host's programs.
 fn project() -> Project {
     let project = Project::new();
     project.edit("small.yaml", "{build: none,", "{build: host,");
@@ -85,7 +85,7 @@ fn project() -> Project {
     project
 }
 
-/// A project that was built, and what it has to give after one more file is in its overlay.
+/// A project that was built, and its expected outputs after one more file is in its overlay.
 struct Built {
     project: Project,
     want: String,
@@ -218,7 +218,7 @@ fn verify_finds_each_damaged_object_and_the_next_build_mends_it() {
         damage(object, other);
         let what = format!("{} {name}", object.display());
         let ran = built.project.dbco(&["--json", "cache", "verify"]);
-        // Only what something else names, or is named by its place, can be missed.
+        // Only what something else refers to, or is found by its path, can be missed.
         if *name != "removed" {
             assert_eq!(ran.code, Some(1), "{what}: {} {}", ran.out, ran.err);
             assert!(ran.out.contains("\"event\":\"verified\"") && ran.out.contains("/damaged/"), "{what}: {}", ran.out);
@@ -248,7 +248,7 @@ fn fetch_finds_a_damaged_source_and_fetches_it_again() {
         assert_eq!(fs::read_to_string(&blob).unwrap(), content, "{name}");
     }
     fetch().says(&["0 files"]).never_says("damaged");
-    // A lock that is made anew reads what its `url` pins, too.
+    // Creating a new lock reads what its `url` pins, too.
     project.edit("components/kernel.yaml", &format!("'{url}'"), &format!("'{url}', sha256: {digest}"));
     fs::remove_file(&blob).unwrap();
     fs::write(&blob, "damaged").unwrap();

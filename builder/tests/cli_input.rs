@@ -1,5 +1,5 @@
-//! What dbco reads beside its own: a pipe or a device in the place of a file is refused, not waited for, and archives
-//! keep to the limits that recipes state.
+//! Files that dbco reads: a pipe or a device in place of a file is rejected without blocking, and archives are limited
+//! as recipes state.
 
 mod project;
 
@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 
 use project::Project;
 
-/// Puts something in the place of a file that nothing can be read from to an end.
+/// Replaces a file by something that can't be read to an end.
 fn spoil(project: &Project, file: &str, how: &str) {
     let path = project.path(file);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -37,11 +37,11 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_is_an_error_that_names_it() {
     for (file, commands) in cases {
         for how in ["a pipe", "/dev/zero"] {
             let project = Project::new();
-            // The patch and the fragment count where the kernel is asked for.
+            // The patch and the fragment only count if the kernel is requested.
             project.edit("small.yaml", "outputs: [initrd, grub-cfg]", "outputs: [bzimage, initrd, grub-cfg]");
             spoil(&project, file, how);
             for arguments in *commands {
-                // A link in an overlay is a link in the image; what it points to is not looked at.
+                // A link in an overlay is a link in the image; its target is not checked.
                 if file.starts_with("overlay/") && how != "a pipe" {
                     continue;
                 }
@@ -54,7 +54,7 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_is_an_error_that_names_it() {
     }
 }
 
-/// Logins that can't be read are as none; they are not waited for.
+/// Unreadable credentials are ignored, without blocking.
 #[test]
 fn a_pipe_in_the_place_of_netrc_is_passed_over() {
     let project = Project::new();
@@ -62,7 +62,8 @@ fn a_pipe_in_the_place_of_netrc_is_passed_over() {
     project.dbco(&["lock", "small.yaml", "--update"]).ends(0);
 }
 
-/// A component whose source is an archive of empty files `0`, `1` …, of which it gives the first. No tool runs for it.
+/// A component whose source is an archive of empty files `0`, `1` …, of which it outputs the first. No tool runs for
+/// it.
 fn with_archive(files: usize) -> Project {
     let project = Project::with("layout: split", "layout: split\n  components: [many]");
     let mut archive = tar::Builder::new(Vec::new());
@@ -101,7 +102,7 @@ fn a_recipe_or_a_component_raises_and_lowers_what_an_archive_may_come_to() {
             ran.says(&[many, "`limits: {entries: …}`"]);
         }
     }
-    // What is too much for the recipe's own limits a component may state, and its digest does not depend on either.
+    // A component may raise the recipe's own limits, and its digest does not depend on either.
     state("limits: {entries: 5}\n", "limits: {entries: 20}\n");
     build().ends(0);
     state("", "");

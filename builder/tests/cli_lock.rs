@@ -1,4 +1,4 @@
-//! Locks, missing sources and missing mirrors, as the command line tells of them.
+//! Locks, missing sources and missing mirrors, through the command line.
 
 mod project;
 

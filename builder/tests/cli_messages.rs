@@ -1,4 +1,4 @@
-//! What is said of everyday mistakes: what was expected, where, and what to do.
+//! Messages for everyday mistakes: what was expected, where, and what to do.
 
 mod project;
 
@@ -24,7 +24,7 @@ fn memory_ports_and_processors_are_told_with_their_units_and_ranges() {
     }
 }
 
-/// A missing key of an account does not hide what else is wrong with it, nor a missing overlay what is wrong elsewhere.
+/// A missing key of an account does not hide its other errors, nor a missing overlay errors elsewhere.
 #[test]
 fn findings_of_all_kinds_come_at_once() {
     let project = Project::new();
@@ -48,7 +48,7 @@ fn findings_of_all_kinds_come_at_once() {
     ]);
 }
 
-/// A pattern of `replace` means in a check what it means in a build, and many differences are not all told.
+/// A pattern of `replace` means the same in a check and in a build, and not all of many differences are shown.
 #[test]
 fn overlays_that_differ_are_found_unless_replaced() {
     let check = |replace: &str, files: &[&str]| {
@@ -69,7 +69,7 @@ fn overlays_that_differ_are_found_unless_replaced() {
     check("", &many).ends(2).says(&["and at least 1 more; the first 100 findings are shown"]);
 }
 
-/// Nor do they hide what is wrong in fragments and patches, whose own lines are shown.
+/// Nor do they hide errors in fragments and patches, whose own lines are shown.
 #[test]
 fn fragments_and_patches_are_looked_at_with_the_recipe() {
     let project = Project::with("layout: split", "layuot: split");
@@ -100,7 +100,7 @@ fn a_recipe_that_is_not_there_is_told_with_those_that_are() {
     ] {
         project.dbco(&["check", name]).ends(2).says(parts);
     }
-    // None was named, and the usual one is not here.
+    // None was named, and the default one is not here.
     project.dbco(&["check"]).ends(2).says(&["recipes/dbcolinux.yaml (there are: recipes/other.yaml,"]);
     project.write("mine.yaml", "recipe: mine\nextends: smal.yaml\n");
     project.dbco(&["check", "mine.yaml"]).ends(2).says(&["mine.yaml:2:10", "did you mean `small.yaml`?"]);

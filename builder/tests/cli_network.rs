@@ -1,4 +1,4 @@
-//! What the command line says of a network that fails.
+//! Messages of the command line when the network fails.
 
 mod project;
 mod servers;
@@ -6,7 +6,7 @@ mod servers;
 use project::Project;
 use servers::{Fault, Server, dead_url};
 
-/// A project whose components' sources are at these addresses; nothing of it is locked.
+/// A project whose components' sources are at these URLs; nothing is locked.
 fn with_sources(urls: &[String]) -> Project {
     let names: Vec<String> = (0..urls.len()).map(|number| format!("part{number}")).collect();
     let project = Project::with("layout: split", &format!("layout: split\n  components: [{}]", names.join(", ")));
@@ -43,7 +43,7 @@ fn a_proxy_on_the_way_is_named_without_its_login() {
             let named = format!("(through the proxy http://{address})");
             ran.says(&["http://a.example/one.tar: ", said, &named]).never_says("secret");
         }
-        // A host that is asked for directly has no proxy to blame, nor has a file that is not there.
+        // A host that is contacted directly has no proxy to blame, nor has a file that does not exist.
         let environment = [("http_proxy", proxy.url.as_str()), ("no_proxy", "127.0.0.1")];
         let missing = with_sources(&[format!("{}/one.tar", Server::bad(Fault::Status(403)).url)]);
         let ran = missing.dbco_with(&environment, &["lock", "small.yaml"]).ends(1);

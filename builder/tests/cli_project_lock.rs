@@ -1,5 +1,5 @@
-//! One lock for the recipes of a project: what they share, what is dropped, where it is looked for, and how the locks of
-//! before become part of it.
+//! One lock for the recipes of a project: what they share, what is removed, where it is found, and how earlier locks
+//! become part of it.
 
 mod project;
 
@@ -9,12 +9,12 @@ use dbco::digest::Digest;
 use dbco::process::command;
 use project::{LOCK, Project, Ran};
 
-/// The address of a file of the project.
+/// The URL of a file of the project.
 fn url(project: &Project, name: &str) -> String {
     format!("file://{}", project.path(name).display())
 }
 
-/// A recipe beside `small.yaml` that asks for these patches, each a file of the folder `mirror`.
+/// A recipe beside `small.yaml` that requests these patches, each a file of the folder `mirror`.
 fn recipe(project: &Project, path: &str, patches: &[&str]) {
     let depth = "../".repeat(path.matches('/').count());
     let name = path.rsplit('/').next().unwrap().trim_end_matches(".yaml");
@@ -39,7 +39,7 @@ fn entry(project: &Project, patch: &str, content: &str) -> String {
     )
 }
 
-/// A lock of the format before, with such entries.
+/// A lock in the earlier format, with such entries.
 fn old(project: &Project, patches: &[(&str, &str)]) -> String {
     let entries: String = patches.iter().map(|(patch, content)| entry(project, patch, content)).collect();
     LOCK.replace("format: 2", "format: 1") + &entries
@@ -55,7 +55,7 @@ fn fits(project: &Project, recipes: &[&str]) {
     }
 }
 
-/// The patches that a lock has, in its order.
+/// The patches in a lock, in order.
 fn patches(project: &Project, path: &str) -> Vec<String> {
     let text = project.read(path);
     let names = text.lines().filter_map(|line| line.trim().strip_prefix("- name: "));
@@ -76,7 +76,7 @@ fn recipes_share_entries_and_lock_leaves_those_of_others_alone() {
         lock(&project, &[name]).ends(0).never_says("as no recipe uses it");
         assert_eq!(project.read("dbco.lock"), locked, "{name}");
     }
-    // What is updated by name is updated for whoever asks for it, and nothing else is.
+    // An update by name affects every recipe that requests it, and nothing else.
     for patch in ["a", "both", "c"] {
         project.write(&format!("mirror/{patch}"), "another patch");
     }
@@ -111,7 +111,7 @@ fn what_fetch_brings_and_gc_keeps_is_what_the_recipe_asks_for() {
     assert!(blob("patch a"));
     project.dbco(&["cache", "gc", "--keep", "one.yaml"]).ends(0);
     assert!(blob("patch a"));
-    // A recipe in a folder that was never locked is said, one that is named is an error.
+    // A recipe in a folder that was never locked is reported, a named one is an error.
     recipe(&project, "new/three.yaml", &["never-locked"]);
     project.dbco(&["cache", "gc", "--keep", "."]).ends(0).says(&["three.yaml: not all of its sources are locked"]);
     assert!(blob("patch a"));
@@ -141,7 +141,7 @@ fn an_older_form_is_named_until_it_is_pruned() {
     lock(&project, &["two.yaml", "--prune"]).ends(0).never_says("as no recipe uses it");
     assert_eq!(project.read("dbco.lock"), pruned);
     fits(&project, &["one.yaml", "two.yaml", "small.yaml"]);
-    // What another recipe asks for is not taken for an older form of what this one does.
+    // The request of another recipe is not mistaken for an older form of this one's.
     project.edit("toolchains/none.yaml", "packages: []", "packages: [dash]");
     project.write("toolchains/other.yaml", "toolchain: other\ndebian: bookworm\npackages: []\n");
     project.write(
@@ -171,7 +171,7 @@ fn prune_counts_every_recipe_of_the_project_and_no_other() {
     assert_eq!(patches(&project, "nested/dbco.lock"), ["five"]);
     lock(&project, &["one.yaml", "--prune"]).ends(0).never_says("as no recipe uses it");
     fits(&project, &all);
-    // Files that are no recipes, and one that has its name from another recipe.
+    // Files that are not recipes, and one whose name comes from another recipe.
     project.write("other.yml", "extends: [standard]\ncomponent: x\n");
     project.write(".eslintrc.yaml", "extends: standard\n");
     project.write("images/six.yaml", "extends: ../one.yaml\n");
@@ -202,7 +202,7 @@ fn prune_drops_nothing_where_it_can_not_know_what_is_asked_for() {
         let ran = lock(&project, &["one.yaml", "--prune"]).ends(2);
         ran.says(&[said, "more/broken.yaml are unknown, as it can't be read", "nothing was removed"]);
         assert_eq!(project.read("dbco.lock"), locked);
-        // Nothing else asks for the others.
+        // No other recipe requests the others.
         lock(&project, &["one.yaml"]).ends(0);
     }
     project.write("more/broken.yaml", b"recipe: \xff\n");
@@ -234,7 +234,7 @@ fn prune_keeps_what_any_choice_of_a_parameter_asks_for() {
     }
     let locked = project.read("dbco.lock");
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b", "p", "q"]);
-    // The values of the recipe that is named count, too.
+    // The values for the named recipe count, too.
     let note = "free.yaml: its sources depend on `any`, which can have any value";
     lock(&project, &["free.yaml", "--set", "any=q", "--prune"])
         .ends(0)
@@ -251,7 +251,7 @@ fn a_lock_of_one_recipe_is_used_until_it_is_taken_over() {
     let project = Project::new();
     fs::remove_file(project.path("dbco.lock")).unwrap();
     recipe(&project, "one.yaml", &["a"]);
-    // Its server has nothing of it any more.
+    // Its server no longer has any of it.
     fs::remove_file(project.path("mirror/a")).unwrap();
     let text = old(&project, &[("a", "patch of before"), ("z", "not asked for")]);
     project.write("one.lock", &text);
@@ -270,7 +270,7 @@ fn a_lock_of_one_recipe_is_used_until_it_is_taken_over() {
     let taken = project.read("dbco.lock");
     lock(&project, &["one.yaml"]).ends(0).never_says("imported");
     assert_eq!(project.read("dbco.lock"), taken);
-    // A lock that does not match is taken over and brought up to date in one go, by a build, too.
+    // A lock that does not match is taken over and updated in one step, also by a build.
     let project = Project::new();
     fs::remove_file(project.path("dbco.lock")).unwrap();
     recipe(&project, "one.yaml", &["a", "b"]);
@@ -281,7 +281,7 @@ fn a_lock_of_one_recipe_is_used_until_it_is_taken_over() {
         .says(&["one.lock does not match the recipe", "mirror/b: not in the lock"]);
     project.dbco(&["build", "one.yaml"]).ends(0).says(&["imported the entries of one.lock"]);
     assert_eq!(patches(&project, "dbco.lock"), ["a", "b"]);
-    // The one of a recipe that is named `dbco` has the right name already.
+    // That of a recipe named `dbco` has the right name already.
     let project = Project::new();
     recipe(&project, "dbco.yaml", &["a"]);
     project.write("dbco.lock", old(&project, &[("a", "patch a")]));
@@ -308,7 +308,7 @@ fn beside_a_lock_of_the_project_an_old_one_only_gives_what_that_lacks() {
     assert_eq!(project.read("dbco.lock").matches(&Digest::of("of before").to_string()).count(), 1, "b alone");
     fits(&project, &["one.yaml", "two.yaml"]);
     lock(&project, &["one.yaml"]).ends(0).never_says("imported");
-    // One that is damaged matters only where it is needed.
+    // A damaged one only matters where it is needed.
     project.write("one.lock", "format: 1\n<<<<<<< ours\n");
     lock(&project, &["one.yaml"]).ends(0);
     recipe(&project, "one.yaml", &["a", "c"]);
@@ -340,7 +340,7 @@ fn git(project: &Project, arguments: &[&str]) -> bool {
     output.status.success()
 }
 
-/// Two branches each lock a recipe of their own, whose entries are those `ours` and `theirs`.
+/// Two branches each lock a separate recipe, whose entries are those in `ours` and `theirs`.
 fn branches(ours: &str, theirs: &str) -> Project {
     let project = Project::new();
     recipe(&project, "base.yaml", &["c", "g", "k"]);
@@ -376,7 +376,7 @@ fn branches_that_each_add_an_entry_merge_unless_these_are_neighbours() {
     let project = branches("e", "e");
     assert!(git(&project, &["merge", "-q", "--no-edit", "theirs"]));
     assert_eq!(patches(&project, "dbco.lock"), ["c", "e", "g", "k"]);
-    // Neighbours are a conflict, which is resolved as the error says.
+    // Adjacent entries conflict, which is resolved as the error says.
     let project = branches("d", "e");
     assert!(!git(&project, &["merge", "-q", "--no-edit", "theirs"]));
     let said = ["dbco.lock:", "the lock contains merge conflict markers", "`git checkout --ours dbco.lock`"];
@@ -401,7 +401,7 @@ fn the_nearest_lock_up_to_the_top_of_the_repository_counts() {
     project.write("deep/dbco.lock", "format: 2\n");
     project.dbco(&["check", "--locked", one]).ends(2).says(&["deep/dbco.lock does not match"]);
     fs::remove_file(project.path("deep/dbco.lock")).unwrap();
-    // Above the top of a repository, a clone or a work tree, nothing is looked for; in it one is.
+    // Nothing is searched above the top of a repository, a clone or a work tree; within it, it is.
     for (top, is_file) in [("deep/.git", false), ("deep/er/.git", false), ("deep/er/.git", true)] {
         let path = project.path(top);
         if is_file {
@@ -453,9 +453,9 @@ fn another_lock_file_can_be_named() {
     assert_eq!(project.read("built.lock"), project.read("more/my.lock"));
     assert_eq!(project.read("dbco.lock"), before);
     project.dbco(&["check", "--locked", "one.yaml"]).ends(2).says(&["dbco.lock does not match the recipe"]);
-    // Which recipes share it nobody knows.
+    // It is unknown which recipes share it.
     lock(&project, &["--lock", "more/my.lock", "--prune", "one.yaml"]).ends(2).says(&["--prune", "--lock"]);
-    // An old one is read there, too, and written anew; what stands beside the recipe is left alone.
+    // An old one is read there, too, and rewritten; the one beside the recipe is left alone.
     project.write("more/old.lock", old(&project, &[("a", "patch a")]));
     project.write("one.lock", "damaged");
     lock(&project, &["--lock", "more/old.lock", "one.yaml"]).ends(0).never_says("imported");

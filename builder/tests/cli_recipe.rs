@@ -1,10 +1,11 @@
-//! Wrong recipes, as the command line shows them: status 2, and each mistake with its place, its line and what to do.
+//! Invalid recipes, as the command line shows them: status 2, and each error with its location, its line and what to
+//! do.
 
 mod project;
 
 use project::{Project, RECIPE};
 
-/// `dbco check` of the recipe with one change refuses it and says all of `parts`.
+/// `dbco check` rejects the recipe with one change, with a message that contains all of `parts`.
 #[track_caller]
 fn refused(from: &str, to: &str, parts: &[&str]) {
     Project::with(from, to).dbco(&["check", "small.yaml"]).ends(2).says(parts).says(&["nothing was built"]);
@@ -49,7 +50,7 @@ fn a_components_own_toolchain_has_to_be_there_and_right() {
     project.edit("components/kernel.yaml", "license: MIT", "license: MIT\ntoolchain: nome");
     let ran = project.dbco(&["check", "small.yaml"]).ends(2);
     ran.says(&["there is no toolchain `nome`", "components/kernel.yaml:4:12", "did you mean `none`?"]);
-    // One that several name is read once, and what is wrong in it said once.
+    // A file that is referenced several times is read once, and its errors are reported once.
     project.edit("components/kernel.yaml", "nome", "none");
     project.edit("toolchains/none.yaml", "debian:", "debain:");
     let ran = project.dbco(&["check", "small.yaml"]).ends(2);
@@ -308,7 +309,7 @@ fn a_recipe_that_is_not_there_is_named() {
     Project::new().dbco(&["check", "smal.yaml"]).ends(2).says(&["can't read the recipe smal.yaml", "No such file"]);
 }
 
-/// Names are refused where they are stated, before anything is made of them.
+/// Names are rejected where they are stated, before they are used.
 #[test]
 fn what_can_not_be_a_name_is_refused_with_its_place() {
     let long = "n".repeat(260);
@@ -332,7 +333,7 @@ fn two_tests_of_one_name_are_refused() {
     refused("expect: \"login:\"}", again, &parts);
 }
 
-/// What would take all memory or all time is refused by a budget that the message states.
+/// What would take all memory or all time is stopped by a limit that the message names.
 #[test]
 fn recipes_have_budgets() {
     let aliases =
@@ -447,7 +448,7 @@ fn accounts_are_checked_in_every_tree_that_a_recipe_states() {
 #[test]
 fn a_command_line_that_the_kernel_would_cut_off_is_refused() {
     let words = |length: usize| format!("cmdline: {}", "x".repeat(length));
-    // BOOT_IMAGE=/boot/bzImage and a blank are 25 of the 2047.
+    // BOOT_IMAGE=/boot/bzImage and a space are 25 of the 2047 bytes.
     Project::with("cmdline: host=${host}", &words(2022)).dbco(&["check", "small.yaml"]).ends(0);
     refused("cmdline: host=${host}", &words(2023), &["has 2048 bytes; x86 accepts 2047", "small.yaml:22:12"]);
     let many: String = (0..40).map(|index| format!(" w{index}=1")).collect();

@@ -1,4 +1,4 @@
-//! Updating a lock by name, against an archive's dates, and what is said of sources: by the command line.
+//! Updating a lock by name, the dates of archives, and messages about sources: through the command line.
 
 mod project;
 mod servers;
@@ -6,7 +6,7 @@ mod servers;
 use project::Project;
 use servers::{Key, Server, TestArchive};
 
-/// A project whose toolchain asks for `tool` of a test archive, and the server that has it.
+/// A project whose toolchain requests `tool` from a test archive, and the server that has it.
 fn with_archive(key: &Key) -> (Project, Server) {
     let (project, server) = (Project::new(), Server::start());
     project.write("keys.asc", key.public());
@@ -45,7 +45,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
         ]);
         assert_eq!(project.read("dbco.lock"), locked);
     }
-    // Another request of the same suite does not go back either.
+    // Another request for the same suite is not downgraded either.
     project.edit("toolchains/none.yaml", "packages: [tool]", "packages: [libtool]");
     lock(&[]).ends(1).says(&["2026-01-10T10:12:13Z", "--allow-downgrade"]);
     project.dbco(&["build", "small.yaml", "--mirror", &server.url]).ends(1).says(&["--allow-downgrade"]);
@@ -53,7 +53,7 @@ fn an_older_index_is_refused_until_it_is_allowed() {
     lock(&["--update", "--allow-downgrade"]).ends(0).says(&["older than in the lock: tool 2.0 → 1.9"]);
     assert!(project.read("dbco.lock").contains("2026-01-10T10:12:13Z"));
 
-    // A newer index with an older version is taken, and told.
+    // A newer index with an older version is accepted, and reported.
     archive("1.8", MARCH).publish(&server, &key);
     lock(&["--update"]).ends(0).says(&["older than in the lock: tool 1.9 → 1.8"]);
 }
@@ -144,7 +144,7 @@ fn a_misspelt_suite_and_a_missing_file_have_the_line_that_asks() {
     let (project, server) = with_archive(&Key::generate());
     project.edit("toolchains/none.yaml", "suite: test, keyring: keys.asc", "suite: bokworm");
     let lock = ["lock", "small.yaml", "--mirror", &server.url];
-    // With Debian's keys it can only be a mistake; with others it may be there.
+    // With Debian's keys it can only be a mistake; with others it may exist.
     project.dbco(&lock).ends(2).says(&["none.yaml:2:17", "did you mean `bookworm`?"]);
     assert!(server.asked().is_empty());
     project.edit("toolchains/none.yaml", "suite: bokworm", "suite: bokworm, keyring: keys.asc");
@@ -208,7 +208,7 @@ fn secrets_in_a_url_are_not_shown() {
         project.dbco(&["lock", "small.yaml"]).ends(1).says(&["nothing.tar?", "=***", "not found (404)"]);
         project.edit("components/kernel.yaml", &format!("{{url: '{url}'}}"), "{path: ../sources/kernel}");
     }
-    // In what is wrong with the line itself, too.
+    // Also in errors about the line itself.
     project.edit(
         "components/kernel.yaml",
         "{path: ../sources/kernel}",
@@ -217,7 +217,7 @@ fn secrets_in_a_url_are_not_shown() {
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["unknown key `uxl`"]).never_says("S3CRET");
 }
 
-/// A recipe in a folder of its own whose root has packages of the suite `test`, signed by the keys beside it.
+/// A recipe in a separate folder whose root has packages of the suite `test`, signed by the keys beside it.
 fn packages(project: &Project, folder: &str, key: &Key, package: &str) -> String {
     project.write(&format!("{folder}/keys.asc"), key.public());
     let path = format!("{folder}/{folder}.yaml");
@@ -244,7 +244,7 @@ fn no_recipe_goes_back_behind_an_index_that_another_has_seen() {
     publish(JANUARY);
     lock(&["two.yaml"]).ends(1).says(&["2026-01-10T10:12:13Z", "the lock's 2026-03-01T10:12:13Z", "--allow-downgrade"]);
     assert_eq!(project.read("dbco.lock"), locked);
-    // Nor does what one recipe was allowed make it right for the next.
+    // Permission for one recipe does not apply to the next.
     lock(&["two.yaml", "--allow-downgrade"]).ends(0);
     lock(&["two.yaml", "--update"]).ends(1).says(&["2026-03-01T10:12:13Z", "--allow-downgrade"]);
     publish(MARCH);
@@ -252,7 +252,7 @@ fn no_recipe_goes_back_behind_an_index_that_another_has_seen() {
     assert!(!project.read("dbco.lock").contains("2026-01-10"));
 }
 
-/// A key ring is named relative to its recipe, and is another one in another folder.
+/// A key ring is named relative to its recipe, and is a different one in another folder.
 #[test]
 fn recipes_in_several_folders_do_not_share_what_other_keys_have_signed() {
     let (project, server, right, wrong) = (Project::new(), Server::start(), Key::generate(), Key::generate());

@@ -1,5 +1,4 @@
-//! What a terminal shows: progress that fits its width, numbers of steps, and what ^C comes to. The terminal is
-//! script(1)'s.
+//! Terminal output: progress that fits its width, numbers of steps, and the effect of ^C. The terminal is script(1)'s.
 
 mod project;
 mod servers;
@@ -15,10 +14,10 @@ use servers::Server;
 
 const COLUMNS: usize = 50;
 
-/// dbco at a terminal of [`COLUMNS`] columns. At each text of `keys` that is shown, in order, its keys are typed.
+/// dbco at a terminal of [`COLUMNS`] columns. When each text of `keys` appears, in order, its keys are typed.
 fn at_terminal(project: &Project, arguments: &str, keys: &[(&str, &str)]) -> String {
     let line = format!("stty cols {COLUMNS} rows 24; exec $DBCO {arguments}");
-    // Whatever the tests themselves were started to ignore, as by nohup(1): ^C is to be a signal.
+    // Whatever the tests themselves were started to ignore, as with nohup(1): ^C must be a signal.
     let mut script = command("env");
     script
         .args(["--default-signal", "script", "-qec", &line, "/dev/null"])
@@ -64,7 +63,7 @@ fn at_terminal(project: &Project, arguments: &str, keys: &[(&str, &str)]) -> Str
 }
 
 /// The rows that were shown, without control sequences (ECMA-48, 5.4). Progress fills each of its rows to the end, and
-/// goes on in the next: what would not fit into one row would move all that follow it out of place.
+/// continues in the next: what does not fit into one row would displace everything after it.
 fn rows(shown: &str) -> Vec<String> {
     let mut plain = String::new();
     let mut rest = shown.chars();
@@ -73,7 +72,7 @@ fn rows(shown: &str) -> Vec<String> {
             '\x1b' if rest.clone().next() == Some('[') => {
                 rest.next();
                 let end = rest.by_ref().find(|c| ('@'..='~').contains(c));
-                // What clears a line or moves up begins another.
+                // Clearing a line or moving up starts another row.
                 plain.extend(end.filter(|end| "AGKJ".contains(*end)).map(|_| '\n'));
             }
             '\r' => plain.push('\n'),
@@ -89,7 +88,7 @@ fn moves(line: &str) -> bool {
     line.starts_with(|c: char| ('\u{2800}'..='\u{28ff}').contains(&c)) || line.contains("B/s  ")
 }
 
-/// Every row begins as a row of progress does, or as one of `lines`.
+/// Every row starts like a row of progress, or like one of `lines`.
 #[track_caller]
 fn in_place(rows: &[String], lines: &[&str]) {
     let bar = |row: &str| row.starts_with("  ") && row.contains(" B/s  ") || row.contains("iB/s  ");

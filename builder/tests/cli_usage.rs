@@ -154,7 +154,7 @@ fn a_store_of_another_version_is_refused() {
     ]);
 }
 
-/// Nothing in the store is waited for, or read without end.
+/// Nothing in the store blocks, or is read without end.
 #[test]
 fn what_stands_in_the_stores_files_is_read_within_bounds() {
     let project = Project::new();
@@ -167,7 +167,7 @@ fn what_stands_in_the_stores_files_is_read_within_bounds() {
             let made = dbco::process::command("sh").args(["-c", make, "sh"]).arg(&path).status().unwrap();
             assert!(made.success());
             let ran = project.dbco(&["build", "--offline", "small.yaml"]);
-            // What `revision` says can be found out again.
+            // The information in `revision` can be determined again.
             match file {
                 "format" => drop(ran.ends(1).says(&["store/format"])),
                 _ => drop(ran.ends(0)),
@@ -255,7 +255,7 @@ fn a_template_is_the_root_filesystem_as_an_archive_or_an_applications_own_conten
     project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
     let names = listed(&project, "out/small/small.tar.zst");
     assert!(names.contains("./usr/app/run") && !names.contains("system"), "{names}");
-    // An application has nothing outside of /usr.
+    // An application has nothing outside /usr.
     project.write("app/system/etc/motd", "mine\n");
     project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["layout `app`", "/system/etc/motd", "/usr"]);
     project.edit("small.yaml", "layout: app, overlays: [app]", "layout: app, dirs: [/etc]");

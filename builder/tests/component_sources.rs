@@ -1,4 +1,4 @@
-//! How an archive becomes the folder that a component is built in: folders taken off, device nodes, archives in
+//! How an archive becomes the folder that a component is built in: stripped folders, device nodes, archives in
 //! packages.
 
 mod project;
@@ -11,7 +11,7 @@ use tar::EntryType;
 const FOLDER: EntryType = EntryType::Directory;
 const FILE: EntryType = EntryType::Regular;
 
-/// A project whose kernel is a list of what its source holds.
+/// A project whose kernel is a list of its source's files.
 fn project(source: &str) -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[bzimage]");
     project.edit("small.yaml", "{build: none,", "{build: host,");
@@ -69,7 +69,7 @@ fn as_many_folders_are_taken_off_as_are_stated() {
         assert_eq!(listed(&project), expected, "{strip}");
         project.edit("components/kernel.yaml", &format!("x.tar{strip}}}"), "x.tar}");
     }
-    // What would be left out is an error: a file beside the folder, two folders, more than there are.
+    // Leaving something out is an error: a file beside the folder, two folders, too few levels.
     for (members, strip, said) in [
         (&members[..], 3, "below 2 folders there is `c` and `d`"),
         (&[("a/b", FILE), ("c/b", FILE)][..], 1, "at its top there is `a` and `c`"),

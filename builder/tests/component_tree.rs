@@ -1,5 +1,4 @@
-//! What a component installs, all the way into images: names of one file, capabilities, attributes. Read back by other
-//! tools.
+//! What a component installs, through to the images: hard links, capabilities, attributes. Read back by other tools.
 
 mod project;
 mod support;
@@ -27,7 +26,7 @@ const ATTRIBUTES: &str = " && echo ping >$OUT/system/bin/ping && setcap cap_net_
     ln $OUT/system/bin/ping $OUT/system/bin/ping4 && setfattr -n user.note -v text $OUT/system/bin/ping && \
     setfattr -n user.folder -v 0x00ff0a $OUT/system/sbin";
 
-/// The small project with a component that installs what a script makes.
+/// The small project with a component that installs what a script creates.
 fn project(outputs: &str, install: &str) -> Project {
     let project = Project::with("[initrd, grub-cfg]", outputs);
     project.edit("small.yaml", "{build: none,", "{build: host,");
@@ -45,7 +44,7 @@ fn component(project: &Project, install: &str) {
     project.write("components/linked.yaml", file);
 }
 
-/// Whether the file system that temporary folders are on has attributes; tmpfs of older kernels has none for users.
+/// Whether the file system of temporary folders supports attributes; tmpfs of older kernels has none for users.
 fn has_attributes(project: &Project) -> bool {
     let has = xattr::set(project.path("small.yaml"), "user.note", b"x").is_ok();
     if !has {
@@ -54,7 +53,7 @@ fn has_attributes(project: &Project) -> bool {
     has
 }
 
-/// Device and inode, number of names.
+/// Device and inode, number of links.
 fn inode(folder: &Path, name: &str) -> ((u64, u64), u64) {
     let metadata = fs::symlink_metadata(folder.join(name)).unwrap();
     ((metadata.dev(), metadata.ino()), metadata.nlink())
@@ -71,7 +70,7 @@ fn links_are_right(folder: &Path) {
     }
 }
 
-/// The tree in a project's template, and what its files hold.
+/// The tree in a project's template, and the content of its files.
 fn template(project: &Project) -> (Tree, Store) {
     let store = Store::open(&project.path("store")).unwrap();
     let tar = judge_gunzip(&project.path("out/small/small.tar.gz"));
@@ -125,7 +124,7 @@ fn capabilities_and_attributes_of_a_component_reach_every_format_that_holds_them
         assert!(listing.contains(line), "{line}: {listing}");
     }
 
-    // What capabilities are worth is known to getcap, of files that root of some namespace has unpacked.
+    // The meaning of capabilities is known to getcap, for files unpacked by root of some namespace.
     let tools = HostTools::new();
     let squashfs = Squashfs { platform: Platform::BUILD, packing: Packing::Gzip, block: 128 << 10, epoch: EPOCH };
     let packed = tools.make(squashfs.execution(host(), tree.clone()).unwrap(), &store).unwrap();
@@ -159,7 +158,7 @@ fn capabilities_and_attributes_of_a_component_reach_every_format_that_holds_them
     assert!(raw.contains(&capability), "{raw}");
     assert!(ask("stat /system/bin/tool").contains("Links: 3"));
 
-    // An initramfs can't hold them.
+    // An initramfs can't represent them.
     let error = write_cpio(&tree, &store, EPOCH, std::io::sink()).unwrap_err();
     assert!(error.to_string().contains("/system/bin/ping"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What dbco inherits from its user and its folders must not reach a result: set-group-id folders, default access
+//! What dbco inherits from its user and its folders must not affect a result: set-group-id folders, default access
 //! lists, the umask, ignored signals, limits.
 
 mod project;
@@ -51,7 +51,7 @@ fn usual() -> &'static str {
     })
 }
 
-/// acl(5), as `system.posix_acl_default` keeps it: version 2, then entries of tag, permissions and id.
+/// acl(5), in the form of `system.posix_acl_default`: version 2, then entries of tag, permissions and id.
 fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
     let entry =
         |(tag, bits, id): &(u16, u16, u32)| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
@@ -95,7 +95,7 @@ fn no_umask_reaches_the_store_and_outputs_follow_it() {
         assert_eq!(sums(&project), usual(), "{umask}");
         let image = fs::metadata(project.path("out/small/initrd.img")).unwrap();
         assert_eq!(image.permissions().mode() & 0o777, mode, "{umask}");
-        // Nor does it spoil the toolchain that the store keeps for others.
+        // It does not affect the toolchain that the store keeps for others either.
         project.edit("components/made.yaml", "echo x >", "echo  x >");
         build(&project, BUILD).ends(0);
         assert_eq!(sums(&project), usual(), "{umask}");

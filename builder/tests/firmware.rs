@@ -1,4 +1,4 @@
-//! Firmware that a kernel's modules ask for: named where nothing brings it.
+//! Firmware that a kernel's modules request: reported if nothing provides it.
 
 mod project;
 
@@ -7,7 +7,7 @@ use std::fs;
 use dbco::process::command;
 use project::{Project, host};
 
-/// A kernel module, as far as its `.modinfo` goes, by the C compiler.
+/// A kernel module, as far as its `.modinfo` is concerned, made by the C compiler.
 fn module(info: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let text = |(number, text): (usize, &&str)| {
@@ -22,7 +22,7 @@ fn module(info: &[&str]) -> Vec<u8> {
     fs::read(folder.path().join("m.ko")).unwrap()
 }
 
-/// The small project with two modules, of which one asks for seven files and depends on the other, which asks for one.
+/// The small project with two modules, one of which requests seven files and depends on the other, which requests one.
 fn project(kernel: &str) -> Project {
     let mut info = vec!["name=bnx2x", "depends=mdio"];
     let names: Vec<String> = (1..=7).map(|number| format!("firmware=bnx2x/e{number}.fw")).collect();
@@ -65,7 +65,7 @@ fn firmware_that_is_there_or_stated_as_absent_is_not_spoken_of() {
     let ran = build(&project("modules: [bnx2x]\n  absent-firmware: [\"bnx2x/e[1-6].fw\", \"*.bin\", other/x]"));
     ran.says(&["bnx2x/e7.fw\n", "small.yaml:10:", "`absent-firmware` has other/x, which matches no missing firmware"])
         .never_says("e6.fw");
-    // In the initramfs, also compressed, and where a parameter says.
+    // In the initramfs, also compressed, and at a path given by a parameter.
     let project = project("modules: [bnx2x]");
     for number in 1..=5 {
         project.write(&format!("early/lib/firmware/bnx2x/e{number}.fw"), "x");

@@ -9,8 +9,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use dbco::beneath::{BeneathError, Dir, Links};
-use dbco::boot::machine::Serial;
-use dbco::boot::{Accel, Accelerator, Bus, Content, Disk, Firmware, HostAccess, Launch, LaunchError, Machine, Medium};
+use dbco::boot::machine::SerialBackend;
+use dbco::boot::{
+    Accel, Accelerator, Bus, DiskContent, Firmware, HostAccess, Launch, LaunchError, Machine, MachineDisk, Medium,
+};
 use dbco::digest::Digest;
 use dbco::execution::{BUILD, Execution, Input, Invocation, OutputForm, OutputPath};
 use dbco::executor::{Call, Executor as _, Local, Runner};
@@ -26,7 +28,7 @@ use support::{Memory, path};
 
 const SECRET: &str = "a secret of this machine";
 
-/// A file of this machine, beside all that a test works in.
+/// A file of this machine, outside the folders of a test.
 struct Outside {
     folder: tempfile::TempDir,
 }
@@ -51,7 +53,7 @@ impl Outside {
     }
 }
 
-/// Whether a file below a folder holds the secret.
+/// Whether a file below a folder contains the secret.
 fn leaks(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| match entry.file_type().unwrap() {
         kind if kind.is_dir() => leaks(&entry.path()),
@@ -87,7 +89,7 @@ fn a_kernel_package_whose_kernel_is_a_link_is_refused_with_the_path() {
         (&[("./boot", &folder)], "boot"),
         (&[("./boot/vmlinuz-1", b"kernel"), ("./boot/config-1", &file)], "boot/config-1"),
         (&[("./boot/vmlinuz-1", b"kernel"), ("./boot/System.map-1", &up)], "boot/System.map-1"),
-        // Also one that stays inside: what it leads to is no kernel of the package's.
+        // Even one that stays inside: its target is not the package's kernel.
         (&[("./usr/kernel", b"kernel"), ("./boot/vmlinuz-1", &inside)], "boot/vmlinuz-1"),
     ];
     for (files, named) in cases {
@@ -192,15 +194,15 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
         cpus: 1,
         parallel: false,
         disks: vec![
-            Disk { bus: Bus::Virtio, content: Content::Blank(4096) },
-            Disk { bus: Bus::Virtio, content: Content::Image(kernel.clone()) },
+            MachineDisk { bus: Bus::Virtio, content: DiskContent::Blank(4096) },
+            MachineDisk { bus: Bus::Virtio, content: DiskContent::Image(kernel.clone()) },
         ],
         served: false,
         network: false,
         forward: Vec::new(),
     };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
-    let prepare = || machine.prepare(&Root(kernel.clone()), &accel, Serial::Pipe, &work).map(drop);
+    let prepare = || machine.prepare(&Root(kernel.clone()), &accel, SerialBackend::Pipe, &work).map(drop);
     let names = ["vars.fd", "kernel", "initrd", "disk0.img", "disk1.img"];
     for target in [outside.path(), outside.folder.path().join("new")] {
         fs::create_dir(&work).unwrap();
@@ -215,7 +217,7 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
         }
         outside.is_as_it_was(&target.display().to_string());
         assert!(!leaks(&work));
-        // What the machine has written stays for its next start.
+        // What the machine has written is kept for its next start.
         fs::write(work.join("disk0.img"), "written").unwrap();
         prepare().unwrap();
         assert_eq!(fs::read_to_string(work.join("disk0.img")).unwrap(), "written");
@@ -234,7 +236,7 @@ fn forbid_openat2() {
     assert_eq!(open.unwrap_err(), Errno::ENOSYS);
 }
 
-/// What a folder full of traps answers to each question, in each way to treat links.
+/// The results of each operation on a folder full of traps, with each rule for links.
 fn answers(outside: &Outside) -> Vec<String> {
     let mut answers = Vec::new();
     let secret = outside.path();
@@ -311,7 +313,7 @@ fn answers(outside: &Outside) -> Vec<String> {
     answers.iter().map(private).collect()
 }
 
-/// Not a test of its own: what a kernel without openat2(2) gives.
+/// Not a separate test: the results on a kernel without openat2(2).
 #[test]
 #[ignore = "run by another test"]
 fn answers_without_openat2() {
@@ -319,7 +321,7 @@ fn answers_without_openat2() {
     for answer in answers(&Outside::new()) {
         println!("answer {}", answer.escape_debug());
     }
-    // A whole build, with tools in the sandbox, and a script that wants to lead out.
+    // A whole build, with tools in the sandbox, and a script that tries to lead outside.
     let outside = Outside::new();
     let project = Project::new();
     project.edit("small.yaml", "{build: none,", "{build: host,");

@@ -1,4 +1,4 @@
-//! cpio, tar and their compression, judged by the tools that others use.
+//! cpio, tar and their compression, validated by the usual tools.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn gnu_cpio_lists_every_kind_of_node() {
     assert_eq!(lines.len(), tree.entries.len());
 }
 
-/// Leaks that other builders had: inode numbers of the host, link counts of folders, the root folder's time.
+/// Leaks found in other builders: inode numbers of the host, link counts of folders, the root folder's time.
 #[test]
 fn headers_hold_nothing_of_the_host() {
     let (tree, memory) = sample();
@@ -121,7 +121,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error_that_names_it() {
 #[test]
 fn each_compression_is_read_back_by_its_own_tool() {
     let (mut tree, mut memory) = sample();
-    // More than one block of LZ4's, and not compressible to nothing.
+    // More than one block of LZ4, and not trivially compressible.
     let noise: Vec<u8> = (0u32..2_500_000).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     tree.insert(path("system/share/noise"), memory.file(&noise[..9 << 20], 0o644));
     let plain = cpio(&tree, &memory).unwrap();
@@ -147,7 +147,7 @@ fn each_compression_is_read_back_by_its_own_tool() {
     }
 }
 
-/// What lib/decompress_*.c takes, read from the formats' own headers.
+/// What lib/decompress_*.c accepts, read from the formats' own headers.
 #[test]
 fn frames_are_what_the_kernel_takes() {
     let (mut tree, mut memory) = sample();
@@ -178,7 +178,7 @@ fn early_segments_come_first_and_lsinitramfs_reads_through_all() {
     early.complete();
     let (main, contents) = sample();
     memory.0.extend(contents.0);
-    // Not Compression::None: lsinitramfs takes all plain archives for early ones and then misses the main one.
+    // Not Compression::None: lsinitramfs takes all uncompressed archives for early ones and then misses the main one.
     for compression in [Compression::Zstd, Compression::Xz, Compression::Gzip, Compression::Lz4] {
         let mut bytes = Vec::new();
         let segments = [Segment { tree: &early, compression: Compression::None }, Segment { tree: &main, compression }];

@@ -1,4 +1,4 @@
-//! Several names of one file, and files of nothing but zeros: what each format makes of them, read back by other tools.
+//! Hard links, and files of only zeros: what each format makes of them, read back by other tools.
 
 mod support;
 
@@ -39,7 +39,7 @@ fn linked() -> (Tree, Memory) {
     for name in ["etc/empty", "etc/void"] {
         tree.insert(path(name), Entry { inode: Some(2), ..memory.file("", 0o600) });
     }
-    // Of the same content, and a file of its own.
+    // With the same content, but a separate file.
     tree.insert(path("bin/other"), Entry { inode: None, ..shared });
     tree.insert(path("zeros"), memory.file(vec![0; 3 << 20], 0o644));
     tree.complete();
@@ -67,7 +67,7 @@ fn links_are_right(folder: &Path) {
 #[test]
 fn gnu_cpio_finds_the_names_of_one_file() {
     let (mut tree, memory) = linked();
-    // Who is not root gives nothing away, and keeps no setuid.
+    // Without root no owner can be given away, and setuid is dropped.
     tree.entries.values_mut().for_each(|entry| entry.uid = 0);
     let mut bytes = Vec::new();
     write_cpio(&tree, &memory, EPOCH, &mut bytes).unwrap();
@@ -77,7 +77,7 @@ fn gnu_cpio_finds_the_names_of_one_file() {
     let script = format!("cd {} && cpio -idm --quiet --no-preserve-owner < archive", text(folder.path()));
     judge("sh", &["-c", &script], None);
     links_are_right(folder.path());
-    // Each segment counts for itself, and inodes run on.
+    // Link counts are per segment, and inode numbers continue.
     let mut twice = Vec::new();
     let segment = Segment { tree: &tree, compression: Compression::None };
     write_initrd(&[segment, segment], &memory, EPOCH, &mut twice).unwrap();

@@ -1,4 +1,4 @@
-//! Archives stream: memory does not grow with what they hold. Alone in its process, whose peak it reads.
+//! Archives are streamed: memory does not grow with their content. Alone in its process, whose peak it reads.
 
 use dbco::digest::Digest;
 use dbco::image::Contents;
@@ -6,7 +6,7 @@ use dbco::image::cpio::write_cpio;
 use dbco::image::tar::write_tar;
 use dbco::tree::{Entry, Tree, TreePath};
 
-/// The reader makes the file's bytes as they are asked for, so any growth is ours.
+/// The reader generates the file's bytes on demand, so any growth is dbco's.
 #[test]
 fn a_large_file_streams() {
     struct Zeros(u64);

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP: dbco ends, leaves nothing behind, tells the truth, and the next run is as if nothing was.
+//! SIGINT, SIGTERM and SIGHUP: dbco ends, leaves nothing behind, reports the truth, and the next run is unaffected.
 
 mod project;
 
@@ -16,15 +16,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use project::{Project, host, seccomp};
 
-/// How long an end may take: a second by the design, more on a machine with other work.
+/// The time limit for ending: a second by design, more on a machine with other work.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Moments of a build at which it is interrupted; `INTERRUPTS` says how many others.
+/// The number of moments at which a build is interrupted; `INTERRUPTS` sets another.
 const MOMENTS: u32 = 6;
 
 const SIGNALS: [(Signal, i32); 3] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)];
 
-/// Text that compresses as text does, other text for each seed.
+/// Text that compresses like ordinary text, different for each seed.
 fn text(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let next = move || {
@@ -34,8 +34,8 @@ fn text(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// A project of many kinds of steps: a toolchain's root, a kernel that is made by scripts, overlays that are hashed and
-/// packed, two compressors, a template.
+/// A project with many kinds of steps: a toolchain's root, a kernel that is made by scripts, overlays that are hashed
+/// and packed, two compressors, a template.
 fn project() -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[bzimage, initrd, grub-cfg, template]");
     project.edit("small.yaml", "{build: none,", "{build: host,");
@@ -58,7 +58,7 @@ fn start(project: &Project, arguments: &[&str], path: &str) -> Child {
     start_on(project, arguments, path, &[])
 }
 
-/// As [`start`], on a host that refuses these system calls.
+/// As [`start`], on a host that denies these system calls.
 fn start_on(project: &Project, arguments: &[&str], path: &str, refused: &'static [(c_long, Errno)]) -> Child {
     // Whatever the tests themselves were started to ignore.
     let mut command = command("env");
@@ -69,7 +69,8 @@ fn start_on(project: &Project, arguments: &[&str], path: &str, refused: &'static
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Lets a run go on for `time` and then interrupts it; gives its output and how long its end took, if it was interrupted.
+/// Lets a run continue for `time` and then interrupts it; gives its output and how long it took to end, if it was
+/// interrupted.
 fn interrupted(child: Child, time: Duration, signal: Signal) -> (Output, Option<Duration>) {
     let pid = Pid::from_raw(child.id().cast_signed());
     let (sender, ended) = mpsc::channel();
@@ -92,7 +93,7 @@ fn interrupted(child: Child, time: Duration, signal: Signal) -> (Output, Option<
     result
 }
 
-/// Processes that work for this project: the sandbox's carry its store's path in their arguments.
+/// Processes that work for this project: the sandbox's have its store's path in their arguments.
 fn processes(project: &Project) -> Vec<String> {
     let store = project.path("store").display().to_string();
     let commands = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
@@ -151,7 +152,7 @@ fn ends_soon_at_any_moment(refused: &'static [(c_long, Errno)]) {
     for moment in 0..moments {
         let project = project();
         let (signal, code) = SIGNALS[moment as usize % SIGNALS.len()];
-        // Spread over the whole build, each somewhere in its part.
+        // Spread over the whole build, each somewhere in its share.
         let part = length / moments;
         let time = part * moment + part * (moment * 7919 % 100) / 100;
         let (output, took) = interrupted(start_on(&project, &BUILD, "/usr/bin:/bin", refused), time, signal);
@@ -159,7 +160,7 @@ fn ends_soon_at_any_moment(refused: &'static [(c_long, Errno)]) {
         if took.is_none() {
             assert_eq!(output.status.code(), Some(0), "{said}");
         } else if output.status.signal() == Some(signal as i32) {
-            // It came before dbco listened: there was nothing in hand yet.
+            // It came before dbco listened: no work had been started.
             assert!(time < Duration::from_secs(1), "{said}");
         } else if output.status.code() != Some(0) {
             assert_eq!(output.status.code(), Some(code), "{said}");
@@ -167,7 +168,8 @@ fn ends_soon_at_any_moment(refused: &'static [(c_long, Errno)]) {
             assert!(line.starts_with("interrupted: "), "{said}");
             let written = project.path("out/small").exists();
             match line {
-                // It came while they were put in place: before or after that, no folder is a state of before, too.
+                // It came while they were moved into place: before or after that, the folder may also be in its
+                // previous state.
                 line if line.contains("all of the old outputs or all of the new ones") => {}
                 line if line.contains("nothing in the output folder has changed") => assert!(!written, "{said}"),
                 line => assert!(line.contains("complete") && written, "{said}"),
@@ -199,14 +201,14 @@ fn a_step_that_another_process_makes_is_not_waited_for_after_a_signal() {
     nothing_is_left(&project);
 }
 
-/// Waits until standard error holds a text.
+/// Waits until standard error contains a text.
 fn says(child: &mut Child, text: &str) {
     use std::io::{BufRead, BufReader};
     let mut lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains(text)), "it never said `{text}`");
 }
 
-/// The machine of this test never shows what is waited for.
+/// The machine of this test never shows the expected text.
 #[test]
 fn a_killed_boot_test_does_not_start_the_next_one() {
     let project = project();
@@ -232,7 +234,7 @@ fn a_killed_boot_test_does_not_start_the_next_one() {
     assert_eq!(store, 0);
 }
 
-/// Nothing that dbco can do itself then; git's helpers hold connections, and know nothing of dbco.
+/// dbco itself can do nothing then; git's helpers hold connections, and don't know dbco.
 #[test]
 fn a_kill_of_dbco_ends_the_hosts_programs_with_all_that_they_started() {
     for (program, source) in [
@@ -251,7 +253,7 @@ fn a_kill_of_dbco_ends_the_hosts_programs_with_all_that_they_started() {
         project.write("Cargo.lock", crates);
         let pids = project.path("pids");
         nix::unistd::mkfifo(&pids, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        // It starts others, one of them behind another, and none ends by itself.
+        // It starts others, one through another, and none ends by itself.
         let script = format!(
             "#!/bin/sh\nexec 3> {}\nsleep 1000 & sh -c 'sleep 1000; :' &\necho $$ $! >&3\nwait\n",
             pids.display()

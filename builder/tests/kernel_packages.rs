@@ -1,4 +1,4 @@
-//! Distribution kernels in the layouts that Debian has had: one package with `/boot`, and several without.
+//! Distribution kernels in the layouts that Debian has used: one package with `/boot`, and several without.
 
 mod project;
 mod servers;
@@ -25,7 +25,7 @@ fn build(made: TestArchive, package: &str) -> (Project, Ran) {
 const BUILT_IN: &str = "kernel/drivers/block/loop.ko\nkernel/drivers/net/virtio_net.ko\n";
 const PLACEHOLDER: &str = "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
 
-/// Up to trixie: all in one package.
+/// Up to trixie: everything in one package.
 fn one_package(modules: &str) -> TestArchive {
     let list = format!("./{modules}/6.1.0-1-amd64/modules.builtin");
     TestArchive::default().package("kmod", "30", "").deb(

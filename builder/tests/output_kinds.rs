@@ -1,4 +1,4 @@
-//! Outputs that are the root filesystem by itself: an archive, and a squashfs. Read by other people's tools.
+//! Outputs that are the root filesystem itself: an archive, and a squashfs. Read by third-party tools.
 
 mod project;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use dbco::process::command;
 use project::{Project, host};
 
-/// What a shell command prints, run in the project's folder.
+/// The output of a shell command, run in the project's folder.
 #[track_caller]
 fn printed(project: &Project, line: &str) -> String {
     let output = command("sh").args(["-ec", line]).current_dir(project.path("")).output().unwrap();
@@ -15,7 +15,7 @@ fn printed(project: &Project, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The small project with a root that holds every kind of node and an owner that is not root.
+/// The small project with a root that contains every kind of node and an owner other than root.
 fn project(outputs: &str) -> Project {
     let project = Project::with("outputs: [initrd, grub-cfg]", outputs);
     let more = "overlays: [overlay]\n  \
@@ -26,7 +26,7 @@ fn project(outputs: &str) -> Project {
     project
 }
 
-/// Each path's type and mode, owner, and what a device or a link leads to, from a listing of tar or of unsquashfs.
+/// Each path's type and mode, owner, and the target of a device or a link, from a listing of tar or of unsquashfs.
 fn nodes(listing: &str) -> BTreeMap<String, Vec<String>> {
     let node = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();

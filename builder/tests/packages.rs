@@ -1,4 +1,4 @@
-//! Packages beside each other, as dpkg unpacks them: `Replaces`, diversions, conflicts.
+//! Packages installed together, as dpkg unpacks them: `Replaces`, diversions, conflicts.
 
 mod project;
 mod support;
@@ -10,14 +10,14 @@ use std::path::Path;
 use project::{Project, host};
 use support::{judge, text};
 
-/// A package: name, version, further fields of its control file, what it installs.
+/// A package: name, version, further fields of its control file, installed files.
 type Package = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 fn deb((name, version, fields, files): &Package) -> Vec<u8> {
     let control = format!(
         "Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: x <x@example.org>\n{fields}Description: x\n"
     );
-    // dpkg wants the folders, too.
+    // dpkg requires the folders, too.
     let mut all: BTreeMap<String, &[u8]> = BTreeMap::new();
     for (path, content) in *files {
         let above = Path::new(path).ancestors().skip(1).filter(|above| above.components().next().is_some());
@@ -28,7 +28,7 @@ fn deb((name, version, fields, files): &Package) -> Vec<u8> {
     host::deb(&control, &all)
 }
 
-/// The small project with a root of these packages, locked in this order; `more` goes below `rootfs`.
+/// The small project with a root of these packages, locked in this order; `more` is added below `rootfs`.
 fn project(packages: &[Package], more: &str) -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[template]");
     let names: Vec<&str> = packages.iter().map(|package| package.0).collect();
@@ -45,7 +45,7 @@ fn project(packages: &[Package], more: &str) -> Project {
     project
 }
 
-/// Files and links below a folder with their contents, dpkg's own aside.
+/// Files and links below a folder with their contents, except for dpkg's own.
 fn contents(folder: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -132,7 +132,7 @@ fn a_third_package_that_replaces_both_wins_too() {
     }
 }
 
-/// dpkg takes no path from two packages, not even where both have the same; here that is none of its business.
+/// dpkg accepts no path from two packages, not even if both have the same content; that does not matter here.
 #[test]
 fn a_third_package_that_replaces_two_alike_wins_too() {
     const TWIN: Package = ("twin", "1", "", OLD.3);
@@ -145,7 +145,7 @@ fn a_third_package_that_replaces_two_alike_wins_too() {
         let ran = project(&packages, "").dbco(&["build", "--offline", "small.yaml"]).ends(1);
         ran.says(&["/usr/bin/tool comes from", "package twin 1", "package half 1"]);
     }
-    // All give way to each other: nobody does.
+    // All replace each other: none gives way.
     const ROUND: [Package; 3] = [
         ("one", "1", "Replaces: two\n", &[("usr/bin/tool", "one")]),
         ("two", "1", "Replaces: three\n", &[("usr/bin/tool", "two")]),
@@ -190,7 +190,7 @@ fn a_diversion_moves_the_path_of_all_packages_but_one() {
         assert_eq!((&*ours["usr/bin/zcat"], &*ours["usr/bin/zcat.gzip"]), ("zutils'", "gzip's"), "{from}");
         assert_eq!(ours["bin"], "-> usr/bin");
     }
-    // Without `by` all are diverted, and something else may stand there.
+    // Without `by` all are diverted, and something else may be at the path.
     let local = "  diversions:\n    - {from: /bin/zcat, to: /bin/zcat.real}\n  links: {/bin/zcat: zcat.real}\n";
     let ours = by_dbco(&project(&[GZIP], local));
     assert_eq!((&*ours["bin/zcat"], &*ours["bin/zcat.real"]), ("-> zcat.real", "gzip's"));

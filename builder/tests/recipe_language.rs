@@ -58,7 +58,7 @@ fn a_file_that_extends_another_lays_its_mappings_over_and_replaces_the_rest() {
     assert_eq!((&**image.name, image.boot.timeout, image.boot.cmdline.as_str()), ("large", 9, "host=crate"));
     assert_eq!(image.outputs.len(), 1, "a list is replaced, not appended to");
     assert_eq!(image.boot.entries.len(), 1, "what is not said is as below");
-    // Each path is relative to the file that says it.
+    // Each path is relative to the file that contains it.
     assert!(image.rootfs.overlays[0].path.value.ends_with("more/../overlay"), "{:?}", image.rootfs.overlays);
     assert!(image.initrd.overlays[0].path.value.ends_with("more/own"), "{:?}", image.initrd.overlays);
     assert_eq!(recipe.lock_path(), project.path("dbco.lock"), "the lock of the project");
@@ -99,7 +99,7 @@ fn texts_that_look_like_numbers_stay_as_they_were_written() {
     );
 }
 
-/// The packages of the toolchain that a recipe builds with, and the suite that they are from.
+/// The packages of the toolchain that a recipe builds with, and their suite.
 fn toolchain(project: &Project) -> (Vec<String>, String) {
     match read(project, "small.yaml", &[]).build.packages.value {
         Request::Debian(DebianPackages { suites, packages, .. }) => {
@@ -171,7 +171,7 @@ fn an_architecture_that_is_not_complete_says_what_it_lacks() {
         "`aarch64` lacks media that its firmware can boot (GRUB `arm64-efi` as BOOTAA64.EFI), and `outputs` has grub-cfg",
         "`aarch64` lacks machines for boot tests (qemu-system-aarch64 -machine virt), and the recipe has boot tests: first",
     ]);
-    // What the recipe does not ask for is not missing.
+    // What the recipe does not request is not missing.
     project.edit("small.yaml", "outputs: [initrd, grub-cfg]\n", "outputs: [initrd]\n");
     let check = project.dbco(&["check", "small.yaml"]);
     check.ends(2).says(&["lacks toolchains"]).never_says("firmware");

@@ -1,7 +1,7 @@
 //! Shipped recipes with random mistakes: whatever is in a file, `check` ends soon, without a panic, with a bounded
-//! number of findings that each stand somewhere in the file that they name.
+//! number of findings, each with a location in the file that it names.
 //!
-//! `MUTATIONS=5000 cargo test --test recipe_mutations` tries more of them; `SEED` begins elsewhere.
+//! `MUTATIONS=5000 cargo test --test recipe_mutations` tries more of them; `SEED` sets another start.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use dbco::recipe::Settings;
 use dbco::recipe::{BadRecipe, LoadError, load};
 
-/// Mutations of an everyday run.
+/// The number of mutations in a normal run.
 const MUTATIONS: u64 = 200;
 
-/// Findings that a file may give: those that are looked for, and what one of them brings with it.
+/// The maximum number of findings for a file: the limit, and those that may come with one of them.
 const MOST: usize = 150;
 
-/// Far more than any check takes, so that only one without end is met.
+/// Far more than any check takes, so that only an endless one is detected.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// SplitMix64.
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-/// Values that somebody types, pastes or generates.
+/// Values that people type, paste or generate.
 const ODD: &[&str] = &[
     "",
     "~",
@@ -191,7 +191,7 @@ fn yaml(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What is wrong with an answer, if anything.
+/// What is wrong with a result, if anything.
 fn fault(result: Result<(), LoadError>) -> Option<String> {
     let bad: Box<BadRecipe> = match result {
         Ok(()) | Err(LoadError::Parameter { .. }) => return None,
@@ -232,7 +232,7 @@ fn a_check_of_any_mutated_recipe_ends_with_findings_in_their_places() {
     std::os::unix::fs::symlink(repository.join("livefs"), folder.path().join("livefs")).unwrap();
     let recipes = folder.path().join("recipes");
     let images = yaml(&recipes);
-    // What is no image is mutated beneath the one that names the most of them.
+    // Files other than images are mutated below the image that refers to the most of them.
     let parts = [yaml(&recipes.join("components")), yaml(&recipes.join("toolchains"))].concat();
     let own = images.iter().map(|path| (path.clone(), path.clone()));
     let beneath = parts.iter().map(|path| (path.clone(), recipes.join("dbcolinux.yaml")));

@@ -1,4 +1,4 @@
-//! What overlays may lose without a word: nothing.
+//! What overlays may lose silently: nothing.
 
 mod project;
 

@@ -18,7 +18,7 @@ const DBCO: &str = env!("CARGO_BIN_EXE_dbco");
 const TOOLS: &[&str] =
     &["sh", "cat", "chmod", "id", "ln", "ls", "mkdir", "mknod", "mv", "rm", "setsid", "sleep", "uname", "wc"];
 
-/// A store-shaped folder with a root and a work folder.
+/// A folder like a store, with a root and a work folder.
 struct Place {
     folder: tempfile::TempDir,
     sandbox: Sandbox,
@@ -42,7 +42,7 @@ impl Place {
         place
     }
 
-    /// Copies a program of the host, and each library that ldd(1) names, into the root.
+    /// Copies a program of the host, and each library listed by ldd(1), into the root.
     fn install(&self, tool: &str) {
         let find = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {tool}");
         let found = Command::new("sh").args(["-c", &find]).output().unwrap();
@@ -51,7 +51,7 @@ impl Place {
         let listed = Command::new("ldd").arg(&program).output().unwrap();
         for word in String::from_utf8(listed.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/')) {
             let name = Path::new(word).file_name().unwrap();
-            // The loader's path is a fixed one; libraries are found in /lib by default.
+            // The loader's path is fixed; libraries are found in /lib by default.
             let _ = fs::copy(word, self.root().join("usr/lib").join(name)).unwrap();
         }
     }
@@ -91,7 +91,7 @@ fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
-/// Runs `test` in each mode. At least one works, or the tests of this file make no sense here.
+/// Runs `test` in each mode. At least one must work, and for root the chroot must.
 fn in_each_mode(test: impl Fn(&Place)) {
     let mut modes = 0;
     for mode in [Mode::Namespaces, Mode::Chroot] {
@@ -101,7 +101,10 @@ fn in_each_mode(test: impl Fn(&Place)) {
                 modes += 1;
                 test(&Place::new(sandbox));
             }
-            Err(error) => eprintln!("{mode:?} is not tested on this host: {error}"),
+            Err(error) => {
+                assert!(mode != Mode::Chroot || !is_root(), "root can't use a chroot on this host: {error}");
+                eprintln!("{mode:?} is not tested on this host: {error}");
+            }
         }
     }
     assert!(modes > 0, "neither mode works on this host");
@@ -116,7 +119,7 @@ fn tools_see_nothing_of_the_host() {
         let mut expected: Vec<_> = SKELETON.iter().copied().chain(["usr", "bin", "lib", "lib64"]).collect();
         expected.sort_unstable();
         assert_eq!(rest[..expected.len()], expected);
-        // The shell's own variables aside, the environment is what the specification says.
+        // Apart from the shell's own variables, the environment is that of the specification.
         let user = std::env::var("USER").unwrap_or("root".into());
         assert!(!rest.iter().any(|line| line.starts_with("HOME=") || line.starts_with("USER=")), "{user}: {rest:?}");
         assert_eq!(
@@ -125,7 +128,7 @@ fn tools_see_nothing_of_the_host() {
         );
         if place.sandbox.mode() == Mode::Namespaces {
             assert_eq!(place.sh("uname -n; ls /proc | grep -c '^[0-9]' || true; cat /proc/net/dev | wc -l")[0], "dbco");
-            // Two lines of heading, and loopback.
+            // Two heading lines, and loopback.
             assert_eq!(place.sh("wc -l </proc/net/dev"), ["3"]);
             assert_eq!(place.sh("echo $$"), ["2"]);
         }
@@ -150,12 +153,12 @@ fn the_root_stays_as_it_is() {
             assert_eq!(fs::read_dir(place.root().join(name)).unwrap().count(), 0, "{name}");
         }
         assert_eq!(fs::read_to_string(place.work().join("kept")).unwrap(), "x\n");
-        // Nothing but the root stands where roots are.
+        // Only the root exists where roots are.
         assert_eq!(fs::read_dir(place.root().parent().unwrap()).unwrap().count(), 1);
     });
 }
 
-/// In a chroot the tool owns the copy of the root, and can exchange its own work folder.
+/// In a chroot the tool owns the copy of the root, and can replace its own work folder.
 #[test]
 fn a_work_folder_that_was_exchanged_does_not_come_back() {
     in_each_mode(|place| {
@@ -262,7 +265,7 @@ fn a_device_that_is_asked_for_is_there() {
     in_each_mode(|place| {
         let mut spec = place.spec("test -c /dev/ptmx; : >/dev/null");
         assert!(matches!(place.lines(&spec), Err(SandboxError::Tool(_))), "no device but the harmless ones");
-        // One that is there anyhow may be named, too.
+        // An existing one may be named, too.
         spec.devices = vec!["/dev/ptmx".into(), "/dev/null".into()];
         place.lines(&spec).unwrap();
         spec.devices = vec!["/dev/no-such-device".into()];
@@ -298,7 +301,7 @@ fn status_signal_output_and_input_come_through() {
 #[test]
 fn signals_are_at_their_defaults() {
     in_each_mode(|place| {
-        // A pipe whose reader has gone ends a writer; a signal that is blocked or ignored would let it go on.
+        // A pipe whose reader is gone ends a writer; if the signal is blocked or ignored the writer continues.
         assert_eq!(
             place.sh("{ while echo y; do :; done; echo not killed >&2; } 2>/dev/null | { read a; echo $a; }"),
             ["y"]
@@ -321,7 +324,7 @@ fn what_a_tool_leaves_running_ends_with_it() {
 fn all_ends_when_dbco_does() {
     in_each_mode(|place| {
         let spec = place.spec("(setsid sleep 1000 &) ; sleep 1000 & echo up; wait");
-        // For the kernel a thread that ends is a parent that ends, which spares this test a process to kill.
+        // For the kernel the end of a thread is that of a parent, which spares this test killing a process.
         let mut child = std::thread::scope(|scope| {
             let spawn = || {
                 let mut child =
@@ -337,7 +340,7 @@ fn all_ends_when_dbco_does() {
         child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
         assert!(!child.wait().unwrap().success());
-        // And the place is as it was: the next run finds its work folder.
+        // And the folder is unchanged: the next run finds its work folder.
         assert!(place.work().is_dir());
         assert_eq!(place.sh("echo again"), ["again"]);
         assert_eq!(fs::read_dir(place.root().parent().unwrap()).unwrap().count(), 1);
@@ -441,10 +444,10 @@ fn a_copy_whose_owner_was_killed_is_swept() {
 #[test]
 fn where_nothing_is_allowed_one_error_says_what_to_change() {
     if Sandbox::in_mode(Path::new(DBCO), Some(Mode::Namespaces)).is_err() {
-        // Then this test can't make the namespace it needs; the one error is what every other test here has seen.
+        // Then this test can't create the namespace it needs; every other test here has seen the same error.
         return;
     }
-    // A user namespace with a user that is not root, in which no further one may be made: user_namespaces(7).
+    // A user namespace with a user other than root, in which no further one may be created: user_namespaces(7).
     let script = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"";
     let output = Command::new("unshare")
         .args(["--user", "--map-user=1000", "--keep-caps", "sh", "-c", script])
@@ -464,7 +467,7 @@ fn where_nothing_is_allowed_one_error_says_what_to_change() {
     }
 }
 
-/// Not a test of its own: what [`where_nothing_is_allowed_one_error_says_what_to_change`] runs in its namespace.
+/// Not a separate test: [`where_nothing_is_allowed_one_error_says_what_to_change`] runs it in its namespace.
 #[test]
 #[ignore = "run by another test"]
 fn detection_in_this_process() {

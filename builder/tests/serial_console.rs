@@ -1,4 +1,4 @@
-//! The serial console, stated once: GRUB's line, the kernel's parameters and the machine's port follow it.
+//! The serial console, stated once: GRUB's line, the kernel's parameters and the machine's port follow from it.
 
 mod project;
 

@@ -1,4 +1,4 @@
-//! What is shipped with dbco fits it: recipes, locks, checks and the README's examples.
+//! What is shipped with dbco is consistent: recipes, locks, checks and the README's examples.
 
 mod project;
 
@@ -34,14 +34,15 @@ fn every_shipped_recipe_is_accepted_and_its_lock_fits() {
     }
 }
 
-/// The recipes whose sources are not in the lock: suites that drop what they had within weeks, servers that few can reach.
+/// The recipes whose sources are not in the lock: suites that remove old versions within weeks, servers that few can
+/// reach.
 const NOT_LOCKED: [&str; 4] = ["dbcolinux-6.12", "debian-kernel", "erofs", "openvz"];
 
 fn is_locked(recipe: &Path) -> bool {
     !NOT_LOCKED.iter().any(|name| recipe.file_stem().is_some_and(|stem| stem == *name))
 }
 
-/// Nothing is in it that no recipe asks for, and nothing of a suite that moves.
+/// It has no entry without a recipe, and none of a suite that changes.
 #[test]
 fn the_shipped_lock_has_what_is_locked_and_no_more() {
     let path = repository().join("recipes/dbco.lock");
@@ -57,7 +58,7 @@ fn the_shipped_lock_has_what_is_locked_and_no_more() {
     assert_eq!(locks, [path]);
 }
 
-/// `dbco lock` would change nothing in it: it is written as this dbco writes it.
+/// `dbco lock` would not change it: it is written as this dbco writes it.
 #[test]
 fn the_shipped_lock_is_as_it_is_written() {
     let lock = repository().join("recipes/dbco.lock");
@@ -65,7 +66,7 @@ fn the_shipped_lock_is_as_it_is_written() {
     assert!(Lock::parse(&text, &lock).unwrap().to_text() == text, "{} is not as written", lock.display());
 }
 
-/// No component or toolchain lies about unread, where a mistake in it would go unnoticed.
+/// Every component and toolchain is read: a mistake in an unused one would go unnoticed.
 #[test]
 fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
     let mut used = BTreeSet::new();
@@ -84,7 +85,8 @@ fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
     }
 }
 
-/// A list of patches takes the place of the one that is extended, so a patch more for the image has to be told to the debug kernel, too.
+/// A list of patches replaces the one of the extended recipe, so an additional patch of the image has to be added for
+/// the debug kernel, too.
 #[test]
 fn the_debug_kernel_has_all_of_the_shipped_ones_patches() {
     let patches = |name: &str| {
@@ -123,7 +125,7 @@ fn the_recipes_in_the_readme_are_accepted() {
     let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let recipes: Vec<&str> = blocks.filter(|block| block.starts_with("recipe:")).collect();
     assert!(!recipes.is_empty(), "README.md has no ```yaml block that begins with `recipe:`");
-    // A copy of what is shipped, so that the README's recipes find what they name, with what they add themselves.
+    // A copy of what is shipped, so that the README's recipes find what they refer to, with the files that they add.
     let project = Project::new();
     let copy = format!("cp -R '{0}/recipes' '{0}/kernel-config' .", repository().display());
     project.unshared(&copy).ends(0);
@@ -152,8 +154,7 @@ fn commands(scripts: &[&str], recipe: &str) -> Vec<Vec<String>> {
     lines.map(|line| words(line).split_whitespace().map(str::to_owned).collect()).collect()
 }
 
-/// Each is one that can be run in a clone: the program, its subcommand and flags are there, and so are the files that
-/// it names.
+/// Each can be run in a clone: the program, its subcommand and flags exist, and so do the files that it names.
 fn can_be_run(name: &str, commands: &[Vec<String>]) {
     let project = Project::new();
     assert!(!commands.is_empty());
@@ -186,7 +187,7 @@ fn can_be_run(name: &str, commands: &[Vec<String>]) {
     }
 }
 
-/// What the pipelines keep of the store is what a store has.
+/// The parts of the store that the pipelines keep exist in a store.
 fn of_the_store<'a>(name: &str, paths: impl Iterator<Item = &'a str>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join(".dbco-store")).unwrap();
@@ -241,7 +242,7 @@ fn the_pipeline_for_gitlab_can_be_run() {
     assert!(file["build-image"]["image"].as_str().unwrap().ends_with("bookworm"), "a Debian, whose apt names a mirror");
 }
 
-/// A pipeline's variable without a value is none.
+/// A pipeline's variable without a value is unset.
 #[test]
 fn an_empty_variable_names_no_mirror() {
     let project = Project::new();

@@ -1,4 +1,4 @@
-//! Mirrors that hold a run up in every way: the next one delivers soon, and the bad one is not waited for again.
+//! Mirrors that delay a run in every way: the next one delivers soon, and the bad one is not waited for again.
 
 mod servers;
 
@@ -7,15 +7,15 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use dbco::digest::Digest;
-use dbco::lock::{Entry, Location, LockedFile};
+use dbco::lock::{Location, LockEntry, LockedFile};
 use dbco::source::{
-    Access, Cancel, DebianPackages, Limits, Mirrors, Network, NoProgress, Request, Resolver, SourceError, UrlFile,
-    fetch,
+    Access, Cancel, DebianPackages, Mirrors, Network, NetworkLimits, NoProgress, Request, Resolver, SourceError,
+    UrlFile, fetch,
 };
 use dbco::store::Store;
 use servers::{Fault, Key, Server, TestArchive, archive, dead_url, mirrors, noise, store};
 
-/// What a good mirror may take for the first file while another one is bad, and for all later ones.
+/// The time limits with a good mirror beside a bad one, for the first file and for all later ones.
 const FIRST: Duration = Duration::from_secs(20);
 
 const FAULTS: [Fault; 14] = [
@@ -35,7 +35,7 @@ const FAULTS: [Fault; 14] = [
     Fault::Status(503),
 ];
 
-fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
+fn locked(name: &str, content: &[u8], urls: &[String]) -> LockEntry {
     let file = LockedFile {
         name: name.to_owned(),
         version: None,
@@ -44,19 +44,19 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
         sha256: Digest::of(content),
         size: content.len() as u64,
     };
-    Entry {
+    LockEntry {
         request: Request::Url(UrlFile { urls: urls.to_vec(), sha256: None }),
         archive_date: None,
         files: vec![file],
     }
 }
 
-fn fetch_all(entries: &[Entry], store: &Store, network: &Network) -> Result<u64, Vec<SourceError>> {
+fn fetch_all(entries: &[LockEntry], store: &Store, network: &Network) -> Result<u64, Vec<SourceError>> {
     let access = Access::Online { network, mirrors: &Mirrors::default() };
     fetch(entries, store, access, 6, &NoProgress).map(|report| report.bytes)
 }
 
-/// Whether the store has just that content under its name.
+/// Whether the store has exactly that content under its name.
 fn has(store: &Store, content: &[u8]) -> bool {
     fs::read(store.blob_path(&Digest::of(content))).is_ok_and(|there| there == content)
 }
@@ -64,10 +64,10 @@ fn has(store: &Store, content: &[u8]) -> bool {
 /// Files of a bad and a good mirror, with limits as users have them.
 fn first_and_later(name: &str, bad: &str, good: &Server, bad_server: Option<&Server>) {
     let (_folder, store) = store();
-    let network = Network::new(Cancel::default(), Limits::default());
+    let network = Network::new(Cancel::default(), NetworkLimits::default());
     let files: Vec<(String, Vec<u8>)> =
         (0..30).map(|number| (format!("f{number}"), noise(150_000 + number, number as u64 + 1))).collect();
-    let entries: Vec<Entry> = files
+    let entries: Vec<LockEntry> = files
         .iter()
         .map(|(name, content)| {
             if let Some(server) = bad_server {
@@ -100,7 +100,7 @@ fn every_kind_of_bad_mirror_is_passed_over_soon_and_not_asked_again() {
                 first_and_later(&format!("{fault:?}"), &bad.url, &good, Some(&bad));
             });
         }
-        // Nobody listens; another protocol; a name that does not exist.
+        // No server; another protocol; a name that does not exist.
         scope.spawn(|| first_and_later("refused", &dead_url(), &Server::start(), None));
         scope.spawn(|| {
             let bad = Server::bad(Fault::Garbage);
@@ -120,7 +120,7 @@ fn many_stalled_mirrors_before_the_good_one_do_not_add_up() {
     soon_despite(&[Fault::Silence; 11], 62);
 }
 
-/// A file comes from the good mirror behind these.
+/// A file comes from the good mirror after these.
 fn soon_despite(faults: &[Fault], seed: u64) {
     let (_folder, store) = store();
     let bad: Vec<Server> = faults.iter().copied().map(Server::bad).collect();
@@ -129,7 +129,8 @@ fn soon_despite(faults: &[Fault], seed: u64) {
     let mut urls: Vec<String> = bad.iter().map(|server| server.file("x", content.clone())).collect();
     urls.push(good.file("x", content.clone()));
     let begin = Instant::now();
-    fetch_all(&[locked("x", &content, &urls)], &store, &Network::new(Cancel::default(), Limits::default())).unwrap();
+    fetch_all(&[locked("x", &content, &urls)], &store, &Network::new(Cancel::default(), NetworkLimits::default()))
+        .unwrap();
     assert!(begin.elapsed() < FIRST, "{:?}", begin.elapsed());
 }
 
@@ -144,7 +145,7 @@ fn an_archive_is_resolved_from_the_next_mirror_soon() {
                 made.publish(&good, &key);
                 let (folder, store) = store();
                 fs::write(folder.path().join("keys.asc"), key.public()).unwrap();
-                let network = Network::new(Cancel::default(), Limits::default());
+                let network = Network::new(Cancel::default(), NetworkLimits::default());
                 let mirrors = mirrors(&[&bad.url, &good.url]);
                 let request = Request::Debian(DebianPackages {
                     suites: archive().into(),
@@ -167,9 +168,9 @@ fn a_place_that_delivers_wrong_bytes_and_stalls_does_not_spoil_the_file() {
     let (_folder, store) = store();
     let content = noise(300_000, 7);
     let (bad, good) = (Server::bad(Fault::Stall(100_000)), Server::start());
-    // The right length and other bytes, a third of them.
+    // The right length with wrong bytes, a third of them.
     let urls = [bad.file("x", noise(300_000, 8)), good.file("x", content.clone())];
-    let limits = Limits { hedge: Duration::from_millis(200), ..Limits::default() };
+    let limits = NetworkLimits { hedge: Duration::from_millis(200), ..NetworkLimits::default() };
     fetch_all(&[locked("x", &content, &urls)], &store, &Network::new(Cancel::default(), limits)).unwrap();
     assert!(has(&store, &content));
     assert_eq!(good.asked_for("x").last(), Some(&0), "from the start, from one place");
@@ -185,7 +186,8 @@ fn an_interrupt_ends_every_download_at_once() {
                 let content = noise(100_000, 9);
                 let entries = [locked("x", &content, &[server.file("x", content.clone())])];
                 let cancel = Cancel::default();
-                let limits = Limits { backoff: Duration::from_secs(600), tries: 1000, ..Limits::default() };
+                let limits =
+                    NetworkLimits { backoff: Duration::from_secs(600), tries: 1000, ..NetworkLimits::default() };
                 let network = Network::new(cancel.clone(), limits);
                 let ended = std::thread::scope(|scope| {
                     let run = scope.spawn(|| fetch_all(&entries, &store, &network).map_err(|errors| errors.len()));
@@ -206,7 +208,7 @@ fn a_body_without_end_stops_at_the_limit() {
     let (folder, store) = store();
     let server = Server::bad(Fault::EndlessBody);
     let url = server.file("x", "content");
-    let limits = Limits { max_size: 1 << 20, tries: 1, ..Limits::default() };
+    let limits = NetworkLimits { max_size: 1 << 20, tries: 1, ..NetworkLimits::default() };
     let (network, mirrors) = (Network::new(Cancel::default(), limits), Mirrors::default());
     let resolver = Resolver::new(&network, &mirrors, &store, folder.path(), &NoProgress);
     for sha256 in [None, Some(Digest::of("content"))] {
@@ -233,9 +235,9 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 fn one_cause_is_told_once_for_all_files() {
     let (_folder, store) = store();
     let dead = dead_url();
-    let entries: Vec<Entry> =
+    let entries: Vec<LockEntry> =
         (0..40).map(|number| locked(&format!("f{number:02}"), &[number], &[format!("{dead}/f{number}")])).collect();
-    let limits = Limits { backoff: Duration::from_millis(10), ..Limits::default() };
+    let limits = NetworkLimits { backoff: Duration::from_millis(10), ..NetworkLimits::default() };
     let errors = fetch_all(&entries, &store, &Network::new(Cancel::default(), limits)).unwrap_err();
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 1, "{texts:?}");
@@ -250,12 +252,13 @@ fn local_files_that_would_never_end_are_no_places() {
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for path in ["/dev/zero", "/dev/stdin", fifo.to_str().unwrap()] {
         let entry = locked("x", b"x", &[format!("file://{path}")]);
-        let errors = fetch_all(&[entry], &store, &Network::new(Cancel::default(), Limits::default())).unwrap_err();
+        let errors =
+            fetch_all(&[entry], &store, &Network::new(Cancel::default(), NetworkLimits::default())).unwrap_err();
         assert!(errors[0].to_string().contains("is not a regular file"), "{}", errors[0]);
     }
 }
 
-/// `user:password` as a server hears it (RFC 7617).
+/// `user:password` as a server receives it (RFC 7617).
 const ANN: &str = "Basic YW5uOnNlY3JldA==";
 
 #[test]
@@ -266,7 +269,7 @@ fn logins_go_to_their_host_alone_and_never_on_with_a_redirect() {
     fs::create_dir_all(&apt).unwrap();
     let host = own.url.strip_prefix("http://").unwrap();
     fs::write(apt.join("own.conf"), format!("machine http://{host}/deb login ann password secret\n")).unwrap();
-    let network = Network::new(Cancel::default(), Limits::default()).with_logins(folder.path());
+    let network = Network::new(Cancel::default(), NetworkLimits::default()).with_logins(folder.path());
     let contents: Vec<Vec<u8>> = (0..5).map(|number| noise(100, number + 40)).collect();
     other.file("d", contents[3].clone());
     own.file("deb/e2", contents[4].clone());
@@ -277,7 +280,7 @@ fn logins_go_to_their_host_alone_and_never_on_with_a_redirect() {
         own.redirect("deb/d", &format!("{}/d", other.url)),
         other.redirect("e", &format!("{}/deb/e2", own.url)),
     ];
-    let entries: Vec<Entry> =
+    let entries: Vec<LockEntry> =
         contents.iter().zip(&urls).map(|(content, url)| locked(url, content, std::slice::from_ref(url))).collect();
     fetch_all(&entries, &store, &network).unwrap();
     let logins = |server: &Server| -> Vec<(String, Option<String>)> {
@@ -293,14 +296,15 @@ fn logins_go_to_their_host_alone_and_never_on_with_a_redirect() {
     assert_eq!(logins(&other), [of("c", None), of("d", None), of("e", None)]);
 }
 
-/// A place whose connections are never made: its queue is full, and more is not answered. The streams keep it so.
+/// A place whose connections are never established: its queue is full, and further ones are not answered. The streams
+/// keep it so.
 fn full() -> (String, TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut streams = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
         streams.push(stream);
-        // std asks for a queue of 128.
+        // std requests a queue of 128.
         assert!(streams.len() < 1000, "the queue takes no end");
     }
     (format!("http://{address}"), listener, streams)
@@ -320,7 +324,7 @@ fn a_place_that_starts_over_and_never_gets_further_is_given_up() {
     let content = noise(150_000, 60);
     let entry = locked("x", &content, &[server.file("x", content.clone())]);
     let (stall, backoff) = (Duration::from_millis(300), Duration::from_millis(1));
-    let limits = Limits { stall, backoff, ..Limits::default() };
+    let limits = NetworkLimits { stall, backoff, ..NetworkLimits::default() };
     fetch_all(&[entry], &store, &Network::new(Cancel::default(), limits)).unwrap_err();
     // The first brought something new.
     assert_eq!(server.asked_for("x").len() as u32, limits.tries + 1);
@@ -332,7 +336,7 @@ fn a_mirror_that_is_merely_slow_is_measured_against_the_next() {
     let (slow, good) = (Server::bad(Fault::Slow), Server::start());
     let content = noise(24 << 20, 61);
     let urls = [slow.file("x", content.clone()), good.file("x", content.clone())];
-    let limits = Limits { hedge: Duration::from_millis(300), ..Limits::default() };
+    let limits = NetworkLimits { hedge: Duration::from_millis(300), ..NetworkLimits::default() };
     let begin = Instant::now();
     fetch_all(&[locked("x", &content, &urls)], &store, &Network::new(Cancel::default(), limits)).unwrap();
     assert!(has(&store, &content));
@@ -348,7 +352,7 @@ fn a_partial_that_another_run_holds_and_does_not_fill_is_not_waited_for() {
     let held = fs::File::create(store.partial_path(&Digest::of(&content))).unwrap();
     held.lock().unwrap();
     let entry = locked("x", &content, &[server.file("x", content.clone())]);
-    let limits = Limits { stall: Duration::from_millis(300), ..Limits::default() };
+    let limits = NetworkLimits { stall: Duration::from_millis(300), ..NetworkLimits::default() };
     fetch_all(&[entry], &store, &Network::new(Cancel::default(), limits)).unwrap();
     assert!(has(&store, &content));
 }
@@ -359,7 +363,10 @@ fn what_cannot_be_the_file_is_not_locked() {
     let part = Server::bad(Fault::Part);
     let server = Server::start();
     let page = "<!DOCTYPE html><html><body>Log in to use this network</body></html>";
-    let network = Network::new(Cancel::default(), Limits { backoff: Duration::from_millis(1), ..Limits::default() });
+    let network = Network::new(
+        Cancel::default(),
+        NetworkLimits { backoff: Duration::from_millis(1), ..NetworkLimits::default() },
+    );
     for (url, reason) in [
         (part.file("x.tar.gz", "content"), "answers 206"),
         (server.file("empty.tar.gz", ""), "is empty"),
@@ -396,7 +403,7 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
         let entry = resolve(&urls, None).unwrap();
         assert_eq!((entry.files[0].sha256, entry.files[0].size), (Digest::of(&content), 50_000), "{urls:?}");
     }
-    // The same server twice is no second witness.
+    // The same server twice does not count as a second source.
     let twice = cut();
     let refused = [
         (vec![cut()], half, vec![]),
@@ -411,7 +418,7 @@ fn a_body_that_the_connection_alone_ends_is_no_proof_of_a_whole_file() {
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         assert!(more.iter().all(|part| error.contains(part)) && error.contains(&urls[0]), "{error}");
     }
-    // A digest in the recipe tells, too.
+    // A digest in the recipe decides, too.
     let other = noise(1000, 9);
     let server = Server::bad(Fault::Unstated(999));
     let url = [server.file("y", other.clone())];
@@ -426,9 +433,9 @@ fn the_rate_is_that_of_the_content_not_of_what_is_around_it() {
     let (_folder, store) = store();
     let (bad, good) = (Server::bad(Fault::Wrapped), Server::start());
     let content = vec![b'x'; 50_000];
-    // 10,000 bytes a second come of the bad one, 50 of content.
+    // The bad one delivers 10,000 bytes a second, 50 of them content.
     let (stall, hedge) = (Duration::from_millis(600), Duration::from_secs(60));
-    let limits = Limits { stall, hedge, tries: 1, ..Limits::default() };
+    let limits = NetworkLimits { stall, hedge, tries: 1, ..NetworkLimits::default() };
     let urls = [bad.file("x", content.clone()), good.file("x", content.clone())];
     let network = Network::new(Cancel::default(), limits);
     fetch_all(&[locked("x", &content, &urls)], &store, &network).unwrap();

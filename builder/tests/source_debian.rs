@@ -5,14 +5,14 @@ mod servers;
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{ArchiveDate, Entry, Location, Lock};
+use dbco::lock::{ArchiveDate, Location, Lock, LockEntry};
 use dbco::source::debian::{ClosureError, SignatureError};
 use dbco::source::{Access, DebianPackages, DebianSource, NoProgress, Request, Resolver, SourceError, fetch};
 use dbco::store::Store;
 use pgp::crypto::hash::HashAlgorithm;
 use servers::{Key, Server, TestArchive, archive, dead_url, mirrors, network, store};
 
-/// Resolves against mirrors whose archive must be signed by `key`.
+/// Resolves with mirrors whose archive must be signed by `key`.
 struct Project {
     folder: tempfile::TempDir,
     store: Store,
@@ -25,12 +25,12 @@ impl Project {
         Self { folder, store }
     }
 
-    fn resolve(&self, servers: &[&Server], request: &Request) -> Result<Entry, SourceError> {
+    fn resolve(&self, servers: &[&Server], request: &Request) -> Result<LockEntry, SourceError> {
         let urls: Vec<&str> = servers.iter().map(|server| server.url.as_str()).collect();
         self.resolve_from(&urls, request)
     }
 
-    fn resolve_from(&self, urls: &[&str], request: &Request) -> Result<Entry, SourceError> {
+    fn resolve_from(&self, urls: &[&str], request: &Request) -> Result<LockEntry, SourceError> {
         let (network, mirrors) = (network(), mirrors(urls));
         Resolver::new(&network, &mirrors, &self.store, self.folder.path(), &NoProgress).resolve(request)
     }
@@ -73,7 +73,7 @@ fn a_signed_archive_is_locked_and_brought() {
     let lock = Lock::new([entry]);
     assert!(!lock.to_text().contains("127.0.0.1"), "a lock names no mirror");
 
-    // Any other mirror serves a lock, and the first of these is down.
+    // Any other mirror can serve a lock, and the first of these is down.
     let other = Server::start();
     small().publish_unsigned(&other);
     let (network, mirrors) = (network(), mirrors(&[&dead_url(), &other.url]));
@@ -153,7 +153,7 @@ fn a_source_may_be_asked_for_by_a_pattern_or_as_the_newest() {
         let entry = resolve(version, file).unwrap();
         assert_eq!(entry.files[0].version.as_deref(), Some(there), "{version} {file}");
         assert!(!entry.files[0].name.contains('*'));
-        // The lock answers the pattern until it is made anew.
+        // The lock fixes the result of the pattern until it is renewed.
         assert!(Lock::new([entry.clone()]).fits(&[entry.request]));
     }
     for (version, file) in [("3.*", "*"), ("newest", "*.zip"), ("newest", "tool_1.0.orig.tar.xz"), ("1", "*")] {
@@ -215,7 +215,7 @@ fn another_key_is_refused() {
     assert!(matches!(error, SignatureError::UnknownKey(_)), "{error}");
 }
 
-/// Keys and signatures that GnuPG made (as `tests/servers/signatures/README` tells), as no library would make them.
+/// Keys and signatures made by GnuPG (see `tests/servers/signatures/README`), in a form that no library would produce.
 #[test]
 fn broken_hashes_and_keys_past_their_time_are_refused() {
     let signatures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/signatures");
@@ -386,7 +386,7 @@ fn conflicts_name_both_and_who_wanted_them() {
         ("y", vec!["b".into(), "y".into()], vec!["a".into(), "x".into()])
     );
     assert!(text.contains("`y` conflicts with `x (<< 3)`"), "{text}");
-    // A name that a package both provides and excludes keeps only the others out.
+    // A name that a package both provides and excludes only excludes the others.
     let own = TestArchive::default().package("m", "1", "Provides: mta\nConflicts: mta").package(
         "n",
         "1",

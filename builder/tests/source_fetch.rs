@@ -1,4 +1,4 @@
-//! Bringing locked files over a network that fails in every way.
+//! Fetching locked files over a network that fails in every way.
 
 mod servers;
 
@@ -6,25 +6,25 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use dbco::digest::Digest;
-use dbco::lock::{Entry, Location, LockedFile};
+use dbco::lock::{Location, LockEntry, LockedFile};
 use dbco::source::{
-    Access, Attempt, Cancel, DebianPackages, DebianSource, FetchReport, Limits, Meter, Mirrors, Network, NoProgress,
-    Progress, Request, SourceError, UrlFile, fetch,
+    Access, Attempt, Cancel, DebianPackages, DebianSource, FetchReport, Meter, Mirrors, Network, NetworkLimits,
+    NoProgress, Progress, Request, SourceError, UrlFile, fetch,
 };
 use dbco::store::Store;
 use servers::{Fault, Server, dead_url, limits, network, noise, store};
 
-fn locked(name: &str, content: &[u8], urls: &[String]) -> Entry {
+fn locked(name: &str, content: &[u8], urls: &[String]) -> LockEntry {
     let at = Location::Urls(urls.to_vec());
     let (sha256, size) = (Digest::of(content), content.len() as u64);
-    Entry {
+    LockEntry {
         request: Request::Url(UrlFile { urls: urls.to_vec(), sha256: None }),
         archive_date: None,
         files: vec![LockedFile { name: name.to_owned(), version: None, suite: None, at, sha256, size }],
     }
 }
 
-fn bring(entry: &Entry, store: &Store, network: &Network) -> Result<FetchReport, Vec<SourceError>> {
+fn bring(entry: &LockEntry, store: &Store, network: &Network) -> Result<FetchReport, Vec<SourceError>> {
     let mirrors = Mirrors::default();
     fetch([entry], store, Access::Online { network, mirrors: &mirrors }, 2, &NoProgress)
 }
@@ -51,7 +51,7 @@ fn a_truncated_download_goes_on_where_it_broke_off() {
     assert_eq!(content_of(&store, &content), content);
     assert_eq!(server.asked_for("x"), [0, 100_000, 100_000, 150_000]);
     assert_eq!(report, FetchReport { present: 0, fetched: 1, bytes: 300_000 });
-    // What is there is not brought again, and nothing is left of the work.
+    // Existing files are not fetched again, and no work files are left.
     assert_eq!(bring(&entry, &store, &network()).unwrap().present, 1);
     assert_eq!(server.asked_for("x").len(), 4);
     assert_eq!(fs::read_dir(store.path().join("partial")).unwrap().count(), 0);
@@ -86,7 +86,7 @@ fn a_stalled_server_is_left_after_the_limit() {
     let content = noise(100_000, 4);
     let entry = locked("x", &content, &[server.file("x", content.clone())]);
     server.faults("x", &[Fault::Stall(40_000)]);
-    let network = Network::new(Cancel::default(), Limits { stall: Duration::from_millis(200), ..limits() });
+    let network = Network::new(Cancel::default(), NetworkLimits { stall: Duration::from_millis(200), ..limits() });
     bring(&entry, &store, &network).unwrap();
     assert_eq!(server.asked_for("x"), [0, 40_000]);
 }
@@ -167,7 +167,7 @@ fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
         let (_folder, store) = store();
         let (sha256, version) = (Digest::of("x"), Some("1.0-1".to_owned()));
         let files = vec![LockedFile { name: "old".to_owned(), version, suite: None, at, sha256, size: 1 }];
-        let entry = Entry { request, archive_date: None, files };
+        let entry = LockEntry { request, archive_date: None, files };
         let (network, mirrors) = (network(), servers::mirrors(&[&server.url]));
         let access = Access::Online { network: &network, mirrors: &mirrors };
         fetch([&entry], &store, access, 1, &NoProgress).unwrap_err()[0].to_string()
@@ -179,7 +179,7 @@ fn a_file_that_nobody_keeps_leads_to_what_helps_for_its_kind() {
         pool(),
     );
     assert!(text.contains("old 1.0-1 was removed from the mirror: run `dbco lock --update`"), "{text}");
-    // To lock a source package of a stated version again would lead back here.
+    // Locking a source package with a stated version again would give the same.
     let (package, version, file) = ("linux".to_owned(), "1.0-1".to_owned(), "old".to_owned());
     let text = gone(Request::DebianSource(DebianSource { archive: archive(), package, version, file }), pool());
     assert!(text.contains("set another `version` of source package `linux`"), "{text}");
@@ -224,7 +224,7 @@ fn offline_names_what_is_missing() {
 fn many_files_come_over_many_connections_and_failures_are_collected() {
     let (_folder, store) = store();
     let server = Server::start();
-    let entries: Vec<Entry> = (0..20)
+    let entries: Vec<LockEntry> = (0..20)
         .map(|number| {
             let (name, content) = (format!("f{number:02}"), noise(10_000 + number, number as u64 + 1));
             let url =
@@ -255,7 +255,7 @@ fn two_builds_bring_a_file_once() {
     assert_eq!(server.asked_for("x"), [0]);
 }
 
-/// Presses ^C as soon as a download says that it will wait.
+/// Presses ^C as soon as a download announces that it will wait.
 struct Interrupt(Cancel);
 
 impl Progress for Interrupt {
@@ -266,7 +266,7 @@ impl Progress for Interrupt {
 
 impl Meter for Interrupt {
     fn at(&self, _bytes: u64) {}
-    fn say(&self, _text: &str) {
+    fn remark(&self, _text: &str) {
         self.0.cancel();
     }
 }
@@ -275,7 +275,7 @@ impl Meter for Interrupt {
 fn an_interrupt_ends_the_wait_between_tries() {
     let (_folder, store) = store();
     let cancel = Cancel::default();
-    let network = Network::new(cancel.clone(), Limits { backoff: Duration::from_secs(600), ..limits() });
+    let network = Network::new(cancel.clone(), NetworkLimits { backoff: Duration::from_secs(600), ..limits() });
     let entry = locked("x", b"x", &[dead_url()]);
     let (mirrors, progress) = (Mirrors::default(), Interrupt(cancel));
     let begin = Instant::now();

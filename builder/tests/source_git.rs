@@ -21,10 +21,10 @@ fn git(folder: &Path, arguments: &[&str]) {
         .unwrap();
 }
 
-/// Texts of links that a path would be normalized to another one; git keeps them.
+/// Link targets that a path would normalize; git keeps them unchanged.
 const ODD_LINKS: [&str; 5] = ["a/.", "d//x", "//x", "./a/../b/", "/"];
 
-/// A repository whose attributes would change what comes out; gives the names of its two commits.
+/// A repository whose attributes would change the checked out files; gives the names of its two commits.
 fn repository(folder: &Path) -> [String; 2] {
     git(folder, &["init", "--quiet"]);
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
@@ -70,7 +70,7 @@ fn a_commit_is_the_same_bytes_wherever_it_comes_from() {
     let (_folder, store) = store();
     let (network, mirrors) = (network(), Mirrors::default());
     let resolver = Resolver::new(&network, &mirrors, &store, one.path(), &NoProgress);
-    // Not a tip: the commit's parent is asked for.
+    // Not a tip: the commit's parent is requested.
     let entry = resolver.resolve(&request(one.path(), &first)).unwrap();
     let other = resolver.resolve(&request(&two.path().join("copy.git"), &first)).unwrap();
     assert_eq!(entry.files[0].sha256, other.files[0].sha256);
@@ -124,7 +124,7 @@ fn a_locked_commit_is_brought_again_with_the_same_digest() {
     assert!(text.contains("its archive has sha256") && text.contains("run `dbco lock`"), "{text}");
 }
 
-/// Keeps what is remarked.
+/// Records remarks.
 #[derive(Default)]
 struct Remarks(std::sync::Mutex<Vec<String>>);
 
@@ -139,7 +139,7 @@ struct Remark<'a>(&'a Remarks);
 impl Meter for Remark<'_> {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         self.0.0.lock().unwrap().push(text.to_owned());
     }
 }
@@ -205,7 +205,7 @@ fn with_submodules(folder: &Path, modules: &[(&str, &str, &str)]) -> String {
     head(folder)
 }
 
-fn names(store: &dbco::store::Store, entry: &dbco::lock::Entry) -> Vec<String> {
+fn names(store: &dbco::store::Store, entry: &dbco::lock::LockEntry) -> Vec<String> {
     let mut archive = tar::Archive::new(store.open_blob(&entry.files[0].sha256).unwrap());
     let name = |member: std::io::Result<tar::Entry<'_, _>>| {
         let mut member = member.unwrap();
@@ -253,7 +253,7 @@ fn submodules_come_with_a_commit_that_wants_them() {
     );
     let without = resolver.resolve(&request(false)).unwrap();
     assert_eq!(names(&store, &without), [".gitmodules", "a b/", "libs/", "libs/lib/", "name=tool"]);
-    // A lock says which it is, and each is brought again as it was.
+    // A lock says which it is, and each is fetched again unchanged.
     let lock = Lock::new([entry.clone()]);
     assert!(lock.to_text().contains("submodules: true") && !Lock::new([without]).to_text().contains("submodules"));
     assert_eq!(Lock::parse(&lock.to_text(), Path::new("r.lock")).unwrap(), lock);
@@ -290,7 +290,7 @@ fn submodules_that_cannot_be_had_are_named() {
         let text = resolver.resolve(&request).unwrap_err().to_string();
         assert!(text.contains(said), "{url}: {text}");
     }
-    // One that `.gitmodules` does not name.
+    // One that `.gitmodules` does not list.
     let folder = top.path().join("unnamed");
     with_submodules(&folder, &[]);
     git(&folder, &["update-index", "--add", "--cacheinfo", &format!("160000,{inner},sub")]);

@@ -1,10 +1,10 @@
-//! The lock file: its text, and the ways in which it can be stale or damaged.
+//! The lock file: its text, and the ways in which it can be outdated or damaged.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use dbco::digest::Digest;
-use dbco::lock::{ArchiveDate, Entry, Location, Lock, LockError, LockedFile, Why};
+use dbco::lock::{ArchiveDate, Location, Lock, LockEntry, LockError, LockedFile, StaleReason};
 use dbco::source::{Archive, DebianPackages, DebianSource, GitCommit, Request, UrlFile};
 
 fn archive(suite: &str) -> Archive {
@@ -33,7 +33,7 @@ fn git(commit: char) -> Request {
     })
 }
 
-fn entry(request: Request, names: &[&str]) -> Entry {
+fn entry(request: Request, names: &[&str]) -> LockEntry {
     let at = |name: &str| match &request {
         Request::Git(GitCommit { url, commit, .. }) => Location::Git { url: url.clone(), commit: commit.clone() },
         Request::Url(UrlFile { urls, .. }) => Location::Urls(urls.clone()),
@@ -48,7 +48,7 @@ fn entry(request: Request, names: &[&str]) -> Entry {
         size: name.len() as u64,
     };
     let files = names.iter().map(file).collect();
-    Entry { request, archive_date: Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())), files }
+    LockEntry { request, archive_date: Some(ArchiveDate::One("2026-01-10T10:12:13Z".to_owned())), files }
 }
 
 fn full() -> Lock {
@@ -74,7 +74,7 @@ fn what_is_written_reads_back_and_is_stable() {
     let path = folder.path().join("x.lock");
     full().save(&path).unwrap();
     assert_eq!(Lock::load(&path).unwrap(), full());
-    let mut turned: Vec<Entry> = full().entries().cloned().collect();
+    let mut turned: Vec<LockEntry> = full().entries().cloned().collect();
     turned.reverse();
     turned.extend(full().entries().cloned());
     assert_eq!(Lock::new(turned).to_text(), full().to_text(), "neither order nor repetition shows");
@@ -167,11 +167,11 @@ fn entries_that_a_recipe_does_not_ask_for_are_no_finding() {
     assert!(lock.fits(&[]) && !lock.fits(&[source("1.36")]));
     assert_eq!(lock.only(&[source("1.36")]), Lock::default());
     let found = Lock::new([entry(git('a'), &["x"])]).check(&[source("1.35")], &BTreeSet::new());
-    assert_eq!(found.iter().map(|stale| &stale.why).collect::<Vec<_>>(), [&Why::Missing]);
+    assert_eq!(found.iter().map(|stale| &stale.why).collect::<Vec<_>>(), [&StaleReason::Missing]);
     assert_eq!(found[0].to_string(), "busybox.orig.tar.bz2 of busybox 1.35 from Debian bookworm: not in the lock");
 }
 
-/// What another recipe asks for is no older form of what this one does, and neither is what it asks for elsewhere itself.
+/// A request of another recipe is not an older form of this one's, and neither is another request of its own.
 #[test]
 fn a_neighbour_that_is_asked_for_is_not_taken_for_an_older_form() {
     let lock = full();
@@ -185,9 +185,9 @@ fn a_neighbour_that_is_asked_for_is_not_taken_for_an_older_form() {
         (vec![source("2"), source("3")], vec![], true),
     ] {
         let found = lock.check(&wanted, &others.into_iter().collect());
-        assert_eq!(found.iter().any(|stale| matches!(stale.why, Why::Changed(_))), changed, "{found:?}");
-        // One older form stands for one request.
-        assert!(found.iter().filter(|stale| matches!(stale.why, Why::Changed(_))).count() <= 1, "{found:?}");
+        assert_eq!(found.iter().any(|stale| matches!(stale.why, StaleReason::Changed(_))), changed, "{found:?}");
+        // One older form belongs to one request.
+        assert!(found.iter().filter(|stale| matches!(stale.why, StaleReason::Changed(_))).count() <= 1, "{found:?}");
     }
 }
 
@@ -199,7 +199,7 @@ fn a_lock_of_one_recipe_is_read_and_written_in_the_format_of_now() {
     assert_eq!(Lock::parse(&old, Path::new("x.lock")).unwrap().to_text(), text);
 }
 
-/// Two processes change a lock that both have read before: neither loses what the other has put in.
+/// Two processes change a lock that both have read before: neither loses what the other has added.
 #[test]
 fn changes_at_the_same_time_are_all_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -221,7 +221,7 @@ fn changes_at_the_same_time_are_all_kept() {
     let lock = Lock::load(&path).unwrap();
     assert!(lock.fits(&all), "{:?}", lock.check(&all, &BTreeSet::new()));
     assert_eq!(lock.entries().len(), all.len());
-    // A change that fails writes nothing, and a lock that was removed is what was read.
+    // A change that fails writes nothing, and if a lock was removed its content is what was read.
     let fails = |_: &mut Lock| Err(LockError::Missing("x".into()));
     lock.clone().update(&path, fails).unwrap_err();
     assert_eq!(Lock::load(&path).unwrap(), lock);
@@ -229,7 +229,7 @@ fn changes_at_the_same_time_are_all_kept() {
     assert_eq!(read.clone().update::<LockError>(&path, |_| Ok(())).unwrap(), read);
 }
 
-/// Whoever holds the folder's lock for long does not stop `dbco lock`.
+/// A process that holds the folder's lock for long does not stop `dbco lock`.
 #[test]
 fn a_folder_that_somebody_holds_is_waited_for_for_a_moment() {
     let folder = tempfile::tempdir().unwrap();
@@ -240,7 +240,7 @@ fn a_folder_that_somebody_holds_is_waited_for_for_a_moment() {
     assert_eq!(Lock::load(&path).unwrap(), full());
 }
 
-/// What resolving takes for the version that was asked for (Debian policy 5.6.12) is that version in the lock, too.
+/// A version that counts as the requested one when resolving (Debian policy 5.6.12) counts as such in the lock, too.
 #[test]
 fn a_version_in_another_spelling_is_the_same() {
     for (version, same) in

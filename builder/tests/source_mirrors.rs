@@ -1,4 +1,4 @@
-//! Where mirrors come from, and which of them counts.
+//! Where mirrors come from, and which of them are used.
 
 mod servers;
 

@@ -1,11 +1,11 @@
-//! Suites of Debian beside each other: which version of each package is taken, and from where.
+//! Several suites of Debian: which version of each package is chosen, and from where.
 
 mod servers;
 
 use std::fs;
 use std::path::Path;
 
-use dbco::lock::{ArchiveDate, Entry, Lock, LockedFile, rollback, went_back};
+use dbco::lock::{ArchiveDate, Lock, LockEntry, LockedFile, downgrades, rollback};
 use dbco::source::debian::offline;
 use dbco::source::{Access, DebianPackages, Mirrors, NoProgress, Request, Resolver, SourceError, Suites, fetch};
 use servers::{Key, Server, TestArchive, archive, network, store};
@@ -24,7 +24,7 @@ fn request(suites: &[&str], packages: &[&str]) -> Request {
     Request::Debian(DebianPackages { suites: Suites::new(suites.collect()).unwrap(), packages, closure: true })
 }
 
-/// A main, a security, an updates and two more archives; security's on a server of its own.
+/// A main, a security, an updates and two more archives; the security archive is on a separate server.
 struct World {
     folder: tempfile::TempDir,
     store: dbco::store::Store,
@@ -48,7 +48,7 @@ impl World {
         Mirrors::discover(&flags, None, Path::new("/nonexistent")).unwrap()
     }
 
-    fn entry(&self, suites: &[&str], packages: &[&str]) -> Result<Entry, SourceError> {
+    fn entry(&self, suites: &[&str], packages: &[&str]) -> Result<LockEntry, SourceError> {
         let (network, mirrors) = (network(), self.mirrors());
         let resolver = Resolver::new(&network, &mirrors, &self.store, self.folder.path(), &NoProgress);
         resolver.resolve(&request(suites, packages))
@@ -57,7 +57,7 @@ impl World {
 
 const ALL: [&str; 5] = ["test", "test-security", "test-updates", "test-backports", "experimental"];
 
-/// What the archives hold, in the order of [`ALL`], with apt's priority of each.
+/// The content of the archives, in the order of [`ALL`], with apt's priority of each.
 fn archives() -> [(TestArchive, u16); 5] {
     let main = TestArchive::of("test", "")
         .package("tool", "1.0-1", "Depends: lib (>= 1), data")
@@ -111,12 +111,13 @@ fn the_newest_of_the_highest_priority_is_taken() {
     for (suites, packages, expected) in [
         (&ALL[..1], &["tool"][..], &["data 1.0-1 -", "lib 1.0-1 -", "tool 1.0-1 -"][..]),
         (&ALL[..2], &["tool"], &["data 1.0-1 test", "lib 1.0-1+deb1 test-security", "tool 1.0-1 test"]),
-        // Backports have newer ones of all, which nobody asked for.
+        // Backports have newer versions of all, which nobody requested.
         (&ALL, &["tool"], &["data 1.0-2 test-updates", "lib 1.0-1+deb1 test-security", "tool 1.0-1 test"]),
-        // What only backports have is taken from there, and not from where it has to be asked for.
+        // A package that only backports have is chosen from there, but not from a suite that must be requested
+        // explicitly.
         (&ALL, &["plugin"], &["plugin 2.0-1~bpo1 test-backports"]),
         (&["test", "experimental"], &["plugin"], &["plugin 9 experimental"]),
-        // Of the providers, the one of the higher priority.
+        // Of the providers, the one with the higher priority.
         (&ALL, &["daemon"], &["daemon 1 test", "postfix 1 test"]),
         // The same file in three suites: from the first.
         (&ALL, &["same"], &["same 1 test"]),
@@ -129,7 +130,7 @@ fn the_newest_of_the_highest_priority_is_taken() {
 #[test]
 fn a_package_may_name_its_suite_or_version() {
     for (packages, expected) in [
-        // What it depends on comes from there as far as nothing else serves, as with apt-get.
+        // Its dependencies come from there if nothing else satisfies them, as with apt-get.
         (
             &["tool/test-backports"][..],
             &[
@@ -139,7 +140,7 @@ fn a_package_may_name_its_suite_or_version() {
                 "tool 2.0-1~bpo1 test-backports",
             ][..],
         ),
-        // Also where another package would have taken the candidate before.
+        // Even if another package would have chosen the candidate before.
         (&["lib", "tool/experimental"], &["lib 9 experimental", "tool 9 experimental"]),
         (&["tool/experimental"], &["lib 9 experimental", "tool 9 experimental"]),
         (&["lib=1.0-1+deb1", "lib/experimental"], &[]),
@@ -192,7 +193,7 @@ fn what_is_not_there_is_said_with_suites() {
 #[test]
 fn the_lock_says_which_suite_and_when_and_files_come_from_its_mirrors() {
     let world = world();
-    // Backports ask not to be used by themselves; the rest is as without them.
+    // Backports are not used by default; the rest is as without them.
     let with_backports = world.entry(&ALL[..4], &["tool"]).unwrap();
     let entry = world.entry(&ALL[..3], &["tool"]).unwrap();
     assert_eq!(with_backports.files, entry.files);
@@ -206,10 +207,10 @@ fn the_lock_says_which_suite_and_when_and_files_come_from_its_mirrors() {
     );
     assert_eq!(Lock::parse(&text, Path::new("r.lock")).unwrap(), lock);
     assert!(lock.fits(std::slice::from_ref(&entry.request)));
-    // A file of a suite that nobody asked for: which mirror would have it?
+    // A file of a suite that was not requested: which mirror would have it?
     let other = text.replacen("    suite: test-security", "    suite: other", 1);
     assert!(Lock::parse(&other, Path::new("r.lock")).is_err());
-    // Each from its own.
+    // Each from its own mirror.
     let (network, mirrors) = (network(), world.mirrors());
     let access = Access::Online { network: &network, mirrors: &mirrors };
     assert_eq!(fetch(&[entry], &world.store, access, 2, &NoProgress).unwrap().fetched, 3);
@@ -235,7 +236,7 @@ fn a_lock_that_does_not_fit_says_what_changed_in_suites_and_packages() {
     assert!(said.contains("`data/test-security` was added") && said.contains("the suite `test` was removed"), "{said}");
     let said = says(&["test-security", "test"], &["tool", "data"]);
     assert!(said.ends_with("the order of its suites changed"), "{said}");
-    // Locked from another suite than is asked for now.
+    // Locked from another suite than requested now.
     let mut moved = world.entry(&ALL[..3], &["same/test-updates"]).unwrap();
     moved.files[0].suite = Some("test".to_owned());
     let said = Lock::new([moved.clone()]).check(&[moved.request], &Default::default());
@@ -251,7 +252,7 @@ fn what_two_requests_say_of_one_package_counts_together() {
     assert!(error.contains("`same` is requested from two suites, test and test-updates"), "{error}");
 }
 
-/// Each of these wants the other in another version.
+/// Each of these requires another version of the other.
 #[test]
 fn versions_that_displace_each_other_come_to_an_end() {
     let error = chosen(&ALL, &["left/test-backports=1"]).unwrap_err();
@@ -262,7 +263,7 @@ fn versions_that_displace_each_other_come_to_an_end() {
 fn going_back_is_seen_in_each_suite_by_itself() {
     let world = world();
     let old = Lock::new([world.entry(&ALL[..2], &["tool"]).unwrap()]);
-    // A replayed index of the security archive, beside a main archive of today.
+    // A replayed index of the security archive, with a current main archive.
     TestArchive::of("test", "")
         .dated("Sun, 11 Jan 2026 00:00:00 UTC")
         .package("tool", "1.0-1", "Depends: lib")
@@ -274,8 +275,8 @@ fn going_back_is_seen_in_each_suite_by_itself() {
     let new = world.entry(&ALL[..2], &["tool"]).unwrap();
     let back = rollback(&old, &new).unwrap().to_string();
     assert!(back.contains("Debian test-security main") && back.contains("2026-01-09T00:00:00Z"), "{back}");
-    assert_eq!(went_back(&old, &new), ["lib 1.0-1+deb1 → 1.0-1~old"]);
-    // A request for one of the suites alone is compared with it, too.
+    assert_eq!(downgrades(&old, &new), ["lib 1.0-1+deb1 → 1.0-1~old"]);
+    // A request for only one of the suites is compared with it, too.
     let new = world.entry(&["test-security"], &["lib"]).unwrap();
     assert!(rollback(&old, &new).is_some());
 }

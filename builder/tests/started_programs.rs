@@ -1,5 +1,5 @@
-//! What is started by its path has to be in the image: shells, the early init. And roots whose layout their components
-//! can't use.
+//! Programs that are started by path must be in the image: shells, the early init. And roots whose layout their
+//! components can't use.
 
 mod project;
 
@@ -18,7 +18,7 @@ fn a_shell_that_nothing_brings_is_a_finding() {
         let what = format!("the shell of account `root` is {shell}, which nothing provides");
         check(&project).ends(2).says(&["error[programs]", "small.yaml:14:14", &what, "set another `shell`"]);
     }
-    // By a link of the recipe or of an overlay; and who refuses logins need not be there for that.
+    // Through a link of the recipe or of an overlay; and a shell that refuses logins need not exist for that.
     let project = Project::with("shell: /system/bin/sh", "shell: /system/bin/bash");
     project.edit("small.yaml", "layout: split\n", "layout: split\n  links: {/system/bin/bash: sh}\n");
     check(&project).ends(0);
@@ -27,7 +27,7 @@ fn a_shell_that_nothing_brings_is_a_finding() {
     }
 }
 
-/// The small project with a component, so that only the build knows what is in the root.
+/// The small project with a component, so that only the build knows the root's content.
 fn with_component(install: &str) -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[template]");
     fs::remove_file(project.path("overlay/system/bin/sh")).unwrap();

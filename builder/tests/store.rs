@@ -1,4 +1,4 @@
-//! The store under two writers at once, and under kill -9.
+//! The store with concurrent writers, and with kill -9.
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ fn key(number: usize) -> Key {
     Key::new("test", 1).row("number", number)
 }
 
-/// Starts this program again as a writer, which prints a line for each step it has recorded.
+/// Starts this program again as a writer, which prints a line for each recorded step.
 fn writer(store: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
@@ -35,7 +35,7 @@ fn writer(store: &Path) -> Child {
         .unwrap()
 }
 
-/// Not a test of its own: the writer.
+/// Not a separate test: the writer.
 #[test]
 #[ignore = "run by another test"]
 fn write_until_killed() {
@@ -57,11 +57,11 @@ fn write_until_killed() {
     }
 }
 
-/// Waits for that many records; the writer goes on meanwhile.
+/// Waits for that many records; the writer continues meanwhile.
 fn wait_for(writer: &mut Child, records: usize) {
     let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert_eq!(lines.by_ref().filter(|line| line.contains("recorded")).take(records).count(), records);
-    // The rest is read to the end elsewhere, or the pipe's end would stop the writer.
+    // The rest is read to the end elsewhere, as a full pipe would stop the writer.
     std::thread::spawn(move || lines.count());
 }
 
@@ -76,7 +76,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// Everything that has a final name is whole, and nothing else is left once the store was opened again.
+/// Everything with a final name is complete, and nothing else is left once the store was opened again.
 fn check(folder: &Path) -> usize {
     let store = Store::open(folder).unwrap();
     assert_eq!(files(&folder.join("tmp")), Vec::<std::path::PathBuf>::new());
@@ -115,7 +115,7 @@ fn two_writers_of_the_same_share_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut writers = [writer(folder.path()), writer(folder.path()), writer(folder.path())];
     writers.iter_mut().for_each(|writer| wait_for(writer, 5));
-    // One is killed, others open the store, and sweep it, while the rest write on.
+    // One is killed, others open the store, and sweep it, while the rest continue writing.
     writers[0].kill().unwrap();
     for _ in 0..20 {
         Store::open(folder.path()).unwrap();
@@ -161,7 +161,7 @@ fn a_lock_is_free_again_when_its_owner_was_killed() {
     drop(store.lock("step").unwrap());
 }
 
-/// Not a test of its own: holds a lock until killed.
+/// Not a separate test: holds a lock until killed.
 #[test]
 #[ignore = "run by another test"]
 fn hold_a_lock() {

@@ -40,7 +40,7 @@ fn rust(folder: &str) -> Vec<(String, String)> {
     files
 }
 
-/// The text before the unit tests, without comments and texts in quotes that span no line.
+/// The text before the unit tests, without comments and single-line string literals.
 fn code(text: &str) -> String {
     let mut tests = text.match_indices("#[cfg(test)]\n").map(|(at, start)| (at, &text[at + start.len()..]));
     let tests = tests.find(|(_, rest)| rest.lines().next().is_some_and(|line| line.ends_with("mod tests {")));
@@ -48,18 +48,18 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
-/// Whether a file holds nothing but unit tests, which may use everything.
+/// Whether a file contains only unit tests, which may use everything.
 fn is_test(file: &str) -> bool {
     file.ends_with("/tests.rs") || file.ends_with("_tests.rs") || file.contains("/tests/")
 }
 
-/// Texts that may stand in these files only; a path that ends in `/` is a folder.
+/// Texts that may only be in these files; a path that ends in `/` is a folder.
 const PLACES: &[(&[&str], &[&str], &str)] = &[
     (&["reqwest", "UdpSocket"], &["builder/src/source/"], "one module touches the network"),
     (
         &["std::net", "TcpStream"],
-        &["builder/src/source/", "builder/src/boot/converse.rs"],
-        "beside it only boot tests do, which ask their own machines",
+        &["builder/src/source/", "builder/src/boot/dialogue.rs"],
+        "other than it only boot tests do, which connect to their own machines",
     ),
     (&["Command::new"], &["builder/src/process.rs"], "one module starts processes"),
     (
@@ -70,7 +70,7 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
     (
         &["thread::spawn", "thread::scope", "thread::Builder", ".spawn_scoped("],
         &["builder/src/threads.rs", "builder/src/process.rs", "builder/src/output/tests.rs"],
-        "where the host gives no more threads nothing may panic",
+        "nothing may panic if the host allows no more threads",
     ),
     (&["process::exit"], &["builder/src/cli/", "builder/src/sandbox/"], "only the command line ends the process"),
     (
@@ -80,16 +80,17 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
     ),
 ];
 
-/// Modules that work on folders which archives and foreign tools have filled. A path of this machine would follow their links.
+/// Modules that work on folders with content from archives and third-party tools. A path of the host would follow their
+/// links.
 ///
-/// Others meet such folders without being here:
-/// - `sandbox/mounts.rs` and `sandbox/chroot.rs` prepare what a tool sees before it runs. Where they make something
-///   below a path that others may have filled they do that by a handle; the rest is in a root that was laid out by
-///   handles and is held against its list, or on a tmpfs of theirs. After the tool has run a chroot's work folders are
-///   moved back by their inodes, and the copy of the root is removed by handles.
+/// Others access such folders without being listed here:
+/// - `sandbox/mounts.rs` and `sandbox/chroot.rs` prepare what a tool sees before it runs. Where they create something
+///   below a path with foreign content they use a handle; the rest is in a root that was laid out through handles and
+///   is checked against its list, or on a tmpfs of their own. After the tool has run a chroot's work folders are moved
+///   back by their inodes, and the copy of the root is removed through handles.
 /// - `source/git.rs` reads one archive that git has written where dbco told it to, from a repository without a work
 ///   tree.
-/// - `store/roots.rs` looks at roots by lstat(2), and follows nothing.
+/// - `store/roots.rs` uses lstat(2) on roots, and follows nothing.
 const HANDLES_ONLY: &[&str] = &[
     "builder/src/archive/",
     "builder/src/boot/",
@@ -103,7 +104,7 @@ const HANDLES_ONLY: &[&str] = &[
     "builder/src/step/",
 ];
 
-/// What opens or looks at something by its path.
+/// Calls that open or examine something by its path.
 const BY_PATH: &[&str] = &[
     "fs::canonicalize",
     "fs::copy",
@@ -126,10 +127,10 @@ const BY_PATH: &[&str] = &[
     ".read_dir()",
 ];
 
-/// The uses that are right, as they stand in the code: what lies there is ours.
+/// The legitimate uses, as written in the code: the content there is dbco's.
 const OURS: &[(&str, &str)] = &[
-    // The accelerator's device; files of the store, or of the user's own QEMU; the folder that QEMU sees, and what
-    // tests log.
+    // The accelerator's device; files of the store, or of the user's own QEMU; the folder that QEMU sees, and the logs
+    // of tests.
     ("builder/src/boot/accel.rs", "OpenOptions::new().read(true).write(true).open(device)"),
     ("builder/src/boot/accel.rs", "use std::fs::OpenOptions;"),
     ("builder/src/boot/machine.rs", "File::open(image)"),
@@ -139,8 +140,8 @@ const OURS: &[(&str, &str)] = &[
     ("builder/src/boot/test.rs", "File::create(self.join(name))"),
     ("builder/src/boot/test.rs", "fs::remove_dir_all(&folder)"),
     ("builder/src/boot/test.rs", "fs::create_dir_all(folder)"),
-    ("builder/src/boot/test.rs", "self.dir.host_path()"),
-    // Made before cargo runs; the user's configuration.
+    ("builder/src/boot/running.rs", "self.dir.host_path()"),
+    // Created before cargo runs; the user's configuration.
     ("builder/src/source/cargo/fetch.rs", "fs::create_dir_all(home)"),
     ("builder/src/source/cargo/fetch.rs", "fs::create_dir_all(project)"),
     ("builder/src/source/cargo/fetch.rs", "path.exists()"),
@@ -190,8 +191,8 @@ fn network_processes_and_printing_have_one_place_each() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Names of architectures, which the `platform` of each crate alone knows. What is for one of them by its nature says so by a name of
-/// [`dbco::platform::Platform`].
+/// Names of architectures, which only the `platform` of each crate may contain. Code that is for one of them uses a
+/// name of [`dbco::platform::Platform`].
 const ARCHITECTURES: &[&str] = &[
     "aarch64",
     "amd64",
@@ -209,7 +210,7 @@ const ARCHITECTURES: &[&str] = &[
     "\"x86\"",
 ];
 
-/// More of them in the crate that runs inside the image; the builder has kernels of others, too, which it names.
+/// More of them in the crate that runs inside the image; the builder also handles other kernels, and names them.
 const ARCHITECTURES_OF_LIVEFS: &[&str] = &["bzImage", "SCMP_ARCH_", "=ttyS"];
 
 #[test]
@@ -237,11 +238,12 @@ fn no_rust_file_is_longer_than_600_lines() {
 
 #[test]
 fn nothing_is_left_to_do_and_no_test_is_left_out() {
-    // Put together here, so that this file does not find itself.
+    // Assembled here, so that this file does not match itself.
     let words = [["to", "do!("], ["unimple", "mented!("], ["#[ig", "nore"], ["FIX", "ME"], ["X", "XX"], ["dbg", "!("]];
     let mut wrong = Vec::new();
     for (file, text) in [rust("builder"), rust("livefs/src"), rust("livefs/tests")].concat() {
-        // Boots stand apart, so that the quick loop stays quick; `.ci/run` runs them too. Others are halves of a test.
+        // Boots are run separately, so that the quick loop stays quick; `.ci/run` runs them too. Others are parts of
+        // another test.
         let reasons = ["boots ", "run by another test"];
         let text = reasons.iter().fold(text, |text, reason| text.replace(&format!("#[{} = \"{reason}", "ignore"), ""));
         for word in words.map(|parts| parts.concat()) {
@@ -253,7 +255,7 @@ fn nothing_is_left_to_do_and_no_test_is_left_out() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every file under `src` is reached by a `mod`; a file that is not is dead.
+/// Every file under `src` is reached by a `mod`; any other file is dead.
 #[test]
 fn no_source_file_is_dead() {
     let files = [rust("builder/src"), rust("livefs/src")].concat();
@@ -277,13 +279,13 @@ fn no_source_file_is_dead() {
     }
 }
 
-/// Whether a line has the word; a path only where it begins: `/vz/root/101` is no place of this machine's.
+/// Whether a line contains the word; a path only at its beginning: `/vz/root/101` is not a place of this machine.
 fn names(line: &str, word: &str) -> bool {
     let inside = |before: &str| before.ends_with(|c: char| c.is_ascii_alphanumeric() || "_-.}".contains(c));
     line.match_indices(word).any(|(at, _)| !word.starts_with('/') || !inside(&line[..at]))
 }
 
-/// A clone works anywhere: nothing tracked names the machines it was made on.
+/// A clone works anywhere: no tracked file names the machines it was made on.
 #[test]
 fn no_tracked_file_names_a_machine_or_a_proxy() {
     let words = [
@@ -304,7 +306,7 @@ fn no_tracked_file_names_a_machine_or_a_proxy() {
                 wrong.push(format!("{file}:{}: {word}: {line}", number + 1));
             }
         }
-        // A registry of its own would stand in Cargo.lock.
+        // Another registry would be in Cargo.lock.
         if file == "Cargo.lock" {
             let other = text.lines().filter(|line| line.starts_with("source = "));
             let other = other.filter(|line| !line.contains("registry+https://github.com/rust-lang/crates.io-index"));
@@ -322,7 +324,7 @@ fn no_tracked_file_is_larger_than_one_mebibyte() {
     }
 }
 
-/// The fuzz targets are a workspace of their own: their lock has what the tool depends on, in the tool's versions.
+/// The fuzz targets are a separate workspace: its lock has the tool's dependencies, in the tool's versions.
 #[test]
 fn the_fuzz_crates_lock_follows_the_tools() {
     let read = |path: &str| -> toml::Table { fs::read_to_string(repository().join(path)).unwrap().parse().unwrap() };

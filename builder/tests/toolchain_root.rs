@@ -13,7 +13,8 @@ use dbco::archive::Budget;
 use dbco::sandbox::root::{Layout, Package, RootError, lay_out};
 use dbco::store::Store;
 
-/// A member of a package: its path and, for a link, the target; else a file's content. A path that ends in `/` is a folder.
+/// A member of a package: its path and, for a link, the target; otherwise a file's content. A path that ends in `/` is
+/// a folder.
 enum Member {
     Folder(&'static str),
     File(&'static str, &'static str),
@@ -46,7 +47,7 @@ fn package(members: &[Member]) -> Vec<u8> {
     ar(&[("debian-binary", b"2.0\n".to_vec()), ("control.tar", control), ("data.tar", data)])
 }
 
-/// The root of these packages, in a store of its own.
+/// The root of these packages, in a separate store.
 fn root(packages: &[&[Member]]) -> Result<(tempfile::TempDir, PathBuf), RootError> {
     root_where(packages, &|_, _| false)
 }
@@ -156,7 +157,7 @@ fn a_package_that_replaces_another_wins_whichever_is_unpacked_first() {
             assert_eq!(time, std::time::UNIX_EPOCH + std::time::Duration::from_secs(1));
         }
     }
-    // Two alike and a third, in each order of unpacking: who is replaced has to be all that differ.
+    // Two equal ones and a third, in each order of unpacking: the replaced packages must be all that differ.
     for padded in 0..3 {
         let padding = |number: usize| if number == padded { PADDING } else { "" };
         let old: &[Member] = &[File("./bin/tool", "old"), File("./usr/share/0", padding(0))];

@@ -1,4 +1,4 @@
-//! Patterns that match nothing: said by the build, with what they are about.
+//! Patterns that match nothing: reported by the build, with their subject.
 
 mod project;
 
@@ -6,7 +6,7 @@ use std::fs;
 
 use project::{Project, host};
 
-/// The small project with a component of a folder that lets `exclude` out, in a template.
+/// The small project with a component from a folder with exclusions, in a template.
 fn with_component(exclude: &str) -> Project {
     let project = Project::with("[initrd, grub-cfg]", "[template]");
     project.edit("small.yaml", "{build: none,", "{build: host,");
@@ -31,7 +31,7 @@ fn a_misspelt_path_that_a_source_excludes_is_named_with_its_neighbour() {
         let ran = ran.says(&["warning: ", "components/tool.yaml:4:43: ", &text]);
         assert_eq!(ran.err.matches("warning").count(), 1, "{}", ran.err);
     }
-    // What is there, and what a fresh clone need not have.
+    // Existing files, and those that a fresh clone need not have.
     for exclude in ["/target", "/docs/manual.txt", "/node_modules", "'/*.o'", "/target/release"] {
         with_component(exclude).dbco(&["build", "--offline", "small.yaml"]).ends(0).never_says("warning");
     }

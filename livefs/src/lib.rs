@@ -1,6 +1,6 @@
-//! What runs inside dbcolinux.
+//! The programs that run inside dbcolinux.
 //!
-//! One program under several names (`src/main.rs`), as busybox is; each module below has one task:
+//! One program with several names (`src/main.rs`), as busybox is; each module below has one task:
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,14 +1,14 @@
-//! One program under several names: the name that it is called by selects what it does, as with busybox.
+//! One program with several names: the name by which it is called selects the applet, as with busybox.
 
 #![no_main]
 
 use std::ffi::OsString;
 use std::path::Path;
 
-/// A program's name and what runs it. It gets the arguments after the name and gives the exit code.
+/// An applet's name and its function, which gets the arguments after the name and gives the exit code.
 type Applet = (&'static str, fn(Vec<OsString>) -> u8);
 
-/// All names, one a line.
+/// All names, one per line.
 const APPLETS: &[Applet] = &[
     ("bootplan", livefs::boot::bootplan),
     ("chroot-system", livefs::boot::chroot_system),
@@ -20,16 +20,16 @@ const APPLETS: &[Applet] = &[
     ("vzlist", livefs::vz::vzlist),
 ];
 
-/// The C library's `main`, instead of the standard library's: what that does before took a fifth of a short command's instructions.
-/// Arguments and environment are there without it.
+/// The C library's `main`, instead of the standard library's: the latter's setup took a fifth of the instructions of a
+/// short command. Arguments and environment are available without it.
 // SAFETY: no other function of this name is linked.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> i32 {
-    // What the standard library's does and is needed: who writes to a closed pipe or socket gets an error.
-    // SAFETY: there are no threads and no handlers yet.
+    // What the standard library sets up and is needed: writing to a closed pipe or socket gives an error. SAFETY: there
+    // are no threads and no handlers yet.
     unsafe { nix::libc::signal(nix::libc::SIGPIPE, nix::libc::SIG_IGN) };
     let code = run(std::env::args_os());
-    // Writes what is still to be written.
+    // Flushes the output.
     std::process::exit(code.into())
 }
 
@@ -37,7 +37,7 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> u8 {
     let called = arguments.next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or(&called).to_owned();
     let mut rest: Vec<OsString> = arguments.collect();
-    // As busybox does: the image makes a link for each.
+    // As with busybox: the image has a link for each.
     if name == "livefs" && rest == ["--list"] {
         APPLETS.iter().for_each(|(name, _)| println!("{name}"));
         return 0;

@@ -1,7 +1,7 @@
-//! What the fuzz targets share: budgets of memory, a folder in memory, texts that hold several files, oracles.
+//! Shared code of the fuzz targets: memory limits, a folder in memory, texts that contain several files, oracles.
 //!
-//! A target calls the library as its own commands do, with everything that comes from outside taken from the input. The
-//! budget of time is libFuzzer's (`-timeout`, see ci/test.sh).
+//! A target calls the library as its own commands do, with everything from outside taken from the input. The time limit
+//! is libFuzzer's (`-timeout`, see ci/test.sh).
 
 use std::alloc::System;
 use std::fmt::Display;
@@ -14,8 +14,8 @@ use cap::Cap;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Runs `target`, which may allocate `budget` MiB at most beyond what is allocated already. More ends the process, which
-/// libFuzzer counts as a crash. What C libraries allocate is in `-rss_limit_mb` alone.
+/// Runs `target`, which may allocate at most `budget` MiB beyond what is allocated already. More ends the process,
+/// which libFuzzer counts as a crash. Allocations of C libraries only count in `-rss_limit_mb`.
 pub fn within_memory<T>(budget: usize, target: impl FnOnce() -> T) -> T {
     let before = ALLOCATOR.limit();
     let most = ALLOCATOR.allocated() + (budget << 20);
@@ -25,14 +25,14 @@ pub fn within_memory<T>(budget: usize, target: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A folder of this process, below `TMPDIR`; ci/test.sh puts it into memory and removes it.
+/// A folder for this process, below `TMPDIR`; ci/test.sh puts it into memory and removes it.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder for temporary files").keep())
 }
 
-/// The files of an input: a line `=== NAME` begins a file, what comes before the first is the file `first`. Of `names`
-/// only, each once, so that an input names nothing outside of its folder.
+/// The files of an input: a line `=== NAME` starts a file, the text before the first is the file `first`. Only names in
+/// `names`, each once, so that an input names nothing outside its folder.
 pub fn files<'a>(input: &'a str, first: &'static str, names: &[&'static str]) -> Vec<(&'static str, &'a str)> {
     let mut files = Vec::new();
     let (mut name, mut start, mut at) = (Some(first), 0, 0);
@@ -73,14 +73,14 @@ pub fn project(files: &[(&'static str, &str)], names: &[&'static str]) -> &'stat
     root
 }
 
-/// Looks at an error's text as users see it; gives the text.
+/// Formats an error's text as users see it; gives the text.
 pub fn told(error: &dyn Display) -> String {
     let text = error.to_string();
     assert!(!text.trim().is_empty(), "an error without words");
     text
 }
 
-/// Fails for a path that would leave the folder it is meant for.
+/// Fails for a path that would leave its folder.
 pub fn stays_inside(path: &str) {
     assert!(!path.starts_with('/') && path.split('/').all(|part| part != ".."), "{path:?} climbs out");
 }

@@ -1,4 +1,4 @@
-//! `Cargo.lock`: names and versions become names of files.
+//! `Cargo.lock`: names and versions become file names.
 #![no_main]
 
 use dbco::source::CargoLock;

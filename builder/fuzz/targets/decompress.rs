@@ -1,4 +1,5 @@
-//! Compressed streams: by what they start with, to their end, in bounded memory; and whole, as patches are read.
+//! Compressed streams: detected by their first bytes, read to their end, in limited memory; and as a whole, as patches
+//! are read.
 #![no_main]
 
 use std::io::{Read, copy, sink};
@@ -10,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     within_memory(64, || match decompress_with(data, "a", 1, &Budget::default()) {
-        // What is longer is its reader's to bound.
+        // Its reader limits anything longer.
         Ok(stream) => drop(copy(&mut stream.take(16 << 20), &mut sink())),
         Err(error) => drop(told(&error)),
     });

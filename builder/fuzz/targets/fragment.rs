@@ -1,4 +1,4 @@
-//! Fragments laid over a `.config`: what they ask for holds afterwards, and laying them over again changes nothing.
+//! Fragments applied to a `.config`: their settings hold afterwards, and applying them again changes nothing.
 #![no_main]
 
 use dbco::kernel::{Config, Fragment, merge};
@@ -39,7 +39,7 @@ fuzz_target!(|text: &str| {
             assert_eq!(config.get(symbol), before.get(symbol), "{symbol} in {merged:?}");
         }
     }
-    // Ends of lines become plain, one at a time where there are several.
+    // Line ends are normalized, one at a time where there are several.
     if !merged.contains('\r') {
         assert_eq!(merge(&merged, &fragments), merged);
     }

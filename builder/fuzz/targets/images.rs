@@ -1,10 +1,10 @@
-//! Trees written as cpio and tar archives: what other readers find in them is what the tree holds.
+//! Trees written as cpio and tar archives: other readers find in them what the tree holds.
 #![no_main]
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
 
-use dbco::archive::{Budget, Entries, Kind};
+use dbco::archive::{Budget, Entries, MemberKind};
 use dbco::digest::Digest;
 use dbco::image::cpio::write_cpio;
 use dbco::image::tar::write_tar;
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-/// A tree of what a few bytes each say: type, mode, owner, name, content.
+/// A tree described by a few bytes for each entry: type, mode, owner, name, content.
 fn tree(data: &[u8]) -> (Tree, Memory) {
     let (mut tree, mut memory) = (Tree::new(), Memory(HashMap::new()));
     let mut rest = data;
@@ -132,12 +132,18 @@ fn in_tar(tree: &Tree, memory: &Memory, archive: &[u8]) {
         let ids = (member.mode, member.uid, member.gid, &member.xattrs);
         assert_eq!(ids, (entry.mode, entry.uid.into(), entry.gid.into(), &entry.xattrs));
         match &entry.node {
-            Node::Dir => assert_eq!(member.kind, Kind::Dir),
-            Node::File { blob, .. } => assert_eq!((member.kind, &content), (Kind::File, &memory.0[blob])),
-            Node::Symlink { target } => assert_eq!((member.kind, &*member.link), (Kind::Symlink, target.as_bytes())),
-            Node::Char { major, minor } => assert_eq!((member.kind, member.device), (Kind::Char, (*major, *minor))),
-            Node::Block { major, minor } => assert_eq!((member.kind, member.device), (Kind::Block, (*major, *minor))),
-            Node::Fifo => assert_eq!(member.kind, Kind::Fifo),
+            Node::Dir => assert_eq!(member.kind, MemberKind::Dir),
+            Node::File { blob, .. } => assert_eq!((member.kind, &content), (MemberKind::File, &memory.0[blob])),
+            Node::Symlink { target } => {
+                assert_eq!((member.kind, &*member.link), (MemberKind::Symlink, target.as_bytes()))
+            }
+            Node::Char { major, minor } => {
+                assert_eq!((member.kind, member.device), (MemberKind::Char, (*major, *minor)))
+            }
+            Node::Block { major, minor } => {
+                assert_eq!((member.kind, member.device), (MemberKind::Block, (*major, *minor)))
+            }
+            Node::Fifo => assert_eq!(member.kind, MemberKind::Fifo),
         }
     }
     assert!(next().is_none());

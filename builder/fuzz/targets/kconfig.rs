@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     let files = files(text, NAMES[0], &NAMES);
     let text = |name: &str| files.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
     let fragment = Fragment::parse("fragment", text("fragment")).ok().filter(|one| !one.settings.is_empty());
-    // Without a setting that is to be explained, nothing would be read.
+    // Without a setting to explain, nothing would be read.
     let fragment = fragment.or_else(|| Fragment::parse("fragment", "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=7\n").ok());
     let root = Dir::open(project(&files, &FILES), Links::Within).expect("the folder");
     let fragments = [fragment.expect("a fragment without mistakes")];

@@ -1,4 +1,4 @@
-//! Locks: what was read is the same when it is written and read again; what is wrong has its line.
+//! Locks: writing and reading again gives the same; an error has its line.
 #![no_main]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Kernel modules: ELF, `.modinfo`, what depends on what. The input is split at `=== NAME` into modules.
+//! Kernel modules: ELF, `.modinfo`, dependencies. The input is split at `=== NAME` into modules.
 #![no_main]
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! `Packages` indexes, their relations and the closure of a request: the first line holds the packages that are wanted,
-//! a line of three dashes begins the index of a second suite, of a lower priority.
+//! `Packages` indexes, their relations and the closure of a request: the first line has the wanted packages, a line of
+//! three dashes starts the index of a second suite, with a lower priority.
 #![no_main]
 
 use dbco::lock::Location;

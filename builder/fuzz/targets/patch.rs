@@ -1,4 +1,4 @@
-//! Patches, and what patch(1) says of them: no name leaves the source, each line exists.
+//! Patches, and patch(1)'s messages about them: no name leaves the source, each line exists.
 #![no_main]
 
 use dbco::archive::Budget;
@@ -7,7 +7,7 @@ use dbco_fuzz::{stays_inside, told, within_memory};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // What stands behind NUL bytes is taken for the output of patch(1).
+    // The part after NUL bytes is taken as the output of patch(1).
     let (data, output) = match data.windows(2).position(|two| two == [0, 0]) {
         Some(at) => (&data[..at], &data[at + 2..]),
         None => (data, &b"Hunk #1 FAILED at 1."[..]),

@@ -1,4 +1,4 @@
-//! Patterns of paths, held against a plain matcher: the pattern, a line end, the path.
+//! Patterns of paths, compared with a simple matcher: the pattern, a newline, the path.
 #![no_main]
 
 use dbco::rootfs::Pattern;
@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
         Ok(read) => {
             assert_eq!(read.as_str(), pattern);
             let matches = read.matches(&path);
-            // Brackets, runs of more stars and a slash at the end are the crate's own matter.
+            // Brackets, runs of more stars and a trailing slash are left to the crate.
             let plain = !pattern.contains(['[', ']']) && !pattern.contains("***") && !pattern.ends_with('/');
             if plain && pattern.len() < 64 {
                 assert_eq!(matches, fits(pattern, &path.to_string()), "{pattern:?} and {path}");
@@ -28,7 +28,7 @@ fn fits(pattern: &str, path: &str) -> bool {
     fn below(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
             ([], []) => true,
-            // A folder's pattern is not that of the folder itself.
+            // A folder's pattern does not match the folder itself.
             (["**"], []) => false,
             (["**"], _) => true,
             (["**", rest @ ..], _) => (0..=path.len()).any(|skipped| below(rest, &path[skipped..])),

@@ -1,4 +1,4 @@
-//! Recipes with all that they name, and every check: `=== NAME` begins a further file of the project.
+//! Recipes with everything they refer to, and every check: `=== NAME` starts another file of the project.
 #![no_main]
 
 use dbco::recipe::{LoadError, load};

@@ -1,4 +1,4 @@
-//! Fields such as `Depends`: what was read means the same when it is written and read again.
+//! Fields such as `Depends`: writing and reading again gives the same meaning.
 #![no_main]
 
 use dbco::source::debian::offline::relations;

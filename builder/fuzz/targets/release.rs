@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
     let archive = Archive { suite, components: vec!["main".to_owned()], arch, keyring: None };
     let stem = "main/binary-amd64/Packages";
     match within_memory(16, || index_path(text, &archive, stem)) {
-        // A component may be stated with what stands before it, as `updates/main` of the security archive.
+        // A component may be stated with a prefix, as `updates/main` of the security archive.
         Ok(Some(path)) => assert!(path.starts_with(stem) || path.contains(&format!("/{stem}")), "{path}"),
         Ok(None) => {}
         Err(error) => drop(told(&error)),

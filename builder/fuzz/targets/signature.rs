@@ -1,4 +1,4 @@
-//! Signatures of archives, in place and apart. Nothing that is made here is signed by Debian.
+//! Signatures of archives, in place and detached. Nothing generated here is signed by Debian.
 #![no_main]
 
 use dbco::source::debian::offline::{signed_apart, signed_text};

@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
         Ok(found) => {
             let Location::Pool(path) = &found.at else { panic!("{found:?} is not of an archive") };
             stays_inside(path);
-            // The version may be one among several (`newest`, `1.*`), and the file's name a pattern, for which one name fits.
+            // The version may be one of several (`newest`, `1.*`), and the file's name a pattern that matches one name.
             assert!(file.contains('*') || found.name == file, "{} for {file}", found.name);
             let exact = version != "newest" && !version.contains('*');
             let same = |found: &str| compare_versions(found, version).is_eq();

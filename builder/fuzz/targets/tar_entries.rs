@@ -1,4 +1,4 @@
-//! Tar archives and their pax records, member by member; what is accepted stands beside what the crate `tar` reads.
+//! Tar archives and their pax records, member by member; accepted members are compared with what the crate `tar` reads.
 #![no_main]
 
 use std::io::{Read, copy, sink};
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Paths, link texts and lengths.
+/// Paths, link targets and lengths.
 type Listing = Vec<(Vec<u8>, Vec<u8>, u64)>;
 
 fn ours(data: &[u8]) -> Result<Listing, ArchiveError> {
@@ -47,9 +47,9 @@ fn theirs(data: &[u8]) -> Option<Listing> {
         if entry.pax_extensions().ok()?.into_iter().flatten().any(|record| record.is_err()) {
             return None;
         }
-        // What the crate reads otherwise than GNU tar: prefixes beside another version than `00`, content of what is no
-        // file, two kinds of extended headers of one member, and line breaks in the values of extended headers, which it takes
-        // for the ends of records: the line before one is shorter than its record's length.
+        // Where the crate differs from GNU tar: prefixes with another version than `00`, content of members other than
+        // files, two kinds of extended headers for one member, and newlines in the values of extended headers, which it
+        // takes as the ends of records: the line before one is shorter than its record's length.
         let header = entry.header();
         let (kind, block) = (header.entry_type(), header.as_bytes());
         let versioned = block[257..263] != *b"ustar\0" || block[263..265] == *b"00";
@@ -70,7 +70,7 @@ fn theirs(data: &[u8]) -> Option<Listing> {
     Some(listing)
 }
 
-/// A name up to its NUL byte; the crate leaves those in that stand in GNU's long names.
+/// A name up to its NUL byte; the crate keeps those in GNU's long names.
 fn text(name: &[u8]) -> Vec<u8> {
     name.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
 }

@@ -1,4 +1,4 @@
-//! Encoded trees: what was read is the same when it is written and read again.
+//! Encoded trees: writing and reading again gives the same.
 #![no_main]
 
 use dbco::tree::{Tree, TreePath};

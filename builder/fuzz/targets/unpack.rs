@@ -1,4 +1,4 @@
-//! Tar archives unpacked into a folder: nothing outside of it changes.
+//! Tar archives unpacked into a folder: nothing outside it changes.
 #![no_main]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Versions of Debian packages: an order, and the one that another reading of Debian policy §5.6.12 gives.
+//! Versions of Debian packages: a total order, and the same one as in another implementation of Debian policy §5.6.12.
 #![no_main]
 
 use std::cmp::Ordering;
@@ -23,10 +23,10 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// A run of other characters, each by its rank and the end as rank 0; then the number of digits and the digits.
+/// A run of other characters, each by its rank, with the end as rank 0; then the number of digits and the digits.
 type Run = (Vec<i32>, usize, String);
 
-/// The runs of epoch, upstream version and revision, one after the other. Where one part has no more, it has empty runs.
+/// The runs of epoch, upstream version and revision, in sequence. A shorter part has empty runs.
 fn by_policy(one: &str, other: &str) -> Ordering {
     let end: Run = (vec![0], 0, String::new());
     for (one, other) in runs(one).iter().zip(&runs(other)) {

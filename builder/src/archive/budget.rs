@@ -1,12 +1,12 @@
-//! What one archive, or one patch, may ask for.
+//! Limits for a single archive or patch.
 
-/// The most that one archive or patch may come to, so that a small file can't fill a disk or the memory. Every limit is the
+/// The upper limits for one archive or patch, so that a small file can't fill a disk or the memory. Every limit is the
 /// value of a key of `limits` in a recipe, and its error names that key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Bytes that it may unpack to.
+    /// Total unpacked bytes.
     pub unpacked: u64,
-    /// How many times its own length it may unpack to, once it has given [`ALWAYS`] bytes.
+    /// Ratio of unpacked to packed size, enforced once more than [`ALWAYS`] bytes were unpacked.
     pub ratio: u64,
     /// Entries.
     pub entries: u64,
@@ -16,9 +16,9 @@ pub struct Budget {
     pub headers: u64,
     /// Bytes of memory for decompressing it.
     pub memory: u64,
-    /// Compressed streams (members) that it is made of.
+    /// Compressed streams (members) in the file.
     pub streams: u64,
-    /// Parts of links' texts that are followed, for the names of all entries that lead through symbolic links.
+    /// Components of link targets that are followed, in total, for all entry names that lead through symbolic links.
     pub links: u64,
     /// Bytes of a patch, decompressed.
     pub patch_size: u64,
@@ -28,12 +28,11 @@ pub struct Budget {
     pub patch_hunks: u64,
 }
 
-/// A stream may always unpack to this many bytes, whatever it was read from.
+/// A stream may always unpack to this many bytes, whatever its packed size.
 pub const ALWAYS: u64 = 1 << 30;
 
 impl Budget {
-    /// Several times what the largest sources and packages of today come to: 300,000 entries, 20 times their size, 12
-    /// levels.
+    /// Several times what today's largest sources and packages need: 300,000 entries, 20 times their size, 12 levels.
     pub const USUAL: Self = Self {
         unpacked: 64 << 30,
         ratio: 250,
@@ -42,11 +41,11 @@ impl Budget {
         headers: 64 << 20,
         // `xz -9` takes 65 MiB; a dictionary may have up to 4 GiB.
         memory: 256 << 20,
-        // As many as `bgzip` makes of the most bytes.
+        // As many as `bgzip` would produce for the maximum number of bytes.
         streams: 1 << 20,
-        // A few seconds. Few honest archives have entries behind links at all.
+        // A few seconds of work. Few legitimate archives have entries behind links at all.
         links: 1_000_000,
-        // The largest patches of kernel.org have 100 MB, in 3 million lines and 200,000 hunks.
+        // The largest patches on kernel.org have 100 MB, 3 million lines and 200,000 hunks.
         patch_size: 256 << 20,
         patch_lines: 10_000_000,
         patch_hunks: 1_000_000,
@@ -59,11 +58,11 @@ impl Default for Budget {
     }
 }
 
-/// A budget that was used up: what there is more of, and the key that raises it.
+/// An exceeded budget: what was exceeded, and the key that raises it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}; if this is expected, raise the limit with `limits: {{{key}: …}}` beside the source or in the recipe")]
 pub struct Exceeded {
-    /// What is asked for, and the limit.
+    /// What was requested, and the limit.
     pub what: String,
     /// The key of `limits`.
     pub key: &'static str,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::decompress::{Stream, decompress_with};
-use super::{ArchiveError, Budget, Entries, Kind};
+use super::{ArchiveError, Budget, Entries, MemberKind};
 
-/// No maintainer script or list of checksums is longer.
+/// No maintainer script or list of checksums is longer than this.
 const MAX_CONTROL: u64 = 16 << 20;
 
-/// The tar archive of what the package installs, decompressed by that many threads at most.
+/// The tar archive of the files that the package installs, decompressed by at most the given number of threads.
 pub fn data<'a>(
     reader: impl Read + Send + 'a,
     package: &str,
@@ -30,7 +30,7 @@ pub fn control(
     let mut entries = Entries::new(control, package, budget);
     let mut files = BTreeMap::new();
     while let Some(member) = entries.next_member()? {
-        if member.kind != Kind::File {
+        if member.kind != MemberKind::File {
             continue;
         }
         if member.size > MAX_CONTROL {
@@ -44,13 +44,13 @@ pub fn control(
     Ok(files)
 }
 
-/// What follows the version, in this order (deb(5)), with the compressors that may have packed it. Members whose names
-/// start with `_` may stand anywhere.
+/// The members that follow the version, in this order (deb(5)), with the compressors that may be used. Members whose
+/// names start with `_` may appear anywhere.
 const PARTS: [(&str, &[&str]); 2] =
     [("control.tar", &["", ".gz", ".xz", ".zst"]), ("data.tar", &["", ".gz", ".xz", ".zst", ".bz2", ".lzma"])];
 
 /// Reads up to the part `wanted`, one of [`PARTS`].
-fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>, ArchiveError> {
+fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<MemberReader<R>, ArchiveError> {
     let not_a_deb = || ArchiveError::NotAnArchive { archive: package.to_owned(), expected: "a Debian package" };
     let mut magic = [0; 8];
     reader.read_exact(&mut magic).map_err(|error| match error.kind() {
@@ -87,7 +87,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
             if (read as u64) < size {
                 return Err(ArchiveError::Truncated { archive: package.to_owned(), inside: format!("`{name}`") });
             }
-            // Without the byte that makes the member's length even.
+            // Does not include the padding byte that makes the member's length even.
             let version = String::from_utf8_lossy(&version[..size as usize]);
             let minor = version.strip_prefix("2.").and_then(|rest| rest.split_once('\n')).map(|(minor, _)| minor);
             if !minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -101,7 +101,7 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
                 return Err(damaged(&format!("found `{name}`, expected `{part}` with a compression suffix")));
             }
             if *part == wanted {
-                return Ok(Member { input: reader, left: size });
+                return Ok(MemberReader { input: reader, left: size });
             }
         }
         let skip = size + size % 2;
@@ -113,12 +113,12 @@ fn find<R: Read>(mut reader: R, package: &str, wanted: &str) -> Result<Member<R>
 }
 
 /// One member's content; an early end of the file is an error.
-struct Member<R> {
+struct MemberReader<R> {
     input: R,
     left: u64,
 }
 
-impl<R: Read> Read for Member<R> {
+impl<R: Read> Read for MemberReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let count = self.input.read(&mut buffer[..most])?;

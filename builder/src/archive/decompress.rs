@@ -10,16 +10,16 @@ use super::streams::Streams;
 use super::{ALWAYS, ArchiveError, Budget, Exceeded};
 use crate::{interrupt, threads};
 
-/// Memory that decoding one xz file with several threads may take. Blocks that don't fit are decoded one by one.
+/// Memory limit for decoding one xz file with several threads. Blocks that don't fit are decoded one at a time.
 const XZ_MEMORY: u64 = 96 << 20;
 
 /// A decompressed stream.
 pub type Stream<'a> = Box<dyn Read + Send + 'a>;
 
-/// Decompresses gzip, xz, bzip2 and zstd, each told by its first bytes; anything else is passed on as it is.
+/// Decompresses gzip, xz, bzip2 and zstd, detected by their first bytes; anything else is passed through unchanged.
 ///
-/// Files made of several compressed streams are read to the last one, as the formats' own tools do, and padding behind it
-/// is skipped where they skip it.
+/// Files made of several compressed streams are read to the last one, as the formats' own tools do, and trailing
+/// padding is skipped where those tools skip it.
 pub fn decompress<'a>(
     reader: impl Read + Send + 'a,
     archive: &str,
@@ -28,7 +28,7 @@ pub fn decompress<'a>(
     decompress_with(reader, archive, threads::processors(), budget)
 }
 
-/// As [`decompress`], with that many threads at most. Only xz files of several blocks make use of more than one.
+/// As [`decompress`], with at most the given number of threads. Only xz files with several blocks use more than one.
 pub fn decompress_with<'a>(
     reader: impl Read + Send + 'a,
     archive: &str,
@@ -37,11 +37,11 @@ pub fn decompress_with<'a>(
 ) -> Result<Stream<'a>, ArchiveError> {
     let mut reader = reader;
     let failed = |error| ArchiveError::reading(archive, "its first bytes", error);
-    // The magic is read in a loop of our own: one `fill_buf` may give less of it from a pipe.
+    // The magic is read in a loop: a single `fill_buf` may return less of it from a pipe.
     let mut magic = Vec::with_capacity(6);
     reader.by_ref().take(6).read_to_end(&mut magic).map_err(failed)?;
     let packed = Arc::new(AtomicU64::new(0));
-    let counted = Counted { reader: io::Cursor::new(magic.clone()).chain(reader), count: Arc::clone(&packed) };
+    let counted = CountingReader { reader: io::Cursor::new(magic.clone()).chain(reader), count: Arc::clone(&packed) };
     let rest = BufReader::with_capacity(1 << 17, counted);
     let stream: Stream<'a> = match magic.as_slice() {
         // RFC 1952, section 2.3.1
@@ -57,26 +57,26 @@ pub fn decompress_with<'a>(
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(
             Streams::new(rest, budget.streams, |rest| Ok(bzip2::bufread::BzDecoder::new(rest))).map_err(failed)?,
         ),
-        // RFC 8878, sections 3.1.1 and 3.1.2: a frame, or one to be skipped before it, as pzstd(1) writes. The decoder goes
-        // from frame to frame by itself, at no cost of memory.
+        // RFC 8878, sections 3.1.1 and 3.1.2: a frame, or a skippable frame before it, as pzstd(1) writes. The decoder
+        // continues from frame to frame by itself, without more memory.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             let mut decoder = zstd::Decoder::with_buffer(rest).map_err(failed)?;
-            // What it keeps in memory is the window, a power of two.
+            // The decoder keeps the window in memory; its size is a power of two.
             decoder.window_log_max(budget.memory.max(1).ilog2().clamp(10, 31)).map_err(failed)?;
             Box::new(Zstd { decoder, memory: budget.memory })
         }
         _ => Box::new(rest),
     };
-    Ok(Box::new(Bounded { stream, packed, unpacked: 0, budget: *budget }))
+    Ok(Box::new(ExpansionLimit { stream, packed, unpacked: 0, budget: *budget }))
 }
 
-/// Counts what is read, until a signal comes: much may be read that unpacks to nothing.
-struct Counted<R> {
+/// Counts the bytes read and stops at a signal: a lot may be read that unpacks to nothing.
+struct CountingReader<R> {
     reader: R,
     count: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         interrupt::check()?;
         let count = self.reader.read(buffer)?;
@@ -85,15 +85,15 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Ends a stream that unpacks to far more than it was read from: it would fill the disk.
-struct Bounded<'a> {
+/// Stops a stream that unpacks to far more than its packed size, which would fill the disk.
+struct ExpansionLimit<'a> {
     stream: Stream<'a>,
     packed: Arc<AtomicU64>,
     unpacked: u64,
     budget: Budget,
 }
 
-impl Read for Bounded<'_> {
+impl Read for ExpansionLimit<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.stream.read(buffer)?;
         self.unpacked += count as u64;
@@ -114,7 +114,7 @@ type Xz<R> = xz2::bufread::XzDecoder<R>;
 
 fn xz<R: BufRead>(reader: R, threads: usize, memory: u64) -> io::Result<Xz<R>> {
     let stream = if threads > 1 {
-        // This decoder holds whole blocks in memory, hence the limit.
+        // This decoder holds whole blocks in memory, which is why there is a limit.
         xz2::stream::MtStreamBuilder::new()
             .threads(threads.min(64) as u32)
             .memlimit_threading(XZ_MEMORY)
@@ -126,7 +126,7 @@ fn xz<R: BufRead>(reader: R, threads: usize, memory: u64) -> io::Result<Xz<R>> {
     Ok(Xz::new_stream(reader, stream?))
 }
 
-/// Says which budget a decoder of xz would need more of.
+/// Maps an error of the xz decoder to the budget that it exceeds.
 struct XzMemory<R> {
     streams: R,
     memory: u64,
@@ -149,8 +149,8 @@ struct Zstd<R> {
 impl<R: Read> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(buffer).map_err(|error| match error.to_string() {
-            // ZSTD_error_frameParameter_windowTooLarge has no type of its own here.
-            said if said.contains("requires too much memory") => too_much_memory(self.memory),
+            // ZSTD_error_frameParameter_windowTooLarge is not exposed by the crate.
+            message if message.contains("requires too much memory") => too_much_memory(self.memory),
             _ => error,
         })
     }
@@ -160,14 +160,14 @@ fn too_much_memory(budget: u64) -> io::Error {
     io::Error::other(Exceeded::new("memory", format!("unpacking it needs more than {budget} bytes of memory")))
 }
 
-/// Bytes handed from thread to thread at a time, and how many such pieces wait at most.
+/// Bytes passed between threads at a time, and the maximum number of such chunks in the queue.
 const PIECE: usize = 256 * 1024;
 const PIECES: usize = 8;
 
-/// Reads ahead in a thread of its own, so that decompressing and writing files go on side by side.
+/// Reads ahead in a separate thread, so that decompressing and writing files run in parallel.
 ///
 /// # Errors
-/// No further thread may be started.
+/// No further thread could be started.
 pub fn ahead(mut reader: impl Read + Send + 'static) -> io::Result<impl Read + Send> {
     let (sender, pieces) = sync_channel(PIECES);
     let thread = threads::spawn("decompress", move || {
@@ -176,29 +176,29 @@ pub fn ahead(mut reader: impl Read + Send + 'static) -> io::Result<impl Read + S
             let end = match reader.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
                 Ok(count) => count == 0,
                 Err(error) => {
-                    // What came before the error is still good.
+                    // The data before the error is still valid.
                     let _ = sender.send(Ok(piece));
                     let _ = sender.send(Err(error));
                     return;
                 }
             };
-            // A reader that was dropped wants no more.
+            // The reader was dropped and needs no more data.
             if sender.send(Ok(piece)).is_err() || end {
                 return;
             }
         }
     })?;
-    Ok(Ahead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false })
+    Ok(ReadAhead { pieces: Some(pieces), thread: Some(thread), piece: io::Cursor::new(Vec::new()), ended: false })
 }
 
-struct Ahead {
+struct ReadAhead {
     pieces: Option<Receiver<io::Result<Vec<u8>>>>,
     thread: Option<JoinHandle<()>>,
     piece: io::Cursor<Vec<u8>>,
     ended: bool,
 }
 
-impl Read for Ahead {
+impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !self.ended && self.piece.position() == self.piece.get_ref().len() as u64 {
             let piece = match &self.pieces {
@@ -212,9 +212,9 @@ impl Read for Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for ReadAhead {
     fn drop(&mut self) {
-        // First the channel, so that a sender that waits for room gives up; then its thread ends soon.
+        // The channel is dropped first, so that a sender waiting for room gives up; its thread then ends soon.
         self.pieces = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,8 +1,8 @@
 //! A tar archive as a stream of members: ustar, GNU and pax headers (tar(5), pax(1)).
 //!
-//! The reader is our own, because an extended header's binary values (`security.capability`), a missing end mark,
-//! unknown member types and numbers out of range must not pass unnoticed. Where archives differ from the standards it
-//! does as GNU tar and dpkg do.
+//! dbco has its own reader because binary values of extended headers (`security.capability`), a missing end mark,
+//! unknown member types and numbers out of range must not go unnoticed. Where archives deviate from the standards it
+//! behaves like GNU tar and dpkg.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -10,29 +10,29 @@ use std::io::{self, Read};
 use super::header::{self, Header};
 use super::{ArchiveError, Budget, Exceeded, pax, shown};
 
-/// What to do about an archive whose writer left holes out.
+/// How to repair an archive that was written with holes left out.
 const SPARSE: &str = "a sparse file, which is not supported: unpack the archive with tar(1), pack it again without `--sparse`, and name \
                       the new one as the source";
 
 const BLOCK: u64 = header::BLOCK as u64;
-/// No honest name, link or set of attributes is longer; those of one member in all.
+/// No legitimate name, link or set of attributes is longer; the total for one member.
 const MAX_EXTENSION: u64 = 1 << 20;
-/// What stands for all members, and so is looked at for each: bytes, and records.
+/// Limits for global headers, which apply to every member and are processed for each: bytes, and records.
 const MAX_GLOBAL: usize = 16 << 10;
 const MAX_GLOBAL_RECORDS: usize = 256;
-/// Bytes of a member's name, and of a link's text (`PATH_MAX`).
+/// Maximum bytes of a member's name, and of a link's target (`PATH_MAX`).
 const MAX_PATH: usize = 4095;
 
-/// What a member is.
+/// The type of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MemberKind {
     /// A regular file.
     File,
     /// A folder.
     Dir,
     /// A symbolic link.
     Symlink,
-    /// Another name of a file that came earlier in the archive.
+    /// A hard link to a file that came earlier in the archive.
     HardLink,
     /// A character device.
     Char,
@@ -45,10 +45,10 @@ pub enum Kind {
 /// One member's header.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its name as the archive holds it.
+    /// Its name as stored in the archive.
     pub path: Vec<u8>,
-    /// What it is.
-    pub kind: Kind,
+    /// Its type.
+    pub kind: MemberKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
     /// Owner.
@@ -59,7 +59,7 @@ pub struct Member {
     pub mtime: i64,
     /// Bytes of content.
     pub size: u64,
-    /// The text of a symbolic link, or the name that a hard link is another name of.
+    /// The target of a symbolic or hard link.
     pub link: Vec<u8>,
     /// Major and minor number of a device.
     pub device: (u32, u32),
@@ -67,25 +67,25 @@ pub struct Member {
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
-/// Reads members one after the other; [`Read`] gives the content of the one in hand.
+/// Reads members one after the other; [`Read`] gives the content of the current one.
 pub struct Entries<R> {
     input: R,
     budget: Budget,
     archive: String,
-    /// Bytes of the member in hand that are not read yet, and the padding after them.
+    /// Bytes of the current member that have not been read yet, and the padding after them.
     left: u64,
     padding: u64,
     name: String,
     global: pax::Records,
     started: bool,
     members: u64,
-    /// Bytes of extended headers: of the member in hand, and of all.
+    /// Bytes of extended headers: of the current member, and of all members.
     extension: u64,
     extensions: u64,
 }
 
 impl<R: Read> Entries<R> {
-    /// `archive` is its name in errors. `input` is decompressed already.
+    /// `archive` is its name in errors. `input` must be decompressed already.
     pub fn new(input: R, archive: &str, budget: &Budget) -> Self {
         let global = pax::Records::new();
         let name = "its first header".to_owned();
@@ -109,9 +109,9 @@ impl<R: Read> Entries<R> {
         &self.archive
     }
 
-    /// The next member; `None` after the last. What was not read of the one before is skipped.
+    /// The next member; `None` after the last. Unread content of the previous member is skipped.
     ///
-    /// The input is read to its very end, so that the compressed stream's own checksum is compared too.
+    /// The input is read to its very end, so that the compressed stream's own checksum is verified too.
     pub fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         self.extension = 0;
         let (mut long_name, mut long_link, mut extended) = (None, None, None);
@@ -129,7 +129,7 @@ impl<R: Read> Entries<R> {
                 b'K' => long_link = Some(self.extension(size)?),
                 b'x' | b'X' => {
                     let bytes = self.extension(size)?;
-                    // Of several headers the last one counts alone.
+                    // If there are several headers, only the last one counts.
                     let records = extended.insert(pax::Records::new());
                     pax::parse(&bytes, records).map_err(|what| self.damaged(what))?;
                 }
@@ -159,8 +159,8 @@ impl<R: Read> Entries<R> {
         long_link: Option<Vec<u8>>,
         own: pax::Records,
     ) -> Result<Member, ArchiveError> {
-        // A member's own records count before the global ones, in whatever order the headers stand; both before GNU's
-        // names.
+        // A member's own records take precedence over the global ones, in whatever order the headers appear; both take
+        // precedence over GNU's names.
         let record = |key: &str| own.get(key).or_else(|| self.global.get(key));
         let name = |key, long: Option<Vec<u8>>| record(key).or(long.as_ref()).map(|name| header::text(name).to_owned());
         let path = name("path", long_name).unwrap_or_else(|| header.name());
@@ -197,15 +197,15 @@ impl<R: Read> Entries<R> {
         let gid = owner(gid, Header::gid).map_err(|error| self.damaged(error))?;
         let mtime = mtime.unwrap_or_else(|| header.mtime()).map_err(|error| self.damaged(error))?;
         let kind = match header.kind() {
-            // Before POSIX, folders were files whose name ends in a slash.
-            0 | b'0' | b'7' if path.ends_with(b"/") => Kind::Dir,
-            0 | b'0' | b'7' => Kind::File,
-            b'1' => Kind::HardLink,
-            b'2' => Kind::Symlink,
-            b'3' => Kind::Char,
-            b'4' => Kind::Block,
-            b'5' => Kind::Dir,
-            b'6' => Kind::Fifo,
+            // Before POSIX, a folder was a file whose name ends in a slash.
+            0 | b'0' | b'7' if path.ends_with(b"/") => MemberKind::Dir,
+            0 | b'0' | b'7' => MemberKind::File,
+            b'1' => MemberKind::HardLink,
+            b'2' => MemberKind::Symlink,
+            b'3' => MemberKind::Char,
+            b'4' => MemberKind::Block,
+            b'5' => MemberKind::Dir,
+            b'6' => MemberKind::Fifo,
             b'S' => {
                 return Err(self.refused(&path, SPARSE));
             }
@@ -214,12 +214,11 @@ impl<R: Read> Entries<R> {
         if sparse {
             return Err(self.refused(&path, SPARSE));
         }
-        // Old archivers state a size for folders and hard links without giving any content; GNU tar and dpkg take it as
-        // 0.
-        let size = if kind == Kind::File { size } else { 0 };
+        // Old archivers give a size for folders and hard links without any content; GNU tar and dpkg treat it as 0.
+        let size = if kind == MemberKind::File { size } else { 0 };
         self.data(size)?;
         let device = match kind {
-            Kind::Char | Kind::Block => match header.device().map_err(|error| self.damaged(error))? {
+            MemberKind::Char | MemberKind::Block => match header.device().map_err(|error| self.damaged(error))? {
                 Some(device) => device,
                 None => return Err(self.refused(&path, "a device node without device numbers")),
             },
@@ -235,7 +234,7 @@ impl<R: Read> Entries<R> {
         let count = read_full(&mut self.input, &mut block).map_err(|error| self.reading(error))?;
         let foreign = || ArchiveError::NotAnArchive { archive: self.archive.clone(), expected: "a tar archive" };
         if count < block.len() {
-            // Two blocks of zeros end an archive; without them it may have lost more than the mark.
+            // Two blocks of zeros end an archive; if they are missing, more than the end mark may have been lost.
             return Err(match self.started {
                 true => ArchiveError::Truncated {
                     archive: self.archive.clone(),
@@ -245,7 +244,7 @@ impl<R: Read> Entries<R> {
             });
         }
         if block.iter().all(|&byte| byte == 0) {
-            // GNU tar ends at a single block too, with a warning. What stands behind it would be lost.
+            // GNU tar also ends at a single block, with a warning. Anything after it would be lost.
             let count = read_full(&mut self.input, &mut block).map_err(|error| self.reading(error))?;
             if block[..count].iter().any(|&byte| byte != 0) {
                 return Err(self.damaged("members after a single zero block; two zero blocks end an archive"));
@@ -298,7 +297,7 @@ impl<R: Read> Entries<R> {
         Ok(())
     }
 
-    /// The error for a failure to read the member in hand.
+    /// The error for a failed read of the current member.
     pub fn reading(&self, error: io::Error) -> ArchiveError {
         ArchiveError::reading(&self.archive, &self.name, error)
     }
@@ -341,7 +340,7 @@ impl<R: Read> Read for Entries<R> {
     }
 }
 
-/// Fills `buffer` as far as the input goes.
+/// Fills `buffer` as far as the input allows.
 fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut count = 0;
     while count < buffer.len() {

@@ -1,8 +1,8 @@
-//! A tar archive's header block, its fields as GNU tar reads them (tar(5)): ustar, GNU and the formats before them.
+//! A tar archive's header block, with its fields read as GNU tar reads them (tar(5)): ustar, GNU and older formats.
 
 use std::ops::Range;
 
-/// Bytes of a block.
+/// Bytes in a block.
 pub const BLOCK: usize = 512;
 
 const NAME: Range<usize> = 0..100;
@@ -24,8 +24,8 @@ const PREFIX: Range<usize> = 345..500;
 pub struct Header([u8; BLOCK]);
 
 impl Header {
-    /// `None` if the checksum is not the block's: the sum of all bytes, those of the checksum taken as spaces. Some old
-    /// archivers summed signed bytes.
+    /// `None` if the checksum does not match: the sum of all bytes, with the checksum's own bytes counted as spaces.
+    /// Some old archivers summed signed bytes.
     pub fn new(block: [u8; BLOCK]) -> Option<Self> {
         let bytes = || block.iter().enumerate().map(|(at, &byte)| if CHECKSUM.contains(&at) { b' ' } else { byte });
         let unsigned: i128 = bytes().map(i128::from).sum();
@@ -34,15 +34,15 @@ impl Header {
         (stated == unsigned || stated == signed).then_some(Self(block))
     }
 
-    /// What kind of member this is.
+    /// The type of this member.
     pub fn kind(&self) -> u8 {
         self.0[TYPE]
     }
 
-    /// The name, its prefix included.
+    /// The name, including its prefix.
     pub fn name(&self) -> Vec<u8> {
-        // POSIX has a version after the magic; GNU tar and dpkg don't ask for it. GNU's own magic, `ustar ` and more,
-        // has times in the place of the prefix.
+        // In POSIX a version follows the magic; GNU tar and dpkg ignore it. With GNU's own magic, `ustar ` and one more
+        // space, the prefix field holds times.
         match text(&self.0[PREFIX]) {
             prefix if !prefix.is_empty() && &self.0[MAGIC] == b"ustar\0" => {
                 [prefix, b"/", text(&self.0[NAME])].concat()
@@ -51,7 +51,7 @@ impl Header {
         }
     }
 
-    /// The text of a symbolic link, or the name of a hard link's file.
+    /// The target of a symbolic or hard link.
     pub fn link(&self) -> &[u8] {
         text(&self.0[LINK])
     }
@@ -68,12 +68,12 @@ impl Header {
         Ok((mode.unwrap_or(0) & 0o7777) as u32)
     }
 
-    /// Owner; 0 where it is not stated, as in cargo's crates.
+    /// Owner; 0 if not given, as in cargo's crates.
     pub fn uid(&self) -> Result<i64, String> {
         self.number("uid", UID).map(Option::unwrap_or_default)
     }
 
-    /// Group, as the owner.
+    /// Group; 0 if not given.
     pub fn gid(&self) -> Result<i64, String> {
         self.number("gid", GID).map(Option::unwrap_or_default)
     }
@@ -105,8 +105,8 @@ pub fn text(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// A field's number: octal, or base 256 where its first bit is set, in two's complement without that bit. `None` for
-/// spaces alone; without anything it is 0.
+/// A field's number: octal, or base 256 if its first bit is set, in two's complement without that bit. `None` if it is
+/// only spaces; an empty field is 0.
 fn number(field: &[u8]) -> Result<Option<i128>, &'static str> {
     // Some archivers put a NUL before it.
     let field = field.strip_prefix(b"\0").unwrap_or(field).trim_ascii_start();
@@ -133,7 +133,7 @@ fn number(field: &[u8]) -> Result<Option<i128>, &'static str> {
 mod tests {
     use super::*;
 
-    /// The right values are GNU tar's, 1.35.
+    /// The expected values are those of GNU tar 1.35.
     #[test]
     fn numbers_are_octal_or_base_256() {
         for (field, expected) in [

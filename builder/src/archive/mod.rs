@@ -1,7 +1,7 @@
 //! Archives from outside, read as streams in constant memory: compressed tar files and Debian packages.
 //!
-//! What comes from outside is not trusted to be well-formed. An entry that would land outside of where it is unpacked
-//! is an error; so is an archive that ends early, and an entry of a type that can't be kept.
+//! Input from outside is not trusted to be well-formed. An entry that would be placed outside the target folder is an
+//! error; so is an archive that ends early, or an entry of a type that can't be represented.
 
 mod budget;
 pub mod deb;
@@ -16,12 +16,12 @@ use std::io;
 
 pub use budget::{ALWAYS, Budget, Exceeded};
 pub use decompress::{ahead, decompress, decompress_with};
-pub use entries::{Entries, Kind, Member};
+pub use entries::{Entries, Member, MemberKind};
 
 /// Why an archive could not be read or unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// Not in the format that was expected.
+    /// Not in the expected format.
     #[error("{archive} is not {expected}")]
     NotAnArchive {
         /// The archive.
@@ -37,7 +37,7 @@ pub enum ArchiveError {
         /// The entry or part that is cut off.
         inside: String,
     },
-    /// Bytes that make no sense.
+    /// Malformed data.
     #[error("{archive} is damaged: {what}")]
     Damaged {
         /// The archive.
@@ -45,56 +45,56 @@ pub enum ArchiveError {
         /// What is wrong with it.
         what: String,
     },
-    /// An entry that would land outside of where it is unpacked.
+    /// An entry that would be placed outside the target folder.
     #[error("{archive}: entry `{entry}` leads outside the target folder: {how}")]
     Climbs {
         /// The archive.
         archive: String,
-        /// The entry's name as the archive holds it.
+        /// The entry's name as stored in the archive.
         entry: String,
-        /// By which trick.
+        /// How it would escape.
         how: String,
     },
-    /// A well-formed entry that can't be kept.
+    /// A well-formed entry that can't be represented.
     #[error("{archive}: entry `{entry}`: {why}")]
     Entry {
         /// The archive.
         archive: String,
         /// The entry's name.
         entry: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// More than an archive may ask for.
+    /// The archive exceeds a budget.
     #[error("{archive} is rejected: {exceeded}")]
     Budget {
         /// The archive.
         archive: String,
-        /// Which budget, and the key that raises it.
+        /// The budget, and the key that raises it.
         exceeded: Exceeded,
     },
-    /// More of something than any archive needs.
+    /// More of something than any legitimate archive needs.
     #[error("{archive} is rejected: {what}")]
     Excessive {
         /// The archive.
         archive: String,
-        /// Of what, and how much there may be.
+        /// What it has too much of, and the limit.
         what: String,
     },
-    /// The disk, not the archive: a system call failed.
+    /// A system call failed; the archive is not at fault.
     #[error("{archive}: can't {action} `{entry}`")]
     Io {
         /// The archive.
         archive: String,
-        /// The entry in hand.
+        /// The current entry.
         entry: String,
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The store refused what was unpacked into it.
+    /// The store rejected the unpacked data.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
 }
@@ -111,7 +111,7 @@ impl ArchiveError {
         }
     }
 
-    /// An error of reading `archive` while `inside` some part of it: an early end, or content that does not decode.
+    /// An error while reading `archive`, within `inside`: an early end, or content that does not decode.
     fn reading(archive: &str, inside: &str, error: io::Error) -> Self {
         let (archive, inside) = (archive.to_owned(), inside.to_owned());
         if let Some(exceeded) = error.get_ref().and_then(|error| error.downcast_ref::<Exceeded>()) {
@@ -120,14 +120,14 @@ impl ArchiveError {
         if error.get_ref().is_some_and(|error| error.is::<crate::interrupt::Interrupted>()) {
             return Self::Io { archive, entry: inside, action: "read", source: error };
         }
-        // Of liblzma, which gives no code of the kernel's.
+        // From liblzma, which has no errno.
         if matches!(error.get_ref().and_then(|error| error.downcast_ref()), Some(xz2::stream::Error::Mem)) {
             let source = io::Error::from(nix::errno::Errno::ENOMEM);
             return Self::Io { archive, entry: inside, action: "read", source };
         }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::Truncated { archive, inside },
-            // What decoders say about content that does not decode.
+            // What decoders report about content that does not decode.
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                 Self::Damaged { archive, what: format!("{error}, inside {inside}") }
             }
@@ -141,7 +141,7 @@ pub(crate) fn os_path(bytes: &[u8]) -> &std::path::Path {
     std::path::Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
 }
 
-/// Bytes of a name for people.
+/// Bytes of a name for display.
 fn shown(bytes: &[u8]) -> String {
     crate::printable::printable(bytes).to_string()
 }

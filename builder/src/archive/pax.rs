@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Records by keyword. Values may hold any byte, newlines and NULs included: lengths alone delimit them.
+/// Records by keyword. Values may contain any byte, newlines and NULs included: only the lengths delimit them.
 pub type Records = BTreeMap<String, Vec<u8>>;
 
 /// Adds the records of one extended header; later ones replace earlier ones of the same keyword.
 pub fn parse(mut bytes: &[u8], into: &mut Records) -> Result<(), &'static str> {
-    // Some archivers pad the last block into the records.
+    // Some archivers count the padding of the last block as part of the records.
     while bytes.first().is_some_and(|&byte| byte != 0) {
         let space = bytes.iter().position(|&b| b == b' ').ok_or("extended header without a length")?;
         let length = std::str::from_utf8(&bytes[..space]).ok().and_then(|text| text.parse::<usize>().ok());
@@ -23,13 +23,13 @@ pub fn parse(mut bytes: &[u8], into: &mut Records) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A record's value as a number without a sign: sizes and owners.
+/// A record's value as an unsigned number: sizes and owners.
 pub fn whole(value: &[u8]) -> Result<u64, String> {
     let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|text| text.parse().ok()).ok_or_else(|| bad(value))
 }
 
-/// A record's value as a time in seconds; fractions are cut off towards the past.
+/// A record's value as a time in seconds; fractions are rounded down.
 pub fn seconds(value: &[u8]) -> Result<i64, String> {
     let text = std::str::from_utf8(value).unwrap_or_default();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -43,7 +43,7 @@ fn bad(value: &[u8]) -> String {
     format!("extended header with a bad number `{}`", super::shown(&value[..value.len().min(40)]))
 }
 
-/// The records whose keyword starts with `prefix`, by what follows it.
+/// The records whose keyword starts with `prefix`, keyed by the rest of the keyword.
 pub fn below<'a>(records: &'a Records, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Vec<u8>)> {
     let from = records.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
     from.map_while(move |(key, value)| Some((key.strip_prefix(prefix)?, value)))

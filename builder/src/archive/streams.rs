@@ -1,26 +1,26 @@
-//! Files made of several compressed streams, one behind the other, and what may stand behind the last one.
+//! Files made of several concatenated compressed streams, and what may follow the last one.
 //!
-//! The formats' own tools differ in the latter, and tapes and mirrors pad files: gzip(1) and bzip2(1) take any number of
-//! NUL bytes, xz(1) a multiple of four, zstd(1) none. gzip and bzip2 warn of anything else and leave it out; here that is
-//! an error, as nothing is left out in silence.
+//! The formats' own tools differ in the latter, and tapes and mirrors pad files: gzip(1) and bzip2(1) accept any number
+//! of NUL bytes, xz(1) a multiple of four, zstd(1) none. gzip and bzip2 warn about anything else and ignore it; here it
+//! is an error, as nothing may be dropped silently.
 
 use std::io::{self, BufRead, Read};
 
 use super::Exceeded;
 
-/// A decoder of one stream, which reads nothing of what follows it.
-pub(super) trait Single: Read + Sized {
-    /// What it reads.
+/// A decoder of a single stream, which reads nothing beyond its end.
+pub(super) trait SingleStream: Read + Sized {
+    /// The input type.
     type Input: BufRead;
 
-    /// What is not read yet, after the stream has ended.
+    /// The unread input after the stream has ended.
     fn rest(self) -> Self::Input;
 
-    /// Whether another stream begins there. Padding is skipped; anything else is an error.
+    /// Whether another stream starts there. Padding is skipped; anything else is an error.
     fn another(rest: &mut Self::Input) -> io::Result<bool>;
 }
 
-impl<R: BufRead> Single for flate2::bufread::GzDecoder<R> {
+impl<R: BufRead> SingleStream for flate2::bufread::GzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -33,7 +33,7 @@ impl<R: BufRead> Single for flate2::bufread::GzDecoder<R> {
     }
 }
 
-impl<R: BufRead> Single for bzip2::bufread::BzDecoder<R> {
+impl<R: BufRead> SingleStream for bzip2::bufread::BzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -45,7 +45,7 @@ impl<R: BufRead> Single for bzip2::bufread::BzDecoder<R> {
     }
 }
 
-impl<R: BufRead> Single for xz2::bufread::XzDecoder<R> {
+impl<R: BufRead> SingleStream for xz2::bufread::XzDecoder<R> {
     type Input = R;
 
     fn rest(self) -> R {
@@ -65,7 +65,8 @@ impl<R: BufRead> Single for xz2::bufread::XzDecoder<R> {
     }
 }
 
-/// For formats whose padding ends the file: whether the next stream, which starts with `first`, follows at once.
+/// For formats in which padding may only be at the end of the file: whether the next stream, which starts with `first`,
+/// follows immediately.
 fn only_padding_or(rest: &mut impl BufRead, first: u8, format: &str) -> io::Result<bool> {
     if rest.fill_buf()?.first() == Some(&first) {
         return Ok(true);
@@ -80,7 +81,7 @@ fn foreign(format: &str) -> io::Error {
     damaged(format!("data other than NUL bytes follows the end of its {format} stream"))
 }
 
-/// Skips NUL bytes; how many there were, and whether anything else follows.
+/// Skips NUL bytes; gives their number, and whether anything else follows.
 fn skip_zeros(reader: &mut impl BufRead) -> io::Result<(u64, bool)> {
     let mut skipped = 0;
     loop {
@@ -98,25 +99,25 @@ fn damaged(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// All streams of a file, as one.
+/// All streams of a file, as one stream.
 pub(super) struct Streams<D, N> {
-    /// `None` when the last stream has ended.
+    /// `None` once the last stream has ended.
     decoder: Option<D>,
-    /// Makes the decoder of the next one.
+    /// Creates the decoder of the next stream.
     next: N,
-    /// How many there may be. Each costs time and memory, even an empty one.
+    /// The maximum number of streams. Each costs time and memory, even an empty one.
     most: u64,
     begun: u64,
 }
 
-impl<D: Single, N: FnMut(D::Input) -> io::Result<D>> Streams<D, N> {
-    /// The streams of a file that starts with one.
+impl<D: SingleStream, N: FnMut(D::Input) -> io::Result<D>> Streams<D, N> {
+    /// All streams of a file whose first stream has the given decoder.
     pub(super) fn new(input: D::Input, most: u64, mut next: N) -> io::Result<Self> {
         Ok(Self { decoder: Some(next(input)?), next, most, begun: 1 })
     }
 }
 
-impl<D: Single, N: FnMut(D::Input) -> io::Result<D>> Read for Streams<D, N> {
+impl<D: SingleStream, N: FnMut(D::Input) -> io::Result<D>> Read for Streams<D, N> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(decoder) = &mut self.decoder {
             let count = decoder.read(buffer)?;

@@ -1,4 +1,4 @@
-//! What tar archives are read for: source trees on disk, and trees as data.
+//! The two uses of tar archives: source trees on disk, and trees as data.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,7 +12,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmod, fchmodat, fstat, fstata
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, mkfifoat, symlinkat, unlinkat};
 
-use super::entries::{Kind, Member};
+use super::entries::{Member, MemberKind};
 use super::{ArchiveError, Budget, Entries, Exceeded, os_path, shown};
 use crate::beneath::{Dir, Folders, Links, Refusal, create, kind, set_time, trim};
 use crate::store::{Batch, StoreError};
@@ -21,50 +21,49 @@ use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 /// Unpacks a decompressed archive into `dir` as a source tree: files, folders and links with their
 /// permission bits and times.
 ///
-/// Owners are not looked at. The owner can always read and write, and setuid bits are dropped. As by tar(1) of an
-/// ordinary user, pipes are made and device nodes are an error. A member replaces what an earlier one of the same name
-/// left.
+/// Owners are ignored. The owner can always read and write, and setuid bits are dropped. As with tar(1) run by an
+/// ordinary user, pipes are created and device nodes are an error. A member replaces an earlier one of the same name.
 pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir) -> Result<(), ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let dir = Folders::of(dir.following(Links::Within)).following_at_most(budget.links);
-    let mut unpack = Unpack { dir, folders: BTreeMap::new() };
+    let mut unpack = TarUnpacker { dir, folders: BTreeMap::new() };
     while let Some(member) = entries.next_member()? {
         unpack.member(&mut entries, &member).map_err(|failure| failure.of(&entries, &member))?;
     }
     unpack.finish().map_err(|(path, failure)| failure.at(archive, &path))
 }
 
-/// A failure that does not know yet which member it is about.
-pub(crate) enum Failure {
+/// A failure that is not yet associated with a member.
+pub(crate) enum MemberFailure {
     Refused(Refusal),
     System(&'static str, std::io::Error),
     Archive(ArchiveError),
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for MemberFailure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<ArchiveError> for Failure {
+impl From<ArchiveError> for MemberFailure {
     fn from(error: ArchiveError) -> Self {
         Self::Archive(error)
     }
 }
 
-impl Failure {
+impl MemberFailure {
     /// For `map_err`: a system call's failure.
-    pub(crate) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl Fn(E) -> Failure {
+    pub(crate) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl Fn(E) -> MemberFailure {
         move |error| Self::System(action, error.into())
     }
 
-    /// The error, about `member`.
+    /// The error, for `member`.
     pub(crate) fn of<R: Read>(self, entries: &Entries<R>, member: &Member) -> ArchiveError {
         self.at(entries.archive(), &member.path)
     }
 
-    /// The error, about the entry of that name.
+    /// The error, for the entry of that name.
     fn at(self, archive: &str, entry: &[u8]) -> ArchiveError {
         let (archive, entry) = (archive.to_owned(), shown(entry));
         match self {
@@ -87,17 +86,17 @@ impl Failure {
     }
 }
 
-struct Unpack {
+struct TarUnpacker {
     dir: Folders,
-    /// By device and inode: folders whose mode and time are set last, as what is put into one changes its time.
+    /// By device and inode: folders whose mode and time are set last, because adding entries changes the time.
     folders: BTreeMap<(u64, u64), (Vec<u8>, u32, i64)>,
 }
 
-impl Unpack {
-    fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<(), Failure> {
+impl TarUnpacker {
+    fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<(), MemberFailure> {
         let path = inside(&member.path)?;
         let Some((parent, name)) = self.dir.parent(path)? else {
-            if member.kind == Kind::Dir {
+            if member.kind == MemberKind::Dir {
                 // `.`, or `a/.` as `tar -c a/.` writes it.
                 let top = self.dir.folder(path, true)?;
                 return self.folder(path, &top, member);
@@ -105,37 +104,39 @@ impl Unpack {
             return Err(entries.refused(&member.path, "the archive's root entry is not a folder").into());
         };
         match member.kind {
-            Kind::File => {
+            MemberKind::File => {
                 let file = self.fresh(|| create(&parent, name), &parent, name, "make")?;
                 fill(entries, file, member.mode & 0o777 | 0o600, member.mtime)?;
             }
-            Kind::Symlink => {
+            MemberKind::Symlink => {
                 let target = os_path(&member.link);
                 self.fresh(|| symlinkat(target, &parent, name), &parent, name, "make")?;
-                set_time(&parent, name, member.mtime).map_err(Failure::system("set the time of"))?;
+                set_time(&parent, name, member.mtime).map_err(MemberFailure::system("set the time of"))?;
             }
-            Kind::HardLink => {
+            MemberKind::HardLink => {
                 let missing = || entries.refused(&member.path, "a hard link to a name that does not precede it");
                 let target = inside(&member.link)?;
                 let (from, from_name) = self.dir.parent(target)?.ok_or_else(missing)?;
                 if (from_name, target) != (name, path) {
                     let link = || linkat(&from, from_name, &parent, name, AtFlags::empty());
                     self.fresh(link, &parent, name, "link").map_err(|failure| match failure {
-                        Failure::System(_, error) if error.kind() == std::io::ErrorKind::NotFound => missing().into(),
+                        MemberFailure::System(_, error) if error.kind() == std::io::ErrorKind::NotFound => {
+                            missing().into()
+                        }
                         other => other,
                     })?;
                 }
             }
-            Kind::Dir => {
+            MemberKind::Dir => {
                 self.make_folder(&parent, name)?;
                 let folder = self.dir.folder(path, false)?;
                 self.folder(path, &folder, member)?;
             }
-            Kind::Fifo => {
+            MemberKind::Fifo => {
                 let mode = Mode::from_bits_truncate(member.mode & 0o777 | 0o600);
                 self.fresh(|| mkfifoat(&parent, name, mode), &parent, name, "make")?;
             }
-            Kind::Char | Kind::Block => {
+            MemberKind::Char | MemberKind::Block => {
                 let why = "a device node, which only root can create: sources do not need any";
                 return Err(entries.refused(&member.path, why).into());
             }
@@ -143,53 +144,54 @@ impl Unpack {
         Ok(())
     }
 
-    /// Makes a folder, or keeps the one that is there; a link or a file in its place is replaced.
-    fn make_folder(&mut self, parent: &Arc<OwnedFd>, name: &std::ffi::OsStr) -> Result<(), Failure> {
+    /// Makes a folder, or keeps an existing one; a link or a file in its place is replaced.
+    fn make_folder(&mut self, parent: &Arc<OwnedFd>, name: &std::ffi::OsStr) -> Result<(), MemberFailure> {
         let make = || mkdirat(parent, name, Mode::from_bits_truncate(0o755));
         match make() {
             Err(Errno::EEXIST) => {
-                let stat = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(Failure::system("look at"))?;
+                let stat =
+                    fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(MemberFailure::system("look at"))?;
                 if kind(&stat) == SFlag::S_IFDIR {
                     return Ok(());
                 }
                 self.fresh(make, parent, name, "make")
             }
-            other => other.map_err(Failure::system("make")),
+            other => other.map_err(MemberFailure::system("make")),
         }
     }
 
-    /// Notes what a folder's mode and time are in the end; of one listed twice, those of the last entry.
-    fn folder(&mut self, path: &[u8], folder: &OwnedFd, member: &Member) -> Result<(), Failure> {
-        let stat = fstat(folder).map_err(Failure::system("look at"))?;
+    /// Records the final mode and time of a folder; of one listed twice, those of the last entry.
+    fn folder(&mut self, path: &[u8], folder: &OwnedFd, member: &Member) -> Result<(), MemberFailure> {
+        let stat = fstat(folder).map_err(MemberFailure::system("look at"))?;
         self.folders.insert((stat.st_dev, stat.st_ino), (path.to_owned(), member.mode & 0o777 | 0o700, member.mtime));
         Ok(())
     }
 
-    /// Makes something by `make`; what stands in its place already is removed first, a folder only if it is empty.
+    /// Creates something with `make`; anything that exists in its place is removed first, a folder only if it is empty.
     fn fresh<T>(
         &mut self,
         make: impl Fn() -> nix::Result<T>,
         parent: &Arc<OwnedFd>,
         name: &std::ffi::OsStr,
         action: &'static str,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, MemberFailure> {
         match make() {
             Err(Errno::EEXIST) => {
                 match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
                     Err(Errno::EISDIR) => unlinkat(parent, name, UnlinkatFlags::RemoveDir),
                     other => other,
                 }
-                .map_err(Failure::system("replace"))?;
+                .map_err(MemberFailure::system("replace"))?;
                 self.dir.forget();
-                make().map_err(Failure::system(action))
+                make().map_err(MemberFailure::system(action))
             }
-            other => other.map_err(Failure::system(action)),
+            other => other.map_err(MemberFailure::system(action)),
         }
     }
 
-    fn finish(mut self) -> Result<(), (Vec<u8>, Failure)> {
+    fn finish(mut self) -> Result<(), (Vec<u8>, MemberFailure)> {
         for (id, (path, mode, mtime)) in std::mem::take(&mut self.folders) {
-            // Looked up anew: a later entry may have replaced a link on the way by another, which leads elsewhere.
+            // Looked up again: a later entry may have replaced a link on the way by one that leads elsewhere.
             let folder = match self.dir.folder(&path, false) {
                 Ok(folder) => folder,
                 Err(refusal @ Refusal::Links(_)) => return Err((path, refusal.into())),
@@ -200,31 +202,36 @@ impl Unpack {
             }
             let set = fchmodat(&folder, ".", Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
                 .and_then(|()| set_time(&folder, std::ffi::OsStr::new("."), mtime));
-            set.map_err(|error| (path, Failure::system("set the time of")(error)))?;
+            set.map_err(|error| (path, MemberFailure::system("set the time of")(error)))?;
         }
         Ok(())
     }
 }
 
-/// Writes the content in hand to `file`, then sets its mode and time.
-pub(crate) fn fill<R: Read>(entries: &mut Entries<R>, mut file: File, mode: u32, mtime: i64) -> Result<(), Failure> {
+/// Writes the current content to `file`, then sets its mode and time.
+pub(crate) fn fill<R: Read>(
+    entries: &mut Entries<R>,
+    mut file: File,
+    mode: u32,
+    mtime: i64,
+) -> Result<(), MemberFailure> {
     let mut buffer = [0; 64 * 1024];
     loop {
         let count = entries.read(&mut buffer).map_err(|error| entries.reading(error))?;
         if count == 0 {
             break;
         }
-        file.write_all(&buffer[..count]).map_err(Failure::system("write"))?;
+        file.write_all(&buffer[..count]).map_err(MemberFailure::system("write"))?;
     }
-    fchmod(&file, Mode::from_bits_truncate(mode)).map_err(Failure::system("set the mode of"))?;
-    futimens(&file, &TimeSpec::UTIME_OMIT, &time(mtime)).map_err(Failure::system("set the time of"))
+    fchmod(&file, Mode::from_bits_truncate(mode)).map_err(MemberFailure::system("set the mode of"))?;
+    futimens(&file, &TimeSpec::UTIME_OMIT, &time(mtime)).map_err(MemberFailure::system("set the time of"))
 }
 
 fn time(mtime: i64) -> TimeSpec {
     TimeSpec::new(mtime, 0)
 }
 
-/// A member's name, or the name a hard link points to, without a leading `./`; one that climbs is refused.
+/// A member's name, or a hard link's target, without a leading `./`; one that climbs out is rejected.
 pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
     if path.starts_with(b"/") {
         return Err(Refusal::Climbs(format!("`{}` is an absolute path", shown(path))));
@@ -237,8 +244,7 @@ pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
 
 /// Reads a decompressed archive as data: owners, modes, devices and attributes are fields, and files go to `batch`.
 ///
-/// A later member replaces an earlier one of the
-/// same name. A member below something that is no folder is refused.
+/// A later member replaces an earlier one of the same name. A member below something that is not a folder is rejected.
 pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut Batch) -> Result<Tree, ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let mut tree = Tree::new();
@@ -252,11 +258,11 @@ pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut B
                     Node::Symlink { target } => format!("it leads through `{parent}`, a link to `{target}`"),
                     _ => return Err(entries.refused(&member.path, format!("`{parent}` is not a folder"))),
                 };
-                return Err(Failure::Refused(Refusal::Climbs(how)).of(&entries, &member));
+                return Err(MemberFailure::Refused(Refusal::Climbs(how)).of(&entries, &member));
             }
             above = parent.parent();
         }
-        if path.is_root() && member.kind != Kind::Dir {
+        if path.is_root() && member.kind != MemberKind::Dir {
             return Err(entries.refused(&member.path, "the archive's root entry is not a folder"));
         }
         let entry = tree_entry(&mut entries, &member, &mut tree, &mut inodes, batch)?;
@@ -271,9 +277,9 @@ pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut B
 }
 
 fn tree_path<R: Read>(entries: &Entries<R>, member: &Member, path: &[u8]) -> Result<TreePath, ArchiveError> {
-    let path = inside(path).map_err(|refusal| Failure::Refused(refusal).of(entries, member))?;
+    let path = inside(path).map_err(|refusal| MemberFailure::Refused(refusal).of(entries, member))?;
     TreePath::from_bytes(path).map_err(|error| match error {
-        BadPath::Climbs(_) => Failure::Refused(Refusal::Climbs(error.to_string())).of(entries, member),
+        BadPath::Climbs(_) => MemberFailure::Refused(Refusal::Climbs(error.to_string())).of(entries, member),
         BadPath::NotUtf8(_) | BadPath::Nul(_) => entries.refused(&member.path, error.to_string()),
     })
 }
@@ -287,15 +293,15 @@ fn tree_entry<R: Read>(
 ) -> Result<Entry, ArchiveError> {
     let (major, minor) = member.device;
     let node = match member.kind {
-        Kind::File => {
+        MemberKind::File => {
             let (blob, size) = batch.add(&mut *entries).map_err(|error| match error {
-                // The store blames the file that it writes; what did not decode is the archive's fault.
+                // The store's error names the file being written; content that did not decode is the archive's fault.
                 StoreError::Io { source, .. } if source.raw_os_error().is_none() => entries.reading(source),
                 other => other.into(),
             })?;
             Node::File { blob, size }
         }
-        Kind::HardLink => {
+        MemberKind::HardLink => {
             let target = tree_path(entries, member, &member.link)?;
             return match tree.entries.get_mut(&target) {
                 Some(entry) if !entry.is_dir() => {
@@ -308,21 +314,21 @@ fn tree_entry<R: Read>(
                 _ => Err(entries.refused(&member.path, "a hard link to a name that does not precede it")),
             };
         }
-        Kind::Dir => Node::Dir,
-        Kind::Symlink => match String::from_utf8(member.link.clone()) {
+        MemberKind::Dir => Node::Dir,
+        MemberKind::Symlink => match String::from_utf8(member.link.clone()) {
             Ok(target) if !target.is_empty() && !target.contains('\0') => Node::Symlink { target },
             _ => return Err(entries.refused(&member.path, "its link target is empty or not UTF-8")),
         },
-        Kind::Char => Node::Char { major, minor },
-        Kind::Block => Node::Block { major, minor },
-        Kind::Fifo => Node::Fifo,
+        MemberKind::Char => Node::Char { major, minor },
+        MemberKind::Block => Node::Block { major, minor },
+        MemberKind::Fifo => Node::Fifo,
     };
-    // chown(2) takes the last number for none at all.
+    // chown(2) takes the highest number to mean "unchanged".
     let narrow = |id: i64| match u32::try_from(id) {
         Ok(id) if id != u32::MAX => Ok(id),
         _ => Err(entries.refused(&member.path, format!("its owner {id} is not a valid ID on Linux"))),
     };
-    let mode = if member.kind == Kind::Symlink { 0o777 } else { member.mode };
+    let mode = if member.kind == MemberKind::Symlink { 0o777 } else { member.mode };
     let (uid, gid) = (narrow(member.uid)?, narrow(member.gid)?);
     Ok(Entry { node, mode, uid, gid, xattrs: member.xattrs.clone(), inode: None })
 }

@@ -1,8 +1,8 @@
-//! Looking paths up from a folder's handle.
+//! Path lookup relative to a folder's handle.
 //!
-//! openat2(2) does it in one call, and no other process can slip a link in meanwhile. It is missing on kernels before 5.6
-//! and forbidden by the seccomp profiles of older container engines: there the path is walked here, one component at a
-//! time. The walk also says which link was at fault, which the kernel does not.
+//! openat2(2) does it in one call, and no other process can insert a link in the meantime. It is missing on kernels
+//! before 5.6 and forbidden by the seccomp profiles of older container engines: there the path is walked here, one
+//! component at a time. The walk also reports which link was at fault, which the kernel does not.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -23,15 +23,15 @@ const MOST_LINKS: usize = 40;
 
 const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
-/// What a path leads to.
-struct Found {
+/// The result of a path lookup.
+struct LookupResult {
     handle: Arc<OwnedFd>,
     stat: FileStat,
-    /// The folder that it stands in and its name there; where the kernel looked it up, or for a folder, `None`.
+    /// The folder that contains it and its name there; `None` for a folder, or if the kernel did the lookup.
     leaf: Option<(Arc<OwnedFd>, Vec<u8>)>,
 }
 
-impl Found {
+impl LookupResult {
     fn folder(self, path: &[u8]) -> Result<Arc<OwnedFd>, Refusal> {
         match kind(&self.stat) {
             SFlag::S_IFDIR => Ok(self.handle),
@@ -41,47 +41,48 @@ impl Found {
 }
 
 impl Dir {
-    /// A handle (`O_PATH`) of what stands at `path`, and what it is.
+    /// A handle (`O_PATH`) to whatever is at `path`, and its type.
     pub fn look_up(&self, path: &[u8]) -> Result<(Arc<OwnedFd>, FileStat), Refusal> {
         self.find(path, false).map(|found| (found.handle, found.stat))
     }
 
-    /// The folder at `path`; with `make`, missing ones are made on the way, mode 755.
+    /// The folder at `path`; with `make`, missing folders are created on the way, with mode 755.
     pub fn folder(&self, path: &[u8], make: bool) -> Result<Arc<OwnedFd>, Refusal> {
         self.find(path, make)?.folder(path)
     }
 
-    /// The folder that holds `path`, with `make` made if missing, and the last component; `None` for the top itself.
+    /// The folder that contains `path`, created if missing with `make`, and the last component; `None` for the top
+    /// itself.
     pub fn parent<'p>(&self, path: &'p [u8], make: bool) -> Result<Option<(Arc<OwnedFd>, &'p OsStr)>, Refusal> {
         let Some((parent, name)) = split_last(path)? else { return Ok(None) };
         Ok(Some((self.folder(parent, make)?, name)))
     }
 
-    /// Opens a regular file for reading. Anything else is not even opened.
+    /// Opens a regular file for reading. Anything else is not opened at all.
     pub(super) fn open_regular(&self, path: &[u8]) -> Result<File, Refusal> {
         let found = self.find(path, false)?;
         check_regular(&found.stat)?;
         if let Some((folder, name)) = &found.leaf {
             return open_regular_at(folder, OsStr::from_bytes(name), READ);
         }
-        // `O_NOFOLLOW` would refuse a last link that may be followed; what it leads to was looked at.
+        // `O_NOFOLLOW` would refuse a final link that may be followed; its target was checked.
         let flags = if self.links == Links::Never { READ } else { READ.difference(OFlag::O_NOFOLLOW) };
         let Some(file) = self.by_kernel(path, flags)? else { return Err(Errno::EAGAIN.into()) };
         check_regular(&fstat(&file)?)?;
         Ok(file.into())
     }
 
-    fn find(&self, path: &[u8], make: bool) -> Result<Found, Refusal> {
+    fn find(&self, path: &[u8], make: bool) -> Result<LookupResult, Refusal> {
         match self.by_kernel(path, HANDLE) {
-            Ok(None) => self.walk(path, make, &mut Followed::unbounded()),
-            Ok(Some(handle)) => Ok(Found { stat: fstat(&handle)?, handle: Arc::new(handle), leaf: None }),
-            Err(Errno::ENOENT) if make => self.walk(path, true, &mut Followed::unbounded()),
-            // The walk has the better words, never the last one.
-            Err(error) => Err(self.walk(path, false, &mut Followed::unbounded()).err().unwrap_or(error.into())),
+            Ok(None) => self.walk(path, make, &mut FollowedLinks::unbounded()),
+            Ok(Some(handle)) => Ok(LookupResult { stat: fstat(&handle)?, handle: Arc::new(handle), leaf: None }),
+            Err(Errno::ENOENT) if make => self.walk(path, true, &mut FollowedLinks::unbounded()),
+            // The walk gives a better error message, but never decides.
+            Err(error) => Err(self.walk(path, false, &mut FollowedLinks::unbounded()).err().unwrap_or(error.into())),
         }
     }
 
-    /// `None` where the kernel can't look it up, or not now.
+    /// `None` if the kernel can't look it up, or not at the moment.
     fn by_kernel(&self, path: &[u8], flags: OFlag) -> nix::Result<Option<OwnedFd>> {
         if !self.kernel {
             return Ok(None);
@@ -98,13 +99,14 @@ impl Dir {
         };
         match openat2(&self.top, path, how) {
             Ok(handle) => Ok(Some(handle)),
-            // No such call; forbidden by a seccomp profile; something was renamed elsewhere; a path that is too long for it.
+            // No such call; forbidden by a seccomp profile; something was renamed elsewhere; the path is too long for
+            // it.
             Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN | Errno::ENAMETOOLONG) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn walk(&self, path: &[u8], make: bool, followed: &mut Followed) -> Result<Found, Refusal> {
+    fn walk(&self, path: &[u8], make: bool, followed: &mut FollowedLinks) -> Result<LookupResult, Refusal> {
         let split = |path: &[u8]| path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect::<VecDeque<_>>();
         let mut parts = split(path);
         let mut at: Vec<Arc<OwnedFd>> = vec![Arc::clone(&self.top)];
@@ -158,8 +160,8 @@ impl Dir {
         }
         let here = Arc::clone(&at[at.len() - 1]);
         match leaf {
-            Some((handle, stat, name)) => Ok(Found { handle, stat, leaf: Some((here, name)) }),
-            None => Ok(Found { stat: fstat(&here)?, handle: here, leaf: None }),
+            Some((handle, stat, name)) => Ok(LookupResult { handle, stat, leaf: Some((here, name)) }),
+            None => Ok(LookupResult { stat: fstat(&here)?, handle: here, leaf: None }),
         }
     }
 
@@ -174,15 +176,15 @@ impl Dir {
     }
 }
 
-/// What following links comes to: the parts of their texts, each of which is looked up. Forty links of the longest texts
-/// have 80,000.
-struct Followed {
+/// How much following links costs: the components of their targets, each of which is looked up. Forty links with the
+/// longest targets have 80,000.
+struct FollowedLinks {
     parts: u64,
     most: u64,
 }
 
-impl Followed {
-    /// For single paths, whose links the kernel bounds alike.
+impl FollowedLinks {
+    /// For single paths, for which the kernel has the same bounds.
     fn unbounded() -> Self {
         Self { parts: 0, most: u64::MAX }
     }
@@ -193,23 +195,23 @@ impl Followed {
     }
 }
 
-/// Makes folders and remembers the last one: members of one folder stand side by side in archives. For one who alone works
-/// on a [`Dir`].
+/// Creates folders and remembers the last one, since members of one folder are adjacent in archives. Only for exclusive
+/// use of a [`Dir`].
 pub struct Folders {
     dir: Dir,
-    followed: Followed,
+    followed: FollowedLinks,
     last: Option<(Vec<u8>, Arc<OwnedFd>)>,
 }
 
 impl Folders {
-    /// Folders of `dir`.
+    /// Folders below `dir`.
     pub fn of(dir: Dir) -> Self {
-        Self { dir, followed: Followed::unbounded(), last: None }
+        Self { dir, followed: FollowedLinks::unbounded(), last: None }
     }
 
-    /// The same, which follow links with that many parts in their texts in all.
+    /// The same, with a limit on the total number of components in the targets of followed links.
     pub fn following_at_most(self, parts: u64) -> Self {
-        Self { followed: Followed { parts: 0, most: parts }, ..self }
+        Self { followed: FollowedLinks { parts: 0, most: parts }, ..self }
     }
 
     /// As [`Dir::folder`].
@@ -217,7 +219,7 @@ impl Folders {
         if let Some((_, folder)) = self.last.as_ref().filter(|(last, _)| last == path) {
             return Ok(Arc::clone(folder));
         }
-        // Paths through links are walked here, where it is counted what that comes to.
+        // Paths through links are walked here, which counts the components.
         let plain = self.dir.following(Links::Never).by_kernel(path, HANDLE.union(OFlag::O_DIRECTORY));
         let folder = match plain {
             Ok(Some(folder)) => Arc::new(folder),
@@ -227,7 +229,7 @@ impl Folders {
         Ok(folder)
     }
 
-    /// As [`Dir::parent`]; missing folders are made.
+    /// As [`Dir::parent`]; missing folders are created.
     pub fn parent<'p>(&mut self, path: &'p [u8]) -> Result<Option<(Arc<OwnedFd>, &'p OsStr)>, Refusal> {
         let Some((parent, name)) = split_last(path)? else { return Ok(None) };
         Ok(Some((self.folder(parent, true)?, name)))
@@ -239,7 +241,7 @@ impl Folders {
     }
 }
 
-/// What is before the last component, and that; `None` for the top itself.
+/// The path before the last component, and the last component; `None` for the top itself.
 fn split_last(path: &[u8]) -> Result<Option<(&[u8], &OsStr)>, Refusal> {
     let path = trim(path);
     let (parent, name) = match path.iter().rposition(|&b| b == b'/') {
@@ -260,7 +262,7 @@ fn climbs(link: Option<&str>) -> String {
     }
 }
 
-/// Without slashes, and `./`, around it.
+/// Without leading and trailing slashes and `./`.
 pub fn trim(mut path: &[u8]) -> &[u8] {
     loop {
         path = match path {

@@ -1,9 +1,9 @@
-//! Folders that others have filled: an archive, a package, a tool in the sandbox.
+//! Folders with content from elsewhere: an archive, a package, a tool in the sandbox.
 //!
-//! Whatever such a folder holds, links to the host's files, pipes, devices, paths of any depth, is content. A [`Dir`] looks
-//! every path up from its own handle, leaves the folder never and follows links only as [`Links`] says; a file is opened
-//! only if it is a regular one. Code that works on such folders opens nothing by a path of this machine: `tests/tidy.rs`
-//! holds it to that, and [`Dir::host_path`] is for the sandbox's binds alone.
+//! Such a folder may contain anything: links to the host's files, pipes, devices, paths of any depth. A [`Dir`] looks
+//! up every path from its own handle, never leaves the folder and follows links only as [`Links`] says; a file is
+//! opened only if it is a regular file. Code that works on such folders opens nothing by a host path: `tests/tidy.rs`
+//! enforces that, and [`Dir::host_path`] is only for the sandbox's bind mounts.
 
 mod lookup;
 mod remove;
@@ -30,39 +30,39 @@ use crate::printable::printable;
 pub use lookup::{Folders, trim};
 pub use remove::remove_all;
 
-/// What happens to symbolic links on the way, the last component included.
+/// How symbolic links on the way are treated, the last component included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Followed as long as they stay inside; an absolute one, or one with too many `..`, is an error.
+    /// Followed as long as they stay inside; an absolute target, or one with too many `..`, is an error.
     Within,
-    /// Followed as a chroot(2) would: `/` is the folder itself, and `..` at its top stays there.
+    /// Followed as after chroot(2): `/` is the folder itself, and `..` at its top stays there.
     InRoot,
     /// Every link is an error.
     Never,
 }
 
-/// Why a path could not be looked up, or what stands there not be used.
+/// Why a path could not be looked up, or why its file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// It would leave the folder, or follow a link where none is followed; how.
+    /// It would leave the folder, or follow a link where links are not allowed; with details.
     #[error("{0}")]
     Climbs(String),
-    /// A link on the way leads to nothing.
+    /// A link on the way is dangling.
     #[error("it leads through {0}, which does not exist")]
     Dangling(String),
     /// Something on the way is not a folder.
     #[error("`{0}` is not a folder")]
     NotAFolder(String),
-    /// Not a regular file: what it is instead.
+    /// Not a regular file; gives its type.
     #[error("it is {0}, expected a regular file")]
     NotAFile(&'static str),
-    /// More bytes than may be read at once.
+    /// Larger than may be read at once.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
-    /// Text was expected.
+    /// Not valid UTF-8.
     #[error("it is not UTF-8")]
     NotText,
-    /// Links were followed that many parts far, for all paths so far, and no further.
+    /// The limit on components of followed links was reached, in total for all paths so far.
     #[error("symbolic links expand to more than {0} path components in total")]
     Links(u64),
     /// A system call failed.
@@ -82,20 +82,20 @@ impl From<Errno> for Refusal {
 pub struct BeneathError {
     /// `read`, `write` …
     pub action: &'static str,
-    /// Relative to the folder; foreign characters are escaped.
+    /// Relative to the folder; special characters are escaped.
     pub path: String,
-    /// Why not.
+    /// The reason.
     #[source]
     pub refusal: Refusal,
 }
 
 impl BeneathError {
-    /// For `map_err`: what was tried, and on which path.
+    /// For `map_err`: the action, and the path.
     pub fn of<E: Into<Refusal>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
         move |refusal| Self { action, path: printable(bytes(path)).to_string(), refusal: refusal.into() }
     }
 
-    /// Whether nothing stands at the path.
+    /// Whether nothing exists at the path.
     pub fn is_missing(&self) -> bool {
         matches!(&self.refusal, Refusal::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
@@ -103,28 +103,28 @@ impl BeneathError {
 
 type Result<T> = std::result::Result<T, BeneathError>;
 
-/// A folder that others have filled.
+/// A folder with content from elsewhere.
 #[derive(Clone, Debug)]
 pub struct Dir {
     top: Arc<OwnedFd>,
     host: PathBuf,
     links: Links,
-    /// Whether the kernel looks paths up ([`lookup`]); tests turn it off.
+    /// Whether the kernel does the lookup ([`lookup`]); tests turn it off.
     kernel: bool,
 }
 
-/// What stands in a folder.
+/// An entry of a folder.
 #[derive(Debug)]
-pub struct Item {
+pub struct DirEntry {
     /// Its name.
     pub name: OsString,
-    /// What it is, of a link the link itself.
+    /// Its type; links are not followed.
     pub stat: FileStat,
     folder: Arc<OwnedFd>,
 }
 
 impl Dir {
-    /// Opens `path`, a folder that exists and is not a link.
+    /// Opens `path`, which must be an existing folder and not a link.
     pub fn open(path: &Path, links: Links) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let top = nix::fcntl::open(path, flags, Mode::empty())?;
@@ -140,7 +140,7 @@ impl Dir {
         Self::of(Arc::clone(&self.top), self.host.clone(), links, self.kernel)
     }
 
-    /// Where the folder is on this machine: for binds of the sandbox, never to open something below it.
+    /// The folder's path on the host: for bind mounts of the sandbox, never to open something below it.
     pub fn host_path(&self) -> &Path {
         &self.host
     }
@@ -150,7 +150,7 @@ impl Dir {
         self.top.as_fd()
     }
 
-    /// Locks the folder (flock(2)) for as long as the file lives; `None` where somebody else has it.
+    /// Locks the folder (flock(2)) for as long as the file lives; `None` if another process holds the lock.
     pub fn lock(&self) -> io::Result<Option<File>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.top, ".", flags, Mode::empty())?);
@@ -161,12 +161,12 @@ impl Dir {
         }
     }
 
-    /// A folder below.
+    /// A subfolder.
     pub fn dir(&self, path: impl AsRef<Path>) -> Result<Self> {
         self.below(path.as_ref(), false)
     }
 
-    /// A folder below, made with those above it where they are missing.
+    /// A subfolder, created with its parents if missing.
     pub fn make_dir(&self, path: impl AsRef<Path>) -> Result<Self> {
         self.below(path.as_ref(), true)
     }
@@ -177,7 +177,7 @@ impl Dir {
         Ok(Self::of(top, self.host.join(path), self.links, self.kernel))
     }
 
-    /// What stands at `path`, of a link the link itself; `None` where nothing does.
+    /// The type of what is at `path`, links not followed; `None` if nothing is there.
     pub fn stat(&self, path: impl AsRef<Path>) -> Result<Option<FileStat>> {
         let path = path.as_ref();
         let stat = || -> std::result::Result<FileStat, Refusal> {
@@ -194,12 +194,12 @@ impl Dir {
         }
     }
 
-    /// Whether a regular file is at `path`, links followed as the folder's rule has it.
+    /// Whether a regular file is at `path`, with links followed according to the folder's rule.
     pub fn has_file(&self, path: impl AsRef<Path>) -> bool {
         self.look_up(bytes(path.as_ref())).is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG)
     }
 
-    /// Whether something stands at `path` when every link, the last one too, is followed.
+    /// Whether something exists at `path` when every link, including the last, is followed.
     pub fn exists(&self, path: impl AsRef<Path>) -> std::result::Result<bool, Refusal> {
         match self.look_up(bytes(path.as_ref())) {
             Ok(_) => Ok(true),
@@ -232,13 +232,14 @@ impl Dir {
         String::from_utf8(self.read(path, most)?).map_err(|_| BeneathError::of("read", path)(Refusal::NotText))
     }
 
-    /// A new file at `path`, open for writing; a file or link that stands there is removed first, folders above are made.
+    /// A new file at `path`, open for writing; an existing file or link is removed first, and parent folders are
+    /// created.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
         self.fresh(path, create).map_err(BeneathError::of("make", path))
     }
 
-    /// A file of this content at `path`, mode 644; a file or link that stands there is removed first.
+    /// Writes a file with the given content at `path`, mode 644; an existing file or link is removed first.
     pub fn write(&self, path: impl AsRef<Path>, content: &[u8]) -> Result<()> {
         let path = path.as_ref();
         let mut file = self.create(path)?;
@@ -246,7 +247,7 @@ impl Dir {
         written.map_err(BeneathError::of("write", path))
     }
 
-    /// Opens a regular file for reading and writing; the last component is no link, whatever the folder's rule.
+    /// Opens a regular file for reading and writing; the last component must not be a link, whatever the folder's rule.
     pub fn open_writable(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
         let open = || -> std::result::Result<File, Refusal> {
@@ -256,7 +257,8 @@ impl Dir {
         open().map_err(BeneathError::of("open", path))
     }
 
-    /// A second name for what stands at `from`, a link itself not followed; a file or link at `to` is removed first.
+    /// A hard link to what is at `from`, which is not followed if it is a link; an existing file or link at `to` is
+    /// removed first.
     pub fn hard_link(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         let link = || -> std::result::Result<(), Refusal> {
@@ -266,20 +268,20 @@ impl Dir {
         link().map_err(BeneathError::of("link", to))
     }
 
-    /// As [`Dir::hard_link`], for a file of ours elsewhere on this machine.
+    /// As [`Dir::hard_link`], for a file of dbco's elsewhere on the host.
     pub fn hard_link_from(&self, host: &Path, to: impl AsRef<Path>) -> Result<()> {
         let to = to.as_ref();
         let link = |parent: &OwnedFd, name: &OsStr| linkat(AT_FDCWD, host, parent, name, AtFlags::empty());
         self.fresh(to, link).map_err(BeneathError::of("link", to))
     }
 
-    /// A symbolic link at `path`; a file or link that stands there is removed first, folders above are made.
+    /// A symbolic link at `path`; an existing file or link is removed first, and parent folders are created.
     pub fn symlink(&self, target: &OsStr, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.fresh(path, |parent, name| symlinkat(target, parent, name)).map_err(BeneathError::of("make", path))
     }
 
-    /// Sets the time of what stands at `path`, of a link the link's own, in seconds since 1970.
+    /// Sets the modification time of what is at `path` in seconds since 1970; links are not followed.
     pub fn set_time(&self, path: impl AsRef<Path>, seconds: i64) -> Result<()> {
         let path = path.as_ref();
         let set = || -> std::result::Result<(), Refusal> {
@@ -292,7 +294,7 @@ impl Dir {
         set().map_err(BeneathError::of("set the time of", path))
     }
 
-    /// Removes a file or link; one that is not there is none the less gone.
+    /// Removes a file or link; it is not an error if it does not exist.
     pub fn remove(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let remove = || -> std::result::Result<(), Refusal> {
@@ -305,7 +307,7 @@ impl Dir {
         }
     }
 
-    /// The text of the link at `path`; `None` where no link is.
+    /// The target of the link at `path`; `None` if it is not a link.
     pub fn read_link(&self, path: impl AsRef<Path>) -> Result<Option<OsString>> {
         let path = path.as_ref();
         let read = || -> std::result::Result<Option<OsString>, Refusal> {
@@ -319,7 +321,7 @@ impl Dir {
         read().map_err(BeneathError::of("read", path))
     }
 
-    /// Gives what stands at `from` the name `to`, whose folder exists. An empty folder that is there is replaced.
+    /// Renames `from` to `to`, whose parent must exist. An existing empty folder is replaced.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         let rename = || -> std::result::Result<(), Refusal> {
@@ -343,14 +345,14 @@ impl Dir {
         remove().map_err(BeneathError::of("remove", path))
     }
 
-    /// What stands in the folder at `path`, sorted by name.
-    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<Item>> {
+    /// The entries of the folder at `path`, sorted by name.
+    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>> {
         let path = path.as_ref();
-        let list = || -> std::result::Result<Vec<Item>, Refusal> { Ok(items(self.folder(bytes(path), false)?)?) };
+        let list = || -> std::result::Result<Vec<DirEntry>, Refusal> { Ok(items(self.folder(bytes(path), false)?)?) };
         list().map_err(BeneathError::of("read", path))
     }
 
-    /// Makes something by `make` at `path`, after what stands there, unless it is a folder, is removed.
+    /// Creates something at `path` with `make`, after removing what exists there, unless it is a folder.
     fn fresh<T>(
         &self,
         path: &Path,
@@ -367,7 +369,7 @@ impl Dir {
     }
 }
 
-impl Item {
+impl DirEntry {
     /// The type bits of its mode.
     pub fn kind(&self) -> SFlag {
         kind(&self.stat)
@@ -378,8 +380,8 @@ impl Item {
         open_regular_at(&self.folder, &self.name, READ)
     }
 
-    /// The extended attributes of a file or a folder by name; none of a link and of special files, which tools can't
-    /// give any.
+    /// The extended attributes of a file or a folder by name; none for links and special files, on which tools can't
+    /// set any.
     pub fn xattrs(&self) -> std::result::Result<BTreeMap<OsString, Vec<u8>>, Refusal> {
         let file = match self.kind() {
             SFlag::S_IFREG => self.open()?,
@@ -389,7 +391,7 @@ impl Item {
             _ => return Ok(BTreeMap::new()),
         };
         let names = match file.list_xattr() {
-            // File systems without attributes have none to tell of.
+            // The file system has no extended attributes.
             Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(BTreeMap::new()),
             other => other?,
         };
@@ -402,7 +404,7 @@ impl Item {
         Ok(all)
     }
 
-    /// The text of a link.
+    /// The target of a link.
     pub fn read_link(&self) -> io::Result<OsString> {
         Ok(readlinkat(&self.folder, self.name.as_os_str())?)
     }
@@ -419,7 +421,7 @@ pub fn create(parent: &OwnedFd, name: &OsStr) -> nix::Result<File> {
     openat(parent, name, flags, Mode::from_bits_truncate(0o600)).map(File::from)
 }
 
-/// Sets the time of a file, link or folder, in seconds since 1970.
+/// Sets the modification time of a file, link or folder, in seconds since 1970.
 pub fn set_time(parent: &OwnedFd, name: &OsStr, seconds: i64) -> nix::Result<()> {
     utimensat(parent, name, &TimeSpec::UTIME_OMIT, &TimeSpec::new(seconds, 0), UtimensatFlags::NoFollowSymlink)
 }
@@ -428,9 +430,9 @@ fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-/// What a folder holds, sorted by name.
-fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<Item>> {
-    // The handle may have been opened by O_PATH, which can't be read.
+/// The entries of a folder, sorted by name.
+fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<DirEntry>> {
+    // The handle may have been opened with O_PATH, which can't be read.
     let mut open = nix::dir::Dir::openat(&folder, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
     let mut items = Vec::new();
     for entry in open.iter() {
@@ -439,14 +441,14 @@ fn items(folder: Arc<OwnedFd>) -> nix::Result<Vec<Item>> {
             continue;
         }
         let stat = fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        items.push(Item { name, stat, folder: Arc::clone(&folder) });
+        items.push(DirEntry { name, stat, folder: Arc::clone(&folder) });
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(items)
 }
 
-/// How a regular file is opened: where something else has taken its place meanwhile, no pipe blocks and no terminal is
-/// taken.
+/// Flags for opening a regular file: should something else have taken its place meanwhile, a pipe does not block and a
+/// terminal does not become the controlling one.
 const READ: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 

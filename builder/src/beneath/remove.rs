@@ -1,4 +1,4 @@
-//! Removing a folder whatever stands in it.
+//! Removal of a folder, whatever it contains.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -10,10 +10,10 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// Removes a folder with all that is in it: any depth, any mode, in a few descriptors and constant stack. No link is followed.
-/// What is not there is none the less gone.
+/// Removes a folder with all its content: any depth, any mode, with a few descriptors and constant stack. No link is
+/// followed. It is not an error if the folder does not exist.
 ///
-/// Folders inside are moved up to the top before they are emptied, so that nothing is ever two levels away.
+/// Subfolders are moved up to the top before they are emptied, so that nothing is ever more than one level away.
 pub fn remove_all(path: &Path) -> io::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     make_accessible(nix::fcntl::AT_FDCWD, path.as_os_str())?;
@@ -33,7 +33,7 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
     while let Some(name) = queue.pop() {
         make_accessible(&top, &name)?;
         let folder = match openat(&top, name.as_os_str(), flags, Mode::empty()) {
-            // An empty folder whose name another one got is gone.
+            // The folder whose name is reused was empty, and is gone.
             Err(Errno::ENOENT) => continue,
             other => other?,
         };
@@ -42,7 +42,7 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
             loop {
                 let new = OsString::from(format!(".removed-{moved}"));
                 moved += 1;
-                // A folder that has that name already is one of those to be removed; an empty one may be replaced.
+                // An existing folder of that name is itself to be removed; an empty one may be replaced.
                 match renameat(&folder, inside, &top, new.as_os_str()) {
                     Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => continue,
                     other => other?,
@@ -59,11 +59,11 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
     std::fs::remove_dir(path)
 }
 
-/// Removes what is in a folder but for the folders there, which are told of.
+/// Removes the entries of a folder except for its subfolders, which are reported.
 fn empty(folder: &OwnedFd, mut inside: impl FnMut(&OsStr) -> nix::Result<()>) -> nix::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let mut open = nix::dir::Dir::openat(folder, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-    // All names first: a folder that is changed while it is read may show entries twice or never.
+    // All names are read first: a folder that is changed while being read may list entries twice or never.
     let names: Vec<_> =
         open.iter().map(|entry| entry.map(|entry| entry.file_name().to_owned())).collect::<Result<_, _>>()?;
     for name in names {
@@ -85,7 +85,7 @@ fn is_folder(folder: &OwnedFd, name: &OsStr) -> nix::Result<bool> {
     Ok(super::kind(&stat) == SFlag::S_IFDIR)
 }
 
-/// Gives the owner all rights on a folder, unless they are there: to be read, emptied and moved it needs them.
+/// Gives the owner all permissions on a folder, if missing: they are needed to read, empty and move it.
 fn make_accessible<F: std::os::fd::AsFd>(folder: F, name: &OsStr) -> nix::Result<()> {
     let stat = match fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => return Ok(()),
@@ -94,9 +94,9 @@ fn make_accessible<F: std::os::fd::AsFd>(folder: F, name: &OsStr) -> nix::Result
     if super::kind(&stat) != SFlag::S_IFDIR || stat.st_mode & 0o700 == 0o700 {
         return Ok(());
     }
-    // Between the two calls nobody works here; and a link has no mode of its own.
+    // Nobody else works here between the two calls; and a link has no mode of its own.
     match fchmodat(&folder, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink) {
-        // Another's folder that its sticky or shared parent lets us remove.
+        // A folder of another user, which a sticky or shared parent lets us remove.
         Err(Errno::EPERM) => Ok(()),
         other => other,
     }

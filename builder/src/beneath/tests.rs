@@ -1,4 +1,4 @@
-//! Every kind of link and special file, by the kernel's lookup and by the walk.
+//! Every kind of link and special file, with the kernel's lookup and with the walk.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +11,7 @@ use nix::unistd::mkfifo;
 
 use super::*;
 
-/// A folder `in` beside a file `secret` that nothing in it may reach.
+/// A folder `in` beside a file `secret` that must not be reachable from it.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -49,7 +49,7 @@ impl Place {
         self.folder.path().join("in").join(path)
     }
 
-    /// The folder, by both ways to look paths up.
+    /// The folder, with both ways of path lookup.
     fn dirs(&self, links: Links) -> [Dir; 2] {
         [true, false].map(|kernel| Dir { kernel, ..Dir::open(&self.inside(""), links).unwrap() })
     }
@@ -158,7 +158,7 @@ fn writing_replaces_links_and_never_follows_them() {
                 symlink(target, place.inside(path)).unwrap();
             }
         }
-        // By a link in the middle, and by one that stands for the folder itself.
+        // Through a link in the middle, and through one that replaces the folder itself.
         for path in ["up/secret", "up/new", "../secret", "../new", "climbing/x", "a/b/file/x"] {
             assert!(dir.write(path, b"new").is_err(), "{path} by {links:?}");
             assert!(dir.create(path).is_err() && dir.symlink(OsStr::new("x"), path).is_err(), "{path}");
@@ -188,7 +188,7 @@ fn folders_below_stay_below() {
         assert_eq!(back.read_link().unwrap(), "../a/b/file");
         assert!(matches!(back.open(), Err(Refusal::NotAFile("a link"))));
     }
-    // A folder that is exchanged for a link after it was opened stays the folder.
+    // A folder that is replaced by a link after it was opened stays the same folder.
     let dir = Dir::open(&place.inside("a"), Links::Never).unwrap();
     fs::rename(place.inside("a"), place.inside("was-a")).unwrap();
     symlink(place.folder.path(), place.inside("a")).unwrap();
@@ -227,7 +227,7 @@ fn paths_longer_than_the_kernel_takes_are_walked() {
     assert!(!place.inside("").exists());
 }
 
-/// More levels than there may be descriptors, and than a recursion's stack holds in a test.
+/// More levels than the limit of descriptors, and more than a recursion's stack holds in a test.
 #[test]
 fn a_folder_of_any_depth_and_any_mode_is_removed() {
     let place = Place::new();
@@ -248,7 +248,7 @@ fn a_folder_of_any_depth_and_any_mode_is_removed() {
     remove_all(&place.inside("")).unwrap();
     assert!(fs::symlink_metadata(place.inside("")).is_err());
     assert_eq!(fs::read_to_string(place.secret()).unwrap(), "secret", "no link was followed");
-    // What is not there, a file, a link to a folder.
+    // A path that does not exist, a file, a link to a folder.
     remove_all(&place.inside("")).unwrap();
     let link = place.folder.path().join("link");
     fs::create_dir(place.folder.path().join("kept")).unwrap();

@@ -1,7 +1,7 @@
-//! Whether QEMU may use KVM here.
+//! Whether QEMU can use KVM on this host.
 //!
-//! That `/dev/kvm` opens says little: in nested virtualisation guests may hang, or be slower than without. So a guest is
-//! started with it, and has to end its work in time.
+//! That `/dev/kvm` can be opened says little: with nested virtualisation guests may hang, or be slower than without
+//! KVM. So a probe guest is started with it, and has to finish in time.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -18,21 +18,21 @@ use crate::threads;
 
 pub(super) const KVM: &str = "/dev/kvm";
 
-/// What runs a guest's code.
+/// What executes a guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accelerator {
     /// The host's processor.
     Kvm,
-    /// QEMU's translator.
+    /// QEMU's translator (TCG).
     Tcg,
 }
 
-/// The accelerator, and why it is this one.
+/// The accelerator, and why it was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accel {
-    /// Which.
+    /// The accelerator.
     pub kind: Accelerator,
-    /// Why, as a phrase: `a guest ended its work in 0.2 s`.
+    /// The reason, as a phrase: `a guest ended its work in 0.2 s`.
     pub reason: String,
 }
 
@@ -46,12 +46,12 @@ impl std::fmt::Display for Accel {
     }
 }
 
-/// The probe takes 0.3 s under TCG, about as long with a KVM that is worth having, and more than ten times this where
-/// each privileged instruction of a guest is emulated. Two busy cores make it no longer than a second.
+/// The probe takes 0.3 s under TCG, about as long with a usable KVM, and more than ten times as long where each
+/// privileged instruction of a guest is emulated. With both cores busy it stays below a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Accel {
-    /// Probes with a guest that has to end its work within three seconds. Keep the result for the whole run.
+    /// Runs a probe guest that has to finish within three seconds. Keep the result for the whole run.
     ///
     /// `folder` is an empty folder for the guest's disk.
     pub fn detect(launch: &dyn Launch, folder: &Path, platform: Platform) -> Self {
@@ -82,7 +82,7 @@ impl Accel {
     }
 }
 
-/// Runs the probe's guest; how long it took, or None if it did not end well in time.
+/// Runs the probe guest; gives its run time, or None if it did not finish successfully in time.
 pub fn guest_lives(
     launch: &dyn Launch,
     folder: &Path,
@@ -90,7 +90,7 @@ pub fn guest_lives(
     patience: Duration,
 ) -> Result<Option<Duration>, String> {
     let qemu = &probe::PLATFORM.names().qemu;
-    // AHCI takes no disk of a single sector.
+    // AHCI does not accept a disk of a single sector.
     let mut disk = probe::BOOT_SECTOR.to_vec();
     disk.resize(1 << 20, 0);
     let dir = Dir::open(folder, Links::Never).map_err(|error| error.to_string())?;
@@ -111,14 +111,14 @@ pub fn guest_lives(
     let (sender, receiver) = mpsc::channel();
     let reader = threads::spawn("probe", move || {
         let mut text = Vec::new();
-        // Whatever came before an error is what counts.
+        // Only what came before an error counts.
         let _ = output.map(|mut output| output.read_to_end(&mut text));
         let _ = sender.send(text);
     });
-    // Without a reader nothing comes, and the machine is ended at once.
+    // Without a reader no output arrives, and the machine is stopped at once.
     let text = receiver.recv_timeout(patience);
     let time = started.elapsed();
-    // It may have ended already; then there is nothing to kill.
+    // It may have exited already; then there is nothing to kill.
     let _ = child.kill();
     let _ = child.wait();
     drop(guard);

@@ -1,6 +1,6 @@
-//! What a machine's serial port shows, and what is typed at it.
+//! A machine's serial console: its output, and typing into it.
 //!
-//! Nothing here sleeps: every wait is for a text, with a deadline, and ends at once when the machine does.
+//! Nothing here sleeps: every wait is for a text, with a deadline, and ends as soon as the machine exits.
 
 use std::fmt;
 use std::fs::File;
@@ -16,34 +16,34 @@ mod screen;
 
 use screen::Screen;
 
-/// Why the console did not show what was waited for.
+/// Why the console did not show the expected text.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
-    /// It did not come in time.
+    /// The text did not appear in time.
     #[error("the console did not show `{wanted}` in time")]
     Timeout {
-        /// What was waited for.
+        /// The expected text.
         wanted: String,
     },
-    /// The machine ended first.
+    /// The machine exited first.
     #[error("the machine stopped before its console showed `{wanted}`")]
     Ended {
-        /// What was waited for.
+        /// The expected text.
         wanted: String,
     },
-    /// The kernel gave up.
+    /// The kernel panicked.
     #[error("the kernel panicked: {line}")]
     Panic {
-        /// The kernel's own words.
+        /// The kernel's message.
         line: String,
     },
-    /// The machine let nobody in.
-    #[error("the login was refused ({said})")]
+    /// The login was refused.
+    #[error("the login was refused ({message})")]
     Refused {
-        /// The machine's own words.
-        said: String,
+        /// The machine's message.
+        message: String,
     },
-    /// Typing failed.
+    /// Input could not be sent.
     #[error("can't type at the machine's console")]
     Send(#[source] io::Error),
 }
@@ -51,7 +51,7 @@ pub enum ConsoleError {
 /// How the kernel's last message starts (kernel/panic.c).
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// What login programs say to a wrong name or password: busybox's and shadow's, and PAM's.
+/// What login programs print for a wrong name or password: those of busybox and shadow, and PAM.
 const REFUSED: [&str; 3] = ["Login incorrect", "Authentication failure", "Permission denied"];
 
 /// Text kept for [`Console::tail`]; the log has all of it.
@@ -65,12 +65,12 @@ pub struct Console {
     markers: u32,
 }
 
-/// Gives the last line that a console shows, also while others wait for a text.
+/// Gives the last line of a console, also while other threads wait for a text.
 #[derive(Clone)]
 pub struct LastLine(Arc<Shared>);
 
 impl LastLine {
-    /// The line; empty where nothing was shown yet.
+    /// The line; empty if there was no output yet.
     pub fn get(&self) -> String {
         let state = self.0.lock();
         state.text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
@@ -90,22 +90,22 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// What was shown, without control sequences; its oldest part is forgotten in time.
+    /// The output without control sequences; its oldest part is dropped over time.
     text: String,
-    /// Up to where it has been matched.
+    /// The end of the part that has been matched.
     matched: usize,
     ended: bool,
 }
 
-/// What is waited for next.
-enum Found {
+/// The result of a search in the output.
+enum SearchResult {
     Text(String),
     Panic(String),
     Nothing,
 }
 
 impl State {
-    fn find(&mut self, wanted: &str) -> Found {
+    fn find(&mut self, wanted: &str) -> SearchResult {
         let rest = &self.text[self.matched..];
         let text = rest.find(wanted);
         let panic = rest.find(PANIC);
@@ -114,14 +114,14 @@ impl State {
                 let before = rest[..at].to_owned();
                 self.matched += at + wanted.len();
                 self.forget();
-                Found::Text(before)
+                SearchResult::Text(before)
             }
-            (_, Some(at)) => Found::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
-            _ => Found::Nothing,
+            (_, Some(at)) => SearchResult::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
+            _ => SearchResult::Nothing,
         }
     }
 
-    /// Keeps the matched text short. What is not matched yet stays: it may be waited for.
+    /// Limits the size of the matched text. Unmatched text stays: it may still be waited for.
     fn forget(&mut self) {
         if self.matched > 2 * KEPT {
             let mut cut = self.matched - KEPT;
@@ -141,7 +141,7 @@ impl Shared {
 }
 
 impl Console {
-    /// A console that shows what `output` gives and types into `input`. All bytes go to `log` as they come.
+    /// A console with the output `output` and the input `input`. All output is also written to `log` as it arrives.
     pub fn new(
         output: impl Read + Send + 'static,
         input: impl Write + Send + 'static,
@@ -155,15 +155,15 @@ impl Console {
         Ok(Self { shared, input: Box::new(input), reader: Some(reader), markers: 0 })
     }
 
-    /// Waits until `wanted` is shown after what was matched last; gives the text before it.
+    /// Waits until `wanted` appears after the last match; gives the text before it.
     pub fn expect(&mut self, wanted: &str, deadline: Instant) -> Result<String, ConsoleError> {
         let mut state = self.shared.lock();
         loop {
             match state.find(wanted) {
-                Found::Text(before) => return Ok(before),
-                Found::Panic(line) => return Err(ConsoleError::Panic { line }),
-                Found::Nothing if state.ended => return Err(ConsoleError::Ended { wanted: wanted.to_owned() }),
-                Found::Nothing => {}
+                SearchResult::Text(before) => return Ok(before),
+                SearchResult::Panic(line) => return Err(ConsoleError::Panic { line }),
+                SearchResult::Nothing if state.ended => return Err(ConsoleError::Ended { wanted: wanted.to_owned() }),
+                SearchResult::Nothing => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -182,7 +182,7 @@ impl Console {
         Err(ConsoleError::Timeout { wanted: "the machine's end".to_owned() })
     }
 
-    /// Whether the output ends before the time is up; waits for either.
+    /// Waits until the output has ended, at most for the given time; gives whether it has.
     pub fn ends_within(&self, time: Duration) -> bool {
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, time, |state| !state.ended);
@@ -203,32 +203,32 @@ impl Console {
         tail
     }
 
-    /// What gives the last line shown, for whoever watches.
+    /// A handle that gives the last line shown, for progress display.
     pub fn last_line(&self) -> LastLine {
         LastLine(Arc::clone(&self.shared))
     }
 
-    /// Waits until the output has ended, as it has when QEMU was killed, so that the log is whole.
+    /// Waits until the output has ended, as it does once QEMU was killed, so that the log is complete.
     pub fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
-            // A panic of the reader has ended the output, too.
+            // If the reader panicked, the output has ended, too.
             let _ = reader.join();
         }
     }
 
-    /// Waits for a shell that reads commands. A shell that is still starting may lose what is typed, or the beginning of
-    /// it: it is asked again, and in words that leave nothing open, such as a quote, when their beginning is lost.
+    /// Waits for a shell that reads commands. A shell that is still starting may lose what is typed, or the beginning
+    /// of it: the command is sent again, and has no open construct, such as a quote, if its beginning is lost.
     pub fn shell(&mut self, deadline: Instant) -> Result<(), ConsoleError> {
         let mut patience = Duration::from_millis(500);
         loop {
             self.markers += 1;
             let marker = self.markers;
-            // The echo of what is typed does not hold the sum.
+            // The echo of the typed command does not contain the sum.
             self.send(&format!(" echo dbco-ready-$(({marker}+0)).\n"))?;
             match self.expect(&format!("dbco-ready-{marker}."), deadline.min(Instant::now() + patience)) {
                 Ok(_) => return Ok(()),
                 Err(ConsoleError::Timeout { .. }) if self.refusal().is_some() => {
-                    return Err(ConsoleError::Refused { said: self.refusal().unwrap_or_default().to_owned() });
+                    return Err(ConsoleError::Refused { message: self.refusal().unwrap_or_default().to_owned() });
                 }
                 Err(ConsoleError::Timeout { .. }) if Instant::now() < deadline => {
                     patience = (patience * 2).min(Duration::from_secs(4));
@@ -238,23 +238,23 @@ impl Console {
         }
     }
 
-    /// How a login was refused since what was matched last: the words, and the prompt for the next one.
+    /// The message of a refused login, since the last match, if it is followed by the next login prompt.
     fn refusal(&self) -> Option<&'static str> {
         let state = self.shared.lock();
         let text = &state.text[state.matched..];
-        REFUSED.into_iter().find(|said| text.rsplit_once(said).is_some_and(|(_, after)| after.contains("ogin:")))
+        REFUSED.into_iter().find(|message| text.rsplit_once(message).is_some_and(|(_, after)| after.contains("ogin:")))
     }
 
-    /// Whether the machine asks for a password since what was matched last.
-    pub fn asks_for_password(&self) -> bool {
+    /// Whether the machine has asked for a password since the last match.
+    pub fn has_password_prompt(&self) -> bool {
         let state = self.shared.lock();
         state.text[state.matched..].contains("assword:")
     }
 
-    /// Runs a command in the shell; gives what it printed, and its exit status.
+    /// Runs a command in the shell; gives its output and its exit status.
     ///
-    /// The markers around the output are put together by `printf`, so that the echo of what is typed does not hold them.
-    /// The last is printed twice: a message of the kernel may tear one.
+    /// The markers around the output are assembled by `printf`, so that the echo of the typed command does not contain
+    /// them. The last one is printed twice, as a kernel message may split one.
     pub fn run(&mut self, command: &str, deadline: Instant) -> Result<(String, u32), ConsoleError> {
         let (begin, end) = (self.marker(), self.marker());
         let finish = format!("printf '\\n%s%s:%d.' dbco- {end} $s dbco- {end} $s");
@@ -263,7 +263,7 @@ impl Console {
         let output = self.expect(&format!("dbco-{end}:"), deadline)?;
         let status = self.expect(".", deadline)?;
         let text = output.strip_suffix('\n').unwrap_or(&output).to_owned();
-        // What is no number was torn: 255, as if the shell had failed.
+        // If it is not a number it was split by a message: 255, as if the shell had failed.
         Ok((text, status.parse().unwrap_or(255)))
     }
 
@@ -287,7 +287,7 @@ fn read_all(mut output: impl Read, mut log: Option<File>, shared: &Shared) {
         if let Some(file) = &mut log
             && file.write_all(&buffer[..count]).is_err()
         {
-            // The log is for people; the console goes on without it.
+            // The log is informational; the console continues without it.
             log = None;
         }
         screen.show(&buffer[..count], &mut shared.lock().text);
@@ -305,7 +305,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    /// A shell of this machine at the other end, without a terminal: it echoes nothing.
+    /// A shell of the host at the other end, without a terminal, so without echo.
     fn shell() -> (std::process::Child, Console) {
         use std::process::Stdio;
         let mut command = crate::process::command("/bin/sh");

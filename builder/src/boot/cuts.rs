@@ -1,18 +1,21 @@
-//! Power cuts while a command runs: at moments that are spread over what it changes on the machine's disks.
+//! Power cuts while a command runs, at points spread over its changes to the machine's disks.
 //!
-//! The moments are changes of the disks, not times: only what is on a disk outlives a cut, so between two changes all moments are the
-//! same one; and a command's changes come in bursts that moments spread over its time would miss.
+//! The points are changes of the disks, not times: only what is on a disk survives a cut, so all moments between two
+//! changes are equivalent; and a command's changes come in bursts, which points spread over time would miss.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::BootError;
-use super::converse::{arrive, steps};
+use super::dialogue::{boot_and_log_in, run_steps};
 use super::power::Loss;
-use super::test::{Boot, Cuts, PhaseTimer, Place, Running, Tests, Transcript};
+use super::report::{PhaseTimer, Transcript};
+use super::running::{MachineHost, RunningMachine};
+use super::spec::{Boot, Cuts};
+use super::{BootError, Forward};
 
-/// Before which change the `index`th of so many cuts is. Every other cut is in the middle of one of equal parts of all changes; those
-/// between are at the last changes, from the end: there a command makes valid what it has prepared.
+/// The change before which the `index`th cut is made. The even cuts are spread evenly, each in the middle of an equal
+/// share of all changes; the odd cuts are at the last changes, counted from the end, where a command commits what it
+/// has prepared.
 fn moment(index: u32, times: u32, changes: u64) -> u64 {
     let turn = u64::from(index / 2);
     if index % 2 == 1 {
@@ -22,55 +25,54 @@ fn moment(index: u32, times: u32, changes: u64) -> u64 {
     (2 * turn + 1) * changes / (2 * parts)
 }
 
-/// What has come to pass so far.
+/// The results so far.
 struct Tally<'a> {
     cuts: &'a Cuts,
-    /// How often each word came.
+    /// How often each word was reported.
     counts: Vec<u32>,
-    /// How many commands had ended before their cut was due.
+    /// How many commands finished before their cut was due.
     ended: u32,
 }
 
-/// The cut before a start.
-struct Before {
-    /// What it was, for errors.
+/// The cut that preceded a start.
+struct PreviousCut {
+    /// A description, for errors.
     text: String,
-    /// Whether the command had ended.
+    /// Whether the command had finished.
     ended: bool,
-    /// Whether it counts: the first one, after the command that was not cut off, does not.
+    /// Whether it is counted: the first one, after the uninterrupted command, is not.
     counts: bool,
 }
 
-/// Goes through all starts; gives what the cuts came to, as a sentence. `limit` is for each start.
+/// Runs all starts; gives a summary of the cuts' outcomes as a sentence. `limit` is for each start.
 pub(super) fn run(
-    tests: &Tests<'_>,
+    host: &MachineHost<'_>,
     boot: &Boot,
     cuts: &Cuts,
-    place: &Place<'_>,
     limit: Duration,
     timer: &mut PhaseTimer<'_>,
     transcript: &mut Transcript,
 ) -> Result<String, BootError> {
     let mut tally = Tally { cuts, counts: vec![0; cuts.words.len()], ended: 0 };
-    let mut before: Option<Before> = None;
+    let mut before: Option<PreviousCut> = None;
     let mut changes = 0;
     let started = Instant::now();
-    // The command in full, the cuts, and a start that looks at the last one.
+    // The uninterrupted command, the cuts, and a start that checks the last one.
     for index in 0..cuts.times + 2 {
         let text = before.as_ref().map(|before| before.text.clone());
         let named = |source| match text {
             Some(text) => BootError::Cut { cut: text, source: Box::new(source) },
             None => source,
         };
-        let mut running = tests.start(&boot.machine, true, place)?;
+        let mut running = host.start(&boot.machine, true)?;
         let deadline = Instant::now() + limit;
-        let arrived = tally.ready(boot, before.as_ref(), place, &mut running, deadline, timer);
+        let arrived = tally.ready(boot, before.as_ref(), host.forward, &mut running, deadline, timer);
         let mut loss = Loss::All;
         let done = arrived.and_then(|()| {
             let Some(cut) = index.checked_sub(1) else {
                 changes = in_full(cuts, &mut running, deadline)?;
                 let text = "after the power was cut at the end of the command".into();
-                return Ok(Some(Before { text, ended: true, counts: false }));
+                return Ok(Some(PreviousCut { text, ended: true, counts: false }));
             };
             if cut == cuts.times {
                 return Ok(None);
@@ -79,7 +81,7 @@ pub(super) fn run(
             loss = Loss::of(cut);
             let ended = cut_before(cuts, change, &mut running, deadline)?;
             let text = format!("after cut {} of {}, before change {change} of {changes}, {loss}", cut + 1, cuts.times);
-            Ok(Some(Before { text, ended, counts: true }))
+            Ok(Some(PreviousCut { text, ended, counts: true }))
         });
         running.end(loss, transcript)?;
         before = done.map_err(named)?;
@@ -88,7 +90,7 @@ pub(super) fn run(
 }
 
 /// Runs the command to its end; gives the number of its changes.
-fn in_full(cuts: &Cuts, running: &mut Running, deadline: Instant) -> Result<u64, BootError> {
+fn in_full(cuts: &Cuts, running: &mut RunningMachine, deadline: Instant) -> Result<u64, BootError> {
     running.power.count();
     let (output, got) = running.console.run(&cuts.during, deadline)?;
     let command = cuts.during.clone();
@@ -101,11 +103,12 @@ fn in_full(cuts: &Cuts, running: &mut Running, deadline: Instant) -> Result<u64,
     }
 }
 
-/// Runs the command until the power goes; whether it has ended before.
-fn cut_before(cuts: &Cuts, change: u64, running: &mut Running, deadline: Instant) -> Result<bool, BootError> {
+/// Runs the command until the power is cut; gives whether it had finished before.
+fn cut_before(cuts: &Cuts, change: u64, running: &mut RunningMachine, deadline: Instant) -> Result<bool, BootError> {
     running.power.cut_before(change, running.killer());
     match running.console.run(&cuts.during, deadline) {
-        // It may have ended, and the change after which the power went is another's: what it has promised counts all the same.
+        // The command may have finished, and the power was cut at a later change of something else: its result has to
+        // be there all the same.
         Ok((_, 0)) => Ok(true),
         _ if running.power.is_off() => Ok(false),
         Err(error) => Err(error.into()),
@@ -114,17 +117,17 @@ fn cut_before(cuts: &Cuts, change: u64, running: &mut Running, deadline: Instant
 }
 
 impl Tally<'_> {
-    /// From a start to where the next cut may come: up, the cut before looked at, made ready.
+    /// From a start to where the next cut may happen: booted, the previous cut checked, the next one prepared.
     fn ready(
         &mut self,
         boot: &Boot,
-        before: Option<&Before>,
-        place: &Place<'_>,
-        running: &mut Running,
+        before: Option<&PreviousCut>,
+        forward: &[Forward],
+        running: &mut RunningMachine,
         deadline: Instant,
         timer: &mut PhaseTimer<'_>,
     ) -> Result<(), BootError> {
-        arrive(boot, &mut running.console, deadline, timer)?;
+        boot_and_log_in(boot, &mut running.console, deadline, timer)?;
         if let Some(before) = before {
             let command = &self.cuts.outcome;
             let (output, got) = running.console.run(command, deadline)?;
@@ -137,11 +140,11 @@ impl Tally<'_> {
                 self.ended += u32::from(before.ended);
             }
         }
-        steps(&boot.run, place.forward, &mut running.console, deadline)
+        run_steps(&boot.run, forward, &mut running.console, deadline)
     }
 
-    /// Which word the outcome is.
-    fn word(&self, before: &Before, output: &str) -> Result<usize, BootError> {
+    /// The index of the outcome's word.
+    fn word(&self, before: &PreviousCut, output: &str) -> Result<usize, BootError> {
         let got = output.split_whitespace().last().unwrap_or_default();
         let last = self.cuts.words.len().saturating_sub(1);
         let possible = if before.ended { last..last + 1 } else { 0..last + 1 };
@@ -176,7 +179,7 @@ mod tests {
     fn moments_are_spread_and_the_last_changes_have_theirs() {
         let all: Vec<u64> = (0..8).map(|index| moment(index, 8, 40)).collect();
         assert_eq!(all, [5, 39, 15, 38, 25, 37, 35, 36]);
-        // Fewer changes than cuts: each change has its turn, none comes after the last.
+        // Fewer changes than cuts: each change is used, none after the last.
         let all: Vec<u64> = (0..6).map(|index| moment(index, 6, 2)).collect();
         assert_eq!(all, [0, 1, 1, 0, 1, 0]);
         assert_eq!((moment(0, 1, 40), moment(0, 1, 1)), (20, 0));
@@ -187,7 +190,7 @@ mod tests {
         let words = ["old", "incomplete", "new"].map(str::to_owned).to_vec();
         let cuts = Cuts { during: "x".into(), times: 20, outcome: "y".into(), words };
         let mut tally = Tally { cuts: &cuts, counts: vec![0; 3], ended: 0 };
-        let before = |ended| Before { text: String::new(), ended, counts: true };
+        let before = |ended| PreviousCut { text: String::new(), ended, counts: true };
         assert_eq!(tally.word(&before(false), "said\nincomplete\n").unwrap(), 1);
         assert_eq!(tally.word(&before(true), "new").unwrap(), 2);
         let wrong = tally.word(&before(true), "old").unwrap_err().to_string();

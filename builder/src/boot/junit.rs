@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::Outcome;
+use super::TestOutcome;
 
-/// Writes one suite. Failed cases carry the end of the machine's console; all carry their phases and the accelerator.
-pub fn write(suite: &str, outcomes: &[Outcome], out: impl Write) -> Result<(), quick_junit::SerializeError> {
+/// Writes one test suite. Failed cases include the end of the machine's console; all include their phases and the
+/// accelerator.
+pub fn write(suite: &str, outcomes: &[TestOutcome], out: impl Write) -> Result<(), quick_junit::SerializeError> {
     let mut report = Report::new("dbco");
     let mut cases = TestSuite::new(suite);
     for outcome in outcomes {

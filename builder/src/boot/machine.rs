@@ -13,7 +13,7 @@ use crate::process::argv;
 pub enum Firmware {
     /// SeaBIOS.
     Bios,
-    /// OVMF, with variables of its own that nobody has written to.
+    /// OVMF, with its own fresh set of variables.
     Uefi,
 }
 
@@ -42,42 +42,45 @@ pub enum Medium {
 pub struct Machine {
     /// Its architecture.
     pub platform: Platform,
-    /// What starts it.
+    /// Its firmware.
     pub firmware: Firmware,
-    /// What it boots.
+    /// Its boot medium.
     pub medium: Medium,
     /// Memory in MiB.
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Whether several processors run side by side under TCG, too, each in a thread of QEMU. Else they take turns: side by side, Linux
-    /// panics now and then at code that another processor has just patched (a static key's `int3`; seen with QEMU 7.2).
+    /// Whether several processors run in parallel under TCG as well, each in a thread of QEMU. Otherwise they take
+    /// turns: in parallel, Linux occasionally panics at code that another processor has just patched (a static key's
+    /// `int3`; seen with QEMU 7.2).
     pub parallel: bool,
-    /// Its disks, those of each bus in their order. The machine writes to copies in its folder: what they hold is there again when
-    /// it is started once more in the same folder.
-    pub disks: Vec<Disk>,
-    /// Whether it has a network card. QEMU itself plays the router (its "user" network): no right is needed for it, and
-    /// inside of the sandbox there is nothing behind.
+    /// Its disks, those of each bus in order. The machine writes to copies in its folder, whose content is kept when it
+    /// is started again in the same folder.
+    pub disks: Vec<MachineDisk>,
+    /// Whether it has a network card. QEMU itself acts as the router (its "user" network), which needs no privileges;
+    /// inside the sandbox nothing is reachable through it.
     pub network: bool,
-    /// Whether its disks are served at sockets in its folder (`disk0.sock`, see [`super::power`]), instead of being files.
+    /// Whether its disks are served at sockets in its folder (`disk0.sock`, see [`super::power`]) instead of being
+    /// files.
     pub served: bool,
     /// Which of its serial ports is the console, 0 to [`LAST_PORT`](crate::image::serial::LAST_PORT): `ttyS0` to
-    /// `ttyS3`. It has those before it, too, unconnected.
+    /// `ttyS3`. The lower ports exist too, unconnected.
     pub port: u8,
-    /// Its TCP ports that this host reaches. Then it is behind the host's network, which it sees nothing of.
+    /// Its TCP ports that are reachable from this host. QEMU then runs in the host's network, from which the machine itself
+    /// is isolated.
     pub forward: Vec<Forward>,
 }
 
 /// A disk of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disk {
-    /// What it is attached to.
+pub struct MachineDisk {
+    /// Its bus.
     pub bus: Bus,
-    /// What it holds before the machine has first started.
-    pub content: Content,
+    /// Its content before the first start.
+    pub content: DiskContent,
 }
 
-/// What a disk is attached to.
+/// The bus of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bus {
     /// Virtio on PCI.
@@ -94,44 +97,44 @@ pub enum Bus {
     Sd,
 }
 
-/// What a disk holds before the machine has first started.
+/// The content of a disk before the machine's first start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum DiskContent {
     /// A copy of a raw image.
     Image(PathBuf),
-    /// That many bytes, all of them 0.
+    /// The given number of zero bytes.
     Blank(u64),
 }
 
-/// A port of the machine, seen from this host.
+/// A port of the machine that is forwarded from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// The port at 127.0.0.1.
     pub host: u16,
-    /// The machine's.
+    /// The machine's port.
     pub guest: u16,
 }
 
-/// Where the serial port of the console goes.
+/// Where QEMU connects the serial port of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serial {
-    /// QEMU's standard input and output, nothing else on them.
+pub enum SerialBackend {
+    /// QEMU's standard input and output, with nothing else on them.
     Pipe,
-    /// The same for a person: Ctrl-a x ends QEMU, Ctrl-a c is its monitor.
+    /// The same for interactive use: Ctrl-a x ends QEMU, Ctrl-a c switches to its monitor.
     Terminal,
 }
 
 impl Machine {
-    /// Puts all files into `folder` and gives QEMU's command line, every path in it relative to that folder.
+    /// Puts all files into `folder` and gives QEMU's command line, with all paths relative to that folder.
     pub fn prepare(
         &self,
         launch: &dyn Launch,
         accel: &Accel,
-        serial: Serial,
+        serial: SerialBackend,
         folder: &Path,
     ) -> Result<Vec<String>, BootError> {
         let qemu = &self.platform.names().qemu;
-        // QEMU may have run in it before.
+        // QEMU may have run in this folder before.
         let dir = Dir::open(folder, Links::Never).map_err(BootError::io("open", folder))?;
         let mut argv = argv![qemu.program, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"];
         argv.extend(match accel.kind {
@@ -143,8 +146,8 @@ impl Machine {
         });
         argv.extend(argv!["-m", self.memory, "-smp", self.cpus]);
         argv.extend(match serial {
-            Serial::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
-            Serial::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
+            SerialBackend::Pipe => argv!["-monitor", "none", "-chardev", "stdio,id=console,signal=off"],
+            SerialBackend::Terminal => argv!["-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "console"],
         });
         for _ in 0..self.port {
             argv.extend(argv!["-serial", "null"]);
@@ -171,15 +174,15 @@ impl Machine {
             let name = image(index);
             match &disk.content {
                 _ if dir.has_file(&name) => {}
-                Content::Image(image) => {
+                DiskContent::Image(image) => {
                     copy_writable(File::open(image).map_err(BootError::io("open", image))?, &dir, &name)?;
                 }
-                Content::Blank(size) => {
+                DiskContent::Blank(size) => {
                     dir.create(&name)?.set_len(*size).map_err(BootError::io("make", Path::new(&name)))?;
                 }
             }
             let drive = match self.served {
-                // QEMU hands the machine's flushes on.
+                // QEMU passes on the machine's flushes.
                 true => format!("cache=writeback,file=nbd+unix:///?socket={}", socket(index)),
                 false => format!("cache=unsafe,file={name}"),
             };
@@ -200,11 +203,11 @@ impl Machine {
                     continue;
                 }
             };
-            // After the medium in the boot order: OVMF shows its programs no disk that is not part of it.
+            // After the medium in the boot order: OVMF does not show its programs disks that are not in it.
             argv.extend(argv!["-device", format!("{device},drive=disk{index},bootindex={}", index + 1)]);
         }
         if self.network {
-            // No boot ROM: nothing of ours boots from a network, and looking for one costs seconds.
+            // No boot ROM: no image boots from the network, and the attempt costs seconds.
             let mut user = "user,id=net0".to_owned();
             if !self.forward.is_empty() {
                 user.push_str(",restrict=on");
@@ -217,7 +220,7 @@ impl Machine {
         Ok(argv)
     }
 
-    /// What of this host QEMU needs for it.
+    /// The host resources that QEMU needs for this machine.
     pub fn access(&self, accel: &Accel) -> HostAccess {
         let devices = match accel.kind {
             Accelerator::Kvm => vec![super::accel::KVM.into()],
@@ -232,7 +235,7 @@ impl Machine {
             Medium::Cd(image) => {
                 link(image, dir, "medium.iso")?;
                 argv.extend(drive("medium.iso"));
-                // GRUB draws its menu on a screen too, as on a real machine.
+                // GRUB also draws its menu on a screen, as on a real machine.
                 argv.extend(argv!["-device", "VGA", "-device", "ide-cd,drive=medium,bootindex=0"]);
             }
             Medium::Usb(image) => {
@@ -255,17 +258,17 @@ impl Machine {
     }
 }
 
-/// The name of a disk's image in the machine's folder.
+/// The file name of a disk's image in the machine's folder.
 pub(super) fn image(index: usize) -> String {
     format!("disk{index}.img")
 }
 
-/// The name of the socket that a disk is served at.
+/// The file name of the socket that serves a disk.
 pub(super) fn socket(index: usize) -> String {
     format!("disk{index}.sock")
 }
 
-/// A file that QEMU only reads: a second name where the file system can, else a copy. What an earlier start left there goes.
+/// A file that QEMU only reads: a hard link if possible, otherwise a copy. A file left by an earlier start is replaced.
 fn link(from: &Path, dir: &Dir, to: &str) -> Result<(), BootError> {
     if dir.hard_link_from(from, to).is_ok() {
         return Ok(());

@@ -1,19 +1,22 @@
-//! Boots images in QEMU: by hand ([`run`]), and to prove that they work ([`test`]).
+//! Boots images in QEMU: interactively ([`run`]), and in boot tests ([`test`](mod@test)).
 //!
-//! QEMU is a foreign tool like any other: what starts it is a [`Launch`], which the toolchain's sandbox is, or the host's
-//! own QEMU. Every file that a machine uses is put into a folder of its own first, so that machines run side by side
-//! share nothing, and QEMU sees nothing else of the host.
+//! QEMU is a third-party tool like any other: it is started through a [`Launch`], which is the toolchain's sandbox or
+//! the host's own QEMU. Every file that a machine uses is first put into a folder of its own, so that machines running
+//! in parallel share nothing, and QEMU sees nothing else of the host.
 
 pub mod accel;
 pub mod console;
-mod converse;
 mod cuts;
+mod dialogue;
 pub mod junit;
 pub mod machine;
 mod nbd;
 pub mod power;
 pub mod probe;
+mod report;
 pub mod run;
+mod running;
+mod spec;
 pub mod test;
 
 use std::fs::File;
@@ -26,10 +29,10 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Bus, Content, Disk, Firmware, Forward, Machine, Medium};
-pub use test::{Boot, BootTest, Outcome};
+pub use machine::{Bus, DiskContent, Firmware, Forward, Machine, MachineDisk, Medium};
+pub use test::{Boot, BootTest, TestOutcome};
 
-/// What of this host QEMU needs.
+/// The host resources that QEMU needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostAccess {
     /// Devices: `/dev/kvm`.
@@ -38,7 +41,7 @@ pub struct HostAccess {
     pub network: bool,
 }
 
-/// Why a machine could not be started, or did not do what was expected.
+/// Why a machine could not be started, or did not behave as expected.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// A file of the machine's folder could not be made or read.
@@ -46,9 +49,9 @@ pub enum BootError {
     Io {
         /// `copy`, `write` …
         action: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -60,103 +63,103 @@ pub enum BootError {
     Start {
         /// The command as a shell would take it.
         command: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: LaunchError,
     },
-    /// The machine's console did not show what was expected.
+    /// The machine's console did not show the expected text.
     #[error(transparent)]
     Console(#[from] ConsoleError),
-    /// The machine let the user in no further.
-    #[error("login as `{user}` was refused ({said}){}", if *asked { "; it asks for a password, and `login` has none" } else { "" })]
+    /// The login was refused.
+    #[error("login as `{user}` was refused ({message}){}", if *needs_password { "; it asks for a password, and `login` has none" } else { "" })]
     Login {
-        /// Who.
+        /// The user.
         user: String,
-        /// The machine's own words.
-        said: String,
+        /// The machine's message.
+        message: String,
         /// Whether it asked for a password that the test does not have.
-        asked: bool,
+        needs_password: bool,
     },
-    /// The machine ended before its console showed anything.
-    #[error("QEMU exited after {seconds:.1} s without any output{}", little(*memory))]
+    /// The machine exited before its console showed anything.
+    #[error("QEMU exited after {seconds:.1} s without any output{}", memory_hint(*memory))]
     Silent {
-        /// How long it ran.
+        /// Its run time.
         seconds: f64,
         /// Its memory in MiB.
         memory: u32,
     },
-    /// A command in the machine ended with another status.
+    /// A command in the machine exited with an unexpected status.
     #[error("`{command}` exited with status {got}, expected {want}; it printed:\n{output}")]
     Status {
         /// As typed.
         command: String,
-        /// Expected.
+        /// The expected status.
         want: u32,
-        /// What came.
+        /// The actual status.
         got: u32,
-        /// All it printed.
+        /// Its output.
         output: String,
     },
-    /// A command in the machine printed something else.
+    /// A command in the machine did not print the expected text.
     #[error("`{command}` did not print `{want}`, but:\n{output}")]
     Output {
         /// As typed.
         command: String,
-        /// Expected somewhere in the output.
+        /// The text expected in the output.
         want: String,
-        /// All it printed.
+        /// Its output.
         output: String,
     },
-    /// GRUB has no key for an entry.
+    /// GRUB has no hotkey for the entry.
     #[error("the boot menu has no key for entry {0}; move it further up")]
     NoHotkey(usize),
-    /// A forwarded port did not give what was expected.
+    /// A forwarded port did not give the expected answer.
     #[error("port {port} did not answer `{want}` in time; the last answer was:\n{last}")]
     Answer {
         /// The machine's port.
         port: u16,
-        /// Expected somewhere in the answer.
+        /// The text expected in the answer.
         want: String,
-        /// What came last, or why nothing did.
+        /// The last answer, or why there was none.
         last: String,
     },
-    /// A command that writes nothing has no moment to cut the power at.
+    /// The command writes nothing, so there is no point at which to cut the power.
     #[error("`{command}` changes nothing on the machine's disks, so there is no moment to cut the power at")]
     NothingToCut {
         /// As typed.
         command: String,
     },
-    /// What a cut came to is none of what it may come to.
+    /// The outcome of a cut is not one of the permitted ones.
     #[error("`{command}` reports `{got}` as the outcome of the cut, expected {}", want.join(" or "))]
     Outcome {
         /// As typed.
         command: String,
-        /// The words that were possible.
+        /// The permitted words.
         want: Vec<String>,
-        /// The last word that it printed.
+        /// The last word of its output.
         got: String,
     },
-    /// Something was wrong at a start after a cut, or before the next.
+    /// A failure at a start after a cut, or while preparing the next.
     #[error("{cut}")]
     Cut {
-        /// Which cut it was.
+        /// A description of the cut.
         cut: String,
-        /// What was wrong.
+        /// The failure.
         #[source]
         source: Box<BootError>,
     },
-    /// There is no port for the machine.
+    /// There is no free port for the machine.
     #[error("can't find a free port of this host for the machine")]
     Port(#[source] io::Error),
-    /// QEMU ended with an error.
+    /// QEMU exited with an error.
     #[error("QEMU ended with {0}")]
     Ended(std::process::ExitStatus),
 }
 
-/// Kernels and initrds of today need about as much, in MiB.
+/// What current kernels and initrds need at least, in MiB, approximately.
 const MEMORY: u32 = 128;
 
-fn little(memory: u32) -> String {
+fn memory_hint(memory: u32) -> String {
     if memory < MEMORY { format!("; {memory} MiB of memory may be too little") } else { String::new() }
 }
 
@@ -167,20 +170,20 @@ impl BootError {
     }
 }
 
-/// Why QEMU could not be started, in the words of who starts it.
+/// Why QEMU could not be started, as reported by the implementation of [`Launch`].
 pub type LaunchError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Starts QEMU.
 pub trait Launch: Sync {
-    /// A command that runs `argv` with `folder` as its current folder, and with what it needs of the host. The arguments name
-    /// files of the folder by relative paths, those of QEMU's root by absolute ones.
+    /// A command that runs `argv` with `folder` as its current folder and with the given access to the host. The
+    /// arguments name files in the folder by relative paths, and those of QEMU's root by absolute ones.
     fn command(&self, argv: &[String], folder: &Path, access: &HostAccess) -> Result<Command, LaunchError>;
 
-    /// Opens a file of QEMU's root (`/usr/share/OVMF/…`), whose links lead to places in that root.
+    /// Opens a file of QEMU's root (`/usr/share/OVMF/…`); its links are resolved within that root.
     fn file(&self, inside: &str) -> io::Result<File>;
 }
 
-/// The QEMU of this machine (`--host-qemu`).
+/// The host's QEMU (`--host-qemu`).
 pub struct HostQemu;
 
 impl Launch for HostQemu {

@@ -1,4 +1,4 @@
-//! A disk for QEMU by way of a socket: the server's side of NBD, as far as QEMU's client asks for it
+//! A disk served to QEMU over a socket: the server side of NBD, as far as QEMU's client uses it
 //! (NetworkBlockDevice/nbd, `doc/proto.md`: fixed newstyle handshake, simple replies).
 
 use std::fs::File;
@@ -19,7 +19,7 @@ const REPLY_MAGIC: u32 = 0x6744_6698;
 
 /// Handshake: fixed newstyle, no zeroes after NBD_OPT_EXPORT_NAME.
 const HANDSHAKE: u16 = 1 | 2;
-/// Transmission: there are flags, and flushes are served.
+/// Transmission flags: flags are valid, flush is supported.
 const TRANSMISSION: u16 = 1 | 4;
 
 const OPT_EXPORT_NAME: u32 = 1;
@@ -37,21 +37,21 @@ const CMD_FLUSH: u16 = 3;
 const EIO: u32 = 5;
 const EINVAL: u32 = 22;
 
-/// The most that a request carries: QEMU sends 32 MiB.
+/// The maximum length of a request: QEMU sends up to 32 MiB.
 const MOST: u32 = 64 << 20;
 
-/// A disk that is served to one QEMU.
-pub struct Served {
+/// A disk that is served to one QEMU process.
+pub struct ServedDisk {
     disk: Arc<CachedDisk>,
     socket: PathBuf,
     server: Option<JoinHandle<()>>,
 }
 
-impl Served {
-    /// Serves a file of whole blocks, open for reading and writing, at a socket, which is made anew.
+impl ServedDisk {
+    /// Serves a file of whole blocks, open for reading and writing, at a socket, which is created anew.
     ///
     /// # Errors
-    /// Those of the file and the socket.
+    /// Errors of the file and the socket.
     pub fn start(image: File, socket: &Path, power: Arc<Power>) -> io::Result<Self> {
         let disk = Arc::new(CachedDisk::new(image, power)?);
         let _ = std::fs::remove_file(socket);
@@ -59,14 +59,14 @@ impl Served {
         let server = threads::spawn("disk", {
             let disk = Arc::clone(&disk);
             move || {
-                // QEMU is killed in the middle of a talk: that ends it, and is no error.
-                let _ = listener.accept().and_then(|(stream, _)| talk(stream, &disk));
+                // QEMU may be killed in the middle of a request: that ends the connection, and is not an error.
+                let _ = listener.accept().and_then(|(stream, _)| serve_connection(stream, &disk));
             }
         })?;
         Ok(Self { disk, socket: socket.to_owned(), server: Some(server) })
     }
 
-    /// Ends the serving, once QEMU has ended, and leaves what the power's end does.
+    /// Stops serving, once QEMU has exited, and writes what the given loss leaves.
     ///
     /// # Errors
     /// The file can't be written.
@@ -77,15 +77,15 @@ impl Served {
 
     fn finish(&mut self) {
         if let Some(server) = self.server.take() {
-            // Where QEMU never came the server still waits for it; a connection that says nothing ends that.
+            // If QEMU never connected, the server is still waiting for it; an empty connection ends that.
             drop(UnixStream::connect(&self.socket));
-            // A panic of its has ended it, too.
+            // A panic has ended it, too.
             let _ = server.join();
         }
     }
 }
 
-impl Drop for Served {
+impl Drop for ServedDisk {
     fn drop(&mut self) {
         self.finish();
     }
@@ -113,11 +113,11 @@ fn expected(is: bool, what: &str) -> io::Result<()> {
     if is { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, format!("NBD: {what}"))) }
 }
 
-fn talk(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
+fn serve_connection(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
     if greet(&mut stream, disk)? { serve(stream, disk) } else { Ok(()) }
 }
 
-/// The handshake. False: the client has gone.
+/// The handshake. False: the client has disconnected.
 fn greet(stream: &mut UnixStream, disk: &CachedDisk) -> io::Result<bool> {
     let mut hello = [NBD_MAGIC.to_be_bytes(), OPTION_MAGIC.to_be_bytes()].concat();
     hello.extend(HANDSHAKE.to_be_bytes());
@@ -128,7 +128,7 @@ fn greet(stream: &mut UnixStream, disk: &CachedDisk) -> io::Result<bool> {
         expected(u64_of(stream)? == OPTION_MAGIC, "no option where one was expected")?;
         let (option, length) = (u32_of(stream)?, u32_of(stream)?);
         expected(length <= 1 << 16, "an option that is too long")?;
-        // The export's name does not matter: there is one.
+        // The export's name does not matter: there is only one.
         io::copy(&mut stream.take(length.into()), &mut io::sink())?;
         let mut reply = |kind: u32, data: &[u8]| {
             let mut bytes = OPTION_REPLY_MAGIC.to_be_bytes().to_vec();
@@ -161,7 +161,7 @@ fn greet(stream: &mut UnixStream, disk: &CachedDisk) -> io::Result<bool> {
     }
 }
 
-/// Requests until the client leaves, or the power is off: a disk without power answers nothing.
+/// Handles requests until the client leaves, or the power is off: a disk without power does not answer.
 fn serve(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
     let mut data = Vec::new();
     loop {
@@ -185,7 +185,8 @@ fn serve(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
         };
         let error = match done {
             Ok(true) => 0,
-            // Nor does it hang up: QEMU, which is about to be killed, would tell the machine of an error.
+            // The connection stays open: QEMU, which is about to be killed, would otherwise report an error to the
+            // machine.
             Ok(false) => return io::copy(&mut stream, &mut io::sink()).map(drop),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => EINVAL,
             Err(_) => EIO,
@@ -203,7 +204,7 @@ fn serve(mut stream: UnixStream, disk: &CachedDisk) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// QEMU's own client is the judge, by its monitor's command `qemu-io`.
+    /// Tested with QEMU's own client, through its monitor's command `qemu-io`.
     fn qemu(socket: &Path, commands: &[&str]) -> std::process::Child {
         let mut command = crate::process::command(crate::platform::Platform::BUILD.names().qemu.program);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-S", "-monitor", "stdio", "-drive"]);
@@ -225,11 +226,11 @@ mod tests {
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
+        let served = ServedDisk::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let child = qemu(&socket, &["write -P 7 1024 9000", "flush", "read -P 7 1024 9000", "write -z 0 512"]);
-        let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
-        assert_eq!(said.matches("wrote").count(), 2, "{said}");
-        assert!(said.contains("read 9000/9000") && !said.contains("failed"), "{said}");
+        let output = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
+        assert_eq!(output.matches("wrote").count(), 2, "{output}");
+        assert!(output.contains("read 9000/9000") && !output.contains("failed"), "{output}");
         served.lose(Loss::All).unwrap();
         let bytes = std::fs::read(&image).unwrap();
         assert_eq!((bytes[1023], bytes[1024], bytes[10_023], bytes[10_024]), (0, 7, 7, 0));
@@ -243,7 +244,7 @@ mod tests {
         let (image, socket) = (folder.path().join("disk"), folder.path().join("socket"));
         std::fs::write(&image, vec![0; 1 << 20]).unwrap();
         let power: Arc<Power> = Arc::default();
-        let served = Served::start(open(&image), &socket, Arc::clone(&power)).unwrap();
+        let served = ServedDisk::start(open(&image), &socket, Arc::clone(&power)).unwrap();
         let (sender, cut) = std::sync::mpsc::channel();
         power.cut_before(1, move || sender.send(()).unwrap());
         let mut child = qemu(&socket, &["write -P 7 0 4096", "write -P 8 0 4096", "write -P 8 8192 4096"]);
@@ -261,6 +262,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("disk");
         std::fs::write(&image, [0; 4096]).unwrap();
-        drop(Served::start(open(&image), &folder.path().join("socket"), Arc::default()).unwrap());
+        drop(ServedDisk::start(open(&image), &folder.path().join("socket"), Arc::default()).unwrap());
     }
 }

@@ -1,11 +1,12 @@
-//! A machine's power, which may be cut at a chosen moment, and its disks, whose caches that empties.
+//! A machine's power supply, which may be cut at a chosen point, and its disks, whose caches are lost by a cut.
 //!
-//! A disk says that a write is done when it is in its cache; on the medium it is for sure after the next flush. QEMU over a file
-//! can't show the difference: what it has given to this host's kernel outlives QEMU. So these disks are ours, served by [`super::nbd`]:
-//! writes stay in memory until the machine flushes, and a cut loses them, or some of them, as [`Loss`] says.
+//! A disk reports a write as done once it is in its cache; only after the next flush is it certain to be on the medium.
+//! QEMU on a file can't show the difference: what it has passed to the host's kernel survives QEMU. So dbco serves
+//! these disks itself, with `nbd`: writes stay in memory until the machine flushes, and a cut loses all or
+//! some of them, as [`Loss`] says.
 //!
-//! What is modelled: the guest's page cache is lost, the disk's cache is lost or gets to the medium in any order, a block of 4 KiB
-//! whole or not at all. What is not: blocks that are torn, a medium that fails.
+//! Modelled: the guest's page cache is lost; the disk's cache is lost or reaches the medium in any order, with blocks
+//! of 4 KiB written completely or not at all. Not modelled: torn blocks, a failing medium.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,19 +14,20 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What of its unflushed writes a disk has brought to the medium when the power goes. Which blocks is fixed by the number.
+/// Which unflushed writes are lost when the power is cut. The number determines which blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Nothing.
+    /// Nothing is lost.
     All,
-    /// About half of the blocks.
+    /// About half of the blocks are lost.
     Half(u64),
-    /// All of them.
+    /// All of them are lost.
     Nothing,
 }
 
 impl Loss {
-    /// That of the `index`th cut: the kinds take turns, each for two cuts, halves twice as often, and no two halves are the same.
+    /// The loss of the `index`th cut: the kinds alternate, each for two cuts, with halves twice as often, and no two
+    /// halves are the same.
     pub fn of(index: u32) -> Self {
         match index / 2 % 4 {
             0 => Self::All,
@@ -39,7 +41,7 @@ impl Loss {
             Self::All => false,
             Self::Nothing => true,
             Self::Half(seed) => {
-                // The finisher of splitmix64: neighbouring blocks and cuts get unrelated bits.
+                // The finalizer of splitmix64: neighbouring blocks and cuts get unrelated bits.
                 let mut bits = (block ^ seed.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
                 bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -59,14 +61,15 @@ impl std::fmt::Display for Loss {
     }
 }
 
-/// A machine's power. Counts what changes the machine's disks: writes, and flushes that have something to flush.
+/// A machine's power supply. Counts the changes of the machine's disks: writes, and flushes that have something to
+/// flush.
 #[derive(Default)]
 pub struct Power(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     changes: u64,
-    /// The change that does not happen any more, and what is done then.
+    /// The first change that is not carried out, and what is called then.
     cut: Option<(u64, Box<dyn FnOnce() + Send>)>,
     off: bool,
 }
@@ -76,19 +79,20 @@ impl Power {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Counts anew.
+    /// Restarts the count.
     pub fn count(&self) {
         self.lock().changes = 0;
     }
 
-    /// Counts anew, and cuts the power before the change with that number (the first is 0) is done; `then` is called at that moment.
+    /// Restarts the count, and cuts the power before the change with the given number (the first is 0) is carried out;
+    /// `then` is called at that moment.
     pub fn cut_before(&self, change: u64, then: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         state.changes = 0;
         state.cut = Some((change, Box::new(then)));
     }
 
-    /// Changes since the count began.
+    /// Changes since the count was restarted.
     pub fn changes(&self) -> u64 {
         self.lock().changes
     }
@@ -98,12 +102,12 @@ impl Power {
         self.lock().off
     }
 
-    /// Turns it off, so that nothing gets to a disk any more.
+    /// Turns the power off, so that nothing more reaches a disk.
     pub fn turn_off(&self) {
         self.lock().off = true;
     }
 
-    /// Whether the next change still happens.
+    /// Whether the next change is still carried out.
     fn change(&self) -> bool {
         let then = {
             let mut state = self.lock();
@@ -127,10 +131,10 @@ impl Power {
     }
 }
 
-/// Bytes that get to the medium together.
+/// The number of bytes that reach the medium as a unit.
 const BLOCK: u64 = 4096;
 
-/// Bytes that a cache holds, as that of a usual disk; when more is written, all of it is brought to the medium.
+/// The size of the cache in bytes, as in a typical disk; when more is written, all of it is written to the medium.
 const ROOM: usize = 64 << 20;
 
 /// A disk with a cache.
@@ -142,10 +146,10 @@ pub struct CachedDisk {
 }
 
 impl CachedDisk {
-    /// A disk over a file of whole blocks.
+    /// A disk on a file of whole blocks.
     ///
     /// # Errors
-    /// Those of the file; its size.
+    /// Errors of getting the file's size.
     pub fn new(medium: File, power: Arc<Power>) -> io::Result<Self> {
         let size = medium.metadata()?.len();
         if size % BLOCK != 0 {
@@ -169,7 +173,7 @@ impl CachedDisk {
         if end.is_some_and(|end| end <= self.size) { Ok(()) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 
-    /// Reads, the cache first.
+    /// Reads, from the cache first.
     pub fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.inside(offset, bytes.len())?;
         let cache = self.lock();
@@ -215,7 +219,7 @@ impl CachedDisk {
         Ok(true)
     }
 
-    /// Brings the cache to the medium. False: the power is off.
+    /// Writes the cache to the medium. False: the power is off.
     pub fn flush(&self) -> io::Result<bool> {
         let mut cache = self.lock();
         if cache.is_empty() {
@@ -228,7 +232,7 @@ impl CachedDisk {
         Ok(true)
     }
 
-    /// What the power's end leaves.
+    /// Writes what the given loss leaves.
     ///
     /// # Errors
     /// The medium's file can't be written.

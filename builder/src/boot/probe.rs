@@ -1,18 +1,18 @@
-//! The guest of the probe: a boot sector that works in the ways a kernel does, then ends the machine.
+//! The probe guest: a boot sector that exercises what a kernel does, then ends the machine.
 //!
-//! It waits for two timer interrupts, enters long mode (Intel SDM volume 3, 10.8.5), then 64 times writes and reads a word
-//! of each page between 2 and 32 MiB, counts to a million and flushes the TLB. At its end it prints [`WORD`] to the first
-//! serial port and leaves through QEMU's `isa-debug-exit`.
+//! It waits for two timer interrupts, enters long mode (Intel SDM volume 3, 10.8.5), then 64 times writes and reads a
+//! word of each page between 2 and 32 MiB, counts to a million and flushes the TLB. At the end it prints [`WORD`] to
+//! the first serial port and exits through QEMU's `isa-debug-exit`.
 
 use crate::platform::Platform;
 
-/// What it runs on.
+/// The machine that it runs on.
 pub const PLATFORM: Platform = Platform::X86_64;
 
-/// What it prints when every page held what was written.
+/// What it prints if every page held what was written.
 pub const WORD: &[u8] = b"dbco\n";
 
-/// The sector, as the BIOS loads it to 0x7c00.
+/// The boot sector, as the BIOS loads it to 0x7c00.
 pub const BOOT_SECTOR: [u8; 512] = {
     let mut sector = [0; 512];
     let mut at = 0;

@@ -1,23 +1,23 @@
-//! A machine for a person: its first serial port is the terminal.
+//! A machine for interactive use: its first serial port is the terminal.
 
 use std::io::IsTerminal;
 use std::path::Path;
 
-use super::machine::Serial;
+use super::machine::SerialBackend;
 use super::{Accel, BootError, Launch, Machine, quoted};
 use crate::process;
 
-/// How to get out, to be shown before the machine starts.
+/// How to quit, shown before the machine starts.
 pub const HINT: &str = "Ctrl-a x ends the machine, Ctrl-a h lists QEMU's other keys";
 
 /// Boots a machine with its console on this process's terminal and waits for its end.
 ///
 /// `folder` is an empty folder for the machine's files.
 pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder: &Path) -> Result<(), BootError> {
-    let argv = machine.prepare(launch, accel, Serial::Terminal, folder)?;
+    let argv = machine.prepare(launch, accel, SerialBackend::Terminal, folder)?;
     let failed = |source| BootError::Start { command: quoted(&argv), source };
     let mut command = launch.command(&argv, folder, &machine.access(accel)).map_err(failed)?;
-    // QEMU makes the terminal raw and puts it back at its end, but not if it is killed.
+    // QEMU puts the terminal into raw mode and restores it when it exits, but not if it is killed.
     let _terminal = SavedTerminal::take();
     let mut child = command.spawn().map_err(|error| failed(error.into()))?;
     let _guard = process::Registered::new(&child);
@@ -25,7 +25,7 @@ pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder
     if status.success() { Ok(()) } else { Err(BootError::Ended(status)) }
 }
 
-/// The terminal's settings, put back when dropped.
+/// The terminal's settings, restored when dropped.
 struct SavedTerminal(Option<nix::sys::termios::Termios>);
 
 impl SavedTerminal {
@@ -38,7 +38,7 @@ impl SavedTerminal {
 impl Drop for SavedTerminal {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            // Nothing to do about a terminal that is gone.
+            // If the terminal is gone there is nothing to restore.
             let _ = nix::sys::termios::tcsetattr(std::io::stdin(), nix::sys::termios::SetArg::TCSANOW, settings);
         }
     }

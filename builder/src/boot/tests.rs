@@ -1,15 +1,17 @@
-//! Machines of the host's QEMU that start from a disk of each bus, and what is said of machines that don't come up.
+//! Machines of the host's QEMU that start from a disk of each bus, and the errors for machines that don't boot.
 
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::test::{Boot, BootTest, End, Login, Place, Tests};
-use super::{Accel, Bus, Content, Disk, Firmware, HostAccess, HostQemu, Launch, LaunchError, Machine, Medium, probe};
+use super::LaunchError;
+use super::running::MachineHost;
+use super::test::{Boot, BootEnd, BootTest, Login, TestRunner};
+use super::{Accel, Bus, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium, probe};
 use crate::platform::Platform;
 
-fn machine(bus: Bus, content: Content) -> Machine {
+fn machine(bus: Bus, content: DiskContent) -> Machine {
     Machine {
         platform: Platform::BUILD,
         port: 0,
@@ -18,7 +20,7 @@ fn machine(bus: Bus, content: Content) -> Machine {
         memory: 64,
         cpus: 1,
         parallel: false,
-        disks: vec![Disk { bus, content }],
+        disks: vec![MachineDisk { bus, content }],
         served: false,
         network: false,
         forward: Vec::new(),
@@ -36,17 +38,16 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
         fs::write(&image, sector).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
-        let logs = folder.path().to_owned();
-        let tests = Tests { launch: &HostQemu, accel, work: folder.path(), logs: &logs, jobs: 1 };
-        let place = Place { folder: folder.path(), log: &log, forward: &[] };
-        let mut running = tests.start(&machine(bus, Content::Image(image)), false, &place).unwrap();
+        let launch = &HostQemu;
+        let host = MachineHost { launch, accel: &accel, folder: folder.path(), log: &log, forward: &[] };
+        let mut running = host.start(&machine(bus, DiskContent::Image(image)), false).unwrap();
         let word = str::from_utf8(probe::WORD).unwrap().trim();
         let seen = running.console.expect(word, Instant::now() + Duration::from_secs(60));
         assert!(seen.is_ok(), "{bus:?}: {seen:?}, {:?}", fs::read_to_string(folder.path().join("qemu.err")));
     }
 }
 
-/// A shell script in QEMU's place.
+/// A shell script in place of QEMU.
 struct Script(&'static str);
 
 impl Launch for Script {
@@ -67,15 +68,15 @@ fn failure(script: &'static str, password: Option<&str>) -> String {
     let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
     let logs = folder.path().to_owned();
     let launch = Script(script);
-    let tests = Tests { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
+    let tests = TestRunner { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
     let login = Login { user: "bob".into(), password: password.map(str::to_owned) };
     let boot = Boot {
-        machine: Machine { memory: 32, ..machine(Bus::Virtio, Content::Blank(1 << 20)) },
+        machine: Machine { memory: 32, ..machine(Bus::Virtio, DiskContent::Blank(1 << 20)) },
         menu: None,
         expect: "login:".into(),
         login: Some(login),
         run: Vec::new(),
-        end: End::Cut,
+        end: BootEnd::Cut,
     };
     let test = BootTest { name: "t".into(), boots: vec![boot], timeout: Duration::from_secs(60), forward: Vec::new() };
     let outcomes = tests.run(&[test], &|_| {});
@@ -93,6 +94,6 @@ fn a_refused_login_and_a_silent_machine_are_told_as_such() {
     let silent = failure("exit 1", None);
     assert!(silent.starts_with("QEMU exited after "), "{silent}");
     assert!(silent.ends_with(" s without any output; 32 MiB of memory may be too little"), "{silent}");
-    // What showed something is told by what it did not show.
+    // A machine with some output is reported by the text that it did not show.
     assert_eq!(failure("echo SeaBIOS", None), "the machine stopped before its console showed `login:`");
 }

@@ -1,4 +1,4 @@
-//! Runs a plan: what the store has is taken, the rest is made, independent steps side by side.
+//! Runs a plan: results in the store are used, the others are made, with independent steps in parallel.
 
 mod needed;
 mod repair;
@@ -12,15 +12,15 @@ pub use needed::{needed_blobs, steps_to_run};
 pub use repair::repair;
 pub use run::{Built, build};
 
-/// Told what happens; called from several threads.
+/// Receives events; called from several threads.
 pub trait Observer: Sync {
-    /// Something happened.
-    fn event(&self, event: &Event<'_>);
+    /// Called for each event.
+    fn event(&self, event: &BuildEvent<'_>);
 }
 
-/// What happens in a build.
+/// An event of a build.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum BuildEvent<'a> {
     /// The plan was compared with the store.
     Planned {
         /// Steps whose results the store had and the build needs.
@@ -32,7 +32,7 @@ pub enum Event<'a> {
     Started {
         /// The step.
         step: &'a Step,
-        /// In which inputs it differs from the last step of that label, if there was one.
+        /// The inputs that differ from the last step with that label, if there was one.
         changed: &'a [String],
     },
     /// A step's command printed a line.
@@ -42,11 +42,11 @@ pub enum Event<'a> {
         /// The line.
         line: &'a str,
     },
-    /// Something that a step found and that fails nothing, such as a pattern that matches nothing.
+    /// A finding that does not fail the step, such as a pattern that matches nothing.
     Warning {
         /// The step.
         step: &'a Step,
-        /// What, and what to do; may have several lines.
+        /// The finding and what to do; may have several lines.
         text: &'a str,
     },
     /// Another process is making the same step; this one waits for it.
@@ -68,22 +68,22 @@ pub enum Event<'a> {
     },
 }
 
-/// Shows nothing.
-pub struct Silent;
+/// Ignores all events.
+pub struct SilentObserver;
 
-impl Observer for Silent {
-    fn event(&self, _: &Event<'_>) {}
+impl Observer for SilentObserver {
+    fn event(&self, _: &BuildEvent<'_>) {}
 }
 
-/// A build that failed: which step, and its log.
+/// A failed build: the step, and its log.
 #[derive(Debug, thiserror::Error)]
 #[error("{label} failed")]
 pub struct BuildError {
     /// The step.
     pub label: String,
-    /// All that its commands printed, if any ran.
+    /// The output of its commands, if any ran.
     pub log: Option<PathBuf>,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: Box<StepError>,
 }

@@ -1,4 +1,4 @@
-//! What a build has to do and to have.
+//! What a build has to run, and which contents it needs.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use crate::digest::Digest;
 use crate::step::{Graph, Step, StepId};
 use crate::store::{StepResult, Store, StoreError};
 
-/// Looks at the targets and, of those without a result, at their inputs, each once. Inputs of what the store has are not
-/// looked at. The error has its step.
+/// Visits the targets and, if they have no result, their inputs, each once. Inputs of steps with a result are not
+/// visited. The error comes with its step.
 pub(super) fn look(
     graph: &Graph,
     targets: &[StepId],
@@ -41,7 +41,7 @@ pub fn steps_to_run<'g>(graph: &'g Graph, targets: &[StepId], store: &Store) -> 
     looked.map(|()| steps).map_err(|(_, error)| error)
 }
 
-/// Contents from outside that the steps to run start from, those of the project aside.
+/// The contents from outside that the steps to run start from, except for those of the project.
 pub fn needed_blobs(graph: &Graph, targets: &[StepId], store: &Store) -> Result<BTreeSet<Digest>, StoreError> {
     let steps = steps_to_run(graph, targets, store)?;
     let blobs = steps.iter().flat_map(|step| step.action.blobs());

@@ -1,16 +1,16 @@
-//! Looking for damage in the store among all that a plan needs.
+//! Finding damage in the store among everything that a plan needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Digest;
 use crate::step::Graph;
 use crate::store::parallel::each;
-use crate::store::{Depth, Output, Soundness, Store, StoreError};
+use crate::store::{BlobState, Depth, Output, Store, StoreError};
 use crate::tree::Node;
 
-/// Reads all that the store has of a plan's steps: results, trees, the files that these name, toolchain roots, and the
-/// contents that steps start from. What is damaged is put aside; steps whose results name what is damaged or missing are
-/// forgotten, so that a build runs them again. Takes about a second for each GB and processor.
+/// Reads everything that the store has for a plan's steps: results, trees, the files that these name, toolchain roots,
+/// and the contents that steps start from. Damaged objects are moved aside; steps whose results name something damaged
+/// or missing are forgotten, so that a build runs them again. Takes about a second for each GB and processor.
 pub fn repair(graph: &Graph, store: &Store) -> Result<(), StoreError> {
     let mut namers: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
     for step in &graph.steps {
@@ -26,7 +26,7 @@ pub fn repair(graph: &Graph, store: &Store) -> Result<(), StoreError> {
                 }
                 Output::Tree { digest } => {
                     name(*digest);
-                    // A damaged one is put aside by reading it, and found missing below.
+                    // Reading a damaged result moves it aside, so it is found missing below.
                     for entry in store.tree(digest).iter().flat_map(|tree| tree.entries.values()) {
                         match entry.node {
                             Node::File { blob, .. } if !graph.files.contains_key(&blob) => {
@@ -47,13 +47,13 @@ pub fn repair(graph: &Graph, store: &Store) -> Result<(), StoreError> {
     each(&namers.into_iter().collect::<Vec<_>>(), |(blob, keys)| check(store, blob, keys))
 }
 
-/// Looks at one blob, and forgets the results that name it if it is not sound.
+/// Checks one blob, and forgets the results that name it if it is not intact.
 fn check(store: &Store, blob: &Digest, keys: &BTreeSet<Digest>) -> Result<(), StoreError> {
     let soundness = store.check_blob(blob)?;
-    if soundness == Soundness::Missing && !keys.is_empty() {
+    if soundness == BlobState::Missing && !keys.is_empty() {
         store.report_missing(blob);
     }
-    if matches!(soundness, Soundness::Missing | Soundness::Damaged(_)) {
+    if matches!(soundness, BlobState::Missing | BlobState::Damaged(_)) {
         keys.iter().try_for_each(|key| store.forget(key))?;
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! The order of things: what is needed, what may run now, and who waits for whom.
+//! Scheduling: which steps are needed, which may run now, and which wait for others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::needed::look;
-use super::{BuildError, Event, Observer};
+use super::{BuildError, BuildEvent, Observer};
 use crate::digest::Digest;
 use crate::interrupt;
 use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Step, StepError, StepId, Work};
@@ -22,7 +22,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// A file, if its step gave it.
+    /// A file, if its step produced it.
     pub fn blob(&self, from: &Ref<Blob>) -> Option<Blob> {
         match self.output(from)? {
             Output::Blob { digest, size } => Some(Blob { digest, size }),
@@ -30,7 +30,7 @@ impl Built {
         }
     }
 
-    /// The digest of a tree, if its step gave it.
+    /// The digest of a tree, if its step produced it.
     pub fn tree(&self, from: &Ref<Tree>) -> Option<Digest> {
         match self.output(from)? {
             Output::Tree { digest } => Some(digest),
@@ -43,32 +43,33 @@ impl Built {
     }
 }
 
-/// How many steps that can keep all cores busy run side by side. Two: while one configures, on one core, the other compiles.
+/// How many steps that can keep all cores busy run in parallel. Two: while one configures, on one core, the other
+/// compiles.
 const HEAVY: usize = 2;
 
-/// How often a step looks whether another process is done with it.
+/// How often to check whether another process has finished a step.
 const TURN: Duration = Duration::from_millis(50);
 
-/// What steps say, as events.
-struct Relay<'a>(&'a dyn Observer);
+/// Passes on the messages of steps as events.
+struct StepObserver<'a>(&'a dyn Observer);
 
-impl Listener for Relay<'_> {
+impl Listener for StepObserver<'_> {
     fn line(&self, step: &Step, line: &str) {
-        self.0.event(&Event::Line { step, line });
+        self.0.event(&BuildEvent::Line { step, line });
     }
 
     fn warning(&self, step: &Step, text: &str) {
-        self.0.event(&Event::Warning { step, text });
+        self.0.event(&BuildEvent::Warning { step, text });
     }
 }
 
-/// The steps of a graph in the making.
-struct Run<'a> {
+/// The state of a running build.
+struct BuildRun<'a> {
     context: Context<'a>,
     observer: &'a dyn Observer,
 }
 
-/// Makes everything that the targets need.
+/// Runs everything that the targets need.
 pub fn build(
     graph: &Graph,
     targets: &[StepId],
@@ -76,11 +77,11 @@ pub fn build(
     jobs: usize,
     observer: &dyn Observer,
 ) -> Result<Built, BuildError> {
-    let relay = Relay(observer);
-    let run = Run { context: Context::new(graph, store, jobs, &relay), observer };
+    let relay = StepObserver(observer);
+    let run = BuildRun { context: Context::new(graph, store, jobs, &relay), observer };
     let missing = run.missing(targets)?;
     let cached = run.context.results().count();
-    observer.event(&Event::Planned { cached, to_run: missing.len() });
+    observer.event(&BuildEvent::Planned { cached, to_run: missing.len() });
     let queue = Queue::new(graph, &missing);
     let workers = missing.len().min(jobs.max(2));
     threads::side_by_side(workers, &|| run.work(&queue));
@@ -101,7 +102,7 @@ struct Queue {
 }
 
 struct State {
-    /// Steps not begun yet, with the inputs that they wait for.
+    /// Steps that have not started, with the inputs that they wait for.
     waiting: BTreeMap<StepId, BTreeSet<StepId>>,
     heavy: usize,
     ran: Vec<(String, f64)>,
@@ -117,7 +118,8 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The next step that may run; waits for one. `None` when nothing is left to begin, or nothing is to be begun.
+    /// The next step that may run; waits until there is one. `None` if nothing is left to start, or nothing may be
+    /// started.
     fn next(&self, graph: &Graph) -> Option<StepId> {
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         loop {
@@ -154,8 +156,8 @@ impl Queue {
     }
 }
 
-impl Run<'_> {
-    /// The steps that have to run; what the others gave is noted.
+impl BuildRun<'_> {
+    /// The steps that have to run; the results of the others are recorded.
     fn missing(&self, targets: &[StepId]) -> Result<BTreeSet<StepId>, BuildError> {
         let Context { store, graph, .. } = &self.context;
         let mut missing = BTreeSet::new();
@@ -181,11 +183,12 @@ impl Run<'_> {
         while let Some(id) = queue.next(graph) {
             let step = graph.step(id);
             let outcome = self.run(id).map_err(|source| {
-                // Whatever it failed of: its tools were killed, its files could not be written.
+                // Whatever the apparent reason, such as killed tools or files that could not be written, the signal is
+                // the cause.
                 if interrupt::raised().is_some() {
                     return interrupted(step);
                 }
-                self.observer.event(&Event::Failed { step });
+                self.observer.event(&BuildEvent::Failed { step });
                 let log = store.log_path(&step.digest);
                 BuildError { label: step.label.clone(), log: log.exists().then_some(log), source: Box::new(source) }
             });
@@ -193,7 +196,7 @@ impl Run<'_> {
         }
     }
 
-    /// Runs one step, unless another process has made it while we waited for its lock.
+    /// Runs one step, unless another process has finished it while this one waited for its lock.
     fn run(&self, id: StepId) -> Result<f64, StepError> {
         let Context { store, graph, .. } = &self.context;
         let step = graph.step(id);
@@ -201,7 +204,7 @@ impl Run<'_> {
         let lock = match store.try_lock(&name)? {
             Some(lock) => lock,
             None => {
-                self.observer.event(&Event::Waiting { step });
+                self.observer.event(&BuildEvent::Waiting { step });
                 loop {
                     if interrupt::wait(TURN) {
                         return Err(StepError::Interrupted);
@@ -217,7 +220,7 @@ impl Run<'_> {
             return Ok(0.0);
         }
         let changed = store.differences(&step.label, &step.key);
-        self.observer.event(&Event::Started { step, changed: &changed });
+        self.observer.event(&BuildEvent::Started { step, changed: &changed });
         let log = store.log_path(&step.digest);
         let _ = std::fs::remove_file(&log);
         let begin = Instant::now();
@@ -227,7 +230,7 @@ impl Run<'_> {
         store.record(&result)?;
         drop(lock);
         self.context.done(id, result.outputs);
-        self.observer.event(&Event::Finished { step, seconds });
+        self.observer.event(&BuildEvent::Finished { step, seconds });
         Ok(seconds)
     }
 }

@@ -4,14 +4,14 @@ use anyhow::Context as _;
 
 use super::prose::count;
 use super::session::Session;
-use super::{BuildArgs, Failure, Outcome, usage};
+use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::image::LocalFiles;
-use crate::plan::Wanted;
+use crate::plan::PlanTargets;
 use crate::rootfs::audit::{Allow, audit};
 
-pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
-    // Whatever the recipe gives: nothing of it is built here but the tree.
-    let wanted = Wanted { rootfs: true, ..Wanted::default() };
+pub fn run(session: &Session<'_>, args: &BuildArgs) -> CommandResult {
+    // Independent of the recipe's outputs: only the tree is built.
+    let wanted = PlanTargets { rootfs: true, ..PlanTargets::default() };
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     let done = session.build(recipe, store, &args.options(), &wanted)?;
     let digest = done.plan.rootfs.as_ref().and_then(|from| done.built.tree(from));
@@ -37,5 +37,5 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Outcome {
         session.printer.error(&leak.to_string());
     }
     session.printer.error(&format!("{} out of layout `{}`", count(report.leaks.len(), "leak"), rootfs.layout.name()));
-    Err(Failure::Said)
+    Err(CommandError::Reported)
 }

@@ -10,15 +10,15 @@ use clap::{Args, ValueEnum};
 use super::build::writable;
 use super::prose::count;
 use super::session::Session;
-use super::{BuildArgs, Failure, Outcome, usage};
-use crate::boot::test::{Event, Logs, Tests, log_name};
+use super::{BuildArgs, CommandError, CommandResult, usage};
+use crate::boot::test::{LogSink, TestEvent, TestRunner, log_name};
 use crate::boot::{Accel, Firmware, Machine, Medium};
 use crate::boot::{junit, run::HINT, run::interactive};
 use crate::image::serial::LAST_PORT;
 use crate::output;
-use crate::plan::Wanted;
-use crate::recipe::boot::Entry;
-use crate::recipe::text::suggestion;
+use crate::plan::PlanTargets;
+use crate::recipe::boot::BootEntry;
+use crate::recipe::text::{did_you_mean, suggestion};
 use crate::recipe::{OutputKind, Recipe};
 use crate::session::boot_test;
 
@@ -74,10 +74,10 @@ pub struct TestArgs {
     host_qemu: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
-    let wanted = Wanted { boot: !args.host_qemu, ..Wanted::default() };
+pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
+    let wanted = PlanTargets { boot: !args.host_qemu, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
-    // Said before the work: what this can't start from.
+    // Checked before the work starts: media that this command can't boot from.
     let index = startable(&recipe, args)?;
     let store = session.store()?;
     let done = session.build(recipe, store, &args.build.options(), &wanted)?;
@@ -112,8 +112,8 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Outcome {
     Ok(interactive(&machine, &*launch, &accel, work.path())?)
 }
 
-/// The number of the entry to start, if the recipe's outputs and the flags go together.
-fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
+/// The index of the entry to start, if the recipe's outputs and the flags are compatible.
+fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
     let image = &recipe.image;
     let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
     let index = match &args.entry {
@@ -122,7 +122,7 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
         }
         Some(id) => ids().position(|known| known == id).ok_or_else(|| {
             let known = match suggestion(id, ids()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => did_you_mean(near),
                 None => format!("there are: {}", ids().collect::<Vec<_>>().join(", ")),
             };
             usage(anyhow!("--entry {id}: the boot menu has no such entry; {known}"))
@@ -151,13 +151,13 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, Failure> {
 }
 
 /// The serial port of the machine's console.
-fn console(recipe: &Recipe, entry: &Entry, args: &RunArgs) -> u8 {
+fn console(recipe: &Recipe, entry: &BootEntry, args: &RunArgs) -> u8 {
     let boot = &recipe.image.boot;
     boot.port(recipe.image.platform, &boot.parameters(entry), args.medium != RunMedium::Kernel)
 }
 
-/// The tests to run, by their numbers.
-fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> {
+/// The tests to run, by index.
+fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandError> {
     let tests = &recipe.image.tests;
     let fits = |index: &usize| filter.is_none_or(|text| tests[*index].name.contains(text));
     let chosen: Vec<usize> = (0..tests.len()).filter(fits).collect();
@@ -171,10 +171,10 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, Failure> 
     }
 }
 
-pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
-    let wanted = Wanted { boot: !args.host_qemu, disks: true, ..Wanted::default() };
+pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
+    let wanted = PlanTargets { boot: !args.host_qemu, disks: true, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
-    // Said before the work: that there is nothing to do, or no place for what it gives.
+    // Checked before the work starts: whether there are tests to run, and whether their results can be written.
     let chosen = chosen(&recipe, args.filter.as_deref())?;
     writable(&args.build.output)?;
     let logs = logs(&recipe, &chosen, args)?;
@@ -187,59 +187,60 @@ pub fn test(session: &Session<'_>, args: &TestArgs) -> Outcome {
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.printer.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
-    let runner = Tests { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
+    let runner =
+        TestRunner { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().jobs() };
     let outcomes = runner.run(&tests, &|event| match event {
-        Event::Phase { name, phase } => session.printer.machine(name, phase, None),
-        Event::Started { name, last_line } => {
+        TestEvent::Phase { name, phase } => session.printer.machine(name, phase, None),
+        TestEvent::Started { name, last_line } => {
             let last_line = last_line.clone();
             session.printer.machine(name, "start", Some(std::sync::Arc::new(move || last_line.get())));
         }
-        Event::Done(outcome) => {
+        TestEvent::Done(outcome) => {
             session.printer.machine_ended(&outcome.name);
             show(session, outcome);
         }
     });
     if crate::interrupt::raised().is_some() {
-        return Err(Failure::Said);
+        return Err(CommandError::Reported);
     }
     let mut report = Vec::new();
     junit::write(&done.recipe.image.name, &outcomes, &mut report)?;
-    match elsewhere(args, logs.path())? {
+    match junit_path(args, logs.path())? {
         Some(path) => crate::store::write_atomically(&path, &report)?,
         None => place.writing.write(JUNIT, &report).with_context(|| format!("can't write {JUNIT}"))?,
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
     session.printer.line(&format!("{} passed, {failed} failed", outcomes.len() - failed));
-    if failed > 0 { Err(Failure::Said) } else { Ok(()) }
+    if failed > 0 { Err(CommandError::Reported) } else { Ok(()) }
 }
 
-/// The report's name in the folder of logs.
+/// The report's file name in the log folder.
 const JUNIT: &str = "junit.xml";
 
-/// The folder of logs for these tests.
-fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::Logs, Failure> {
+/// The log folder for these tests.
+fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::LogFolder, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
     let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
-    if elsewhere(args, &parent.join(&name))?.is_none() {
+    if junit_path(args, &parent.join(&name))?.is_none() {
         names.push(JUNIT.to_owned());
     }
-    output::Logs::new(parent, &name, names).map_err(usage)
+    output::LogFolder::new(parent, &name, names).map_err(usage)
 }
 
-/// Where the report goes, if not into the folder of logs under its name there.
-fn elsewhere(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, Failure> {
+/// The path of the report, if it is not the default one in the log folder.
+fn junit_path(args: &TestArgs, logs: &Path) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &args.junit else { return Ok(None) };
     let own = std::path::absolute(logs.join(JUNIT))?;
     Ok(if std::path::absolute(path)? == own { None } else { Some(path.clone()) })
 }
 
-/// The folder of logs for the tests that run.
+/// The log folder of the running tests.
 struct TestLogs<'a> {
     folder: &'a Path,
-    writing: output::Writing,
+    writing: output::LogWriter,
 }
 
-impl Logs for TestLogs<'_> {
+impl LogSink for TestLogs<'_> {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -249,7 +250,7 @@ impl Logs for TestLogs<'_> {
     }
 }
 
-fn show(session: &Session<'_>, outcome: &crate::boot::Outcome) {
+fn show(session: &Session<'_>, outcome: &crate::boot::TestOutcome) {
     let value = serde_json::json!({
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
         "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,

@@ -8,26 +8,27 @@ use anyhow::anyhow;
 use nix::unistd::AccessFlags;
 
 use super::session::Session;
-use super::{BuildArgs, Outcome, usage};
+use super::{BuildArgs, CommandResult, usage};
 use crate::recipe::OutputKind;
-use crate::session::Outputs;
+use crate::session::OutputOptions;
 
-pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> Outcome {
+pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
     let begin = Instant::now();
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
-    // Said before the work: what is in the way of the outputs.
+    // Checked before the work starts: anything that prevents writing the outputs.
     writable(&args.output)?;
     if !args.output.join(&*recipe.image.name.value).exists() {
         session.printer.is_new();
     }
-    let outputs = Outputs { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
+    let outputs =
+        OutputOptions { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
     let (done, report) = session.outputs(recipe, store, &outputs)?;
     session.printer.outputs(&report, done.built.ran.len(), begin.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Whether a folder can be written to, or made where it is not there yet.
-pub fn writable(folder: &Path) -> Outcome {
+/// Whether a folder can be written to, or created if it does not exist.
+pub fn writable(folder: &Path) -> CommandResult {
     let absolute = std::path::absolute(folder)?;
     let there = absolute.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
     let writable = if there.is_dir() {

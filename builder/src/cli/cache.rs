@@ -9,7 +9,7 @@ use serde_json::json;
 use super::gc::{self, GcArgs};
 use super::prose::{bytes, count};
 use super::session::Session;
-use super::{Failure, Outcome};
+use super::{CommandError, CommandResult};
 
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
@@ -31,11 +31,11 @@ pub enum CacheCommand {
     Gc(GcArgs),
 }
 
-/// All folders of a store, in the order of its layout's description.
+/// All folders of a store, in the order in which its layout is documented.
 const FOLDERS: [&str; 11] =
     ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
 
-pub fn run(session: &Session<'_>, command: &CacheCommand) -> Outcome {
+pub fn run(session: &Session<'_>, command: &CacheCommand) -> CommandResult {
     match command {
         CacheCommand::Info => info(session),
         CacheCommand::Verify => verify(session),
@@ -43,7 +43,7 @@ pub fn run(session: &Session<'_>, command: &CacheCommand) -> Outcome {
     }
 }
 
-fn info(session: &Session<'_>) -> Outcome {
+fn info(session: &Session<'_>) -> CommandResult {
     let store = session.store()?;
     let measured = FOLDERS.map(|folder| measure(&store.path().join(folder)).map(|found| (folder, found)));
     let measured = measured.into_iter().collect::<io::Result<Vec<_>>>()?;
@@ -67,14 +67,14 @@ fn info(session: &Session<'_>) -> Outcome {
     Ok(())
 }
 
-fn verify(session: &Session<'_>) -> Outcome {
+fn verify(session: &Session<'_>) -> CommandResult {
     let store = session.store()?;
     let contents = store.contents()?;
     let verified = {
         let meter = session.printer.work("reading the store", contents.bytes());
         store.verify(&contents, &|read| meter.at(read))
     };
-    session.tell_damages(&store);
+    session.report_damages(&store);
     verified?;
     let damages = store.damages();
     let damaged: Vec<_> = damages
@@ -87,10 +87,10 @@ fn verify(session: &Session<'_>) -> Outcome {
         let count = damages.len();
         session.printer.line(&format!("{} objects, {}: {count} damaged", contents.objects(), bytes(contents.bytes())));
     }
-    if damages.is_empty() { Ok(()) } else { Err(Failure::Said) }
+    if damages.is_empty() { Ok(()) } else { Err(CommandError::Reported) }
 }
 
-/// Files below a folder, and their bytes. What goes meanwhile is not counted.
+/// The number of files below a folder, and their total bytes. Files removed meanwhile are not counted.
 fn measure(folder: &Path) -> io::Result<(u64, u64)> {
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let (mut files, mut size) = (0, 0);

@@ -4,13 +4,13 @@ use anyhow::anyhow;
 
 use super::prose::count;
 use super::session::Session;
-use super::{Outcome, RecipeArgs, usage};
-use crate::lock::Stale;
+use super::{CommandResult, RecipeArgs, usage};
+use crate::lock::StaleEntry;
 use crate::session::{Error, Locks, stale};
 
-pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> Outcome {
+pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
-    let lines = |stale: Vec<Stale>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
+    let lines = |stale: Vec<StaleEntry>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
     let locks = Locks::open(&recipe, args.lock.as_deref());
     let found =
         locks.as_ref().map_err(ToString::to_string).and_then(|locks| locks.current().map_err(|e| e.to_string()));

@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::prose::{bytes, count};
 use super::session::Session;
-use super::{Failure, Outcome, usage};
+use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
-use crate::plan::{Wanted, plan};
+use crate::plan::{PlanTargets, plan};
 use crate::recipe::Settings;
 use crate::recipe::{load, recipes_below};
 use crate::session::{Locks, digests};
-use crate::store::{Garbage, Kept, Kind, Policy, Sharing, Store};
+use crate::store::{Garbage, KeptObjects, ObjectKind, Policy, Sharing, Store};
 
 #[derive(Debug, Args)]
 pub struct GcArgs {
@@ -36,7 +36,7 @@ pub struct GcArgs {
     dry_run: bool,
 }
 
-/// How long what was not used is kept where nothing is said about that.
+/// How long unused objects are kept if no option says so.
 const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl GcArgs {
@@ -49,10 +49,10 @@ impl GcArgs {
     }
 }
 
-pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
+pub fn run(session: &Session<'_>, args: &GcArgs) -> CommandResult {
     let recipes = recipes(&args.keep)?;
     let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
-    let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: Kept::default() };
+    let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: KeptObjects::default() };
     for recipe in &recipes {
         keep(session, &store, recipe, &mut policy.kept)?;
     }
@@ -65,31 +65,32 @@ pub fn run(session: &Session<'_>, args: &GcArgs) -> Outcome {
     Ok(())
 }
 
-/// A recipe whose results are to stay.
-struct Named {
+/// A recipe whose results are kept.
+struct KeptRecipe {
     path: PathBuf,
-    /// Found in a folder. One without a lock was never built as it is now.
+    /// Whether it was found in a folder. One without a lock was never built in its current form.
     found: bool,
 }
 
-fn recipes(paths: &[PathBuf]) -> Result<Vec<Named>, Failure> {
+fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
     let mut recipes = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            recipes.push(Named { path: path.clone(), found: false });
+            recipes.push(KeptRecipe { path: path.clone(), found: false });
             continue;
         }
         let found = recipes_below(path).with_context(|| format!("can't read {}", path.display())).map_err(usage)?;
         if found.is_empty() {
             return Err(usage(anyhow!("--keep {}: there is no image recipe in it or below", path.display())));
         }
-        recipes.extend(found.into_iter().map(|path| Named { path, found: true }));
+        recipes.extend(found.into_iter().map(|path| KeptRecipe { path, found: true }));
     }
     Ok(recipes)
 }
 
-/// Adds all that a recipe uses: for each of its outputs, its boot tests and its audit, with all that its lock names.
-fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) -> Outcome {
+/// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
+/// lock names.
+fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();
@@ -98,15 +99,15 @@ fn keep(session: &Session<'_>, store: &Store, named: &Named, kept: &mut Kept) ->
         lock => Some(lock.map_err(usage)?.1),
     };
     let Some(lock) = lock.filter(|lock| !named.found || lock.fits(&requests)) else {
-        // What is in the lock for it is fetched for others, or was fetched for an earlier form of it.
+        // Sources in its lock may have been fetched for other recipes, or for an earlier form of this one.
         kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
         let path = named.path.display();
         session.printer.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
         return Ok(());
     };
     let lock = lock.only(&requests);
-    let all = Wanted { boot: true, disks: true, ..Wanted::default() };
-    let audit = Wanted { rootfs: true, ..Wanted::default() };
+    let all = PlanTargets { boot: true, disks: true, ..PlanTargets::default() };
+    let audit = PlanTargets { rootfs: true, ..PlanTargets::default() };
     for wanted in [all, audit] {
         let plan = plan(&recipe, &lock, &wanted, store)
             .with_context(|| format!("--keep {}", named.path.display()))
@@ -151,20 +152,20 @@ fn count_objects(number: u64) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), "object")
 }
 
-/// A kind's key in JSON, and its name for one and for several.
-fn words(kind: Kind) -> (&'static str, &'static str, &'static str) {
+/// A kind's key in JSON, and its name in singular and plural.
+fn words(kind: ObjectKind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        Kind::Result => ("step-result", "step result", "step results"),
-        Kind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
-        Kind::Blob => ("file", "file", "files"),
-        Kind::Log => ("log", "log", "logs"),
-        Kind::Partial => ("partial-download", "partial download", "partial downloads"),
-        Kind::Damaged => ("damaged-object", "damaged object", "damaged objects"),
-        Kind::Leftover => ("leftover", "leftover", "leftovers"),
+        ObjectKind::Result => ("step-result", "step result", "step results"),
+        ObjectKind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
+        ObjectKind::Blob => ("file", "file", "files"),
+        ObjectKind::Log => ("log", "log", "logs"),
+        ObjectKind::Partial => ("partial-download", "partial download", "partial downloads"),
+        ObjectKind::Damaged => ("damaged-object", "damaged object", "damaged objects"),
+        ObjectKind::Leftover => ("leftover", "leftover", "leftovers"),
     }
 }
 
-/// A length of time: `12h`, `30d`, `8w`.
+/// A duration: `12h`, `30d`, `8w`.
 fn age(text: &str) -> Result<Duration, String> {
     let expected = "expected a number of hours, days or weeks: 12h, 30d, 8w";
     let span: Span = text.parse().map_err(|_| expected)?;
@@ -173,7 +174,7 @@ fn age(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| expected.to_owned())
 }
 
-/// A number of bytes as a recipe states it, or 0.
+/// A number of bytes as written in a recipe, or 0.
 fn size(text: &str) -> Result<u64, String> {
     let size = if text == "0" { Some(0) } else { crate::recipe::decode::size(text) };
     size.ok_or_else(|| "expected a whole number with K, M, G or T: 500M, 10G".to_owned())

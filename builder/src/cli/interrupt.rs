@@ -1,9 +1,9 @@
-//! What a signal comes to: everything ends within a second, nothing is left behind, and what is said is true.
+//! Signal handling: everything ends within a second, nothing is left behind, and the message is accurate.
 //!
 //! The first SIGINT, SIGTERM or SIGHUP ends downloads and child processes and tells every loop to stop
-//! ([`crate::interrupt`]); the command then comes back by itself and its temporary folders go. If it does not within
-//! [`GRACE`] — a flush to a slow disk, a parser in the middle of its work — this process is ended from here. A second
-//! signal ends it at once.
+//! ([`crate::interrupt`]); the command then returns by itself and its temporary folders are removed. If it does not
+//! return within [`GRACE`] — a flush to a slow disk, a parser in the middle of its work — this module ends the process.
+//! A second signal ends it at once.
 
 use std::fs;
 use std::io;
@@ -19,31 +19,31 @@ use crate::source::Cancel;
 use crate::threads;
 use crate::{inherited, interrupt, process};
 
-/// How long the command has to come back by itself.
+/// How long the command has to return by itself.
 const GRACE: Duration = Duration::from_millis(700);
 
-/// How long the removal of what it left may take after that.
+/// How long the removal of its leftovers may take after that.
 const REMOVAL: Duration = Duration::from_millis(250);
 
-/// The signals of this process, and what is to be said when one came.
+/// The process's signal handling, and the message to print when a signal arrived.
 pub struct Interrupt {
-    /// Ends downloads.
+    /// Cancels downloads.
     pub cancel: Cancel,
     outputs: Mutex<OutputsState>,
-    /// Whether the last words were said, after which there are none.
-    said: Mutex<bool>,
+    /// Whether the final message was printed, after which there is no other.
+    finished: Mutex<bool>,
 }
 
 impl Interrupt {
-    /// Says how far the command is.
+    /// Sets how far the command has come.
     pub fn outputs(&self, outputs: OutputsState) {
         *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) = outputs;
     }
 
-    /// The exit status and the words for a run that a signal ended; `None` where none came.
+    /// The exit status and the message of an interrupted run; `None` if there was no signal.
     pub fn ended(&self) -> Option<(u8, String)> {
         let signal = interrupt::raised()?;
-        *self.said.lock().unwrap_or_else(|e| e.into_inner()) = true;
+        *self.finished.lock().unwrap_or_else(|e| e.into_inner()) = true;
         let outputs = match *self.outputs.lock().unwrap_or_else(|e| e.into_inner()) {
             OutputsState::None => "unfinished work was discarded",
             OutputsState::Before => {
@@ -58,20 +58,20 @@ impl Interrupt {
     }
 }
 
-/// As shells have it: 128 and the signal's number.
+/// As in shells: 128 plus the signal's number.
 fn status(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Listens from now on.
+/// Starts listening for signals.
 pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
     let interrupt =
-        Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), said: Mutex::default() });
+        Arc::new(Interrupt { cancel: Cancel::default(), outputs: Mutex::default(), finished: Mutex::default() });
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !inherited::ignores(*signal));
     let mut signals = Signals::new(wanted)?;
     let (shared, printer) = (Arc::clone(&interrupt), Arc::clone(printer));
     let (at_once, terminal) = (Arc::clone(&interrupt), Arc::clone(&printer));
-    // Made now: there might be no thread to be had later.
+    // The thread is started now: later there might be none available.
     threads::spawn("backstop", move || backstop(&shared, &printer))?;
     let cancel = interrupt.cancel.clone();
     threads::spawn("signals", move || {
@@ -82,8 +82,8 @@ pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
             interrupt::raise(signal);
             cancel.cancel();
             process::kill_all();
-            let said = at_once.said.lock().unwrap_or_else(|e| e.into_inner());
-            if !*said {
+            let finished = at_once.finished.lock().unwrap_or_else(|e| e.into_inner());
+            if !*finished {
                 terminal.interrupted();
             }
         }
@@ -91,16 +91,16 @@ pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
     Ok(interrupt)
 }
 
-/// Ends this process where the command does not by itself.
+/// Ends this process if the command does not return by itself.
 fn backstop(interrupt: &Interrupt, printer: &Printer) {
     while !interrupt::wait(Duration::from_secs(3600)) {}
     let deadline = Instant::now() + GRACE;
-    // Nobody notifies: the end of the process is what is waited for.
+    // Never notified: the wait only ends with the process or its timeout.
     while let Some(left) = deadline.checked_duration_since(Instant::now()) {
         std::thread::park_timeout(left);
     }
     printer.finish();
-    // A thread that still works may put something into a folder while that is removed: once more, then.
+    // A thread that is still running may write into a folder while it is removed, so it is removed once more.
     let deadline = Instant::now() + REMOVAL;
     let (done, wait) = std::sync::mpsc::channel();
     let remover = threads::spawn("remover", move || {

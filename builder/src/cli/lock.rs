@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::prose::count;
 use super::session::Session;
-use super::{Outcome, RecipeArgs};
-use crate::session::{Error, Locks, Renewal, asked_in_project, named};
+use super::{CommandResult, RecipeArgs};
+use crate::session::{Error, LockUpdate, Locks, named, requests_of_project};
 
 #[derive(Debug, Args)]
 pub struct LockArgs {
@@ -25,7 +25,7 @@ pub struct LockArgs {
     prune: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
+pub fn run(session: &Session<'_>, args: &LockArgs) -> CommandResult {
     let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
     let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(Error::from)?;
@@ -34,8 +34,8 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Outcome {
         Some("") => recipe.requests(),
         Some(name) => named(&recipe, &locks.base(&recipe.requests()).lock, name)?,
     };
-    let asked: Option<BTreeSet<_>> = args.prune.then(|| asked_in_project(session.reporter, &recipe)).transpose()?;
-    let renewal = Renewal { requests: &requests, allow_downgrade: args.allow_downgrade, asked: asked.as_ref() };
+    let used: Option<BTreeSet<_>> = args.prune.then(|| requests_of_project(session.reporter, &recipe)).transpose()?;
+    let renewal = LockUpdate { requests: &requests, allow_downgrade: args.allow_downgrade, used: used.as_ref() };
     let lock = session.update_lock(&recipe, &locks, &store, renewal)?;
     let files: usize = lock.entries().map(|entry| entry.files.len()).sum();
     session.printer.note(&format!(

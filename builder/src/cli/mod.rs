@@ -1,6 +1,5 @@
 //! The command line: arguments, progress, prose and exit codes; no logic of its own.
 
-mod alike;
 mod audit;
 mod boot;
 mod build;
@@ -10,6 +9,7 @@ mod fetch;
 mod gc;
 mod interrupt;
 mod lock;
+mod merge_errors;
 mod printer;
 mod prose;
 mod session;
@@ -148,13 +148,13 @@ enum Command {
     },
 }
 
-/// Runs the command of this process's arguments.
+/// Runs the command given by this process's arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
     let interrupt = match interrupt::listen(&printer) {
         Ok(interrupt) => interrupt,
-        Err(error) => return prose::fail(&printer, &Failure::from(error)),
+        Err(error) => return prose::fail(&printer, &CommandError::from(error)),
     };
     let reporter = session::CliReporter::new(&printer, &interrupt);
     let session = session::Session::new(cli.global, &reporter);
@@ -185,25 +185,25 @@ pub fn main() -> ExitCode {
 
 /// Why a command failed; its kind decides the exit status.
 #[derive(Debug)]
-enum Failure {
+enum CommandError {
     /// Wrong usage or recipe: exit status 2.
     Usage(anyhow::Error),
     /// A build or a test failed: exit status 1.
     Failed(anyhow::Error),
-    /// It has been said already: exit status 1.
-    Said,
+    /// It has been reported already: exit status 1.
+    Reported,
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
+impl<E: Into<anyhow::Error>> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-type Outcome = Result<(), Failure>;
+type CommandResult = Result<(), CommandError>;
 
-fn usage(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::Usage(error.into())
+fn usage(error: impl Into<anyhow::Error>) -> CommandError {
+    CommandError::Usage(error.into())
 }
 
 fn positive(text: &str) -> Result<NonZero<usize>, String> {

@@ -1,34 +1,34 @@
-//! Errors as prose, for people.
+//! Errors as text for people.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Failure;
+use super::CommandError;
 use super::printer::Printer;
 use crate::beneath::Refusal;
 use crate::build::BuildError;
 use crate::process::ProcessError;
 use crate::recipe::{BadRecipe, LoadError};
 use crate::sandbox::SandboxError;
-use crate::session::Stated;
+use crate::session::RecipeLocation;
 use crate::step::StepError;
 
-/// Says why a command failed, and gives its exit status.
-pub fn fail(printer: &Printer, failure: &Failure) -> ExitCode {
+/// Prints why a command failed, and gives its exit status.
+pub fn fail(printer: &Printer, failure: &CommandError) -> ExitCode {
     match failure {
-        Failure::Said => ExitCode::FAILURE,
-        Failure::Failed(error) => {
-            say(printer, error);
+        CommandError::Reported => ExitCode::FAILURE,
+        CommandError::Failed(error) => {
+            print_error(printer, error);
             ExitCode::FAILURE
         }
-        Failure::Usage(error) => {
-            say(printer, error);
+        CommandError::Usage(error) => {
+            print_error(printer, error);
             ExitCode::from(2)
         }
     }
 }
 
-fn say(printer: &Printer, error: &anyhow::Error) {
+fn print_error(printer: &Printer, error: &anyhow::Error) {
     if let Some(LoadError::Bad(bad)) = error.downcast_ref::<LoadError>() {
         return findings(printer, bad);
     }
@@ -40,17 +40,18 @@ fn say(printer: &Printer, error: &anyhow::Error) {
             tail.iter().for_each(|line| text += &format!("\n  | {line}"));
         }
         if let Some(log) = &build.log {
-            // On a line of its own, with a short beginning: a terminal of 100 columns does not break it.
+            // On its own line, with a short prefix, so that a terminal of 100 columns does not wrap it.
             text += &format!("\nthe full log:\n{}", from_home(log));
         }
     }
-    if let Some(hint) = error.downcast_ref::<Stated>().and_then(|stated| stated.hint.as_deref()).or(hint(error)) {
+    if let Some(hint) = error.downcast_ref::<RecipeLocation>().and_then(|stated| stated.hint.as_deref()).or(hint(error))
+    {
         text += &format!("\n{hint}");
     }
     printer.error(&text);
 }
 
-/// A path as a shell takes it, with `~` for the user's home.
+/// A path quoted for a shell, with `~` for the user's home.
 fn from_home(path: &Path) -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
     match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
@@ -102,19 +103,19 @@ fn tail(error: &StepError) -> &[String] {
     }
 }
 
-/// What to do about an error of this machine's, whatever part of dbco met it.
+/// What to do about an error of the host, whichever part of dbco met it.
 pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     use nix::errno::Errno;
     let printed = error.downcast_ref::<BuildError>().map(|build| tail(&build.source)).unwrap_or_default();
     let printed = printed.iter().any(|line| line.contains("No space left on device"));
-    // A refusal stands for the system's error, which is none of its causes.
+    // A `Refusal` wraps the system's error, which is not among its sources.
     let system = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
         Some(Refusal::Io(error)) => error.raw_os_error(),
         _ => cause.downcast_ref::<std::io::Error>()?.raw_os_error(),
     };
     let codes = error.chain().filter_map(system);
     let met = if printed { Some(Errno::ENOSPC) } else { codes.map(Errno::from_raw).next() };
-    // Trying how tools can be isolated starts processes, too.
+    // Detecting how tools can be isolated also starts processes.
     let refused = format!("(os error {})", Errno::EAGAIN as i32);
     let tried = error.chain().any(|cause| {
         matches!(cause.downcast_ref(), Some(SandboxError::Unavailable { namespaces, .. }) if namespaces.contains(&refused))

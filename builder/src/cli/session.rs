@@ -1,14 +1,15 @@
-//! What commands share: who is told, and the library's session made of the arguments.
+//! What commands share: the printer, and the library's session configured from the arguments.
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
-use super::{BuildArgs, Failure, Global, RecipeArgs, prose, usage};
-use crate::build::{Event, Observer};
+use super::{BuildArgs, CommandError, Global, RecipeArgs, prose, usage};
+use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
-use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
+use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
 use crate::source::{Meter, Progress};
 
-/// The command line as a reporter: text or events go to the printer, how far the outputs are to what a signal would say.
+/// The command line as a reporter: text and events go to the printer, and the state of the outputs to the message for
+/// signals.
 pub struct CliReporter<'a> {
     printer: &'a Printer,
     interrupt: &'a Interrupt,
@@ -29,7 +30,7 @@ impl Progress for CliReporter<'_> {
 }
 
 impl Observer for CliReporter<'_> {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         self.printer.event(event);
     }
 }
@@ -47,7 +48,7 @@ impl Reporter for CliReporter<'_> {
 /// What commands share.
 pub struct Session<'a> {
     pub printer: &'a Printer,
-    /// Told what the library does.
+    /// Receives the library's events.
     pub reporter: &'a CliReporter<'a>,
     library: session::Session<'a>,
 }
@@ -60,34 +61,34 @@ impl<'a> CliReporter<'a> {
 
 impl<'a> Session<'a> {
     pub fn new(global: Global, reporter: &'a CliReporter<'a>) -> Self {
-        // An empty variable is as good as none: pipelines set those, too, that have no value.
+        // An empty variable counts as unset: pipelines also set variables without a value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
         let mirrors = global.mirror.into_iter().filter(|url| !(url.is_empty() && from_variable)).collect();
-        let library = session::Session::new(Places { store: global.store, mirrors }, reporter)
+        let library = session::Session::new(SessionConfig { store: global.store, mirrors }, reporter)
             .with_cancel(reporter.interrupt.cancel.clone());
         Self { printer: reporter.printer, reporter, library }
     }
 
-    pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, Failure> {
+    pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, CommandError> {
         load(&args.recipe, &args.settings()).map_err(usage)
     }
 
-    /// What a command's failure comes to: one of the library's by its kind. Of many sources each error is said here, and
-    /// each cause once.
-    pub fn failure(&self, failure: Failure) -> Failure {
+    /// Maps a library error to a command's error by its kind. For errors of several sources each error is printed here,
+    /// and each cause once.
+    pub fn failure(&self, failure: CommandError) -> CommandError {
         let error = match failure {
-            Failure::Failed(error) => match error.downcast::<session::Error>() {
+            CommandError::Failed(error) => match error.downcast::<session::Error>() {
                 Ok(error) => error,
-                Err(other) => return Failure::Failed(other),
+                Err(other) => return CommandError::Failed(other),
             },
             other => return other,
         };
         let is_usage = error.is_usage();
         let error = match error {
-            session::Error::Interrupted => return Failure::Said,
+            session::Error::Interrupted => return CommandError::Reported,
             session::Error::Sources { what, failures } => {
                 let count = failures.len();
-                for text in super::alike::told_once(failures) {
+                for text in super::merge_errors::merge_errors(failures) {
                     self.printer.error(&text);
                 }
                 anyhow::anyhow!("{} {what}", prose::count(count, "source"))
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
             session::Error::Build { stated: None, error } => error.into(),
             other => other.into(),
         };
-        if is_usage { Failure::Usage(error) } else { Failure::Failed(error) }
+        if is_usage { CommandError::Usage(error) } else { CommandError::Failed(error) }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The lock as a file: its text, and changes that two processes make at the same time.
+//! The lock as a file: its text, and concurrent changes by two processes.
 //!
-//! Entries are sorted by their requests and nothing is summed up over them, so that a version control merges two branches
-//! that each add some, unless these are neighbours.
+//! Entries are sorted by their requests and there are no totals, so that version control merges two branches that each
+//! add entries, unless these are adjacent.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Lock};
+use super::{Lock, LockEntry};
 use crate::input::{LONG, read_text};
 use crate::interrupt;
 use crate::store::{StoreError, write_atomically};
 
-/// The format that this code writes: one lock for all recipes of a project.
+/// The format that this version writes: one lock for all recipes of a project.
 const FORMAT: u32 = 2;
 
-/// The format before, which differs in that a lock was one recipe's: it is read, too.
+/// The previous format, in which a lock belonged to one recipe; it can still be read.
 const OF_ONE_RECIPE: u32 = 1;
 
-/// How long a change of the lock by another process is waited for; it takes milliseconds.
+/// How long to wait for another process that changes the lock; a change takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 const HEADER: &str = "\
@@ -30,46 +30,46 @@ const HEADER: &str = "\
 # It pins every source to its sha256 and size in bytes. Debian's files have paths relative to a mirror.
 ";
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct LockText {
     #[serde(rename = "format")]
     _format: u32,
     #[serde(default)]
-    entries: Vec<Entry>,
+    entries: Vec<LockEntry>,
 }
 
-/// The same, to be written.
+/// The same, borrowed for writing.
 #[derive(Serialize)]
-struct Written<'a> {
+struct LockTextRef<'a> {
     format: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    entries: Vec<&'a Entry>,
+    entries: Vec<&'a LockEntry>,
 }
 
 /// Why a lock can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// There is none.
+    /// The file does not exist.
     #[error("{} does not exist: run `dbco lock` to create it", .0.display())]
     Missing(PathBuf),
     /// Reading or writing failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its text is not a lock.
+    /// Its text is not a valid lock.
     #[error("{}{}: {message}\n  \
              the lock is damaged (perhaps by a merge): restore it from version control, or remove it and run `dbco lock`",
             path.display(), at(*line))]
     Syntax {
         /// The lock.
         path: PathBuf,
-        /// The line, from 1; 0 where it is not known.
+        /// The line, from 1; 0 if unknown.
         line: u64,
-        /// What is wrong.
+        /// The error.
         message: String,
     },
-    /// A merge was not finished.
+    /// An unfinished merge.
     #[error("{0}:{line}: the lock contains merge conflict markers\n  \
              take the lock of one side (`git checkout --ours {0}`, or `--theirs`), then run `dbco lock` for the recipes of \
              the other one", path.display())]
@@ -79,7 +79,7 @@ pub enum LockError {
         /// The line of the first marker, from 1.
         line: u64,
     },
-    /// Another version's.
+    /// A format of another version.
     #[error("{}: the lock has format {found}, this version of dbco reads {OF_ONE_RECIPE} and {FORMAT}: use a newer dbco", path.display())]
     Format {
         /// The lock.
@@ -89,7 +89,7 @@ pub enum LockError {
     },
 }
 
-/// A line's number after a file's name, where it is known.
+/// A line number after a file name, if it is known.
 fn at(line: u64) -> String {
     if line == 0 { String::new() } else { format!(":{line}") }
 }
@@ -107,9 +107,9 @@ impl Lock {
         Self::parse(&text, path)
     }
 
-    /// Reads a lock's text; `path` is for messages.
+    /// Parses a lock's text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, LockError> {
-        /// Another format is told from a damaged lock by this alone.
+        /// This alone distinguishes another format from a damaged lock.
         #[derive(Deserialize)]
         struct Probe {
             format: u32,
@@ -125,8 +125,8 @@ impl Lock {
         if ![OF_ONE_RECIPE, FORMAT].contains(&format) {
             return Err(LockError::Format { path: path.to_owned(), found: format });
         }
-        let Content { _format: _, entries } = serde_yaml::from_str(text).map_err(syntax)?;
-        if let Some(fault) = entries.iter().find_map(Entry::fault) {
+        let LockText { _format: _, entries } = serde_yaml::from_str(text).map_err(syntax)?;
+        if let Some(fault) = entries.iter().find_map(LockEntry::fault) {
             return Err(damaged(0, fault));
         }
         let mut seen = BTreeSet::new();
@@ -139,13 +139,13 @@ impl Lock {
     /// The lock as text.
     pub fn to_text(&self) -> String {
         let mut text = HEADER.to_owned();
-        let written = Written { format: FORMAT, entries: self.entries().collect() };
-        // Plain data with string keys: there is nothing that the encoder could refuse.
+        let written = LockTextRef { format: FORMAT, entries: self.entries().collect() };
+        // Plain data with string keys: the encoder has no reason to fail.
         let _ = write!(text, "{}", serde_yaml::to_string(&written).unwrap_or_default());
         text
     }
 
-    /// Writes it, whole or not at all. An unchanged lock is not touched.
+    /// Writes the lock atomically. An unchanged file is not touched.
     pub fn save(&self, path: &Path) -> Result<(), LockError> {
         let text = self.to_text();
         if read_text(path, LONG).is_ok_and(|there| there == text) {
@@ -154,18 +154,19 @@ impl Lock {
         Ok(write_atomically(path, text.as_bytes())?)
     }
 
-    /// Changes the lock at a path as it is at this moment, so that what another process has put into it since it was read
-    /// is kept. Where there is none `change` is given `self`. Gives what was written.
+    /// Applies a change to the lock's current content on disk, so that what another process has added since it was read
+    /// is kept. If there is no file, `change` gets `self`. Gives the content written.
     ///
-    /// The folder is held with flock(2) meanwhile. Who holds it for long is no dbco: nobody waits for that, nor where a file
-    /// system has no such locks. Two changes within the same milliseconds may lose one there.
+    /// Meanwhile the folder is locked with flock(2). A lock that is held for long is not dbco's: then, and on file
+    /// systems without such locks, the change is made without it, and two changes within the same milliseconds may lose
+    /// one.
     pub fn update<E: From<LockError>>(
         self,
         path: &Path,
         change: impl FnOnce(&mut Lock) -> Result<(), E>,
     ) -> Result<Self, E> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let _held = File::open(folder).ok().filter(hold);
+        let _held = File::open(folder).ok().filter(try_lock);
         let mut lock = match Self::load(path) {
             Err(LockError::Missing(_)) => self,
             there => there?,
@@ -176,8 +177,8 @@ impl Lock {
     }
 }
 
-/// Takes a folder's lock, if nobody has it for long.
-fn hold(folder: &File) -> bool {
+/// Locks a folder, unless another process holds the lock for long.
+fn try_lock(folder: &File) -> bool {
     let end = Instant::now() + PATIENCE;
     loop {
         match folder.try_lock() {
@@ -187,7 +188,7 @@ fn hold(folder: &File) -> bool {
     }
 }
 
-/// The line of git's first conflict marker, from 1 (git-merge(1)). No line of a lock begins in that way.
+/// The line of git's first conflict marker, from 1 (git-merge(1)). No valid line of a lock starts like that.
 fn conflict(text: &str) -> Option<u64> {
     let marker = |line: &str| ["<<<<<<<", "|||||||", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark));
     text.lines().zip(1..).find(|(line, _)| marker(line)).map(|(_, number)| number)

@@ -1,4 +1,4 @@
-//! What stands at an outputs' folder: files that dbco wrote, with what it wrote, and nothing else.
+//! The content of an output folder: which files dbco wrote and whether they are unchanged, and which are foreign.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,76 +8,76 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::OutputError;
-use super::mark::{self, Files, MARK, SUMS};
+use super::mark::{self, FileDigests, MARK, SUMS};
 use crate::digest::Digest;
 use crate::store::{Stamp, Store, open_regular};
 
-/// A mark is longer only if somebody else wrote it.
+/// A larger mark can't be dbco's.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// What was found at the folder's path.
+/// The state of the folder's path.
 #[derive(Debug, Default, PartialEq)]
-pub struct Found {
-    /// Whether there is a folder.
+pub struct FolderState {
+    /// Whether the folder exists.
     pub exists: bool,
     /// Whether it has a mark; one without is empty or was written by an earlier version.
     pub marked: bool,
-    /// Files that hold what dbco wrote, the mark aside.
-    pub sound: Files,
-    /// Files that dbco wrote and that hold something else now.
+    /// Unchanged files that dbco wrote, without the mark.
+    pub unchanged: FileDigests,
+    /// Files that dbco wrote and whose content has changed.
     pub edited: Vec<String>,
     /// Files that dbco wrote and that can't be read now, each with the reason.
     pub unreadable: Vec<(String, String)>,
-    /// What dbco did not write.
+    /// Entries that dbco did not write.
     pub foreign: Vec<String>,
 }
 
-/// What stands at the name of a file that dbco wrote.
-enum Content {
+/// The state of a file that dbco wrote.
+enum FileState {
     /// A regular file of this digest and length in bytes.
     Is((Digest, u64)),
-    /// Something else than what was written.
+    /// Anything else.
     Other,
-    /// A file that can't be read, and why.
+    /// A file that can't be read, and the reason.
     Unreadable(String),
 }
 
-/// Looks at a folder, and remembers what it has read: a file whose stamp is the same later is not read again.
+/// Examines a folder, and remembers the digests of its files: a file whose stamp is unchanged is not read again.
 #[derive(Debug)]
-pub struct Looker {
+pub struct FolderScanner {
     path: PathBuf,
     known: BTreeMap<String, (Stamp, Digest)>,
 }
 
-impl Looker {
+impl FolderScanner {
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), known: BTreeMap::new() }
     }
 
-    /// The outputs' folder.
+    /// The output folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Looks at the outputs' folder. One without a mark that holds exactly what an earlier version wrote, all of it
-    /// still in the store, counts as dbco's.
-    pub fn look(&mut self, store: &Store) -> Result<Found, OutputError> {
+    /// Examines the output folder. One without a mark that holds exactly what an earlier version wrote, all of it still
+    /// in the store, counts as dbco's.
+    pub fn look(&mut self, store: &Store) -> Result<FolderState, OutputError> {
         let path = self.path.clone();
         let which = || fs::symlink_metadata(&path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
         loop {
             let before = which();
             let found = self.look_at(&path, store);
-            // Else another writer has replaced the folder meanwhile, and what was found is partly of either.
+            // Otherwise another writer has replaced the folder meanwhile, and the result is a mixture of both.
             if which() == before {
                 return found;
             }
         }
     }
 
-    /// As [`Looker::look`], after the folder was moved to `at`.
-    pub fn look_at(&mut self, at: &Path, store: &Store) -> Result<Found, OutputError> {
+    /// As [`FolderScanner::look`], after the folder was moved to `at`.
+    pub fn look_at(&mut self, at: &Path, store: &Store) -> Result<FolderState, OutputError> {
         match fs::symlink_metadata(at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FolderState::default()),
             Err(error) => return Err(OutputError::io("read", at)(error)),
             Ok(metadata) if metadata.is_dir() => {}
             Ok(metadata) => {
@@ -90,7 +90,7 @@ impl Looker {
             names.push(entry.map_err(OutputError::io("read", at))?.file_name());
         }
         names.sort();
-        let mut found = Found { exists: true, ..Found::default() };
+        let mut found = FolderState { exists: true, ..FolderState::default() };
         let mark = read_text(&at.join(MARK)).and_then(|text| mark::parse(&text));
         found.marked = mark.is_some();
         let adopted = if found.marked { None } else { self.adopt(at, names.len(), store)? };
@@ -101,9 +101,11 @@ impl Looker {
                 Some(text) if ours.contains_key(text) => {
                     let stated = ours[text];
                     match self.content(at, text, Some(stated.1))? {
-                        Content::Is(content) if content == stated => drop(found.sound.insert(text.to_owned(), stated)),
-                        Content::Is(_) | Content::Other => found.edited.push(text.to_owned()),
-                        Content::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),
+                        FileState::Is(content) if content == stated => {
+                            found.unchanged.insert(text.to_owned(), stated);
+                        }
+                        FileState::Is(_) | FileState::Other => found.edited.push(text.to_owned()),
+                        FileState::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),
                     }
                 }
                 _ => found.foreign.push(name.display().to_string()),
@@ -112,50 +114,50 @@ impl Looker {
         Ok(found)
     }
 
-    /// What stands at a file's name. One of another length than the stated one is not read.
-    fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<Content, OutputError> {
+    /// The state of a file. One whose length differs from the stated one is not read.
+    fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<FileState, OutputError> {
         let path = at.join(name);
         let file = match open_regular(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(Content::Unreadable(error.to_string()));
+                return Ok(FileState::Unreadable(error.to_string()));
             }
-            Err(_) => return Ok(Content::Other),
+            Err(_) => return Ok(FileState::Other),
         };
         let metadata = file.metadata().map_err(OutputError::io("read", &path))?;
         if length.is_some_and(|length| length != metadata.len()) {
-            return Ok(Content::Other);
+            return Ok(FileState::Other);
         }
         let stamp = Stamp::of(&metadata);
         if let Some((known, digest)) = self.known.get(name)
             && *known == stamp
         {
-            return Ok(Content::Is((*digest, metadata.len())));
+            return Ok(FileState::Is((*digest, metadata.len())));
         }
         self.known.remove(name);
         let settled = stamp.is_settled(SystemTime::now());
-        // What is appended meanwhile is not read to its end either.
+        // Data that is appended meanwhile is not read to its end either.
         let content = Digest::of_reader(file.take(metadata.len().saturating_add(1)));
         let content = content.map_err(OutputError::io("read", &path))?;
         if settled {
             self.known.insert(name.to_owned(), (stamp, content.0));
         }
-        Ok(Content::Is(content))
+        Ok(FileState::Is(content))
     }
 
-    /// The files of a folder that a version of dbco without marks wrote: its list of digests names all of them and fits
-    /// each, and the store holds each as well. That its list fits is not enough, as anybody's does.
-    fn adopt(&mut self, at: &Path, entries: usize, store: &Store) -> Result<Option<Files>, OutputError> {
+    /// The files of a folder written by a version of dbco without marks: its list of digests names all of them and
+    /// matches each, and the store holds each as well. A matching list alone is not enough, as anyone can make one.
+    fn adopt(&mut self, at: &Path, entries: usize, store: &Store) -> Result<Option<FileDigests>, OutputError> {
         let text = read_text(&at.join(SUMS)).unwrap_or_default();
         let Some(stated) = mark::parse_sums(&text) else { return Ok(None) };
         if stated.is_empty() || stated.len() + 1 != entries || stated.contains_key(SUMS) {
             return Ok(None);
         }
-        let mut files = Files::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
+        let mut files = FileDigests::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
         for (name, digest) in stated {
             let length = fs::metadata(store.blob_path(&digest)).map(|blob| blob.len()).ok();
             match self.content(at, &name, length)? {
-                Content::Is(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
+                FileState::Is(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
                 _ => return Ok(None),
             };
         }

@@ -1,7 +1,8 @@
-//! The folder of logs and reports beside the outputs: files of dbco's are replaced, others never.
+//! The folder of logs and reports beside the outputs: files that dbco wrote may be replaced, no others.
 //!
-//! Logs grow in place, for whoever watches a test. So what may be written is stated before (`.dbco-unfinished`, names
-//! alone), and what was written afterwards (`.dbco-outputs`, with digests), as in a folder of outputs.
+//! Logs grow in place, so that a test can be watched. So the files to be written are listed beforehand
+//! (`.dbco-unfinished`, names only), and those written afterwards (`.dbco-outputs`, with digests), as in an output
+//! folder.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
@@ -10,41 +11,41 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
-use super::mark::{self, Files, MARK, UNFINISHED};
+use super::mark::{self, FileDigests, MARK, UNFINISHED};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::digest::Digest;
 use crate::inherited::{for_user, mode_for_user};
 
-/// A mark is longer only if somebody else wrote it.
+/// A larger mark can't be dbco's.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A folder that logs go to, and the names that are to be written there.
+/// A log folder, and the names to be written there.
 #[derive(Debug)]
-pub struct Logs {
+pub struct LogFolder {
     folder: PathBuf,
     names: BTreeSet<String>,
 }
 
-/// What of a folder is dbco's.
-struct Ours {
-    /// Files that hold what was written.
-    files: Files,
-    /// Files that were being written.
-    unfinished: Files,
+/// The files of a folder that are dbco's.
+struct OwnedFiles {
+    /// Files with their recorded content.
+    files: FileDigests,
+    /// Files that a run was still writing.
+    unfinished: FileDigests,
 }
 
-/// The folder while logs are written: nobody else writes there. Dropped, it states what was written.
+/// The log folder while logs are written: no other process writes there. When dropped, it records what was written.
 #[derive(Debug)]
-pub struct Writing {
+pub struct LogWriter {
     dir: Dir,
     names: BTreeSet<String>,
     /// Files of earlier runs.
-    kept: Files,
+    kept: FileDigests,
     _lock: File,
 }
 
-impl Logs {
-    /// The folder `name` in `parent` for files of these names, if nothing is in their way.
+impl LogFolder {
+    /// The folder `name` in `parent` for files of these names, if nothing prevents writing them.
     pub fn new(parent: &Path, name: &str, names: impl IntoIterator<Item = String>) -> Result<Self, OutputError> {
         let logs = Self { folder: parent.join(name), names: names.into_iter().collect() };
         if let Some(wrong) = logs.names.iter().map(String::as_str).chain([name]).find(|name| !mark::is_name(name)) {
@@ -74,13 +75,13 @@ impl Logs {
         Dir::open(&self.folder, Links::Never).map_err(OutputError::io("open", &self.folder))
     }
 
-    /// What dbco wrote there and is as it was, if that holds for all that is to be replaced.
-    fn look(&self, dir: &Dir) -> Result<Ours, OutputError> {
+    /// The unchanged files that dbco wrote there, if that covers everything that is to be replaced.
+    fn look(&self, dir: &Dir) -> Result<OwnedFiles, OutputError> {
         let marked =
             |name| dir.read_text(name, MOST_BYTES).ok().and_then(|text| mark::parse(&text)).unwrap_or_default();
         let mut files = marked(MARK);
         files.retain(|name, stated| content(dir, name).is_some_and(|content| content == *stated));
-        // What a killed run was writing may hold anything.
+        // The files that an interrupted run was writing may have any content.
         let mut unfinished = marked(UNFINISHED);
         unfinished.retain(|name, stated| content(dir, name).map(|content| *stated = content).is_some());
         let is_ours = |name: &str| files.contains_key(name) || unfinished.contains_key(name);
@@ -91,14 +92,14 @@ impl Logs {
             }
         }
         if names.is_empty() {
-            Ok(Ours { files, unfinished })
+            Ok(OwnedFiles { files, unfinished })
         } else {
             Err(OutputError::Taken { folder: self.folder.clone(), names })
         }
     }
 
-    /// Makes the folder where it is missing, and takes it for writing.
-    pub fn begin(&self) -> Result<Writing, OutputError> {
+    /// Creates the folder if it does not exist, and locks it for writing.
+    pub fn begin(&self) -> Result<LogWriter, OutputError> {
         let above = self.folder.parent().unwrap_or(Path::new("."));
         for_user(|| fs::create_dir_all(above)).map_err(OutputError::io("make", &self.folder))?;
         match for_user(|| fs::create_dir(&self.folder)) {
@@ -110,13 +111,13 @@ impl Logs {
         let dir = self.open()?;
         let lock = dir.lock().map_err(OutputError::io("lock", &self.folder))?;
         let Some(lock) = lock else { return Err(OutputError::Busy(self.folder.clone())) };
-        let Ours { files: mut kept, mut unfinished } = self.look(&dir)?;
+        let OwnedFiles { files: mut kept, mut unfinished } = self.look(&dir)?;
         kept.extend(unfinished.clone());
         kept.retain(|name, _| !self.names.contains(name));
-        // What they will hold is not known yet.
+        // Their content is not known yet.
         unfinished.extend(self.names.iter().map(|name| (name.clone(), (Digest::of(""), 0))));
         put(&dir, UNFINISHED, &unfinished).map_err(self.failed("write"))?;
-        Ok(Writing { dir, names: self.names.clone(), kept, _lock: lock })
+        Ok(LogWriter { dir, names: self.names.clone(), kept, _lock: lock })
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(BeneathError) -> OutputError + use<> {
@@ -125,8 +126,8 @@ impl Logs {
     }
 }
 
-impl Writing {
-    /// A new file of one of the names, in place of that of an earlier run.
+impl LogWriter {
+    /// A new file with one of the names, replacing that of an earlier run.
     pub fn create(&self, name: &str) -> io::Result<File> {
         assert!(self.names.contains(name), "{name} was not looked at");
         let file = self.dir.create(name).map_err(io::Error::other)?;
@@ -134,7 +135,7 @@ impl Writing {
         Ok(file)
     }
 
-    /// As [`Writing::create`], with all of its content.
+    /// As [`LogWriter::create`], with the complete content.
     pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
         self.create(name)?.write_all(content)
     }
@@ -149,15 +150,15 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for LogWriter {
     fn drop(&mut self) {
-        // Without it the names stay those of files that were being written, which is right, too.
+        // Without it the names remain listed as being written, which is also correct.
         let _ = self.finish();
     }
 }
 
-/// Writes a mark in one step.
-fn put(dir: &Dir, name: &str, files: &Files) -> Result<(), BeneathError> {
+/// Writes a mark atomically.
+fn put(dir: &Dir, name: &str, files: &FileDigests) -> Result<(), BeneathError> {
     let new = format!("{name}.new");
     dir.write(&new, mark::format(files).as_bytes())?;
     dir.rename(&new, name)
@@ -187,8 +188,8 @@ mod tests {
             self.folder.path().join("x.tests").join(name)
         }
 
-        fn logs(&self, names: &[&str]) -> Result<Logs, OutputError> {
-            Logs::new(self.folder.path(), "x.tests", names.iter().map(ToString::to_string))
+        fn logs(&self, names: &[&str]) -> Result<LogFolder, OutputError> {
+            LogFolder::new(self.folder.path(), "x.tests", names.iter().map(ToString::to_string))
         }
 
         fn write(&self, names: &[&str], content: &str) {
@@ -207,8 +208,8 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             assert_eq!(taken(self.logs(names).map(drop)), want);
-            // Also where it came after the first look.
-            let logs = Logs { folder: self.path(""), names: names.iter().map(ToString::to_string).collect() };
+            // Even if it appeared after the first check.
+            let logs = LogFolder { folder: self.path(""), names: names.iter().map(ToString::to_string).collect() };
             assert_eq!(taken(logs.begin().map(drop)), want);
         }
     }
@@ -245,7 +246,7 @@ mod tests {
         place.refuses(&all, &all);
         assert_eq!(["a.log", "b.log", "notes"].map(|name| place.read(name)), ["a diary", "log, with remarks", "notes"]);
         assert_eq!(fs::read_to_string(place.folder.path().join("outside")).unwrap(), "outside");
-        // A log of ours in whose place a link stands now.
+        // One of dbco's logs that has been replaced by a link.
         place.write(&["g.log"], "outside");
         fs::remove_file(place.path("g.log")).unwrap();
         symlink("../outside", place.path("g.log")).unwrap();
@@ -259,7 +260,8 @@ mod tests {
             fs::create_dir(place.folder.path().join("elsewhere")).unwrap();
             make(&place.folder.path().join("x.tests"));
             assert!(matches!(place.logs(&["a.log"]), Err(OutputError::InTheWay { .. })));
-            let logs = Logs { folder: place.folder.path().join("x.tests"), names: BTreeSet::from(["a.log".into()]) };
+            let logs =
+                LogFolder { folder: place.folder.path().join("x.tests"), names: BTreeSet::from(["a.log".into()]) };
             assert!(matches!(logs.begin(), Err(OutputError::InTheWay { .. })));
             assert_eq!(fs::read_dir(place.folder.path().join("elsewhere")).unwrap().count(), 0);
         }
@@ -276,7 +278,7 @@ mod tests {
         let killed = |names: &[&str]| {
             let writing = place.logs(names).unwrap().begin().unwrap();
             names.iter().for_each(|name| writing.write(name, b"half").unwrap());
-            // What a kill leaves: neither the mark nor the end of the list of what was begun.
+            // What an interruption leaves: neither the mark nor the end of the list of files being written.
             let marks = [MARK, UNFINISHED].map(|name| fs::read(place.path(name)).ok());
             drop(writing);
             for (name, mark) in [MARK, UNFINISHED].into_iter().zip(marks) {

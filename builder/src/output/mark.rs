@@ -1,17 +1,17 @@
-//! The mark of a folder that dbco wrote: which files, with which content.
+//! The mark of a folder that dbco wrote: its files, with their content.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use crate::digest::Digest;
 
-/// Name of the mark in an outputs' folder.
+/// Name of the mark in an output folder.
 pub const MARK: &str = ".dbco-outputs";
 
-/// Name of the mark of a folder that is being filled; it states what the files will hold.
+/// Name of the mark of a folder that is being filled; it lists the files that the folder will hold.
 pub const UNFINISHED: &str = ".dbco-unfinished";
 
-/// The name of the list of digests, as `sha256sum -c` takes it.
+/// The name of the list of digests, in the format of `sha256sum -c`.
 pub const SUMS: &str = "SHA256SUMS";
 
 const HEADER: &str = "\
@@ -20,17 +20,17 @@ dbco-outputs 1
 ";
 
 /// Files by name, with digest and length in bytes.
-pub type Files = BTreeMap<String, (Digest, u64)>;
+pub type FileDigests = BTreeMap<String, (Digest, u64)>;
 
 /// The text of a mark.
-pub fn format(files: &Files) -> String {
+pub fn format(files: &FileDigests) -> String {
     let lines = files.iter().map(|(name, (digest, size))| format!("{digest} {size} {name}\n"));
     lines.fold(HEADER.to_owned(), |text, line| text + &line)
 }
 
-/// What a mark states; `None` if the text is not exactly what [`format()`] gives.
-pub fn parse(text: &str) -> Option<Files> {
-    let mut files = Files::new();
+/// The files of a mark; `None` if the text is not exactly what [`format()`] gives.
+pub fn parse(text: &str) -> Option<FileDigests> {
+    let mut files = FileDigests::new();
     for line in text.strip_prefix(HEADER)?.lines() {
         let (digest, rest) = line.split_once(' ')?;
         let (size, name) = rest.split_once(' ')?;
@@ -40,11 +40,11 @@ pub fn parse(text: &str) -> Option<Files> {
 }
 
 /// The text of [`SUMS`].
-pub fn sums(files: &Files) -> String {
+pub fn sums(files: &FileDigests) -> String {
     files.iter().map(|(name, (digest, _))| format!("{digest}  {name}\n")).collect()
 }
 
-/// The digests of a [`SUMS`] that is exactly what [`sums`] gives for its files.
+/// The digests of a [`SUMS`] file that is exactly what [`sums`] gives for its files.
 pub fn parse_sums(text: &str) -> Option<BTreeMap<String, Digest>> {
     let pairs = text.lines().map(|line| {
         let (digest, name) = line.split_once("  ")?;
@@ -55,7 +55,7 @@ pub fn parse_sums(text: &str) -> Option<BTreeMap<String, Digest>> {
     (digests.keys().all(|name| is_name(name)) && again == text).then_some(digests)
 }
 
-/// Whether this can be the name of an output: one component of a path, on one line, and none of our own names.
+/// Whether this can be the name of an output: one component of a path, on one line, and not one of dbco's own names.
 pub fn is_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
@@ -67,7 +67,7 @@ pub fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn files() -> Files {
+    fn files() -> FileDigests {
         [("bzImage", "1"), ("a b", "2"), (SUMS, "")]
             .map(|(name, text)| (name.to_owned(), (Digest::of(text), text.len() as u64)))
             .into()

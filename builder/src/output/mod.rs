@@ -1,9 +1,10 @@
-//! The outputs' folder: whole and new, or the old one as it was. Nothing that dbco did not write is changed or removed.
+//! The output folder: either completely new, or the old one unchanged. Nothing that dbco did not write is changed or
+//! removed.
 //!
-//! A folder of ours holds a mark (`.dbco-outputs`) with the digest of each of its files. Before a folder is replaced its
-//! files are read and held against that: one that somebody edited, and anything that the mark does not state, is an
-//! error that names it. What is in the making stands beside the folder as `.dbco-outputs-*`, locked and with a mark.
-//! Logs and reports of tests are replaced one by one, by the same rule ([`Logs`]).
+//! A folder of dbco's holds a mark (`.dbco-outputs`) with the digest of each of its files. Before a folder is replaced
+//! its files are read and compared with the mark: an edited file, or anything that the mark does not list, is an error
+//! that names it. Unfinished folders are beside it as `.dbco-outputs-*`, locked and with a mark. Logs and reports of
+//! tests are replaced one by one, by the same rule ([`LogFolder`]).
 
 mod folder;
 mod logs;
@@ -23,50 +24,50 @@ use crate::plan::Plan;
 use crate::step::Blob;
 use crate::store::{Store, StoreError};
 
-use folder::{Found, Looker};
-use mark::Files;
-use replace::{Fresh, sweep};
+use folder::{FolderScanner, FolderState};
+use mark::FileDigests;
+use replace::{StagingFolder, sweep};
 
-pub use logs::{Logs, Writing};
+pub use logs::{LogFolder, LogWriter};
 pub use mark::{MARK, SUMS};
 
-/// A file that was given.
+/// A file of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// Where it is.
+pub struct WrittenFile {
+    /// Its path.
     pub path: PathBuf,
     /// Length in bytes.
     pub size: u64,
-    /// Digest of the content.
+    /// Digest of its content.
     pub digest: Digest,
 }
 
-/// What [`Target::write`] did.
+/// The result of [`OutputFolder::write`].
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct WriteReport {
     /// The folder.
     pub folder: PathBuf,
-    /// Its files, `SHA256SUMS` and the mark aside.
-    pub files: Vec<Given>,
-    /// Whether the folder held exactly this before.
+    /// Its files, without `SHA256SUMS` and the mark.
+    pub files: Vec<WrittenFile>,
+    /// Whether the folder already held exactly this.
     pub unchanged: bool,
-    /// Where edited files of the old folder are now, if there were any.
+    /// The folder to which edited files of the old folder were moved, if there were any.
     pub kept: Option<PathBuf>,
 }
 
 /// Why outputs can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// A recipe's or a product's name that can't be one component of a path.
+    /// The name of a recipe or product that is not a single component of a path.
     #[error("`{}` can't be the name of an output", .0.escape_debug())]
     Name(String),
-    /// A file that the build did not make.
+    /// A file that the build did not produce.
     #[error("the build produced no {0}")]
     Lacking(String),
     /// Something that is not a folder.
     #[error("{} is {what}, not a folder of outputs: move it away, or choose another location with --output", path.display())]
     InTheWay {
-        /// Where.
+        /// Its path.
         path: PathBuf,
         /// `a file`, `a symbolic link`.
         what: &'static str,
@@ -79,10 +80,10 @@ pub enum OutputError {
     Foreign {
         /// The folder.
         folder: PathBuf,
-        /// What it holds.
+        /// Its foreign entries.
         names: Vec<String>,
     },
-    /// Outputs that somebody changed.
+    /// Outputs that were edited.
     #[error(
         "can't replace {}: {} changed since dbco wrote it: move it away, or pass --overwrite, which keeps it in {}.edited",
         folder.display(), list(names), folder.display()
@@ -104,10 +105,10 @@ pub enum OutputError {
         folder: PathBuf,
         /// The files.
         names: Vec<String>,
-        /// Why the first of them can't be read.
+        /// The reason for the first of them.
         reason: String,
     },
-    /// Files of names that are to be written, and that dbco did not write or somebody changed since.
+    /// Files that would be replaced but that dbco did not write, or that were edited since.
     #[error(
         "can't write to {}: {} there was not written by dbco or was edited: move it away, or choose another location with --output",
         folder.display(), list(names)
@@ -118,17 +119,17 @@ pub enum OutputError {
         /// The files.
         names: Vec<String>,
     },
-    /// Another process writes there.
+    /// Another process is writing there.
     #[error("another dbco process is writing to {}: wait until it exits, or choose another location with --output", .0.display())]
     Busy(PathBuf),
     /// A system call failed.
     #[error("can't {action} {}", path.display())]
     Io {
-        /// What was tried: `write`, `read` …
+        /// The action: `write`, `read` …
         action: &'static str,
-        /// On which path.
+        /// The path.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -152,26 +153,26 @@ fn list(names: &[String]) -> String {
     shown.join(", ") + &more
 }
 
-/// The folder that outputs go to.
+/// The folder of a recipe's outputs.
 #[derive(Debug)]
-pub struct Target {
-    looker: Looker,
+pub struct OutputFolder {
+    looker: FolderScanner,
     overwrite: bool,
 }
 
-impl Target {
-    /// The folder `name` in `parent`, if it may be replaced: it is not there, or empty, or holds nothing but what dbco
-    /// wrote. With `overwrite` files of dbco's may have been edited; they are kept when the folder is replaced.
+impl OutputFolder {
+    /// The folder `name` in `parent`, if it may be replaced: it does not exist, is empty, or holds nothing but what
+    /// dbco wrote. With `overwrite` files of dbco's may have been edited; they are kept when the folder is replaced.
     pub fn new(parent: &Path, name: &str, overwrite: bool, store: &Store) -> Result<Self, OutputError> {
         if !mark::is_name(name) {
             return Err(OutputError::Name(name.to_owned()));
         }
-        let mut target = Self { looker: Looker::new(&parent.join(name)), overwrite };
+        let mut target = Self { looker: FolderScanner::new(&parent.join(name)), overwrite };
         target.look(store)?;
         Ok(target)
     }
 
-    fn look(&mut self, store: &Store) -> Result<Found, OutputError> {
+    fn look(&mut self, store: &Store) -> Result<FolderState, OutputError> {
         let found = self.looker.look(store)?;
         let folder = || self.looker.path().to_owned();
         if !found.foreign.is_empty() {
@@ -187,9 +188,9 @@ impl Target {
         Ok(found)
     }
 
-    /// Puts a plan's products into the folder, which is replaced in one step (renameat2(2) with `RENAME_EXCHANGE`).
-    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<Report, OutputError> {
-        let mut products = Files::new();
+    /// Writes a plan's products into the folder, which is replaced atomically (renameat2(2) with `RENAME_EXCHANGE`).
+    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<WriteReport, OutputError> {
+        let mut products = FileDigests::new();
         for product in &plan.products {
             match built.blob(&product.from) {
                 Some(Blob { digest, size }) => {
@@ -202,7 +203,7 @@ impl Target {
         self.put(&products, store)
     }
 
-    fn put(&mut self, products: &Files, store: &Store) -> Result<Report, OutputError> {
+    fn put(&mut self, products: &FileDigests, store: &Store) -> Result<WriteReport, OutputError> {
         if let Some(name) = products.keys().find(|name| !mark::is_name(name) || *name == SUMS) {
             return Err(OutputError::Name(name.clone()));
         }
@@ -214,28 +215,28 @@ impl Target {
         let unchanged = holds(&found, products);
         let kept = match unchanged {
             true => {
-                // Nothing is read from the store, which has to be sound all the same for whoever reads it next.
+                // Nothing is read from the store, but the objects must be intact for its next reader.
                 for digest in products.values().map(|(digest, _)| digest) {
                     store.verified_blob(digest)?;
                 }
                 None
             }
-            false => Fresh::fill(parent, products, store)?.put_in_place(&mut self.looker, store)?,
+            false => StagingFolder::fill(parent, products, store)?.move_into_place(&mut self.looker, store)?,
         };
-        let given = |(name, (digest, size)): (&String, &(Digest, u64))| Given {
+        let given = |(name, (digest, size)): (&String, &(Digest, u64))| WrittenFile {
             path: folder.join(name),
             size: *size,
             digest: *digest,
         };
         let files = products.iter().map(given).collect();
-        Ok(Report { folder, files, unchanged, kept })
+        Ok(WriteReport { folder, files, unchanged, kept })
     }
 }
 
-/// Whether a folder of ours holds exactly these files.
-fn holds(found: &Found, products: &Files) -> bool {
+/// Whether a folder that dbco wrote holds exactly these files.
+fn holds(found: &FolderState, products: &FileDigests) -> bool {
     let text = mark::sums(products);
     let mut all = products.clone();
     all.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
-    found.marked && found.edited.is_empty() && found.sound == all
+    found.marked && found.edited.is_empty() && found.unchanged == all
 }

@@ -1,4 +1,4 @@
-//! Putting a new folder of outputs in the old one's place, and removing what is ours and no more.
+//! Replacing an output folder by a new one, and removing only what dbco wrote.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -10,30 +10,30 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::OutputError;
-use super::folder::{Looker, read_text};
-use super::mark::{self, Files, MARK, SUMS, UNFINISHED};
+use super::folder::{FolderScanner, read_text};
+use super::mark::{self, FileDigests, MARK, SUMS, UNFINISHED};
 use crate::digest::{Digest, Hasher, copy};
 use crate::inherited::for_user;
 use crate::store::{Store, StoreError, open_regular};
 
-/// How the names of folders begin that are about to take an outputs' folder's place, or have given it up.
+/// The name prefix of folders that are about to replace an output folder, or were replaced.
 const PREFIX: &str = ".dbco-outputs-";
 
-/// A folder that is being filled, beside the one that it is for. It is locked for as long as this lives, and goes with
-/// it unless it was put in place.
-pub struct Fresh {
+/// A folder that is being filled, beside the one that it will replace. It is locked while this value exists, and
+/// removed with it unless it was moved into place.
+pub struct StagingFolder {
     path: PathBuf,
     _lock: Option<File>,
 }
 
-impl Fresh {
-    /// Makes a folder with these files, each read from the store and held against its digest.
-    pub fn fill(parent: &Path, products: &Files, store: &Store) -> Result<Self, OutputError> {
+impl StagingFolder {
+    /// Creates a folder with these files, each read from the store and checked against its digest.
+    pub fn fill(parent: &Path, products: &FileDigests, store: &Store) -> Result<Self, OutputError> {
         let text = mark::sums(products);
         let mut files = products.clone();
         files.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
         let fresh = Self::make(parent)?;
-        // Only while it is filled: once it is in place, its path is the old folder's.
+        // Only while it is being filled: once it is in place, its path is that of the old folder.
         let _left = crate::interrupt::Temporary::new(&fresh.path);
         fresh.put(UNFINISHED, mark::format(&files).as_bytes())?;
         for (name, (digest, _)) in products {
@@ -61,13 +61,13 @@ impl Fresh {
             let path =
                 for_user(|| builder.tempdir_in(parent)).map_err(OutputError::io("make a folder in", parent))?.keep();
             let lock = match File::open(&path) {
-                // A sweep removed it, empty as it was.
+                // A sweep removed it while it was empty.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 lock => lock.map_err(OutputError::io("open", &path))?,
             };
             // Where there are no locks (some network file systems), nothing is swept either.
             match lock.try_lock() {
-                // A sweep had it first, and removes it.
+                // A sweep locked it first, and removes it.
                 Err(fs::TryLockError::WouldBlock) => continue,
                 locked => {
                     if path.exists() {
@@ -87,9 +87,9 @@ impl Fresh {
         done.map_err(OutputError::io("write", &path))
     }
 
-    /// Puts this folder in place. What stood there is removed where it is dbco's and unedited; the rest is kept in a
-    /// folder beside it, whose path is given.
-    pub fn put_in_place(self, looker: &mut Looker, store: &Store) -> Result<Option<PathBuf>, OutputError> {
+    /// Moves this folder into place. The previous content is removed as far as it is dbco's and unedited; the rest is
+    /// kept in a folder beside it, whose path is returned.
+    pub fn move_into_place(self, looker: &mut FolderScanner, store: &Store) -> Result<Option<PathBuf>, OutputError> {
         let folder = looker.path().to_owned();
         match exchange(&self.path, &folder)? {
             None => Ok(None),
@@ -98,13 +98,13 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         clear(&self.path);
     }
 }
 
-/// Gives `new` the name `folder`, in one step; gives the place that what stood there has now.
+/// Renames `new` to `folder` atomically; gives the path at which the previous folder is now.
 fn exchange(new: &Path, folder: &Path) -> Result<Option<PathBuf>, OutputError> {
     match renameat2(AT_FDCWD, new, AT_FDCWD, folder, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => return Ok(None),
@@ -127,9 +127,15 @@ fn exchange(new: &Path, folder: &Path) -> Result<Option<PathBuf>, OutputError> {
     Ok(Some(old))
 }
 
-/// Removes from the old folder what is ours; keeps the rest as `<folder>.edited`, or with a number after it.
-fn retire(old: &Path, folder: &Path, looker: &mut Looker, store: &Store) -> Result<Option<PathBuf>, OutputError> {
-    // No sweep may have it while it is looked at; one that has it now removes what is ours.
+/// Removes from the old folder what dbco wrote; keeps the rest as `<folder>.edited`, with a number appended if that
+/// exists.
+fn retire(
+    old: &Path,
+    folder: &Path,
+    looker: &mut FolderScanner,
+    store: &Store,
+) -> Result<Option<PathBuf>, OutputError> {
+    // No sweep may lock it while it is examined; one that holds the lock now removes what is dbco's.
     let lock = match File::open(old) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         lock => lock.map_err(OutputError::io("open", old))?,
@@ -145,7 +151,7 @@ fn retire(old: &Path, folder: &Path, looker: &mut Looker, store: &Store) -> Resu
             _ => Ok(()),
         }
     };
-    for name in found.sound.keys() {
+    for name in found.unchanged.keys() {
         remove(name)?;
     }
     if found.marked {
@@ -175,8 +181,8 @@ fn retire(old: &Path, folder: &Path, looker: &mut Looker, store: &Store) -> Resu
     Ok(None)
 }
 
-/// Removes what killed writers left in `parent`: only folders with a mark that nobody holds a lock on, and of these only
-/// what the mark states.
+/// Removes what interrupted writers left in `parent`: only folders with a mark and without a lock, and of these only
+/// what the mark lists.
 pub fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())) {
@@ -193,8 +199,8 @@ pub fn sweep(parent: &Path) {
     }
 }
 
-/// Removes a folder of ours that is not in place. Files of one that was being filled may hold anything; files of one
-/// that was in place once are removed only if they hold what its mark states.
+/// Removes a folder of dbco's that is not in place. Files of a folder that was being filled may have any content; files
+/// of a folder that was in place once are removed only if they hold what its mark says.
 fn clear(path: &Path) {
     let marked = |name| read_text(&path.join(name)).and_then(|text| mark::parse(&text));
     if let Some(files) = marked(UNFINISHED) {
@@ -220,6 +226,6 @@ fn clear(path: &Path) {
             let _ = fs::remove_file(path.join(MARK));
         }
     }
-    // Fails where something else is left, which is not ours.
+    // Fails if something else is left, which is not dbco's.
     let _ = fs::remove_dir(path);
 }

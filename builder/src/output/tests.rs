@@ -1,4 +1,4 @@
-//! What happens to a folder of outputs, by what it holds.
+//! The treatment of an output folder, depending on its content.
 
 use std::fs::File;
 use std::os::unix::fs::symlink;
@@ -26,26 +26,26 @@ impl Place {
         self.out().join(name)
     }
 
-    fn products(&self, files: &[(&str, &str)]) -> Files {
+    fn products(&self, files: &[(&str, &str)]) -> FileDigests {
         let add = |(name, text): &(&str, &str)| {
             (name.to_string(), (self.store.add_bytes(text.as_bytes()).unwrap(), text.len() as u64))
         };
         files.iter().map(add).collect()
     }
 
-    fn target(&self, overwrite: bool) -> Result<Target, OutputError> {
-        Target::new(&self.folder.path().join("out"), "small", overwrite, &self.store)
+    fn target(&self, overwrite: bool) -> Result<OutputFolder, OutputError> {
+        OutputFolder::new(&self.folder.path().join("out"), "small", overwrite, &self.store)
     }
 
-    fn try_put(&self, files: &[(&str, &str)], overwrite: bool) -> Result<Report, OutputError> {
+    fn try_put(&self, files: &[(&str, &str)], overwrite: bool) -> Result<WriteReport, OutputError> {
         self.target(overwrite)?.put(&self.products(files), &self.store)
     }
 
-    fn put(&self, files: &[(&str, &str)]) -> Report {
+    fn put(&self, files: &[(&str, &str)]) -> WriteReport {
         self.try_put(files, false).unwrap()
     }
 
-    /// The error of a build that finds the folder as it is now; nothing may have changed by it.
+    /// The error of a build that finds the folder in its current state; the build must not change anything.
     #[track_caller]
     fn refused(&self) -> String {
         let before = snapshot(&self.folder.path().join("out"));
@@ -54,7 +54,7 @@ impl Place {
         error.to_string()
     }
 
-    /// What stands beside the folder.
+    /// The entries beside the folder.
     fn beside(&self) -> Vec<String> {
         names(&self.folder.path().join("out"))
     }
@@ -67,7 +67,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// All paths below a folder, with the content of files and the text of links.
+/// All paths below a folder, with the content of files and the targets of links.
 fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for name in names(folder) {
@@ -105,7 +105,7 @@ fn the_same_is_unchanged_and_what_is_missing_is_written_again() {
     for name in ["a", SUMS, MARK] {
         fs::remove_file(place.file(name)).unwrap();
         if name == MARK {
-            // Its list of digests and the store know it for dbco's.
+            // Its list of digests and the store identify it as dbco's.
             assert!(place.target(false).is_ok());
         }
         let report = place.put(&files);
@@ -141,7 +141,7 @@ fn what_others_wrote_is_refused_by_its_name_and_stays() {
         disturb(&place.out());
         let error = place.refused();
         assert!(error.contains(name) && error.contains("--output"), "{name}: {error}");
-        // Nor does --overwrite touch it.
+        // --overwrite does not touch it either.
         assert!(place.try_put(&[("a", "new")], true).is_err(), "{name}");
     }
 }
@@ -153,7 +153,7 @@ fn a_folder_of_somebody_elses_with_sums_that_fit_is_not_ours() {
     fs::write(place.file("debian-12.iso"), "an image").unwrap();
     fs::write(place.file(SUMS), format!("{}  debian-12.iso\n", Digest::of("an image"))).unwrap();
     assert!(place.refused().contains("`debian-12.iso`"));
-    // A folder with a list of digests that fit nothing, or of nothing.
+    // A folder with a list of digests that matches nothing, or of nothing.
     for sums in ["", "0  debian-12.iso\n", "../x\n"] {
         fs::write(place.file(SUMS), sums).unwrap();
         assert!(place.refused().contains("`debian-12.iso`"), "{sums}");
@@ -171,7 +171,7 @@ fn a_folder_of_a_version_without_marks_is_taken_over() {
     old(&place);
     assert!(!place.put(&[("a", "3")]).unchanged);
     assert_eq!(names(&place.out()), [MARK, SUMS, "a"]);
-    // Not one that was edited, holds more, or whose content nothing else holds.
+    // Not one that was edited, holds more, or whose content is nowhere else.
     let disturbances: [fn(&Place); 3] = [
         |place| fs::write(place.file("b"), "3").unwrap(),
         |place| fs::write(place.file("c"), "3").unwrap(),
@@ -229,7 +229,7 @@ fn edited_outputs_are_refused_by_name_or_kept_by_flag() {
         assert_eq!(names(&kept), ["b"]);
         assert_eq!(snapshot(&kept).into_iter().map(|(_, content)| content).collect::<Vec<_>>(), edited);
         assert!(place.put(&[("a", "1"), ("b", "2")]).unchanged);
-        // What is kept is not dbco's any more.
+        // What is kept is no longer dbco's.
         edit(&place.file("a"));
         place.try_put(&[("a", "1")], true).unwrap();
         assert_eq!(place.beside(), ["small", "small.edited", "small.edited.2"]);
@@ -249,7 +249,7 @@ fn an_edit_that_keeps_length_and_time_is_seen() {
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Edited { .. })));
 }
 
-/// Files that it would take hours to read.
+/// Files that would take hours to read.
 #[test]
 fn a_wrong_length_is_told_without_reading() {
     let place = Place::new();
@@ -260,7 +260,7 @@ fn a_wrong_length_is_told_without_reading() {
     long(&place.file("b"));
     assert!(refused().contains("`b` changed"));
     assert!(place.try_put(&files, true).unwrap().kept.is_some());
-    // Nor in a folder that a killed writer left, or that a version without marks wrote.
+    // Nor in a folder left by an interrupted writer, or written by a version without marks.
     let left = place.folder.path().join("out/.dbco-outputs-left");
     fs::rename(place.folder.path().join("out/small.edited"), &left).unwrap();
     fs::copy(place.file(MARK), left.join(MARK)).unwrap();
@@ -280,8 +280,8 @@ fn what_comes_into_the_folder_during_the_build_is_seen() {
     let products = place.products(&[("a", "2")]);
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Foreign { .. })));
     // Even in the moment before the exchange.
-    let fresh = Fresh::fill(&place.folder.path().join("out"), &products, &place.store).unwrap();
-    let kept = fresh.put_in_place(&mut target.looker, &place.store).unwrap().unwrap();
+    let fresh = StagingFolder::fill(&place.folder.path().join("out"), &products, &place.store).unwrap();
+    let kept = fresh.move_into_place(&mut target.looker, &place.store).unwrap().unwrap();
     assert_eq!(fs::read_to_string(kept.join("notes")).unwrap(), "mine");
     assert_eq!(names(&place.out()), [MARK, SUMS, "a"]);
 }
@@ -304,7 +304,7 @@ fn what_a_killed_writer_left_is_swept_and_no_more() {
     left("done", &[(mark::UNFINISHED, &all), (MARK, &all), ("a", b"1"), ("b", b"2")]);
     left("finished", &[(MARK, &all), ("a", b"1"), ("b", b"2")]);
     left("replaced", &[(MARK, &all), ("b", b"2")]);
-    // Not ours, or edited.
+    // Foreign or edited files.
     left("diary", &[("diary", b"dear")]);
     left("unmarked", &[("a", b"1")]);
     left("foreign", &[(MARK, &all), ("a", b"1"), ("notes", b"mine")]);
@@ -313,8 +313,8 @@ fn what_a_killed_writer_left_is_swept_and_no_more() {
     fs::write(out.join(".dbco-notes/diary"), "dear").unwrap();
     fs::write(out.join(".dbco-outputs-file"), "mine").unwrap();
     symlink(".dbco-notes", out.join(".dbco-outputs-link")).unwrap();
-    // One that is being filled right now.
-    let fresh = Fresh::fill(&out, &products, &place.store).unwrap();
+    // A folder that is being filled at the moment.
+    let fresh = StagingFolder::fill(&out, &products, &place.store).unwrap();
     assert!(place.put(&[("a", "1"), ("b", "2")]).unchanged, "it is swept where there is nothing to do, too");
     let mut left = place.beside();
     left.retain(|name| name.len() < ".dbco-outputs-".len() + 12);
@@ -369,9 +369,9 @@ fn what_can_not_be_written_leaves_the_old_folder_as_it_was() {
 fn only_single_components_are_names() {
     let place = Place::new();
     for name in ["", ".", "..", "../x", "/abs", "a/b", "a\n", ".dbco-outputs"] {
-        let error = Target::new(place.folder.path(), name, false, &place.store).unwrap_err();
+        let error = OutputFolder::new(place.folder.path(), name, false, &place.store).unwrap_err();
         assert!(matches!(error, OutputError::Name(_)), "{name}");
-        let products = Files::from([(name.to_owned(), (Digest::of(""), 0))]);
+        let products = FileDigests::from([(name.to_owned(), (Digest::of(""), 0))]);
         assert!(matches!(place.target(false).unwrap().put(&products, &place.store), Err(OutputError::Name(_))));
     }
     assert_eq!(place.beside(), Vec::<String>::new());
@@ -381,7 +381,7 @@ fn only_single_components_are_names() {
 fn two_writers_of_one_folder_leave_the_whole_of_one() {
     let place = Place::new();
     let texts: Vec<String> = (0..8).map(|number| number.to_string()).collect();
-    let all: Vec<Files> = texts.iter().map(|text| place.products(&[("a", text), ("b", text)])).collect();
+    let all: Vec<FileDigests> = texts.iter().map(|text| place.products(&[("a", text), ("b", text)])).collect();
     std::thread::scope(|scope| {
         for products in &all {
             let place = &place;

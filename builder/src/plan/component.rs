@@ -1,4 +1,4 @@
-//! Planning a component's build.
+//! Planning the build of a component.
 
 use std::fs;
 use std::io;
@@ -14,9 +14,9 @@ use crate::kernel::{Fragment, patch};
 use crate::recipe::decode::At;
 use crate::recipe::origin::Unpacking;
 use crate::recipe::text::suggestion;
-use crate::recipe::{Base, Component, Kconfig, Origin};
+use crate::recipe::{BaseConfig, Component, Kconfig, Origin};
 use crate::rootfs::{Modes, Pattern, scan};
-use crate::source::Content;
+use crate::source::SourceContent;
 use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
 
 /// What the image adds to a component: the kernel's patches and fragments.
@@ -27,7 +27,7 @@ pub(super) struct Additions<'a> {
 }
 
 impl Planner<'_> {
-    /// A component and, before it, those that it needs. The checks have seen to it that there is no circle.
+    /// A component and, before it, its dependencies. The checks guarantee that there is no cycle.
     pub fn component(&mut self, name: &str, additions: &Additions<'_>) -> Result<Id<ComponentStep>, PlanError> {
         let recipe = self.recipe;
         let described = &recipe.components[name];
@@ -43,7 +43,7 @@ impl Planner<'_> {
     }
 }
 
-/// Plans a component's build. `additions` are what the image adds to it.
+/// Plans the build of a component. `additions` are what the image adds to it.
 fn component(
     planner: &mut Planner<'_>,
     component: &Component,
@@ -79,14 +79,14 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
     let Unpacking { strip, inside } = &component.unpacking;
     let strip = strip.as_ref().map(|strip| strip.value);
     match &component.source.value {
-        Origin::Remote(request) if request.kind().content() == Content::Packages => {
+        Origin::Remote(request) if request.kind().content() == SourceContent::Packages => {
             let packages = packages::packages(planner.entry(request)?);
             Ok(Source::Deb { packages, inside: inside.clone(), strip })
         }
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
-            // A commit's tree is what its repository has.
-            let strip = strip.or((request.kind().content() == Content::Tree).then_some(0));
+            // A commit's tree has no folder around it.
+            let strip = strip.or((request.kind().content() == SourceContent::Tree).then_some(0));
             Ok(Source::Archive { name: file.name.clone(), blob: file.sha256, strip })
         }
         Origin::Path { path, exclude } if path.is_dir() => {
@@ -113,8 +113,8 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
     }
 }
 
-/// What an excluded path may have meant that is not there but has a neighbour of a similar name. One without is no
-/// mistake: a fresh clone lacks what builds leave behind.
+/// The name that a pattern of `exclude` probably meant, if it matches nothing but has a neighbour with a similar name.
+/// Without such a neighbour it is not a mistake: a fresh clone lacks what builds leave behind.
 fn misspelt(source: &Path, pattern: &str) -> Option<String> {
     if pattern.contains(['*', '?', '[']) {
         return None;
@@ -157,8 +157,8 @@ fn configuration(
     additions: &Additions<'_>,
 ) -> Result<Configuration, PlanError> {
     let base = match &kconfig.base {
-        Base::Target(target) => ConfigBase::Target(target.clone()),
-        Base::File(origin) => match &origin.value {
+        BaseConfig::Target(target) => ConfigBase::Target(target.clone()),
+        BaseConfig::File(origin) => match &origin.value {
             Origin::Remote(request) => ConfigBase::Blob(planner.locked_file(request)?.sha256),
             Origin::Path { path, .. } => ConfigBase::Blob(planner.store.add_file(path)?.0),
         },

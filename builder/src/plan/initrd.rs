@@ -1,10 +1,10 @@
-//! Planning the initrd: the initramfs with the root filesystem in it, and what is read before it.
+//! Planning the initrd: the initramfs with the root filesystem in it, and the segment that is read before it.
 
 use super::planner::{PlanError, Planner};
 use super::rootfs::assembly;
 use crate::digest::Digest;
 use crate::kernel::modules::normal;
-use crate::recipe::boot::Entry as MenuEntry;
+use crate::recipe::boot::BootEntry as MenuEntry;
 use crate::recipe::decode::At;
 use crate::recipe::image::{Kernel, Livefs};
 use crate::recipe::programs;
@@ -25,7 +25,7 @@ impl Planner<'_> {
         if let Some(from) = kernel.modules {
             layers.push(LayerFrom::Tree { origin: "the kernel's modules".into(), from });
         }
-        // By these names the early init finds it.
+        // The early init looks for these names.
         let file = match stated.livefs {
             Livefs::Squashfs => Some(("livefs.squashfs", self.squashfs()?.output(SquashfsStep::IMAGE))),
             Livefs::Erofs => Some(("livefs.erofs", self.erofs()?.output(ErofsStep::IMAGE))),
@@ -60,7 +60,7 @@ impl Planner<'_> {
         Ok(*self.initrd.insert(self.plan.graph.add(initrd)))
     }
 
-    /// The early segment: files of the project at their paths.
+    /// The early segment: the project's files at their paths.
     fn early_tree(&mut self) -> Result<Tree, PlanError> {
         let mut tree = Tree::new();
         for (path, file) in &self.recipe.image.initrd.early {
@@ -74,7 +74,7 @@ impl Planner<'_> {
         Ok(tree)
     }
 
-    /// Where the firmware of the kernel's modules may be.
+    /// The places of firmware for the kernel's modules.
     fn firmware(&self, root: Id<AssembleStep>) -> Result<Option<Firmware>, PlanError> {
         let image = &self.recipe.image;
         let Kernel::Package { modules, absent_firmware, .. } = &image.kernel else { return Ok(None) };

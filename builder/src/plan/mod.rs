@@ -1,4 +1,4 @@
-//! Recipe, lock and local files to a DAG of steps. Nothing runs and nothing is fetched: local files are read and hashed.
+//! Turns recipe, lock and local files into a DAG of steps. Nothing is run or fetched: local files are read and hashed.
 
 mod component;
 mod initrd;
@@ -13,40 +13,40 @@ use crate::recipe::OutputKind;
 use crate::step::{Blob, Graph, Id, Ref, StepId, ToolchainStep};
 use crate::tree::Tree;
 
-pub use planner::{PlanError, Wanted, plan};
+pub use planner::{PlanError, PlanTargets, plan};
 
 /// A file for `out/`.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// Its name there.
+    /// Its file name there.
     pub name: String,
-    /// Which output of the recipe it belongs to.
+    /// The output of the recipe that it belongs to.
     pub kind: OutputKind,
-    /// Where it comes from.
+    /// Where its content comes from.
     pub from: Ref<Blob>,
-    /// Whether the step may leave it out (a kernel without `System.map`).
+    /// Whether the step may not produce it (a kernel without `System.map`).
     pub optional: bool,
 }
 
-/// Everything that has to be done for the outputs that were asked for.
+/// Everything that has to be done for the requested outputs.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The steps.
     pub graph: Graph,
-    /// The files to give.
+    /// The files to write.
     pub products: Vec<Product>,
-    /// The livefs's tree, for the audit.
+    /// The tree of the livefs, for the audit.
     pub rootfs: Option<Ref<Tree>>,
-    /// The root of QEMU and its firmware, if the plan has it.
+    /// The root with QEMU and its firmware, if the plan has it.
     pub boot: Option<Id<ToolchainStep>>,
-    /// Disks of boot tests, by the test's name and their place in it; blank ones are not made.
+    /// Disks of boot tests, by the test's name and their position in it; blank ones are not built.
     pub disks: BTreeMap<(String, usize), Ref<Blob>>,
-    /// What looks wrong and hinders nothing, each with its place.
+    /// Suspicious findings that do not prevent a build, each with its location.
     pub warnings: Vec<String>,
 }
 
 impl Plan {
-    /// The steps that give what was asked for.
+    /// The steps that produce what was requested.
     pub fn targets(&self) -> Vec<StepId> {
         let products = self.products.iter().map(|product| product.from.step);
         let disks = self.disks.values().map(|disk| disk.step);

@@ -1,4 +1,4 @@
-//! The kinds of output: which files each gives, and the steps that make them.
+//! The kinds of output: the files of each, and the steps that make them.
 
 use super::Product;
 use super::component::Additions;
@@ -7,7 +7,7 @@ use crate::image::Compression;
 use crate::image::grub::{Menu, MenuEntry};
 use crate::platform::KernelNames;
 use crate::recipe::OutputKind;
-use crate::recipe::boot::Entry;
+use crate::recipe::boot::BootEntry;
 use crate::recipe::image::{Kernel, SquashfsOptions};
 use crate::step::{
     ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubImagesStep, GrubMenuStep, Id, InitrdStep, IsoStep,
@@ -44,7 +44,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// What the kernel's sources call the image's architecture.
+    /// The name of the image's architecture in the kernel's sources.
     fn names(&self) -> &'static KernelNames {
         &self.recipe.image.platform.names().kernel
     }
@@ -76,7 +76,7 @@ impl Planner<'_> {
         Ok(self.kernel.insert(kernel).clone())
     }
 
-    /// The live system's root filesystem, planned once: its folders are read.
+    /// The live system's root filesystem, planned once, since its folders are read.
     pub fn root(&mut self) -> Result<Id<AssembleStep>, PlanError> {
         if let Some(planned) = self.root {
             return Ok(planned);
@@ -124,7 +124,7 @@ impl Planner<'_> {
 
     fn menu(&mut self) -> Result<Id<GrubMenuStep>, PlanError> {
         let boot = &self.recipe.image.boot;
-        let entry = |entry: &Entry| MenuEntry {
+        let entry = |entry: &BootEntry| MenuEntry {
             id: entry.id.to_string(),
             title: entry.title.clone(),
             cmdline: boot.parameters(entry),

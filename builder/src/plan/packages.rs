@@ -1,7 +1,7 @@
-//! Planning what is made of packages: toolchain roots, package trees, a distribution's kernel.
+//! Planning what is made from packages: toolchain roots, package trees, a distribution's kernel.
 
 use super::planner::{PlanError, Planner};
-use crate::lock::{Entry, LockedFile};
+use crate::lock::{LockEntry, LockedFile};
 use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Diversion, Layout, Rootfs};
 use crate::recipe::{Toolchain, rootfs};
@@ -11,7 +11,7 @@ use crate::step::{self, Id, KernelPackageStep, Package, PackagesStep, ToolchainS
 use crate::tree::TreePath;
 
 /// The packages of a lock's entry.
-pub(super) fn packages(entry: &Entry) -> Vec<Package> {
+pub(super) fn packages(entry: &LockEntry) -> Vec<Package> {
     let package = |file: &LockedFile| Package {
         name: match &file.version {
             Some(version) => format!("{} {version}", file.name),
@@ -80,7 +80,7 @@ impl Planner<'_> {
     }
 }
 
-/// Patterns of the recipe, which its checks have seen.
+/// Patterns of the recipe, which its checks have validated.
 pub(super) fn patterns(texts: &[At<String>]) -> Result<Vec<Pattern>, PlanError> {
     texts.iter().map(|text| Pattern::new(text).map_err(PlanError::Pattern)).collect()
 }

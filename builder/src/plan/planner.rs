@@ -1,4 +1,4 @@
-//! Puts the steps of a recipe together.
+//! Assembles the steps of a recipe.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Plan;
 use crate::archive::Budget;
-use crate::lock::{Entry, Lock, LockedFile};
+use crate::lock::{Lock, LockEntry, LockedFile};
 use crate::recipe::limits::Limits;
 use crate::recipe::{OutputKind, Recipe};
 use crate::rootfs::FolderError;
@@ -15,47 +15,47 @@ use crate::step::{AssembleStep, Blob, Id, InitrdStep, Ref};
 use crate::store::{Store, StoreError};
 use crate::tree::Tree;
 
-/// What is asked of a plan.
+/// What a plan has to produce.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Outputs; empty for all that the recipe asks for.
+pub struct PlanTargets {
+    /// Outputs; empty for all outputs of the recipe.
     pub only: Vec<OutputKind>,
-    /// Whether nothing but the tree that the recipe is about is asked for (audit).
+    /// Only the tree that the recipe is about (audit).
     pub rootfs: bool,
-    /// Whether QEMU's root is asked for.
+    /// QEMU's root.
     pub boot: bool,
-    /// Whether the disks of the boot tests are asked for.
+    /// The disks of the boot tests.
     pub disks: bool,
 }
 
-/// Why there is no plan.
+/// Why planning failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The lock has nothing for a source.
+    /// A source is not in the lock.
     #[error("{0} is not in the lock: run `dbco lock`")]
     NotLocked(Box<Request>),
     /// A local file can't be read.
     #[error("can't read {}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A folder can't be taken in.
+    /// A folder can't be read into a tree.
     #[error(transparent)]
     Folder(FolderError),
-    /// A fragment is not one.
+    /// An invalid fragment.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Fragment(Vec<crate::kernel::FragmentError>),
-    /// A pattern is not one.
+    /// An invalid pattern.
     #[error("{0}")]
     Pattern(String),
-    /// A path can't stand in a tree.
+    /// A path that can't be in a tree.
     #[error(transparent)]
     Path(crate::tree::BadPath),
-    /// GRUB can't take the menu.
+    /// GRUB can't represent the menu.
     #[error(transparent)]
     Menu(#[from] crate::image::ImageError),
     /// The store failed.
@@ -71,9 +71,9 @@ impl PlanError {
     }
 }
 
-/// Plans what is wanted of a recipe. Nothing runs; local files are read and hashed, configurations among them kept in the
-/// store.
-pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Result<Plan, PlanError> {
+/// Plans the given targets of a recipe. Nothing is run; local files are read and hashed, and configurations among them
+/// are stored.
+pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     plan.graph.budget = recipe.image.limits.over(Budget::default());
     let mut planner = Planner { recipe, lock, store, plan, kernel: None, root: None, initrd: None };
@@ -81,13 +81,13 @@ pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Res
     Ok(planner.plan)
 }
 
-/// What the kernel's step gives, whether it builds the kernel or takes it from a package.
+/// The outputs of the kernel's step, whether it builds the kernel or takes it from a package.
 #[derive(Clone)]
 pub(super) struct KernelFiles {
     pub image: Ref<Blob>,
     pub config: Ref<Blob>,
     pub system_map: Ref<Blob>,
-    /// Those that the image takes beside the kernel.
+    /// The modules and firmware that the image includes.
     pub modules: Option<Ref<Tree>>,
 }
 
@@ -103,11 +103,11 @@ pub(super) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    pub fn entry(&self, request: &Request) -> Result<&Entry, PlanError> {
+    pub fn entry(&self, request: &Request) -> Result<&LockEntry, PlanError> {
         self.lock.find(request).ok_or_else(|| PlanError::NotLocked(Box::new(request.clone())))
     }
 
-    /// The only file of a request for one file.
+    /// The only file of a request for a single file.
     pub fn locked_file(&self, request: &Request) -> Result<&LockedFile, PlanError> {
         let first = self.entry(request)?.files.first();
         first.ok_or_else(|| PlanError::NotLocked(Box::new(request.clone())))
@@ -117,7 +117,7 @@ impl Planner<'_> {
         self.recipe.image.epoch.try_into().unwrap_or_default()
     }
 
-    /// Notes what the archives of a step may come to.
+    /// Records the limits for a step's archives.
     pub fn limited<A>(&mut self, step: Id<A>, limits: &Limits) {
         let graph = &mut self.plan.graph;
         let budget = limits.over(graph.budget);
@@ -126,7 +126,7 @@ impl Planner<'_> {
         }
     }
 
-    fn plan(&mut self, wanted: &Wanted) -> Result<(), PlanError> {
+    fn plan(&mut self, wanted: &PlanTargets) -> Result<(), PlanError> {
         let image = &self.recipe.image;
         if wanted.rootfs {
             let root = self.tree("rootfs", image.subject())?;
@@ -136,13 +136,13 @@ impl Planner<'_> {
         if wanted.boot {
             self.plan.boot = Some(self.toolchain(&self.recipe.boot)?);
         }
-        // In the order of the kinds: the kernel, which takes longest, is begun first.
+        // In the order of the kinds: the kernel, which takes longest, is started first.
         let mut kinds: BTreeSet<OutputKind> = match wanted.only.is_empty() {
             true => image.outputs.iter().map(|output| output.value).collect(),
             false => wanted.only.iter().copied().collect(),
         };
         if wanted.boot || wanted.disks {
-            // What a machine starts from, whether it is an output of the recipe or not.
+            // What a machine boots from, whether or not it is an output of the recipe.
             kinds.extend([OutputKind::BzImage, OutputKind::Initrd]);
         }
         kinds.into_iter().try_for_each(|kind| self.output(kind))?;

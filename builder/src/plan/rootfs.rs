@@ -1,4 +1,4 @@
-//! Planning root filesystems: what the recipe states of a tree, and its layers.
+//! Planning root filesystems: the recipe's statements about a tree, and its layers.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
 impl Planner<'_> {
-    /// A tree that the recipe states.
+    /// A tree described in the recipe.
     pub fn tree(&mut self, label: &str, rootfs: &Rootfs) -> Result<Id<AssembleStep>, PlanError> {
         let mut layers = Vec::new();
         if let Some(request) = &rootfs.packages {
@@ -56,7 +56,7 @@ impl Planner<'_> {
         Ok(LayerFrom::Folder { origin, tree: Arc::new(folder.tree), keep_modes: overlay.keep_modes })
     }
 
-    /// A program that the tree has to have.
+    /// A program that the tree must contain.
     pub fn program(&self, path: &str, role: String, place: Span, remedy: &str) -> Result<Program, PlanError> {
         let (path, place) = (TreePath::new(path).map_err(PlanError::Path)?, self.recipe.files.locate(place));
         Ok(Program { path, role, place, remedy: remedy.to_owned() })
@@ -68,7 +68,7 @@ fn patterned(attributes: &[Attributes]) -> Result<Vec<(Pattern, Attributes)>, Pl
     attributes.iter().map(one).collect()
 }
 
-/// What a recipe states of its root filesystem, layers aside.
+/// What a recipe states about its root filesystem, except for the layers.
 pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
     let account = |user: &User| Account {
         name: user.name.value.clone(),

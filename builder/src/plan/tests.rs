@@ -1,4 +1,4 @@
-//! What of a recipe a component's key depends on.
+//! The parts of a recipe that a component's key depends on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::digest::Digest;
-use crate::lock::{Entry as Locked, Location, Lock, LockedFile};
+use crate::lock::{Location, Lock, LockEntry as Locked, LockedFile};
 use crate::recipe::Settings;
 use crate::recipe::decode::At;
-use crate::recipe::{Base, Origin, Recipe, Resolve, load};
+use crate::recipe::{BaseConfig, Origin, Recipe, Resolve, load};
 use crate::source::{Request, UrlFile};
 use crate::store::{Key, Store};
 
@@ -72,13 +72,13 @@ impl Project {
         self.write(name, &text.replacen(from, to, 1));
     }
 
-    /// The key of the component's step, after one change of what was loaded.
+    /// The key of the component's step, after a change to the loaded recipe.
     fn key_with(&self, gcc: &str, change: impl Fn(&mut Recipe)) -> Key {
         let mut recipe = load(&self.path("r.yaml"), &Settings::new()).unwrap_or_else(|error| panic!("{error}"));
         change(&mut recipe);
         let lock = Lock::new([locked(recipe.build.packages.value.clone(), &[("gcc", gcc)])]);
         let store = Store::open(&self.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     }
 
@@ -178,7 +178,7 @@ fn what_a_folder_excludes_is_no_part_of_it() {
     let before = Project::new().key();
     let project = Project::new();
     ["d/target/debug/a", "d/b.o"].iter().for_each(|name| project.write(name, "rubbish"));
-    // Not even looked at: a socket is no part of a source.
+    // Not even examined: a socket is not part of a source.
     let _socket = std::os::unix::net::UnixListener::bind(project.path("d/target/socket")).unwrap();
     assert_eq!(before.differences(&project.key()), Vec::<String>::new());
     project.write("d/deep/b.o", "source");
@@ -194,7 +194,7 @@ fn a_component_is_built_in_the_toolchain_that_it_names() {
     let (build, own) = (recipe.build.packages.value.clone(), recipe.toolchains["u"].packages.value.clone());
     assert!(recipe.requests().contains(&own) && recipe.requests().contains(&build), "{:?}", recipe.requests());
     let lock = Lock::new([locked(build, &[("gcc", "12")]), locked(own, &[("cc", "1")])]);
-    let plan = plan(&recipe, &lock, &Wanted::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
+    let plan = plan(&recipe, &lock, &PlanTargets::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
     let toolchain = |label: &str| {
         let step = plan.graph.steps.iter().find(|step| step.label == label).unwrap();
         plan.graph.step(step.action.inputs()[0]).label.as_str()
@@ -224,12 +224,12 @@ fn a_locked_source_counts_by_its_content() {
         component.source.value = Origin::Remote(url.clone());
         component.patches[0].value = Origin::Remote(url.clone());
         let kconfig = component.kconfig.as_mut().unwrap();
-        kconfig.base = Base::File(At { value: Origin::Remote(url.clone()), span: component.span });
+        kconfig.base = BaseConfig::File(At { value: Origin::Remote(url.clone()), span: component.span });
         kconfig.resolve = Resolve::OldConfig;
         let gcc = locked(recipe.build.packages.value.clone(), &[("gcc", "12")]);
         let lock = Lock::new([gcc, locked(url, &[("c.tar", content)])]);
         let store = Store::open(&project.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &Wanted::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     };
     assert_eq!(key("one").differences(&key("two")), ["config base", "patch 0", "source"]);

@@ -1,30 +1,30 @@
-//! The boot menu as a recipe states it.
+//! The boot menu of a recipe.
 
 use super::decode::{At, Decode, Sink, Table, required, word};
 use super::name::Name;
-use super::node::Node;
+use super::node::YamlNode;
 use crate::image::serial::Serial;
 use crate::platform::Platform;
 
 /// The boot menu.
 #[derive(Clone, Debug)]
-pub struct Boot {
-    /// Seconds until the first entry starts by itself.
+pub struct BootMenu {
+    /// Seconds until the default entry starts.
     pub timeout: u32,
-    /// Parameters of every entry.
+    /// Kernel parameters of every entry.
     pub cmdline: String,
-    /// The menu, the first being the default.
-    pub entries: Vec<Entry>,
+    /// The entries; the first is the default.
+    pub entries: Vec<BootEntry>,
 }
 
-/// How an entry finds its root.
+/// How an entry finds its root filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootMode {
     /// Kernel and initrd; the live system stays in memory.
     Live,
-    /// The same, and a system of the systems' disk gets the console, inside of the live one.
+    /// The same, and a system on the systems' disk gets the console, inside the live system.
     Chroot,
-    /// Kernel and initrd; a system of the systems' disk takes the live system's place.
+    /// Kernel and initrd; a system on the systems' disk replaces the live system.
     Switch,
     /// No initrd: the kernel mounts `root=` and enters `system=`.
     Disk,
@@ -36,7 +36,7 @@ impl BootMode {
         self != Self::Disk
     }
 
-    /// Whether it starts a system of the systems' disk by way of the live one.
+    /// Whether it starts a system on the systems' disk through the live system.
     pub fn enters_system(self) -> bool {
         matches!(self, Self::Chroot | Self::Switch)
     }
@@ -44,42 +44,41 @@ impl BootMode {
 
 /// One entry of the boot menu.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// How tests and GRUB's `default` name it.
+pub struct BootEntry {
+    /// Its identifier in tests and in GRUB's `default`.
     pub id: At<Name>,
-    /// What the menu shows.
+    /// Its title in the menu.
     pub title: String,
-    /// How it finds its root.
+    /// How it finds its root filesystem.
     pub mode: BootMode,
     /// The device of the root: `/dev/vda`.
     pub root: Option<String>,
     /// The folder that becomes the root: `/system0`.
     pub system: Option<String>,
-    /// The systems' disk: `LABEL=…`, `UUID=…` or a device; the early init's default where there is none.
+    /// The systems' disk: `LABEL=…`, `UUID=…` or a device; the early init's default if not given.
     pub disk: Option<At<String>>,
     /// Seconds that the early init waits for that disk.
     pub waitusb: Option<u32>,
-    /// Further parameters.
+    /// Further kernel parameters.
     pub cmdline: String,
 }
 
-impl Boot {
-    /// The serial line of the boot menu: the default entry's console. A console that makes no sense is a finding of its
-    /// own.
+impl BootMenu {
+    /// The serial line of the boot menu: the console of the default entry. An invalid console is reported by a check.
     pub fn serial(&self, platform: Platform) -> Serial {
         let parameters = self.entries.first().map(|entry| self.parameters(entry)).unwrap_or_default();
         Serial::of(&parameters, platform).ok().flatten().unwrap_or_default()
     }
 
-    /// The serial port that the console of a machine is at: the menu's where it starts by that, else the one of the
+    /// The serial port of a machine's console: the menu's if it boots through the menu, otherwise the one in the
     /// kernel's parameters.
     pub fn port(&self, platform: Platform, parameters: &str, menu: bool) -> u8 {
         let menus = self.serial(platform).port;
         if menu { menus } else { Serial::of(parameters, platform).ok().flatten().map_or(menus, |serial| serial.port) }
     }
 
-    /// All parameters that an entry hands to the kernel.
-    pub fn parameters(&self, entry: &Entry) -> String {
+    /// All kernel parameters of an entry.
+    pub fn parameters(&self, entry: &BootEntry) -> String {
         let mode = match entry.mode {
             BootMode::Live | BootMode::Disk => None,
             BootMode::Chroot => Some("mode=chroot".to_owned()),
@@ -89,14 +88,14 @@ impl Boot {
         let system = entry.system.as_ref().map(|system| format!("system={system}"));
         let disk = entry.disk.as_ref().map(|disk| format!("hd={}", disk.value));
         let wait = entry.waitusb.map(|seconds| format!("waitusb={seconds}"));
-        // What decides how it boots comes first: should anything cut the line off, it is not lost.
+        // The parameters that determine how it boots come first: they survive if the line is truncated.
         let parts = [mode, root, system, disk, wait, Some(self.cmdline.clone()), Some(entry.cmdline.clone())];
         parts.into_iter().flatten().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
-impl Decode for Boot {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl Decode for BootMenu {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`boot`", sink)?;
         let timeout = table.optional("timeout").unwrap_or(3);
         let cmdline = table.or_default("cmdline");
@@ -106,8 +105,8 @@ impl Decode for Boot {
     }
 }
 
-impl Decode for Entry {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl Decode for BootEntry {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an entry of the boot menu", sink)?;
         let (id, title) = (table.required("id"), table.required("title"));
         let modes = [

@@ -1,21 +1,21 @@
-//! Components: something built from source into an install tree.
+//! Components: programs built from source into an install tree.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, word, wrong_type};
 use super::limits::Limits;
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
-use super::place::Place;
+use super::place::FileFinder;
 use super::rootfs::Layout;
 use super::text::Span;
 use crate::source::CargoLock;
 
-/// A component as its YAML file states it, with every local file found.
+/// A component as described in its YAML file, with every local file found.
 #[derive(Clone, Debug)]
 pub struct Component {
-    /// Its name, which is also its file's.
+    /// Its name, which is also that of its file.
     pub name: String,
     /// Upstream's version.
     pub version: String,
@@ -27,13 +27,13 @@ pub struct Component {
     pub unpacking: Unpacking,
     /// The patch series, in order.
     pub patches: Vec<At<Origin>>,
-    /// Components whose install trees stand under `/deps` during the build.
+    /// Components whose install trees are at `/deps` during the build.
     pub needs: Vec<At<String>>,
     /// Configuration by Kconfig fragments.
     pub kconfig: Option<Kconfig>,
-    /// The toolchain it is built in; the image recipe's `toolchains.build` if it names none.
+    /// The toolchain for its build; the image recipe's `toolchains.build` if not given.
     pub toolchain: Option<At<String>>,
-    /// The `Cargo.lock` whose crates cargo finds during the build.
+    /// The `Cargo.lock` with the crates that cargo finds during the build.
     pub cargo: Option<CargoLock>,
     /// Extra environment of every command.
     pub env: BTreeMap<String, String>,
@@ -41,15 +41,15 @@ pub struct Component {
     pub build: String,
     /// Shell script that installs under `$OUT`; empty for none.
     pub install: String,
-    /// Where the scripts stand, by their keys.
+    /// The locations of the scripts, by their keys.
     pub scripts: BTreeMap<&'static str, Span>,
     /// Named outputs: paths relative to the source folder.
     pub files: BTreeMap<String, String>,
-    /// The layouts of roots that the paths in it are for; empty for any.
+    /// The root layouts that its paths are valid for; empty for any.
     pub layouts: Vec<Layout>,
-    /// What its archives may come to.
+    /// Limits for its archives.
     pub limits: Limits,
-    /// Where its file names it.
+    /// The location of its name in its file.
     pub span: Span,
 }
 
@@ -59,26 +59,26 @@ pub const INSTALL: &str = "install";
 /// How a component is configured.
 #[derive(Clone, Debug)]
 pub struct Kconfig {
-    /// What the fragments are laid over.
-    pub base: Base,
+    /// The configuration that the fragments are applied to.
+    pub base: BaseConfig,
     /// The make target that completes the merged configuration.
     pub resolve: Resolve,
-    /// Fragments, in order; a later one wins.
+    /// Fragments, in order; later ones override earlier ones.
     pub fragments: Vec<At<PathBuf>>,
     /// Extra arguments of make.
     pub make: Vec<String>,
 }
 
-/// The start of a configuration.
+/// The initial configuration.
 #[derive(Clone, Debug)]
-pub enum Base {
+pub enum BaseConfig {
     /// A make target: `tinyconfig`.
     Target(String),
-    /// A whole `.config` from elsewhere.
+    /// A complete `.config` file.
     File(At<Origin>),
 }
 
-/// How symbols that no fragment names are settled.
+/// How symbols that no fragment names are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolve {
     /// `make olddefconfig`.
@@ -98,7 +98,7 @@ impl Resolve {
 }
 
 /// Reads a component's file.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Component> {
     let table = Table::open(node, "a component", sink)?;
     let name = table.required("component");
     let version = table.required("version");
@@ -117,7 +117,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     let build = table.or_default("build");
     let install = table.or_default("install");
     let scripts = ["build", "install"].into_iter().filter_map(|name| Some((name, table.value(name)?))).collect();
-    let files: Vec<(Key, String)> = table.or_default("files");
+    let files: Vec<(MappingKey, String)> = table.or_default("files");
     if let Some((key, _)) = files.iter().find(|(key, _)| key.name == INSTALL) {
         let message = format!("`{INSTALL}` is the name of the install tree");
         sink.borrow_mut().add("reserved-name", key.span, message).help("give the file another name");
@@ -129,7 +129,7 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     table.close();
     let (source_span, source) = source?;
     let (source, unpacking) = source?;
-    // One that is wrong is not one that is not there: what needs it would be a finding that is none.
+    // An invalid component is not the same as a missing one: otherwise its users would get misleading findings.
     let (cargo, kconfig) = (all_right(cargo)?, all_right(kconfig)?);
     Some(Component {
         name: name?,
@@ -153,23 +153,23 @@ pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Component> 
     })
 }
 
-fn pairs(list: Vec<(Key, String)>) -> BTreeMap<String, String> {
+fn pairs(list: Vec<(MappingKey, String)>) -> BTreeMap<String, String> {
     list.into_iter().map(|(key, value)| (key.name, value)).collect()
 }
 
 /// Reads a patch series: names under `patches/`, or sources.
-pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Vec<At<Origin>> {
+pub fn decode_patches(node: Option<&YamlNode>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<Origin>> {
     let nodes = match node.map(|node| &node.value) {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::List(nodes)) => nodes,
+        None | Some(YamlValue::Null) => return Vec::new(),
+        Some(YamlValue::List(nodes)) => nodes,
         Some(_) => {
             wrong_type(node.expect("it has a value"), "a list of patches", sink);
             return Vec::new();
         }
     };
-    let read = |node: &Node| {
+    let read = |node: &YamlNode| {
         let value = match &node.value {
-            Value::Text { text, .. } => {
+            YamlValue::Text { text, .. } => {
                 place.find_file("patches", (text, ""), node.span, "patch", sink).map(Origin::path)
             }
             _ => decode_origin(node, place, sink),
@@ -180,7 +180,7 @@ pub fn decode_patches(node: Option<&Node>, place: &Place<'_>, sink: &Sink) -> Ve
 }
 
 /// Reads fragment names: `name` for `kernel-config/name.config`, or a path.
-pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
+pub fn decode_fragments(names: Vec<At<String>>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
     let find = |name: At<String>| {
         let path = if name.contains('/') {
             place.existing(&name, name.span, "fragment", sink)
@@ -192,7 +192,7 @@ pub fn decode_fragments(names: Vec<At<String>>, place: &Place<'_>, sink: &Sink) 
     names.into_iter().filter_map(find).collect()
 }
 
-/// A part that may be absent: `None` if it is there and wrong.
+/// An optional part: `None` if it is present and invalid.
 fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
         Some(Some(part)) => Some(Some(part)),
@@ -201,7 +201,7 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig> {
+fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kconfig> {
     let table = Table::open(node, "a Kconfig configuration", sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
@@ -212,8 +212,8 @@ fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig
     let span = table.span;
     table.close();
     let base = match (target, config) {
-        (Some(target), None) => Base::Target(target),
-        (None, Some((span, origin))) => Base::File(At { value: origin?, span }),
+        (Some(target), None) => BaseConfig::Target(target),
+        (None, Some((span, origin))) => BaseConfig::File(At { value: origin?, span }),
         _ => {
             let message = "a Kconfig configuration needs either `base` (a make target) or `config` (a whole .config)";
             sink.borrow_mut().add("missing-key", span, message);
@@ -223,7 +223,7 @@ fn decode_kconfig(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kconfig
     Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
 }
 
-fn decode_cargo(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<CargoLock> {
+fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<CargoLock> {
     let table = Table::open(node, "`cargo`", sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();
@@ -240,7 +240,7 @@ fn decode_cargo(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<CargoLock
 
 /// A mapping of text to text.
 impl Decode for BTreeMap<String, String> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        Vec::<(Key, String)>::decode(node, sink).map(pairs)
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        Vec::<(MappingKey, String)>::decode(node, sink).map(pairs)
     }
 }

@@ -13,21 +13,21 @@ pub enum LoadError {
     Read {
         /// Its path.
         path: PathBuf,
-        /// What may have been meant.
+        /// The recipe that was probably meant.
         hint: String,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Something is wrong in it.
+    /// The recipe is invalid.
     #[error(transparent)]
     Bad(#[from] Box<BadRecipe>),
-    /// `--set` names no parameter.
+    /// `--set` names a parameter that does not exist.
     #[error("`--set {name}=…`: the recipe has no parameter `{name}`{hint}")]
     Parameter {
         /// The name given.
         name: String,
-        /// The nearest, or those there are.
+        /// The nearest parameter, or a list of all.
         hint: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The image recipes of a folder.
+//! Finding the image recipes of a folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use super::project::{LOCK, is_repository};
 use crate::input::{LIMIT, read_text};
 
-/// The image recipes in a folder and below it, in order: YAML files with a key `recipe`, or with `extends` that are no
-/// toolchain. Hidden folders and links to folders are left out. A YAML file that can't be read is an error: it might be
-/// one.
+/// The image recipes in a folder and below it, in order: YAML files with a key `recipe`, or with `extends` that are not
+/// toolchains. Hidden folders and links to folders are skipped. A YAML file that can't be read is an error, as it might
+/// be one.
 pub fn recipes_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     below(folder, &|_| true)
 }
 
-/// The image recipes of the project in a folder, as [`recipes_below`] finds them, without folders that have a lock of
-/// their own or are other repositories.
+/// The image recipes of the project in a folder, as [`recipes_below`] finds them, without folders that have their own
+/// lock or are other repositories.
 pub fn recipes_of_project(folder: &Path) -> io::Result<Vec<PathBuf>> {
     below(folder, &|folder| folder.join(LOCK).symlink_metadata().is_err() && !is_repository(folder))
 }
@@ -45,8 +45,8 @@ fn below(folder: &Path, enter: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathBuf
     Ok(found)
 }
 
-/// Whether a YAML file describes an image. One may have its name from the recipe that it extends; settings of other
-/// programs that have a key `extends` are mostly hidden files.
+/// Whether a YAML file describes an image. Its name may come from the recipe that it extends; other programs' settings
+/// with a key `extends` are usually in hidden files.
 fn is_recipe(name: &OsStr, text: &str) -> bool {
     let has = |key: &str| text.lines().any(|line| states(line, key));
     let extends = text.lines().any(|line| line.starts_with("extends") && states(line, "extends"));
@@ -54,7 +54,7 @@ fn is_recipe(name: &OsStr, text: &str) -> bool {
     has("recipe") || (extends && !hidden && !has("toolchain") && !has("component"))
 }
 
-/// Whether a line begins with a key, in any of the ways in which YAML writes it.
+/// Whether a line starts with a key, in any of YAML's notations.
 fn states(line: &str, key: &str) -> bool {
     let line = line.trim_start_matches(['{', ' ']);
     let line = line.strip_prefix(['"', '\'']).unwrap_or(line);

@@ -1,18 +1,18 @@
-//! The image recipe: what goes into one image, and how it proves itself.
+//! The image recipe: the content of one image, and its tests.
 
 use std::path::PathBuf;
 
-use super::boot::{Boot, Entry};
+use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::name::Name;
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::Origin;
 use super::output::OutputKind;
-use super::place::Place;
+use super::place::FileFinder;
 use super::rootfs::{Overlay, Rootfs, Template, decode_overlays, decode_rootfs, decode_template};
-use super::test::{Disk, Medium, Test};
+use super::test::{Test, TestDisk, TestMedium};
 use super::text::Span;
 use crate::boot::Bus;
 use crate::image::compress::Compression;
@@ -21,18 +21,19 @@ use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 
-/// An image recipe as its YAML files state it, with every local file found. Components and toolchains are still names.
+/// An image recipe as described in its YAML files, with every local file found. Components and toolchains are only
+/// names at this stage.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Its name: that of its outputs' folder and of its ISO.
+    /// Its name: that of its output folder and of its ISO.
     pub name: At<Name>,
-    /// The architecture that it is for.
+    /// Its architecture.
     pub platform: Platform,
-    /// Where that is stated.
+    /// The location of the architecture.
     pub arch: Option<Span>,
-    /// One line for people.
+    /// A one-line description.
     pub summary: String,
-    /// Clamps every timestamp: seconds since 1970-01-01 UTC.
+    /// The upper limit of every timestamp: seconds since 1970-01-01 UTC.
     pub epoch: i64,
     /// Names of the toolchains.
     pub toolchains: Toolchains,
@@ -40,29 +41,29 @@ pub struct Image {
     pub kernel: Kernel,
     /// The live system's root filesystem.
     pub rootfs: Rootfs,
-    /// Compression of the root filesystem as an archive of its own.
+    /// The compression of the output `rootfs`.
     pub archive: Compression,
-    /// Its squashfs.
+    /// The packing of the output `squashfs`.
     pub squashfs: SquashfsOptions,
-    /// How it is packed.
+    /// How the initrd is made.
     pub initrd: Initrd,
-    /// The archive that containers and systems are made from.
+    /// The template of containers and systems.
     pub template: Template,
     /// The boot menu.
-    pub boot: Boot,
-    /// What is asked for.
+    pub boot: BootMenu,
+    /// The requested outputs.
     pub outputs: Vec<At<OutputKind>>,
     /// Boot tests.
     pub tests: Vec<Test>,
-    /// What archives may come to.
+    /// Limits for archives.
     pub limits: Limits,
-    /// The ISO's volume name, where it is not made of the recipe's.
+    /// The ISO's volume name, if not derived from the recipe's name.
     pub iso_label: Option<At<String>>,
-    /// Where the recipe names itself.
+    /// The location of its name.
     pub span: Span,
 }
 
-/// The toolchains of a recipe, by what they are for.
+/// The toolchains of a recipe, by purpose.
 #[derive(Clone, Debug)]
 pub struct Toolchains {
     /// Compilers, for components.
@@ -87,11 +88,11 @@ pub enum Kernel {
     },
     /// A distribution's package.
     Package {
-        /// The package, alone: its dependencies are of no use in an image.
+        /// The package, without its dependencies, which are not needed in an image.
         request: At<Request>,
-        /// Modules by name; what they depend on comes with them.
+        /// Modules by name; their dependencies are included.
         modules: Vec<At<String>>,
-        /// Patterns of firmware that these modules may ask for and the image does without: `rtl_nic/*`.
+        /// Patterns of firmware that these modules may request and that the image omits: `rtl_nic/*`.
         absent_firmware: Vec<At<String>>,
     },
 }
@@ -101,7 +102,7 @@ pub enum Kernel {
 pub struct SquashfsOptions {
     /// Compression of its blocks.
     pub packing: Packing,
-    /// Bytes of a block: larger ones compress better, smaller ones are read faster.
+    /// Block size in bytes: larger blocks compress better, smaller ones are read faster.
     pub block: u32,
 }
 
@@ -111,7 +112,7 @@ impl Default for SquashfsOptions {
     }
 }
 
-/// What the root filesystem is in the initrd.
+/// The form of the root filesystem in the initrd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Livefs {
     /// A file, which the early init mounts: `livefs.squashfs`.
@@ -127,9 +128,9 @@ pub enum Livefs {
 pub struct Initrd {
     /// The compression of its main segment.
     pub compression: Compression,
-    /// What the root filesystem is in it.
+    /// The form of the root filesystem in it.
     pub livefs: Livefs,
-    /// Components that the initramfs itself holds, beside the livefs.
+    /// Components in the initramfs itself, in addition to the livefs.
     pub components: Vec<At<String>>,
     /// Folders copied into the initramfs itself.
     pub overlays: Vec<Overlay>,
@@ -137,26 +138,26 @@ pub struct Initrd {
     pub early: Vec<(String, At<PathBuf>)>,
 }
 
-/// Reads an image recipe whose `extends` and parameters are settled. The names of its components come even of a recipe that
-/// is wrong elsewhere, so that what is wrong with these is found in the same run.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
+/// Reads an image recipe after `extends` and parameters are resolved. The names of its components are given even if the
+/// recipe is invalid elsewhere, so that their errors are found in the same run.
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
     let mut names = Vec::new();
     let image = decode_image(node, place, sink, &mut names);
     (image, names)
 }
 
-/// The architecture of an image recipe that is not decoded yet. A wrong one is a finding of [`decode`].
-pub fn platform(node: &Node) -> Platform {
+/// The architecture of an image recipe that is not decoded yet. An invalid one is reported by [`decode`].
+pub fn platform(node: &YamlNode) -> Platform {
     let word = match node.get("arch").map(|node| &node.value) {
-        Some(Value::Text { text, .. }) => text,
+        Some(YamlValue::Text { text, .. }) => text,
         _ => return Platform::BUILD,
     };
     Platform::ALL.into_iter().find(|platform| platform.names().arch == word).unwrap_or(Platform::BUILD)
 }
 
-fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
+fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
-    // Settled before; named here so that they are known keys.
+    // Resolved before; listed here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
     let name = table.required("recipe");
     let summary = table.or_default("summary");
@@ -212,15 +213,15 @@ fn decode_image(node: &Node, place: &Place<'_>, sink: &Sink, names: &mut Vec<At<
     })
 }
 
-/// Reads `iso`: what is to be said of the ISO alone.
-fn decode_iso(node: &Node, sink: &Sink) -> Option<At<String>> {
+/// Reads `iso`: settings that only concern the ISO.
+fn decode_iso(node: &YamlNode, sink: &Sink) -> Option<At<String>> {
     let table = Table::open(node, "`iso`", sink)?;
     let label = table.optional("label");
     table.close();
     label
 }
 
-fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
+fn decode_squashfs(node: &YamlNode, sink: &Sink) -> Option<SquashfsOptions> {
     let table = Table::open(node, "`squashfs`", sink)?;
     let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
     let packing = table.node("compression").map(|node| word(node, &words, sink));
@@ -244,8 +245,8 @@ fn decode_squashfs(node: &Node, sink: &Sink) -> Option<SquashfsOptions> {
 struct Epoch(i64);
 
 impl Decode for Epoch {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             if let Ok(seconds) = text.parse::<u32>() {
                 return Some(Self(seconds.into()));
             }
@@ -262,7 +263,7 @@ impl Decode for Epoch {
 }
 
 impl Decode for Toolchains {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`toolchains`", sink)?;
         let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
         table.close();
@@ -270,7 +271,7 @@ impl Decode for Toolchains {
     }
 }
 
-fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> {
+fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kernel> {
     let table = Table::open(node, "`kernel`", sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
@@ -301,14 +302,14 @@ fn decode_kernel(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Kernel> 
     kernel
 }
 
-fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> {
+fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
     let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));
     let components = table.or_default("components");
     let overlays = decode_overlays(&table, place, sink);
-    let early: Vec<(Key, At<String>)> = table.or_default("early");
+    let early: Vec<(MappingKey, At<String>)> = table.or_default("early");
     let early = early
         .into_iter()
         .filter_map(|(key, file)| {
@@ -317,20 +318,20 @@ fn decode_initrd(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Initrd> 
         })
         .collect();
     table.close();
-    // A wrong word is a finding already; the rest is worth looking at.
+    // An invalid word has been reported already; the rest is still checked.
     let (compression, livefs) = (compression.unwrap_or(Compression::Zstd), livefs.unwrap_or(Livefs::Squashfs));
     Some(Initrd { compression, livefs, components, overlays, early })
 }
 
 impl Image {
-    /// The disks of a test: those stated or, where it starts from a disk and states none, one with the entry's system.
-    pub fn disks_of(&self, test: &Test) -> Vec<Disk> {
-        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == Medium::Disk);
+    /// The disks of a test: those given or, if it boots from a disk and gives none, one with the entry's system.
+    pub fn disks_of(&self, test: &Test) -> Vec<TestDisk> {
+        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == TestMedium::Disk);
         match started {
             Some(boot) if test.disks.is_empty() => {
                 let system = self.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
                 let system = At { value: system, span: test.name.span };
-                vec![Disk {
+                vec![TestDisk {
                     bus: Bus::Virtio,
                     size: None,
                     label: Some("dbco".into()),
@@ -343,29 +344,30 @@ impl Image {
         }
     }
 
-    /// The volume name that the ISO gets.
+    /// The volume name of the ISO.
     pub fn volume(&self) -> String {
         self.iso_label.as_ref().map_or_else(|| volume_id(&self.name), |label| label.value.clone())
     }
 
-    /// The trees that it states: the root filesystem, and the template's own content.
+    /// The trees in the recipe: the root filesystem, and the template's own content.
     pub fn contents(&self) -> impl Iterator<Item = &Rootfs> {
         [Some(&self.rootfs), self.template.content.as_ref()].into_iter().flatten()
     }
 
-    /// Whether a build gives that kind of output.
+    /// Whether the recipe has an output of that kind.
     pub fn gives(&self, kind: OutputKind) -> bool {
         self.outputs.iter().any(|output| output.value == kind)
     }
 
-    /// The tree that the recipe is about: the template's own content where that is all that it gives, else the live system's.
+    /// The tree that the recipe is about: the template's own content if that is its only output, otherwise the live
+    /// system's.
     pub fn subject(&self) -> &Rootfs {
         let other = self.outputs.iter().any(|output| output.value != OutputKind::Template);
         self.template.content.as_ref().filter(|_| !other).unwrap_or(&self.rootfs)
     }
 
     /// The boot menu's entry of that id.
-    pub fn entry(&self, id: &str) -> Option<&Entry> {
+    pub fn entry(&self, id: &str) -> Option<&BootEntry> {
         self.boot.entries.iter().find(|entry| *entry.id.value == *id)
     }
 }

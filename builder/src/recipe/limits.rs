@@ -1,10 +1,10 @@
-//! `limits`: what an archive or a patch may come to, where the usual budget is too small for it.
+//! `limits`: budgets for an archive or a patch for which the default one is too small.
 
 use super::decode::{Decode, Positive, Sink, Size, Table};
-use super::node::Node;
+use super::node::YamlNode;
 use crate::archive::Budget;
 
-/// The limits that a file states for the archives and patches that it names; each one left out is as usual.
+/// The limits that a file sets for the archives and patches that it names; those not given keep their defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     unpacked: Option<u64>,
@@ -21,7 +21,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The budget that these leave of another.
+    /// Applies these limits to a budget.
     pub fn over(&self, base: Budget) -> Budget {
         let Self {
             unpacked,
@@ -53,7 +53,7 @@ impl Limits {
 }
 
 impl Decode for Limits {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "`limits`", sink)?;
         let size = |name| table.optional::<Size>(name).map(|size| size.0);
         let number = |name| table.optional::<Positive>(name).map(|number| number.0);

@@ -11,50 +11,50 @@ use super::decode::{At, Decode, Sink};
 use super::error::LoadError;
 use super::image::{self, Image};
 use super::name::Name;
-use super::node::{self, Node, Value};
+use super::node::{self, YamlNode, YamlValue};
 use super::params::{Parameter, Settings, substitute};
-use super::place::Place;
+use super::place::FileFinder;
 use super::project;
-use super::text::{BadRecipe, FileId, Files, Span, suggestion};
+use super::text::{BadRecipe, FileId, RecipeFiles, Span, suggestion};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
 use crate::platform::Platform;
-use crate::source::{CargoLock, Request, Scope};
+use crate::source::{CargoLock, Request, SourceContext};
 
-/// A recipe with everything it names.
+/// A recipe with everything it refers to.
 #[derive(Debug)]
 pub struct Recipe {
-    /// The file it was read from.
+    /// Its file.
     pub path: PathBuf,
-    /// The folder of its project, in which the lock is: [`project::folder`].
+    /// The folder of its project, which contains the lock: [`project::folder`].
     pub project: PathBuf,
     /// Its parameters, by name.
     pub params: BTreeMap<String, Parameter>,
     /// The recipe itself.
     pub image: Image,
-    /// Every component that it needs, by name, those that others need included.
+    /// Every component that it needs, by name, including indirect dependencies.
     pub components: BTreeMap<String, Component>,
-    /// Compilers, for components that name no toolchain of their own.
+    /// Compilers, for components without a toolchain of their own.
     pub build: Toolchain,
-    /// The toolchains that components name, by name.
+    /// The toolchains of components, by name.
     pub toolchains: BTreeMap<String, Toolchain>,
     /// Tools that make images.
     pub packer: Toolchain,
     /// QEMU and firmware.
     pub boot: Toolchain,
     /// The files that it was read from, for messages of later stages.
-    pub files: Files,
+    pub files: RecipeFiles,
 }
 
-/// Reads a recipe and everything it names. All that is wrong comes back at once.
+/// Reads a recipe and everything it refers to. All errors are reported at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
         path: path.to_owned(),
-        hint: instead(path),
+        hint: suggest_path(path),
         source,
     })?;
-    let mut files = Files::default();
+    let mut files = RecipeFiles::default();
     let file = files.add(path, text);
     let root = files.folder(file).to_owned();
     let project = project::folder(&root);
@@ -72,21 +72,21 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     }
 }
 
-/// Lays a node over the one that it extends.
-type Merge<'a> = &'a dyn Fn(&mut Node, Node, &Sink);
+/// Merges a node over the one that it extends.
+type Merge<'a> = &'a dyn Fn(&mut YamlNode, YamlNode, &Sink);
 
-fn overlay(base: &mut Node, over: Node, _: &Sink) {
+fn overlay(base: &mut YamlNode, over: YamlNode, _: &Sink) {
     base.overlay(over);
 }
 
-/// Files that may extend each other in a row.
+/// The maximum length of a chain of `extends`.
 const CHAIN: usize = 16;
 
-/// Recipes that a message lists.
+/// The maximum number of recipes listed in a message.
 const SHOWN: usize = 8;
 
-/// What may have been meant by a path that is no recipe, as the end of a sentence.
-fn instead(path: &Path) -> String {
+/// The recipe that was probably meant by a wrong path, as the end of a sentence.
+fn suggest_path(path: &Path) -> String {
     match nearest(path) {
         (Some(near), _) => format!(" (did you mean {near}?)"),
         (None, known) if known.is_empty() || path.is_file() => String::new(),
@@ -97,7 +97,7 @@ fn instead(path: &Path) -> String {
     }
 }
 
-/// The recipe whose name is nearest to a path that is none, and those there are.
+/// The recipe with the name nearest to a wrong path, and all existing ones.
 fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let own = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
@@ -121,11 +121,11 @@ fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
 }
 
 struct Loader {
-    files: Files,
+    files: RecipeFiles,
     sink: Sink,
     root: PathBuf,
     project: PathBuf,
-    /// Those that were read, by name; `None` for one that is wrong.
+    /// Components that were read, by name; `None` for an invalid one.
     toolchains: BTreeMap<String, Option<Toolchain>>,
 }
 
@@ -171,18 +171,18 @@ impl Loader {
         Ok(Some(Parts { image, params, components, own, toolchains: [build, packer, boot] }))
     }
 
-    /// Reads the toolchains of a recipe that is wrong itself, for what is wrong there: all findings come at once.
-    fn toolchains_of(&mut self, recipe: &Node) {
+    /// Reads the toolchains of an invalid recipe for their errors, so that all findings are reported at once.
+    fn toolchains_of(&mut self, recipe: &YamlNode) {
         for key in ["build", "image", "boot"] {
             let node = recipe.get("toolchains").and_then(|node| node.get(key));
-            if let Some(Node { value: Value::Text { text, .. }, span }) = node {
+            if let Some(YamlNode { value: YamlValue::Text { text, .. }, span }) = node {
                 self.toolchain(&At { value: text.clone(), span: *span });
             }
         }
     }
 
-    /// Parses a file and lays it by `merge` over the one that it extends. `what` names both in findings.
-    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<Node> {
+    /// Parses a file and merges it, with `merge`, over the one that it extends. `what` describes both in findings.
+    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<YamlNode> {
         let node = self.parse(file)?;
         chain.push(self.files.path(file).canonicalize().unwrap_or_default());
         let Some(extends) = node.get("extends") else { return Some(node) };
@@ -206,12 +206,12 @@ impl Loader {
         Some(base)
     }
 
-    /// What a file refers to, for packages of an architecture.
-    fn place(&self, platform: Platform) -> Place<'_> {
-        Place { files: &self.files, scope: Scope { recipe: &self.root, project: &self.project, platform } }
+    /// The context of a file's references, for packages of an architecture.
+    fn place(&self, platform: Platform) -> FileFinder<'_> {
+        FileFinder { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
     }
 
-    fn parse(&mut self, file: FileId) -> Option<Node> {
+    fn parse(&mut self, file: FileId) -> Option<YamlNode> {
         node::parse(&self.files, file, &mut self.sink.borrow_mut())
     }
 
@@ -222,11 +222,11 @@ impl Loader {
                 let message = format!("can't read the {what} {}: {error}", path.display());
                 let mut findings = self.sink.borrow_mut();
                 let finding = findings.add("missing-file", span, message);
-                // As it would stand in the file that extends.
+                // As it would be written in the extending file.
                 let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
                 let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
                 if let Some(near) = near {
-                    finding.label(format!("did you mean `{}`?", near.display()));
+                    finding.suggest(near.display());
                 }
                 None
             }
@@ -244,7 +244,7 @@ impl Loader {
         self.read(&path, name.span, what)
     }
 
-    /// Loads the components that the image names, and those that they need, each once.
+    /// Loads the image's components and their dependencies, each once.
     fn components(&mut self, mut wanted: Vec<At<String>>) -> BTreeMap<String, Component> {
         let mut seen = BTreeMap::new();
         while let Some(name) = wanted.pop() {
@@ -266,7 +266,7 @@ impl Loader {
         seen.into_iter().filter_map(|(name, component)| Some((name, component?))).collect()
     }
 
-    /// A toolchain. It is read once, so that what is wrong in it is said once.
+    /// A toolchain. It is read once, so that its errors are reported once.
     fn toolchain(&mut self, name: &At<String>) -> Option<Toolchain> {
         if let Some(known) = self.toolchains.get(&name.value) {
             return known.clone();
@@ -291,7 +291,7 @@ impl Recipe {
         let toolchains = toolchains.map(|toolchain| toolchain.packages.value.clone());
         let components = self.components.values().flat_map(|component| {
             let config = match component.kconfig.as_ref().map(|kconfig| &kconfig.base) {
-                Some(component::Base::File(origin)) => origin.request(),
+                Some(component::BaseConfig::File(origin)) => origin.request(),
                 _ => None,
             };
             let patches = component.patches.iter().filter_map(|patch| patch.request());
@@ -310,7 +310,7 @@ impl Recipe {
         requests
     }
 
-    /// The locks of its components' crates, by path. They are locks themselves, and no part of the recipe's.
+    /// The `Cargo.lock` files of its components, by path. They are locks themselves, and not part of `dbco.lock`.
     pub fn cargo_locks(&self) -> Vec<&CargoLock> {
         let mut locks: Vec<_> = self.components.values().filter_map(|component| component.cargo.as_ref()).collect();
         locks.sort_by(|a, b| a.path.cmp(&b.path));
@@ -318,13 +318,13 @@ impl Recipe {
         locks
     }
 
-    /// Where the lock of its project is.
+    /// The path of the project's lock.
     pub fn lock_path(&self) -> PathBuf {
         // As a user would write it.
         self.project.strip_prefix(".").unwrap_or(&self.project).join(project::LOCK)
     }
 
-    /// Where a lock of this recipe alone was, before projects had one: beside it, `<name>.lock`.
+    /// The path of the lock for this recipe alone that earlier versions used: beside it, `<name>.lock`.
     pub fn own_lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
     }

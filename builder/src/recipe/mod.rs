@@ -1,7 +1,7 @@
-//! The YAML model: image recipes, components and toolchains, read with every mistake located.
+//! The YAML model: image recipes, components and toolchains, with the location of every error.
 //!
-//! [`load`] turns a file into a [`Recipe`]: `extends` merged, parameters set, every named component, toolchain, patch,
-//! fragment and overlay found. What comes out is complete; later stages read no YAML.
+//! [`load`] turns a file into a [`Recipe`]: `extends` merged, parameters substituted, every named component, toolchain,
+//! patch, fragment and overlay found. The result is complete; later stages read no YAML.
 
 pub mod boot;
 pub mod checks;
@@ -24,7 +24,7 @@ mod texts;
 pub mod toolchain;
 
 pub use crate::yaml::{decode, node, text};
-pub use component::{Base, Component, Kconfig, Resolve};
+pub use component::{BaseConfig, Component, Kconfig, Resolve};
 pub use error::LoadError;
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;
@@ -33,6 +33,6 @@ pub use name::Name;
 pub use origin::Origin;
 pub use output::OutputKind;
 pub use params::{Parameter, Settings};
-pub use place::Place;
-pub use text::{BadRecipe, Files, Finding};
+pub use place::FileFinder;
+pub use text::{BadRecipe, Finding, RecipeFiles};
 pub use toolchain::Toolchain;

@@ -1,20 +1,20 @@
-//! Names: what becomes a file's name, a folder's, a label, a key of the menu.
+//! Names that become file names, folder names, labels or keys of the menu.
 
 use std::fmt;
 
 use super::decode::{Decode, Sink};
-use super::node::Node;
+use super::node::YamlNode;
 
-/// Bytes of a name. The longest that dbco makes of one (`NAME.tests`, `NAME.tar.zst`, `NAME.edited`) stays far below the
-/// 255 of a file's name.
+/// The maximum length in bytes. The longest name that dbco derives from one (`NAME.tests`, `NAME.tar.zst`,
+/// `NAME.edited`) stays far below the 255 of a file name.
 const MOST: usize = 100;
 
-/// A name that is one component of a path, checked when it is decoded.
+/// A name that is a single component of a path, checked when it is decoded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 impl Name {
-    /// Why a text is no name; `None` for one that is.
+    /// Why a text is not a valid name; `None` if it is.
     pub fn fault(text: &str) -> Option<String> {
         if text.is_empty() {
             return Some("it is empty".into());
@@ -39,8 +39,8 @@ impl Name {
 }
 
 impl Decode for Name {
-    /// A text that is no name is a finding; the rest of the recipe is worth looking at all the same.
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    /// An invalid name is a finding; the rest of the recipe is still checked.
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         if let Some(why) = Self::fault(&text) {
             let shown: String = text.chars().take(40).collect();

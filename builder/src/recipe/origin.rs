@@ -1,34 +1,34 @@
-//! Where something comes from: a source that the lock pins, or a path beside the recipe.
+//! The origin of content: a source that the lock pins, or a path in the project.
 
 use std::path::PathBuf;
 
 use super::decode::{At, Sink, Table};
-use super::node::Node;
-use super::place::Place;
-use crate::source::kind::{KEYS, Key, Stated};
-use crate::source::{Content, Request};
+use super::node::YamlNode;
+use super::place::FileFinder;
+use crate::source::kind::{KEYS, SourceKey, StatedSource};
+use crate::source::{Request, SourceContent};
 
-/// Where something comes from.
+/// The origin of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From outside; the lock says which bytes.
+    /// A source from outside, pinned by the lock.
     Remote(Request),
     /// A file or folder of the project.
     Path {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// Patterns of paths in the folder, which is their `/`, that are no part of it; nor is what lies below them.
+        /// Patterns of paths to exclude, with everything below them; the folder itself is their `/`.
         exclude: Vec<At<String>>,
     },
 }
 
 impl Origin {
-    /// A file or folder of the project, the whole of it.
+    /// A complete file or folder of the project.
     pub fn path(path: PathBuf) -> Self {
         Self::Path { path, exclude: Vec::new() }
     }
 
-    /// What the lock has to pin, if anything.
+    /// The request that the lock has to pin, if any.
     pub fn request(&self) -> Option<&Request> {
         match self {
             Self::Remote(request) => Some(request),
@@ -37,23 +37,22 @@ impl Origin {
     }
 }
 
-/// How a source's bytes become the folder that is built in.
+/// How a source is unpacked into the build folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unpacking {
-    /// How many folders that hold all of an archive are taken off. Unless stated: one where nothing is beside it, none
-    /// of a commit's tree.
+    /// How many enclosing folders are stripped. By default one if it is alone at the top, and none for a commit's tree.
     pub strip: Option<At<u32>>,
-    /// The archive in a Debian package that is the source; unless stated it is the only one in `usr/src`.
+    /// The archive within a Debian package that is the source; by default the only one in `usr/src`.
     pub inside: Option<String>,
 }
 
-/// Reads a patch or a configuration: a source that is one file.
-pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Origin> {
+/// Reads a patch or a configuration: a source that is a single file.
+pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
     }
-    if origin.request().is_some_and(|request| request.kind().content() == Content::Packages) {
+    if origin.request().is_some_and(|request| request.kind().content() == SourceContent::Packages) {
         sink.borrow_mut().add("source-kind", node.span, "`deb` is only valid as the source of a component");
         return None;
     }
@@ -61,13 +60,14 @@ pub fn decode_origin(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Orig
 }
 
 /// Reads a mapping with exactly one kind of source as its key: one of [`KEYS`], or `path`.
-pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
+pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
     let table = Table::open(node, "a source", sink)?;
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");
     let exclude: Vec<At<String>> = table.or_default("exclude");
-    let kinds: Vec<(&Key, &Node)> = KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
-    let astray: Vec<String> = KEYS
+    let kinds: Vec<(&SourceKey, &YamlNode)> =
+        KEYS.iter().filter_map(|key| Some((key, table.node(key.name)?))).collect();
+    let misplaced: Vec<String> = KEYS
         .iter()
         .flat_map(|key| key.beside.iter().map(move |beside| (key.name, *beside)))
         .filter(|(name, beside)| table.node(beside).is_some() && table.node(name).is_none())
@@ -80,7 +80,7 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
         sink.borrow_mut().add("source-kind", node.span, message);
         return None;
     }
-    for message in astray {
+    for message in misplaced {
         sink.borrow_mut().add("source-kind", node.span, message);
     }
     if let Some(pattern) = exclude.first().filter(|_| path.is_none()) {
@@ -89,7 +89,7 @@ pub fn decode_source(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Ori
     if let [(key, value)] = kinds[..] {
         let stated = (key.read)(value, &table, place.scope, sink);
         table.close();
-        let Stated { request, inside } = stated?;
+        let StatedSource { request, inside } = stated?;
         return Some((Origin::Remote(request), Unpacking { strip, inside }));
     }
     table.close();

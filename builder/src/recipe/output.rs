@@ -1,14 +1,13 @@
-//! The kinds of output that a recipe can ask for, and how they can be compressed. How each is made is planned in
-//! [`plan::outputs`](crate::plan).
+//! The kinds of output of a recipe, and their compressions. [`plan::outputs`](crate::plan) plans how each is made.
 
 use super::decode::{Decode, Sink, word};
-use super::node::Node;
+use super::node::YamlNode;
 use crate::image::compress::Compression;
 
-/// What a build can give.
+/// An output of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OutputKind {
-    /// `bzImage`, and `config` and `System.map` where the kernel has them.
+    /// `bzImage`, and `config` and `System.map` if the kernel has them.
     BzImage,
     /// `initrd.img`.
     Initrd,
@@ -39,12 +38,12 @@ const WORDS: [(&str, OutputKind); 8] = [
 ];
 
 impl OutputKind {
-    /// The word of the recipe and of `--only` for it.
+    /// Its word in recipes and in `--only`.
     pub fn word(self) -> &'static str {
         WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
     }
 
-    /// The kind of that word; the error lists all words.
+    /// The kind with that word; the error lists all words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let known = WORDS.iter().find(|(word, _)| *word == text);
         known.map(|(_, kind)| *kind).ok_or_else(|| {
@@ -55,13 +54,13 @@ impl OutputKind {
 }
 
 impl Decode for OutputKind {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         word(node, &WORDS, sink)
     }
 }
 
 impl Decode for Compression {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let words =
             [("zstd", Self::Zstd), ("xz", Self::Xz), ("gzip", Self::Gzip), ("lz4", Self::Lz4), ("none", Self::None)];
         word(node, &words, sink)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::decode::{Decode, Sink, Table, word};
 use super::error::LoadError;
-use super::node::{self, Node, Value};
-use super::text::{Findings, Span, suggestion};
+use super::node::{self, YamlNode, YamlValue};
+use super::text::{Findings, Span, did_you_mean, suggestion};
 
 /// Settings of parameters: `--set name=value`.
 pub type Settings = BTreeMap<String, String>;
@@ -13,15 +13,15 @@ pub type Settings = BTreeMap<String, String>;
 /// A parameter of a recipe.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// Its value where none is set.
+    /// Its default value.
     pub default: Option<String>,
-    /// The values that it may have; empty for any.
+    /// The permitted values; empty for any.
     pub choices: Vec<String>,
 }
 
 impl Decode for Parameter {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             return Some(Self { default: Some(text.clone()), choices: Vec::new() });
         }
         let table = Table::open(node, "a parameter", sink)?;
@@ -35,16 +35,16 @@ impl Decode for Parameter {
     }
 }
 
-/// Puts the values of parameters in the place of `${name}`; `$${` stands for `${`.
+/// Substitutes the values of parameters for `${name}`; `$${` stands for `${`.
 ///
 /// Gives the parameters by name.
 pub(super) fn substitute(
-    root: &mut Node,
+    root: &mut YamlNode,
     settings: &Settings,
     sink: &Sink,
 ) -> Result<BTreeMap<String, Parameter>, LoadError> {
     let params = match root.get("params") {
-        Some(node) => Vec::<(node::Key, Parameter)>::decode(node, sink).unwrap_or_default(),
+        Some(node) => Vec::<(node::MappingKey, Parameter)>::decode(node, sink).unwrap_or_default(),
         None => Vec::new(),
     };
     let mut values = BTreeMap::new();
@@ -66,7 +66,7 @@ pub(super) fn substitute(
     if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
         let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
         let hint = match suggestion(name, names.iter().copied()) {
-            Some(near) => format!("; did you mean `{near}`?"),
+            Some(near) => format!("; {}", did_you_mean(near)),
             None => format!("; there are: {}", names.join(", ")),
         };
         return Err(LoadError::Parameter { name: name.clone(), hint });
@@ -92,7 +92,7 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
             None => {
                 let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
                 match suggestion(name, values.keys().map(String::as_str)) {
-                    Some(near) => finding.label(format!("did you mean `{near}`?")),
+                    Some(near) => finding.suggest(near),
                     None => finding.help("declare it under `params`, or write $${ for a literal ${"),
                 };
             }

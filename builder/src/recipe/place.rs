@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::decode::Sink;
 use super::project::above;
-use super::text::{Files, Span, suggestion};
-use crate::source::Scope;
+use super::text::{RecipeFiles, Span, suggestion};
+use crate::source::SourceContext;
 
 /// Finds files that a recipe names.
-pub struct Place<'a> {
+pub struct FileFinder<'a> {
     /// The files that were read.
-    pub files: &'a Files,
-    /// What the words of sources are read against.
-    pub scope: Scope<'a>,
+    pub files: &'a RecipeFiles,
+    /// The context that sources are decoded in.
+    pub scope: SourceContext<'a>,
 }
 
-impl Place<'_> {
-    /// A path relative to the file that names it, which has to exist. `what` names it in the finding.
+impl FileFinder<'_> {
+    /// A path relative to the file that contains it, which must exist. `what` describes it in the finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);
         if let Ok(metadata) = found.metadata() {
@@ -40,7 +40,7 @@ impl Place<'_> {
     }
 
     /// The file `name` + `suffix` in `folder`, which is looked for beside the file that names it and in every folder
-    /// above. Findings leave the suffix out: the recipe does too.
+    /// above. Findings omit the suffix, as recipes do.
     pub fn find_file(
         &self,
         folder: &str,
@@ -59,7 +59,7 @@ impl Place<'_> {
             let mut findings = sink.borrow_mut();
             let finding = findings.add("missing-file", span, message);
             match suggestion(name, known.iter().map(String::as_str)) {
-                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                Some(near) => finding.suggest(near),
                 None if known.is_empty() => finding.label("not found"),
                 None => finding.label("not found").help(format!("there are: {}", known.join(", "))),
             };
@@ -73,7 +73,7 @@ fn find(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
     above(from).map(|base| base.join(folder).join(name)).find(|path| path.is_file())
 }
 
-/// The names of the files that `folder` holds, in the shape of `like` (relative to it), for suggestions.
+/// The names of the files in `folder` that have the form of `like` (relative to it), for suggestions.
 fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
     let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
     let mut names: Vec<String> = above(from)

@@ -1,22 +1,22 @@
-//! Programs that are started by their paths: the early init, the shells of accounts.
+//! Programs that are started by path: the early init, the shells of accounts.
 
-use super::boot::Entry;
+use super::boot::BootEntry;
 use super::image::Image;
 use super::rootfs::{Layout, Rootfs, User};
 use crate::tree::TreePath;
 
-/// What to do where the early init is missing.
+/// What to do if the early init is missing.
 pub const EARLY_INIT: &str =
     "add a component or an overlay that provides it to `initrd`, or set another program with `rdinit=`";
-/// What to do where a shell is missing.
+/// What to do if a shell is missing.
 pub const SHELL: &str = "add a package, component or overlay that provides it, or set another `shell`";
 
 impl Image {
-    /// The program that the kernel starts in the initramfs, by each entry that has an initrd: `/init`, or what
-    /// `rdinit=` says. Without it the kernel would mount `root=` (init/do_mounts.c): an entry that states one is left
-    /// out.
-    pub fn early_inits(&self) -> Vec<(String, &Entry)> {
-        let mut found: Vec<(String, &Entry)> = Vec::new();
+    /// The program that the kernel starts in the initramfs, for each entry with an initrd: `/init`, or the value of
+    /// `rdinit=`. Without it the kernel would mount `root=` (init/do_mounts.c): an entry that has that parameter is
+    /// skipped.
+    pub fn early_inits(&self) -> Vec<(String, &BootEntry)> {
+        let mut found: Vec<(String, &BootEntry)> = Vec::new();
         for entry in self.boot.entries.iter().filter(|entry| entry.mode.initrd()) {
             let parameters = self.boot.parameters(entry);
             let value =
@@ -31,8 +31,8 @@ impl Image {
 }
 
 impl Rootfs {
-    /// The accounts whose shells have to be in this root. One that is there to refuse a login does so without being
-    /// there, and an application finds the shells of the system that it shares.
+    /// The accounts whose shells have to be in this root. A shell that only refuses logins may be missing, and an
+    /// application uses the shells of the system that it shares.
     pub fn shells(&self) -> impl Iterator<Item = &User> {
         let needed = |user: &&User| {
             let path = TreePath::new(&user.shell);

@@ -1,4 +1,4 @@
-//! The root filesystem as a recipe states it.
+//! The root filesystem of a recipe.
 
 mod attributes;
 mod overlay;
@@ -7,29 +7,29 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
-use super::node::{Key, Node, Value};
-use super::place::Place;
+use super::node::{MappingKey, YamlNode, YamlValue};
+use super::place::FileFinder;
 use crate::image::compress::Compression;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
 pub use overlay::decode_overlays;
 
-use attributes::{Names, Stated};
+use attributes::{AccountNames, StatedAttributes};
 
-/// What may stand at the top of the root.
+/// What is permitted at the top of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `/system` and `/usr`, beside the kernel's mount points `/dev`, `/proc` and `/sys`.
+    /// `/system` and `/usr`, in addition to the kernel's mount points `/dev`, `/proc` and `/sys`.
     Split,
-    /// As the Filesystem Hierarchy Standard has it.
+    /// The Filesystem Hierarchy Standard.
     Fhs,
-    /// An application's own content: `/usr` alone.
+    /// Only an application's own content: `/usr`.
     App,
 }
 
 impl Layout {
-    /// The word of the recipe.
+    /// Its word in recipes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Split => "split",
@@ -47,7 +47,7 @@ impl Layout {
         }
     }
 
-    /// The names at the top of the root that programs may reach for: an application finds the system that it shares.
+    /// The names at the top of the root that programs may refer to: an application also sees the system that it shares.
     pub fn reachable(self) -> Option<&'static [&'static str]> {
         match self {
             Self::App => Self::Split.top(),
@@ -55,7 +55,7 @@ impl Layout {
         }
     }
 
-    /// The names that may stand at the top of the root; `None` for any.
+    /// The permitted names at the top of the root; `None` for any.
     pub fn top(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Split => Some(&["dev", "proc", "sys", "system", "usr"]),
@@ -66,7 +66,7 @@ impl Layout {
 }
 
 impl Decode for Layout {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         word(node, &[Self::App, Self::Split, Self::Fhs].map(|layout| (layout.name(), layout)), sink)
     }
 }
@@ -74,33 +74,34 @@ impl Decode for Layout {
 /// The live system's root filesystem.
 #[derive(Clone, Debug)]
 pub struct Rootfs {
-    /// What may stand at its top.
+    /// What is permitted at its top.
     pub layout: Layout,
-    /// Components whose install trees it holds.
+    /// Components whose install trees it contains.
     pub components: Vec<At<String>>,
-    /// Debian packages and their dependency closure.
+    /// Debian packages and their transitive dependencies.
     pub packages: Option<At<Request>>,
-    /// Patterns of paths that packages bring and the image does not want.
+    /// Patterns of paths in packages that are left out of the image.
     pub exclude: Vec<At<String>>,
-    /// What maintainer scripts of packages would have diverted.
+    /// Diversions that packages' maintainer scripts would have made.
     pub diversions: Vec<Diversion>,
-    /// Folders copied in.
+    /// Folders that are copied into it.
     pub overlays: Vec<Overlay>,
     /// Accounts.
     pub users: Vec<User>,
-    /// Groups beside those of the accounts.
+    /// Groups in addition to those of the accounts.
     pub groups: Vec<(At<String>, u32)>,
-    /// Folders that have to be there. What is stated of them holds, whatever another origin says.
+    /// Folders that must exist. Their attributes take precedence over those of other origins.
     pub dirs: Vec<Attributes>,
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(At<String>, String)>,
-    /// Modes, owners and extended attributes that differ from what the origins say; in order, after all else.
+    /// Modes, owners and extended attributes that differ from those of the origins; applied in order, after everything
+    /// else.
     pub attributes: Vec<Attributes>,
-    /// Paths where a later origin may win over an earlier one; a trailing `/**` covers what lies below.
+    /// Paths for which a later origin may replace an earlier one; a trailing `/**` covers everything below.
     pub replace: Vec<At<String>>,
-    /// What the audit may pass over: `<path>: <string>`, either with `*`.
+    /// What the audit ignores: `<path>: <string>`, either with `*`.
     pub audit_allow: Vec<At<String>>,
 }
 
@@ -113,7 +114,7 @@ pub struct User {
     pub uid: u32,
     /// Primary group's id.
     pub gid: u32,
-    /// Further groups.
+    /// Supplementary groups.
     pub groups: Vec<String>,
     /// Home folder.
     pub home: String,
@@ -125,30 +126,31 @@ pub struct User {
     pub gecos: String,
 }
 
-/// A folder of the project that is copied in.
+/// A folder of the project that is copied into the root.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    /// Where it is.
+    /// Its path.
     pub path: At<PathBuf>,
-    /// Whether its files and folders keep their permission bits; else they get 755 or 644 by the owner's executable bit.
+    /// Whether its files and folders keep their permission bits; otherwise they get 755 or 644 depending on the owner's
+    /// executable bit.
     pub keep_modes: bool,
 }
 
-/// A path of packages that goes elsewhere, as by dpkg-divert(1).
+/// A diverted path of packages, as by dpkg-divert(1).
 #[derive(Clone, Debug)]
 pub struct Diversion {
     /// The path.
     pub from: At<String>,
-    /// Where it goes.
+    /// The new path.
     pub to: String,
-    /// The package whose own file stays at `from`; `None` where all are diverted (`dpkg-divert --local`).
+    /// The package whose own file stays at `from`; `None` if all are diverted (`dpkg-divert --local`).
     pub by: Option<String>,
 }
 
-/// What a path's mode, owner and extended attributes are to be. An absent field leaves what is there.
+/// Mode, owner and extended attributes to set on a path. An absent field is left unchanged.
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// The path; among `attributes` also a pattern of paths.
+    /// The path; under `attributes` it may be a pattern.
     pub path: At<String>,
     /// Permission bits.
     pub mode: Option<u32>,
@@ -156,14 +158,14 @@ pub struct Attributes {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
-    /// What a program may do beyond its user's rights; kept as the attribute `security.capability`.
+    /// Capabilities of a program; stored as the attribute `security.capability`.
     pub capabilities: Option<Capabilities>,
     /// Extended attributes.
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Attributes {
-    /// The extended attributes that are stated, those of `capabilities` included.
+    /// The extended attributes to set, including those of `capabilities`.
     pub fn all_xattrs(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = self.xattrs.clone();
         if let Some(capabilities) = self.capabilities {
@@ -192,8 +194,8 @@ pub struct DeviceNode {
 struct Octal(u32);
 
 impl Decode for Octal {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             let digits = text.strip_prefix("0o").unwrap_or(text);
             match u32::from_str_radix(digits, 8) {
                 Ok(mode) if mode <= 0o7777 => return Some(Self(mode)),
@@ -206,7 +208,7 @@ impl Decode for Octal {
 }
 
 /// Reads `rootfs`.
-pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
+pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
     let table = Table::open(node, "`rootfs`", sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
@@ -214,7 +216,7 @@ pub fn decode_rootfs(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<(Roo
     Some((rootfs, compression.unwrap_or(Compression::Zstd)))
 }
 
-/// What stands in a template of systems or applications, where that is not the root filesystem itself.
+/// A template of systems or applications, if it is not the root filesystem itself.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Compression of the archive.
@@ -224,14 +226,14 @@ pub struct Template {
 }
 
 impl Default for Template {
-    /// The root filesystem, in the form that every vzctl takes.
+    /// The root filesystem, in the form that every vzctl accepts.
     fn default() -> Self {
         Self { compression: Compression::Gzip, content: None }
     }
 }
 
 /// Reads `template`.
-pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Template> {
+pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Template> {
     let table = Table::open(node, "`template`", sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
     let compression = table.node("compression").and_then(|node| word(node, &words, sink));
@@ -241,7 +243,7 @@ pub fn decode_template(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Te
     Some(Template { compression: compression.unwrap_or(Compression::Gzip), content })
 }
 
-fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Place<'_>, sink: &Sink) -> Rootfs {
+fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &FileFinder<'_>, sink: &Sink) -> Rootfs {
     let layout = required(table, "layout", |node| word(node, layouts, sink));
     let packages: Vec<At<PackageText>> = table.or_default("packages");
     let suites = match table.node("debian") {
@@ -255,7 +257,7 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
     let suites = suites.filter(|_| !packages.is_empty());
     let packages = suites.map(|(suites, span)| At { value: packages_of(suites, packages, true, sink), span });
     let overlays = decode_overlays(table, place, sink);
-    let links: Vec<(Key, String)> = table.or_default("links");
+    let links: Vec<(MappingKey, String)> = table.or_default("links");
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
     let groups: Vec<Group> = table.or_default("groups");
     let audit_allow = table.node("audit").and_then(|node| {
@@ -270,12 +272,13 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Pl
         sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
     }
     let users: Vec<User> = table.or_default("users");
-    let names = Names { users: &users, groups: &groups };
-    let stated = |list: Vec<Stated>| list.into_iter().filter_map(|stated| names.resolve(stated, sink)).collect();
+    let names = AccountNames { users: &users, groups: &groups };
+    let stated =
+        |list: Vec<StatedAttributes>| list.into_iter().filter_map(|stated| names.resolve(stated, sink)).collect();
     let dirs = stated(table.or_default("dirs"));
     let attributes = stated(table.or_default("attributes"));
     Rootfs {
-        // A wrong word is a finding already; the rest is worth looking at.
+        // An invalid word has been reported already; the rest is still checked.
         layout: layout.unwrap_or(Layout::Split),
         components: table.or_default("components"),
         packages,
@@ -299,7 +302,7 @@ struct Group {
 }
 
 impl Decode for Group {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a group", sink)?;
         let (name, gid) = (table.required("name"), table.required("gid"));
         table.close();
@@ -308,7 +311,7 @@ impl Decode for Group {
 }
 
 impl Decode for User {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "an account", sink)?;
         let (name, uid): (Option<At<String>>, Option<u32>) = (table.required("name"), table.required("uid"));
         let gid = table.optional("gid");
@@ -319,8 +322,8 @@ impl Decode for User {
         let gecos = table.or_default("gecos");
         table.close();
         let (name, uid) = (name?, uid?);
-        // That it lacks is a finding already; what else is wrong with the account comes with it.
-        // A missing shell is a finding already; this one is looked for by no check.
+        // A missing shell has been reported already; the account is still checked, with a shell that no check looks
+        // for.
         let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
         let home = home.unwrap_or_else(|| format!("/usr/home/{}", name.value));
         Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })
@@ -328,7 +331,7 @@ impl Decode for User {
 }
 
 impl Decode for Diversion {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a diversion", sink)?;
         let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
@@ -337,7 +340,7 @@ impl Decode for Diversion {
 }
 
 impl Decode for DeviceNode {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a device node", sink)?;
         let path = table.required("path");
         let block = table.node("type").map(|node| word(node, &[("char", false), ("block", true)], sink));

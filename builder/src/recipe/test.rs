@@ -1,15 +1,15 @@
-//! The boot tests as a recipe states them.
+//! The boot tests of a recipe.
 
 use super::decode::{At, Decode, Mebibytes, Port, Positive, Sink, Size, Table, required, word};
 use super::name::Name;
-use super::node::{Node, Value};
+use super::node::{YamlNode, YamlValue};
 use super::text::Span;
 use crate::boot::Bus;
-use crate::boot::test::{Cuts, Login, Step};
+use crate::boot::test::{Cuts, Login, TestStep};
 
-/// What starts the machine of a test.
+/// The firmware of a test's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Firmware {
+pub enum TestFirmware {
     /// SeaBIOS.
     Bios,
     /// OVMF.
@@ -18,116 +18,116 @@ pub enum Firmware {
     None,
 }
 
-/// What the machine of a test starts from.
+/// The boot medium of a test's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
+pub enum TestMedium {
     /// The ISO as a CD.
     Cd,
     /// The ISO as a USB disk.
     Usb,
-    /// The first of the test's disks, as somebody has installed it.
+    /// The first of the test's disks, after an installation.
     Hd,
-    /// Kernel and initrd, handed over by QEMU.
+    /// Kernel and initrd, loaded by QEMU.
     Kernel,
     /// The kernel alone, with the system on an ext4 disk.
     Disk,
 }
 
-/// A boot test: a machine with its disks, and the times that it is started.
+/// A boot test: a machine with its disks, and its starts.
 #[derive(Clone, Debug)]
 pub struct Test {
     /// Its name in the table.
     pub name: At<Name>,
-    /// What starts the machine.
-    pub firmware: Firmware,
-    /// What it starts from, where a boot does not say otherwise.
-    pub medium: Medium,
-    /// MiB.
+    /// Its firmware.
+    pub firmware: TestFirmware,
+    /// Its boot medium, unless a boot sets another.
+    pub medium: TestMedium,
+    /// Memory in MiB.
     pub memory: u32,
     /// Number of processors.
     pub cpus: u32,
-    /// Whether these run side by side under TCG, for a measurement, instead of taking turns, for a test that is sure.
+    /// Whether the processors run in parallel under TCG, for measurements, instead of taking turns, which is reliable.
     pub parallel: bool,
-    /// Seconds for the whole test under TCG; with `cut`, for each start.
+    /// Time limit in seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
-    /// Disks, made for the test and thrown away after it.
-    pub disks: Vec<Disk>,
-    /// TCP ports of the machine that the test reaches from outside.
+    /// Disks that are created for the test and deleted after it.
+    pub disks: Vec<TestDisk>,
+    /// TCP ports of the machine that the test connects to.
     pub forward: Vec<u16>,
     /// Each start of the machine, in order; never empty.
-    pub boots: Vec<Boot>,
+    pub boots: Vec<TestBoot>,
 }
 
 /// A disk of a test.
 #[derive(Clone, Debug)]
-pub struct Disk {
-    /// What it is attached to.
+pub struct TestDisk {
+    /// Its bus.
     pub bus: Bus,
-    /// Bytes; None where its content tells.
+    /// Size in bytes; None if it depends on the content.
     pub size: Option<u64>,
     /// Label of its ext4 file system; a disk with neither label nor systems is blank.
     pub label: Option<String>,
     /// Folders that hold the recipe's root filesystem: `/system0`.
     pub systems: Vec<At<String>>,
-    /// Whether it holds the recipe's template, where vzctl looks for it on the systems' disk: `/vz/template/cache`.
+    /// Whether it holds the recipe's template where vzctl looks for it on the systems' disk: `/vz/template/cache`.
     pub template: bool,
-    /// Where it is stated.
+    /// Its location in the recipe.
     pub span: Span,
 }
 
 /// One start of a test's machine.
 #[derive(Clone, Debug)]
-pub struct Boot {
+pub struct TestBoot {
     /// The boot menu's entry.
     pub entry: At<String>,
-    /// What it starts from, if not what the test says.
-    pub medium: Option<Medium>,
-    /// Further parameters of the kernel, for media `kernel` and `disk`.
+    /// Its boot medium, if not that of the test.
+    pub medium: Option<TestMedium>,
+    /// Further kernel parameters, for media `kernel` and `disk`.
     pub cmdline: String,
-    /// What has to appear on the serial console.
+    /// The text that has to appear on the serial console.
     pub expect: String,
-    /// Who logs in to run commands.
+    /// The login for its commands.
     pub login: Option<Login>,
-    /// What is done after the login, in order.
-    pub run: Vec<Action>,
+    /// The steps after the login, in order.
+    pub run: Vec<TestAction>,
     /// How it ends.
-    pub end: End,
-    /// The power cuts that it stands for, if it is to be started again and again.
+    pub end: TestEnd,
+    /// The power cuts that it describes, if it is to be started repeatedly.
     pub cut: Option<Cut>,
 }
 
-/// Power cuts while a command runs, each followed by a start that looks at what is left.
+/// Power cuts while a command runs, each followed by a start that checks the result.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    /// The command, the number of cuts, and what they may come to.
+    /// The command, the number of cuts, and the permitted outcomes.
     pub cuts: Cuts,
-    /// Where the number is stated.
+    /// The location of the number.
     pub times: Span,
-    /// Where it is stated.
+    /// Its location.
     pub span: Span,
 }
 
-/// Something that is done after the login.
+/// A step after the login.
 #[derive(Clone, Debug)]
-pub struct Action {
-    /// What, and what is expected of it.
-    pub step: Step,
-    /// Where it is stated; of a connection, its port.
+pub struct TestAction {
+    /// The action, and its expected result.
+    pub step: TestStep,
+    /// Its location; for a connection, that of its port.
     pub span: Span,
 }
 
-/// How a boot ends, once all of it has been done.
+/// How a boot ends, after all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The power is cut: QEMU is killed. What the machine has written to its disks stays, flushed or not.
+pub enum TestEnd {
+    /// The power is cut: QEMU is killed. What the machine has written to its disks is kept, flushed or not.
     Cut,
-    /// `poweroff` is typed, and the machine has to end.
+    /// `poweroff` is typed, and the machine has to exit.
     Poweroff,
-    /// `reboot` is typed, and the machine has to end.
+    /// `reboot` is typed, and the machine has to exit.
     Reboot,
 }
 
-impl Disk {
+impl TestDisk {
     /// Whether it has no file system.
     pub fn is_blank(&self) -> bool {
         self.label.is_none() && self.systems.is_empty() && !self.template
@@ -135,10 +135,10 @@ impl Disk {
 }
 
 impl Decode for Test {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a boot test", sink)?;
         let name = table.required("name");
-        let firmwares = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi), ("none", Firmware::None)];
+        let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
         let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
         let memory = table.optional::<Mebibytes>("memory").map_or(256, |memory| memory.0);
@@ -149,11 +149,11 @@ impl Decode for Test {
         let forward = forward.into_iter().map(|port| port.0).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
-            // A single boot stands in the test itself.
+            // A single boot is written in the test itself.
             None => decode_boot(&table, sink).map(|boot| vec![boot]),
         };
         table.close();
-        let firmware = firmware.unwrap_or(Some(Firmware::None))?;
+        let firmware = firmware.unwrap_or(Some(TestFirmware::None))?;
         Some(Self {
             name: name?,
             firmware,
@@ -169,31 +169,31 @@ impl Decode for Test {
     }
 }
 
-fn decode_medium(node: &Node, sink: &Sink) -> Option<Medium> {
+fn decode_medium(node: &YamlNode, sink: &Sink) -> Option<TestMedium> {
     let media = [
-        ("cd", Medium::Cd),
-        ("usb", Medium::Usb),
-        ("hd", Medium::Hd),
-        ("kernel", Medium::Kernel),
-        ("disk", Medium::Disk),
+        ("cd", TestMedium::Cd),
+        ("usb", TestMedium::Usb),
+        ("hd", TestMedium::Hd),
+        ("kernel", TestMedium::Kernel),
+        ("disk", TestMedium::Disk),
     ];
     word(node, &media, sink)
 }
 
-fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<Boot> {
+fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<TestBoot> {
     let entry = table.required("entry");
     let cmdline = table.or_default("cmdline");
     let expect = table.required("expect");
     let login = table.optional("login");
     let run = table.or_default("run");
-    let ends = [("cut", End::Cut), ("poweroff", End::Poweroff), ("reboot", End::Reboot)];
-    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(End::Cut));
+    let ends = [("cut", TestEnd::Cut), ("poweroff", TestEnd::Poweroff), ("reboot", TestEnd::Reboot)];
+    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(TestEnd::Cut));
     let cut = table.optional("cut");
-    Some(Boot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
+    Some(TestBoot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
 }
 
 impl Decode for Cut {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "the power cuts of a boot", sink)?;
         let (during, times) = (table.required("during"), table.required::<At<u32>>("times"));
         let (outcome, words) = (table.required("outcome"), table.required("words"));
@@ -205,8 +205,8 @@ impl Decode for Cut {
     }
 }
 
-impl Decode for Boot {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl Decode for TestBoot {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a boot of a test", sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
         let boot = decode_boot(&table, sink);
@@ -216,8 +216,8 @@ impl Decode for Boot {
     }
 }
 
-impl Decode for Disk {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl Decode for TestDisk {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a disk of a test", sink)?;
         let buses = [
             ("virtio", Bus::Virtio),
@@ -242,7 +242,7 @@ impl Decode for Disk {
 }
 
 impl Decode for Login {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let table = Table::open(node, "a login", sink)?;
         let (user, password) = (table.required("user"), table.optional("password"));
         table.close();
@@ -250,10 +250,10 @@ impl Decode for Login {
     }
 }
 
-impl Decode for Action {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
-            let step = Step::Command { command: text.clone(), expect: None, status: 0 };
+impl Decode for TestAction {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
+            let step = TestStep::Command { command: text.clone(), expect: None, status: 0 };
             return Some(Self { step, span: node.span });
         }
         let mut span = node.span;
@@ -262,14 +262,14 @@ impl Decode for Action {
             let (port, send, expect) =
                 (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));
             span = port.as_ref().map_or(span, |port| port.span);
-            port.zip(expect).map(|(port, expect)| Step::Tcp { port: port.value.0, send, expect })
+            port.zip(expect).map(|(port, expect)| TestStep::Tcp { port: port.value.0, send, expect })
         } else if table.node("type").is_some() {
             let (keys, expect) = (table.required("type"), table.optional("expect"));
-            keys.map(|keys| Step::Type { keys, expect })
+            keys.map(|keys| TestStep::Type { keys, expect })
         } else {
             let (command, expect) = (table.required("command"), table.optional("expect"));
             let status = table.or_default("status");
-            command.map(|command| Step::Command { command, expect, status })
+            command.map(|command| TestStep::Command { command, expect, status })
         };
         table.close();
         Some(Self { step: step?, span })

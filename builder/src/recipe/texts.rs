@@ -1,4 +1,4 @@
-//! Fragments and patches of the project: what is wrong in them is found with what is wrong in the recipe.
+//! Fragments and patches of the project: their errors are reported together with those of the recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,13 +7,18 @@ use super::component::Component;
 use super::decode::{At, Sink};
 use super::image::{Image, Kernel};
 use super::origin::Origin;
-use super::text::{Files, Span};
+use super::text::{RecipeFiles, Span};
 use crate::archive::Budget;
 use crate::input::{LIMIT, read_text, read_within};
 use crate::kernel::{Fragment, patch};
 
-/// Reads every fragment and patch that components and the image name.
-pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Component>, files: &mut Files, sink: &Sink) {
+/// Reads every fragment and patch of the components and the image.
+pub(super) fn check(
+    image: Option<&Image>,
+    components: &BTreeMap<String, Component>,
+    files: &mut RecipeFiles,
+    sink: &Sink,
+) {
     let own = components.values().filter_map(|component| component.kconfig.as_ref());
     let mut fragments: Vec<&At<PathBuf>> = own.flat_map(|kconfig| &kconfig.fragments).collect();
     let base = image.map_or_else(Budget::default, |image| image.limits.over(Budget::default()));
@@ -40,7 +45,7 @@ pub(super) fn check(image: Option<&Image>, components: &BTreeMap<String, Compone
     }
 }
 
-fn check_fragment(path: &At<PathBuf>, files: &mut Files, sink: &Sink) {
+fn check_fragment(path: &At<PathBuf>, files: &mut RecipeFiles, sink: &Sink) {
     let text = match read_text(&path.value, LIMIT) {
         Ok(text) => text,
         Err(error) => {
@@ -58,7 +63,7 @@ fn check_fragment(path: &At<PathBuf>, files: &mut Files, sink: &Sink) {
     }
 }
 
-/// What GNU patch would apply in part, or not at all.
+/// What GNU patch would apply only partly, or not at all.
 fn check_patch(path: &std::path::Path, budget: &Budget, span: Span, sink: &Sink) {
     let name = path.display().to_string();
     let found = match read_within(path, budget.patch_size) {
@@ -67,7 +72,7 @@ fn check_patch(path: &std::path::Path, budget: &Budget, span: Span, sink: &Sink)
             sink.borrow_mut().add("missing-file", span, message);
             return;
         }
-        // One that is empty yet is no mistake of the recipe's.
+        // An empty patch is not an error of the recipe.
         Ok(Some(bytes)) if bytes.is_empty() => return,
         Ok(Some(bytes)) => patch::plain(&name, bytes, budget).and_then(|plain| patch::inspect(&name, &plain, budget)),
         Ok(None) => Err(patch::too_long(&name, budget)),

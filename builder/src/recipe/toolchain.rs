@@ -1,51 +1,51 @@
-//! Toolchains: the root filesystems that foreign tools run in.
+//! Toolchains: the root filesystems that third-party tools run in.
 
 use std::collections::BTreeMap;
 
 use super::decode::{At, Decode, Sink, Table, required};
 use super::limits::Limits;
-use super::node::{Node, Value};
-use super::place::Place;
+use super::node::{YamlNode, YamlValue};
+use super::place::FileFinder;
 use super::text::{Span, suggestion};
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 
-/// A toolchain as its YAML file states it.
+/// A toolchain as described in its YAML file.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
-    /// Its name, which is also its file's.
+    /// Its name, which is also that of its file.
     pub name: String,
-    /// Its packages and their whole dependency closure.
+    /// Its packages and their transitive dependencies.
     pub packages: At<Request>,
-    /// Where its file names it.
+    /// The location of its name in its file.
     pub span: Span,
-    /// Symbolic links that maintainer scripts would have made: path to target.
+    /// Symbolic links that maintainer scripts would have created: path to target.
     pub links: BTreeMap<String, String>,
-    /// Files that maintainer scripts would have made: path to content.
+    /// Files that maintainer scripts would have created: path to content.
     pub files: BTreeMap<String, String>,
-    /// What its packages may come to.
+    /// Limits for its packages.
     pub limits: Limits,
 }
 
-/// Lays a toolchain's file over the one that it extends: packages are added, those under `without` are left out, everything
-/// else is merged as in a recipe ([`Node::overlay`]).
-pub(super) fn extend(base: &mut Node, mut over: Node, sink: &Sink) {
+/// Merges a toolchain's file over the one that it extends: packages are added, those under `without` are removed,
+/// everything else is merged as in a recipe ([`YamlNode::overlay`]).
+pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
     let own = over.take("packages");
     let without = over.take("without");
     if let Some(packages) = base.get_mut("packages") {
         let without = without.and_then(|node| Vec::<At<String>>::decode(&node, sink));
         leave_out(packages, &without.unwrap_or_default(), sink);
         match (&mut packages.value, own.map(|own| (own.value, own.span))) {
-            (Value::List(packages), Some((Value::List(own), _))) => packages.extend(own),
-            (_, None | Some((Value::Null, _))) => {}
-            // Says what is wrong with it when it is decoded.
-            (_, Some((value, span))) => *packages = Node { value, span },
+            (YamlValue::List(packages), Some((YamlValue::List(own), _))) => packages.extend(own),
+            (_, None | Some((YamlValue::Null, _))) => {}
+            // Its errors are reported when it is decoded.
+            (_, Some((value, span))) => *packages = YamlNode { value, span },
         }
     }
     base.overlay(over);
 }
 
-fn leave_out(packages: &mut Node, names: &[At<String>], sink: &Sink) {
-    let Value::List(packages) = &mut packages.value else { return };
+fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &Sink) {
+    let YamlValue::List(packages) = &mut packages.value else { return };
     for name in names {
         let before = packages.len();
         packages.retain(|node| !listed(node).is_some_and(|(text, own)| text == name.value || own == name.value));
@@ -55,30 +55,30 @@ fn leave_out(packages: &mut Node, names: &[At<String>], sink: &Sink) {
             let mut findings = sink.borrow_mut();
             let finding = findings.add("without", name.span, message);
             if let Some(near) = suggestion(&name.value, known) {
-                finding.label(format!("did you mean `{near}`?"));
+                finding.suggest(near);
             }
         }
     }
 }
 
-/// A package of a list as it is written, and its name.
-fn listed(node: &Node) -> Option<(&str, &str)> {
+/// A package of a list as written, and its name.
+fn listed(node: &YamlNode) -> Option<(&str, &str)> {
     match &node.value {
-        Value::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
-        Value::Map(_) => match &node.get("name")?.value {
-            Value::Text { text, .. } => Some((text, text)),
+        YamlValue::Text { text, .. } => Some((text, PackageRequest::parse(text).name)),
+        YamlValue::Map(_) => match &node.get("name")?.value {
+            YamlValue::Text { text, .. } => Some((text, text)),
             _ => None,
         },
         _ => None,
     }
 }
 
-/// Reads a toolchain's file, laid over those that it extends.
-pub fn decode(node: &Node, place: &Place<'_>, sink: &Sink) -> Option<Toolchain> {
+/// Reads a toolchain's file, merged over those that it extends.
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");
-    // Settled before; named here so that it is a known key.
+    // Resolved before; listed here so that it is a known key.
     let _ = table.node("extends");
     if let Some(key) = table.key("without") {
         table.node("without");

@@ -243,11 +243,11 @@ fn check_layout(assembly: &Assembly, tree: &Tree) -> Result<(), AssemblyError> {
 mod tests {
     use super::*;
     use crate::recipe::decode::At;
-    use crate::recipe::text::{Files, Span};
+    use crate::recipe::text::{RecipeFiles, Span};
     use crate::tree::capabilities::Capabilities;
 
     fn at(path: &str) -> At<String> {
-        let file = Files::default().add(std::path::Path::new("a.yaml"), String::new());
+        let file = RecipeFiles::default().add(std::path::Path::new("a.yaml"), String::new());
         At { value: path.to_owned(), span: Span { file, start: 0, end: 0 } }
     }
 

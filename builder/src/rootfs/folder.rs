@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::SFlag;
 
 use super::Pattern;
-use crate::beneath::{BeneathError, Dir, Item};
+use crate::beneath::{BeneathError, Dir, DirEntry};
 use crate::digest::Digest;
 use crate::image::Contents;
 use crate::store::Batch;
@@ -143,7 +143,7 @@ pub fn read_built(dir: &Dir, batch: &mut Batch) -> Result<Tree, FolderError> {
     Ok(tree)
 }
 
-fn xattrs(item: &Item, path: &TreePath) -> Result<BTreeMap<String, Vec<u8>>, FolderError> {
+fn xattrs(item: &DirEntry, path: &TreePath) -> Result<BTreeMap<String, Vec<u8>>, FolderError> {
     let found = item.xattrs().map_err(BeneathError::of("read the attributes of", Path::new(path.as_str())))?;
     let mut kept = BTreeMap::new();
     for (name, value) in found {
@@ -174,11 +174,11 @@ pub fn scan_unpacked(dir: &Dir) -> Result<Folder, FolderError> {
     Ok(folder)
 }
 
-fn open(item: &Item, path: &TreePath) -> Result<File, FolderError> {
+fn open(item: &DirEntry, path: &TreePath) -> Result<File, FolderError> {
     Ok(item.open().map_err(BeneathError::of("open", Path::new(path.as_str())))?)
 }
 
-fn link_text(item: &Item, path: &TreePath) -> Result<String, FolderError> {
+fn link_text(item: &DirEntry, path: &TreePath) -> Result<String, FolderError> {
     let text = item.read_link().map_err(FolderError::io(Path::new(path.as_str())))?;
     text.into_string().map_err(|_| FolderError::Name(path.as_str().into()))
 }
@@ -187,7 +187,7 @@ fn link_text(item: &Item, path: &TreePath) -> Result<String, FolderError> {
 const LONGEST_PATH: usize = 4095;
 
 /// Calls `visit` for everything below a folder that others have filled, folders before what is in them.
-fn each(dir: &Dir, visit: &mut dyn FnMut(&Item, TreePath) -> Result<(), FolderError>) -> Result<(), FolderError> {
+fn each(dir: &Dir, visit: &mut dyn FnMut(&DirEntry, TreePath) -> Result<(), FolderError>) -> Result<(), FolderError> {
     let mut folders = vec![TreePath::ROOT];
     while let Some(folder) = folders.pop() {
         for item in dir.list(folder.as_str())? {

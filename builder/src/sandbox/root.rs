@@ -22,8 +22,8 @@ use nix::sys::stat::SFlag;
 use nix::unistd::{linkat, symlinkat};
 
 use super::SKELETON;
-use crate::archive::tar::{Failure, fill, inside};
-use crate::archive::{ArchiveError, Budget, Entries, Kind, Member, deb, os_path};
+use crate::archive::tar::{MemberFailure, fill, inside};
+use crate::archive::{ArchiveError, Budget, Entries, Member, MemberKind, deb, os_path};
 use crate::beneath::{BeneathError, Dir, Folders, Links, create, kind, set_time};
 use crate::digest::Digest;
 use crate::store::{Depth, Store, StoreError};
@@ -145,7 +145,7 @@ fn merged(path: &[u8]) -> Vec<u8> {
 
 /// Whether a member is one of the links that [`make_skeleton`] has made: since Debian 13 `base-files` ships them.
 fn is_merged_link(member: &Member, path: &[u8]) -> bool {
-    member.kind == Kind::Symlink && is_link(path, &member.link)
+    member.kind == MemberKind::Symlink && is_link(path, &member.link)
 }
 
 /// A path that was there already when a package came with it.
@@ -267,13 +267,13 @@ impl Unpack<'_> {
     }
 
     /// Gives the path if this package was the first to ship it.
-    fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<Option<Vec<u8>>, Failure> {
+    fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<Option<Vec<u8>>, MemberFailure> {
         let inside_path = inside(&member.path)?;
         if is_merged_link(member, inside_path) {
             return Ok(None);
         }
         let path = merged(inside_path);
-        if member.kind == Kind::Dir {
+        if member.kind == MemberKind::Dir {
             self.dir.folder(&path, true)?;
             return Ok(None);
         }
@@ -281,7 +281,7 @@ impl Unpack<'_> {
             return Err(entries.refused(&member.path, "the package's root entry is not a folder").into());
         };
         let content = match member.kind {
-            Kind::File => {
+            MemberKind::File => {
                 let mode = if member.mode & 0o111 == 0 { 0o644 } else { 0o755 };
                 match create(&parent, name) {
                     Ok(file) => {
@@ -294,21 +294,21 @@ impl Unpack<'_> {
                         fill(entries, file, mode, member.mtime)?;
                         Content::File { spare, mode, mtime: member.mtime }
                     }
-                    Err(error) => return Err(Failure::system("make")(error)),
+                    Err(error) => return Err(MemberFailure::system("make")(error)),
                 }
             }
-            Kind::Symlink => {
+            MemberKind::Symlink => {
                 let text = std::os::unix::ffi::OsStrExt::from_bytes(&member.link);
                 match symlinkat::<_, std::ffi::OsStr, _>(text, &parent, name) {
                     Ok(()) => {
-                        set_time(&parent, name, member.mtime).map_err(Failure::system("set the time of"))?;
+                        set_time(&parent, name, member.mtime).map_err(MemberFailure::system("set the time of"))?;
                         return Ok(Some(path));
                     }
                     Err(Errno::EEXIST) => Content::Link { text: member.link.clone(), mtime: member.mtime },
-                    Err(error) => return Err(Failure::system("make")(error)),
+                    Err(error) => return Err(MemberFailure::system("make")(error)),
                 }
             }
-            Kind::HardLink => {
+            MemberKind::HardLink => {
                 let to = merged(inside(&member.link)?);
                 let missing = || entries.refused(&member.path, "a hard link to a name that does not precede it");
                 let (from, from_name) = self.dir.parent(&to)?.ok_or_else(missing)?;
@@ -316,10 +316,10 @@ impl Unpack<'_> {
                     Ok(()) => return Ok(Some(path)),
                     Err(Errno::EEXIST) => Content::Hard { to },
                     Err(Errno::ENOENT) => return Err(missing().into()),
-                    Err(error) => return Err(Failure::system("link")(error)),
+                    Err(error) => return Err(MemberFailure::system("link")(error)),
                 }
             }
-            Kind::Char | Kind::Block | Kind::Fifo | Kind::Dir => return Ok(None),
+            MemberKind::Char | MemberKind::Block | MemberKind::Fifo | MemberKind::Dir => return Ok(None),
         };
         lock(&self.shared.again).push(Again { path, package: self.package, content });
         Ok(None)

@@ -1,4 +1,4 @@
-//! Building what is wanted of a recipe.
+//! Building the targets of a recipe.
 
 use std::path::{Path, PathBuf};
 
@@ -7,68 +7,73 @@ use super::stated::stated;
 use super::{Error, OutputsState, Session};
 use crate::build::{Built, build, repair, steps_to_run};
 use crate::lock::Lock;
-use crate::output::{OutputError, Report, Target};
-use crate::plan::{Plan, Wanted, plan};
+use crate::output::{OutputError, OutputFolder, WriteReport};
+use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
 use crate::sandbox::Sandbox;
 use crate::step::StepId;
 use crate::store::{Store, StoreError};
 
-/// How often damage in the store may be mended in one build. More means that the disk changes what is written.
+/// How often damage in the store may be repaired in one build. More means that the disk alters what is written.
 const ROUNDS: usize = 3;
 
-/// How a build treats the lock and this machine.
+/// How a build uses the lock and the host.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The lock's file; else the project's.
+    /// The path of the lock; by default the project's.
     pub lock: Option<PathBuf>,
-    /// Refuse a lock that does not fit the recipe instead of bringing it up to date.
+    /// Fail if the lock is not up to date, instead of updating it.
     pub locked: bool,
-    /// Use no network; the lock has to fit.
+    /// Use no network; the lock has to be up to date.
     pub offline: bool,
-    /// Processes that may run side by side; 0 for one per processor.
+    /// The number of parallel processes; 0 for one per processor.
     pub jobs: usize,
 }
 
 impl Options {
-    /// How many processes may run side by side.
+    /// The number of parallel processes.
     pub fn jobs(&self) -> usize {
         if self.jobs == 0 { crate::threads::processors() } else { self.jobs }
     }
 }
 
-/// Where outputs go, and which.
+/// Which outputs to write, and where.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs {
-    /// The folder; a recipe's outputs are in one of its name below.
+pub struct OutputOptions {
+    /// The folder; a recipe's outputs are in a subfolder with its name.
     pub folder: PathBuf,
-    /// The kinds; empty for all that the recipe asks for.
+    /// The kinds; empty for all outputs of the recipe.
     pub only: Vec<OutputKind>,
-    /// Replace outputs that were edited since they were written; they are kept beside.
+    /// Replace outputs that were edited since they were written; the edited files are kept beside.
     pub overwrite: bool,
     /// How they are built.
     pub options: Options,
 }
 
-/// What is wanted of a recipe is built.
-pub struct Done {
+/// The result of a build.
+pub struct BuiltRecipe {
     /// The recipe.
     pub recipe: Recipe,
     /// The store that holds all results.
     pub store: Store,
     /// The steps.
     pub plan: Plan,
-    /// What they gave.
+    /// The results of the steps.
     pub built: Built,
 }
 
 impl Session<'_> {
-    /// Builds a recipe's outputs and puts them in place, all or none.
-    pub fn outputs(&self, recipe: Recipe, store: Store, outputs: &Outputs) -> Result<(Done, Report), Error> {
+    /// Builds a recipe's outputs and moves them into place, all or none.
+    pub fn outputs(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        outputs: &OutputOptions,
+    ) -> Result<(BuiltRecipe, WriteReport), Error> {
         self.reporter.outputs(OutputsState::Before);
-        // What is in the way of the outputs is found before the work.
-        let mut target = Target::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
-        let wanted = Wanted { only: outputs.only.clone(), ..Wanted::default() };
+        // Anything that prevents writing the outputs is found before the work starts.
+        let mut target = OutputFolder::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
+        let wanted = PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() };
         let mut done = self.build_once(recipe, store, &outputs.options, &wanted)?;
         let mut round = 0;
         let report = loop {
@@ -78,20 +83,27 @@ impl Session<'_> {
                 other => break other?,
             }
             self.reporter.outputs(OutputsState::Before);
-            self.tell_damages(&done.store);
+            self.report_damages(&done.store);
             done = self.build_once(done.recipe, done.store, &outputs.options, &wanted)?;
         };
         self.reporter.outputs(OutputsState::Complete);
         Ok((done, report))
     }
 
-    /// Builds what is wanted, for use straight from the store: what a machine is started with is held against its names.
-    pub fn build(&self, recipe: Recipe, store: Store, options: &Options, wanted: &Wanted) -> Result<Done, Error> {
+    /// Builds the given targets for use straight from the store: the content that a machine boots from is checked
+    /// against its digest.
+    pub fn build(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        options: &Options,
+        wanted: &PlanTargets,
+    ) -> Result<BuiltRecipe, Error> {
         let mut done = self.build_once(recipe, store, options, wanted)?;
         for _ in 0..ROUNDS {
             match done.verify() {
                 Err(StoreError::Damaged(_)) => {
-                    self.tell_damages(&done.store);
+                    self.report_damages(&done.store);
                     done = self.build_once(done.recipe, done.store, options, wanted)?;
                 }
                 other => return Ok(other.map(|()| done)?),
@@ -100,9 +112,15 @@ impl Session<'_> {
         Ok(done.verify().map(|()| done)?)
     }
 
-    /// Locks, plans, fetches and builds what is wanted. Where the store turns out to be damaged, what is damaged is put
-    /// aside and made or fetched again.
-    fn build_once(&self, recipe: Recipe, store: Store, options: &Options, wanted: &Wanted) -> Result<Done, Error> {
+    /// Locks, plans, fetches and builds the given targets. If the store turns out to be damaged, the damaged objects
+    /// are moved aside and built or fetched again.
+    fn build_once(
+        &self,
+        recipe: Recipe,
+        store: Store,
+        options: &Options,
+        wanted: &PlanTargets,
+    ) -> Result<BuiltRecipe, Error> {
         let lock = self.lock(&recipe, options, &store)?;
         let mut round = 0;
         loop {
@@ -114,15 +132,15 @@ impl Session<'_> {
             }
             can_run_tools(&plan, &targets, &store)?;
             let fetched = self.fetch_for((&recipe, &lock), &plan, &targets, &store, options.offline);
-            self.tell_damages(&store);
+            self.report_damages(&store);
             fetched?;
             let built = build(&plan.graph, &targets, &store, options.jobs(), self.reporter);
             if built.is_err() && round < ROUNDS && !self.cancel.is_cancelled() {
                 repair(&plan.graph, &store)?;
             }
-            self.tell_damages(&store);
+            self.report_damages(&store);
             match built {
-                Ok(built) => return Ok(Done { recipe, store, plan, built }),
+                Ok(built) => return Ok(BuiltRecipe { recipe, store, plan, built }),
                 Err(_) if round < ROUNDS && store.damages().len() > known => round += 1,
                 Err(error) => return Err(Error::Build { stated: stated(&recipe, &error), error }),
             }
@@ -130,8 +148,8 @@ impl Session<'_> {
     }
 }
 
-impl Done {
-    /// Holds what a machine is started with against its names: files and QEMU's root.
+impl BuiltRecipe {
+    /// Checks what a machine boots from against its digests: files and QEMU's root.
     fn verify(&self) -> Result<(), StoreError> {
         let Self { store, plan, built, .. } = self;
         for from in plan.products.iter().map(|product| &product.from).chain(plan.disks.values()) {
@@ -146,19 +164,19 @@ impl Done {
     }
 }
 
-fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &Wanted, store: &Store) -> Result<Plan, Error> {
+fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {
     if let Some(kind) = wanted.only.iter().find(|kind| !recipe.image.gives(**kind)) {
         return Err(Error::NoOutput(*kind));
     }
     Ok(plan(recipe, lock, wanted, store)?)
 }
 
-/// Whether this host can run the tools of the steps to run; found before anything is fetched for them.
+/// Whether this host can run the tools of the steps to run; checked before anything is fetched for them.
 fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store) -> Result<(), Error> {
     if !steps_to_run(&plan.graph, targets, store)?.iter().any(|step| step.action.runs_tools()) {
         return Ok(());
     }
-    // The sandbox's processes are this program started anew.
+    // The sandbox's processes are new instances of this program.
     if !Path::new("/proc/self/exe").exists() {
         let text = "/proc is not mounted here, and tools can't be run without it: mount -t proc proc /proc";
         return Err(Error::Host(text.into()));

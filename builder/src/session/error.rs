@@ -1,34 +1,34 @@
-//! Why a session's call failed.
+//! The errors of a session's calls.
 
 use std::path::PathBuf;
 
 use super::notice::count;
-use super::stated::Stated;
+use super::stated::RecipeLocation;
 use crate::build::BuildError;
-use crate::lock::{LockError, Stale};
+use crate::lock::{LockError, StaleEntry};
 use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::recipe::{LoadError, OutputKind};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 
-/// A source that could not be had.
+/// A source that could not be locked or fetched.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct SourceFailure {
-    /// Where the recipe asks for it, `file:line:column`, if a recipe does.
+    /// Where the recipe requests it, `file:line:column`, if a recipe does.
     pub place: Option<String>,
-    /// Why.
+    /// The error.
     pub error: anyhow::Error,
 }
 
 /// Why a session's call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store's path can't be handed to other processes.
+    /// The store's path can't be passed to other processes.
     #[error("the store's path {0:?} is not UTF-8: choose another one with --store")]
     StorePath(PathBuf),
-    /// Nobody says where the store is.
+    /// The location of the store is unknown.
     #[error("neither XDG_CACHE_HOME nor HOME is set: pass --store DIR")]
     NoHome,
     /// The store failed.
@@ -37,41 +37,41 @@ pub enum Error {
     /// A recipe can't be read.
     #[error(transparent)]
     Recipe(#[from] LoadError),
-    /// What is asked for can't be done.
+    /// The request can't be carried out.
     #[error("{0}")]
     Request(String),
     /// The recipe has no such output.
     #[error("--only {}: it is not in the recipe's `outputs`", .0.word())]
     NoOutput(OutputKind),
-    /// The user's configuration or the mirrors are wrong or missing.
+    /// The user's configuration or the mirrors are invalid or missing.
     #[error(transparent)]
     Config(anyhow::Error),
     /// The lock can't be read or written.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The lock does not fit the recipe, and may not be changed.
+    /// The lock is out of date, and must not be changed.
     #[error("{} does not match the recipe:{}\nrun `dbco lock` to bring it up to date", path.display(), lines(.stale))]
     Stale {
         /// The lock.
         path: PathBuf,
-        /// Each entry that does not fit.
-        stale: Vec<Stale>,
+        /// Each outdated or missing entry.
+        stale: Vec<StaleEntry>,
     },
-    /// There is no plan.
+    /// Planning failed.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// Sources could not be had.
+    /// Sources could not be locked or fetched.
     #[error("{} {what}", count(failures.len(), "source"))]
     Sources {
-        /// What of them: `could not be locked`, `could not be fetched`.
+        /// What failed: `could not be locked`, `could not be fetched`.
         what: &'static str,
-        /// Which, and why.
+        /// Each source with its error.
         failures: Vec<SourceFailure>,
     },
-    /// Something that ends all work with sources, such as a full disk or an old index.
+    /// Something that ends all work on sources, such as a full disk or an old index.
     #[error(transparent)]
     Source(anyhow::Error),
-    /// This host can't run tools.
+    /// This host can't run the tools.
     #[error("{0}")]
     Host(String),
     /// This host can't isolate tools.
@@ -80,26 +80,26 @@ pub enum Error {
     /// A step failed.
     #[error("{error}")]
     Build {
-        /// Where the recipe states it, and what to do.
-        stated: Option<Stated>,
-        /// What failed.
+        /// The step's location in the recipe, and what to do.
+        stated: Option<RecipeLocation>,
+        /// The error.
         #[source]
         error: BuildError,
     },
     /// The outputs can't be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A signal ended it.
+    /// A signal interrupted it.
     #[error("interrupted")]
     Interrupted,
 }
 
-fn lines(stale: &[Stale]) -> String {
+fn lines(stale: &[StaleEntry]) -> String {
     stale.iter().map(|stale| format!("\n  {stale}")).collect()
 }
 
 impl Error {
-    /// Whether something that was asked for is wrong, and not something that happened.
+    /// Whether the request is at fault, and not something that happened while carrying it out.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Bringing what is locked into the store.
+//! Fetching what is locked into the store.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::sources::digests;
 use super::{Error, Session, SourceFailure};
 use crate::build::needed_blobs;
 use crate::digest::Digest;
-use crate::lock::{Entry, Lock};
+use crate::lock::{Lock, LockEntry};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::source::{Access, CONNECTIONS, Crate, FetchReport, SourceError, fetch, fetch_crates};
@@ -15,17 +15,17 @@ use crate::step::StepId;
 use crate::store::Store;
 
 impl Session<'_> {
-    /// Brings all that a recipe's part of the lock names and the store lacks. What is there and is not what its name says
-    /// is fetched again.
+    /// Fetches everything in a recipe's part of the lock that the store lacks. Objects with the wrong content are
+    /// fetched again.
     pub fn fetch(&self, recipe: &Recipe, lock: &Lock, store: &Store, connections: usize) -> Result<FetchReport, Error> {
         let verified = store.verify_blobs(&digests(recipe, lock).collect::<Vec<_>>());
-        self.tell_damages(store);
+        self.report_damages(store);
         verified?;
         let files = self.fetch_entries(lock.entries(), store, false, connections)?;
         Ok(files + self.fetch_crates(recipe, None, store, false)?)
     }
 
-    /// Brings what the steps that have to run need, and no more.
+    /// Fetches only what the steps to run need.
     pub(super) fn fetch_for(
         &self,
         (recipe, lock): (&Recipe, &Lock),
@@ -38,7 +38,7 @@ impl Session<'_> {
         if needed.is_empty() {
             return Ok(());
         }
-        let mut entries: Vec<Entry> = lock.entries().cloned().collect();
+        let mut entries: Vec<LockEntry> = lock.entries().cloned().collect();
         for entry in &mut entries {
             entry.files.retain(|file| needed.contains(&file.sha256));
         }
@@ -53,7 +53,7 @@ impl Session<'_> {
 
     fn fetch_entries<'e>(
         &self,
-        entries: impl IntoIterator<Item = &'e Entry>,
+        entries: impl IntoIterator<Item = &'e LockEntry>,
         store: &Store,
         offline: bool,
         connections: usize,
@@ -67,7 +67,7 @@ impl Session<'_> {
         self.fetched(report)
     }
 
-    /// Brings crates that the store lacks, those of `needed` or all.
+    /// Fetches crates that the store lacks, those of `needed` or all.
     fn fetch_crates(
         &self,
         recipe: &Recipe,

@@ -3,28 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::build::Options;
-use super::locks::{Base, Locks, stale};
+use super::locks::{LockBase, Locks, stale};
 use super::notice::Notice;
 use super::sources::place;
 use super::{Error, Session, SourceFailure};
-use crate::lock::{Entry, Lock, LockError, rollback, went_back};
+use crate::lock::{Lock, LockEntry, LockError, downgrades, rollback};
 use crate::recipe::Recipe;
 use crate::source::{Request, Resolver};
 use crate::store::Store;
 
-/// What is resolved again although it is locked.
+/// Which requests to resolve again although they are locked.
 #[derive(Clone, Copy, Default)]
-pub struct Renewal<'a> {
-    /// These.
+pub struct LockUpdate<'a> {
+    /// These requests.
     pub requests: &'a [Request],
-    /// Whether an older index than the locked one is taken.
+    /// Whether to accept an index that is older than the locked one.
     pub allow_downgrade: bool,
-    /// All that the project's recipes ask for, where other entries are to be dropped.
-    pub asked: Option<&'a BTreeSet<Request>>,
+    /// All requests of the project's recipes, if other entries are to be dropped.
+    pub used: Option<&'a BTreeSet<Request>>,
 }
 
 impl Session<'_> {
-    /// The part of the lock that a recipe asks for: brought up to date where that is allowed, refused otherwise.
+    /// The part of the lock that a recipe uses: updated if permitted, otherwise an error if it is out of date.
     pub fn lock(&self, recipe: &Recipe, options: &Options, store: &Store) -> Result<Lock, Error> {
         let locks = Locks::open(recipe, options.lock.as_deref())?;
         let wanted = recipe.requests();
@@ -38,37 +38,39 @@ impl Session<'_> {
             Err(LockError::Missing(_)) if !fixed => {}
             Err(error) => return Err(error.into()),
         }
-        self.update_lock(recipe, &locks, store, Renewal::default())
+        self.update_lock(recipe, &locks, store, LockUpdate::default())
     }
 
-    /// Pins what a recipe asks for and the lock does not have yet or is to be renewed, and writes the lock; gives the part
-    /// of it that the recipe asks for.
+    /// Pins the requests of a recipe that are not in the lock yet or are to be updated, and writes the lock; gives the
+    /// part of it that the recipe uses.
     pub fn update_lock(
         &self,
         recipe: &Recipe,
         locks: &Locks,
         store: &Store,
-        renewal: Renewal<'_>,
+        renewal: LockUpdate<'_>,
     ) -> Result<Lock, Error> {
-        let Renewal { requests: renewed, allow_downgrade, asked } = renewal;
+        let LockUpdate { requests: renewed, allow_downgrade, used } = renewal;
         let wanted = recipe.requests();
-        let Base { lock: before, taken, from } = locks.base(&wanted);
-        let open: Vec<&Request> =
-            wanted.iter().filter(|request| renewed.contains(request) || before.sound(request).is_none()).collect();
+        let LockBase { lock: before, taken, from } = locks.base(&wanted);
+        let open: Vec<&Request> = wanted
+            .iter()
+            .filter(|request| renewed.contains(request) || before.valid_entry(request).is_none())
+            .collect();
         let new = self.resolve(recipe, &before, &open, store, allow_downgrade)?;
         let mut dropped = Vec::new();
         let lock = before.clone().update::<Error>(&locks.path, |lock| {
             taken.into_iter().for_each(|entry| lock.add(entry));
             for entry in new {
-                // Another process may have put newer ones in meanwhile.
+                // Another process may have added newer ones meanwhile.
                 match rollback(lock, &entry).filter(|_| !allow_downgrade) {
                     Some(rollback) => return Err(Error::Source(rollback.into())),
                     None if renewed.contains(&entry.request) => lock.set(entry),
                     None => lock.add(entry),
                 }
             }
-            let unasked = before.entries().filter(|entry| asked.is_some_and(|asked| !asked.contains(&entry.request)));
-            dropped = unasked.filter_map(|entry| lock.remove(&entry.request)).collect();
+            let unused = before.entries().filter(|entry| used.is_some_and(|used| !used.contains(&entry.request)));
+            dropped = unused.filter_map(|entry| lock.remove(&entry.request)).collect();
             Ok(())
         })?;
         if let Some(from) = from {
@@ -80,7 +82,7 @@ impl Session<'_> {
         Ok(lock.only(&wanted))
     }
 
-    /// Pins requests, held against the lock as it was.
+    /// Pins requests, compared with the previous lock.
     fn resolve(
         &self,
         recipe: &Recipe,
@@ -88,12 +90,12 @@ impl Session<'_> {
         requests: &[&Request],
         store: &Store,
         allow_downgrade: bool,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<Vec<LockEntry>, Error> {
         let (network, mirrors) = (self.network()?, self.mirrors()?);
         let some = requests.iter().copied().filter(|request| !request.kind().is_empty());
         mirrors.check(some.flat_map(|request| request.archives())).map_err(|error| Error::Config(error.into()))?;
         let resolver = Resolver::new(&network, &mirrors, store, &recipe.project, self.reporter);
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<LockEntry> = Vec::new();
         let mut failures = Vec::new();
         for request in requests {
             let resolved = match resolver.resolve(request) {
@@ -111,12 +113,12 @@ impl Session<'_> {
         if failures.is_empty() { Ok(entries) } else { Err(Error::Sources { what: "could not be locked", failures }) }
     }
 
-    /// Refuses an entry from an older index than the locked one, and names packages whose versions go back.
-    fn not_older(&self, lock: &Lock, entry: Entry, allowed: bool) -> Result<Entry, anyhow::Error> {
+    /// Rejects an entry from an older index than the locked one, and names packages that would be downgraded.
+    fn not_older(&self, lock: &Lock, entry: LockEntry, allowed: bool) -> Result<LockEntry, anyhow::Error> {
         if let Some(rollback) = rollback(lock, &entry).filter(|_| !allowed) {
             return Err(rollback.into());
         }
-        let back = went_back(lock, &entry);
+        let back = downgrades(lock, &entry);
         if !back.is_empty() {
             self.reporter.notice(&Notice::Older(&back));
         }

@@ -1,20 +1,19 @@
-//! The lock that a command works with: the project's, one that `--lock` names, or a recipe's own of before.
+//! The lock that a command uses: the project's, the one given by `--lock`, or a recipe's own from an earlier version.
 
 use std::path::{Path, PathBuf};
 
-use crate::lock::{Entry, Lock, LockError, Stale};
+use crate::lock::{Lock, LockEntry, LockError, StaleEntry};
 use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
 
-/// A lock as it is found.
+/// The lock files that were found.
 pub struct Locks {
-    /// Where changes go.
+    /// The file for changes.
     pub path: PathBuf,
-    /// What is there.
+    /// Its content.
     shared: Option<Lock>,
-    /// The recipe's own lock, which versions before 2 of the format were, where the shared one is missing or lacks
-    /// something.
+    /// The recipe's own lock, as formats before version 2 had it, if the shared one is missing or lacks something.
     own: Option<(PathBuf, Lock)>,
 }
 
@@ -33,7 +32,7 @@ impl Locks {
         Ok(Self { path, shared, own })
     }
 
-    /// The lock that counts for a build, and its file.
+    /// The lock to use for a build, and its file.
     pub fn current(&self) -> Result<(&Path, &Lock), LockError> {
         match (&self.shared, &self.own) {
             (Some(lock), _) => Ok((&self.path, lock)),
@@ -42,14 +41,15 @@ impl Locks {
         }
     }
 
-    /// What a change begins with: the shared lock, with what is taken over from the recipe's own. That is all of it the
-    /// first time, later what the shared one lacks.
-    pub fn base(&self, wanted: &[Request]) -> Base<'_> {
-        let mut base = Base { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
+    /// The starting point of a change: the shared lock, with entries taken over from the recipe's own: all of them the
+    /// first time, later those that the shared one lacks.
+    pub fn base(&self, wanted: &[Request]) -> LockBase<'_> {
+        let mut base = LockBase { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
         let Some((path, own)) = &self.own else { return base };
         base.taken = own.entries().filter(|entry| entry.broken().is_empty()).cloned().collect();
         if self.shared.is_some() {
-            base.taken.retain(|entry| wanted.contains(&entry.request) && base.lock.sound(&entry.request).is_none());
+            base.taken
+                .retain(|entry| wanted.contains(&entry.request) && base.lock.valid_entry(&entry.request).is_none());
         }
         base.taken.iter().cloned().for_each(|entry| base.lock.add(entry));
         base.from = (!base.taken.is_empty()).then_some(path);
@@ -57,13 +57,13 @@ impl Locks {
     }
 }
 
-/// What a change of a lock begins with.
-pub struct Base<'a> {
+/// The starting point of a change to a lock.
+pub struct LockBase<'a> {
     /// All entries.
     pub lock: Lock,
-    /// Those of them that are from a recipe's own lock.
-    pub taken: Vec<Entry>,
-    /// The file of that.
+    /// Those that are from a recipe's own lock.
+    pub taken: Vec<LockEntry>,
+    /// The file of that lock.
     pub from: Option<&'a Path>,
 }
 
@@ -75,14 +75,14 @@ fn there(path: &Path) -> Result<Option<Lock>, LockError> {
     }
 }
 
-/// Everything in which a lock does not fit a recipe.
-pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<Stale> {
+/// All differences between a lock and a recipe's requests.
+pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<StaleEntry> {
     let wanted = recipe.requests();
     if lock.fits(&wanted) {
         return Vec::new();
     }
-    // What other recipes ask for is no older form of what this one does. A recipe that can't be read is left out: this is
-    // for the words alone.
+    // Requests of other recipes are not older forms of this one's. A recipe that can't be read is ignored: this only
+    // affects the message.
     let paths = recipes_of_project(&recipe.project).unwrap_or_default();
     let others = paths.iter().filter(|path| **path != recipe.path).filter_map(|path| load(path, &Settings::new()).ok());
     lock.check(&wanted, &others.flat_map(|other| other.requests()).collect())

@@ -1,4 +1,4 @@
-//! What was built as machines: for a person at a console, and for boot tests.
+//! Machines made of built outputs: for interactive use, and for boot tests.
 
 use std::fs::File;
 use std::io;
@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Done, Error};
+use super::{BuiltRecipe, Error};
 use crate::beneath::{Dir, Links};
-use crate::boot::test::End;
-use crate::boot::{
-    Boot, BootTest, Content, Disk, Firmware, HostAccess, HostQemu, Launch, LaunchError, Machine, Medium,
-};
+use crate::boot::LaunchError;
+use crate::boot::test::BootEnd;
+use crate::boot::{Boot, BootTest, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium};
 use crate::recipe::OutputKind;
-use crate::recipe::boot::Entry;
+use crate::recipe::boot::BootEntry;
 use crate::recipe::test::{self as declared, Test};
 use crate::sandbox::{Bind, Sandbox, Spec};
 use crate::step::{Blob, Ref};
@@ -44,8 +43,8 @@ impl Launch for Locked {
     }
 }
 
-impl Done {
-    /// What starts its machines: QEMU of the recipe's toolchain, or this host's.
+impl BuiltRecipe {
+    /// What starts its machines: QEMU of the recipe's toolchain, or the host's.
     pub fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Error> {
         let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
         let root = self.store.root_path(&self.plan.graph.step(step.step()).digest);
@@ -56,15 +55,15 @@ impl Done {
         Some(self.store.blob_path(&self.built.blob(from)?.digest))
     }
 
-    /// The file in the store of an output that has one file alone, or one that counts.
+    /// The path in the store of an output with a single file, or with a main file.
     pub fn product(&self, kind: OutputKind) -> Result<PathBuf, Error> {
         let product = self.plan.products.iter().find(|product| product.kind == kind && !product.optional);
         let path = product.and_then(|product| self.blob(&product.from));
         path.ok_or_else(|| Error::Request("the output that this boots from is not in the recipe's `outputs`".into()))
     }
 
-    /// Kernel and, where the entry has one, initrd, with the entry's parameters and further ones.
-    pub fn kernel(&self, entry: &Entry, more: &str) -> Result<Medium, Error> {
+    /// Kernel and, if the entry has one, initrd, with the entry's parameters and additional ones.
+    pub fn kernel(&self, entry: &BootEntry, more: &str) -> Result<Medium, Error> {
         let parameters = self.recipe.image.boot.parameters(entry);
         Ok(Medium::Kernel {
             kernel: self.product(OutputKind::BzImage)?,
@@ -75,12 +74,12 @@ impl Done {
 }
 
 /// A boot test of the recipe, with the disks and media that were built.
-pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
+pub fn boot_test(done: &BuiltRecipe, test: &Test) -> Result<BootTest, Error> {
     let mut disks = Vec::new();
     for (index, disk) in done.recipe.image.disks_of(test).iter().enumerate() {
         let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
-        let content = made.map_or(Content::Blank(disk.size.unwrap_or_default()), Content::Image);
-        disks.push(Disk { bus: disk.bus, content });
+        let content = made.map_or(DiskContent::Blank(disk.size.unwrap_or_default()), DiskContent::Image);
+        disks.push(MachineDisk { bus: disk.bus, content });
     }
     Ok(BootTest {
         name: test.name.to_string(),
@@ -90,24 +89,25 @@ pub fn boot_test(done: &Done, test: &Test) -> Result<BootTest, Error> {
     })
 }
 
-fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> Result<Boot, Error> {
+fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
     let image = &done.recipe.image;
-    // The recipe's checks have found the entry.
+    // The recipe's checks guarantee that the entry exists.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
     let declared_medium = boot.medium.unwrap_or(test.medium);
     let medium = match declared_medium {
-        declared::Medium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
-        declared::Medium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
-        declared::Medium::Hd => Medium::Disk,
-        declared::Medium::Kernel | declared::Medium::Disk => done.kernel(entry, &boot.cmdline)?,
+        declared::TestMedium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
+        declared::TestMedium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
+        declared::TestMedium::Hd => Medium::Disk,
+        declared::TestMedium::Kernel | declared::TestMedium::Disk => done.kernel(entry, &boot.cmdline)?,
     };
     let firmware = match test.firmware {
-        declared::Firmware::Uefi => Firmware::Uefi,
-        declared::Firmware::Bios | declared::Firmware::None => Firmware::Bios,
+        declared::TestFirmware::Uefi => Firmware::Uefi,
+        declared::TestFirmware::Bios | declared::TestFirmware::None => Firmware::Bios,
     };
     let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
-    let menu = matches!(declared_medium, declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd);
+    let menu =
+        matches!(declared_medium, declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd);
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
     Ok(Boot {
         machine: Machine {
@@ -124,19 +124,19 @@ fn one_boot(done: &Done, test: &Test, boot: &declared::Boot, disks: &[Disk]) -> 
             forward: Vec::new(),
         },
         menu: match declared_medium {
-            // The ISO's menu does not show; the checks have seen to it that its first entry is the one.
-            declared::Medium::Cd | declared::Medium::Usb if image.boot.timeout == 0 => None,
-            declared::Medium::Cd | declared::Medium::Usb | declared::Medium::Hd => Some(index),
-            declared::Medium::Kernel | declared::Medium::Disk => None,
+            // The ISO's menu is hidden; the checks guarantee that its first entry is the right one.
+            declared::TestMedium::Cd | declared::TestMedium::Usb if image.boot.timeout == 0 => None,
+            declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd => Some(index),
+            declared::TestMedium::Kernel | declared::TestMedium::Disk => None,
         },
         expect: boot.expect.clone(),
         login: boot.login.clone(),
         run: boot.run.iter().map(|action| action.step.clone()).collect(),
         end: match (&boot.cut, boot.end) {
-            (Some(cut), _) => End::Cuts(cut.cuts.clone()),
-            (None, declared::End::Cut) => End::Cut,
-            (None, declared::End::Poweroff) => End::After("poweroff"),
-            (None, declared::End::Reboot) => End::After("reboot"),
+            (Some(cut), _) => BootEnd::Cuts(cut.cuts.clone()),
+            (None, declared::TestEnd::Cut) => BootEnd::Cut,
+            (None, declared::TestEnd::Poweroff) => BootEnd::After("poweroff"),
+            (None, declared::TestEnd::Reboot) => BootEnd::After("reboot"),
         },
     })
 }

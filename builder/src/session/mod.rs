@@ -1,15 +1,16 @@
-//! From a recipe to its outputs, as calls: what the command line is made of, and other programs can be.
+//! From a recipe to its outputs, as a library: the command line is built on it, and other programs can be.
 //!
-//! A [`Session`] holds what the calls have in common: where the store is, which mirrors are asked, who is told. A recipe is
-//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) makes steps of
-//! both, [`Session::build`] does all of it and runs what the store lacks, and [`Session::outputs`] also writes the outputs.
+//! A [`Session`] holds what the calls have in common: the path of the store, the mirrors, the reporter. A recipe is
+//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) turns both
+//! into steps, [`Session::build`] does all of it and runs the steps that the store has no result for, and
+//! [`Session::outputs`] also writes the outputs.
 //!
-//! Signals are the process's: a program that wants ^C to end a build calls [`interrupt::raise`](crate::interrupt::raise), and
-//! [`Cancel::cancel`] for downloads.
+//! Signals are sent to the process: a program that wants ^C to end a build calls
+//! [`interrupt::raise`](crate::interrupt::raise), and [`Cancel::cancel`] for downloads.
 //!
 //! ```
 //! use dbco::recipe::{Settings, load};
-//! use dbco::session::{Outputs, Places, Session, Silent};
+//! use dbco::session::{OutputOptions, SessionConfig, Session, SilentReporter};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let write = |name: &str, text: &str| {
@@ -32,9 +33,9 @@
 //! # tests: []
 //! # ")?;
 //! # let (path, out, store) = (folder.path().join("mine.yaml"), folder.path().join("out"), folder.path().join("store"));
-//! let session = Session::new(Places { store: Some(store), ..Places::default() }, &Silent);
+//! let session = Session::new(SessionConfig { store: Some(store), ..SessionConfig::default() }, &SilentReporter);
 //! let recipe = load(&path, &Settings::new())?;
-//! let (done, report) = session.outputs(recipe, session.store()?, &Outputs { folder: out.clone(), ..Outputs::default() })?;
+//! let (done, report) = session.outputs(recipe, session.store()?, &OutputOptions { folder: out.clone(), ..OutputOptions::default() })?;
 //! assert_eq!(done.built.ran.len(), 1, "the menu");
 //! assert!(std::fs::read_to_string(out.join("mine/grub.cfg"))?.contains("menuentry 'Live'"));
 //! # let _ = report;
@@ -55,69 +56,69 @@ mod stated;
 use std::path::{Path, PathBuf};
 
 use crate::build::Observer;
-use crate::source::{Cancel, Limits, Meter, Mirrors, Network, Progress, UserConfig};
+use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig};
 use crate::store::{Sharing, Store};
 
-pub use build::{Done, Options, Outputs};
+pub use build::{BuiltRecipe, Options, OutputOptions};
 pub use error::{Error, SourceFailure};
-pub use lock::Renewal;
-pub use locks::{Base, Locks, stale};
+pub use lock::LockUpdate;
+pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
-pub use prune::asked_in_project;
+pub use prune::requests_of_project;
 pub use sources::{digests, named};
-pub use stated::Stated;
+pub use stated::RecipeLocation;
 
-/// What the calls of a session have in common.
+/// The configuration shared by all calls of a session.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
-    /// The store's folder; the user's own where there is none: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
+pub struct SessionConfig {
+    /// The store's folder; by default the user's: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`.
     pub store: Option<PathBuf>,
-    /// Base URLs of Debian mirrors, in place of the user's and this host's.
+    /// Base URLs of Debian mirrors, instead of those of the user and the host.
     pub mirrors: Vec<String>,
 }
 
-/// Told what goes on; called from several threads.
+/// Receives events; called from several threads.
 pub trait Reporter: Progress + Observer {
-    /// Something worth telling that stops nothing.
+    /// A notice that does not end the work.
     fn notice(&self, notice: &Notice<'_>);
 
-    /// What can be said of the outputs from now on.
+    /// The state of the outputs has changed.
     fn outputs(&self, _state: OutputsState) {}
 }
 
-/// Tells nobody.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub struct SilentReporter;
 
-impl Progress for Silent {
+impl Progress for SilentReporter {
     fn start(&self, _name: &str, _total: Option<u64>) -> Box<dyn Meter + '_> {
         Box::new(crate::source::NoProgress)
     }
 }
 
-impl Observer for Silent {
-    fn event(&self, _event: &crate::build::Event<'_>) {}
+impl Observer for SilentReporter {
+    fn event(&self, _event: &crate::build::BuildEvent<'_>) {}
 }
 
-impl Reporter for Silent {
+impl Reporter for SilentReporter {
     fn notice(&self, _notice: &Notice<'_>) {}
 }
 
-/// Loads, locks, fetches and builds with one store, one set of mirrors, and somebody who is told.
+/// Loads, locks, fetches and builds with one store, one set of mirrors, and one reporter.
 pub struct Session<'a> {
-    places: Places,
+    places: SessionConfig,
     reporter: &'a dyn Reporter,
     cancel: Cancel,
 }
 
 impl<'a> Session<'a> {
-    /// Nothing is opened yet.
-    pub fn new(places: Places, reporter: &'a dyn Reporter) -> Self {
+    /// Does not open anything yet.
+    pub fn new(places: SessionConfig, reporter: &'a dyn Reporter) -> Self {
         Self { places, reporter, cancel: Cancel::default() }
     }
 
-    /// The same, with the switch that ends its downloads.
+    /// The same, with a handle that cancels its downloads.
     pub fn with_cancel(self, cancel: Cancel) -> Self {
         Self { cancel, ..self }
     }
@@ -127,17 +128,17 @@ impl<'a> Session<'a> {
         self.store_as(Sharing::Builds)
     }
 
-    /// The store, opened beside others or alone; waits for who has it otherwise.
+    /// The store, opened shared or exclusively; waits for processes that prevent that.
     pub fn store_as(&self, sharing: Sharing) -> Result<Store, Error> {
         let path = self.store_path()?;
-        // The sandbox's processes tell it each other as text.
+        // The sandbox's processes pass it to each other as text.
         if path.to_str().is_none() {
             return Err(Error::StorePath(path));
         }
         Ok(Store::open_as(&path, sharing, &|| self.reporter.notice(&Notice::StoreInUse(sharing)))?)
     }
 
-    /// Where the store is.
+    /// The path of the store.
     pub fn store_path(&self) -> Result<PathBuf, Error> {
         if let Some(path) = &self.places.store {
             return Ok(path.clone());
@@ -147,9 +148,9 @@ impl<'a> Session<'a> {
         Ok(base.ok_or(Error::NoHome)?.join("dbco"))
     }
 
-    /// Tells what has been found damaged in the store since this was called last.
-    pub fn tell_damages(&self, store: &Store) {
-        for damage in store.untold_damages() {
+    /// Reports objects of the store that were found damaged since the last call.
+    pub fn report_damages(&self, store: &Store) {
+        for damage in store.unreported_damages() {
             self.reporter.notice(&Notice::Damaged(&damage));
         }
     }
@@ -157,7 +158,7 @@ impl<'a> Session<'a> {
     fn network(&self) -> Result<Network, Error> {
         let limits = match UserConfig::default_path() {
             Some(path) => UserConfig::load(&path).map_err(|error| Error::Config(error.into()))?.limits(),
-            None => Limits::default(),
+            None => NetworkLimits::default(),
         };
         Ok(Network::new(self.cancel.clone(), limits).with_logins(Path::new("/")))
     }

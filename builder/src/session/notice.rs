@@ -1,33 +1,33 @@
-//! What a session tells that stops nothing.
+//! Notices of a session.
 
 use std::fmt;
 use std::path::Path;
 
-use crate::lock::{Entry, Stale};
+use crate::lock::{LockEntry, StaleEntry};
 use crate::store::{Damage, Sharing};
 
-/// Something worth telling that stops nothing. Its text is one or several lines for people.
+/// A notice that does not end the work. Its text has one or several lines.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'a> {
-    /// Another process has the store.
+    /// Another process holds the store.
     StoreInUse(Sharing),
     /// An object of the store is damaged.
     Damaged(&'a Damage),
-    /// The lock is brought up to date, for these reasons.
-    LockOutdated(&'a Path, &'a [Stale]),
-    /// Entries of a recipe's own lock (the second file) were taken over into the project's.
+    /// The lock is being updated, for these reasons.
+    LockOutdated(&'a Path, &'a [StaleEntry]),
+    /// Entries of a recipe's own lock (the second file) were taken over into the project's lock.
     LockTakenOver(&'a Path, &'a Path),
-    /// An entry was dropped from a lock.
-    EntryDropped(&'a Path, &'a Entry),
-    /// Packages whose versions go back.
+    /// An entry was removed from a lock.
+    EntryDropped(&'a Path, &'a LockEntry),
+    /// Packages that are downgraded.
     Older(&'a [String]),
-    /// Sources of a recipe depend on parameters that may have any value, so they are kept for their defaults alone.
+    /// Sources of a recipe depend on parameters that may have any value, so only those for the default values are kept.
     OpenParameters(&'a Path, &'a [&'a str]),
-    /// A recipe of the project can't be read, so nothing is dropped from its lock.
+    /// A recipe of the project can't be read, so nothing is removed from its lock.
     NothingDropped(&'a Path),
-    /// Something in a recipe that is probably not meant.
+    /// Something in a recipe that is probably a mistake.
     Plan(&'a str),
-    /// So many files were fetched, so many bytes in all.
+    /// The number of files fetched, and their total bytes.
     Fetched(usize, u64),
 }
 
@@ -76,20 +76,20 @@ pub fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// A length in bytes, for people.
+/// A length in bytes, formatted for people.
 pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
-/// What can be said of the outputs while a session works.
+/// The state of the outputs while a session works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputsState {
-    /// None are asked for.
+    /// No outputs are requested.
     #[default]
     None,
     /// They are not written yet.
     Before,
-    /// They are being put in place.
+    /// They are being moved into place.
     Writing,
     /// They are all in place.
     Complete,

@@ -1,4 +1,4 @@
-//! What all recipes of a project ask for: the rest of their lock can be dropped.
+//! The requests of all recipes of a project: everything else can be removed from its lock.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,17 +9,17 @@ use crate::recipe::Settings;
 use crate::recipe::{Recipe, load, recipes_of_project};
 use crate::source::Request;
 
-/// How many combinations of a recipe's parameters are looked at.
+/// The maximum number of combinations of a recipe's parameters.
 const MOST_COMBINATIONS: usize = 256;
 
-/// All that the recipes of a project ask for, for `--prune`: `named` as it was loaded, and each recipe with its defaults
-/// and with all the choices that its parameters have. A recipe that can't be read ends it: what it asks for is not known.
-pub fn asked_in_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
+/// The requests of all recipes of a project, for `--prune`: `named` as it was loaded, and each recipe with its defaults
+/// and with all choices of its parameters. A recipe that can't be read is an error, since its requests are unknown.
+pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
     let paths = recipes_of_project(&named.project).map_err(|error| {
         let folder = named.project.display();
         Error::Request(format!("--prune: can't find all recipes in {folder}, so nothing was removed: {error}"))
     })?;
-    let mut asked: BTreeSet<Request> = named.requests().into_iter().collect();
+    let mut requests: BTreeSet<Request> = named.requests().into_iter().collect();
     for path in &paths {
         let recipe = load(path, &Settings::new()).map_err(|error| {
             reporter.notice(&Notice::NothingDropped(path));
@@ -27,17 +27,17 @@ pub fn asked_in_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTree
         })?;
         let default = recipe.requests();
         for settings in combinations(&recipe, path)? {
-            // A choice with which the recipe can't be built asks for nothing.
-            asked.extend(load(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
+            // A choice with which the recipe can't be built has no requests.
+            requests.extend(load(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
         }
         let open = free_parameters(&recipe).filter(|name| changes_sources(path, name, &default));
         let open: Vec<&str> = open.map(String::as_str).collect();
         if !open.is_empty() {
             reporter.notice(&Notice::OpenParameters(path, &open));
         }
-        asked.extend(default);
+        requests.extend(default);
     }
-    Ok(asked)
+    Ok(requests)
 }
 
 /// Each combination of the choices of a recipe's parameters.
@@ -68,9 +68,10 @@ fn free_parameters(recipe: &Recipe) -> impl Iterator<Item = &String> {
     recipe.params.iter().filter(|(_, parameter)| parameter.choices.is_empty()).map(|(name, _)| name)
 }
 
-/// Whether another value of a parameter leads to other requests; also where no other value is found that the recipe takes.
+/// Whether another value of a parameter leads to other requests; also if the recipe accepts none of the other values
+/// tried.
 fn changes_sources(path: &Path, name: &str, default: &[Request]) -> bool {
-    // A word, and numbers, of which not both are the default.
+    // A word, and numbers, at least one of which is not the default.
     let with = |value: &str| load(path, &Settings::from([(name.to_owned(), value.to_owned())])).ok();
     let mut others = ["dbco-0", "7", "8"].into_iter().filter_map(with).peekable();
     others.peek().is_none() || others.any(|recipe| recipe.requests() != default)

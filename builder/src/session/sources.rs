@@ -1,36 +1,36 @@
-//! What a recipe calls its sources, and where it asks for them.
+//! The names of a recipe's sources, and where it requests them.
 
 use std::path::Path;
 
 use super::Error;
 use crate::digest::Digest;
 use crate::lock::Lock;
-use crate::recipe::component::Base;
+use crate::recipe::component::BaseConfig;
 use crate::recipe::image::Kernel;
-use crate::recipe::text::{Span, suggestion};
+use crate::recipe::text::{Span, did_you_mean, suggestion};
 use crate::recipe::{Origin, Recipe};
 use crate::source::Request;
 
-/// The digests of all that a lock and the crates' own locks name.
+/// The digests of everything that a lock and the `Cargo.lock` files name.
 pub fn digests<'a>(recipe: &'a Recipe, lock: &'a Lock) -> impl Iterator<Item = Digest> + 'a {
     let files = lock.entries().flat_map(|entry| &entry.files).map(|file| file.sha256);
     files.chain(recipe.cargo_locks().into_iter().flat_map(|lock| &lock.crates).map(|one| one.sha256))
 }
 
 /// A request, with the names that a user knows it by.
-struct Asked<'a> {
+struct NamedRequest<'a> {
     request: &'a Request,
     names: Vec<String>,
-    /// Where it is asked for.
+    /// Where it is requested.
     span: Span,
 }
 
-fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
+fn all<'a>(recipe: &'a Recipe) -> Vec<NamedRequest<'a>> {
     let mut all = Vec::new();
     let mut add = |request: &'a Request, owner: &str, span: Span| {
         let mut names = request.kind().names();
         names.push(owner.to_owned());
-        all.push(Asked { request, names, span });
+        all.push(NamedRequest { request, names, span });
     };
     let toolchains = [&recipe.build, &recipe.packer, &recipe.boot].into_iter().chain(recipe.toolchains.values());
     for toolchain in toolchains {
@@ -38,7 +38,7 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
     }
     for component in recipe.components.values() {
         let config = component.kconfig.as_ref().and_then(|kconfig| match &kconfig.base {
-            Base::File(origin) => origin.request(),
+            BaseConfig::File(origin) => origin.request(),
             _ => None,
         });
         let mut origin = |request: Option<&'a Request>, span| {
@@ -69,22 +69,22 @@ fn all<'a>(recipe: &'a Recipe) -> Vec<Asked<'a>> {
     all
 }
 
-/// Where the recipe asks for something: `file:line:column`.
+/// Where the recipe requests something: `file:line:column`.
 pub fn place(recipe: &Recipe, request: &Request) -> Option<String> {
     let all = all(recipe);
-    let asked = all.iter().find(|asked| asked.request == request)?;
-    Some(recipe.files.locate(asked.span))
+    let item = all.iter().find(|item| item.request == request)?;
+    Some(recipe.files.locate(item.span))
 }
 
-/// The requests that a name stands for: of a package (asked for, or locked as somebody's dependency), a component, a
-/// toolchain or a source.
+/// The requests that a name stands for: of a package (requested, or locked as a dependency), a component, a toolchain
+/// or a source.
 pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, Error> {
     let all = all(recipe);
     let locked = |request: &Request| lock.find(request).map(|entry| &entry.files[..]).unwrap_or_default();
-    let fits = |asked: &&Asked<'_>| {
-        asked.names.iter().any(|known| known == name) || locked(asked.request).iter().any(|file| file.name == name)
+    let fits = |item: &&NamedRequest<'_>| {
+        item.names.iter().any(|known| known == name) || locked(item.request).iter().any(|file| file.name == name)
     };
-    let mut requests: Vec<Request> = all.iter().filter(fits).map(|asked| asked.request.clone()).collect();
+    let mut requests: Vec<Request> = all.iter().filter(fits).map(|item| item.request.clone()).collect();
     if !requests.is_empty() {
         requests.sort();
         requests.dedup();
@@ -96,9 +96,9 @@ pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, E
              recipe: `dbco lock {name} --update`"
         )));
     }
-    let files = all.iter().flat_map(|asked| locked(asked.request)).map(|file| file.name.as_str());
-    let known = all.iter().flat_map(|asked| asked.names.iter().map(String::as_str)).chain(files);
-    let meant = suggestion(name, known).map(|near| format!("; did you mean `{near}`?"));
+    let files = all.iter().flat_map(|item| locked(item.request)).map(|file| file.name.as_str());
+    let known = all.iter().flat_map(|item| item.names.iter().map(String::as_str)).chain(files);
+    let meant = suggestion(name, known).map(|near| format!("; {}", did_you_mean(near)));
     let recipe = recipe.path.display();
     Err(Error::Request(format!(
         "--update {name}: {recipe} has no package, component or source of that name{}",

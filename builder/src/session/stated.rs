@@ -1,4 +1,4 @@
-//! Where in a recipe a step that failed is stated, and what to do about it.
+//! The location of a failed step in the recipe, and what to do.
 
 use std::fmt;
 
@@ -10,24 +10,24 @@ use crate::recipe::{Component, Recipe};
 use crate::sandbox::SandboxError;
 use crate::step::StepError;
 
-/// Where a recipe states the step of a [`BuildError`]: shown, it is the place.
+/// The location in the recipe of the step of a [`BuildError`]; `Display` shows it.
 #[derive(Debug)]
-pub struct Stated {
+pub struct RecipeLocation {
     place: String,
     /// What to do.
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Stated {
+impl fmt::Display for RecipeLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)
     }
 }
 
-/// Where the recipe states the step that failed, if it does.
-pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<Stated> {
+/// The location of the failed step in the recipe, if it has one.
+pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<RecipeLocation> {
     let component = error.label.strip_prefix("component ").and_then(|name| recipe.components.get(name));
-    let at = |span| Some(Stated { place: recipe.files.locate(span), hint: None });
+    let at = |span| Some(RecipeLocation { place: recipe.files.locate(span), hint: None });
     match (&*error.source, component) {
         (StepError::Script { script, source }, Some(component)) => Some(of_script(recipe, component, script, source)),
         (StepError::NoOutput { .. } | StepError::Links(_), Some(component)) => at(component.span),
@@ -41,13 +41,13 @@ pub(super) fn stated(recipe: &Recipe, error: &BuildError) -> Option<Stated> {
     }
 }
 
-fn of_module(recipe: &Recipe, name: &str) -> Option<Stated> {
+fn of_module(recipe: &Recipe, name: &str) -> Option<RecipeLocation> {
     let Kernel::Package { modules, .. } = &recipe.image.kernel else { return None };
     let module = modules.iter().find(|module| module.value == name)?;
-    Some(Stated { place: recipe.files.locate(module.span), hint: None })
+    Some(RecipeLocation { place: recipe.files.locate(module.span), hint: None })
 }
 
-fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &SandboxError) -> Stated {
+fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &SandboxError) -> RecipeLocation {
     let tail: &[String] = match error {
         SandboxError::Tool(ProcessError::Failed { tail, .. }) => tail,
         _ => &[],
@@ -56,7 +56,7 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
     let (line, column) = recipe.files.position(span);
     let path = recipe.files.path(span.file).display();
     let place = match tail.iter().rev().find_map(|line| line_of_script(line)) {
-        // A literal block's lines are the file's, from its first one on.
+        // The lines of a literal block are lines of the file, starting with its first one.
         Some(number) if is_literal(&recipe.files.text(span.file)[..span.start]) => {
             format!("{path}:{}", line + number - 1)
         }
@@ -72,19 +72,18 @@ fn of_script(recipe: &Recipe, component: &Component, script: &str, error: &Sandb
         )
     });
     let network = || {
-        let asked = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
-        asked.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
+        let tried_network = tail.iter().any(|line| NO_NETWORK.iter().any(|text| line.contains(text)));
+        tried_network.then(|| "steps have no network: declare what it fetches as a component's `source`".to_owned())
     };
-    Stated { place, hint: hint.or_else(network) }
+    RecipeLocation { place, hint: hint.or_else(network) }
 }
 
-/// Whether `|`, perhaps with its indicators (YAML 1.2.2, section 8.1.1), ends what stands before a scalar.
+/// Whether the text before a scalar ends with `|`, possibly with its indicators (YAML 1.2.2, section 8.1.1).
 fn is_literal(before: &str) -> bool {
     before.trim_end().trim_end_matches(['-', '+', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with('|')
 }
 
-/// The number of the script's line in what dash and bash say of it: `/bin/sh: 3: cmake: not found`, `/bin/sh: line 3:
-/// …`.
+/// The line number in messages of dash and bash about a script: `/bin/sh: 3: cmake: not found`, `/bin/sh: line 3: …`.
 fn line_of_script(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("/bin/sh: ")?;
     let rest = rest.strip_prefix("-c: ").unwrap_or(rest);
@@ -106,7 +105,7 @@ fn missing_tool(line: &str) -> Option<&str> {
     plain(tool).then_some(tool)
 }
 
-/// What programs say that look for a network.
+/// Messages of programs that try to use a network.
 const NO_NETWORK: [&str; 6] = [
     "Could not resolve host",
     "Couldn't resolve host",
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_shells_and_make_say_names_the_line_and_the_tool() {
-        for (said, line, tool) in [
+        for (message, line, tool) in [
             ("/bin/sh: 3: cmake: not found", Some(3), Some("cmake")),
             ("/bin/sh: -c: line 3: syntax error near unexpected token `fi'", Some(3), None),
             ("/bin/sh: line 12: meson: command not found", Some(12), Some("meson")),
@@ -134,7 +133,7 @@ mod tests {
             ("/bin/sh: 1: ./configure: not found", Some(1), None),
             ("configure: error: library not found", None, None),
         ] {
-            assert_eq!((line_of_script(said), missing_tool(said)), (line, tool), "{said}");
+            assert_eq!((line_of_script(message), missing_tool(message)), (line, tool), "{message}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! ^C, as something that can be waited for.
+//! Cancelling with ^C, as something that can be waited for.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// A switch that stops downloads. Cheap to clone; all clones are the same switch.
+/// Cancels downloads. Cheap to clone; all clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<(Mutex<bool>, Condvar)>);
 
@@ -19,7 +19,7 @@ impl Cancel {
         *self.0.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Waits for at most `time`; `true` as soon as it is cancelled.
+    /// Waits for at most `time`; returns `true` as soon as it is cancelled.
     pub fn wait(&self, time: Duration) -> bool {
         let flag = self.0.0.lock().unwrap_or_else(|e| e.into_inner());
         let (flag, _) = self.0.1.wait_timeout_while(flag, time, |set| !*set).unwrap_or_else(|e| e.into_inner());

@@ -1,4 +1,4 @@
-//! The user's configuration file: where mirrors are, and how patient downloads are.
+//! The user's configuration file: mirrors, and limits for downloads.
 //!
 //! ```yaml
 //! mirrors:
@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Limits, SourceError};
+use super::{NetworkLimits, SourceError};
 use crate::input::{LIMIT, read_text};
 
-/// What the file says; empty where there is none.
+/// The content of the file; empty if it does not exist.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserConfig {
@@ -48,7 +48,7 @@ struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// The first key that is 0: no download could come to its end.
+    /// The first key that is 0: no download could finish.
     fn zero(&self) -> Option<&'static str> {
         let all = [
             ("connect", self.connect),
@@ -63,7 +63,8 @@ impl NetworkConfig {
 }
 
 impl UserConfig {
-    /// Where it is by the XDG Base Directory Specification: `$XDG_CONFIG_HOME/dbco/config.yaml`, by default in `~/.config`.
+    /// Its path according to the XDG Base Directory Specification: `$XDG_CONFIG_HOME/dbco/config.yaml`, by default in
+    /// `~/.config`.
     pub fn default_path() -> Option<PathBuf> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))?;
@@ -94,11 +95,11 @@ impl UserConfig {
         }
     }
 
-    /// An error about a word of the file, with the word's line. A key or a URL is in one line, between what YAML puts around
-    /// it; the decoded map no longer knows lines.
+    /// An error about a word of the file, with the word's line. A key or a URL is on one line, between YAML
+    /// punctuation; the decoded map has no line numbers.
     pub(super) fn at(&self, word: &str, message: String) -> SourceError {
         let holds = |line: &str| {
-            // Without what is a comment, which a URL's `#` is not.
+            // Without a comment; a `#` within a URL does not start one.
             let line = line.find(" #").map_or(line, |comment| &line[..comment]);
             !line.starts_with('#')
                 && line
@@ -109,11 +110,11 @@ impl UserConfig {
         SourceError::Mirror { place: format!("{}:{line}", self.path.display()), message }
     }
 
-    /// How patient downloads are.
-    pub fn limits(&self) -> Limits {
-        let (config, default) = (&self.network, Limits::default());
+    /// The limits for downloads.
+    pub fn limits(&self) -> NetworkLimits {
+        let (config, default) = (&self.network, NetworkLimits::default());
         let seconds = |stated: Option<u64>, default| stated.map_or(default, Duration::from_secs);
-        Limits {
+        NetworkLimits {
             connect: seconds(config.connect, default.connect),
             answer: seconds(config.answer, default.answer),
             stall: seconds(config.stall, default.stall),

@@ -1,4 +1,4 @@
-//! Files into the store or into memory, from whichever of several places delivers first: resumed, checked.
+//! Downloads into the store or into memory, from whichever of several places delivers first: resumed and checked.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,39 +11,39 @@ use crate::mask;
 use crate::store::{BlobWriter, Store, StoreError};
 
 use super::network::{Failure, Network, origin};
-use super::race::{Target, race};
+use super::race::{DownloadTarget, race};
 use super::{Attempt, Cancel, Meter, SourceError};
 
-/// A file whose content is known beforehand.
-pub(super) struct Wanted {
+/// A file whose digest is known beforehand.
+pub(super) struct Download {
     pub(super) name: String,
     pub(super) sha256: Digest,
     pub(super) size: Option<u64>,
     pub(super) urls: Vec<String>,
-    /// What to do when all places say that it is not there.
+    /// What to do if all places report that it does not exist.
     pub(super) if_gone: String,
 }
 
-/// Fetches a file whose digest is known, unless the store has it sound; gives the number of bytes that came over the
+/// Fetches a file whose digest is known, unless the store has it intact; gives the number of bytes received over the
 /// network.
 pub(super) fn fetch_file(
     network: &Network,
     store: &Store,
-    wanted: &Wanted,
+    wanted: &Download,
     meter: &dyn Meter,
 ) -> Result<u64, SourceError> {
-    if store.has_sound_blob(&wanted.sha256)? {
+    if store.has_intact_blob(&wanted.sha256)? {
         return Ok(0);
     }
     let mut partial = Partial::open(store, wanted, network, meter)?;
-    if store.has_sound_blob(&wanted.sha256)? {
-        // Another process fetched it while we waited for its lock.
+    if store.has_intact_blob(&wanted.sha256)? {
+        // Another process fetched it while this one waited for its lock.
         return Ok(0);
     }
     let mut received = 0;
     if !partial.is_whole(wanted, network.cancel())? {
         let limit = network.limits().max_size;
-        let outcome = race(network, &wanted.urls, &mut Pinned { partial: &mut partial, wanted, limit }, meter)?;
+        let outcome = race(network, &wanted.urls, &mut PinnedFile { partial: &mut partial, wanted, limit }, meter)?;
         received = outcome.map_err(|attempts| {
             partial.discard_if_empty();
             let hint = hint(wanted, &attempts);
@@ -54,20 +54,20 @@ pub(super) fn fetch_file(
     Ok(received)
 }
 
-/// A file of which nothing was known, as one place gave it.
-struct Reading {
+/// A file of unknown digest, as one place delivered it.
+struct UnpinnedDownload {
     /// Its digest and length in bytes.
     file: (Digest, u64),
-    /// The place's number.
+    /// The place's index.
     place: usize,
-    /// Whether the place told where the file ends.
-    told: bool,
+    /// Whether the place indicated the end of the file.
+    end_known: bool,
 }
 
 /// Fetches a file of which nothing is known beforehand; gives its digest and length in bytes.
 ///
-/// Where its end was told by the connection's end alone, which is the same for a file that was cut, another server has to give the
-/// same; one that tells the end is taken at its word.
+/// If the end was only indicated by the end of the connection, which also happens to a truncated file, another server
+/// has to deliver the same; a place that indicates the end is believed.
 pub(super) fn fetch_unknown(
     network: &Network,
     store: &Store,
@@ -76,16 +76,16 @@ pub(super) fn fetch_unknown(
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
     let first = read_unknown(network, store, name, urls, meter)?;
-    if first.told {
+    if first.end_known {
         return Ok(first.file);
     }
     let (url, (sha256, length)) = (&urls[first.place], first.file);
     let mut reason = format!("does not state the file's length, and may have truncated it after {length} bytes");
     let others: Vec<String> = urls.iter().filter(|other| origin(other) != origin(url)).cloned().collect();
     if !others.is_empty() {
-        meter.say(&format!("{}: {reason}; comparing with another server", mask::text(url)));
+        meter.remark(&format!("{}: {reason}; comparing with another server", mask::text(url)));
         let second = read_unknown(network, store, name, &others, meter)?;
-        if second.told || second.file == first.file {
+        if second.end_known || second.file == first.file {
             return Ok(second.file);
         }
         let other = mask::text(&others[second.place]);
@@ -105,8 +105,8 @@ fn read_unknown(
     name: &str,
     urls: &[String],
     meter: &dyn Meter,
-) -> Result<Reading, SourceError> {
-    let mut target = Unknown {
+) -> Result<UnpinnedDownload, SourceError> {
+    let mut target = UnpinnedFile {
         name,
         store,
         writer: store.blob_writer()?,
@@ -123,19 +123,19 @@ fn read_unknown(
     }
 }
 
-/// Makes something of a file's content, which came from the place of that number, or says what is wrong with it.
-pub(super) type Check<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
+/// Parses a file's content, received from the place with the given index, or says what is wrong with it.
+pub(super) type CheckContent<'a, T> = &'a mut dyn FnMut(usize, &[u8]) -> Result<T, Failure>;
 
-/// Reads a small file into memory, from the first place whose content `check` takes; gives what `check` makes of it. More
-/// than `limit` bytes are refused.
+/// Reads a small file into memory, from the first place whose content `check` accepts; gives the result of `check`.
+/// More than `limit` bytes are an error.
 pub(super) fn read_small<T>(
     network: &Network,
     urls: &[String],
     limit: u64,
     meter: &dyn Meter,
-    check: Check<'_, T>,
+    check: CheckContent<'_, T>,
 ) -> Result<Result<T, Vec<Attempt>>, SourceError> {
-    let mut target = Memory { bytes: Vec::new(), limit, check, done: None };
+    let mut target = SmallFile { bytes: Vec::new(), limit, check, done: None };
     let outcome = race(network, urls, &mut target, meter)?;
     Ok(match (outcome, target.done) {
         (Ok(_), Some(made)) => Ok(made),
@@ -144,14 +144,14 @@ pub(super) fn read_small<T>(
     })
 }
 
-/// What to do about a locked file that nobody has.
-fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
+/// What to do about a locked file that no place has.
+fn hint(wanted: &Download, attempts: &[Attempt]) -> Option<String> {
     if attempts.is_empty() || attempts.iter().all(|attempt| attempt.missing) {
         return Some(wanted.if_gone.clone());
     }
     let changed = attempts.iter().any(|attempt| attempt.reason.contains("sha256 is"));
     changed.then(|| match wanted.size {
-        // Not locked yet: the recipe states the digest.
+        // Not locked yet: the recipe contains the digest.
         None => "the file does not match `sha256`: correct it if the file is right, or use another address".to_owned(),
         Some(_) => {
             let name = wanted.name.split(' ').next().unwrap_or_default();
@@ -163,14 +163,14 @@ fn hint(wanted: &Wanted, attempts: &[Attempt]) -> Option<String> {
     })
 }
 
-/// A file of a known digest, in its partial.
-struct Pinned<'a> {
+/// A file with a known digest, in its partial file.
+struct PinnedFile<'a> {
     partial: &'a mut Partial,
-    wanted: &'a Wanted,
+    wanted: &'a Download,
     limit: u64,
 }
 
-impl Target for Pinned<'_> {
+impl DownloadTarget for PinnedFile<'_> {
     fn position(&self) -> u64 {
         self.partial.length
     }
@@ -205,8 +205,8 @@ impl Target for Pinned<'_> {
     }
 }
 
-/// A file that is pinned by what comes.
-struct Unknown<'a> {
+/// A file whose digest will be locked as received.
+struct UnpinnedFile<'a> {
     name: &'a str,
     store: &'a Store,
     writer: BlobWriter,
@@ -214,10 +214,10 @@ struct Unknown<'a> {
     /// Its first bytes.
     head: Vec<u8>,
     limit: u64,
-    done: Option<Reading>,
+    done: Option<UnpinnedDownload>,
 }
 
-impl Target for Unknown<'_> {
+impl DownloadTarget for UnpinnedFile<'_> {
     fn position(&self) -> u64 {
         self.length
     }
@@ -240,41 +240,42 @@ impl Target for Unknown<'_> {
         self.writer.write_all(bytes).map_err(StoreError::io("write", self.store.path()))
     }
 
-    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError> {
+    fn finish(&mut self, place: usize, end_known: bool) -> Result<Result<(), Failure>, SourceError> {
         if let Some(reason) = implausible(self.name, &self.head) {
             return Ok(Err(Failure::lasting(reason)));
         }
         let writer = std::mem::replace(&mut self.writer, self.store.blob_writer()?);
-        self.done = Some(Reading { file: writer.commit()?, place, told });
+        self.done = Some(UnpinnedDownload { file: writer.commit()?, place, end_known });
         Ok(Ok(()))
     }
 }
 
-/// So much of a file tells a web page.
+/// The number of bytes that suffice to recognize a web page.
 const HEAD: usize = 512;
 
-/// Why what begins like this can't be the file of that name. Its digest is not known yet: it would be locked as it is.
+/// Why content that begins like this can't be the file of that name. Its digest is not known yet: whatever is received
+/// would be locked.
 fn implausible(name: &str, head: &[u8]) -> Option<String> {
     if head.is_empty() {
         return Some("is empty (0 bytes)".to_owned());
     }
     let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
     let page = text.starts_with("<!doctype html") || text.starts_with("<html");
-    let wants_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
-    (page && !wants_page).then(|| {
+    let expects_page = name.rsplit('.').next().is_some_and(|end| ["html", "htm", "xhtml"].contains(&end));
+    (page && !expects_page).then(|| {
         "is a web page, not the file: perhaps the login page of this network, or the server's error page".to_owned()
     })
 }
 
 /// A small file that is checked as a whole.
-struct Memory<'a, T> {
+struct SmallFile<'a, T> {
     bytes: Vec<u8>,
     limit: u64,
-    check: Check<'a, T>,
+    check: CheckContent<'a, T>,
     done: Option<T>,
 }
 
-impl<T> Target for Memory<'_, T> {
+impl<T> DownloadTarget for SmallFile<'_, T> {
     fn position(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -298,7 +299,7 @@ impl<T> Target for Memory<'_, T> {
     }
 }
 
-/// A download in hand: `<store>/partial/<sha256>`, locked by whoever writes it, kept for the next run when cut off.
+/// A download in progress: `<store>/partial/<sha256>`, locked by its writer, and kept for the next run if interrupted.
 struct Partial {
     path: PathBuf,
     file: File,
@@ -306,14 +307,14 @@ struct Partial {
     length: u64,
 }
 
-/// A file that another process writes.
-struct Progressing {
+/// A file that another process is writing.
+struct GrowingFile {
     begun: Instant,
     length: u64,
     changed: Instant,
 }
 
-impl Progressing {
+impl GrowingFile {
     fn new(path: &Path) -> Self {
         let now = Instant::now();
         Self { begun: now, length: fs::metadata(path).map_or(0, |there| there.len()), changed: now }
@@ -330,11 +331,11 @@ impl Progressing {
 }
 
 impl Partial {
-    /// Opens and locks the partial of a file. Where another run has it, waits until that one has done its work, as long
-    /// as it gets on; then takes another one.
-    fn open(store: &Store, wanted: &Wanted, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
+    /// Opens and locks the partial file of a download. If another run holds it, waits until that run has finished, as
+    /// long as it makes progress; then uses another file.
+    fn open(store: &Store, wanted: &Download, network: &Network, meter: &dyn Meter) -> Result<Self, SourceError> {
         let (cancel, own) = (network.cancel(), store.partial_path(&wanted.sha256));
-        let (mut number, mut waited, mut told) = (1, Progressing::new(&own), false);
+        let (mut number, mut waited, mut reported) = (1, GrowingFile::new(&own), false);
         loop {
             let path = if number == 1 { own.clone() } else { own.with_extension(number.to_string()) };
             let fail = |action| StoreError::io(action, &path);
@@ -347,16 +348,16 @@ impl Partial {
                 .map_err(fail("write"))?;
             match file.try_lock() {
                 Ok(()) => {}
-                // Not a wait in the kernel, which ^C would not end.
+                // Not a blocking lock, since ^C would not end the wait.
                 Err(TryLockError::WouldBlock) => {
-                    if !told && waited.begun.elapsed() >= Duration::from_secs(1) {
-                        told = true;
-                        meter.say("waiting for another dbco process that is downloading this file");
+                    if !reported && waited.begun.elapsed() >= Duration::from_secs(1) {
+                        reported = true;
+                        meter.remark("waiting for another dbco process that is downloading this file");
                     }
                     if number > 1 {
                         number += 1;
                     } else if waited.since(&own) >= network.limits().stall {
-                        meter.say("the other process receives nothing: downloading the file here as well");
+                        meter.remark("the other process receives nothing: downloading the file here as well");
                         number = 2;
                     } else if cancel.wait(Duration::from_millis(50)) {
                         return Err(SourceError::Cancelled);
@@ -366,7 +367,7 @@ impl Partial {
                 Err(TryLockError::Error(error)) => return Err(fail("lock")(error).into()),
             }
             let inode = file.metadata().map_err(fail("read"))?.ino();
-            // Its last owner may have published or removed it while we waited for the lock.
+            // Its last owner may have published or removed it during the wait.
             if fs::metadata(&path).is_ok_and(|there| there.ino() == inode) || store.has_blob(&wanted.sha256) {
                 let mut partial = Self { path, file, hasher: Hasher::new(io::sink()), length: 0 };
                 partial.recover(cancel)?;
@@ -410,13 +411,13 @@ impl Partial {
         Ok(())
     }
 
-    /// The digest of all so far; [`Partial::restart`] must come before more is appended.
+    /// The digest of everything so far; [`Partial::restart`] must be called before more is appended.
     fn digest(&mut self) -> Digest {
         std::mem::replace(&mut self.hasher, Hasher::new(io::sink())).finish().0
     }
 
-    /// Whether what an earlier run left is the wanted file: it was cut off just before giving it its name.
-    fn is_whole(&mut self, wanted: &Wanted, cancel: &Cancel) -> Result<bool, SourceError> {
+    /// Whether an earlier run left the complete file: it was interrupted just before renaming it.
+    fn is_whole(&mut self, wanted: &Download, cancel: &Cancel) -> Result<bool, SourceError> {
         if self.length == 0 || wanted.size.is_some_and(|size| size != self.length) {
             return Ok(false);
         }
@@ -426,7 +427,7 @@ impl Partial {
         if wanted.size.is_some() {
             self.restart()?;
         } else {
-            // Perhaps its beginning.
+            // It may be the beginning of the file.
             self.length = 0;
             self.recover(cancel)?;
         }

@@ -1,4 +1,4 @@
-//! What a request became: an entry of the lock.
+//! The resolution of a request: an entry of the lock.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use super::kind::Resolved;
 use super::locked::{ArchiveDate, Location, LockedFile, is_pool_path};
 use super::{Request, Resolver, SourceError};
 
-/// What one request became.
+/// The resolution of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Entry {
-    /// As the recipe asked.
+pub struct LockEntry {
+    /// The recipe's request.
     pub request: Request,
     /// The date of the Debian archive's signed index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_date: Option<ArchiveDate>,
-    /// All files that it stands for; packages sorted by name.
+    /// All its files; packages sorted by name.
     pub files: Vec<LockedFile>,
 }
 
-impl Entry {
-    /// What can't be right in an entry, whatever its request asks for. A pool path becomes part of a URL: one that climbs
-    /// out would reach any file of the mirror's host. A suite says which mirrors are asked.
+impl LockEntry {
+    /// What is invalid in an entry, whatever its request. A pool path becomes part of a URL: one that climbs out would
+    /// reach any file on the mirror's host. A suite determines which mirrors are used.
     pub(crate) fn fault(&self) -> Option<String> {
         self.files.iter().find_map(|file| {
             if let Location::Pool(pool) = &file.at
@@ -35,7 +35,7 @@ impl Entry {
         })
     }
 
-    /// In what way its files are not those that its request asks for; each reason in words.
+    /// How its files differ from those that its request asks for, as reasons.
     pub fn broken(&self) -> Vec<String> {
         let kind = self.request.kind();
         let mut reasons = Vec::new();
@@ -48,9 +48,9 @@ impl Entry {
 }
 
 impl Resolver<'_> {
-    /// Pins one request.
-    pub fn resolve(&self, request: &Request) -> Result<Entry, SourceError> {
+    /// Resolves one request.
+    pub fn resolve(&self, request: &Request) -> Result<LockEntry, SourceError> {
         let Resolved { archive_date, files } = request.kind().resolve(self)?;
-        Ok(Entry { request: request.clone(), archive_date, files })
+        Ok(LockEntry { request: request.clone(), archive_date, files })
     }
 }

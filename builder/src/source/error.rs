@@ -1,35 +1,36 @@
-//! What can go wrong with sources, as data and in prose.
+//! Errors of sources, as data and as text.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::process::ProcessError;
 use crate::store::StoreError;
+use crate::yaml::text::did_you_mean;
 
 use super::debian::error::{ClosureError, IndexError, SignatureError};
 use super::list::list;
-use super::suites::meant_suite;
+use super::suites::suggested_suite;
 
-/// One place that was tried, and why it failed.
+/// An attempt at one place, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The URL, without any password.
     pub url: String,
-    /// Why it failed, in words.
+    /// The reason, as text.
     pub reason: String,
-    /// How often it was asked; 0 where its server had failed too often for other files.
+    /// The number of requests; 0 if its server had failed too often for other files.
     pub times: u32,
-    /// The place answers, and the file is not there.
+    /// The place answered, and the file does not exist.
     pub missing: bool,
-    /// The server's origin, where the server as a whole is at fault.
+    /// The server's origin, if the server as a whole is at fault.
     pub server: Option<String>,
 }
 
-/// How an attempt's line ends that was not made, or made several times.
+/// The end of the line for an attempt that was not made, or made several times.
 const NOT_AGAIN: &str = " (not retried)";
 const ASKED: &str = " (tried ";
 
-/// An error's text without how often servers were asked, which differs between files that they failed for alike.
+/// An error's text without the number of requests, which differs between files that failed for the same reason.
 pub fn without_counts(text: &str) -> String {
     let line = |line| str::split(line, ASKED).next().unwrap_or_default().trim_end_matches(NOT_AGAIN);
     text.lines().map(line).collect::<Vec<_>>().join("\n")
@@ -46,7 +47,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Why a source could not be resolved or brought.
+/// Why a source could not be resolved or fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Every place failed.
@@ -54,41 +55,41 @@ pub enum SourceError {
     Unreachable {
         /// The file.
         name: String,
-        /// All places, in the order they were tried.
+        /// All places, in the order of the attempts.
         attempts: Vec<Attempt>,
         /// What to do about it.
         hint: Option<String>,
     },
-    /// No mirror has an archive with a good signature.
+    /// No mirror has the archive with a valid signature.
     #[error("no mirror has a trusted Release file of {archive}{}\n  \
              it must be signed by {keys}; choose another mirror with --mirror, or set the archive's keys with `keyring:`",
             places(.attempts))]
     Untrusted {
         /// The archive.
         archive: String,
-        /// Which keys were accepted.
+        /// The accepted keys.
         keys: String,
-        /// All mirrors, in the order they were tried.
+        /// All mirrors, in the order of the attempts.
         attempts: Vec<Attempt>,
-        /// What was wrong with the last signature.
+        /// The error of the last signature.
         #[source]
         source: Box<SignatureError>,
     },
-    /// The mirrors answer, and have no such suite.
+    /// The mirrors answered, but have no such suite.
     #[error("{}", no_suite(.suite, .attempts))]
     NoSuite {
-        /// The one asked for.
+        /// The requested suite.
         suite: String,
-        /// All mirrors, in the order they were tried.
+        /// All mirrors, in the order of the attempts.
         attempts: Vec<Attempt>,
     },
-    /// The network may not be used, and the store lacks files.
+    /// The network must not be used, and the store lacks files.
     #[error("offline, and not in the store: {}; run `dbco fetch` while online", list(.missing))]
     Offline {
         /// Their names.
         missing: Vec<String>,
     },
-    /// Nobody says where Debian is.
+    /// No mirror is known for an archive.
     #[error(
         "no mirror is known for {archive}: pass --mirror {flag}URL, set DBCO_MIRROR, or write `mirrors: {{{family}: [URL]}}` into \
              {user_config} (URL is the folder that holds `dists/` and `pool/`; on Debian it is taken from apt's sources)",
@@ -102,28 +103,28 @@ pub enum SourceError {
         /// The user's configuration file.
         user_config: String,
     },
-    /// A mirror's name or address that makes no sense.
+    /// An invalid name or URL of a mirror.
     #[error("{place}: {message}")]
     Mirror {
         /// The flag, or file and line.
         place: String,
-        /// What is wrong.
+        /// The error.
         message: String,
     },
-    /// The keys that an archive names can't be used.
+    /// The keys of an archive can't be used.
     #[error("can't use the keys in {}: {reason}", path.display())]
     Keyring {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// An index is not what it should be.
+    /// An index is invalid.
     #[error("{archive}: {source}")]
     Index {
         /// The archive.
         archive: String,
-        /// What is wrong.
+        /// The error.
         source: IndexError,
     },
     /// No set of packages satisfies the request.
@@ -131,36 +132,36 @@ pub enum SourceError {
     Closure {
         /// The archive.
         archive: String,
-        /// What stands in the way.
+        /// The reason.
         source: Box<ClosureError>,
     },
-    /// A source package, its version or its file is not there.
+    /// A source package, its version or its file does not exist.
     #[error("{archive}: {message}")]
     DebianSource {
         /// The archive.
         archive: String,
-        /// What is missing, and what there is.
+        /// What is missing, and what is available.
         message: String,
     },
-    /// A git tree can't be had.
+    /// A git tree can't be fetched.
     #[error("can't get {request}: {message}")]
     Git {
         /// Commit and repository.
         request: String,
-        /// What is wrong and what to do.
+        /// The error and what to do.
         message: String,
-        /// What git said.
+        /// Git's message.
         #[source]
         source: Option<Box<ProcessError>>,
     },
-    /// Crates can't be had.
+    /// Crates can't be fetched.
     #[error("can't get the crates of {}: {message}", lock.display())]
     Crates {
         /// Their `Cargo.lock`.
         lock: PathBuf,
-        /// What is wrong and what to do.
+        /// The error and what to do.
         message: String,
-        /// What cargo said.
+        /// Cargo's message.
         #[source]
         source: Option<Box<ProcessError>>,
     },
@@ -169,22 +170,22 @@ pub enum SourceError {
     BadRequest {
         /// The request.
         request: String,
-        /// What is wrong and what is expected.
+        /// The error and what is expected.
         message: String,
     },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The HTTP client could not be made.
+    /// The HTTP client could not be created.
     #[error("can't use the network: {0}")]
     Client(String),
-    /// ^C.
+    /// Cancelled by ^C.
     #[error("interrupted")]
     Cancelled,
 }
 
 impl SourceError {
-    /// Whether to go on with other files makes no sense.
+    /// Whether continuing with other files is pointless.
     pub fn stops_all(&self) -> bool {
         match self {
             SourceError::Store(error) => error.is_disk_full(),
@@ -194,7 +195,7 @@ impl SourceError {
     }
 }
 
-/// What stands before the URL of `--mirror`; nothing for the main archive.
+/// The prefix of the URL in `--mirror`; empty for the main archive.
 fn flag(family: &str) -> String {
     if family == "debian" { String::new() } else { format!("{family}=") }
 }
@@ -204,7 +205,7 @@ fn places(attempts: &[Attempt]) -> String {
 }
 
 fn no_suite(suite: &str, attempts: &[Attempt]) -> String {
-    let meant = meant_suite(suite).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    let meant = suggested_suite(suite).map(|meant| format!("; {}", did_you_mean(meant))).unwrap_or_default();
     format!("the mirror has no suite `{suite}`{meant}{}", places(attempts))
 }
 

@@ -1,4 +1,4 @@
-//! Bringing what a lock names: in parallel, each file from the first place that has it.
+//! Fetching the files of a lock: in parallel, each from the first place that has it.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -7,38 +7,38 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::store::Store;
 use crate::threads;
 
-use super::kind::{Fetching, Kind};
+use super::kind::{Fetching, SourceKind};
 use super::list::list;
-use super::{Attempt, Entry, LockedFile, Mirrors, Network, Progress, SourceError};
+use super::{Attempt, LockEntry, LockedFile, Mirrors, Network, Progress, SourceError};
 
-/// How many connections are used when nobody says otherwise.
+/// The default number of connections.
 pub const CONNECTIONS: usize = 6;
 
 /// More would be rude to mirrors, and no faster.
 const MOST_CONNECTIONS: usize = 16;
 
-/// Whether the network may be used. Offline there is nothing to use it with.
+/// Whether the network may be used. Offline there is no [`Network`] to use.
 #[derive(Clone, Copy)]
 pub enum Access<'a> {
-    /// The store must have all.
+    /// The store must have everything.
     Offline,
-    /// What the store lacks is brought.
+    /// Missing files are fetched.
     Online {
-        /// What opens connections.
+        /// The HTTP client.
         network: &'a Network,
-        /// Where Debian is.
+        /// The mirrors of Debian archives.
         mirrors: &'a Mirrors,
     },
 }
 
-/// What [`fetch`] did.
+/// The result of [`fetch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FetchReport {
-    /// Files that the store had.
+    /// Files that were in the store.
     pub present: usize,
-    /// Files that were brought.
+    /// Files that were fetched.
     pub fetched: usize,
-    /// Bytes that came over the network.
+    /// Bytes received over the network.
     pub bytes: u64,
 }
 
@@ -51,23 +51,24 @@ impl std::ops::Add for FetchReport {
     }
 }
 
-/// A file to bring, and the request it serves.
-struct Job<'a> {
-    kind: &'a dyn Kind,
+/// A file to fetch, and its request.
+struct FetchJob<'a> {
+    kind: &'a dyn SourceKind,
     file: &'a LockedFile,
 }
 
 /// Makes sure that the store has every file of `entries`; all failures are collected.
 pub fn fetch<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
+    entries: impl IntoIterator<Item = &'a LockEntry>,
     store: &Store,
     access: Access<'_>,
     connections: usize,
     progress: &dyn Progress,
 ) -> Result<FetchReport, Vec<SourceError>> {
     let mut seen = HashSet::new();
-    let files =
-        entries.into_iter().flat_map(|entry| entry.files.iter().map(|file| Job { kind: entry.request.kind(), file }));
+    let files = entries
+        .into_iter()
+        .flat_map(|entry| entry.files.iter().map(|file| FetchJob { kind: entry.request.kind(), file }));
     let all: Vec<_> = files.filter(|job| seen.insert(job.file.sha256)).collect();
     let count = all.len();
     let mut jobs: Vec<_> = all.into_iter().filter(|job| !store.has_blob(&job.file.sha256)).collect();
@@ -83,14 +84,14 @@ pub fn fetch<'a>(
     jobs.sort_by_key(|job| std::cmp::Reverse(job.file.size));
     progress.expect(jobs.len(), jobs.iter().map(|job| job.file.size).sum());
 
-    // What no mirror is known for is said before any work.
-    let needs = |job: &Job<'_>| job.kind.archive_of(job.file).cloned();
+    // Files without a known mirror are reported before any work.
+    let needs = |job: &FetchJob<'_>| job.kind.archive_of(job.file).cloned();
     let archives: std::collections::BTreeSet<_> = jobs.iter().filter_map(needs).collect();
     let unknown: Vec<_> = archives.iter().filter_map(|archive| mirrors.of(archive).err()).collect();
     if !unknown.is_empty() {
         return Err(tidy(unknown));
     }
-    // Its thread comes before those of the downloads, which there may be fewer of.
+    // The client's thread is started before those of the downloads, which can do with fewer.
     if jobs.iter().any(|job| job.kind.uses_http()) {
         network.start().map_err(|error| vec![error])?;
     }
@@ -122,7 +123,8 @@ pub fn fetch<'a>(
     if errors.is_empty() { Ok(report) } else { Err(tidy(errors)) }
 }
 
-/// Each cause once: what stopped everything; servers that failed every file in the same way; the rest in a stable order.
+/// Each cause once: what stopped everything; servers that failed for every file in the same way; the rest in a stable
+/// order.
 fn tidy(mut errors: Vec<SourceError>) -> Vec<SourceError> {
     if let Some(index) = errors.iter().position(SourceError::stops_all) {
         return vec![errors.swap_remove(index)];

@@ -1,12 +1,12 @@
 //! The tree of a git commit, as a deterministic tar archive in the store.
 //!
-//! Git itself is the host's `git`: gix, the pure-Rust one, would more than double the crates to build for one kind of
-//! source that is rarely used, and would know neither the user's credential helpers nor `url.….insteadOf`. What git
-//! brings is checked: a commit's name is the hash of all it holds, and the archive's sha256 stands in the lock.
+//! Git is the host's `git`: gix, the pure Rust implementation, would more than double the crates to build for one
+//! rarely used kind of source, and would know neither the user's credential helpers nor `url.….insteadOf`. What git
+//! fetches is checked: a commit's name is the hash of its whole content, and the archive's sha256 is in the lock.
 //!
-//! The archive is written by us, not by `git archive`, whose bytes depend on git's version and the user's attributes.
-//! Submodules are in it where the request wants them, each commit's tree below its path; elsewhere they are left out,
-//! as empty folders. Files that Git LFS keeps elsewhere are their pointers. What is left out is said.
+//! The archive is written by dbco, not by `git archive`, whose bytes depend on git's version and the user's attributes.
+//! Submodules are included if the request says so, each commit's tree below its path; otherwise they are empty folders.
+//! Files that Git LFS stores elsewhere are their pointers. Omitted content is reported.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ use crate::store::{Store, StoreError};
 use super::network::TO_THE_NETWORK;
 use super::{LockedFile, Meter, SourceError, submodules};
 
-/// What git may need of our environment, beside [`TO_THE_NETWORK`]: where programs, settings and keys are.
+/// The environment variables that git may need, in addition to [`TO_THE_NETWORK`]: for programs, settings and keys.
 const PASSED: [&str; 8] = [
     "PATH",
     "HOME",
@@ -34,14 +34,14 @@ const PASSED: [&str; 8] = [
     "GIT_CONFIG_GLOBAL",
 ];
 
-/// A transfer over HTTP below so many bytes a second for so many seconds has failed (git-config(1)). A server that
-/// prepares a large pack tells its progress, which is more.
+/// A transfer over HTTP that is below this number of bytes a second for this many seconds has failed (git-config(1)). A
+/// server that prepares a large pack sends progress, which is more.
 const LOW_SPEED: [&str; 2] = ["http.lowSpeedLimit=20", "http.lowSpeedTime=30"];
 
-/// How long git may tell nothing while it fetches, by whatever protocol.
+/// How long git may be without output while it fetches, with any protocol.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// Turns off everything by which a repository's or a user's attributes change files on their way out.
+/// Turns off every attribute of a repository or user that changes files on checkout.
 const ATTRIBUTES: &str =
     "* -text -eol -crlf -ident -filter -working-tree-encoding -export-ignore -export-subst !merge\n";
 
@@ -51,7 +51,7 @@ pub(super) fn file_name(url: &str, commit: &str) -> String {
     format!("{}-{}.tar", last.strip_suffix(".git").unwrap_or(last), commit.get(..12).unwrap_or(commit))
 }
 
-/// Makes the archive of a locked commit again and holds it against its digest.
+/// Makes the archive of a locked commit again and compares it with its digest.
 pub(super) fn fetch(
     store: &Store,
     url: &str,
@@ -71,11 +71,11 @@ pub(super) fn fetch(
     Err(SourceError::Git { request: request(url, commit), message, source: None })
 }
 
-/// How deep submodules may stand in each other, and how many may come with a commit.
+/// The maximum nesting of submodules, and their maximum number per commit.
 const DEEPEST: usize = 16;
 const MOST: usize = 1000;
 
-/// Brings a commit and keeps its tree as a tar archive, with those of its submodules if they are wanted; gives the
+/// Fetches a commit and stores its tree as a tar archive, with those of its submodules if requested; gives the
 /// archive's digest and length in bytes.
 pub(super) fn archive(
     store: &Store,
@@ -85,7 +85,7 @@ pub(super) fn archive(
     meter: &dyn Meter,
 ) -> Result<(Digest, u64), SourceError> {
     let work = store.work_dir()?;
-    let mut trees = Trees { folder: work.path(), meter, submodules, found: Vec::new() };
+    let mut trees = CommitTrees { folder: work.path(), meter, submodules, found: Vec::new() };
     trees.fetch(url, commit, String::new(), 0)?;
     let mut out = tar::Builder::new(store.blob_writer()?);
     for tree in &trees.found {
@@ -101,28 +101,28 @@ fn failure(url: &str, commit: &str, message: String, source: Option<ProcessError
     SourceError::Git { request: request(url, commit), message, source: source.map(Box::new) }
 }
 
-/// A commit's tree as git packs it, and the path that it stands at: empty, or with a slash at its end.
+/// A commit's tree as git packs it, and its path: empty, or with a trailing slash.
 struct CommitTree {
     tar: PathBuf,
     prefix: String,
 }
 
-/// The trees of a commit and its submodules, in the order in which they are packed.
-struct Trees<'a> {
+/// The trees of a commit and its submodules, in the order of packing.
+struct CommitTrees<'a> {
     folder: &'a Path,
     meter: &'a dyn Meter,
     submodules: bool,
     found: Vec<CommitTree>,
 }
 
-impl Trees<'_> {
+impl CommitTrees<'_> {
     fn fetch(&mut self, url: &str, commit: &str, prefix: String, depth: usize) -> Result<(), SourceError> {
         let fail = |message: String, source| failure(url, commit, message, source);
         if commit.len() != 40 || !commit.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
             return Err(fail("expected a full commit ID: 40 lower-case hexadecimal digits".to_owned(), None));
         }
         if url.starts_with('-') || url.contains("::") {
-            // Options, and helpers such as `ext::` that run any command (gitremote-helpers(7)).
+            // Options, and helpers such as `ext::` that run arbitrary commands (gitremote-helpers(7)).
             return Err(fail("the repository is not a URL".to_owned(), None));
         }
         let number = self.found.len();
@@ -153,8 +153,8 @@ impl Trees<'_> {
         fs::create_dir_all(&info)
             .and_then(|()| fs::write(info.join("attributes"), ATTRIBUTES))
             .map_err(StoreError::io("write", &info))?;
-        self.meter.say(&format!("fetching {commit}"));
-        // Not every server gives a commit that is no branch's tip: then all branches and tags are brought.
+        self.meter.remark(&format!("fetching {commit}"));
+        // Not every server delivers a commit that is not the tip of a branch: then all branches and tags are fetched.
         match git.fetch(&["--depth=1", url, commit]) {
             Err(error) if !is_of_network(&error) => git.fetch(&[url, "+refs/*:refs/fetched/*"]).map_err(failed)?,
             outcome => outcome.map_err(failed)?,
@@ -164,7 +164,7 @@ impl Trees<'_> {
         let modules = git.submodules(commit).map_err(failed)?;
         let tar = self.folder.join(format!("tree{number}.tar"));
         let output = format!("--output={}", tar.display());
-        // The tree, not the commit: git would write the commit's name and time into the archive.
+        // The tree, not the commit: otherwise git would write the commit's name and time into the archive.
         git.run(&["archive", "--format=tar", &output, &format!("{commit}^{{tree}}")]).map_err(failed)?;
         self.found.push(CommitTree { tar, prefix: prefix.clone() });
         if modules.is_empty() {
@@ -173,7 +173,8 @@ impl Trees<'_> {
         if !self.submodules {
             let paths: Vec<&str> = modules.iter().map(|(path, _)| path.as_str()).collect();
             let paths = paths.join(", ");
-            self.meter.say(&format!("submodules are left as empty folders: {paths} (`submodules: true` fetches them)"));
+            self.meter
+                .remark(&format!("submodules are left as empty folders: {paths} (`submodules: true` fetches them)"));
             return Ok(());
         }
         let file = format!("{commit}:.gitmodules");
@@ -199,7 +200,7 @@ impl Trees<'_> {
 
 /// Whether another request to the same server would fail in the same way.
 fn is_of_network(error: &ProcessError) -> bool {
-    // As curl and the resolver have it; git runs in English.
+    // Messages of curl and the resolver; git runs in English.
     let says =
         ["too slow", "timed out", "could not resolve", "connection refused", "couldn't connect", "failed to connect"];
     match error {
@@ -211,12 +212,12 @@ fn is_of_network(error: &ProcessError) -> bool {
     }
 }
 
-/// Whether a commit of one repository may send us to another: not from elsewhere into this host's folders.
+/// Whether a commit of one repository may refer to another: a remote repository may not refer to a folder of this host.
 fn is_allowed(parent: &str, url: &str) -> bool {
     submodules::is_local(parent) || !submodules::is_local(url)
 }
 
-/// What a file starts with that stands for content kept elsewhere (the Git LFS specification, "The Pointer").
+/// The beginning of a file that stands for content stored elsewhere (the Git LFS specification, "The Pointer").
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 fn request(url: &str, commit: &str) -> String {
@@ -230,21 +231,21 @@ struct Git<'a> {
 
 impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<(), ProcessError> {
-        self.command(arguments).watch(&|line: &str| self.meter.say(line)).run()
+        self.command(arguments).watch(&|line: &str| self.meter.remark(line)).run()
     }
 
-    /// Brings objects. With its progress, which shows a server that takes its time from one that is silent.
+    /// Fetches objects. With progress output, which distinguishes a slow server from a silent one.
     fn fetch(&self, arguments: &[&str]) -> Result<(), ProcessError> {
         let all: Vec<&str> = ["fetch", "--progress", "--no-tags"].iter().chain(arguments).copied().collect();
         let watch = |line: &str| {
             if line.starts_with("warning: ") {
-                self.meter.say(line);
+                self.meter.remark(line);
             }
         };
         self.command(&all).idle(IDLE).watch(&watch).run()
     }
 
-    /// What a command prints, each piece up to a NUL byte.
+    /// The output of a command, split at NUL bytes.
     fn records(&self, arguments: &[&str]) -> Result<Vec<String>, ProcessError> {
         let bytes = self.command(arguments).output()?;
         let pieces = bytes.split(|byte| *byte == 0).filter(|piece| !piece.is_empty());
@@ -271,7 +272,7 @@ impl Git<'_> {
                 run = run.env(name, value);
             }
         }
-        // English messages, and never a question at the terminal.
+        // English messages, and no prompts at the terminal.
         run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").group()
     }
 }
@@ -287,8 +288,8 @@ impl From<StoreError> for Normalize {
     }
 }
 
-/// Writes git's archive anew: ustar with GNU long names, owner 0:0, time 0, modes 755 and 644, in git's own order,
-/// which is that of the tree objects and thus part of the commit.
+/// Rewrites git's archive: ustar with GNU long names, owner 0:0, time 0, modes 755 and 644, in git's own order, which
+/// is that of the tree objects and thus part of the commit.
 fn normalize(
     CommitTree { tar, prefix }: &CommitTree,
     out: &mut tar::Builder<impl Write>,
@@ -320,7 +321,7 @@ fn normalize(
                 let mut start = Vec::new();
                 entry.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start).map_err(io)?;
                 if start == LFS_POINTER {
-                    meter.say(&format!("`{}` is a Git LFS pointer, not the file itself", path.display()));
+                    meter.remark(&format!("`{}` is a Git LFS pointer, not the file itself", path.display()));
                 }
                 let content: &mut dyn Read = &mut start.chain(&mut entry);
                 out.append_data(&mut header, &path, content).map_err(written)?;
@@ -329,14 +330,14 @@ fn normalize(
                 header.set_mode(0o777);
                 header.set_size(0);
                 let target = entry.link_name().map_err(io)?.unwrap_or_default().into_owned();
-                // `append_link` drops the dots and double slashes of a short text.
+                // `append_link` drops dots and double slashes from a short text.
                 match header.set_link_name_literal(target.as_os_str().as_bytes()) {
                     Ok(()) => out.append_data(&mut header, &path, io::empty()),
                     Err(_) => out.append_link(&mut header, &path, target),
                 }
                 .map_err(written)?;
             }
-            // The commit's name, where git wrote one.
+            // The commit's name, if git wrote one.
             tar::EntryType::XGlobalHeader => {}
             other => return Err(Normalize::Entry(format!("`{}` has type {other:?} in git's archive", path.display()))),
         }

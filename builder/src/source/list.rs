@@ -1,4 +1,4 @@
-//! Names in a sentence.
+//! Formatting names in a sentence.
 
 /// `a`, `a and b`, `a, b and 7 more`.
 pub(crate) fn list(names: &[impl AsRef<str>]) -> String {

@@ -1,4 +1,4 @@
-//! Files pinned by sha256 and size, and where each is.
+//! Files pinned by sha256 and size, with their locations.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::digest::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ArchiveDate {
-    /// Of the only suite.
+    /// For a single suite.
     One(String),
-    /// Of each of several suites that states one.
+    /// For each of several suites that has a date.
     Each(BTreeMap<String, String>),
 }
 
@@ -50,18 +50,18 @@ pub struct LockedFile {
     /// A Debian package's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The suite that it is from, where the request names several.
+    /// The suite that it is from, if the request names several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<String>,
-    /// Where it is.
+    /// Its location.
     pub at: Location,
-    /// Its content.
+    /// The digest of its content.
     pub sha256: Digest,
     /// Its length in bytes.
     pub size: u64,
 }
 
-/// Where a locked file is.
+/// The location of a locked file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Location {
@@ -74,7 +74,7 @@ pub enum Location {
     },
     /// A path relative to a Debian mirror.
     Pool(String),
-    /// Any of these places.
+    /// Any of these URLs.
     Urls(Vec<String>),
 }
 

@@ -1,9 +1,9 @@
 //! Everything that comes from outside: kinds of source, resolving them to a lock, fetching what is locked.
 //!
-//! The only module that touches the network. Resolving and fetching over it need a [`Network`]; what has none, as a
-//! build with `--offline`, can't open a socket.
+//! The only module that uses the network. Resolving and fetching need a [`Network`]; code without one, such as a build
+//! with `--offline`, can't open a socket.
 //!
-//! Trust: a Debian index counts only by its archive's signature ([`debian`]), everything else by the sha256 in the
+//! Trust: a Debian index is only trusted by its archive's signature ([`debian`]), everything else by the sha256 in the
 //! recipe, the lock or the `Cargo.lock`. Mirrors, proxies and TLS are never trusted.
 
 mod cancel;
@@ -30,18 +30,18 @@ mod suites;
 pub use cancel::Cancel;
 pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use config::UserConfig;
-pub use entry::Entry;
+pub use entry::LockEntry;
 pub use error::{Attempt, SourceError, without_counts};
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use kind::{
-    Content, DebianPackages, DebianSource, GitCommit, Kind, PackageText, Request, Scope, UrlFile, decode_suites,
-    packages_of,
+    DebianPackages, DebianSource, GitCommit, PackageText, Request, SourceContent, SourceContext, SourceKind, UrlFile,
+    decode_suites, packages_of,
 };
 pub(crate) use list::list;
 pub(crate) use locked::is_pool_path;
 pub use locked::{ArchiveDate, Location, LockedFile};
 pub use mirrors::Mirrors;
-pub use network::{Limits, Network};
+pub use network::{Network, NetworkLimits};
 pub use progress::{Meter, NoProgress, Progress};
 pub use resolve::Resolver;
-pub use suites::{Archive, PackageRequest, Suites, SuitesError, meant_suite};
+pub use suites::{Archive, PackageRequest, Suites, SuitesError, suggested_suite};

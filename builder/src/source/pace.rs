@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 /// How often the rate is sampled.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How much came when.
-pub(super) struct Pace {
-    /// Bytes in all, at that time; the oldest first.
+/// The number of bytes received over time.
+pub(super) struct RateMeter {
+    /// The total bytes at each time; the oldest first.
     samples: VecDeque<(Instant, u64)>,
     total: u64,
 }
 
-impl Pace {
-    /// Longer than any window that is asked for, unless the user sets one: then the rate is that of the whole time.
+impl RateMeter {
+    /// Longer than any window that is used, unless the user sets a longer one: then the rate is that of the whole time.
     const KEPT: Duration = Duration::from_secs(120);
 
     pub(super) fn new(begin: Instant) -> Self {
@@ -25,7 +25,7 @@ impl Pace {
         self.total += bytes;
     }
 
-    /// Notes how much has come by now; to be called all the time.
+    /// Records the number of bytes received so far; to be called continuously.
     pub(super) fn sample(&mut self, now: Instant) {
         if self.samples.back().is_none_or(|(time, _)| now.duration_since(*time) >= TICK) {
             self.samples.push_back((now, self.total));
@@ -35,7 +35,7 @@ impl Pace {
         }
     }
 
-    /// How many bytes came in the last `window`; nothing if it has not lasted that long.
+    /// The number of bytes received in the last `window`; nothing if it has not lasted that long.
     pub(super) fn within(&self, window: Duration, now: Instant) -> Option<u64> {
         let begin = now.checked_sub(window)?;
         let before = self.samples.iter().rev().find(|(time, _)| *time <= begin)?;

@@ -1,24 +1,24 @@
-//! What a download tells whoever shows it. This module prints nothing itself.
+//! The interface for displaying downloads. This module prints nothing itself.
 
-/// Watches downloads.
+/// Receives the progress of downloads.
 pub trait Progress: Sync {
-    /// Before a batch: how many files will be brought, and their bytes together.
+    /// Before a batch: the number of files to fetch, and their total bytes.
     fn expect(&self, _files: usize, _bytes: u64) {}
 
-    /// Something that whoever runs it should know, and that stops nothing.
+    /// A warning for the user that does not end the work.
     fn warn(&self, _text: &str) {}
 
-    /// A download begins; it has ended when the meter is dropped. `total` is its length in bytes, where known.
+    /// A download starts; it ends when the meter is dropped. `total` is its length in bytes, if known.
     fn start(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
 }
 
 /// One download's meter.
 pub trait Meter: Send + Sync {
-    /// How many bytes are there. May fall: another mirror can force a fresh start.
+    /// The number of bytes received so far. May decrease: another mirror can force a restart.
     fn at(&self, bytes: u64);
 
     /// A remark, such as which mirror is tried next.
-    fn say(&self, _text: &str) {}
+    fn remark(&self, _text: &str) {}
 }
 
 /// Shows nothing.

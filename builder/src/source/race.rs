@@ -1,9 +1,9 @@
 //! One file from any of several places: whichever delivers first wins.
 //!
-//! The places are asked in their order, those that have failed in this run last. One that brings nothing for a few seconds,
-//! or hardly anything, is left waiting while the next is asked alongside; the one that is ahead leads, and the others are
-//! let go. What a place has failed to do is remembered in the run's [`Health`](super::network::Health), so that the next
-//! file does not wait for it again.
+//! The places are tried in order, those that have failed in this run last. If one delivers nothing for a few seconds,
+//! or hardly anything, the next is tried in parallel; the one that is ahead becomes the leader, and the others are
+//! dropped. Failures are recorded in the run's [`Health`](super::network::Health), so that the next file does not wait
+//! for the same place again.
 
 mod asking;
 mod runner;
@@ -16,54 +16,54 @@ use crate::mask;
 use crate::store::StoreError;
 
 use super::network::{Event, Failure, Network, origin};
-use super::pace::Pace;
+use super::pace::RateMeter;
 use super::{Attempt, Meter, SourceError};
-use runner::{Candidate, Record, Runner};
+use runner::{Candidate, PlaceRecord, Runner};
 
-/// How often a file that was put together from several places may turn out wrong.
+/// How often a file assembled from several places may turn out wrong.
 const MOST_MIXED: u32 = 3;
 
-/// So many bytes show that a place delivers.
+/// This many bytes show that a place delivers.
 const PROOF: u64 = 32 * 1024;
 
-/// How long ^C and deadlines may go unseen.
+/// The interval at which ^C and deadlines are checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Where the bytes of a download go.
-pub(super) trait Target {
-    /// Where in the file the next byte belongs.
+/// The destination of a download's bytes.
+pub(super) trait DownloadTarget {
+    /// The position of the next byte in the file.
     fn position(&self) -> u64;
 
-    /// The file's length in bytes, where it is known.
+    /// The file's length in bytes, if known.
     fn size(&self) -> Option<u64> {
         None
     }
 
-    /// The most bytes that it may have.
+    /// The maximum length in bytes.
     fn limit(&self) -> u64;
 
-    /// Whether parts from different places may be put together: the whole is checked by a digest.
+    /// Whether parts from different places may be combined: the whole is checked by a digest.
     fn joins(&self) -> bool {
         false
     }
 
-    /// Drops what is there.
+    /// Discards what has been received.
     fn restart(&mut self) -> Result<(), StoreError>;
 
     /// Takes the next bytes.
     fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// All came, at last from the place of that number: whether it is what was wanted. Where that place did not tell the end
-    /// (`told` is false), its connection may have broken off.
-    fn finish(&mut self, place: usize, told: bool) -> Result<Result<(), Failure>, SourceError>;
+    /// All bytes have arrived, the last ones from the place with the given index: whether the content is accepted. If
+    /// that place did not indicate the end (`end_known` is false), its connection may have been cut off.
+    fn finish(&mut self, place: usize, end_known: bool) -> Result<Result<(), Failure>, SourceError>;
 }
 
-/// Fills `target` from the first of `places` (URLs) that can, and gives the bytes that came over the network for it; what each
-/// place said if none can.
+/// Fills `target` from the first of `places` (URLs) that can, and gives the number of bytes received over the network;
+/// if none can, the failure of each place.
 pub(super) fn race(
     network: &Network,
     places: &[String],
-    target: &mut dyn Target,
+    target: &mut dyn DownloadTarget,
     meter: &dyn Meter,
 ) -> Result<Result<u64, Vec<Attempt>>, SourceError> {
     Race::new(network, places, target, meter).run()
@@ -72,17 +72,17 @@ pub(super) fn race(
 struct Race<'a> {
     network: &'a Network,
     places: &'a [String],
-    target: &'a mut dyn Target,
+    target: &'a mut dyn DownloadTarget,
     meter: &'a dyn Meter,
     sender: Sender<(usize, Event)>,
     events: Receiver<(usize, Event)>,
     waiting: VecDeque<Candidate>,
     runners: Vec<(usize, Runner)>,
-    /// The number of the request whose bytes are written as they come.
+    /// The number of the request whose bytes are written as they arrive.
     leader: Option<usize>,
     next_id: usize,
     last_begun: Instant,
-    records: Vec<Record>,
+    records: Vec<PlaceRecord>,
     /// The places whose bytes are in the target; `None` is an earlier run.
     parts: BTreeSet<Option<usize>>,
     mixed: u32,
@@ -91,19 +91,24 @@ struct Race<'a> {
 }
 
 impl<'a> Race<'a> {
-    fn new(network: &'a Network, places: &'a [String], target: &'a mut dyn Target, meter: &'a dyn Meter) -> Self {
+    fn new(
+        network: &'a Network,
+        places: &'a [String],
+        target: &'a mut dyn DownloadTarget,
+        meter: &'a dyn Meter,
+    ) -> Self {
         let (sender, events) = channel();
-        let mut records = vec![Record::default(); places.len()];
+        let mut records = vec![PlaceRecord::default(); places.len()];
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_by_key(|&place| network.health().is_faulty(&places[place]));
         let mut waiting = VecDeque::new();
-        // Where one is sound, those that have failed are not even asked alongside.
-        let sound = places.iter().any(|url| !network.health().is_faulty(url));
+        // If there is a place without failures, those with failures are not tried, not even in parallel.
+        let has_healthy = places.iter().any(|url| !network.health().is_faulty(url));
         for place in order {
             match network.health().down(&places[place]) {
-                Some(reason) => records[place] = Record { reason, server: true, ..Record::default() },
+                Some(reason) => records[place] = PlaceRecord { reason, server: true, ..PlaceRecord::default() },
                 None => {
-                    let outrun = sound && network.health().is_faulty(&places[place]);
+                    let outrun = has_healthy && network.health().is_faulty(&places[place]);
                     waiting.push_back(Candidate { place, not_before: None, outrun });
                 }
             }
@@ -140,7 +145,7 @@ impl<'a> Race<'a> {
             if self.done {
                 return Ok(Ok(self.received));
             }
-            self.ask()?;
+            self.start_requests()?;
             if self.runners.is_empty() && self.waiting.is_empty() {
                 return Ok(Err(self.attempts()));
             }
@@ -153,7 +158,7 @@ impl<'a> Race<'a> {
     }
 
     fn attempts(self) -> Vec<Attempt> {
-        let attempt = |(record, url): (Record, &String)| Attempt {
+        let attempt = |(record, url): (PlaceRecord, &String)| Attempt {
             url: mask::text(url).into_owned(),
             reason: record.reason,
             times: record.times,
@@ -173,10 +178,10 @@ impl<'a> Race<'a> {
     }
 
     fn take(&mut self, id: usize, event: Event) -> Result<(), SourceError> {
-        // One that was let go may have sent something before it knew.
+        // A dropped request may have sent an event before it noticed.
         let Some(index) = self.runners.iter().position(|(known, _)| *known == id) else { return Ok(()) };
         match event {
-            Event::Opened { start, total, tells_end } => {
+            Event::Opened { start, total, indicates_end } => {
                 let (expected, limit) = (self.target.size(), self.target.limit());
                 let failure = match (total, expected) {
                     (Some(total), Some(size)) if total != size => {
@@ -190,8 +195,8 @@ impl<'a> Race<'a> {
                 }
                 let runner = &mut self.runners[index].1;
                 (runner.opened, runner.total) = (Some((Instant::now(), start)), total.or(expected));
-                (runner.announced, runner.tells_end) = (total.is_some(), tells_end);
-                runner.pace = Pace::new(Instant::now());
+                (runner.announced, runner.indicates_end) = (total.is_some(), indicates_end);
+                runner.pace = RateMeter::new(Instant::now());
             }
             Event::Data(bytes) => return self.data(index, &bytes),
             Event::End => {
@@ -227,11 +232,11 @@ impl<'a> Race<'a> {
         if size.is_none() && runner.position() > limit {
             return self.drop_out(index, too_long(limit));
         }
-        // No byte more than was expected is looked at.
+        // No byte beyond the expected length is used.
         let bytes = &bytes[..bytes.len().min(over.saturating_sub(at) as usize)];
         if Some(*id) == self.leader {
             self.write(index, at, bytes)?;
-            // Dropped out while it was written, or not yet whole.
+            // Discarded while it was written, or not complete yet.
             let whole = self.leading().is_some_and(|(_, leader)| leader.is_whole(size));
             return if whole { self.arrived(index) } else { Ok(()) };
         }
@@ -240,13 +245,13 @@ impl<'a> Race<'a> {
         self.contest(index)
     }
 
-    /// Writes what belongs at `at`, as far as it is new.
+    /// Writes the bytes that belong at `at`, as far as they are new.
     fn write(&mut self, index: usize, at: u64, bytes: &[u8]) -> Result<(), SourceError> {
         if at + (bytes.len() as u64) <= self.target.position() {
             return Ok(());
         }
         if at > self.target.position() {
-            // It began where the target was before another place forced a fresh start.
+            // It started at the target's position before another place forced a restart.
             let failure = Failure::lasting("was requested for another part");
             return self.drop_out(index, Failure { transient: true, ..failure });
         }
@@ -258,7 +263,7 @@ impl<'a> Race<'a> {
         Ok(())
     }
 
-    /// One that does not lead has got something: it leads from now on, is let go, or goes on.
+    /// A request that is not the leader has received data: it becomes the leader, is dropped, or continues.
     fn contest(&mut self, index: usize) -> Result<(), SourceError> {
         let (id, runner) = &self.runners[index];
         if Some(*id) == self.leader {
@@ -282,13 +287,13 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Makes a request the leader, and lets all others go.
+    /// Makes a request the leader, and drops all others.
     fn lead(&mut self, index: usize) -> Result<(), SourceError> {
         let (id, runner) = self.runners.remove(index);
         let now = Instant::now();
         let proven = runner.received >= PROOF || runner.is_whole(self.target.size());
         for (_, loser) in std::mem::take(&mut self.runners) {
-            // Who had more time and brought less is asked last from now on.
+            // A place that had more time and delivered less is tried last from now on.
             if now.duration_since(loser.begun) >= self.network.limits().hedge {
                 self.network.health().failed(&self.places[loser.place]);
             }
@@ -308,12 +313,12 @@ impl<'a> Race<'a> {
         if Some(runner.0) == self.leader && runner.1.is_whole(self.target.size()) { self.arrived(0) } else { Ok(()) }
     }
 
-    /// The leader has sent all: the file is checked.
+    /// The leader has sent everything: the file is checked.
     fn arrived(&mut self, index: usize) -> Result<(), SourceError> {
         let (_, runner) = self.runners.remove(index);
         self.leader = None;
         let place = runner.place;
-        let Err(mut failure) = self.target.finish(place, runner.tells_end)? else {
+        let Err(mut failure) = self.target.finish(place, runner.indicates_end)? else {
             self.network.health().delivered(&self.places[place]);
             self.done = true;
             return Ok(());
@@ -322,7 +327,7 @@ impl<'a> Race<'a> {
         if alone {
             self.network.health().failed(&self.places[place]);
         } else {
-            // The wrong part may be another place's, or an earlier run's: once more, from the start.
+            // The wrong part may be from another place, or from an earlier run: try again, from the start.
             self.mixed += 1;
             failure.transient = self.mixed <= MOST_MIXED;
             failure.shared = true;
@@ -336,7 +341,7 @@ impl<'a> Race<'a> {
             }
         }
         self.note(place, &failure, false);
-        // Who came last is the likeliest to be right; the others are asked after it.
+        // The last place is the likeliest to be right; the others are tried after it.
         if let Some(at) = self.waiting.iter().rposition(|candidate| candidate.place == place) {
             self.waiting.swap(0, at);
             self.waiting[0].not_before = None;
@@ -347,7 +352,7 @@ impl<'a> Race<'a> {
     /// A request has failed.
     fn drop_out(&mut self, index: usize, failure: Failure) -> Result<(), SourceError> {
         let (id, runner) = self.runners.remove(index);
-        // What is not joined has to come anew.
+        // Parts that are not contiguous have to be received again.
         let useful = runner.new >= PROOF && self.target.joins() && (Some(id) == self.leader || self.leader.is_none());
         self.note(runner.place, &failure, useful);
         if Some(id) == self.leader {

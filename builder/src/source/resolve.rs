@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::store::Store;
 
-use super::debian::Indexes;
+use super::debian::indexes::Indexes;
 use super::{Mirrors, Network, Progress};
 
 /// Resolves requests. One resolver reads each archive's index once, however many requests need it.

@@ -1,16 +1,16 @@
-//! Submodules of a git commit: where `.gitmodules` says that they are (gitmodules(5)).
+//! Submodules of a git commit: their repositories according to `.gitmodules` (gitmodules(5)).
 
 use std::collections::BTreeMap;
 
-/// The repositories of a `.gitmodules` file by path, from the records of `git config --list --null`:
-/// `submodule.NAME.KEY`, a line's end, the value.
+/// The repositories in a `.gitmodules` file by path, from the records of `git config --list --null`:
+/// `submodule.NAME.KEY`, a newline, the value.
 pub(super) fn repositories(listing: &[String]) -> BTreeMap<String, String> {
     let mut modules: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
     for line in listing {
         let Some((key, value)) = line.strip_prefix("submodule.").and_then(|rest| rest.split_once('\n')) else {
             continue;
         };
-        // A module's name may have dots in it.
+        // A module's name may contain dots.
         let Some((name, key)) = key.rsplit_once('.') else { continue };
         let module = modules.entry(name).or_default();
         match key {
@@ -26,7 +26,7 @@ pub(super) fn repositories(listing: &[String]) -> BTreeMap<String, String> {
 }
 
 /// The repository that a submodule's URL names: one that begins with `./` or `../` is relative to its parent's
-/// (git-submodule(1), `add`). `None` where that leads out of the parent's host.
+/// (git-submodule(1), `add`). `None` if that leads out of the parent's host.
 pub(super) fn absolute(parent: &str, url: &str) -> Option<String> {
     if !url.starts_with("./") && !url.starts_with("../") {
         return Some(url.to_owned());
@@ -49,7 +49,7 @@ pub(super) fn absolute(parent: &str, url: &str) -> Option<String> {
     Some(format!("{host}{}{}", if absolute { "/" } else { "" }, parts.join("/")))
 }
 
-/// Whether a URL names a folder of this host. A commit from elsewhere has no business there.
+/// Whether a URL names a folder of this host. A remote commit must not refer to one.
 pub(super) fn is_local(url: &str) -> bool {
     url.starts_with("file:") || !url.split('/').next().is_some_and(|first| first.contains(':'))
 }

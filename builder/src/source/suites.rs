@@ -1,4 +1,4 @@
-//! Suites of Debian archives, and packages as a request names them.
+//! Suites of Debian archives, and packages as requests name them.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A Debian archive's suite. Which mirror serves it is no part of it.
+/// A Debian archive's suite. It does not include the mirror.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Archive {
@@ -17,7 +17,7 @@ pub struct Archive {
     pub components: Vec<String>,
     /// Debian's name of the architecture: `amd64`.
     pub arch: String,
-    /// OpenPGP keys that may sign it, armoured or binary, relative to the project; the built-in Debian keys otherwise.
+    /// OpenPGP keys that may sign it, armoured or binary, relative to the project; by default the built-in Debian keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyring: Option<String>,
 }
@@ -28,35 +28,35 @@ impl fmt::Display for Archive {
     }
 }
 
-/// Suites that packages are taken from side by side: at least one, all of one architecture, each named once. Their
-/// order decides only where a version that several of them have is taken from.
+/// Suites that packages are taken from together: at least one, all for one architecture, each named once. Their order
+/// only decides which suite a version is taken from if several have it.
 ///
-/// In a lock a single suite is a mapping, as before there were several, and several are a list of such mappings.
+/// In a lock a single suite is a mapping, as in earlier formats, and several are a list of such mappings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Suites(Vec<Archive>);
 
-/// How many suites a request can name.
+/// The maximum number of suites in a request.
 pub const MOST_SUITES: usize = 16;
 
-/// Why archives can't be used side by side.
+/// Why archives can't be used together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SuitesError {
-    /// There is none.
+    /// The list is empty.
     #[error("expected at least one suite")]
     None,
     /// A suite is named twice.
     #[error("duplicate suite `{0}`")]
     Twice(String),
-    /// There are more than a bit each is kept for.
+    /// There are more than the number of bits for them.
     #[error("at most {MOST_SUITES} suites can be combined")]
     TooMany,
-    /// They are of different architectures.
+    /// They are for different architectures.
     #[error("the suites are of different architectures: {0} and {1}")]
     Architectures(String, String),
 }
 
 impl Suites {
-    /// Puts archives side by side.
+    /// Combines archives.
     pub fn new(archives: Vec<Archive>) -> Result<Self, SuitesError> {
         let first = archives.first().ok_or(SuitesError::None)?;
         if archives.len() > MOST_SUITES {
@@ -73,7 +73,7 @@ impl Suites {
         Ok(Self(archives))
     }
 
-    /// All of them, in their order.
+    /// All of them, in order.
     pub fn all(&self) -> &[Archive] {
         &self.0
     }
@@ -88,7 +88,7 @@ impl Suites {
         self.0.len() > 1
     }
 
-    /// The archive with that suite; the first where no suite is stated.
+    /// The archive with that suite; the first if no suite is given.
     pub fn find(&self, suite: Option<&str>) -> Option<&Archive> {
         match suite {
             Some(suite) => self.0.iter().find(|archive| archive.suite == suite),
@@ -130,7 +130,7 @@ impl Serialize for Suites {
 impl<'de> Deserialize<'de> for Suites {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Form;
-        // Not `untagged`, which would hide what is wrong in an archive.
+        // Not `untagged`, which would hide errors within an archive.
         impl<'de> Visitor<'de> for Form {
             type Value = Vec<Archive>;
 
@@ -150,8 +150,7 @@ impl<'de> Deserialize<'de> for Suites {
     }
 }
 
-/// A package as a request names it: `name`, `name/suite`, `name=version` or `name/suite=version`, as for `apt-get
-/// install`.
+/// A package in a request: `name`, `name/suite`, `name=version` or `name/suite=version`, as in `apt-get install`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackageRequest<'a> {
     /// The package.
@@ -163,14 +162,14 @@ pub struct PackageRequest<'a> {
 }
 
 impl<'a> PackageRequest<'a> {
-    /// Reads one.
+    /// Parses one.
     pub fn parse(text: &'a str) -> Self {
         let (package, version) = text.split_once('=').map_or((text, None), |(package, v)| (package, Some(v)));
         let (name, suite) = package.split_once('/').map_or((package, None), |(name, suite)| (name, Some(suite)));
         Self { name, suite, version }
     }
 
-    /// The version where it is stated exactly: neither a pattern nor `newest`.
+    /// The version if it is stated exactly: neither a pattern nor `newest`.
     pub fn exact_version(&self) -> Option<&'a str> {
         self.version.filter(|version| *version != "newest" && !version.contains('*'))
     }
@@ -205,11 +204,11 @@ const KNOWN: [&str; 12] = [
     "experimental",
 ];
 
-/// What follows a suite's name in those beside it.
+/// The endings of the names of additional suites.
 const KNOWN_ENDINGS: [&str; 5] = ["-security", "-updates", "-backports", "-backports-sloppy", "-proposed-updates"];
 
-/// The suite of Debian's that a name, which is none of them, was probably meant to be.
-pub fn meant_suite(suite: &str) -> Option<String> {
+/// The suite of Debian's that an unknown name was probably meant to be.
+pub fn suggested_suite(suite: &str) -> Option<String> {
     let (base, ending) = match suite.split_once(['-', '/']) {
         Some((base, _)) => suite.split_at(base.len()),
         None => (suite, ""),
@@ -220,7 +219,7 @@ pub fn meant_suite(suite: &str) -> Option<String> {
     Some(format!("{base}{ending}")).filter(|meant| meant != suite)
 }
 
-/// The word itself, or the one that differs in one or two letters.
+/// The word itself, or one that differs in one or two letters.
 fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let most = (word.len() / 3).min(2);
     let near = known.iter().map(|known| (strsim::osa_distance(word, known), *known)).min()?;
@@ -258,7 +257,7 @@ mod tests {
             ("own-archive", None),
             ("rex", None),
         ] {
-            assert_eq!(meant_suite(given).as_deref(), meant, "{given}");
+            assert_eq!(suggested_suite(given).as_deref(), meant, "{given}");
         }
     }
 

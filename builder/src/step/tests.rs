@@ -108,7 +108,7 @@ fn path(text: &str) -> TreePath {
 }
 
 fn at(text: &str) -> At<String> {
-    let file = crate::recipe::Files::default().add(Path::new("r.yaml"), String::new());
+    let file = crate::recipe::RecipeFiles::default().add(Path::new("r.yaml"), String::new());
     At { value: text.to_owned(), span: crate::recipe::text::Span { file, start: 0, end: 0 } }
 }
 

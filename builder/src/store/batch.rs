@@ -1,4 +1,4 @@
-//! Many small blobs with one flush to disk.
+//! Many small blobs with a single flush to disk.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::{Store, StoreError, WorkDir, publish};
 use crate::digest::{Digest, Hasher, copy};
 
-/// Blobs that become visible together. Dropped without [`Batch::commit`], nothing of it remains.
+/// Blobs that become visible together. If it is dropped without [`Batch::commit`], nothing of it remains.
 pub struct Batch {
     store: Store,
     work: WorkDir,
@@ -39,7 +39,7 @@ impl Batch {
         Ok((digest, size))
     }
 
-    /// Flushes all and gives each blob its name.
+    /// Flushes all blobs and renames each to its final name.
     pub fn commit(self) -> Result<(), StoreError> {
         if self.written.is_empty() {
             return Ok(());

@@ -1,7 +1,7 @@
-//! What the store holds is not believed: objects are held against their names, and what does not fit is put aside.
+//! The store's content is not trusted: objects are checked against their names, and damaged ones are moved aside.
 //!
-//! A damaged object counts as missing, so whoever needs it makes or fetches it again. It is kept below `damaged/`, for
-//! people to look at; nothing reads it again.
+//! A damaged object counts as missing, so it is built or fetched again when it is needed. It is kept below `damaged/`
+//! for inspection; nothing reads it again.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -19,16 +19,16 @@ use super::{Stamp, Store, StoreError, sharded};
 use crate::digest::Digest;
 use crate::input::{LONG, read_text};
 
-/// An object of the store that was not what its name says.
+/// An object of the store whose content did not match its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// `blob`, `result` or `toolchain root`.
     pub kind: &'static str,
     /// Its name in the store.
     pub name: Digest,
-    /// What is wrong with it.
+    /// The mismatch.
     pub why: String,
-    /// Where it is now; `None` if it was not there at all.
+    /// Its current path; `None` if it was missing altogether.
     pub aside: Option<PathBuf>,
 }
 
@@ -42,25 +42,25 @@ impl fmt::Display for Damage {
     }
 }
 
-/// What was found damaged, and how much of it was told.
+/// The damaged objects that were found, and how many of them were reported.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct DamageReport {
     all: Vec<Damage>,
-    told: usize,
+    reported: usize,
 }
 
-/// Whether the store has a blob.
+/// The state of a blob in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Soundness {
-    /// Its content is what its name says; with its length in bytes.
+pub enum BlobState {
+    /// Intact; with its length in bytes.
     Sound(u64),
-    /// There is none.
+    /// Missing.
     Missing,
-    /// It was something else, and was put aside.
+    /// Damaged, and moved aside.
     Damaged(Damage),
 }
 
-/// Opens a regular file for reading; follows no link, and waits for no peer of a FIFO.
+/// Opens a regular file for reading; follows no link, and does not block on a FIFO.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
     match file.metadata()?.is_file() {
@@ -69,8 +69,8 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What a failure to open or read an object says about the object. One that says nothing about it stays an error: a
-/// signal came, memory is short, too many files are open.
+/// The damage that a failed open or read implies. If it implies none it stays an error: a signal, too little memory,
+/// too many open files.
 pub(super) fn blame(error: io::Error) -> Result<String, io::Error> {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ELOOP) => Ok("it is a symbolic link".into()),
@@ -83,24 +83,24 @@ pub(super) fn blame(error: io::Error) -> Result<String, io::Error> {
 }
 
 impl Store {
-    /// What has been found damaged since the store was opened, in this process.
+    /// The objects found damaged by this process since the store was opened.
     pub fn damages(&self) -> Vec<Damage> {
         self.found().all.clone()
     }
 
-    /// What has been found damaged since this was called last.
-    pub fn untold_damages(&self) -> Vec<Damage> {
+    /// The objects found damaged since the last call.
+    pub fn unreported_damages(&self) -> Vec<Damage> {
         let mut found = self.found();
-        let (told, count) = (found.told, found.all.len());
-        found.told = count;
-        found.all[told..].to_vec()
+        let (reported, count) = (found.reported, found.all.len());
+        found.reported = count;
+        found.all[reported..].to_vec()
     }
 
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, DamageReport> {
         self.found.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Remembers what was found, once.
+    /// Records a damaged object, once.
     pub(super) fn report(&self, damage: Damage) -> Damage {
         let mut found = self.found();
         if damage.aside.is_some() || !found.all.contains(&damage) {
@@ -109,13 +109,13 @@ impl Store {
         damage
     }
 
-    /// Remembers that a blob is missing that a result or a tree names.
+    /// Records that a blob is missing that a result or a tree refers to.
     pub fn report_missing(&self, digest: &Digest) {
         self.report(Damage { kind: "blob", name: *digest, why: "it is missing".into(), aside: None });
     }
 
-    /// Moves an object away from its name, to `damaged/<kind>-<name>` or the like.
-    pub(super) fn put_aside(
+    /// Moves an object away from its name, to `damaged/<kind>-<name>` or similar.
+    pub(super) fn move_aside(
         &self,
         kind: &'static str,
         name: &Digest,
@@ -127,7 +127,8 @@ impl Store {
         let stem = format!("{}-{name}", kind.replace(' ', "-"));
         for number in 1_u64.. {
             let aside = folder.join(if number == 1 { stem.clone() } else { format!("{stem}.{number}") });
-            // Without the flag (some network file systems) a file could be lost only to one of the same name and moment.
+            // Without the flag (some network file systems) a file could only be lost to one of the same name and
+            // moment.
             let moved = match renameat2(AT_FDCWD, path, AT_FDCWD, &aside, RenameFlags::RENAME_NOREPLACE) {
                 Err(Errno::EINVAL | Errno::ENOSYS) if fs::symlink_metadata(&aside).is_err() => fs::rename(path, &aside),
                 Err(Errno::EINVAL | Errno::ENOSYS) => continue,
@@ -144,15 +145,15 @@ impl Store {
         Ok(self.report(Damage { kind, name: *name, why, aside: None }))
     }
 
-    /// Puts a blob aside that was found not to be what its name says; gives the error that says so.
+    /// Moves a damaged blob aside; gives the error for it.
     pub fn reject_blob(&self, digest: &Digest, why: String) -> StoreError {
-        match self.put_aside("blob", digest, &self.blob_path(digest), why) {
+        match self.move_aside("blob", digest, &self.blob_path(digest), why) {
             Ok(damage) => StoreError::Damaged(Box::new(damage)),
             Err(error) => error,
         }
     }
 
-    /// Opens a blob whose content was read and held against its name just now.
+    /// Opens a blob whose content was just checked against its name.
     pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = self.blob_path(digest);
         let read = || -> io::Result<Result<File, String>> {
@@ -172,26 +173,25 @@ impl Store {
         }
     }
 
-    /// Opens a blob whose content the caller holds against its name.
+    /// Opens a blob whose content the caller checks against its name.
     pub fn open_unchecked(&self, digest: &Digest) -> io::Result<File> {
         open_regular(&self.blob_path(digest))
     }
 
-    /// Reads a blob and holds its content against its name.
-    pub fn check_blob(&self, digest: &Digest) -> Result<Soundness, StoreError> {
+    /// Reads a blob and checks its content against its name.
+    pub fn check_blob(&self, digest: &Digest) -> Result<BlobState, StoreError> {
         match self.open_blob(digest) {
             Ok(file) => {
                 let size = file.metadata().map_err(StoreError::io("read", &self.blob_path(digest)))?.len();
-                Ok(Soundness::Sound(size))
+                Ok(BlobState::Sound(size))
             }
-            Err(StoreError::Damaged(damage)) => Ok(Soundness::Damaged(*damage)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Soundness::Missing),
+            Err(StoreError::Damaged(damage)) => Ok(BlobState::Damaged(*damage)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(BlobState::Missing),
             Err(error) => Err(error),
         }
     }
 
-    /// The file of a blob whose content is what its name says: it was read when it last changed, which `checked/` keeps,
-    /// or is read now.
+    /// The file of an intact blob: it was read after it last changed, as recorded in `checked/`, or is read now.
     pub fn verified_blob(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
         let path = self.blob_path(digest);
         let record = sharded(&self.root.join("checked"), &digest.to_string());
@@ -206,7 +206,7 @@ impl Store {
         let file = self.open_blob(digest)?;
         let stamp = Stamp::of(&file.metadata().map_err(StoreError::io("read", &path))?);
         if stamp.is_settled(begin) {
-            // A record that could not be kept costs another reading, no more.
+            // If the record can't be written the blob is just read again later.
             let _ = record.parent().map(fs::create_dir_all);
             let _ = fs::write(&record, stamp.to_string());
         }
@@ -244,10 +244,10 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "hellp").unwrap();
         assert!(matches!(store.verified_blob(&digest), Err(StoreError::Damaged(_))));
-        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Missing);
+        assert_eq!(store.check_blob(&digest).unwrap(), BlobState::Missing);
         store.add_bytes(b"hello").unwrap();
-        assert_eq!(store.check_blob(&digest).unwrap(), Soundness::Sound(5));
-        // A record that was cut off or forged is no record.
+        assert_eq!(store.check_blob(&digest).unwrap(), BlobState::Sound(5));
+        // A truncated or forged record is ignored.
         fs::write(&record, "").unwrap();
         store.verified_blob(&digest).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What stands in the store's folders.
+//! Listing the store's folders.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::digest::Digest;
 
-/// What is in a folder, in order; nothing if it is none.
+/// The entries of a folder, in order; none if it is not a folder.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths: Vec<_> = match fs::read_dir(folder) {
         Ok(entries) => entries
@@ -21,18 +21,18 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// What is in the folders of a folder: `ab/abcd…`.
+/// The entries of a folder's subfolders: `ab/abcd…`.
 pub fn sharded_entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let shards = entries(folder)?.into_iter().map(|shard| entries(&shard)).collect::<Result<Vec<_>, _>>()?;
     Ok(shards.concat())
 }
 
-/// The digest that a file is named by, whatever follows after a dot; other files are none of ours.
+/// The digest in a file's name, whatever follows after a dot; other files are not dbco's.
 pub fn name(path: &Path) -> Option<Digest> {
     path.file_stem()?.to_str()?.parse().ok()
 }
 
-/// The length of a file, or of all files below a folder, in bytes. No link is followed; what is not there has none.
+/// The length of a file, or of all files below a folder, in bytes. No link is followed; a missing one has length 0.
 pub fn measure(path: &Path) -> Result<u64, StoreError> {
     let mut bytes = 0;
     let mut queue = vec![path.to_owned()];
@@ -40,7 +40,7 @@ pub fn measure(path: &Path) -> Result<u64, StoreError> {
         match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_dir() => match entries(&path) {
                 Ok(inside) => queue.extend(inside),
-                // A folder that a tool has locked against reading can be removed all the same.
+                // A folder that a tool has made unreadable can be removed all the same.
                 Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) => return Err(error),
             },

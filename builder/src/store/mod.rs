@@ -19,9 +19,9 @@
 //! <store>/tmp/<n>/              work in hand; each is locked by its owner and swept when that has died
 //! ```
 //!
-//! An object appears under its final name by rename(2) after its data has reached the disk, so whatever is found there
-//! was whole. Killing a build at any point costs the work in hand only. Whether it still is what its name says is seen when
-//! it is read (`damage`). What is no longer wanted goes by [`Store::garbage`].
+//! An object gets its final name by rename(2) after its data has reached the disk, so every object was once complete.
+//! Killing a build at any point only loses the current work. Whether an object is still intact is checked when it is
+//! read (`damage`). What is no longer needed is removed by [`Store::garbage`].
 
 mod batch;
 mod damage;
@@ -48,23 +48,23 @@ use crate::input::{LIMIT, read_text};
 use crate::tree::Tree;
 
 pub use batch::Batch;
-pub use damage::{Damage, Soundness, open_regular};
-pub use garbage::{Garbage, Kept, Kind, Policy, Total};
+pub use damage::{BlobState, Damage, open_regular};
+pub use garbage::{Garbage, KeptObjects, ObjectKind, Policy, Total};
 pub use results::{Blob, Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
 pub use usage::Sharing;
-pub use verify::Contents;
-pub use work::{Lock, WorkDir};
+pub use verify::StoreContents;
+pub use work::{FileLock, WorkDir};
 
-/// The layout that this code reads and writes.
+/// The layout that this version reads and writes.
 const FORMAT: &str = "1";
 
 /// A store on disk. Cheap to clone; several processes may share one.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-    found: Arc<Mutex<damage::Found>>,
+    found: Arc<Mutex<damage::DamageReport>>,
     sharing: Sharing,
     _in_use: Arc<File>,
 }
@@ -75,15 +75,15 @@ pub enum StoreError {
     /// A system call failed on a path.
     #[error("can't {action} {}", path.display())]
     Io {
-        /// What was tried: `write`, `read`, `make` …
+        /// The action: `write`, `read`, `make` …
         action: &'static str,
-        /// On which path.
+        /// The path.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Another version's layout.
+    /// The layout of another version.
     #[error("{} has store format {found}, this version of dbco reads {FORMAT}: choose another folder with --store, or remove it", path.display())]
     Format {
         /// The store's folder.
@@ -91,15 +91,15 @@ pub enum StoreError {
         /// Its version.
         found: String,
     },
-    /// An object of the store that is not what its name says, or is not there.
+    /// An object of the store that is damaged or missing.
     #[error("{0}")]
     Damaged(Box<Damage>),
-    /// Content that came and is not what was expected.
+    /// Content that is not what was expected.
     #[error("sha256 is {got} ({got_size} bytes), expected {want}")]
     Mismatch {
         /// The expected digest.
         want: Digest,
-        /// The digest of what came.
+        /// The actual digest.
         got: Digest,
         /// Its length in bytes.
         got_size: u64,
@@ -121,18 +121,18 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the store at `root` for a build, making it if it is not there, and sweeps what killed builds left. Waits
-    /// for the end of a process that removes from it.
+    /// Opens the store at `root` for a build, creating it if it does not exist, and removes what killed builds left.
+    /// Waits for a process that removes objects from it.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_as(root, Sharing::Builds, &|| {})
     }
 
-    /// As [`Store::open`]; `waiting` is called once if other processes have to be waited for. A signal ends the wait
-    /// with an error.
+    /// As [`Store::open`]; `waiting` is called once if it has to wait for other processes. A signal ends the wait with
+    /// an error.
     pub fn open_as(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<Self, StoreError> {
         let made = crate::inherited::for_user(|| fs::create_dir_all(root));
         made.map_err(|error| match error.kind() {
-            // What is there is no folder.
+            // An existing file that is not a folder.
             io::ErrorKind::AlreadyExists => nix::errno::Errno::ENOTDIR.into(),
             _ => error,
         })
@@ -140,7 +140,7 @@ impl Store {
         for folder in ["blobs", "steps", "roots", "seals", "logs", "locks", "partial", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(StoreError::io("make", &path))?;
-            // Else what it holds would count as missing.
+            // Otherwise its content would count as missing.
             let usable = AccessFlags::R_OK | AccessFlags::X_OK;
             nix::unistd::access(&path, usable).map_err(|error| StoreError::io("read", &path)(error.into()))?;
         }
@@ -170,21 +170,21 @@ impl Store {
         &self.root
     }
 
-    /// Where a blob stands if the store has it.
+    /// The path of a blob, if the store has it.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         sharded(&self.root.join("blobs"), &digest.to_string())
     }
 
-    /// Whether the store has a file of a blob's name; its content is looked at when it is read.
+    /// Whether the store has a file for a blob; its content is checked when it is read.
     pub fn has_blob(&self, digest: &Digest) -> bool {
         match fs::symlink_metadata(self.blob_path(digest)) {
             Ok(metadata) => metadata.is_file(),
-            // It may be there: whoever reads it meets the error.
+            // It may exist: reading it will report the error.
             Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
         }
     }
 
-    /// A blob in the making; nothing is seen of it before [`BlobWriter::commit`].
+    /// A writer for a new blob, which is invisible before [`BlobWriter::commit`].
     pub fn blob_writer(&self) -> Result<BlobWriter, StoreError> {
         let work = self.work_dir()?;
         let path = work.path().join("blob");
@@ -197,7 +197,7 @@ impl Store {
         })
     }
 
-    /// Copies a file in; gives its digest and length in bytes.
+    /// Copies a file into the store; gives its digest and length in bytes.
     pub fn add_file(&self, path: &Path) -> Result<(Digest, u64), StoreError> {
         let mut file = File::open(path).map_err(StoreError::io("open", path))?;
         let mut writer = self.blob_writer()?;
@@ -205,10 +205,10 @@ impl Store {
         writer.commit()
     }
 
-    /// Keeps bytes as a blob; gives their digest.
+    /// Stores bytes as a blob; gives their digest.
     pub fn add_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has_blob(&digest) || self.check_blob(&digest)? != Soundness::Sound(bytes.len() as u64) {
+        if !self.has_blob(&digest) || self.check_blob(&digest)? != BlobState::Sound(bytes.len() as u64) {
             let mut writer = self.blob_writer()?;
             writer.write_all(bytes).map_err(StoreError::io("write", &self.root))?;
             writer.commit()?;
@@ -216,30 +216,30 @@ impl Store {
         Ok(digest)
     }
 
-    /// Makes a blob of a whole file on the store's file system, whose digest its writer has taken while writing.
+    /// Turns a complete file on the store's file system, whose digest was computed while writing, into a blob.
     pub fn adopt(&self, path: &Path, digest: &Digest) -> Result<(), StoreError> {
         File::open(path).and_then(|file| file.sync_data()).map_err(StoreError::io("flush", path))?;
         publish(path, &self.blob_path(digest))
     }
 
-    /// Where a download of that content is kept while it is not whole.
+    /// The path of the partial download of that content.
     pub fn partial_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("partial").join(digest.to_string())
     }
 
-    /// Many small blobs at once: one flush to disk for all.
+    /// Many small blobs at once: a single flush to disk for all.
     pub fn batch(&self) -> Result<Batch, StoreError> {
         Batch::new(self)
     }
 
-    /// Keeps a tree's encoding as a blob; gives its digest. The files' content is not touched.
+    /// Stores a tree's encoding as a blob; gives its digest. The files' content is not touched.
     pub fn add_tree(&self, tree: &Tree) -> Result<Digest, StoreError> {
         let mut writer = self.blob_writer()?;
         tree.encode(&mut writer).map_err(StoreError::io("write", &self.root))?;
         Ok(writer.commit()?.0)
     }
 
-    /// Reads a tree that [`Store::add_tree`] kept.
+    /// Reads a tree that [`Store::add_tree`] stored.
     pub fn tree(&self, digest: &Digest) -> Result<Tree, StoreError> {
         let path = self.blob_path(digest);
         let mut bytes = Vec::new();
@@ -247,33 +247,33 @@ impl Store {
         Tree::decode(bytes.as_slice()).map_err(StoreError::io("decode", &path))
     }
 
-    /// Where the log of a step is kept.
+    /// The path of a step's log.
     pub fn log_path(&self, key: &Digest) -> PathBuf {
         self.root.join("logs").join(format!("{key}.log"))
     }
 
-    /// Where the root that a step lays out stands when it is whole.
+    /// The path of the complete root that a step lays out.
     pub fn root_path(&self, key: &Digest) -> PathBuf {
         self.root.join("roots").join(key.to_string())
     }
 
-    /// A folder for work in hand, on the store's file system; it goes when dropped, or when its owner has died.
+    /// A work folder on the store's file system; it is removed when dropped, or after its owner has died.
     pub fn work_dir(&self) -> Result<WorkDir, StoreError> {
         work::make(&self.root.join("tmp"))
     }
 
-    /// Takes the lock of that name unless another process has it.
-    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, StoreError> {
-        Lock::try_take(&self.root.join("locks").join(name))
+    /// Takes the lock of that name unless another process holds it.
+    pub fn try_lock(&self, name: &str) -> Result<Option<FileLock>, StoreError> {
+        FileLock::try_take(&self.root.join("locks").join(name))
     }
 
-    /// Waits for the lock of that name, which all processes that share the store honour.
-    pub fn lock(&self, name: &str) -> Result<Lock, StoreError> {
-        Lock::take(&self.root.join("locks").join(name))
+    /// Waits for the lock of that name, which is respected by all processes that share the store.
+    pub fn lock(&self, name: &str) -> Result<FileLock, StoreError> {
+        FileLock::take(&self.root.join("locks").join(name))
     }
 }
 
-/// Writes one blob: a temporary file that gets its name when it is whole.
+/// Writes one blob: a temporary file that gets its name when it is complete.
 pub struct BlobWriter {
     store: Store,
     out: Hasher<BufWriter<File>>,
@@ -294,7 +294,7 @@ impl BlobWriter {
         Ok((digest, size))
     }
 
-    /// As [`BlobWriter::commit`], but only if the content has the digest `want`; otherwise nothing is kept.
+    /// As [`BlobWriter::commit`], but only if the content has the digest `want`; otherwise nothing is stored.
     pub fn commit_as(self, want: &Digest) -> Result<u64, StoreError> {
         let Self { store, out, path, _work } = self;
         let (got, size, out) = out.into_parts();
@@ -320,7 +320,7 @@ impl Write for BlobWriter {
     }
 }
 
-/// Moves a whole, flushed file to its final name, read-only. One that stands there already has the same content.
+/// Moves a complete, flushed file to its final name, read-only. An existing one has the same content.
 fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(from, fs::Permissions::from_mode(0o444)).map_err(StoreError::io("close", from))?;
@@ -328,7 +328,7 @@ fn publish(from: &Path, to: &Path) -> Result<(), StoreError> {
         fs::create_dir_all(parent).map_err(StoreError::io("make", parent))?;
     }
     match fs::rename(from, to) {
-        // Whoever put a folder there damaged the store: it is moved out of the way.
+        // A folder there is damage: it is moved out of the way.
         Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) => {
             let aside = from.with_extension("aside");
             fs::rename(to, &aside).and_then(|()| fs::rename(from, to)).map_err(StoreError::io("write", to))
@@ -342,7 +342,7 @@ fn sharded(base: &Path, name: &str) -> PathBuf {
     base.join(&name[..2]).join(name)
 }
 
-/// Writes a small file whole: temporary name in the same folder, flush, rename.
+/// Writes a small file atomically: temporary name in the same folder, flush, rename.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
@@ -355,7 +355,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens a lock file, making it when missing.
+/// Opens a lock file, creating it if missing.
 fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
 }

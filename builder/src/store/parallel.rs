@@ -1,4 +1,4 @@
-//! The same work on many objects.
+//! Parallel work on many objects.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::StoreError;
 use crate::threads;
 
-/// Does `work` on each item, on as many threads as there are processors; the first error ends it.
+/// Calls `work` on each item, with as many threads as there are processors; the first error ends it.
 pub fn each<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), StoreError> + Sync) -> Result<(), StoreError> {
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Ok(()));

@@ -1,4 +1,4 @@
-//! What a step's result depends on, and what it gave.
+//! The inputs of a step's result, and the result itself.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +31,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of the given kind of step. `revision` is raised when the code of that kind gives other bytes than before.
+    /// A key for the given kind of step. `revision` is increased when the code of that kind produces other bytes than
+    /// before.
     pub fn new(kind: &str, revision: u32) -> Self {
         Self { rows: vec![("kind".into(), format!("{kind} {revision}"))] }
     }
@@ -48,13 +49,13 @@ impl Key {
         self
     }
 
-    /// The digests that stand in rows: of sources, of trees, of the keys of other steps.
+    /// The digests in the rows: of sources, of trees, of the keys of other steps.
     pub(super) fn named(&self) -> impl Iterator<Item = Digest> {
         let words = self.rows.iter().flat_map(|(_, value)| value.split(|c: char| !c.is_ascii_alphanumeric()));
         words.filter(|word| word.len() == 64).filter_map(|word| word.parse().ok())
     }
 
-    /// The digest of all rows; lengths are part of what is hashed, so no two lists of rows collide by their text.
+    /// The digest of all rows; lengths are hashed too, so that different lists of rows can't have the same text.
     pub fn digest(&self) -> Digest {
         let mut text = String::from("dbco step 1\n");
         for (name, value) in &self.rows {
@@ -72,13 +73,13 @@ impl Key {
     }
 }
 
-/// One thing that a step gave.
+/// One output of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
     /// A file: its blob and length in bytes.
     Blob {
-        /// Content.
+        /// Digest of the content.
         digest: Digest,
         /// Length in bytes.
         size: u64,
@@ -92,30 +93,30 @@ pub enum Output {
     Root,
 }
 
-/// What a step gave, by name.
+/// The outputs of a step, by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
-    /// The step, for people: `component busybox`.
+    /// The step's label: `component busybox`.
     pub label: String,
-    /// Everything it depended on.
+    /// Its key.
     pub key: Key,
-    /// What it gave.
+    /// Its outputs.
     pub outputs: BTreeMap<String, Output>,
     /// How long it took.
     pub seconds: f64,
 }
 
-/// What stands between a result and its digest, which covers all before it.
+/// The separator between a result and its digest, which covers everything before it.
 const SUM: &str = ",\n  \"sum\": \"";
 
-/// The text of a result, with a digest of it as its last row.
+/// The text of a result, with its digest as the last row.
 pub(super) fn seal(result: &StepResult) -> Result<String, serde_json::Error> {
     let text = serde_json::to_string_pretty(result)?;
     let body = text.trim_end_matches(['\n', '}']);
     Ok(format!("{body}{SUM}{}\"\n}}\n", Digest::of(body)))
 }
 
-/// A result from its text; the error says what is wrong with that.
+/// Parses a result; the error says what is wrong with the text.
 pub(super) fn unseal(text: &str, key: &Digest) -> Result<StepResult, String> {
     let (body, rest) = text.rsplit_once(SUM).ok_or("it has no digest")?;
     if rest.strip_suffix("\"\n}\n") != Some(&Digest::of(body).to_string()) {
@@ -130,21 +131,21 @@ impl Store {
         sharded(&self.root.join("steps"), &format!("{key}.json"))
     }
 
-    /// The result of the step with this key, if the store has it and everything it names is still there. One that is
-    /// damaged is put aside. The content of what it names is looked at when it is read.
+    /// The result of the step with this key, if the store has it and everything it refers to still exists. A damaged
+    /// one is moved aside. The content of what it refers to is checked when it is read.
     pub fn result(&self, key: &Digest) -> Result<Option<StepResult>, StoreError> {
         let result = match self.read_result(key)? {
             None => return Ok(None),
             Some(Ok(result)) => result,
             Some(Err(why)) => {
-                self.put_aside("result", key, &self.result_path(key), why)?;
+                self.move_aside("result", key, &self.result_path(key), why)?;
                 return Ok(None);
             }
         };
         for (name, output) in &result.outputs {
             let known = self.damages().len();
-            if let Some(why) = self.lacks(key, output)? {
-                // What was put aside has been told.
+            if let Some(why) = self.fault(key, output)? {
+                // The damage has been recorded.
                 if self.damages().len() == known {
                     self.report(Damage { kind: "result", name: *key, why: format!("`{name}`: {why}"), aside: None });
                 }
@@ -154,7 +155,7 @@ impl Store {
         Ok(Some(result))
     }
 
-    /// What stands at the place of a result: the result, or what is wrong with it. What it names is not looked at.
+    /// The result in the store, or what is wrong with it. What it refers to is not checked.
     pub(super) fn read_result(&self, key: &Digest) -> Result<Option<Result<StepResult, String>>, StoreError> {
         let path = self.result_path(key);
         let text = match open_regular(&path).and_then(|file| io::read_to_string(file.take(LONG))) {
@@ -165,8 +166,9 @@ impl Store {
         Ok(Some(text.and_then(|text| unseal(&text, key))))
     }
 
-    /// What is wrong with an output, as far as can be told without reading it. What has another length is put aside.
-    fn lacks(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
+    /// What is wrong with an output, as far as can be determined without reading it. One with another length is moved
+    /// aside.
+    fn fault(&self, key: &Digest, output: &Output) -> Result<Option<String>, StoreError> {
         let gone = |what: &str, name: &Digest| Ok(Some(format!("{what} {} is missing", name.short())));
         match output {
             Output::Blob { digest, size } => match fs::symlink_metadata(self.blob_path(digest)) {
@@ -176,7 +178,7 @@ impl Store {
                         true => format!("it has {} bytes instead of {size}", metadata.len()),
                         false => "it is not a regular file".to_owned(),
                     };
-                    self.put_aside("blob", digest, &self.blob_path(digest), why)?;
+                    self.move_aside("blob", digest, &self.blob_path(digest), why)?;
                     gone("blob", digest)
                 }
                 Err(_) => gone("blob", digest),
@@ -197,8 +199,8 @@ impl Store {
         }
     }
 
-    /// The rows in which `key` differs from that of the newest result of the same label; none if there is no such result,
-    /// or it can't be read.
+    /// The rows in which `key` differs from that of the newest result with the same label; none if there is no such
+    /// result, or it can't be read.
     pub fn differences(&self, label: &str, key: &Key) -> Vec<String> {
         let read = |path: &Path| open_regular(path).and_then(|file| io::read_to_string(file.take(LONG))).ok();
         let last = || read(&self.newest_path(label))?.trim().parse::<Digest>().ok();
@@ -210,7 +212,7 @@ impl Store {
         self.root.join("newest").join(Digest::of(label).to_string())
     }
 
-    /// Keeps a step's result. All that it names must be in the store already.
+    /// Stores a step's result. Everything that it refers to must be in the store already.
     pub fn record(&self, result: &StepResult) -> Result<(), StoreError> {
         let path = self.result_path(&result.key.digest());
         let text = seal(result).map_err(|e| StoreError::io("encode", &path)(e.into()))?;
@@ -218,7 +220,8 @@ impl Store {
         self.put(&self.newest_path(&result.label), format!("{}\n", result.key.digest()).as_bytes())
     }
 
-    /// Writes a small file by way of a work folder: beside its final name nobody would sweep what a kill leaves.
+    /// Writes a small file through a work folder: beside its final name the leftovers of a killed process would never
+    /// be removed.
     pub(super) fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let work = self.work_dir()?;
         let temporary = work.path().join("file");
@@ -310,7 +313,7 @@ mod tests {
                 fs::write(path, seal(&other).unwrap()).unwrap();
             }),
             ("unreadable", |path| {
-                // Root reads all: then it is a FIFO that nobody writes to.
+                // Root can read everything: then it is a FIFO without a writer.
                 fs::remove_file(path).unwrap();
                 nix::unistd::mkfifo(path, nix::sys::stat::Mode::empty()).unwrap();
             }),

@@ -1,9 +1,9 @@
-//! Toolchain roots: folders of thousands of files that steps run in, and how a change in one is seen.
+//! Toolchain roots: folders of thousands of files that steps run in, and how a change to one is detected.
 //!
-//! When a root is laid out, each file's digest goes into a list beside it (`seals/<key>.files`). Reading all of a root for
-//! each build would cost more than the build, so once all files have been read and fit, what stat(2) says of them is kept
-//! (`seals/<key>.stamps`, one digest over all), and while that is the same they are not read again. See [`Stamp`] for
-//! what that can't see; `dbco cache verify` reads all.
+//! When a root is laid out, each file's digest goes into a list beside it (`seals/<key>.files`). Reading the whole root
+//! for each build would cost more than the build, so after all files have been read and match, their stat(2) data is
+//! recorded (`seals/<key>.stamps`, one digest for all), and as long as it is unchanged they are not read again. See
+//! [`Stamp`] for what that can't detect; `dbco cache verify` reads everything.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,19 +22,19 @@ use crate::digest::Digest;
 use crate::input::{LONG, read_text};
 use crate::threads;
 
-/// What a root holds at a path.
+/// What a root has at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Item {
+enum RootItem {
     Folder { mode: u32 },
     File { mode: u32, digest: Digest },
     Link { text: Vec<u8> },
     Other,
 }
 
-/// How thoroughly a root is looked at.
+/// How thoroughly a root is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Files that have not changed since they were read are not read again.
+    /// Files that have not changed since they were last read are not read again.
     Stamps,
     /// All files are read.
     Content,
@@ -45,8 +45,7 @@ impl Store {
         self.root.join("seals").join(format!("{key}.{what}"))
     }
 
-    /// Keeps the list of what a root holds that is laid out and about to get its name; flushes the root to the disk
-    /// meanwhile.
+    /// Records the content of a root that is laid out and about to get its name; meanwhile flushes the root to disk.
     pub fn seal_root(&self, top: &Path, key: &Digest) -> Result<(), StoreError> {
         let folder = fs::File::open(top).map_err(StoreError::io("open", top))?;
         let listed = || {
@@ -67,7 +66,7 @@ impl Store {
         self.put(&self.seal_path(key, "files"), format!("{text}{sum}\n").as_bytes())
     }
 
-    /// Whether there is a sound root under this key. One that is damaged is put aside.
+    /// Whether there is an intact root with this key. A damaged one is moved aside.
     pub fn check_root(&self, key: &Digest, depth: Depth) -> Result<Option<PathBuf>, StoreError> {
         let path = self.root_path(key);
         match fs::symlink_metadata(&path) {
@@ -100,7 +99,7 @@ impl Store {
         }
     }
 
-    /// The root of this key, which must be sound; else the error that says so.
+    /// The root with this key, which must be intact; otherwise the error for it.
     pub fn verified_root(&self, key: &Digest) -> Result<PathBuf, StoreError> {
         let known = self.damages().len();
         match self.check_root(key, Depth::Stamps)? {
@@ -114,12 +113,12 @@ impl Store {
     }
 
     fn reject_root(&self, key: &Digest, why: String) -> Result<(), StoreError> {
-        self.put_aside("toolchain root", key, &self.root_path(key), why)?;
+        self.move_aside("toolchain root", key, &self.root_path(key), why)?;
         Ok(())
     }
 
-    /// What a root holds otherwise than its list says.
-    fn difference(&self, key: &Digest, top: &Path, found: &Found) -> Result<Option<String>, StoreError> {
+    /// How a root differs from its list.
+    fn difference(&self, key: &Digest, top: &Path, found: &ScannedPaths) -> Result<Option<String>, StoreError> {
         let seal = self.seal_path(key, "files");
         let wanted = match open_regular(&seal).and_then(|file| io::read_to_string(file.take(LONG))) {
             Ok(text) => sealed_list(text),
@@ -129,7 +128,7 @@ impl Store {
         let Some(wanted) = wanted else { return Ok(Some("the list of its files is damaged".into())) };
         let holds = match list(top, found) {
             Ok(holds) => holds,
-            // A file that went between the two looks is a change, too.
+            // A file that disappeared between the two checks is a change, too.
             Err((path, error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Some(format!("{path} is missing")));
             }
@@ -155,23 +154,23 @@ impl Store {
     }
 }
 
-/// The list of a seal, if it is whole.
+/// The list of a seal, if it is complete.
 fn sealed_list(text: String) -> Option<String> {
     let list = &text[..text.len().checked_sub(65)?];
     (text.get(list.len()..) == Some(&format!("{}\n", Digest::of(list)))).then(|| list.to_owned())
 }
 
-/// A line of a list: what is there, and the path.
+/// A line of a list: the item, and its path.
 fn split(line: &str) -> (String, String) {
     let (what, path) = line.split_once(" /").unwrap_or((line, ""));
     (path.to_owned(), what.to_owned())
 }
 
-type Found = BTreeMap<Vec<u8>, Metadata>;
+type ScannedPaths = BTreeMap<Vec<u8>, Metadata>;
 
-/// All that is below a folder, by path.
-fn walk(top: &Path) -> io::Result<Found> {
-    let mut found = Found::new();
+/// Everything below a folder, by path.
+fn walk(top: &Path) -> io::Result<ScannedPaths> {
+    let mut found = ScannedPaths::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(top.join(&folder))? {
@@ -187,8 +186,8 @@ fn walk(top: &Path) -> io::Result<Found> {
     Ok(found)
 }
 
-/// One digest over what stat(2) says of all, and whether all of it had settled at that time.
-fn stamps(found: &Found, time: SystemTime) -> (String, bool) {
+/// One digest over the stat(2) data of all, and whether all of it had settled at that time.
+fn stamps(found: &ScannedPaths, time: SystemTime) -> (String, bool) {
     let mut text = Vec::new();
     let mut settled = true;
     for (path, metadata) in found {
@@ -201,11 +200,11 @@ fn stamps(found: &Found, time: SystemTime) -> (String, bool) {
     (format!("{}\n", Digest::of(text)), settled)
 }
 
-/// A line for each path, all files having been read by as many threads as there are processors; or the path that could
+/// A line for each path, after reading all files with as many threads as there are processors; or the path that could
 /// not be read.
-fn list(top: &Path, found: &Found) -> Result<String, (String, io::Error)> {
+fn list(top: &Path, found: &ScannedPaths) -> Result<String, (String, io::Error)> {
     let all: Vec<_> = found.iter().collect();
-    let items: Vec<Mutex<Option<io::Result<Item>>>> = all.iter().map(|_| Mutex::new(None)).collect();
+    let items: Vec<Mutex<Option<io::Result<RootItem>>>> = all.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         loop {
@@ -218,25 +217,25 @@ fn list(top: &Path, found: &Found) -> Result<String, (String, io::Error)> {
     threads::side_by_side(threads::processors(), &work);
     let mut text = String::new();
     for ((path, _), item) in all.iter().zip(items) {
-        let item = item.into_inner().unwrap_or_else(|e| e.into_inner()).unwrap_or(Ok(Item::Other));
+        let item = item.into_inner().unwrap_or_else(|e| e.into_inner()).unwrap_or(Ok(RootItem::Other));
         let _ = match item.map_err(|error| (format!("/{}", path.escape_ascii()), error))? {
-            Item::Folder { mode } => write!(text, "folder {mode:o}"),
-            Item::File { mode, digest } => write!(text, "file {mode:o} {digest}"),
-            Item::Link { text: link } => write!(text, "link {}", Digest::of(link)),
-            Item::Other => write!(text, "other"),
+            RootItem::Folder { mode } => write!(text, "folder {mode:o}"),
+            RootItem::File { mode, digest } => write!(text, "file {mode:o} {digest}"),
+            RootItem::Link { text: link } => write!(text, "link {}", Digest::of(link)),
+            RootItem::Other => write!(text, "other"),
         };
         let _ = writeln!(text, " /{}", path.escape_ascii());
     }
     Ok(text)
 }
 
-fn item(path: &Path, metadata: &Metadata) -> io::Result<Item> {
+fn item(path: &Path, metadata: &Metadata) -> io::Result<RootItem> {
     let mode = metadata.mode() & 0o7777;
     Ok(match metadata.file_type() {
-        kind if kind.is_dir() => Item::Folder { mode },
-        kind if kind.is_symlink() => Item::Link { text: fs::read_link(path)?.into_os_string().into_vec() },
-        kind if kind.is_file() => Item::File { mode, digest: Digest::of_reader(open_regular(path)?)?.0 },
-        _ => Item::Other,
+        kind if kind.is_dir() => RootItem::Folder { mode },
+        kind if kind.is_symlink() => RootItem::Link { text: fs::read_link(path)?.into_os_string().into_vec() },
+        kind if kind.is_file() => RootItem::File { mode, digest: Digest::of_reader(open_regular(path)?)?.0 },
+        _ => RootItem::Other,
     })
 }
 
@@ -271,7 +270,7 @@ mod tests {
             self.store.root_path(&self.key)
         }
 
-        /// Reads it until nothing has changed for so long that its stamps are kept.
+        /// Reads it until nothing has changed for so long that its stamps are recorded.
         fn settle(&self) {
             while !self.store.seal_path(&self.key, "stamps").exists() {
                 assert!(self.store.check_root(&self.key, Depth::Stamps).unwrap().is_some());
@@ -331,13 +330,13 @@ mod tests {
     fn a_root_whose_stamps_are_kept_is_not_read_until_something_changes() {
         let place = Place::new();
         place.settle();
-        // Nothing is read: the list could not be.
+        // Nothing is read: the list is unreadable.
         let list = place.store.seal_path(&place.key, "files");
         let text = fs::read(&list).unwrap();
         fs::remove_file(&list).unwrap();
         assert!(place.store.check_root(&place.key, Depth::Stamps).unwrap().is_some());
         fs::write(&list, text).unwrap();
-        // Another hard link, as the chroot's copy makes, changes times and nothing else.
+        // Another hard link, as in the chroot's copy, changes times and nothing else.
         fs::hard_link(place.top().join("usr/data"), place.store.path().join("copy")).unwrap();
         assert!(place.store.check_root(&place.key, Depth::Stamps).unwrap().is_some());
         let path = place.top().join("usr/data");

@@ -1,4 +1,4 @@
-//! What stat(2) says of a file, to see without reading that it is the one that was read before.
+//! A file's stat(2) data, to detect without reading whether it is the one that was read before.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A file's identity, length, mode and times.
 ///
-/// Every change through the file system sets the inode's change time to the clock's (POSIX.1-2017, `st_ctim`), and no
-/// call lets a user choose it. So an equal stamp means equal content, with two limits: bytes that change below the file
-/// system, on the disk itself, and changes within one tick of its clock, which [`Stamp::is_settled`] excludes.
+/// Every change through the file system sets the inode's change time to the current time (POSIX.1-2017, `st_ctim`), and
+/// no call lets a user choose it. So an equal stamp means equal content, with two exceptions: bytes that change below
+/// the file system, on the disk itself, and changes within one tick of its clock, which [`Stamp::is_settled`] excludes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     device: u64,
@@ -24,7 +24,7 @@ pub struct Stamp {
 const TICK: Duration = Duration::from_secs(2);
 
 impl Stamp {
-    /// By what stat(2) said.
+    /// From the data of stat(2).
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -36,8 +36,8 @@ impl Stamp {
         }
     }
 
-    /// Whether the last change was so long before `time` that a later one would have another time. A stamp that is not
-    /// settled when a file is read tells nothing about the file's content afterwards.
+    /// Whether the last change was so long before `time` that a later one would have a different time. A stamp that is
+    /// not settled when a file is read says nothing about the file's later content.
     pub fn is_settled(&self, time: SystemTime) -> bool {
         let Ok(now) = time.duration_since(UNIX_EPOCH) else { return false };
         let changed = Duration::new(self.changed.0.try_into().unwrap_or(0), self.changed.1.try_into().unwrap_or(0));

@@ -1,8 +1,8 @@
-//! Bringing a store of an earlier revision up to date.
+//! Upgrading a store of an earlier revision.
 //!
 //! The format is the same, so programs of both revisions can share a store; what an earlier one adds later counts as
-//! damaged. Its results had no digest and its roots no list of files: those that are there are taken over once as they
-//! are, as nothing better is known of them. All else has a digest for its name.
+//! damaged. Its results had no digest and its roots no list of files: existing ones are taken over once as they are, as
+//! nothing better is known about them. Everything else is named by a digest.
 
 use super::listing::{entries, name, sharded_entries};
 use super::results::seal;

@@ -1,4 +1,4 @@
-//! Folders for work in hand, and locks between processes.
+//! Work folders, and locks between processes.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{StoreError, open_lock};
 use crate::interrupt::Temporary;
 
-/// A folder that goes when dropped. Its lock tells other processes that the owner lives.
+/// A folder that is removed when dropped. Its lock tells other processes that the owner is alive.
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl Drop for WorkDir {
     }
 }
 
-/// Makes a new folder under `tmp`, locked for as long as it lives.
+/// Creates a new folder under `tmp`, locked while this value exists.
 pub(super) fn make(tmp: &Path) -> Result<WorkDir, StoreError> {
     let mut builder = tempfile::Builder::new();
     let name = builder.prefix("").rand_bytes(12).suffix(".lock");
@@ -37,26 +37,26 @@ pub(super) fn make(tmp: &Path) -> Result<WorkDir, StoreError> {
         let lock_path = name.make_in(tmp, open_lock).map_err(StoreError::io("make a folder in", tmp))?;
         let (lock, lock_path) = lock_path.into_parts();
         let lock_path = lock_path.keep().map_err(|error| StoreError::io("make", tmp)(error.error))?;
-        // A sweep may have taken the name between its making and its locking: then take another.
+        // A sweep may have removed it between its creation and its locking: then use another.
         if lock.try_lock().is_err() || !lock_path.exists() {
             continue;
         }
         let path = lock_path.with_extension("");
         fs::create_dir(&path).map_err(StoreError::io("make", &path))?;
-        // What is made in it, outputs of components among it, is the same in whichever folder the store is.
+        // What is created in it, including outputs of components, must not depend on the store's folder.
         crate::inherited::make_plain(&path).map_err(StoreError::io("set the mode of", &path))?;
         let temporary = [Temporary::new(&path), Temporary::new(&lock_path)];
         return Ok(WorkDir { path, lock_path, _lock: lock, _temporary: temporary });
     }
 }
 
-/// Removes the folders whose owners are gone.
+/// Removes folders whose owners are gone.
 pub(super) fn sweep(tmp: &Path) {
     let Ok(entries) = fs::read_dir(tmp) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "lock") {
-            // A folder's lock is there before it and until it is gone.
+            // A folder's lock exists before it and until it is gone.
             if !path.with_extension("lock").exists() {
                 remove(&path);
             }
@@ -69,7 +69,7 @@ pub(super) fn sweep(tmp: &Path) {
     }
 }
 
-/// Removes a folder and then its lock, which stays where the folder does (too many files may be open): the next run
+/// Removes a folder and then its lock, which stays if the folder does (too many open files, for instance): the next run
 /// sweeps both.
 fn discard(folder: &Path, lock: &Path) {
     remove(folder);
@@ -85,11 +85,11 @@ pub(super) fn remove(path: &Path) {
 
 /// A lock between processes (flock(2)); released when dropped, and by the kernel when its owner dies.
 #[derive(Debug)]
-pub struct Lock {
+pub struct FileLock {
     _file: File,
 }
 
-impl Lock {
+impl FileLock {
     pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         let file = open_lock(path).map_err(StoreError::io("lock", path))?;
         match file.try_lock() {

@@ -1,4 +1,4 @@
-//! File capabilities: their text (cap_from_text(3)) and the extended attribute that holds them (capabilities(7)).
+//! File capabilities: their text form (cap_from_text(3)) and the extended attribute that holds them (capabilities(7)).
 
 /// The extended attribute that holds a file's capabilities.
 pub const XATTR: &str = "security.capability";
@@ -50,24 +50,24 @@ const NAMES: [&str; 41] = [
 
 /// `VFS_CAP_REVISION_2`: two words of 32 bits for each set.
 const REVISION_2: u32 = 0x0200_0000;
-/// `VFS_CAP_REVISION_3`: the same, and the user whose namespace's root it counts for.
+/// `VFS_CAP_REVISION_3`: the same, and the user ID of the namespace's root for which it is valid.
 const REVISION_3: u32 = 0x0300_0000;
 const REVISION_MASK: u32 = 0xff00_0000;
 const EFFECTIVE: u32 = 1;
 
-/// What a file's program may do beyond its user's rights.
+/// The capabilities of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// One bit for each capability.
     permitted: u64,
-    /// The same.
+    /// One bit for each capability.
     inheritable: u64,
-    /// Whether what is permitted is in effect from the start.
+    /// Whether the permitted capabilities are effective from the start.
     effective: bool,
 }
 
 impl Capabilities {
-    /// Reads clauses as setcap(8) takes them: `cap_net_raw,cap_net_admin+ep`; `Err` says what is wrong.
+    /// Parses clauses as setcap(8) does: `cap_net_raw,cap_net_admin+ep`; `Err` says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (mut permitted, mut inheritable, mut effective) = (0, 0, 0);
         for clause in text.split_whitespace() {
@@ -99,7 +99,7 @@ impl Capabilities {
         if permitted | inheritable == 0 {
             return Err(format!("`{text}` grants no capability"));
         }
-        // The file has one bit for all (capabilities(7), "File capabilities").
+        // The file has a single bit for all (capabilities(7), "File capabilities").
         if effective != 0 && effective != permitted | inheritable {
             return Err(format!("`{text}`: flag e must be set for all capabilities of a file or for none"));
         }
@@ -120,8 +120,8 @@ impl Capabilities {
     }
 }
 
-/// An attribute's value in revision 2, which holds for the root of the whole system. What a process of a user namespace sets
-/// the kernel keeps in revision 3, with the user who is root there. `None` where the value is of neither revision.
+/// An attribute's value in revision 2, which is valid for the root of the whole system. Values set by a process in a
+/// user namespace are stored in revision 3, with the user who is root there. `None` if the value has neither revision.
 pub fn without_namespace(value: &[u8]) -> Option<Vec<u8>> {
     let magic = u32::from_le_bytes(value.get(..4)?.try_into().ok()?);
     match (magic & REVISION_MASK, value.len()) {

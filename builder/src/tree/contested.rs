@@ -1,7 +1,7 @@
-//! Paths that several packages bring.
+//! Paths that are in several packages.
 
-/// Which of a path's `owners` keep it, as with dpkg: those that no other one with a different content replaces, unless
-/// each of both replaces the other (Debian policy, section 7.6.1). None, or some that differ, is a conflict.
+/// Which of a path's `owners` keep it, as in dpkg: those that no other one with different content replaces, unless the
+/// two replace each other (Debian policy, section 7.6.1). No owner, or owners that differ, are a conflict.
 pub fn keepers(
     owners: &[usize],
     same: impl Fn(usize, usize) -> bool,
@@ -18,7 +18,7 @@ mod tests {
 
     #[test]
     fn a_package_that_no_other_replaces_keeps_the_path() {
-        // Contents of the packages 0, 1 …, who replaces whom, and who keeps it.
+        // Contents in packages 0, 1 …, which replaces which, and which keep the path.
         for (contents, replacing, expected) in [
             ("ab", &[][..], &[0, 1][..]),
             ("ab", &[(0, 1)], &[0]),

@@ -1,4 +1,4 @@
-//! What a path leads to in a tree, links followed.
+//! Resolving a path in a tree, following links.
 
 use super::{Entry, Node, Tree, TreePath};
 
@@ -6,8 +6,8 @@ use super::{Entry, Node, Tree, TreePath};
 const MOST_LINKS: usize = 40;
 
 impl Tree {
-    /// The entry that a path leads to for a program in that root: every link is followed, the last one too. `None`
-    /// where the path, or a link on the way, leads to nothing.
+    /// The entry that a path leads to for a program in that root: every link is followed, including the last. `None` if
+    /// the path, or a link on the way, leads to nothing.
     pub fn find(&self, path: &TreePath) -> Option<&Entry> {
         let mut at = TreePath::ROOT;
         let mut rest: Vec<String> = path.as_str().split('/').rev().map(str::to_owned).collect();

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Entry, Node, Tree, TreePath};
 
-/// The names of those files of a tree that have several, in the tree's order.
+/// The names of a tree's files that have several, in the tree's order.
 pub struct HardLinks<'a>(HashMap<u32, Vec<&'a TreePath>>);
 
 impl<'a> HardLinks<'a> {
-    /// All names of an entry's file; empty where it has one alone.
+    /// All names of an entry's file; empty if it has only one.
     pub fn names(&self, entry: &Entry) -> &[&'a TreePath] {
         entry.inode.and_then(|inode| self.0.get(&inode)).map_or(&[], Vec::as_slice)
     }
 
-    /// The first name of the entry's file, where the entry at `path` is a later one.
+    /// The first name of the entry's file, if the entry at `path` is a later one.
     pub fn earlier(&self, path: &TreePath, entry: &Entry) -> Option<&'a TreePath> {
         self.names(entry).first().copied().filter(|first| *first != path)
     }
 }
 
 impl Tree {
-    /// Which names share a file. The tree is as [`Tree::settle_links`] leaves it.
+    /// Which names share a file. The tree must be in the state that [`Tree::settle_links`] leaves.
     pub fn hard_links(&self) -> HardLinks<'_> {
         let mut names: HashMap<u32, Vec<&TreePath>> = HashMap::new();
         for (path, entry) in &self.entries {
@@ -36,8 +36,8 @@ impl Tree {
         self.entries.values().filter_map(|entry| entry.inode).max().map_or(1, |inode| inode + 1)
     }
 
-    /// Makes the numbers of files canonical: from 1 by first names, and only where there are several names. Names whose
-    /// attributes have become different are no longer one file.
+    /// Makes the numbers of files canonical: from 1 in the order of first names, and only if there are several names.
+    /// Names whose attributes have become different are no longer one file.
     pub fn settle_links(&mut self) {
         let mut groups: BTreeMap<u32, Vec<(Entry, Vec<TreePath>)>> = BTreeMap::new();
         for (path, entry) in &mut self.entries {

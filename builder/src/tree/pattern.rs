@@ -2,7 +2,7 @@
 
 use super::{Tree, TreePath};
 
-/// A pattern of absolute paths: `*` and `?` stop at `/`, `**` does not, and `folder/**` means all that lies below.
+/// A pattern of absolute paths: `*` and `?` don't match `/`, `**` does, and `folder/**` means everything below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -10,7 +10,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern; `Err` says what is wrong with it.
+    /// Parses a pattern; `Err` says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, String> {
         if !text.starts_with('/') {
             return Err(format!("`{text}` does not begin with `/`"));
@@ -19,7 +19,7 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), glob })
     }
 
-    /// Whether a path fits.
+    /// Whether a path matches.
     pub fn matches(&self, path: &TreePath) -> bool {
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
         self.glob.matches_with(&path.to_string(), options)
@@ -30,20 +30,20 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether it can fit several paths.
+    /// Whether it can match several paths.
     pub fn is_glob(&self) -> bool {
         self.text.contains(['*', '?', '['])
     }
 }
 
-/// Takes what fits one of the patterns out of a tree, and all that lies below it. Gives, for each pattern, whether it fitted
-/// anything.
+/// Removes everything that matches one of the patterns from a tree, with everything below. Gives, for each pattern,
+/// whether it matched anything.
 pub fn exclude(tree: &mut Tree, patterns: &[Pattern]) -> Vec<bool> {
     let mut used = vec![false; patterns.len()];
     if patterns.is_empty() {
         return used;
     }
-    // Entries come in byte order, in which `a-b` stands between `a` and `a/b`: the folders that are out are all remembered.
+    // Entries come in byte order, in which `a-b` sorts between `a` and `a/b`: so all removed folders are remembered.
     let mut out = std::collections::BTreeSet::new();
     tree.entries.retain(|path, _| {
         for (pattern, used) in patterns.iter().zip(&mut used) {
@@ -73,7 +73,7 @@ mod tests {
         (tree.entries.keys().map(TreePath::to_string).collect(), used)
     }
 
-    /// The definition, component by component: `**` stands for any number of them, at the end for one at least.
+    /// The definition, component by component: `**` stands for any number of them, at the end for at least one.
     fn defined(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
             ([], []) => true,
@@ -98,7 +98,7 @@ mod tests {
     fn patterns_match_as_they_are_defined() {
         let mut state: u64 = 15;
         let mut below = |most: usize| {
-            // Knuth's MMIX.
+            // The LCG of Knuth's MMIX.
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) as usize % most
         };
@@ -122,10 +122,10 @@ mod tests {
         let kept = vec!["/usr".to_owned(), "/usr/share".into(), "/usr/share/doc-base".into()];
         assert_eq!(left(&["/usr/share/doc"], &paths), (kept.clone(), vec![true]));
         assert_eq!(left(&["/usr/*/doc", "/srv"], &paths), (kept, vec![true, false]));
-        // As dpkg's `path-exclude=/usr/share/doc/*`: the folder itself stays.
+        // As in dpkg's `path-exclude=/usr/share/doc/*`: the folder itself stays.
         assert_eq!(left(&["/usr/share/doc/*"], &paths).0.len(), 4);
         assert_eq!(left(&["/usr/**"], &paths), (vec!["/usr".to_owned()], vec![true]));
-        // A pattern of what another one took away is no mistake.
+        // A pattern that only matches what another one removed is not a mistake.
         assert_eq!(left(&["/usr/share", "/usr/share/doc/a"], &paths), (vec!["/usr".to_owned()], vec![true, true]));
         assert_eq!(left(&[], &paths).0.len(), 6);
     }

@@ -1,11 +1,11 @@
-//! Roots whose `/bin`, `/lib` … are links into `/usr` (file-hierarchy(7)), as Debian's are.
+//! Roots whose `/bin`, `/lib` … are links into `/usr` (file-hierarchy(7)), as in Debian.
 
 use super::TreePath;
 
 /// Top folders that may be such links.
 pub const FOLDERS: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
-/// Whether a link with this text is the one of a merged root at the top's `name`: `usr/bin` at `bin`.
+/// Whether a link with this target is that of a merged root at the top's `name`: `usr/bin` at `bin`.
 pub fn is_link(name: &[u8], text: &[u8]) -> bool {
     let mut parts = text.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
     FOLDERS.iter().any(|folder| folder.as_bytes() == name)
@@ -19,7 +19,7 @@ pub fn is_within(path: &[u8], folders: &[&str]) -> bool {
     folders.iter().any(|folder| folder.as_bytes() == top)
 }
 
-/// Where a path is in a root with these links.
+/// The actual location of a path in a root with these links.
 pub fn resolve(path: &TreePath, folders: &[&str]) -> TreePath {
     match is_within(path.as_str().as_bytes(), folders) {
         true => TreePath(format!("usr/{}", path.as_str())),

@@ -1,19 +1,19 @@
-//! From nodes to typed values, with every mismatch as a finding.
+//! From nodes to typed values, with a finding for every mismatch.
 //!
-//! A [`Table`] hands out the values of a mapping by key and, when it is closed, reports what nobody asked for with the
-//! nearest key that somebody did ask for.
+//! A [`Table`] gives the values of a mapping by key and, when it is closed, reports the keys that were never read, each
+//! with the nearest key that was.
 
 use std::cell::RefCell;
 
-use super::node::{Key, Node, Value};
+use super::node::{MappingKey, YamlNode, YamlValue};
 use super::text::{Findings, Span, suggestion};
 
-/// A value and where it stands in the recipe.
+/// A value and its location in the recipe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Its place.
+    /// Its location.
     pub span: Span,
 }
 
@@ -28,22 +28,22 @@ impl<T> std::ops::Deref for At<T> {
 /// Shared by all decoding of one recipe.
 pub type Sink = RefCell<Findings>;
 
-/// A type that a node can be read as.
+/// A type that can be decoded from a node.
 pub trait Decode: Sized {
-    /// Reads it, or adds a finding and gives nothing.
-    fn decode(node: &Node, sink: &Sink) -> Option<Self>;
+    /// Decodes it, or adds a finding and gives nothing.
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self>;
 }
 
-/// A finding of a value of the wrong kind.
-pub fn wrong_type(node: &Node, expected: &str, sink: &Sink) {
+/// Adds a finding for a value of the wrong type.
+pub fn wrong_type(node: &YamlNode, expected: &str, sink: &Sink) {
     let message = format!("expected {expected}, found {}", node.kind());
     sink.borrow_mut().add("wrong-type", node.span, message).label(format!("expected {expected} here"));
 }
 
 impl Decode for String {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Text { text, .. } => Some(text.clone()),
+            YamlValue::Text { text, .. } => Some(text.clone()),
             _ => {
                 wrong_type(node, "text", sink);
                 None
@@ -53,10 +53,10 @@ impl Decode for String {
 }
 
 impl Decode for bool {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Text { text, plain: true } if text == "true" => Some(true),
-            Value::Text { text, plain: true } if text == "false" => Some(false),
+            YamlValue::Text { text, plain: true } if text == "true" => Some(true),
+            YamlValue::Text { text, plain: true } if text == "false" => Some(false),
             _ => {
                 wrong_type(node, "`true` or `false`", sink);
                 None
@@ -65,12 +65,12 @@ impl Decode for bool {
     }
 }
 
-/// What `read` makes of a required key; where it is missing, a finding says so.
-pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Node) -> Option<T>) -> Option<T> {
+/// Decodes a required key with `read`; a missing key is a finding.
+pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&YamlNode) -> Option<T>) -> Option<T> {
     match table.node(name) {
         Some(node) => read(node),
         None => {
-            // Says that it is missing.
+            // Adds a finding for a missing key.
             table.required::<String>(name);
             None
         }
@@ -78,8 +78,8 @@ pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Nod
 }
 
 impl Decode for u32 {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, plain: true } = &node.value
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, plain: true } = &node.value
             && let Ok(number) = text.parse()
         {
             return Some(number);
@@ -89,12 +89,12 @@ impl Decode for u32 {
     }
 }
 
-/// Memory of a machine in MiB, as QEMU's `-m` takes it.
+/// Memory of a machine in MiB, as in QEMU's `-m`.
 pub struct Mebibytes(pub u32);
 
 impl Decode for Mebibytes {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        let Value::Text { text, .. } = &node.value else {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        let YamlValue::Text { text, .. } = &node.value else {
             wrong_type(node, "a number of MiB", sink);
             return None;
         };
@@ -116,14 +116,14 @@ impl Decode for Mebibytes {
 pub struct Port(pub u16);
 
 impl Decode for Port {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let number = match &node.value {
-            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
         };
         if number.is_none() {
             let what = match &node.value {
-                Value::Text { text, .. } => format!("`{text}`"),
+                YamlValue::Text { text, .. } => format!("`{text}`"),
                 _ => node.kind().to_owned(),
             };
             let message = format!("{what} is not a port");
@@ -137,9 +137,9 @@ impl Decode for Port {
 pub struct Size(pub u64);
 
 impl Decode for Size {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let size = match &node.value {
-            Value::Text { text, .. } => size(text),
+            YamlValue::Text { text, .. } => size(text),
             _ => None,
         };
         if size.is_none() {
@@ -149,7 +149,7 @@ impl Decode for Size {
     }
 }
 
-/// The bytes that a size states: a positive whole number with K, M, G or T, each 1024 of the one before.
+/// The bytes of a size: a positive integer with K, M, G or T, each 1024 times the one before.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {
@@ -162,13 +162,13 @@ pub fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size > 0)
 }
 
-/// A number from 1 up.
+/// A positive integer.
 pub struct Positive(pub u64);
 
 impl Decode for Positive {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let number = match &node.value {
-            Value::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
+            YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
         };
         if number.is_none() {
@@ -179,10 +179,10 @@ impl Decode for Positive {
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Null => Some(Vec::new()),
-            Value::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
+            YamlValue::Null => Some(Vec::new()),
+            YamlValue::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
             _ => {
                 wrong_type(node, "a list", sink);
                 None
@@ -191,12 +191,12 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-impl<T: Decode> Decode for Vec<(Key, T)> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+impl<T: Decode> Decode for Vec<(MappingKey, T)> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         match &node.value {
-            Value::Null => Some(Vec::new()),
-            Value::Map(pairs) => {
-                let read = |(key, node): &(Key, Node)| Some((key.clone(), T::decode(node, sink)?));
+            YamlValue::Null => Some(Vec::new()),
+            YamlValue::Map(pairs) => {
+                let read = |(key, node): &(MappingKey, YamlNode)| Some((key.clone(), T::decode(node, sink)?));
                 Some(pairs.iter().filter_map(read).collect())
             }
             _ => {
@@ -208,31 +208,31 @@ impl<T: Decode> Decode for Vec<(Key, T)> {
 }
 
 impl<T: Decode> Decode for At<T> {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         Some(At { value: T::decode(node, sink)?, span: node.span })
     }
 }
 
-/// A mapping whose keys are known.
+/// A mapping with known keys.
 pub struct Table<'a> {
-    pairs: &'a [(Key, Node)],
-    asked: RefCell<Vec<&'static str>>,
-    /// Keys that must be there and are not; said at the end, as one of them may only be misspelt.
-    lacking: RefCell<Vec<&'static str>>,
+    pairs: &'a [(MappingKey, YamlNode)],
+    known: RefCell<Vec<&'static str>>,
+    /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
+    missing: RefCell<Vec<&'static str>>,
     sink: &'a Sink,
     what: &'static str,
-    /// Where the mapping stands.
+    /// The location of the mapping.
     pub span: Span,
 }
 
 impl<'a> Table<'a> {
-    /// Opens a mapping; anything else is a finding. `what` names it in messages: `an entry of the boot menu`.
-    pub fn open(node: &'a Node, what: &'static str, sink: &'a Sink) -> Option<Self> {
+    /// Opens a mapping; anything else is a finding. `what` describes it in messages: `an entry of the boot menu`.
+    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a Sink) -> Option<Self> {
         match &node.value {
-            Value::Map(pairs) => Some(Self {
+            YamlValue::Map(pairs) => Some(Self {
                 pairs,
-                asked: RefCell::default(),
-                lacking: RefCell::default(),
+                known: RefCell::default(),
+                missing: RefCell::default(),
                 sink,
                 what,
                 span: node.span,
@@ -245,10 +245,10 @@ impl<'a> Table<'a> {
     }
 
     /// The node under a key.
-    pub fn node(&self, name: &'static str) -> Option<&'a Node> {
-        let mut asked = self.asked.borrow_mut();
-        if !asked.contains(&name) {
-            asked.push(name);
+    pub fn node(&self, name: &'static str) -> Option<&'a YamlNode> {
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&name) {
+            known.push(name);
         }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
@@ -258,67 +258,69 @@ impl<'a> Table<'a> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
     }
 
-    /// The place of a key's value.
+    /// The location of a key's value.
     pub fn value(&self, name: &str) -> Option<Span> {
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
     }
 
-    /// The value under a key that may be absent.
+    /// The value of an optional key.
     pub fn optional<T: Decode>(&self, name: &'static str) -> Option<T> {
-        self.node(name).filter(|node| !matches!(node.value, Value::Null)).and_then(|node| T::decode(node, self.sink))
+        self.node(name)
+            .filter(|node| !matches!(node.value, YamlValue::Null))
+            .and_then(|node| T::decode(node, self.sink))
     }
 
-    /// The value under a key that may be absent, or that type's default.
+    /// The value of an optional key, or the type's default.
     pub fn or_default<T: Decode + Default>(&self, name: &'static str) -> T {
         self.optional(name).unwrap_or_default()
     }
 
-    /// The value under a key that must be there.
+    /// The value of a required key.
     pub fn required<T: Decode>(&self, name: &'static str) -> Option<T> {
         match self.node(name) {
             Some(node) => T::decode(node, self.sink),
             None => {
-                self.lacking.borrow_mut().push(name);
+                self.missing.borrow_mut().push(name);
                 None
             }
         }
     }
 
-    /// Reports the keys that nobody asked for, and those that lack and are not just misspelt.
+    /// Reports unknown keys, and missing ones that are not just misspelt.
     pub fn close(self) {
-        let asked = self.asked.into_inner();
-        let mut lacking = self.lacking.into_inner();
+        let known = self.known.into_inner();
+        let mut missing = self.missing.into_inner();
         let mut findings = self.sink.borrow_mut();
         for (key, _) in self.pairs {
-            if asked.contains(&key.name.as_str()) {
+            if known.contains(&key.name.as_str()) {
                 continue;
             }
             if findings.is_full() {
                 break;
             }
             let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
-            match suggestion(&key.name, asked.iter().copied()) {
+            match suggestion(&key.name, known.iter().copied()) {
                 Some(near) => {
-                    finding.label(format!("did you mean `{near}`?"));
-                    // What the extended file states can't lack.
-                    lacking.retain(|name| *name != near && near != "extends");
+                    finding.suggest(near);
+                    // A key of the extended file can't be missing.
+                    missing.retain(|name| *name != near && near != "extends");
                 }
                 None => {
-                    finding.help(format!("known keys: {}", asked.join(", ")));
+                    finding.help(format!("known keys: {}", known.join(", ")));
                 }
             }
         }
-        for name in lacking {
+        for name in missing {
             let message = format!("{} lacks `{name}`", self.what);
             findings.add("missing-key", self.span, message).label(format!("expected `{name}:` here"));
         }
     }
 }
 
-/// Reads one of several words; anything else is a finding with the nearest.
-pub fn word<T: Copy>(node: &Node, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
+/// Decodes one of several words; anything else is a finding that suggests the nearest.
+pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
     let names = || words.iter().map(|(name, _)| *name);
-    let Value::Text { text, .. } = &node.value else {
+    let YamlValue::Text { text, .. } = &node.value else {
         wrong_type(node, &format!("one of: {}", names().collect::<Vec<_>>().join(", ")), sink);
         return None;
     };
@@ -329,7 +331,7 @@ pub fn word<T: Copy>(node: &Node, words: &[(&'static str, T)], sink: &Sink) -> O
     let finding = findings.add("unknown-word", node.span, format!("unknown value `{text}`"));
     finding.help(format!("one of: {}", names().collect::<Vec<_>>().join(", ")));
     if let Some(near) = suggestion(text, names()) {
-        finding.label(format!("did you mean `{near}`?"));
+        finding.suggest(near);
     }
     None
 }

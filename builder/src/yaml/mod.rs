@@ -1,5 +1,5 @@
-//! YAML that a person wrote, with every mistake located: as nodes with their places ([`node`]), read as typed values
-//! ([`decode`]), and what was found wrong in which line ([`text`]).
+//! YAML written by people, with the location of every error: as nodes with locations ([`node`]), decoded to typed
+//! values ([`decode`]), and the findings by line ([`text`]).
 
 pub mod decode;
 pub mod node;

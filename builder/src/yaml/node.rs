@@ -1,26 +1,26 @@
-//! YAML as a tree of nodes that know where they stand.
+//! YAML as a tree of nodes with locations.
 
 use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::text::{FileId, Files, Findings, Span};
+use super::text::{FileId, Findings, RecipeFiles, Span};
 
-/// A value with its place.
+/// A value with its location.
 #[derive(Clone, Debug)]
-pub struct Node {
-    /// What it is.
-    pub value: Value,
-    /// Where it stands.
+pub struct YamlNode {
+    /// The value.
+    pub value: YamlValue,
+    /// Its location.
     pub span: Span,
 }
 
-/// What a node holds.
+/// The value of a node.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum YamlValue {
     /// Nothing, `~` or `null`.
     Null,
-    /// Text; numbers and booleans too, until somebody asks for one.
+    /// Text; also numbers and booleans, until one is decoded.
     Text {
         /// The text.
         text: String,
@@ -28,53 +28,53 @@ pub enum Value {
         plain: bool,
     },
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A mapping in the order written.
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(MappingKey, YamlNode)>),
 }
 
 /// The key of a mapping.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub struct MappingKey {
     /// Its text.
     pub name: String,
-    /// Where it stands.
+    /// Its location.
     pub span: Span,
 }
 
-impl Node {
-    /// What kind of value it is, for messages.
+impl YamlNode {
+    /// The type of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {
-            Value::Null => "nothing",
-            Value::Text { text, plain: true } if text.parse::<i64>().is_ok() => "a number",
-            Value::Text { text, plain: true } if text == "true" || text == "false" => "a boolean",
-            Value::Text { .. } => "text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
+            YamlValue::Null => "nothing",
+            YamlValue::Text { text, plain: true } if text.parse::<i64>().is_ok() => "a number",
+            YamlValue::Text { text, plain: true } if text == "true" || text == "false" => "a boolean",
+            YamlValue::Text { .. } => "text",
+            YamlValue::List(_) => "a list",
+            YamlValue::Map(_) => "a mapping",
         }
     }
 
-    /// The value under a key, if this is a mapping that has it.
-    pub fn get(&self, name: &str) -> Option<&Node> {
+    /// The value of a key, if this is a mapping that has it.
+    pub fn get(&self, name: &str) -> Option<&YamlNode> {
         match &self.value {
-            Value::Map(pairs) => pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            YamlValue::Map(pairs) => pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
             _ => None,
         }
     }
 
-    /// The value under a key, to be changed.
-    pub fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
+    /// The value of a key, mutable.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut YamlNode> {
         match &mut self.value {
-            Value::Map(pairs) => pairs.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            YamlValue::Map(pairs) => pairs.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node),
             _ => None,
         }
     }
 
-    /// Takes a key and its value out of a mapping.
-    pub fn take(&mut self, name: &str) -> Option<Node> {
+    /// Removes a key and its value from a mapping.
+    pub fn take(&mut self, name: &str) -> Option<YamlNode> {
         match &mut self.value {
-            Value::Map(pairs) => {
+            YamlValue::Map(pairs) => {
                 let index = pairs.iter().position(|(key, _)| key.name == name)?;
                 Some(pairs.remove(index).1)
             }
@@ -82,15 +82,15 @@ impl Node {
         }
     }
 
-    /// Lays `over` on this node as RFC 7396 (JSON Merge Patch) does: mappings merge key by key, a key without a value takes
-    /// the one below away, everything else is replaced.
-    pub fn overlay(&mut self, over: Node) {
+    /// Merges `over` over this node as in RFC 7396 (JSON Merge Patch): mappings merge key by key, a key without a value
+    /// removes the one below, everything else is replaced.
+    pub fn overlay(&mut self, over: YamlNode) {
         match (&mut self.value, over.value) {
-            (Value::Map(mine), Value::Map(theirs)) => {
+            (YamlValue::Map(mine), YamlValue::Map(theirs)) => {
                 for (key, node) in theirs {
                     let known = mine.iter().position(|(known, _)| known.name == key.name);
                     match (known, &node.value) {
-                        (Some(index), Value::Null) => {
+                        (Some(index), YamlValue::Null) => {
                             mine.remove(index);
                         }
                         (Some(index), _) => mine[index].1.overlay(node),
@@ -98,29 +98,30 @@ impl Node {
                     }
                 }
             }
-            (_, value) => *self = Node { value, span: over.span },
+            (_, value) => *self = YamlNode { value, span: over.span },
         }
     }
 
-    /// Calls `change` with every text below, keys aside.
+    /// Calls `change` with every text below, except for keys.
     pub fn visit_text(&mut self, change: &mut impl FnMut(&mut String, Span)) {
         match &mut self.value {
-            Value::Null => {}
-            Value::Text { text, .. } => change(text, self.span),
-            Value::List(nodes) => nodes.iter_mut().for_each(|node| node.visit_text(change)),
-            Value::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| node.visit_text(change)),
+            YamlValue::Null => {}
+            YamlValue::Text { text, .. } => change(text, self.span),
+            YamlValue::List(nodes) => nodes.iter_mut().for_each(|node| node.visit_text(change)),
+            YamlValue::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| node.visit_text(change)),
         }
     }
 }
 
-/// How deep mappings and lists may lie in each other; ours go to 7.
+/// The maximum nesting of mappings and lists; those of this repository have up to 7 levels.
 const DEPTH: usize = 64;
 
-/// Values of a file, those that aliases repeat included; ours have up to 3,000.
+/// The maximum number of values in a file, including those repeated by aliases; the files of this repository have up to
+/// 3,000.
 const NODES: usize = 100_000;
 
-/// Parses one YAML document. What is not YAML 1.2, a repeated key, or a second document is a finding.
-pub fn parse(files: &Files, file: FileId, findings: &mut Findings) -> Option<Node> {
+/// Parses one YAML document. Invalid YAML 1.2, a repeated key, or a second document is a finding.
+pub fn parse(files: &RecipeFiles, file: FileId, findings: &mut Findings) -> Option<YamlNode> {
     let text = files.text(file);
     let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
     offsets.push(text.len());
@@ -155,7 +156,7 @@ pub fn parse(files: &Files, file: FileId, findings: &mut Findings) -> Option<Nod
     root
 }
 
-/// Says what a parser's message means to whoever wrote the file.
+/// Explains a parser's message to the author of the file.
 fn explain(info: &str, text: &str, at: usize, finding: &mut super::text::Finding) {
     let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let line = text[line_start..].lines().next().unwrap_or_default();
@@ -189,15 +190,27 @@ struct Builder {
     file: FileId,
     offsets: Vec<usize>,
     stack: Vec<Open>,
-    /// Anchored nodes, each with the number of its values.
-    anchors: HashMap<usize, (Node, usize)>,
+    /// Anchored nodes, each with its number of values.
+    anchors: HashMap<usize, (YamlNode, usize)>,
     count: usize,
-    root: Option<Node>,
+    root: Option<YamlNode>,
 }
 
 enum Open {
-    List { nodes: Vec<Node>, start: Span, anchor: usize, before: usize },
-    Map { pairs: Vec<(Key, Node)>, names: HashSet<String>, key: Option<Key>, start: Span, anchor: usize, before: usize },
+    List {
+        nodes: Vec<YamlNode>,
+        start: Span,
+        anchor: usize,
+        before: usize,
+    },
+    Map {
+        pairs: Vec<(MappingKey, YamlNode)>,
+        names: HashSet<String>,
+        key: Option<MappingKey>,
+        start: Span,
+        anchor: usize,
+        before: usize,
+    },
 }
 
 impl Builder {
@@ -214,11 +227,11 @@ impl Builder {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
                 let value = match text.as_ref() {
-                    "" | "~" | "null" if plain => Value::Null,
-                    text => Value::Text { text: text.to_owned(), plain },
+                    "" | "~" | "null" if plain => YamlValue::Null,
+                    text => YamlValue::Text { text: text.to_owned(), plain },
                 };
                 self.count += 1;
-                self.put(Node { value, span }, (anchor, 1), findings);
+                self.put(YamlNode { value, span }, (anchor, 1), findings);
             }
             Event::SequenceStart(anchor, _) => {
                 self.count += 1;
@@ -231,23 +244,27 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let (value, start, anchor, before) = match self.stack.pop() {
-                    Some(Open::List { nodes, start, anchor, before }) => (Value::List(nodes), start, anchor, before),
-                    Some(Open::Map { pairs, start, anchor, before, .. }) => (Value::Map(pairs), start, anchor, before),
+                    Some(Open::List { nodes, start, anchor, before }) => {
+                        (YamlValue::List(nodes), start, anchor, before)
+                    }
+                    Some(Open::Map { pairs, start, anchor, before, .. }) => {
+                        (YamlValue::Map(pairs), start, anchor, before)
+                    }
                     None => return,
                 };
                 let span = Span { end: start.end.max(start.start), ..start };
-                self.put(Node { value, span }, (anchor, self.count - before), findings);
+                self.put(YamlNode { value, span }, (anchor, self.count - before), findings);
             }
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor);
                 self.count = self.count.saturating_add(known.map_or(1, |(_, count)| *count));
                 let node = match known {
-                    // Said for the whole file; what is copied till then stays within the budget.
-                    _ if self.count > NODES => Node { value: Value::Null, span },
+                    // Reported once for the whole file; what is copied until then stays within the budget.
+                    _ if self.count > NODES => YamlNode { value: YamlValue::Null, span },
                     Some((node, _)) => node.clone(),
                     None => {
                         findings.add("yaml", span, "an alias is inside the node that it repeats");
-                        Node { value: Value::Null, span }
+                        YamlNode { value: YamlValue::Null, span }
                     }
                 };
                 self.put(node, (0, 0), findings);
@@ -259,7 +276,7 @@ impl Builder {
         }
     }
 
-    fn put(&mut self, node: Node, (anchor, count): (usize, usize), findings: &mut Findings) {
+    fn put(&mut self, node: YamlNode, (anchor, count): (usize, usize), findings: &mut Findings) {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), count));
         }
@@ -272,7 +289,7 @@ impl Builder {
                 Some(key) => pairs.push((key, node)),
                 None => {
                     let name = match &node.value {
-                        Value::Text { text, .. } => text.clone(),
+                        YamlValue::Text { text, .. } => text.clone(),
                         _ => {
                             let kind = node.kind();
                             findings.add("yaml", node.span, format!("a key must be text, found {kind}"));
@@ -282,7 +299,7 @@ impl Builder {
                     if !names.insert(name.clone()) {
                         findings.add("repeated-key", node.span, format!("duplicate key `{name}`"));
                     }
-                    *key = Some(Key { name, span: node.span });
+                    *key = Some(MappingKey { name, span: node.span });
                 }
             },
         }

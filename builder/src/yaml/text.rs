@@ -1,4 +1,4 @@
-//! The files that a recipe is made of, places in them, and what was found wrong there.
+//! The files of a recipe, locations in them, and findings.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::mask;
 
-/// A file that was read, by its number in [`Files`].
+/// A file that was read, by its number in [`RecipeFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(usize);
 
-/// A place in a file: byte offsets, end exclusive.
+/// A location in a file: byte offsets, end exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The file.
@@ -24,12 +24,12 @@ pub struct Span {
 
 /// Every file that was read for a recipe.
 #[derive(Debug, Default)]
-pub struct Files {
+pub struct RecipeFiles {
     files: Vec<(PathBuf, String)>,
 }
 
-impl Files {
-    /// Takes a file in.
+impl RecipeFiles {
+    /// Adds a file.
     pub fn add(&mut self, path: &Path, text: String) -> FileId {
         self.files.push((path.to_owned(), text));
         FileId(self.files.len() - 1)
@@ -40,7 +40,7 @@ impl Files {
         &self.files[file.0].0
     }
 
-    /// The folder of a file: what relative paths in it are relative to.
+    /// The folder of a file, which its relative paths are relative to.
     pub fn folder(&self, file: FileId) -> &Path {
         match self.path(file).parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -59,7 +59,7 @@ impl Files {
         format!("{}:{line}:{column}", self.path(span.file).display())
     }
 
-    /// Line and column of the start of a span, counted as [`Files::locate`] does.
+    /// Line and column of the start of a span, counted as [`RecipeFiles::locate`] does.
     pub fn position(&self, span: Span) -> (usize, usize) {
         let before = &self.text(span.file)[..span.start];
         let line = before.matches('\n').count() + 1;
@@ -67,38 +67,38 @@ impl Files {
     }
 }
 
-/// One thing that is wrong with a recipe.
+/// One error in a recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which rule it breaks: `unknown-key`, `wrong-type` …
+    /// The violated rule: `unknown-key`, `wrong-type` …
     pub id: &'static str,
-    /// What is wrong, in one sentence without a full stop.
+    /// The error, in one sentence without a full stop.
     pub message: String,
-    /// Where.
+    /// Its location.
     pub span: Span,
-    /// A few words to stand under the place.
+    /// A few words to show under the location.
     pub label: String,
     /// What to do.
     pub help: Option<String>,
 }
 
-/// All that was found wrong; collected to the end instead of stopping at the first.
+/// All errors; collected to the end instead of stopping at the first.
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
 }
 
-/// Findings that are looked for and shown; a recipe with more is beyond what one reads through.
+/// The maximum number of findings; nobody reads through more.
 const MOST: usize = 100;
 
 impl Findings {
-    /// Adds a finding; what can be added to it comes back.
+    /// Adds a finding, which can be extended through the result.
     pub fn add(&mut self, id: &'static str, span: Span, message: impl Into<String>) -> &mut Finding {
         self.list.push(Finding { id, message: message.into(), span, label: String::new(), help: None });
         self.list.last_mut().expect("one was just added")
     }
 
-    /// Whether so much was found that looking for more is no help.
+    /// Whether so much was found that continuing is pointless.
     pub fn is_full(&self) -> bool {
         self.list.len() > MOST
     }
@@ -108,7 +108,7 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// In the order of their places, without repetitions.
+    /// Sorted by location, without duplicates.
     pub fn sorted(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| finding.span);
         self.list.dedup();
@@ -117,10 +117,15 @@ impl Findings {
 }
 
 impl Finding {
-    /// Sets the words under the place.
+    /// Sets the words under the location.
     pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
         self
+    }
+
+    /// Sets the label to the name that was probably meant.
+    pub fn suggest(&mut self, near: impl fmt::Display) -> &mut Self {
+        self.label(did_you_mean(near))
     }
 
     /// Sets what to do.
@@ -130,17 +135,17 @@ impl Finding {
     }
 }
 
-/// A recipe that can't be used: every finding, and the files they stand in.
+/// An invalid recipe: every finding, and their files.
 #[derive(Debug)]
 pub struct BadRecipe {
     /// The files that were read.
-    pub files: Files,
-    /// What is wrong with them; never empty.
+    pub files: RecipeFiles,
+    /// The findings; never empty.
     pub findings: Vec<Finding>,
 }
 
 impl BadRecipe {
-    /// Prose with the source lines, as compilers show it.
+    /// Text with the source lines, as compilers show it.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
@@ -149,7 +154,7 @@ impl BadRecipe {
             let path = self.files.path(file).display().to_string();
             let source = &*mask::in_place(self.files.text(file));
             let end = finding.span.end.min(source.len()).max(finding.span.start);
-            // Only the lines in question: the renderer's work grows with the text it is given.
+            // Only the relevant lines: the renderer's work grows with the length of its text.
             let first = source[..finding.span.start].rfind('\n').map_or(0, |at| at + 1);
             let last = source[end..].find('\n').map_or(source.len(), |at| end + at);
             let mark = AnnotationKind::Primary.span(finding.span.start - first..end - first);
@@ -180,7 +185,12 @@ impl fmt::Display for BadRecipe {
 
 impl std::error::Error for BadRecipe {}
 
-/// The nearest of `names` to `word`, if it is near enough to be what was meant.
+/// The question that suggests an existing name in place of a wrong one.
+pub fn did_you_mean(near: impl fmt::Display) -> String {
+    format!("did you mean `{near}`?")
+}
+
+/// The name nearest to `word`, if it is near enough to be what was meant.
 pub fn suggestion<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let score = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
     names

@@ -1,6 +1,6 @@
-//! The container of Debian packages, for all tests that write some.
+//! The container format of Debian packages, for all tests that write some.
 
-/// An archive of ar(5), as a Debian package is one (deb(5)).
+/// An archive of ar(5), the format of a Debian package (deb(5)).
 pub fn ar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in members {

@@ -8,7 +8,7 @@ use dbco::store::Store;
 
 use super::Project;
 
-/// What a kernel's build calls, and a script that wants to lead dbco astray.
+/// What a kernel's build runs, and a script that tries to lead dbco outside.
 pub const TOOLS: [&str; 12] = ["cat", "cp", "env", "grep", "ln", "make", "mkdir", "mkfifo", "mv", "patch", "rm", "sh"];
 
 /// Gives a project the toolchain `host`, locked and in its store.
@@ -23,7 +23,8 @@ pub fn provide_with(project: &Project, more: &[&str]) {
     provide_packages(project, &[("tools", "1", deb)]);
 }
 
-/// Adds the component `tool`, which the host's programs build, to the root; `rest` is its file without name and licence.
+/// Adds the component `tool`, which is built by the host's programs, to the root; `rest` is its file without name and
+/// licence.
 pub fn add_tool(project: &Project, rest: &str) {
     project.edit("small.yaml", "{build: none,", "{build: host,");
     project.edit("small.yaml", "layout: split\n", "layout: split\n  components: [tool]\n");
@@ -31,7 +32,7 @@ pub fn add_tool(project: &Project, rest: &str) {
     provide(project);
 }
 
-/// The small project with a kernel from a package that holds these files; `more` is a line below `kernel`.
+/// The small project with a kernel from a package with these files; `more` is a line below `kernel`.
 pub fn with_kernel_package(more: &str, files: &[(&str, &[u8])]) -> Project {
     let project = Project::with(
         "  component: kernel\n  patches: [first.patch]\n  config: [tiny]\n",
@@ -44,8 +45,8 @@ pub fn with_kernel_package(more: &str, files: &[(&str, &[u8])]) -> Project {
     project
 }
 
-/// Locks packages, each with its name and version, as what a request for them gives in this order, and puts them into
-/// the store.
+/// Locks packages, each with its name and version, as the result of a request for them in this order, and puts them
+/// into the store.
 pub fn provide_packages(project: &Project, packages: &[(&str, &str, Vec<u8>)]) {
     let mut names: Vec<&str> = packages.iter().map(|(name, ..)| *name).collect();
     names.sort_unstable();
@@ -65,7 +66,7 @@ pub fn provide_packages(project: &Project, packages: &[(&str, &str, Vec<u8>)]) {
     project.write("dbco.lock", project.read("dbco.lock") + &entry);
 }
 
-/// A Debian package of programs of this host, with each library that ldd(1) names.
+/// A Debian package of programs of this host, with each library listed by ldd(1).
 fn package(more: &[&str]) -> Vec<u8> {
     let output = |program: &str, arguments: &[&str]| {
         let output = command(program).args(arguments).output().unwrap();
@@ -77,7 +78,7 @@ fn package(more: &[&str]) -> Vec<u8> {
             output("sh", &["-c", &format!("PATH=$PATH:/usr/sbin:/sbin; command -v {tool}")]).trim().to_owned();
         let libraries = output("ldd", &[&program]);
         for library in libraries.split_whitespace().filter(|word| word.starts_with('/')) {
-            // The loader's path is a fixed one; libraries are found in /lib by default.
+            // The loader's path is fixed; libraries are found in /lib by default.
             let name = Path::new(library).file_name().unwrap().to_str().unwrap().to_owned();
             let folder = if name.starts_with("ld-linux") { "lib64" } else { "lib" };
             files.insert(format!("./usr/{folder}/{name}"), fs::read(library).unwrap());
@@ -93,7 +94,7 @@ fn package(more: &[&str]) -> Vec<u8> {
     deb("", &files)
 }
 
-/// A Debian package, deb(5): its control file and what it installs. A content that begins with `-> ` is a link's text;
+/// A Debian package, deb(5): its control file and installed files. A content that starts with `-> ` is a link's target;
 /// a name that ends with `/` is a folder's.
 pub fn deb(control: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     deb_with(&[("./control", control.as_bytes())], files)

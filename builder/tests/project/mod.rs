@@ -1,7 +1,7 @@
-//! A project of its own for each test: a small recipe with everything that it names, a store, an empty home.
+//! A separate project for each test: a small recipe with everything that it refers to, a store, an empty home.
 //!
-//! Nothing in it needs a network or a compiler: its toolchains ask for no packages, and of its outputs only those are
-//! asked for that dbco makes by itself.
+//! Nothing in it needs a network or a compiler: its toolchains request no packages, and only outputs are requested that
+//! dbco makes by itself.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod ar;
@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 use dbco::process::command;
 
-/// The recipe, which stands at line 1 of `small.yaml`.
+/// The recipe, the content of `small.yaml` from line 1.
 pub const RECIPE: &str = "\
 recipe: small
 epoch: 2021-01-01
@@ -44,7 +44,7 @@ tests:
   - {name: first, entry: live, medium: kernel, expect: \"login:\"}
 ";
 
-/// A lock that fits [`RECIPE`].
+/// A lock that matches [`RECIPE`].
 pub const LOCK: &str = "\
 format: 2
 entries:
@@ -71,12 +71,12 @@ debian: bookworm
 packages: []
 ";
 
-/// A folder with a recipe that passes every check and a lock that fits it.
+/// A folder with a recipe that passes every check and a matching lock.
 pub struct Project {
     folder: tempfile::TempDir,
 }
 
-/// What a run of dbco gave.
+/// The result of a run of dbco.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -124,7 +124,7 @@ impl Project {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Replaces the one place where a file has `from`.
+    /// Replaces the only occurrence of `from` in a file.
     pub fn edit(&self, name: &str, from: &str, to: &str) {
         let text = self.read(name);
         assert_eq!(text.matches(from).count(), 1, "`{from}` in {name}");
@@ -136,18 +136,18 @@ impl Project {
         self.run(command(env!("CARGO_BIN_EXE_dbco")).args(arguments))
     }
 
-    /// Runs dbco in the project's folder, with more in its environment or in place of what it has.
+    /// Runs dbco in the project's folder, with changes to its environment.
     pub fn dbco_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
         self.run_with(command(env!("CARGO_BIN_EXE_dbco")).args(arguments), environment)
     }
 
-    /// Runs a script of the host's shell as root of a user and a mount namespace of its own; `$DBCO` is dbco. Nothing
-    /// that it mounts outlives it.
+    /// Runs a script of the host's shell as root of a separate user and mount namespace; `$DBCO` is dbco. Nothing that
+    /// it mounts outlives it.
     pub fn unshared(&self, script: &str) -> Ran {
         self.run(command("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]))
     }
 
-    /// Gives a command the project's folder and an environment of its own.
+    /// Gives a command the project's folder and a separate environment.
     pub fn prepare<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command
             .current_dir(self.folder.path())
@@ -171,14 +171,14 @@ impl Project {
 }
 
 impl Ran {
-    /// The run has to end with this status.
+    /// The run must end with this status.
     #[track_caller]
     pub fn ends(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
-    /// Standard error has to hold each of these.
+    /// Standard error must contain each of these.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         for part in parts {
@@ -187,7 +187,7 @@ impl Ran {
         self
     }
 
-    /// Standard error must not hold this.
+    /// Standard error must not contain this.
     #[track_caller]
     pub fn never_says(self, part: &str) -> Self {
         assert!(!self.err.contains(part), "`{part}` in:\n{}", self.err);

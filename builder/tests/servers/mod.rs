@@ -1,4 +1,4 @@
-//! What the tests of sources share: an HTTP server on this machine that misbehaves on demand, and signed archives.
+//! Shared code of the tests of sources: an HTTP server on this machine that misbehaves on demand, and signed archives.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 #[allow(clippy::duplicate_mod, reason = "some of the tests have a project, too")]
@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use dbco::digest::Digest;
-use dbco::source::{Archive, Cancel, Limits, Mirrors, Network};
+use dbco::source::{Archive, Cancel, Mirrors, Network, NetworkLimits};
 use dbco::store::Store;
 use pgp::composed::{
     CleartextSignedMessage, DetachedSignature, EncryptionCaps, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
@@ -21,36 +21,36 @@ use pgp::composed::{
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::types::Password;
 
-/// How a server treats one request, in place of the plain answer.
+/// How a server responds to one request, instead of normally.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// That status and no content.
+    /// The given status and no content.
     Status(u16),
     /// Announces everything, sends that many bytes and closes.
     Cut(usize),
-    /// Announces everything, sends that many bytes and keeps silent until the client goes.
+    /// Announces everything, sends that many bytes and is silent until the client leaves.
     Stall(usize),
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Silence,
     /// Sends a byte now and then.
     Trickle,
-    /// Sends headers without end.
+    /// Sends endless headers.
     EndlessHeaders,
-    /// Sends a body without end, of no stated length.
+    /// Sends an endless body, without a stated length.
     EndlessBody,
-    /// Redirects to itself, for ever.
+    /// Redirects to itself, forever.
     Redirects,
-    /// Sends as many bytes as it should, others.
+    /// Sends the right number of wrong bytes.
     WrongContent,
     /// Sends half, and says that this is all.
     HalfLength,
-    /// Sends no HTTP.
+    /// Does not speak HTTP.
     Garbage,
-    /// Answers with a part that nobody asked for.
+    /// Answers with a range that was not requested.
     Part,
-    /// Sends that many bytes by HTTP/1.0, of no stated length, and closes.
+    /// Sends that many bytes with HTTP/1.0, without a stated length, and closes.
     Unstated(usize),
-    /// Sends each byte in a chunk of its own, no faster than one in a while, with much around it.
+    /// Sends each byte in a separate chunk, slowly, with a lot of overhead.
     Wrapped,
     /// Sends 16 KiB about twenty times a second.
     Slow,
@@ -66,12 +66,12 @@ struct State {
     asked: Vec<Asked>,
 }
 
-/// One request that came.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// The path, without the leading `/`.
     pub path: String,
-    /// The first byte that was asked for.
+    /// The first requested byte.
     pub from: usize,
     /// The value of the header `Authorization`.
     pub login: Option<String>,
@@ -95,27 +95,27 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (state, bell) = (shared.clone(), bell.clone());
-                // A client that goes away is no failure of the server.
+                // A disconnecting client is not a failure of the server.
                 std::thread::spawn(move || drop(serve(stream, &state, &bell)));
             }
         });
         Self { url, state, came }
     }
 
-    /// A server that treats every request so.
+    /// A server that responds to every request in this way.
     pub fn bad(fault: Fault) -> Self {
         let server = Self::start();
         server.state.lock().unwrap().always = Some(fault);
         server
     }
 
-    /// From now on sends requests for a path elsewhere.
+    /// From now on redirects requests for a path.
     pub fn redirect(&self, path: &str, to: &str) -> String {
         self.state.lock().unwrap().redirects.insert(path.to_owned(), to.to_owned());
         format!("{}/{path}", self.url)
     }
 
-    /// Waits until it has been asked for something.
+    /// Waits until it has received a request.
     pub fn wait_until_asked(&self) {
         let state = self.state.lock().unwrap();
         drop(self.came.wait_while(state, |state| state.asked.is_empty()).unwrap());
@@ -130,7 +130,7 @@ impl Server {
         self.state.lock().unwrap().files.remove(path);
     }
 
-    /// What the next requests for a path get, one each.
+    /// The responses to the next requests for a path, one each.
     pub fn faults(&self, path: &str, faults: &[Fault]) {
         self.state.lock().unwrap().faults.entry(path.to_owned()).or_default().extend(faults);
     }
@@ -228,7 +228,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
             reader.read_line(&mut String::new()).map(drop)
         }
         Some(Fault::Slow) => {
-            // A pause between pieces, which ends when the client closes its side.
+            // A pause between chunks, which ends when the client closes its side.
             stream.set_read_timeout(Some(Duration::from_millis(50)))?;
             body.chunks(16 << 10).try_for_each(|piece| match std::io::Read::read(&mut stream, &mut [0]) {
                 Ok(0) => Ok(()),
@@ -239,9 +239,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, came: &Condvar) -> std::io
     }
 }
 
-/// Faults that are no HTTP answer with the file in it; `None` for all others.
+/// Faults other than an HTTP answer that contains the file; `None` for all others.
 fn misbehave(stream: &mut TcpStream, fault: Fault, path: &str, length: usize) -> Option<std::io::Result<()>> {
-    // Until the client goes: then a write fails.
+    // Until the client disconnects: then a write fails.
     let repeat = |stream: &mut TcpStream, begin: String, piece: &[u8], pause: Option<Duration>| {
         stream.write_all(begin.as_bytes())?;
         if pause.is_some() {
@@ -285,13 +285,13 @@ fn misbehave(stream: &mut TcpStream, fault: Fault, path: &str, length: usize) ->
     })
 }
 
-/// A URL where nobody listens.
+/// A URL without a listening server.
 pub fn dead_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Bytes that look like nothing, the same every time.
+/// Bytes without a pattern, the same every time.
 pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -303,16 +303,16 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-/// A store of its own.
+/// A separate store.
 pub fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("store")).unwrap();
     (folder, store)
 }
 
-/// Waits hardly at all between tries.
-pub fn limits() -> Limits {
-    Limits { backoff: Duration::from_millis(1), ..Limits::default() }
+/// Hardly any wait between attempts.
+pub fn limits() -> NetworkLimits {
+    NetworkLimits { backoff: Duration::from_millis(1), ..NetworkLimits::default() }
 }
 
 pub fn network() -> Network {
@@ -358,7 +358,7 @@ impl Key {
     }
 }
 
-/// A Debian archive in the making: suite `test`, component `main`, architecture `amd64`.
+/// A Debian archive that is being built: suite `test`, component `main`, architecture `amd64`.
 pub struct TestArchive {
     suite: String,
     fields: String,
@@ -375,7 +375,7 @@ impl Default for TestArchive {
 }
 
 impl TestArchive {
-    /// An archive of that suite, whose Release file has these lines, too.
+    /// An archive of that suite, whose Release file also has these lines.
     pub fn of(suite: &str, fields: &str) -> Self {
         let (suite, fields) = (suite.to_owned(), fields.to_owned());
         Self { suite, fields, packages: String::new(), sources: String::new(), date: None, pool: Vec::new() }
@@ -398,14 +398,14 @@ impl TestArchive {
         self
     }
 
-    /// Adds a package `name version` that is one, and installs these files.
+    /// Adds a real package `name version` that installs these files.
     pub fn deb(self, name: &str, version: &str, fields: &str, files: &[(&str, &str)]) -> Self {
         let control = format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n{fields}\n");
         let content = deb(&[("./control", &control)], files);
         self.add(name, version, fields, content)
     }
 
-    /// Sets the Release file's date, as RFC 2822 has it, with `UTC`.
+    /// Sets the Release file's date, in the format of RFC 2822, with `UTC`.
     pub fn dated(mut self, date: &str) -> Self {
         self.date = Some(date.to_owned());
         self
@@ -449,7 +449,7 @@ impl TestArchive {
         self.publish_unsigned(server);
     }
 
-    /// Puts all but a Release file on a server.
+    /// Puts everything but a Release file on a server.
     pub fn publish_unsigned(&self, server: &Server) {
         let index = |path: &str| format!("dists/{}/main/{path}", self.suite);
         server.file(&index("binary-amd64/Packages.xz"), xz(&self.packages));
@@ -470,7 +470,7 @@ pub fn archive() -> Archive {
     }
 }
 
-/// A Debian package (deb(5), ar(5)): control files and what it installs, by name.
+/// A Debian package (deb(5), ar(5)): control files and installed files, by name.
 pub fn deb(control: &[(&str, &str)], files: &[(&str, &str)]) -> Vec<u8> {
     let tar = |files: &[(&str, &str)]| {
         let mut tar = tar::Builder::new(Vec::new());

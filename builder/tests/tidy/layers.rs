@@ -11,12 +11,12 @@ fn module(source: &str, file: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// Paths in a crate that the code of `module` names by `crate::` or `super::`: `crate::{cli, plan::Plan}` are two.
+/// Paths in a crate that the code of `module` names with `crate::` or `super::`: `crate::{cli, plan::Plan}` are two.
 fn named_paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (start, skipped) in [("crate::", module.len()), ("super::", 1)] {
         for (at, _) in code.match_indices(start) {
-            // `super::super::x` is read from its first word; `$crate::` and `other_crate::` are not ours.
+            // `super::super::x` is read from its first word; `$crate::` and `other_crate::` don't count.
             let before = code[..at].chars().next_back();
             if before.is_some_and(|c| c.is_alphanumeric() || "_:$".contains(c)) {
                 continue;
@@ -33,7 +33,7 @@ fn named_paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
     found
 }
 
-/// The paths at the start of a text, as `use` has them: `a::b`, `{a, b::{c, d}}`. Gives what follows them.
+/// The paths at the start of a text, in the syntax of `use`: `a::b`, `{a, b::{c, d}}`. Gives the text after them.
 fn expand<'a>(base: &[String], text: &'a str, found: &mut Vec<Vec<String>>) -> &'a str {
     if let Some(mut rest) = text.strip_prefix('{') {
         loop {
@@ -70,9 +70,10 @@ fn paths_are_found_however_they_are_written() {
     assert_eq!(found, expected);
 }
 
-/// What each module may use of its crate, itself aside. A module that is not here is an error: say where it belongs.
+/// The modules of the crate that each module may use, other than itself. A module that is not listed is an error: add
+/// it where it belongs.
 const LAYERS: &[(&str, &[&str])] = &[
-    // Data and helpers, which know of nothing above them.
+    // Data and helpers, which use nothing above them.
     ("input", &[]),
     ("interrupt", &[]),
     ("inherited", &[]),
@@ -87,7 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "threads", "tree"]),
     ("archive", &["beneath", "interrupt", "printable", "store", "threads", "tree"]),
-    // Work on data, without a recipe's stages.
+    // Work on data, independent of a recipe's stages.
     ("kernel", &["archive", "beneath", "digest", "platform", "tree"]),
     ("execution", &["beneath", "digest", "store", "tree"]),
     ("image", &["beneath", "digest", "execution", "input", "interrupt", "platform", "process", "store", "tree"]),
@@ -129,7 +130,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "plan", "step", "store"]),
-    // All stages as calls.
+    // All stages as a library.
     (
         "session",
         &[
@@ -137,7 +138,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source", "step", "store", "threads",
         ],
     ),
-    // The printer, which may use everything and is used by nothing.
+    // The command line, which may use everything and is used by nothing.
     (
         "cli",
         &[
@@ -166,14 +167,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &[]),
 ];
 
-/// The same for the crate that runs inside the image. A module may use those that stand before it here only, so there is no circle. `vz`, which
-/// is large, has its parts listed each for itself.
+/// The same for the crate that runs inside the image. A module may only use those listed before it, so there is no
+/// circle. `vz`, which is large, has each of its parts listed.
 const LIVEFS: &[(&str, &[&str])] = &[
-    // Helpers, which know of nothing above them.
+    // Helpers, which use nothing above them.
     ("platform", &[]),
     ("process", &[]),
     ("durable", &[]),
-    // Each a task of its own: the boot, trees with systems, the engine of containers, their network.
+    // Independent tasks: the boot, trees with systems, the engine of containers, their network.
     ("boot", &["platform", "process"]),
     ("system", &["boot", "durable", "platform", "process"]),
     ("container", &["platform", "process"]),
@@ -192,7 +193,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
     ("vz::spec", &["net", "platform", "system", "vz::conf", "vz::exit", "vz::paths"]),
     ("vz::snapshots", &["durable", "vz::exit"]),
     ("vz::template", &["system", "vz::exit", "vz::process"]),
-    // the machine behind a trait, and what commands work with,
+    // the machine behind a trait, and the data of commands,
     ("vz::node", &["vz::exit", "vz::spec"]),
     ("vz::layout", &["durable", "vz::exit", "vz::node", "vz::snapshots"]),
     ("vz::convert", &["container", "net", "system", "vz::conf", "vz::exit", "vz::spec"]),
@@ -292,13 +293,13 @@ const LIVEFS: &[(&str, &[&str])] = &[
     ("main", &[]),
 ];
 
-/// The layer that a path belongs to: the longest beginning of it that a table lists.
+/// The layer of a path: the longest prefix that a table lists.
 fn layer(layers: &[(&'static str, &[&str])], path: &[String]) -> Option<&'static str> {
     let mut names = (1..=path.len()).rev().map(|length| path[..length].join("::"));
     names.find_map(|name| layers.iter().find(|(listed, _)| *listed == name)).map(|(listed, _)| *listed)
 }
 
-/// What of a crate differs from the table of its layers.
+/// How a crate differs from the table of its layers.
 fn against_layers(source: &str, layers: &[(&'static str, &[&str])]) -> Vec<String> {
     let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for (file, text) in rust(source) {
@@ -342,14 +343,14 @@ fn modules_use_only_what_lies_below_them() {
     }
 }
 
-/// Files of the crate that runs inside the image, each with the files that it names.
-fn files_of_livefs() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
-    let files: Vec<_> = rust("livefs/src").into_iter().filter(|(file, _)| !is_test(file)).collect();
-    let modules: BTreeSet<Vec<String>> = files.iter().map(|(file, _)| module("livefs/src", file)).collect();
+/// The files of a crate, each with the files that it uses.
+fn uses_of_files(source: &str) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let files: Vec<_> = rust(source).into_iter().filter(|(file, _)| !is_test(file)).collect();
+    let modules: BTreeSet<Vec<String>> = files.iter().map(|(file, _)| module(source, file)).collect();
     let uses = |(file, text): &(String, String)| {
-        let own = module("livefs/src", file);
+        let own = module(source, file);
         let named = named_paths(&code(text), &own).into_iter();
-        // The file of an item is that of the longest beginning of its path that is a module.
+        // The file of an item is that of the longest prefix of its path that is a module.
         let file = |path: Vec<String>| {
             let lengths = (1..=path.len()).rev();
             lengths.map(|length| path[..length].to_vec()).find(|beginning| modules.contains(beginning))
@@ -360,25 +361,36 @@ fn files_of_livefs() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
     files.iter().map(uses).collect()
 }
 
-/// In the crate that runs inside the image no files use each other in a circle, by whatever way.
+/// No files of a crate use each other in a circle, directly or through others. A `mod.rs` that re-exports items of its
+/// own modules (`pub use part::Item`) does not count as a use.
 #[test]
-fn no_files_of_livefs_use_each_other_in_a_circle() {
-    let mut left = files_of_livefs();
-    assert!(left.values().map(BTreeSet::len).sum::<usize>() > 100, "uses are not found");
-    // Those that use nothing that is left go, until only circles and their users remain.
-    loop {
-        let before = left.len();
-        let names: BTreeSet<Vec<String>> = left.keys().cloned().collect();
-        left.retain(|_, uses| uses.iter().any(|other| names.contains(other)));
-        if left.len() == before {
-            break;
-        }
+fn no_files_use_each_other_in_a_circle() {
+    for source in ["builder/src", "livefs/src"] {
+        let uses = uses_of_files(source);
+        assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 100, "uses are not found");
+        let circles = uses.keys().filter(|file| reaches_itself(&uses, file));
+        let circles: Vec<String> = circles.map(|path| path.join("::")).collect();
+        assert!(circles.is_empty(), "{source}: these use each other in a circle: {}", circles.join(" "));
     }
-    let names: Vec<String> = left.keys().map(|path| path.join("::")).collect();
-    assert!(names.is_empty(), "these use each other in a circle, or those that do: {}", names.join(" "));
 }
 
-/// What the tables permit leads from no module back to itself.
+/// Whether a file uses itself through others.
+fn reaches_itself(uses: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>, file: &[String]) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![file.to_vec()]);
+    while let Some(at) = next.pop() {
+        for other in uses.get(&at).into_iter().flatten() {
+            if other == file {
+                return true;
+            }
+            if seen.insert(other.clone()) {
+                next.push(other.clone());
+            }
+        }
+    }
+    false
+}
+
+/// The tables permit no path from a module back to itself.
 #[test]
 fn no_modules_use_each_other_in_a_circle() {
     for table in [LAYERS, LIVEFS] {

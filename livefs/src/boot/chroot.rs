@@ -1,9 +1,10 @@
-//! `chroot-system`: a system started inside the live system, with the console.
+//! `chroot-system`: starts a system inside the live system, with the console.
 //!
-//! The live system's process 1 stays what it is. The system gets namespaces of its own for processes, mounts, names and IPC, so
-//! that its init is process 1 there and its shutdown ends it alone; devices, network and the console are the machine's.
+//! Process 1 of the live system stays the same. The system gets its own namespaces for processes, mounts, names and
+//! IPC, so that its init is process 1 there and its shutdown ends only the system; devices, network and the console are
+//! the machine's.
 //!
-//! Whoever waits for the console waits for the lock, which is held for as long as the system runs.
+//! A process that waits for the console waits for the lock, which is held as long as the system runs.
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -21,14 +22,14 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, pivot_root, setsid};
 
-/// Held while a system runs.
+/// Locked while a system runs.
 const LOCK: &str = "/system/run/chroot-system.lock";
-/// The number of the system's process 1 among the live system's processes.
+/// The PID of the system's process 1 in the live system.
 const PID: &str = "/system/run/chroot-system.pid";
 const USAGE: &str = "usage: chroot-system start FOLDER INIT | wait | stop";
 
-/// `chroot-system start FOLDER INIT`: starts a system and returns at once. `wait`: returns when it has ended. `stop`: asks its
-/// init to power off, and waits.
+/// `chroot-system start FOLDER INIT`: starts a system and returns at once. `wait`: returns when it has ended. `stop`:
+/// asks its init to power off, and waits.
 pub fn chroot_system(arguments: Vec<OsString>) -> u8 {
     let words: Vec<&OsString> = arguments.iter().collect();
     let done = match &words[..] {
@@ -66,7 +67,7 @@ fn stop() -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    // What busybox's and sysvinit's init take as "power off".
+    // The signal that busybox's and sysvinit's init take as "power off".
     match kill(Pid::from_raw(pid), Signal::SIGUSR2) {
         Ok(()) | Err(nix::Error::ESRCH) => wait(),
         Err(error) => Err(error.into()),
@@ -83,7 +84,7 @@ fn start(folder: &Path, init: &Path) -> io::Result<()> {
     }
     // SAFETY: this program has one thread.
     match unsafe { fork() }? {
-        // The lock stays with the child, as both share the open file.
+        // The child keeps the lock, as both share the open file description.
         ForkResult::Parent { .. } => std::mem::forget(held),
         ForkResult::Child => {
             let _ = setsid();
@@ -96,12 +97,12 @@ fn start(folder: &Path, init: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the system, again after each `reboot` in it, until it ends otherwise.
+/// Runs the system, again after each `reboot` in it, until it ends in another way.
 fn supervise(folder: &Path, init: &Path) {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     loop {
         let ended = match run(folder, init) {
-            // What the kernel's reboot_pid_ns() makes of reboot(2) in a namespace of processes.
+            // How reboot_pid_ns() of the kernel reports reboot(2) in a PID namespace.
             Ok(WaitStatus::Signaled(_, Signal::SIGHUP, _)) => {
                 eprintln!("chroot-system: {name} starts again.");
                 continue;
@@ -117,8 +118,8 @@ fn supervise(folder: &Path, init: &Path) {
     }
 }
 
-/// Starts it and waits for its end. Namespaces of processes hold a process's children, and once their process 1 is dead they
-/// take no other; so the supervisor, which needs new ones each time, has a child in between.
+/// Starts it and waits for its end. A PID namespace applies to a process's children, and accepts no more of them once
+/// its process 1 is dead; so the supervisor, which needs a new one each time, has an intermediate child.
 fn run(folder: &Path, init: &Path) -> io::Result<WaitStatus> {
     // SAFETY: this program has one thread.
     match unsafe { fork() }? {
@@ -142,7 +143,7 @@ fn run(folder: &Path, init: &Path) -> io::Result<WaitStatus> {
     }
 }
 
-/// In between: makes the namespaces. Gives the exit code of the system's init, or 128 and its signal.
+/// The intermediate child: creates the namespaces. Gives the exit code of the system's init, or 128 and its signal.
 fn between(folder: &Path, init: &Path) -> io::Result<i32> {
     let spaces =
         CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
@@ -165,7 +166,7 @@ fn between(folder: &Path, init: &Path) -> io::Result<i32> {
     }
 }
 
-/// As process 1 of the system: makes the folder the root, with the machine's devices, and becomes its init.
+/// As process 1 of the system: makes the folder the root, with the machine's devices, and executes its init.
 fn enter(folder: &Path, init: &Path) -> io::Result<Infallible> {
     let failed = |what: String| move |error: nix::Error| io::Error::other(format!("{what}: {error}"));
     let _ = setsid();
@@ -186,7 +187,8 @@ fn enter(folder: &Path, init: &Path) -> io::Result<Infallible> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), &folder.join("proc"), Some("proc"), quiet, none).map_err(failed("/proc".into()))?;
     chdir(folder)?;
-    // Both on one place: the old root then lies on top of the new one, from where it is taken away (pivot_root(2)).
+    // Both at the same place: the old root is then mounted over the new one, from where it is unmounted
+    // (pivot_root(2)).
     pivot_root(".", ".").map_err(failed(format!("cannot change the root to {}", folder.display())))?;
     umount2(".", MntFlags::MNT_DETACH)?;
     chdir("/")?;

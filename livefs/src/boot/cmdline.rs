@@ -1,4 +1,4 @@
-//! The kernel's command line, as far as the early init acts on it. All other words are left to others: the boot codes
+//! The part of the kernel's command line that the early init handles. All other words are ignored here: the boot codes
 //! for user space are read by `/system/etc/init.d/code`.
 //!
 //! | word | meaning |
@@ -12,10 +12,10 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How long a disk that was asked for is waited for when `waitusb=` does not say: USB and some SCSI disks appear after
-/// the kernel has started the early init.
+/// How long to wait for a requested disk if `waitusb=` does not say: USB and some SCSI disks appear after the kernel
+/// has started the early init.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
-/// A larger number is a mistake rather than a wish.
+/// A larger number is more likely a mistake than intended.
 const LONGEST_WAIT: u64 = 3600;
 
 /// What is started.
@@ -23,9 +23,9 @@ const LONGEST_WAIT: u64 = 3600;
 pub enum Mode {
     /// The live system, from the initramfs.
     Live,
-    /// The live system; a system on the disk is started in it and gets the console.
+    /// The live system, in which a system on the disk is started and gets the console.
     Chroot,
-    /// A system on the disk, alone.
+    /// Only a system on the disk.
     Switch,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// How a disk is named.
+/// How a disk is identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// By its filesystem's label.
@@ -54,7 +54,7 @@ impl Selector {
     /// `LABEL=…`, `UUID=…`, `/dev/NAME` or `NAME`.
     ///
     /// # Errors
-    /// A sentence's end that says what is wrong with the value.
+    /// The end of a sentence that says what is wrong with the value.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(label) = text.strip_prefix("LABEL=").filter(|label| !label.is_empty()) {
             return Ok(Self::Label(label.to_owned()));
@@ -84,39 +84,40 @@ impl fmt::Display for Selector {
     }
 }
 
-/// The systems' disk, as the command line names it.
+/// The systems' disk as given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hd {
-    /// Not named: the one with the default label, if there is one.
+    /// Not given: the one with the default label, if there is one.
     Default,
-    /// Named.
+    /// Given.
     Named(Selector),
-    /// Named by something that is not understood; `Cmdline::problems` has said so. No other disk is taken instead.
+    /// Given in a form that is not understood; reported in `Cmdline::problems`. No other disk is used instead.
     Bad,
 }
 
-/// What the early init is asked to do.
+/// What the command line asks the early init to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cmdline {
     /// What to start.
     pub mode: Mode,
-    /// The system's folder: absolute, without `..` and without characters that a shell would act on.
+    /// The system's folder: absolute, without `..` and without characters that are special to a shell.
     pub system: String,
     /// The systems' disk.
     pub hd: Hd,
-    /// `waitusb=`'s limit; none if it was not given.
+    /// The limit of `waitusb=`; none if it was not given.
     pub wait: Option<Duration>,
-    /// A further disk that `waitusb=` waits for.
+    /// Another disk that `waitusb=` waits for.
     pub await_too: Option<Selector>,
-    /// `init=`: absolute, of the same characters as `system`.
+    /// `init=`: absolute, with the same characters as `system`.
     pub init: Option<String>,
-    /// What could not be understood, as whole sentences. The mode is `Live` then if the mode or the system is unclear.
+    /// What could not be understood, as complete sentences. The mode is then `Live` if the mode or the system is
+    /// unclear.
     pub problems: Vec<String>,
 }
 
 impl Cmdline {
-    /// Reads a command line as `/proc/cmdline` shows it. Never fails: what is wrong is said in `problems`. Of a word that
-    /// is given more than once the last counts.
+    /// Parses a command line as in `/proc/cmdline`. Never fails: errors are in `problems`. If a word is given more than
+    /// once the last one counts.
     pub fn parse(text: &str) -> Self {
         let mut cmdline = Cmdline {
             mode: Mode::Live,
@@ -140,7 +141,7 @@ impl Cmdline {
             Some(other) => problems.push(format!("mode={other} is unknown: expected live, chroot or switch.")),
         }
         if let Some(system) = value("system") {
-            // Without an initramfs the kernel reads system=, where "/" is the whole disk; here as well.
+            // Without an initramfs the kernel reads system=, where "/" is the whole disk; it means the same here.
             match check_path(system) {
                 Ok(()) => cmdline.system = system.to_owned(),
                 Err(why) => {
@@ -178,7 +179,7 @@ impl Cmdline {
         cmdline
     }
 
-    /// How long to wait for the systems' disk: not at all if none was asked for.
+    /// How long to wait for the systems' disk: not at all if none was requested.
     pub fn limit(&self) -> Duration {
         match self.wait {
             Some(limit) => limit,
@@ -212,9 +213,9 @@ fn parse_wait(text: &str) -> Result<(Duration, Option<Selector>), String> {
     }
 }
 
-/// The words of a command line up to `--` (what follows is for init), each a name and perhaps a value. Quotes as in the
-/// kernel's `next_arg` (lib/cmdline.c): a space between double quotes ends no word; quotes around the whole word or around
-/// the value fall away.
+/// The words of a command line up to `--` (the rest is for init), each a name and possibly a value. Quotes as in the
+/// kernel's `next_arg` (lib/cmdline.c): a space between double quotes does not end a word; quotes around the whole word
+/// or around the value are removed.
 fn words(text: &str) -> Vec<(String, Option<String>)> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
@@ -310,7 +311,7 @@ mod tests {
             assert_eq!(cmdline.problems.len(), 1, "{text}: {:?}", cmdline.problems);
             assert!(cmdline.problems[0].contains(part), "{text}: {:?}", cmdline.problems);
         }
-        // These do not make unclear what to start.
+        // These problems do not affect what to start.
         for text in [
             "mode=switch waitusb=soon",
             "mode=switch waitusb=5:LABEL=",

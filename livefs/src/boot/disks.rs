@@ -1,4 +1,4 @@
-//! The block devices there are, and the wait for those that have yet to appear.
+//! The existing block devices, and waiting for those that have not appeared yet.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,16 +15,16 @@ use super::probe::{Superblock, probe};
 /// The kernel's group of device events (`include/linux/netlink.h`, NETLINK_KOBJECT_UEVENT).
 const UEVENTS: u32 = 1;
 
-/// A block device with a known content.
+/// A block device with recognized content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
     /// Its node below `/dev`.
     pub device: PathBuf,
-    /// What it holds.
+    /// Its content.
     pub content: Superblock,
 }
 
-/// Where devices are listed and where their nodes are; other places than the system's serve tests.
+/// Where devices are listed and where their nodes are; tests use other folders than the system's.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// `/sys/class/block`: an entry for each device and partition.
@@ -40,8 +40,8 @@ impl Default for Places {
 }
 
 impl Places {
-    /// All devices whose content is known, by name. Empty ones, such as a drive without a disk or a free loop device, and
-    /// those that can't be read are left out.
+    /// All devices with recognized content, by name. Empty ones, such as a drive without a disk or a free loop device,
+    /// and those that can't be read are skipped.
     ///
     /// # Errors
     /// The list itself can't be read.
@@ -52,18 +52,18 @@ impl Places {
         Ok(names.iter().filter_map(|name| self.disk(&name.to_string_lossy())).collect())
     }
 
-    /// A device whose content is known.
+    /// A device with recognized content.
     pub(crate) fn disk(&self, name: &str) -> Option<Disk> {
         if fs::read_to_string(self.list.join(name).join("size")).is_ok_and(|size| size.trim() == "0") {
             return None;
         }
-        // The kernel writes "!" where a device's name has "/" (cciss!c0d0).
+        // The kernel writes "!" for a "/" in a device's name (cciss!c0d0).
         let device = self.nodes.join(name.replace('!', "/"));
         let content = File::open(&device).and_then(|mut file| probe(&mut file)).ok().flatten()?;
         Some(Disk { device, content })
     }
 
-    /// The first disk that fits.
+    /// The first matching disk.
     ///
     /// # Errors
     /// As [`Self::disks`].
@@ -74,16 +74,16 @@ impl Places {
         Ok(self.disks()?.into_iter().find(|disk| wanted.fits(&disk.content)))
     }
 
-    /// As [`Self::find`], but waits for a disk that is not there yet: each event of the kernel's makes it look again.
+    /// As [`Self::find`], but waits for a disk that does not exist yet: it checks again at each event of the kernel.
     ///
     /// # Errors
-    /// As [`Self::disks`], and if the kernel's events can't be had.
+    /// As [`Self::disks`], and if the kernel's events are not available.
     pub fn wait(&self, wanted: &Selector, limit: Duration) -> io::Result<Option<Disk>> {
         let deadline = Instant::now() + limit;
         if limit.is_zero() {
             return self.find(wanted);
         }
-        // Listens before it looks, so that nothing appears in between.
+        // Subscribes before checking, so that no event in between is missed.
         let events = Events::open()?;
         loop {
             if let Some(found) = self.find(wanted)? {
@@ -106,7 +106,7 @@ impl Selector {
     }
 }
 
-/// The kernel's events of devices that come and go.
+/// The kernel's events for devices that appear and disappear.
 struct Events(OwnedFd);
 
 impl Events {
@@ -118,10 +118,10 @@ impl Events {
         Ok(Self(socket))
     }
 
-    /// Waits for events and takes all that are there. False: the time is over.
+    /// Waits for events and reads all available ones. False: the time is over.
     fn next(&self, deadline: Instant) -> io::Result<bool> {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, so that the last millisecond is not spent in a busy loop.
+        // Rounded up, so that there is no busy loop in the last millisecond.
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) => return Ok(Instant::now() < deadline),
@@ -131,7 +131,7 @@ impl Events {
         let mut event = [0; 8192];
         loop {
             match socket::recv(self.0.as_raw_fd(), &mut event, MsgFlags::empty()) {
-                // Too many at once: some are lost, but the disks are listed anew anyhow.
+                // Too many at once: some are lost, but the disks are listed again anyway.
                 Ok(_) | Err(nix::Error::EINTR | nix::Error::ENOBUFS) => {}
                 Err(nix::Error::EAGAIN) => return Ok(true),
                 Err(error) => return Err(error.into()),
@@ -144,7 +144,7 @@ impl Events {
 mod tests {
     use super::*;
 
-    /// A machine with an ext2 on `vda1`, an empty `vdb` and nothing in `sr0`.
+    /// A machine with an ext2 file system on `vda1`, an empty `vdb` and no medium in `sr0`.
     fn machine() -> (tempfile::TempDir, Places) {
         let folder = tempfile::tempdir().expect("a folder");
         let places = Places { list: folder.path().join("list"), nodes: folder.path().join("dev") };

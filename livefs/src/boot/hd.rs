@@ -1,4 +1,4 @@
-//! The systems' disk: checked, repaired where it can be, mounted at `/hd`.
+//! The systems' disk: checked, repaired if possible, mounted at `/hd`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::process::Stdio;
 use nix::mount::{MsFlags, mount};
 
 use super::disks::Disk;
-use super::probe::Kind;
+use super::probe::ContentKind;
 use crate::process::command;
 
-/// What e2fsck's exit code says (e2fsck(8)): errors that were corrected, and that the system should restart, which goes for
-/// mounted filesystems only.
+/// Bits of e2fsck's exit code (e2fsck(8)): errors were corrected, and the system should be restarted, which only
+/// concerns mounted file systems.
 const CORRECTED: i32 = 1 | 2;
 
-/// Checks and mounts. `e2fsck` is the program that checks, or none. Gives what there is to tell.
+/// Checks and mounts. `e2fsck` is the checking program, if there is one. Gives the messages to show.
 ///
 /// # Errors
 /// A sentence that says why nothing was mounted, and what to do.
@@ -23,11 +23,11 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
     let Some(state) = disk.content.ext else {
         return Err(format!("{device} contains {}, but the systems' disk must be ext2, ext3 or ext4.", disk.content));
     };
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     if !state.clean {
         match e2fsck {
-            Some(program) => told.extend(repair(disk, program)?),
-            // A journal is played back by mounting.
+            Some(program) => messages.extend(repair(disk, program)?),
+            // Mounting replays the journal.
             None if state.journal && !state.errors => {}
             None => {
                 return Err(format!(
@@ -37,11 +37,11 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
         }
     }
     fs::create_dir_all(folder).map_err(|error| format!("Cannot create {}: {error}.", folder.display()))?;
-    // Limits of space per container, where the filesystem was made for them (mke2fs -O quota,project).
+    // Disk limits per container, if the file system was created with support for them (mke2fs -O quota,project).
     let options = state.project_quota.then_some("prjquota");
-    // Either of the older two is a form of ext4 to the kernel.
+    // The kernel mounts either of the older two as ext4.
     let attempts = [options, None];
-    let kind = Kind::Ext4.name();
+    let kind = ContentKind::Ext4.name();
     let mut result = Ok(());
     for options in &attempts[usize::from(options.is_none())..] {
         result = mount(Some(&disk.device), folder, Some(kind), MsFlags::MS_RELATIME, *options);
@@ -50,10 +50,10 @@ pub fn attach(disk: &Disk, e2fsck: Option<&Path>, folder: &Path) -> Result<Vec<S
         }
     }
     result.map_err(|error| format!("Cannot mount {device} ({}): {error}.", disk.content))?;
-    Ok(told)
+    Ok(messages)
 }
 
-/// Lets e2fsck repair all that it can without asking.
+/// Lets e2fsck repair everything that it can without asking.
 fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
     let device = disk.device.display();
     let output = command(program).arg("-p").arg(&disk.device).stdin(Stdio::null()).output();
@@ -63,9 +63,9 @@ fn repair(disk: &Disk, program: &Path) -> Result<Option<String>, String> {
             Ok((code != 0).then(|| format!("{device} was not unmounted cleanly and has been repaired.")))
         }
         _ => {
-            let said = [output.stdout, output.stderr].concat();
-            let said = String::from_utf8_lossy(&said);
-            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck printed no message");
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text);
+            let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("e2fsck printed no message");
             Err(format!("{device} cannot be repaired automatically ({last}). Try `e2fsck -f {device}`."))
         }
     }

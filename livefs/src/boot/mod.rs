@@ -1,7 +1,9 @@
-//! The boot beyond what a shell does well: which disk holds the systems, whether it is sound, and what is started of it.
+//! The part of the boot that a shell does not do well: which disk holds the systems, whether it is sound, and what to
+//! start from it.
 //!
-//! The initramfs's `/init` stays a short shell script, which serves images without this crate as well. Where the livefs has
-//! this crate, the script asks [`bootplan`] and does what that prints; and `rcS` calls [`chroot_system`] in mode `chroot`.
+//! The initramfs's `/init` remains a short shell script, which also serves images without this crate. If the livefs
+//! contains this crate, the script runs [`bootplan`] and acts on its output; and `rcS` calls [`chroot_system`] in mode
+//! `chroot`.
 //!
 //! | module | what it holds |
 //! |---|---|

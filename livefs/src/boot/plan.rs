@@ -1,4 +1,4 @@
-//! `bootplan`: what is started, decided before anything of the initramfs is given up.
+//! `bootplan`: decides what to start, before anything of the initramfs is given up.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,15 +10,15 @@ use super::cmdline::{Cmdline, Hd, Mode, Selector};
 use super::disks::{Disk, Places};
 use super::{hd, program};
 
-/// The label of the systems' disk, where the command line names no disk.
+/// The label of the systems' disk, if the command line does not name a disk.
 const LABEL: &str = "dbcolinux";
-/// What is started in a system, and as the live system, unless `init=` says otherwise.
+/// The first program of a system, and of the live system, unless `init=` says otherwise.
 const INIT: &str = "/system/init";
 
-/// What is started.
+/// What to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How. `Live` also stands for what could not be done.
+    /// The mode. `Live` is also the fallback for what is not possible.
     pub mode: Mode,
     /// The system's folder on its disk.
     pub system: String,
@@ -26,19 +26,19 @@ pub struct Plan {
     pub hd: Option<PathBuf>,
     /// The first program: in the system, or for `Live` in the live system.
     pub init: String,
-    /// What there is to tell, whole sentences.
-    pub told: Vec<String>,
+    /// Messages to show, in complete sentences.
+    pub messages: Vec<String>,
 }
 
 impl Plan {
-    /// As a shell reads it. No value has a character that a shell would act on: `Cmdline` lets none through, and devices are
-    /// named by the kernel.
+    /// As assignments for a shell. No value has a character that is special to a shell: `Cmdline` rejects them, and
+    /// devices are named by the kernel.
     fn assignments(&self) -> String {
         let mut text = format!("mode={}\nsystem={}\n", self.mode, self.system);
-        // A file's name is the kernel's, but nothing is taken on trust that a shell will read.
+        // The name comes from the kernel, but it is checked all the same before a shell reads it.
         let hd = self.hd.as_ref().map(|hd| hd.display().to_string()).filter(|hd| Selector::parse(hd).is_ok());
         let _ = writeln!(text, "hd={}", hd.unwrap_or_default());
-        // The live system stays the one that process 1 is of.
+        // The live system remains the one that process 1 belongs to.
         let (init, inner) =
             if self.mode == Mode::Chroot { (INIT, self.init.as_str()) } else { (self.init.as_str(), "") };
         let _ = writeln!(text, "init={init}\ninner={inner}");
@@ -46,18 +46,19 @@ impl Plan {
     }
 }
 
-/// Looks for the disk, mounts it at `folder`, and decides. `tree` is the livefs, whose e2fsck checks the disk.
+/// Finds the disk, mounts it at `folder`, and decides. `tree` is the livefs, whose e2fsck checks the disk.
 pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Plan {
-    let (limit, mut told) = (cmdline.limit(), cmdline.problems);
+    let (limit, mut messages) = (cmdline.limit(), cmdline.problems);
     if let Some(other) = &cmdline.await_too {
         match places.wait(other, limit) {
             Ok(Some(_)) => {}
-            Ok(None) => told.push(format!("waitusb={}: {other} did not appear.", limit.as_secs())),
-            Err(error) => told.push(format!("Cannot list the disks: {error}.")),
+            Ok(None) => messages.push(format!("waitusb={}: {other} did not appear.", limit.as_secs())),
+            Err(error) => messages.push(format!("Cannot list the disks: {error}.")),
         }
     }
-    let mut plan = Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), told: Vec::new() };
-    // A disk that nobody asked for, and that is not there, is nothing to speak of.
+    let mut plan =
+        Plan { mode: cmdline.mode, system: cmdline.system, hd: None, init: INIT.into(), messages: Vec::new() };
+    // A missing disk that was not requested is not reported.
     let asked = cmdline.mode != Mode::Live || cmdline.hd != Hd::Default;
     let wanted = match &cmdline.hd {
         Hd::Default => Some(Selector::Label(LABEL.into())),
@@ -68,9 +69,9 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         match attach(&wanted, limit, asked, places, tree, folder) {
             Ok((hd, more)) => {
                 plan.hd = hd;
-                told.extend(more);
+                messages.extend(more);
             }
-            Err(why) => told.push(why),
+            Err(why) => messages.push(why),
         }
     }
     let mut start = cmdline.init;
@@ -78,8 +79,8 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         let init = start.clone().unwrap_or_else(|| INIT.into());
         let checked = if plan.hd.is_some() { check(folder, &plan.system, &init) } else { Err(None) };
         if let Err(why) = checked {
-            told.extend(why);
-            told.push(format!("mode={} is not possible: the live system was started instead.", plan.mode));
+            messages.extend(why);
+            messages.push(format!("mode={} is not possible: the live system was started instead.", plan.mode));
             plan.mode = Mode::Live;
             // It was meant for the system.
             start = None;
@@ -90,10 +91,10 @@ pub fn plan(cmdline: Cmdline, places: &Places, tree: &Path, folder: &Path) -> Pl
         if tree_has {
             plan.init = init;
         } else {
-            told.push(format!("The live system has no program {init} (init=): starting {INIT} instead."));
+            messages.push(format!("The live system has no program {init} (init=): starting {INIT} instead."));
         }
     }
-    plan.told = told;
+    plan.messages = messages;
     plan
 }
 
@@ -110,8 +111,8 @@ fn attach(
     let listed = |error: std::io::Error| format!("Cannot list the disks: {error}.");
     match places.wait(wanted, limit).map_err(listed)? {
         Some(disk) => {
-            let told = hd::attach(&disk, hd::e2fsck(tree).as_deref(), folder)?;
-            Ok((Some(disk.device), told))
+            let messages = hd::attach(&disk, hd::e2fsck(tree).as_deref(), folder)?;
+            Ok((Some(disk.device), messages))
         }
         None if asked => {
             let there = places.disks().map_err(listed)?;
@@ -125,9 +126,9 @@ fn attach(
     }
 }
 
-/// The disks there are, as a sentence.
+/// The existing disks, as a sentence.
 fn list(disks: &[Disk]) -> String {
-    // The livefs itself is no disk that anybody would name.
+    // The livefs itself is not a disk that anyone would name.
     let shown = disks.iter().filter(|disk| !disk.device.to_string_lossy().contains("/loop"));
     let shown: Vec<String> = shown.map(|disk| format!("{} ({})", disk.device.display(), disk.content)).collect();
     if shown.is_empty() {
@@ -153,8 +154,8 @@ fn check(folder: &Path, system: &str, init: &str) -> Result<(), Option<String>> 
     program::check(&root, Path::new(init)).map_err(|why| Some(format!("{init} of {system} {why}.")))
 }
 
-/// `bootplan TREE FOLDER`: prints the plan for the kernel's command line as assignments of a shell, and on standard error what
-/// there is to tell. TREE is the livefs, FOLDER is where the systems' disk is mounted.
+/// `bootplan TREE FOLDER`: prints the plan for the kernel's command line as shell assignments, and messages on standard
+/// error. TREE is the livefs, FOLDER is where the systems' disk is mounted.
 pub fn bootplan(arguments: Vec<OsString>) -> u8 {
     let [tree, folder] = &arguments[..] else {
         eprintln!("usage: bootplan TREE FOLDER");
@@ -168,7 +169,7 @@ pub fn bootplan(arguments: Vec<OsString>) -> u8 {
         }
     };
     let made = plan(Cmdline::parse(&text), &Places::default(), Path::new(tree), Path::new(folder));
-    for line in &made.told {
+    for line in &made.messages {
         eprintln!("{line}");
     }
     print!("{}", made.assignments());
@@ -179,7 +180,7 @@ pub fn bootplan(arguments: Vec<OsString>) -> u8 {
 mod tests {
     use super::*;
 
-    /// A machine without disks, and a live system that has its init.
+    /// A machine without disks, and a live system with an init.
     fn decide(text: &str) -> Plan {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn without_a_disk_the_live_system_starts_and_says_nothing() {
         let plan = decide("ro quiet");
-        assert_eq!((plan.mode, plan.hd.as_ref(), plan.told.len()), (Mode::Live, None, 0));
+        assert_eq!((plan.mode, plan.hd.as_ref(), plan.messages.len()), (Mode::Live, None, 0));
         assert_eq!(plan.assignments(), "mode=live\nsystem=/system0\nhd=\ninit=/system/init\ninner=\n");
     }
 
@@ -203,9 +204,9 @@ mod tests {
     fn a_disk_that_was_asked_for_and_is_not_there_is_named() {
         let plan = decide("mode=switch hd=LABEL=systems waitusb=0 init=/sbin/init");
         assert_eq!((plan.mode, plan.init.as_str()), (Mode::Live, INIT));
-        assert!(plan.told[0].contains("LABEL=systems did not appear within 0 s"), "{:?}", plan.told);
-        assert!(plan.told[0].contains("No disk with a filesystem was found"), "{:?}", plan.told);
-        assert!(plan.told[1].contains("mode=switch is not possible"), "{:?}", plan.told);
+        assert!(plan.messages[0].contains("LABEL=systems did not appear within 0 s"), "{:?}", plan.messages);
+        assert!(plan.messages[0].contains("No disk with a filesystem was found"), "{:?}", plan.messages);
+        assert!(plan.messages[1].contains("mode=switch is not possible"), "{:?}", plan.messages);
     }
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(decide("init=/system/bin/sh").init, "/system/bin/sh");
         let plan = decide("init=/system/bin/shh");
         assert_eq!(plan.init, INIT);
-        assert!(plan.told[0].contains("no program /system/bin/shh"), "{:?}", plan.told);
+        assert!(plan.messages[0].contains("no program /system/bin/shh"), "{:?}", plan.messages);
     }
 
     #[test]
@@ -233,7 +234,7 @@ mod tests {
             system: "/system2".into(),
             hd: Some("/dev/vda1".into()),
             init: "/sbin/init".into(),
-            told: Vec::new(),
+            messages: Vec::new(),
         };
         assert_eq!(
             plan.assignments(),

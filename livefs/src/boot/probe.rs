@@ -1,4 +1,4 @@
-//! What filesystem lies on a device, by its superblock. Layouts: ext2-4 from the kernel's
+//! Detects the file system on a device by its superblock. Layouts: ext2-4 from the kernel's
 //! Documentation/filesystems/ext4/super.rst, FAT from Microsoft's fatgen103, ISO 9660 from ECMA-119, squashfs from
 //! Documentation/filesystems/squashfs.rst, swap from include/linux/swap.h.
 
@@ -7,10 +7,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::platform::PAGE;
 
-/// The kinds of content that are told apart.
+/// The recognized kinds of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub enum ContentKind {
     Ext2,
     Ext3,
     Ext4,
@@ -20,44 +20,44 @@ pub enum Kind {
     Swap,
 }
 
-impl Kind {
-    /// Its usual name, as blkid and mount have it.
+impl ContentKind {
+    /// Its usual name, as in blkid and mount.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Ext2 => "ext2",
-            Kind::Ext3 => "ext3",
-            Kind::Ext4 => "ext4",
-            Kind::Vfat => "vfat",
-            Kind::Iso9660 => "iso9660",
-            Kind::Squashfs => "squashfs",
-            Kind::Swap => "swap",
+            ContentKind::Ext2 => "ext2",
+            ContentKind::Ext3 => "ext3",
+            ContentKind::Ext4 => "ext4",
+            ContentKind::Vfat => "vfat",
+            ContentKind::Iso9660 => "iso9660",
+            ContentKind::Squashfs => "squashfs",
+            ContentKind::Swap => "swap",
         }
     }
 }
 
-/// What an ext superblock says of its state.
+/// The state in an ext superblock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtState {
-    /// It was unmounted in good order, and no error was found in it.
+    /// It was cleanly unmounted, and no error was found in it.
     pub clean: bool,
-    /// The kernel found an error in it, which its journal does not mend.
+    /// The kernel found an error in it, which its journal does not fix.
     pub errors: bool,
     /// It has a journal, so that mounting it after a power cut is safe.
     pub journal: bool,
-    /// It was made with project quota.
+    /// It was created with project quota.
     pub project_quota: bool,
 }
 
 /// A superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// What it is.
-    pub kind: Kind,
+    /// Its type.
+    pub kind: ContentKind,
     /// Its label; none if empty.
     pub label: Option<String>,
     /// Its UUID in lower case, in the form that blkid prints: for vfat a serial number, for ISO 9660 a date.
     pub uuid: Option<String>,
-    /// For ext2-4.
+    /// Only for ext2-4.
     pub ext: Option<ExtState>,
 }
 
@@ -74,12 +74,12 @@ impl fmt::Display for Superblock {
     }
 }
 
-/// Looks at the first 34 KiB of a device or an image. None if nothing known is there.
+/// Examines the first 34 KiB of a device or an image. None if nothing is recognized there.
 ///
 /// # Errors
-/// Only those of reading; a short device is no error.
+/// Only errors of reading; a short device is not an error.
 pub fn probe(source: &mut (impl Read + Seek)) -> io::Result<Option<Superblock>> {
-    // Two reads rather than one: many devices are empty beyond their first blocks' needs, and CDs are slow.
+    // Two reads rather than one: the first is enough for many devices, and CDs are slow.
     let start = read_at(source, 0, PAGE)?;
     if let Some(found) = ext(&start).or_else(|| squashfs(&start)).or_else(|| swap(&start)).or_else(|| vfat(&start)) {
         return Ok(Some(found));
@@ -133,7 +133,7 @@ fn ext(start: &[u8]) -> Option<Superblock> {
     const COMPAT_JOURNAL: u32 = 4;
     const INCOMPAT_RECOVER: u32 = 4;
     const INCOMPAT_JOURNAL_DEVICE: u32 = 8;
-    // Those that ext3's code knows: filetype, recover, meta_bg; sparse_super, large_file, btree_dir.
+    // Those that ext3's code supports: filetype, recover, meta_bg; sparse_super, large_file, btree_dir.
     const INCOMPAT_EXT3: u32 = 0x2 | 0x4 | 0x10;
     const RO_COMPAT_EXT3: u32 = 0x1 | 0x2 | 0x4;
     const RO_COMPAT_QUOTA: u32 = 0x100;
@@ -150,11 +150,11 @@ fn ext(start: &[u8]) -> Option<Superblock> {
     }
     let journal = compat & COMPAT_JOURNAL != 0;
     let kind = if incompat & !INCOMPAT_EXT3 != 0 || ro_compat & !RO_COMPAT_EXT3 != 0 {
-        Kind::Ext4
+        ContentKind::Ext4
     } else if journal {
-        Kind::Ext3
+        ContentKind::Ext3
     } else {
-        Kind::Ext2
+        ContentKind::Ext2
     };
     let errors = state & STATE_ERRORS != 0;
     let ext = ExtState {
@@ -168,7 +168,7 @@ fn ext(start: &[u8]) -> Option<Superblock> {
 
 fn squashfs(start: &[u8]) -> Option<Superblock> {
     let plain = bytes(start, 0, 4)? == b"hsqs" && u16_at(start, 28)? == 4;
-    plain.then_some(Superblock { kind: Kind::Squashfs, label: None, uuid: None, ext: None })
+    plain.then_some(Superblock { kind: ContentKind::Squashfs, label: None, uuid: None, ext: None })
 }
 
 fn swap(start: &[u8]) -> Option<Superblock> {
@@ -177,14 +177,14 @@ fn swap(start: &[u8]) -> Option<Superblock> {
         return None;
     }
     let (uuid, label) = (uuid(bytes(start, 1036, 16)?), text(bytes(start, 1052, 16)?));
-    Some(Superblock { kind: Kind::Swap, label, uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Swap, label, uuid, ext: None })
 }
 
 fn vfat(start: &[u8]) -> Option<Superblock> {
     if bytes(start, 510, 2)? != [0x55, 0xaa] {
         return None;
     }
-    // A partition table ends like that, too; a boot sector names its kind, though it need not mean it.
+    // A partition table has the same ending; a boot sector also names the file system, though the name is not binding.
     let (serial, label) = if bytes(start, 82, 8)? == b"FAT32   " {
         (67, 71)
     } else if [&b"FAT12   "[..], b"FAT16   "].contains(&bytes(start, 54, 8)?) {
@@ -196,7 +196,7 @@ fn vfat(start: &[u8]) -> Option<Superblock> {
     // mkfs and fatlabel keep this copy of the root folder's label up to date.
     let label = text(bytes(start, label, 11)?).filter(|label| label != "NO NAME");
     let uuid = Some(format!("{:04x}-{:04x}", serial >> 16, serial & 0xffff));
-    Some(Superblock { kind: Kind::Vfat, label, uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Vfat, label, uuid, ext: None })
 }
 
 fn iso9660(block: &[u8]) -> Option<Superblock> {
@@ -212,9 +212,9 @@ fn iso9660(block: &[u8]) -> Option<Superblock> {
             [part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14), part(14, 16)].join("-")
         })
     };
-    // When it was changed, else when it was made.
+    // The modification time, otherwise the creation time.
     let uuid = date(830).or_else(|| date(813));
-    Some(Superblock { kind: Kind::Iso9660, label: text(bytes(block, 40, 32)?), uuid, ext: None })
+    Some(Superblock { kind: ContentKind::Iso9660, label: text(bytes(block, 40, 32)?), uuid, ext: None })
 }
 
 #[cfg(test)]

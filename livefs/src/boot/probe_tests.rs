@@ -1,4 +1,4 @@
-//! The judges are other people's tools: each image is made by the program that everybody uses.
+//! Tested with third-party tools: each image is made by the usual program for it.
 
 use super::*;
 use std::fs::File;
@@ -9,7 +9,7 @@ use crate::process::command;
 
 const UUID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 
-/// Runs a tool; these live in sbin, which a user's PATH may lack.
+/// Runs a tool; these are in sbin, which may not be in a user's PATH.
 fn run(tool: &str, args: &[&str]) {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let found = path.split(':').map(|folder| Path::new(folder).join(tool)).find(|program| program.exists());
@@ -39,11 +39,11 @@ fn make(mebibytes: u64, tool: &str, args: &[&str]) -> Superblock {
 
 #[test]
 fn mke2fs_makes_ext2_to_ext4() {
-    for (kind, name) in [(Kind::Ext2, "ext2"), (Kind::Ext3, "ext3"), (Kind::Ext4, "ext4")] {
+    for (kind, name) in [(ContentKind::Ext2, "ext2"), (ContentKind::Ext3, "ext3"), (ContentKind::Ext4, "ext4")] {
         let found = make(8, "mke2fs", &["-q", "-F", "-t", name, "-L", "dbcolinux", "-U", UUID]);
         assert_eq!((found.kind, found.label.as_deref(), found.uuid.as_deref()), (kind, Some("dbcolinux"), Some(UUID)));
         let ext = found.ext.expect("its state");
-        assert_eq!((ext.clean, ext.errors, ext.journal), (true, false, kind != Kind::Ext2), "{name}");
+        assert_eq!((ext.clean, ext.errors, ext.journal), (true, false, kind != ContentKind::Ext2), "{name}");
         assert!(!ext.project_quota);
     }
     assert_eq!(make(8, "mke2fs", &["-q", "-F", "-t", "ext4"]).label, None);
@@ -76,7 +76,7 @@ fn mkfs_vfat_makes_fat16_and_fat32() {
         let found = make(size, "mkfs.vfat", &["-F", bits, "-n", "STICK", "-i", "1234ABCD"]);
         assert_eq!(
             (found.kind, found.label.as_deref(), found.uuid.as_deref()),
-            (Kind::Vfat, Some("STICK"), Some("1234-abcd"))
+            (ContentKind::Vfat, Some("STICK"), Some("1234-abcd"))
         );
         assert_eq!(make(size, "mkfs.vfat", &["-F", bits]).label, None);
     }
@@ -85,7 +85,10 @@ fn mkfs_vfat_makes_fat16_and_fat32() {
 #[test]
 fn mkswap_makes_swap() {
     let found = make(1, "mkswap", &["-q", "-L", "swap0", "-U", UUID]);
-    assert_eq!((found.kind, found.label.as_deref(), found.uuid.as_deref()), (Kind::Swap, Some("swap0"), Some(UUID)));
+    assert_eq!(
+        (found.kind, found.label.as_deref(), found.uuid.as_deref()),
+        (ContentKind::Swap, Some("swap0"), Some(UUID))
+    );
 }
 
 #[test]
@@ -96,7 +99,7 @@ fn mksquashfs_and_xorriso_make_images() {
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     run("mksquashfs", &[&text(&source), &text(&squash), "-quiet", "-no-progress"]);
     let found = look(&squash).expect("squashfs");
-    assert_eq!((found.kind, found.label, found.uuid), (Kind::Squashfs, None, None));
+    assert_eq!((found.kind, found.label, found.uuid), (ContentKind::Squashfs, None, None));
     let date = "2026110112304500";
     run(
         "xorriso",
@@ -113,7 +116,7 @@ fn mksquashfs_and_xorriso_make_images() {
         ],
     );
     let found = look(&iso).expect("ISO 9660");
-    assert_eq!((found.kind, found.label.as_deref()), (Kind::Iso9660, Some("MEDIUM")));
+    assert_eq!((found.kind, found.label.as_deref()), (ContentKind::Iso9660, Some("MEDIUM")));
     assert_eq!(found.uuid.as_deref(), Some("2026-11-01-12-30-45-00"));
 }
 

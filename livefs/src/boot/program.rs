@@ -1,4 +1,4 @@
-//! Whether a tree holds a program that could be started after a `chroot` into it.
+//! Whether a tree contains a program that can be started after a `chroot` into it.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 /// As many symbolic links as the kernel follows (MAXSYMLINKS).
 const MOST_LINKS: u32 = 40;
 
-/// The real place of a path inside `root`: absolute links and `..` stay inside. None if something on the way is missing.
+/// The resolved path inside `root`: absolute links and `..` stay inside. None if a component is missing.
 pub fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     let mut left: VecDeque<OsString> = parts(path);
     let mut inside: Vec<OsString> = Vec::new();
@@ -40,7 +40,7 @@ pub fn resolve(root: &Path, path: &Path) -> Option<PathBuf> {
     Some(inside.iter().fold(root.to_owned(), |path, part| path.join(part)))
 }
 
-/// The names in a path; `..` as such.
+/// The names in a path; `..` as itself.
 fn parts(path: &Path) -> VecDeque<OsString> {
     let named = |part: Component| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -50,10 +50,10 @@ fn parts(path: &Path) -> VecDeque<OsString> {
     path.components().filter_map(named).collect()
 }
 
-/// Whether `program` in the tree `root` is a file that root may execute. An `Err` says what is there instead.
+/// Whether `program` in the tree `root` is a file that root may execute. `Err` says what is there instead.
 ///
 /// # Errors
-/// A sentence's end, to stand behind the program's name.
+/// The end of a sentence, to follow the program's name.
 pub fn check(root: &Path, program: &Path) -> Result<(), &'static str> {
     let place = resolve(root, program).ok_or("is missing")?;
     let data = fs::metadata(&place).map_err(|_| "cannot be read")?;

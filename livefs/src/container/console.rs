@@ -1,4 +1,4 @@
-//! A container's console, as one sees it who attaches to it: what the keeper relays, and the way out.
+//! The client side of a container's console: shows what the keeper relays, and handles the escape keys.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,10 +14,10 @@ use super::bundle::console_socket;
 use super::error::io as failed;
 use super::{Result, limits};
 
-/// Esc, which leaves a console when `.` follows, and kills what runs there when `!` does.
+/// Esc; followed by `.` it detaches from a console, followed by `!` it kills what runs there.
 const ESCAPE: u8 = 0x1b;
 
-/// The device number of a container's first terminal, as `/proc/PID/stat` has it: UNIX98_PTY_SLAVE_MAJOR, minor 0.
+/// The device number of a container's first terminal, as in `/proc/PID/stat`: UNIX98_PTY_SLAVE_MAJOR, minor 0.
 const CONSOLE: i32 = 136 << 8;
 
 /// Kills the processes of a container whose terminal is its console: the login, and what was started there.
@@ -25,7 +25,7 @@ fn kill_there(id: u32) {
     let all = fs::read_to_string(limits::cgroup(id).join("cgroup.procs")).unwrap_or_default();
     for pid in all.lines().filter_map(|line| line.parse().ok()) {
         if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| terminal_of(&stat) == Some(CONSOLE)) {
-            // One that has ended meanwhile needs no killing.
+            // A process that has ended meanwhile needs no killing.
             let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
@@ -36,7 +36,8 @@ fn terminal_of(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()
 }
 
-/// Joins our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container does.
+/// Connects our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container
+/// ends.
 ///
 /// # Errors
 /// The container has no keeper.

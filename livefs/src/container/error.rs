@@ -1,4 +1,4 @@
-//! What can go wrong in the engine.
+//! The errors of the engine.
 
 use std::fmt;
 use std::io;
@@ -9,34 +9,34 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A system call or file operation failed.
     Io {
-        /// What was tried, as a verb phrase: "mount", "write".
+        /// The action, as a verb phrase: "mount", "write".
         what: &'static str,
-        /// The file or folder it was tried on.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// The OCI runtime refused.
+    /// The OCI runtime failed.
     Runtime {
         /// The runtime's command: "create", "start" and so on.
         action: &'static str,
         /// The container.
         id: u32,
-        /// What the runtime said.
+        /// The runtime's message.
         message: String,
     },
-    /// The container is not running, or, for `create`, runs already.
+    /// The container is not running, or, for `create`, is already running.
     State {
         /// The container.
         id: u32,
-        /// What it was expected to be.
+        /// The expected state.
         expected: &'static str,
     },
-    /// What was asked can't be done on this kernel or file system; the text says why.
+    /// This kernel or file system can't do it; the text says why.
     Unsupported(String),
-    /// What was asked makes no sense; the text says what was expected.
+    /// The request is invalid; the text says what was expected.
     Invalid(String),
-    /// The container did not do in time what was asked.
+    /// The container did not do it in time.
     Timeout {
         /// The container.
         id: u32,
@@ -67,7 +67,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Gives a closure for `map_err` that says what was tried on which path.
+/// For `map_err`: the action, and its path.
 pub(super) fn io<E: Into<io::Error>>(what: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { what, path, source: source.into() }

@@ -1,4 +1,4 @@
-//! Waiting for a cgroup's events, and what ends in one: freezing, thawing, killing all.
+//! Waiting for a cgroup's events, and the operations that end with one: freezing, thawing, killing all.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -14,19 +14,19 @@ use super::{Error, Result, limits};
 /// How long the kernel may take to freeze, thaw or kill.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Suspends all processes of a container; returns when the kernel says that they stand still.
+/// Suspends all processes of a container; returns when the kernel reports that they are frozen.
 pub fn freeze(id: u32) -> Result<()> {
     write(id, "cgroup.freeze", "1")?;
     settled(id, "frozen", 1, "its processes to freeze")
 }
 
-/// Lets them run again.
+/// Resumes them.
 pub fn thaw(id: u32) -> Result<()> {
     write(id, "cgroup.freeze", "0")?;
     settled(id, "frozen", 0, "its processes to thaw")
 }
 
-/// Kills every process of a container, frozen ones too, and waits until none is left.
+/// Kills every process of a container, including frozen ones, and waits until none is left.
 pub fn kill_all(id: u32) -> Result<()> {
     write(id, "cgroup.kill", "1")?;
     settled(id, "populated", 0, "its processes to end")
@@ -44,8 +44,8 @@ fn settled(id: u32, key: &str, value: u64, what: &'static str) -> Result<()> {
     }
 }
 
-/// Waits until `key` of `cgroup.events` is `value`; `false` when it is not within `limit`. A cgroup that is gone counts as
-/// one without processes.
+/// Waits until `key` of `cgroup.events` is `value`; `false` if that takes longer than `limit`. A removed cgroup counts
+/// as one without processes.
 pub fn wait(cgroup: &Path, key: &str, value: u64, limit: Duration) -> Result<bool> {
     let path = cgroup.join("cgroup.events");
     let end = Instant::now() + limit;
@@ -67,7 +67,7 @@ pub fn wait(cgroup: &Path, key: &str, value: u64, limit: Duration) -> Result<boo
         if left.is_zero() {
             return Ok(false);
         }
-        // The file is "exceptional" after each change since it was read last.
+        // The file is "exceptional" after each change since it was last read.
         let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLPRI)], left) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}

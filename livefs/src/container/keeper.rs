@@ -1,10 +1,10 @@
-//! The keeper of a container: a process that is the parent of PID 1 for as long as the container runs. It holds the terminal of
-//! PID 1, writes down what appears on it, shows it to whoever attaches ([`super::console`]), and knows how PID 1 ended: by itself, by
-//! `reboot` or by `halt` inside.
+//! The keeper of a container: a process that is the parent of PID 1 as long as the container runs. It holds the
+//! terminal of PID 1, logs its output, shows it to attached clients ([`super::console`]), and knows how PID 1 ended: by
+//! itself, by `reboot` or by `halt` inside.
 //!
-//! It is what lets a container outlive the command that started it: neither the end of `vzctl start` nor the hangup of its
-//! terminal reaches it. The engine runs as its child and leaves PID 1 to it, as to the nearest "child subreaper" (prctl(2)). The
-//! engine sends the terminal's other end over a socket ("console socket" of runc and crun).
+//! It lets a container outlive the command that started it: neither the end of `vzctl start` nor the hangup of its
+//! terminal affects it. The engine runs as its child and leaves PID 1 to it, as to the nearest "child subreaper"
+//! (prctl(2)). The engine sends the terminal's other end over a socket ("console socket" of runc and crun).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut, Read, Write};
@@ -26,7 +26,7 @@ use super::bundle::{bundle, console_socket, number};
 use super::error::io as failed;
 use super::{Result, freeze, limits};
 
-/// How much of the output is kept, bytes; as much again in the file before (`.1`).
+/// How many bytes of the output are kept; the previous file (`.1`) has as many again.
 const KEPT: u64 = 64 * 1024;
 
 /// How a container's PID 1 ended.
@@ -41,8 +41,8 @@ pub enum End {
 }
 
 impl End {
-    /// reboot(2) in a PID namespace kills PID 1: with SIGHUP for a restart, with SIGINT for halt and poweroff. PID 1 itself can't
-    /// be reached by these signals from inside.
+    /// reboot(2) in a PID namespace kills PID 1: with SIGHUP for a restart, with SIGINT for halt and poweroff. From
+    /// inside, these signals can't be sent to PID 1.
     fn of(status: WaitStatus) -> End {
         match status {
             WaitStatus::Signaled(_, Signal::SIGHUP, _) => End::Reboot,
@@ -51,7 +51,7 @@ impl End {
         }
     }
 
-    /// Its word, for a command line.
+    /// Its name on a command line.
     pub fn word(self) -> &'static str {
         match self {
             End::Reboot => "reboot",
@@ -60,15 +60,15 @@ impl End {
         }
     }
 
-    /// The end that a word means.
+    /// The end with this name.
     pub fn parse(word: &str) -> Option<End> {
         [End::Reboot, End::Halt, End::Killed].into_iter().find(|end| end.word() == word)
     }
 }
 
-/// What is kept of a container, and what is done when it ends.
+/// What the keeper holds of a container, and what it does when it ends.
 pub struct Kept<'a> {
-    /// What appears on the console is appended to this file.
+    /// The console's output is appended to this file.
     pub log: &'a Path,
     /// Called in the keeper while the engine works.
     pub meanwhile: Box<dyn FnOnce() + 'a>,
@@ -76,22 +76,23 @@ pub struct Kept<'a> {
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
-/// A container in the making. When this goes before [`Making::go`], what was made is killed.
+/// A container that is being created. If it is dropped before [`Making::go`], everything created so far is killed.
 #[derive(Debug)]
 pub struct Making {
-    /// None: PID 1 runs, and nothing is to be heard any more.
+    /// None: PID 1 runs, and nothing more will be received.
     keeper: Option<UnixStream>,
     pid: Pid,
     socket: PathBuf,
 }
 
 impl Making {
-    /// Where the network namespace is that the keeper makes, as long as the engine works.
+    /// The path of the network namespace that the keeper creates, valid while the engine works.
     pub fn network(&self) -> PathBuf {
         format!("/proc/{}/ns/net", self.pid).into()
     }
 
-    /// Waits for that network namespace, and gives it; to be called before [`Making::run`], after which it may be left again.
+    /// Waits for that network namespace, and gives it; must be called before [`Making::run`], after which the keeper
+    /// may leave it again.
     ///
     /// # Errors
     /// The kernel refused, or the keeper was killed.
@@ -109,7 +110,8 @@ impl Making {
         self.say();
     }
 
-    /// Waits until the engine has made the container, or has failed; to be called once. Gives how the engine ended.
+    /// Waits until the engine has created the container, or has failed; must be called once. Gives the engine's exit
+    /// status.
     ///
     /// # Errors
     /// The keeper was killed.
@@ -119,13 +121,13 @@ impl Making {
         Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
     }
 
-    /// Says that PID 1 may run: at once, or as soon as the engine has made it.
+    /// Permits PID 1 to run: at once, or as soon as the engine has created it.
     pub fn go(&mut self) {
         self.say();
     }
 
     fn say(&mut self) {
-        // A keeper that is gone is seen by who waits for its word.
+        // If the keeper is gone, the wait for its answer reports that.
         let _ = self.keeper.as_mut().map(|keeper| keeper.write_all(&[1]));
     }
 
@@ -146,7 +148,7 @@ impl Making {
 
 impl Drop for Making {
     fn drop(&mut self) {
-        // Until the keeper has let go: whoever puts the container away must not meet the engine at work.
+        // Until the keeper has closed its socket: the container must not be removed while the engine is still working.
         if let Some(keeper) = &mut self.keeper {
             let _ = keeper.shutdown(std::net::Shutdown::Write);
             let _ = keeper.read_to_end(&mut Vec::new());
@@ -154,22 +156,22 @@ impl Drop for Making {
     }
 }
 
-/// Makes a keeper, which runs the engine's `command` when it is told to ([`Making::run`]): that creates the container `id`. The command
-/// gets its last options here: where the terminal goes and where PID 1's number is written. The sockets are in the bundle, which has to be
-/// there. PID 1 waits for a byte from the engine's pipe `gate`. With `network` the keeper makes a network namespace meanwhile, and is in
-/// it while the engine works.
+/// Creates a keeper, which runs the engine's `command` when told to ([`Making::run`]): the command creates the
+/// container `id`. Its last options are added here: where the terminal is sent and where PID 1's number is written. The
+/// sockets are in the bundle, which must exist. PID 1 waits for a byte from the engine's pipe `gate`. With `network`
+/// the keeper meanwhile creates a network namespace, and is in it while the engine works.
 ///
-/// A container whose keeper finds that the one who started it was killed meanwhile is killed, too.
+/// If the keeper finds that its creator was killed meanwhile, it kills the container, too.
 ///
 /// # Errors
-/// The sockets, the log or the keeper can't be made.
+/// The sockets, the log or the keeper can't be created.
 pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept, network: bool) -> Result<Making> {
     let log = kept.log;
     let listen = |path: &Path| {
         let _ = fs::remove_file(path);
         UnixListener::bind(path).map_err(failed("listen on", path))
     };
-    // They go with the bundle, whoever is still there.
+    // They are removed with the bundle, whoever is still connected.
     let (socket, number) = (bundle(folder, id).join("terminal"), number(folder, id));
     let (runtime, viewers) = (listen(&socket)?, listen(&console_socket(folder, id))?);
     let written = append(log).map_err(failed("open", log))?;
@@ -194,9 +196,10 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
                     let log = Log { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
                     let opened = open(gate, &held, status);
-                    // The rest can wait for those who wait for this.
+                    // The rest can be done after answering those who wait.
                     nix::sched::sched_yield().ok();
-                    // Who gave up waits until nothing is left that could be taken for the next container of this number.
+                    // A caller that gave up waits until nothing is left that could be taken for the next container with
+                    // this number.
                     let waiting = match opened {
                         Ok(()) => {
                             drop(held);
@@ -207,20 +210,19 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
                             Some(held)
                         }
                     };
-                    // When even this fails, nobody is left to tell.
+                    // If even this fails, there is nobody left to tell.
                     let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
                     drop(slave);
                     drop(waiting);
-                    // What is started again must not ignore it, too.
-                    // SAFETY: as above.
+                    // A program started later must not ignore it as well. SAFETY: as above.
                     unsafe { nix::libc::signal(nix::libc::SIGHUP, nix::libc::SIG_DFL) };
                     if let Ok(end) = ended {
                         (kept.ended)(init, end);
                     }
                 }
-                // The engine failed, and has said why.
+                // The engine failed, and has printed why.
                 (Ok((status, None)), _) => drop(report(&held, status)),
-                // The one who waits sees the end of the socket.
+                // The waiting process sees the end of the socket.
                 _ => drop(held),
             }
             std::process::exit(0);
@@ -228,7 +230,7 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
     }
 }
 
-/// Opens what is only appended to, in a folder that is made if need be; nobody else sees either.
+/// Opens a file for appending, in a folder that is created if necessary; neither is accessible to others.
 fn append(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::DirBuilderExt;
     let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
@@ -241,7 +243,7 @@ fn append(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Makes the network namespace that is asked for, and waits until the engine is to run. Gives the one in which the keeper was before.
+/// Creates the requested network namespace, and waits until the engine is to run. Gives the keeper's previous one.
 fn prepare(network: bool, mut held: &UnixStream) -> io::Result<Option<File>> {
     let host = if network { Some(File::open("/proc/self/ns/net")?) } else { None };
     if network {
@@ -253,21 +255,21 @@ fn prepare(network: bool, mut held: &UnixStream) -> io::Result<Option<File>> {
     Ok(host)
 }
 
-/// Tells that the container is made, and lets its PID 1 run once that is asked for, as `crun start` does.
+/// Reports that the container is created, and lets its PID 1 run once that is requested, as `crun start` does.
 fn open(gate: &Path, mut held: &UnixStream, made: ExitStatus) -> io::Result<()> {
-    // Mostly it was asked for meanwhile: then one answer tells both, as each wakes the one who waits. To take the question would, too. Of
-    // one who is gone since, the first answer fails.
+    // Usually the request has arrived meanwhile: then one answer serves for both, as each answer wakes the waiting
+    // process. Reading the request would, too. If that process is gone, the first answer fails.
     let asked = recv(held.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK) == Ok(1) && !gone(held);
     let mut answer = made.into_raw().to_ne_bytes().to_vec();
     if !asked {
         held.write_all(&std::mem::take(&mut answer))?;
         held.read_exact(&mut [0])?;
     }
-    // Without waiting for a reader, which is there: PID 1.
+    // Without waiting for a reader, which exists: PID 1.
     let mut pipe = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(gate)?;
     fs::remove_file(gate)?;
     pipe.write_all(&[0])?;
-    // It runs, whether anybody still wants to know or not.
+    // It runs, whether or not anyone still waits for the answer.
     answer.push(0);
     let _ = held.write_all(&answer);
     Ok(())
@@ -284,12 +286,12 @@ fn report(mut held: &UnixStream, status: ExitStatus) -> io::Result<()> {
     held.write_all(&status.into_raw().to_ne_bytes())
 }
 
-/// Makes this process the keeper: in a session of its own, with nothing of the one who started it, and the parent of what its
-/// children leave behind.
+/// Turns this process into the keeper: in its own session, with nothing inherited from its creator, and as the parent
+/// of orphaned descendants.
 fn detach(own: &[i32]) {
     let _ = setsid();
     let _ = std::env::set_current_dir("/");
-    // Whoever reads the output of `vzctl start` must see its end.
+    // A reader of the output of `vzctl start` must see its end.
     if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
         let _ = nix::unistd::dup2_stdin(&null);
         let _ = nix::unistd::dup2_stdout(&null);
@@ -299,7 +301,8 @@ fn detach(own: &[i32]) {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Closes all but the standard streams and our own: locks of the one who started us, ends of others' pipes.
+/// Closes everything but the standard streams and the keeper's own descriptors: locks of the creator, ends of other
+/// pipes.
 fn leave_others(own: &[i32]) {
     let mut kept: Vec<u32> = own.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
     kept.sort_unstable();
@@ -333,33 +336,34 @@ fn receive(runtime: &UnixListener, sent: bool) -> io::Result<Option<OwnedFd>> {
     let message = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = part {
-            // SAFETY: the kernel has just made these descriptors for us.
+            // SAFETY: the kernel has just created these descriptors for us.
             return Ok(fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
         }
     }
     Err(io::ErrorKind::InvalidData.into())
 }
 
-/// Takes the terminal of a created container from the session of PID 1, which then leaves it to the login on its console, as on a
-/// machine. Gives the container's end: as long as one is open here, the terminal reports no hangup when the container has closed
-/// all of its own.
+/// Takes the terminal of a created container from the session of PID 1, which then leaves it to the login on its
+/// console, as on a machine. Gives the container's end: while one is open here, the terminal does not report a hangup
+/// when the container has closed all of its own.
 fn release(terminal: &OwnedFd) -> Option<OwnedFd> {
     use nix::libc;
-    // SAFETY: ioctls without memory; the descriptor that the first gives is ours. Signals are set before any thread.
+    // SAFETY: ioctls without memory; the descriptor that the first one returns is ours. Signals are set before any
+    // thread.
     unsafe {
         libc::signal(libc::SIGHUP, libc::SIG_IGN);
         let slave = libc::ioctl(terminal.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY);
         if slave < 0 {
             return None;
         }
-        // The host's root may take a terminal from another session (1), and then leave it.
+        // The host's root may take a terminal from another session (1), and then give it up.
         libc::ioctl(slave, libc::TIOCSCTTY, 1);
         libc::ioctl(slave, libc::TIOCNOTTY);
         Some(OwnedFd::from_raw_fd(slave))
     }
 }
 
-/// What appeared on a console.
+/// The log of a console's output.
 struct Log {
     file: File,
     path: PathBuf,
@@ -393,11 +397,11 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
             PollFd::new(viewers.as_fd(), PollFlags::POLLIN),
             PollFd::new(events.as_fd(), PollFlags::POLLPRI),
         ];
-        // Once it is reaped, its descriptor would be ready for ever.
+        // Once it is reaped, its descriptor would always be ready.
         all.extend(end.is_none().then(|| PollFd::new(process.as_fd(), PollFlags::POLLIN)));
         let own = all.len();
         all.extend(shown.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)));
-        // After the end, what is still in the terminal is written down.
+        // After the end, the terminal's remaining output is logged.
         match poll(&mut all, if ended && end.is_some() { PollTimeout::ZERO } else { PollTimeout::NONE }) {
             Err(nix::Error::EINTR) => continue,
             Err(error) => return Err(error.into()),
@@ -407,7 +411,7 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
         if ready[0].contains(PollFlags::POLLIN) {
             let count = terminal.read(&mut buffer).unwrap_or(0);
             log.write(&buffer[..count]);
-            // One that does not read is let go, so that it can't hold up the container.
+            // A client that does not read is disconnected, so that it can't hold up the container.
             shown.retain_mut(|stream| stream.write_all(&buffer[..count]).is_ok());
             if count > 0 {
                 continue;
@@ -421,7 +425,7 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
         }
         if !ready[2].is_empty() {
             ended = limits::events(id, "populated") != Some(1);
-            // Read by the descriptor that is polled: the kernel tells of changes since then.
+            // Read through the polled descriptor: the kernel reports changes since then.
             let mut text = [0; 256];
             use std::os::unix::fs::FileExt;
             ended |= events.read_at(&mut text, 0).is_err();

@@ -1,4 +1,4 @@
-//! Limits of a container and what it uses, by its cgroup (v2; kernel's Documentation/admin-guide/cgroup-v2.rst).
+//! Limits of a container and its usage, through its cgroup (v2; kernel's Documentation/admin-guide/cgroup-v2.rst).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,10 +15,10 @@ pub fn cgroup(id: u32) -> PathBuf {
     Path::new(CGROUPS).join("vz").join(id.to_string())
 }
 
-/// An amount, or none.
+/// A limit or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Max {
-    /// At most so many: bytes, processes, bytes per second or operations per second.
+    /// At most this number: bytes, processes, bytes per second or operations per second.
     Of(u64),
     /// No limit.
     Unlimited,
@@ -33,14 +33,14 @@ impl std::fmt::Display for Max {
     }
 }
 
-/// What to set; `None` leaves as it is.
+/// The limits to set; `None` leaves one unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
     /// `memory.max`, bytes.
     pub memory: Option<Max>,
-    /// `memory.high`, bytes: above it the container is slowed and made to give back.
+    /// `memory.high`, bytes: above it the container is throttled and its memory reclaimed.
     pub memory_high: Option<Max>,
-    /// `memory.low`, bytes: kept from being taken back.
+    /// `memory.low`, bytes: protected from reclaim.
     pub memory_low: Option<u64>,
     /// `memory.swap.max`, bytes.
     pub swap: Option<Max>,
@@ -48,7 +48,7 @@ pub struct Limits {
     pub pids: Option<Max>,
     /// `cpu.weight`, 1 to 10000; see [`weight`].
     pub cpu_weight: Option<u32>,
-    /// `cpu.max` in percent of one CPU; 0 lifts the limit.
+    /// `cpu.max` in percent of one CPU; 0 removes the limit.
     pub cpu_percent: Option<u32>,
     /// `cpuset.cpus`, such as `0-1,3`; empty: all.
     pub cpus: Option<String>,
@@ -73,12 +73,12 @@ pub struct IoMax {
     pub operations: Max,
 }
 
-/// What a container uses now. What the kernel does not count is `None`.
+/// The current usage of a container. What the kernel does not count is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes of memory.
     pub memory: Option<u64>,
-    /// The most there ever were, bytes (kernel 5.19 and later).
+    /// The maximum so far, bytes (kernel 5.19 and later).
     pub memory_peak: Option<u64>,
     /// Bytes of swap.
     pub swap: Option<u64>,
@@ -86,9 +86,9 @@ pub struct Usage {
     pub pids: Option<u64>,
     /// How often `memory.max` was hit.
     pub memory_failures: u64,
-    /// How many processes were killed for want of memory.
+    /// How many processes were killed for lack of memory.
     pub memory_kills: u64,
-    /// How often a process could not be made because of `pids.max`.
+    /// How often a process could not be created because of `pids.max`.
     pub pids_failures: u64,
     /// CPU time, microseconds.
     pub cpu: u64,
@@ -106,11 +106,12 @@ pub fn weight(cpuunits: u32) -> u32 {
 /// `cpu.weight` of a new cgroup.
 const DEFAULT_WEIGHT: u32 = 100;
 
-/// The length of `cpu.max`'s period, microseconds: the kernel's default.
+/// The period of `cpu.max`, microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
 impl Limits {
-    /// The files to write, in order, with their texts. `io.weight` is not among them, as its name depends on the kernel.
+    /// The files to write, in order, with their content. `io.weight` is not included, as its name depends on the
+    /// kernel.
     fn files(&self) -> Vec<(&'static str, String)> {
         let mut files = Vec::new();
         let mut put = |name, text: Option<String>| files.extend(text.map(|text| (name, text)));
@@ -137,11 +138,11 @@ impl Limits {
     }
 }
 
-/// A set that is not limited, as it is written.
+/// An unlimited set, as it is written.
 const ALL: &str = "\n";
 
 /// Sets the limits of a container's cgroup, running or about to. A limit whose file the kernel lacks is
-/// [`Error::Unsupported`]; those before it in the order of [`Limits`] are set by then.
+/// [`Error::Unsupported`]; those before it in the order of [`Limits`] are already set then.
 pub fn apply(limits: &Limits, cgroup: &Path) -> Result<()> {
     for (name, text) in limits.files() {
         if text == ALL {
@@ -157,14 +158,14 @@ pub fn apply(limits: &Limits, cgroup: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lifts the limit of a set of processors or nodes.
+/// Removes the limit of a set of processors or nodes.
 fn set_all(cgroup: &Path, name: &str) -> Result<()> {
-    // A kernel without such sets limits nothing.
+    // A kernel without such sets has no limit.
     if !cgroup.join(name).exists() {
         return Ok(());
     }
     match set(cgroup, name, ALL) {
-        // It may not become empty as long as there are processes: then all are named that there are.
+        // It must not become empty while there are processes: then all existing ones are listed.
         Err(Error::Io { source, .. }) if source.raw_os_error() == Some(nix::libc::ENOSPC) => {
             let path = cgroup.with_file_name(format!("{name}.effective"));
             set(cgroup, name, &fs::read_to_string(&path).map_err(io("read", &path))?)
@@ -173,7 +174,7 @@ fn set_all(cgroup: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// As [`apply`], on a cgroup that is new: what asks for the kernel's defaults is not written.
+/// As [`apply`], for a new cgroup: values that are the kernel's defaults are not written.
 pub fn apply_new(limits: &Limits, cgroup: &Path) -> Result<()> {
     let unlimited = |max: Option<Max>| max.filter(|max| *max != Max::Unlimited);
     let mut wanted = limits.clone();
@@ -191,7 +192,7 @@ pub fn apply_new(limits: &Limits, cgroup: &Path) -> Result<()> {
 
 fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     let path = cgroup.join(name);
-    // Opened, never created: a test's folder would otherwise take any name.
+    // Opened, never created: otherwise a test's folder would accept any name.
     let opened = fs::OpenOptions::new().write(true).truncate(true).open(&path);
     let mut file = match opened {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && cgroup.is_dir() => {
@@ -202,21 +203,22 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io("write", &path))
 }
 
-/// The controllers whose limits are among [`Limits`].
+/// The controllers of the limits in [`Limits`].
 const USED: &str = "cpu cpuset io memory pids";
 
-/// Makes a container's cgroup, which knows its number if the kernel does ([`ve`]), with every controller that is used here, or else that the
-/// kernel has, switched on from the root down to it. The cgroup `vz` holds no process, as the rule of "no internal processes" asks; the
-/// host's own processes may stay in the root.
-/// What is on already is not switched on again: even then the kernel waits for the end of cgroups that were just removed.
+/// Creates a container's cgroup, which knows its number if the kernel supports that ([`ve`]), with every controller
+/// that is used here, or otherwise that the kernel has, enabled from the root down to it. The cgroup `vz` holds no
+/// process, because of the "no internal processes" rule; the host's own processes may stay in the root. Controllers
+/// that are already enabled are not enabled again: even then the kernel waits for the end of cgroups that were just
+/// removed.
 pub fn make(id: u32) -> Result<PathBuf> {
     let cgroup = cgroup(id);
     fs::create_dir_all(&cgroup).map_err(io("make", &cgroup))?;
     let root = Path::new(CGROUPS);
     let read = |path: PathBuf| fs::read_to_string(&path).map_err(io("read", &path));
-    // A cgroup's own list is what is switched on above it.
+    // A cgroup's own list contains what is enabled above it.
     let own = read(cgroup.join("cgroup.controllers"))?;
-    // Mostly all is on: to know that, the root's list need not be read.
+    // Usually all are enabled: checking that does not need the root's list.
     let all = if missing(USED, &own).is_empty() { own.clone() } else { read(root.join("cgroup.controllers"))? };
     if !missing(&all, &own).is_empty() {
         for folder in [root, &root.join("vz")] {
@@ -226,24 +228,24 @@ pub fn make(id: u32) -> Result<PathBuf> {
             }
         }
     }
-    // Before any process is in it: none changes its identity later.
+    // Before any process is in it: no process changes its identity later.
     ve::identify(&cgroup, id)?;
     Ok(cgroup)
 }
 
-/// What to write to `cgroup.subtree_control` for the controllers that are not on yet.
+/// What to write to `cgroup.subtree_control` for the controllers that are not enabled yet.
 fn missing(controllers: &str, on: &str) -> String {
     let on: Vec<&str> = on.split_whitespace().collect();
     let off = controllers.split_whitespace().filter(|name| !on.contains(name));
     off.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A number of a container's `cgroup.events` (`populated`, `frozen`); none if there is no such cgroup.
+/// A value of a container's `cgroup.events` (`populated`, `frozen`); none if there is no such cgroup.
 pub fn events(id: u32, key: &str) -> Option<u64> {
     flat(&fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?).get(key).copied()
 }
 
-/// Reads what a container uses.
+/// Reads the current usage of a container.
 pub fn usage(cgroup: &Path) -> Result<Usage> {
     if !cgroup.is_dir() {
         return Err(Error::Io { what: "read", path: cgroup.into(), source: std::io::ErrorKind::NotFound.into() });
@@ -314,7 +316,7 @@ mod tests {
     #[test]
     fn a_new_cgroup_is_told_only_what_differs() {
         let folder = tempfile::tempdir().unwrap();
-        // Whatever is written and has no file would be an error.
+        // Writing to a missing file would be an error.
         let defaults = Limits {
             memory: Some(Max::Unlimited),
             memory_low: Some(0),

@@ -1,7 +1,8 @@
-//! The engine of containers: what one is made of, as data, and how it is run by the OCI runtime crun.
+//! The container engine: a container as data, and running it with the OCI runtime crun.
 //!
-//! It knows nothing of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]), begins to make it
-//! ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile makes its network, and starts it ([`runtime::Making::start`]).
+//! It is independent of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
+//! starts creating it ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile sets up its network, and starts it
+//! ([`runtime::Making::start`]).
 
 mod bundle;
 pub mod console;
@@ -21,5 +22,5 @@ pub use limits::Limits;
 pub use runtime::Runtime;
 pub use spec::Spec;
 
-/// What the engine's functions give.
+/// The result of the engine's functions.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -9,10 +9,10 @@ use super::Spec;
 use super::seccomp::{self, Profile};
 use super::spec::{Device, IdMap, Rlimit};
 
-/// Bytes of `/dev/shm` where nothing else is asked for.
+/// The default size of `/dev/shm`, bytes.
 const SHARED: u64 = 64 << 20;
 
-/// Files of /proc and /sys that tell of the host or act on it: seen as empty inside.
+/// Files of /proc and /sys that expose or affect the host: they appear empty inside.
 const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -38,7 +38,7 @@ const MASKED: &[&str] = &[
     "/sys/kernel",
 ];
 
-/// Read-only inside. Of /proc/sys, `net` is the container's own and stays writable.
+/// Read-only inside. In /proc/sys, `net` is the container's own and stays writable.
 const READONLY: &[&str] = &[
     "/proc/bus",
     "/proc/fs",
@@ -54,7 +54,7 @@ const READONLY: &[&str] = &[
     "/proc/sys/vm",
 ];
 
-/// The configuration that the runtime reads. Types and fields are named as in the specification; a start waits for it to be
+/// The configuration for the runtime. Types and fields are named as in the specification; a start waits until it is
 /// written, so it borrows what it can.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -181,7 +181,7 @@ struct Mapping {
     size: u32,
 }
 
-/// The configuration of a container. Limits are not in it: they are set on the cgroup before.
+/// The configuration of a container. It does not contain limits: they are set on the cgroup before.
 pub fn config(spec: &Spec) -> Config<'_> {
     let capabilities = &spec.capabilities;
     Config {
@@ -270,7 +270,7 @@ fn kind(device: &Device) -> &'static str {
     if device.block { "b" } else { "c" }
 }
 
-/// Nothing but these; the runtime adds the usual ones.
+/// Only these; the runtime adds the usual ones.
 fn device_rules(devices: &[Device]) -> Vec<DeviceRule<'_>> {
     let none = DeviceRule { allow: false, kind: "a", major: None, minor: None, access: "rwm" };
     let allowed = devices.iter().map(|device| DeviceRule {

@@ -1,4 +1,4 @@
-//! The life of one container, by way of crun: created, started, signalled, stopped, deleted.
+//! The life cycle of one container, through crun: create, start, signal, stop, delete.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,12 +13,12 @@ use super::error::io;
 use super::keeper::{self, Kept};
 use super::{Error, Result, Spec, bundle, freeze, limits, oci, program};
 
-/// Where the runtime is and where it keeps what it knows.
+/// The runtime's program and its state folder.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     /// The program.
     pub program: PathBuf,
-    /// A folder on a tmpfs, as it must not outlive a reboot.
+    /// A folder on a tmpfs, as its content must not outlive a reboot.
     pub folder: PathBuf,
 }
 
@@ -28,38 +28,39 @@ impl Default for Runtime {
     }
 }
 
-/// A container that the runtime knows.
+/// A container known to the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct State {
     /// PID 1's number on the host; its namespaces are `/proc/PID/ns/*`.
     pub pid: i32,
-    /// Where it is in its life.
+    /// Its state.
     pub status: Status,
 }
 
-/// Where a container is in its life.
+/// The state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Its namespaces are there; PID 1 waits for `start`.
+    /// Its namespaces exist; PID 1 waits for `start`.
     Created,
-    /// PID 1 runs.
+    /// PID 1 is running.
     Running,
     /// All its processes are frozen.
     Paused,
-    /// Its PID 1 is dead; only the runtime's notes are left.
+    /// Its PID 1 is dead; only the runtime's records are left.
     Stopped,
 }
 
 impl Runtime {
-    /// Begins to make a container, after [`Runtime::prepare`]: makes its keeper, which with `network` makes it a network namespace meanwhile.
-    /// What a dead container of this number left has to be removed before ([`Runtime::delete`]).
+    /// Starts creating a container, after [`Runtime::prepare`]: creates its keeper, which with `network` creates a
+    /// network namespace for it meanwhile. What a dead container with this number left must be removed before
+    /// ([`Runtime::delete`]).
     ///
     /// # Errors
-    /// It runs already; the keeper can't be made.
+    /// It is already running; the keeper can't be created.
     pub fn begin(&self, spec: &Spec, kept: Kept, network: bool) -> Result<Making<'_>> {
         check(spec)?;
-        // It goes with the bundle.
+        // It is removed with the bundle.
         let log = self.bundle(spec.id).join("log");
         let mut command = self.command("create", &log);
         command.arg("--bundle").arg(self.bundle(spec.id));
@@ -68,8 +69,8 @@ impl Runtime {
         Ok(Making { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
     }
 
-    /// Makes room for a container that is run once: what a dead one of this number left goes, its cgroup too, as a new container's life
-    /// begins with a new cgroup.
+    /// Prepares for a container that is run once: what a dead one with this number left is removed, including its
+    /// cgroup, as a new container starts with a new cgroup.
     fn clear(&self, spec: &Spec) -> Result<()> {
         check(spec)?;
         let left = [self.notes(spec.id), limits::cgroup(spec.id), bundle::number(&self.folder, spec.id)];
@@ -84,13 +85,13 @@ impl Runtime {
         Ok(bundle)
     }
 
-    /// Whether anything of a container is left, alive or dead; from [`Runtime::prepare`] on.
+    /// Whether anything of a container exists, alive or dead; true from [`Runtime::prepare`] on.
     pub fn knows(&self, id: u32) -> bool {
         [self.notes(id), self.bundle(id), limits::cgroup(id)].iter().any(|path| path.exists())
     }
 
-    /// Makes the bundle's folder, to be called before anything else is made for a container: where it is missing, nothing can be
-    /// left, which saves the search for it.
+    /// Creates the bundle's folder, to be called before anything else is created for a container: if it is missing,
+    /// nothing can be left over, which saves searching for it.
     pub fn prepare(&self, id: u32) -> Result<()> {
         let bundle = self.bundle(id);
         fs::create_dir_all(&bundle).map_err(io("make", &bundle))
@@ -100,7 +101,7 @@ impl Runtime {
         self.folder.join("crun").join(id.to_string())
     }
 
-    /// What the runtime knows of a container; `None` if nothing.
+    /// The runtime's state of a container; `None` if there is none.
     pub fn state(&self, id: u32) -> Result<Option<State>> {
         if !self.notes(id).exists() {
             return Ok(None);
@@ -116,7 +117,7 @@ impl Runtime {
         serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
     }
 
-    /// PID 1's number on the host of a container that runs, or has ended and is not deleted yet.
+    /// PID 1's number on the host of a container that is running, or has ended and is not deleted yet.
     pub fn left(&self, id: u32) -> Option<i32> {
         fs::read_to_string(bundle::number(&self.folder, id)).ok()?.trim().parse().ok()
     }
@@ -126,8 +127,8 @@ impl Runtime {
         self.simple(id, "kill", &[&signal.to_string()])
     }
 
-    /// Ends a container: `signal` to PID 1, and after `limit` the death of all. Gives whether it had to be killed. The
-    /// container is deleted; its tree stays mounted.
+    /// Stops a container: `signal` to PID 1, and after `limit` all its processes are killed. Gives whether that was
+    /// necessary. The container is deleted; its tree stays mounted.
     pub fn stop(&self, id: u32, signal: i32, limit: Duration) -> Result<bool> {
         match self.state(id)? {
             None => return Err(Error::State { id, expected: "running" }),
@@ -135,7 +136,7 @@ impl Runtime {
                 self.delete(id)?;
                 return Ok(false);
             }
-            // A frozen process would take the signal only after the thaw.
+            // A frozen process would only receive the signal after thawing.
             Some(State { status: Status::Paused, .. }) => freeze::thaw(id)?,
             Some(_) => {}
         }
@@ -148,9 +149,9 @@ impl Runtime {
         Ok(!orderly)
     }
 
-    /// Runs a command inside, with the container's capabilities and filter and in its cgroup, on this process's standard
-    /// files; `terminal` gives it a pseudo-terminal of the container's and relays; `input` is what it reads instead of our
-    /// standard input. Gives its exit code, 128 and the number of the signal that ended it.
+    /// Runs a command inside, with the container's capabilities and filter and in its cgroup, with this process's
+    /// standard streams; `terminal` gives it a pseudo-terminal of the container's and relays; `input` is read instead
+    /// of our standard input. Gives its exit code, or 128 plus the number of the signal that ended it.
     pub fn exec(
         &self,
         id: u32,
@@ -173,8 +174,8 @@ impl Runtime {
         self.joined(id, "exec", command, input)
     }
 
-    /// Runs a container to its end, as [`Self::exec`] runs a command: its first process is on our standard files. Nothing of
-    /// it is left.
+    /// Runs a container to its end, as [`Self::exec`] runs a command: its first process uses our standard streams.
+    /// Nothing of it is left.
     pub fn run_once(&self, spec: &Spec, input: Option<&[u8]>) -> Result<i32> {
         self.clear(spec)?;
         self.prepare(spec.id)?;
@@ -188,15 +189,15 @@ impl Runtime {
         ran
     }
 
-    /// Runs crun on our standard files, or with this input. What it could not do is in its log, what the program inside did is
-    /// its exit code.
+    /// Runs crun with our standard streams, or with this input. Its own failures are in its log, the result of the
+    /// program inside is its exit code.
     fn joined(&self, id: u32, action: &'static str, mut command: Command, input: Option<&[u8]>) -> Result<i32> {
         if input.is_some() {
             command.stdin(Stdio::piped());
         }
         let mut child = command.spawn().map_err(io("run", &self.program))?;
         if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
-            // A program may end without having read all.
+            // A program may end without having read everything.
             match std::io::Write::write_all(&mut pipe, input) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                     return Err(io("run", &self.program)(error));
@@ -211,7 +212,8 @@ impl Runtime {
         }
     }
 
-    /// Removes all that is left of a container, with its processes; nothing if there is nothing.
+    /// Removes everything left of a container, including its processes; a container that does not exist is not an
+    /// error.
     pub fn delete(&self, id: u32) -> Result<()> {
         let cgroup = limits::cgroup(id);
         if cgroup.exists() {
@@ -233,7 +235,7 @@ impl Runtime {
 
     fn simple(&self, id: u32, action: &'static str, more: &[&str]) -> Result<()> {
         let mut command = self.command(action, &self.log(id));
-        // `kill` wants the signal after the container, `delete` its option before.
+        // `kill` expects the signal after the container, `delete` its option before.
         let (options, operands): (Vec<&str>, Vec<&str>) = more.iter().partition(|word| word.starts_with('-'));
         command.args(options).arg(id.to_string()).args(operands).stdout(Stdio::null()).stderr(Stdio::null());
         self.run(id, action, command)
@@ -244,7 +246,7 @@ impl Runtime {
         if !status.success() {
             return Err(told(id, action, status, &self.log(id)));
         }
-        // Nobody reads the warnings of what went well.
+        // Warnings of successful commands are not read.
         let _ = fs::remove_file(self.log(id));
         Ok(())
     }
@@ -253,7 +255,7 @@ impl Runtime {
         bundle::bundle(&self.folder, id)
     }
 
-    /// Errors go to a file of this process's own: a container inherits standard error, and would hold a pipe open.
+    /// Errors go to a separate file: a container inherits standard error, and would keep a pipe open.
     fn log(&self, id: u32) -> PathBuf {
         self.folder.join(format!("{id}.{}.log", std::process::id()))
     }
@@ -279,32 +281,32 @@ fn message(log: &Path) -> Option<String> {
     last_error(&text)
 }
 
-/// A container in the making. When this goes before it is started, nothing is left of the container.
+/// A container that is being created. If this is dropped before it is started, nothing is left of the container.
 #[derive(Debug)]
 pub struct Making<'a> {
     runtime: &'a Runtime,
     id: u32,
-    /// Whether its keeper makes its network namespace.
+    /// Whether its keeper creates its network namespace.
     network: bool,
     made: bool,
-    /// What the engine says of it.
+    /// The engine's messages about it.
     log: PathBuf,
-    /// None: it runs.
+    /// None: it is running.
     keeper: Option<keeper::Making>,
 }
 
 impl Making<'_> {
-    /// Where the network namespace is that the keeper makes, for [`Spec::network`].
+    /// The path of the network namespace that the keeper creates, for [`Spec::network`].
     pub fn network(&self) -> Option<PathBuf> {
         self.keeper.as_ref().filter(|_| self.network).map(keeper::Making::network)
     }
 
-    /// Makes the container's cgroup with its limits, and begins to make its namespaces and mounts. PID 1 does not run before
-    /// [`Making::start`], so that meanwhile the caller can give the container its network. Gives the namespace that the keeper has made
-    /// for it.
+    /// Creates the container's cgroup with its limits, and starts creating its namespaces and mounts. PID 1 does not
+    /// run before [`Making::start`], so that meanwhile the caller can set up the container's network. Gives the
+    /// namespace that the keeper has created for it.
     ///
     /// # Errors
-    /// Its cgroup refuses a limit, or the kernel a network namespace.
+    /// A limit can't be set on its cgroup, or the kernel refuses a network namespace.
     pub fn create(&mut self, spec: &Spec) -> Result<Option<OwnedFd>> {
         limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
         self.runtime.write_bundle(spec)?;
@@ -314,10 +316,10 @@ impl Making<'_> {
         Ok(network)
     }
 
-    /// PID 1's number on the host, for which the container has to be made first.
+    /// PID 1's number on the host; waits until the container is created.
     ///
     /// # Errors
-    /// The runtime refused.
+    /// The runtime failed.
     pub fn pid(&mut self) -> Result<i32> {
         self.wait()?;
         self.runtime.left(self.id).ok_or(Error::State { id: self.id, expected: "created" })
@@ -326,7 +328,7 @@ impl Making<'_> {
     /// Lets PID 1 run.
     ///
     /// # Errors
-    /// The runtime refused.
+    /// The runtime failed.
     pub fn start(mut self) -> Result<()> {
         self.keeper.iter_mut().for_each(keeper::Making::go);
         self.wait()?;
@@ -351,15 +353,15 @@ impl Making<'_> {
 impl Drop for Making<'_> {
     fn drop(&mut self) {
         if let Some(keeper) = self.keeper.take() {
-            // Ends the engine's work first.
+            // Stops the engine first.
             drop(keeper);
-            // Who drops this has a better error to tell.
+            // The caller that drops this has a better error to report.
             let _ = self.runtime.delete(self.id);
         }
     }
 }
 
-/// Whether a container can be made: the spec makes sense, and none of this number runs.
+/// Whether a container can be created: the spec is valid, and none with this number is running.
 fn check(spec: &Spec) -> Result<()> {
     spec.check()?;
     match limits::events(spec.id, "populated") {

@@ -1,14 +1,14 @@
 //! The default filter of system calls, on top of the capabilities.
 //!
-//! It lists what is refused: image and kernel are built together, so the set of system calls is closed and known. A program
-//! may be of any ABI in [`platform::SECCOMP`]; others are refused by libseccomp.
+//! It lists what is denied: image and kernel are built together, so the set of system calls is fixed and known. A
+//! program may have any ABI in [`platform::SECCOMP`]; others are denied by libseccomp.
 
 use serde::Serialize;
 
 use super::spec::Denial;
 use crate::platform;
 
-/// Refused with EPERM: what reaches the kernel itself, the clock, keys of others, or namespaces and mounts.
+/// Denied with EPERM: access to the kernel itself, the clock, keys of others, or namespaces and mounts.
 const REFUSED: &[&str] = &[
     "acct",
     "add_key",
@@ -64,7 +64,7 @@ const REFUSED: &[&str] = &[
     "vm86old",
 ];
 
-/// Those of [`REFUSED`] that a container with CAP_SYS_ADMIN (FEATURES sysadmin) gets back.
+/// Those of [`REFUSED`] that a container with CAP_SYS_ADMIN (FEATURES sysadmin) may use.
 const MOUNTING: &[&str] = &[
     "fsconfig",
     "fsmount",
@@ -84,7 +84,7 @@ const MOUNTING: &[&str] = &[
 /// `CLONE_NEW*` flags of clone(2): cgroup, uts, ipc, user, pid, net and mount.
 const CLONE_NEW: u64 = 0x7e02_0000;
 
-/// ioctl(2) that types into a terminal as if its user had.
+/// The ioctl(2) that simulates input on a terminal.
 const TIOCSTI: u64 = 0x5412;
 
 const EPERM: i32 = 1;
@@ -99,7 +99,7 @@ pub(super) struct Profile<'a> {
     syscalls: Vec<Rule<'a>>,
 }
 
-/// System calls that fail, if all of these arguments are so.
+/// System calls that fail if all of these arguments match.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Rule<'a> {
@@ -109,7 +109,7 @@ struct Rule<'a> {
     args: Vec<Argument>,
 }
 
-/// What an argument has to be.
+/// The condition for an argument.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Argument {
@@ -130,19 +130,19 @@ impl Argument {
     }
 }
 
-/// The filter of a container with these capabilities, and what else it is denied.
+/// The filter of a container with these capabilities, and with its additional denials.
 pub(super) fn profile<'a>(capabilities: &[String], denied: &'a [Denial]) -> Profile<'a> {
     let admin = capabilities.iter().any(|name| name == "CAP_SYS_ADMIN");
     let names: Vec<&str> = REFUSED.iter().copied().filter(|name| !admin || !MOUNTING.contains(name)).collect();
     let refuse = |names, errno_ret, args| Rule { names, action: "SCMP_ACT_ERRNO", errno_ret, args };
     let mut syscalls = vec![
         refuse(names, EPERM, Vec::new()),
-        // Its flags lie in memory, where no filter sees them; the C libraries then take clone.
+        // Its flags are in memory, where a filter can't see them; the C libraries then use clone.
         refuse(vec!["clone3"], ENOSYS, Vec::new()),
         refuse(vec!["ioctl"], EPERM, vec![Argument::masked(1, 0xffff_ffff, TIOCSTI)]),
     ];
     if !admin {
-        // "Masked equal" asks for all bits of a mask: a rule for each.
+        // "Masked equal" requires all bits of a mask: a rule for each bit.
         let flags = (0..64).map(|bit| 1u64 << bit).filter(|flag| CLONE_NEW & flag != 0);
         syscalls.extend(flags.map(|flag| refuse(vec!["clone"], EPERM, vec![Argument::masked(0, flag, flag)])));
     }

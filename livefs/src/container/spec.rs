@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::{Error, Limits, Result};
 
-/// What a container's root may do when nothing else is asked: enough for an init, services and an SSH server. Not in it:
-/// MKNOD, NET_ADMIN, SYS_ADMIN, SYS_MODULE, SYS_PTRACE, SYS_RAWIO, SYS_RESOURCE, SYS_TIME, DAC_READ_SEARCH, SYSLOG, BPF.
-/// SYS_BOOT ends the container's own PID namespace only; kexec is refused by seccomp.
+/// The default capabilities of a container's root: enough for an init, services and an SSH server. Not included: MKNOD,
+/// NET_ADMIN, SYS_ADMIN, SYS_MODULE, SYS_PTRACE, SYS_RAWIO, SYS_RESOURCE, SYS_TIME, DAC_READ_SEARCH, SYSLOG, BPF.
+/// SYS_BOOT only ends the container's own PID namespace; kexec is denied by seccomp.
 pub const CAPABILITIES: &[&str] = &[
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
@@ -34,37 +34,37 @@ pub struct Spec {
     pub root: PathBuf,
     /// Host name in its UTS namespace.
     pub hostname: String,
-    /// PID 1 and its arguments, by a path inside the container.
+    /// PID 1 and its arguments, as a path inside the container.
     pub init: Vec<String>,
     /// PID 1's environment, `(name, value)`.
     pub environment: Vec<(String, String)>,
-    /// A network namespace that is there already, by a path; none: one is made.
+    /// The path of an existing network namespace; none: one is created.
     pub network: Option<PathBuf>,
-    /// Whether PID 1 gets a terminal, `/dev/console`, which whoever creates the container holds.
+    /// Whether PID 1 gets a terminal, `/dev/console`, which the creator of the container holds.
     pub terminal: bool,
     /// The bounding set, as `CAP_…` names. [`CAPABILITIES`] is the default.
     pub capabilities: Vec<String>,
     /// Whether the system-call filter is set (module `seccomp`); on by default.
     pub seccomp: bool,
-    /// Further system calls that fail.
+    /// Additional system calls that fail.
     pub denied: Vec<Denial>,
-    /// Whether it sees `/sys`.
+    /// Whether `/sys` is visible.
     pub sysfs: bool,
-    /// Folders that begin empty, in memory, such as `/run`.
+    /// Folders that are initially empty, in memory, such as `/run`.
     pub memory: Vec<PathBuf>,
     /// Size of `/dev/shm`, bytes.
     pub shared: Option<u64>,
-    /// Devices beside the usual ones (null zero full random urandom tty console ptmx pts).
+    /// Devices in addition to the usual ones (null zero full random urandom tty console ptmx pts).
     pub devices: Vec<Device>,
-    /// Folders or files of the host shown inside.
+    /// Folders or files of the host that are mounted inside.
     pub binds: Vec<Bind>,
-    /// A user namespace's maps; none: the host's numbers.
+    /// The mapping of a user namespace; none: the host's IDs.
     pub ids: Option<IdMap>,
     /// Limits of each process.
     pub rlimits: Vec<Rlimit>,
-    /// How many pseudo-terminals its devpts may hold.
+    /// The maximum number of pseudo-terminals in its devpts.
     pub ptys: Option<u32>,
-    /// Limits of the whole, set before PID 1 runs.
+    /// Limits of the whole container, set before PID 1 runs.
     pub limits: Limits,
 }
 
@@ -73,16 +73,16 @@ pub struct Spec {
 pub struct Denial {
     /// Its name.
     pub syscall: String,
-    /// Arguments that must all be equal: place (from 0) and value.
+    /// Arguments that must all be equal: index (from 0) and value.
     pub arguments: Vec<(u32, u64)>,
     /// The error that it fails with.
     pub errno: i32,
 }
 
-/// A device that the container may use; its node is made in its /dev.
+/// A device that the container may use; its node is created in its /dev.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// The node's path inside; none: it may make one itself.
+    /// The node's path inside; none: it may create one itself.
     pub path: Option<PathBuf>,
     /// `true` for a block device.
     pub block: bool,
@@ -94,25 +94,25 @@ pub struct Device {
     pub access: String,
 }
 
-/// A folder or file of the host, shown inside; always `nosuid` and `nodev`.
+/// A folder or file of the host that is mounted inside; always `nosuid` and `nodev`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
-    /// On the host.
+    /// Its path on the host.
     pub source: PathBuf,
-    /// Inside.
+    /// Its path inside.
     pub target: PathBuf,
     /// Mounted read-only.
     pub readonly: bool,
 }
 
-/// Users and groups of the container on the host: inside 0 is `uid` and `gid` there, and so on.
+/// Users and groups of the container on the host: 0 inside is `uid` and `gid` on the host, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdMap {
-    /// The host's number of user 0 (LOCAL_UID).
+    /// The host's user ID for user 0 (LOCAL_UID).
     pub uid: u32,
-    /// The host's number of group 0 (LOCAL_GID).
+    /// The host's group ID for group 0 (LOCAL_GID).
     pub gid: u32,
-    /// How many numbers are mapped.
+    /// How many IDs are mapped.
     pub count: u32,
 }
 
@@ -123,12 +123,12 @@ pub struct Rlimit {
     pub name: String,
     /// The limit in force.
     pub soft: u64,
-    /// The highest that `soft` may be raised to.
+    /// The maximum value of `soft`.
     pub hard: u64,
 }
 
 impl Spec {
-    /// A container with tight defaults whose PID 1 is `/system/init`.
+    /// A container with restrictive defaults whose PID 1 is `/system/init`.
     pub fn new(id: u32, root: impl Into<PathBuf>) -> Self {
         Self {
             id,
@@ -157,7 +157,7 @@ impl Spec {
         }
     }
 
-    /// Refuses what can't be run, with what was expected.
+    /// Rejects a spec that can't be run, with what was expected.
     pub fn check(&self) -> Result<()> {
         let wrong = |text: String| Err(Error::Invalid(text));
         if self.id == 0 {

@@ -1,5 +1,5 @@
-//! What a kernel with OpenVZ's means of identity (`CONFIG_VE`, `CONFIG_BEANCOUNTERS`; its Documentation/admin-guide/ve.rst)
-//! does for a container. Without them there is nothing here, and the cgroup has to tell.
+//! Support of a kernel with OpenVZ's identities (`CONFIG_VE`, `CONFIG_BEANCOUNTERS`; its
+//! Documentation/admin-guide/ve.rst) for a container. Without it there is nothing here, and the cgroup has to be used.
 
 use std::fs;
 use std::path::Path;
@@ -8,27 +8,27 @@ use std::time::Duration;
 use super::Result;
 use super::error::io;
 
-/// The kernel's word for "no limit": `LONG_MAX`.
+/// The kernel's value for "no limit": `LONG_MAX`.
 pub const UNLIMITED: u64 = i64::MAX as u64;
 
-/// A beancounter, in the unit of its name: bytes, pages, things.
+/// A beancounter, in the unit of its name: bytes, pages, or a count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counter {
     /// `numproc`, `physpages` and so on.
     pub name: String,
-    /// Now.
+    /// The current value.
     pub held: u64,
-    /// The most so far.
+    /// The maximum so far.
     pub maxheld: u64,
-    /// The softer of two limits, [`UNLIMITED`] if there is none.
+    /// The lower of the two limits, [`UNLIMITED`] if there is none.
     pub barrier: u64,
     /// The limit.
     pub limit: u64,
-    /// How often more was refused.
+    /// How often the limit was hit.
     pub failcnt: u64,
 }
 
-/// Makes a cgroup without processes the container `id`; nothing on a kernel that knows no such thing.
+/// Makes a cgroup without processes the container `id`; has no effect on a kernel without support.
 ///
 /// # Errors
 /// The cgroup belongs to another container, or the number to another cgroup.
@@ -40,24 +40,24 @@ pub fn identify(cgroup: &Path, id: u32) -> Result<()> {
         other => other.map_err(io("open", &path))?,
     };
     match file.write_all(id.to_string().as_bytes()) {
-        // Given once, for good: a second time is refused.
+        // It is set once and permanently: a second time is an error.
         Err(_) if fs::read_to_string(&path).is_ok_and(|now| now.trim() == id.to_string()) => Ok(()),
         done => done.map_err(io("write", &path)),
     }
 }
 
-/// A container's beancounters; none if the kernel keeps none.
+/// A container's beancounters; none if the kernel has none.
 pub fn counters(id: u32) -> Option<Vec<Counter>> {
     parse_counters(&fs::read_to_string(format!("/proc/bc/{id}/resources")).ok()?)
 }
 
-/// For how long a container has existed; none if the kernel does not say.
+/// How long a container has existed; none if the kernel does not say.
 pub fn uptime(id: u32) -> Option<Duration> {
     parse_uptime(&fs::read_to_string("/proc/vz/vestat").ok()?, id)
 }
 
-/// The load of the last 1, 5 and 15 minutes of a container that is not frozen; none if the kernel keeps none of its own for it. The
-/// kernel tells it to those inside, so a child of ours goes there for a moment.
+/// The load of the last 1, 5 and 15 minutes of a container that is not frozen; none if the kernel has no separate one
+/// for it. The kernel only reports it inside, so a child process joins the container for a moment.
 pub fn load(cgroup: &Path) -> Option<[f64; 3]> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::signal::{Signal, kill};
@@ -80,15 +80,16 @@ pub fn load(cgroup: &Path) -> Option<[f64; 3]> {
         }
         nix::unistd::ForkResult::Parent { child } => {
             drop(tells);
-            // It may be frozen on the way.
+            // It may be frozen meanwhile.
             let answers = poll(&mut [PollFd::new(told.as_fd(), PollFlags::POLLIN)], PollTimeout::from(MOST));
             let mut text = [0; 256];
-            // One read, as it was one write: what waited for the end would wait for a child that is frozen before it.
+            // A single read, as it was a single write: reading to the end would wait for a child that is frozen before
+            // it.
             let length = if answers.is_ok_and(|count| count > 0) { told.read(&mut text).unwrap_or(0) } else { 0 };
             let _ = kill(child, Signal::SIGKILL);
             let _ = nix::sys::wait::waitpid(child, None);
             let (theirs, load) = std::str::from_utf8(&text[..length]).ok()?.split_once('\n')?;
-            // A kernel that keeps no times of its own for containers keeps no loads either.
+            // A kernel without separate times for containers has no separate loads either.
             if age(theirs)? < ours { parse_load(load) } else { None }
         }
     }
@@ -100,7 +101,7 @@ fn parse_load(text: &str) -> Option<[f64; 3]> {
     Some([words.next()??, words.next()??, words.next()??])
 }
 
-/// Lines of a name and five numbers.
+/// Lines with a name and five numbers.
 fn parse_counters(text: &str) -> Option<Vec<Counter>> {
     let one = |line: &str| {
         let mut words = line.split_whitespace();
@@ -112,7 +113,8 @@ fn parse_counters(text: &str) -> Option<Vec<Counter>> {
     text.lines().map(one).collect()
 }
 
-/// The eighth column of the line that begins with the VEID, in nanoseconds: the fifth, in ticks, is no finer than 10 ms.
+/// The eighth column of the line that begins with the VEID, in nanoseconds: the fifth, in ticks, only has a resolution
+/// of 10 ms.
 fn parse_uptime(text: &str, id: u32) -> Option<Duration> {
     let id = id.to_string();
     let line = text.lines().find(|line| line.split_whitespace().next() == Some(&id))?;
@@ -138,8 +140,8 @@ mod tests {
         use nix::libc;
         use std::io::Write;
         use std::os::fd::{AsRawFd, FromRawFd};
-        // A file that refuses to be written again, as the kernel's does.
-        // SAFETY: the name is a C string, and the descriptor is nobody else's.
+        // A file that refuses to be written again, as the kernel's does. SAFETY: the name is a C string, and the
+        // descriptor is used by nobody else.
         let mut given =
             unsafe { fs::File::from_raw_fd(libc::memfd_create(c"ve.id".as_ptr(), libc::MFD_ALLOW_SEALING)) };
         given.write_all(b"101\n").unwrap();

@@ -1,19 +1,19 @@
-//! Addresses, as people write them.
+//! Addresses in text form.
 
 use super::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An IP address, with the length of its network's prefix if one was given: `10.0.0.1`, `10.0.0.1/24`, `2001:db8::1/64`.
+/// An IP address, with the prefix length of its network if one was given: `10.0.0.1`, `10.0.0.1/24`, `2001:db8::1/64`.
 ///
-/// Any address of either family is one, and netmasks are not taken, as in the classic tools. Which addresses the kernel accepts for a
-/// container is for the kernel to say.
+/// Any address of either family is valid, and netmasks are not supported, as in the classic tools. The kernel decides
+/// which addresses it accepts for a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The address.
     pub ip: IpAddr,
-    /// The prefix in bits, up to [`Address::bits`]. None: none was given, which means all bits.
+    /// The prefix length in bits, up to [`Address::bits`]. None: none was given, which means all bits.
     pub length: Option<u8>,
 }
 
@@ -23,7 +23,7 @@ impl Address {
         if ip.is_ipv4() { 32 } else { 128 }
     }
 
-    /// The prefix in bits.
+    /// The prefix length in bits.
     pub fn prefix(self) -> u8 {
         self.length.unwrap_or(Address::bits(self.ip))
     }
@@ -36,7 +36,7 @@ impl From<IpAddr> for Address {
 }
 
 impl fmt::Display for Address {
-    /// As it is stored in configuration files: in the usual spelling, with the prefix only if one was given.
+    /// As it is stored in configuration files: in canonical form, with the prefix length only if one was given.
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self.length {
             None => self.ip.fmt(out),
@@ -62,7 +62,8 @@ impl FromStr for Address {
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// Fails for an address that no device can have: that of a group (IEEE 802: the lowest bit of the first byte is set), or all zeros.
+    /// Fails for an address that no device can have: a group address (IEEE 802: the lowest bit of the first byte is
+    /// set), or all zeros.
     pub(super) fn check_device(self) -> Result<(), Error> {
         if self.0[0] & 1 == 1 || self.0 == [0; 6] {
             return Err(Error::invalid("MAC address", &self.to_string(), "the address of a single device"));

@@ -1,6 +1,6 @@
-//! What can go wrong.
+//! The errors of this module.
 
-use super::{Forward, User};
+use super::{AddressOwner, Forward};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use std::path::PathBuf;
 pub enum Error {
     /// The address is in use (classic exit code 78).
     InUse {
-        /// Which.
+        /// The address.
         address: IpAddr,
-        /// Who has it.
-        user: User,
+        /// The user of the address.
+        user: AddressOwner,
     },
-    /// A value doesn't have the form it should.
+    /// A value does not have the expected form.
     Invalid {
         /// What it is.
         what: &'static str,
@@ -28,29 +28,29 @@ pub enum Error {
     Exists(String),
     /// There is no such interface.
     NoInterface(String),
-    /// There is no such bridge, or the device is none.
+    /// There is no such bridge, or the device is not a bridge.
     NoBridge(String),
     /// Ports can't be forwarded to a container without an address.
     NoAddress,
-    /// The host's port leads to another container already.
+    /// The host's port is forwarded to another container already.
     PortTaken {
-        /// Which.
+        /// The port.
         forward: Forward,
-        /// Whose it is.
-        user: User,
+        /// The other container.
+        user: AddressOwner,
     },
     /// A file could not be read or written.
     File {
         /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The kernel refused.
     Kernel {
-        /// What was to be done.
+        /// The action.
         what: String,
-        /// Why.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Links: what the kernel has, making pairs, changing and removing them (`include/uapi/linux/if_link.h`).
+//! Links: listing, creating pairs, changing and removing them (`include/uapi/linux/if_link.h`).
 
 use super::netlink::{Message, NESTED, NEW, Socket, attribute, attributes, number, text};
 use super::{Error, Mac, Netns, Traffic};
@@ -17,33 +17,33 @@ const INET_CONF: u16 = 1;
 const RP_FILTER: u16 = 8;
 /// The link is up.
 pub const UP: u32 = libc::IFF_UP as u32;
-/// Nobody is asked who has an address.
+/// No ARP.
 pub const NO_ARP: u32 = libc::IFF_NOARP as u32;
 
-/// A link that there is.
+/// An existing link.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
-    /// Its number in its namespace.
+    /// Its index in its namespace.
     pub index: u32,
     /// Its name.
     pub name: String,
     /// `veth`, `bridge` …; empty for a physical device.
     pub kind: String,
-    /// A note, by which a container's links are known.
+    /// Its alias, which identifies the links of a container.
     pub alias: String,
-    /// Whether it is the loopback.
+    /// Whether it is the loopback device.
     pub loopback: bool,
-    /// Turned round: what the host received, the container sent. Only of [`all_with_traffic`].
+    /// Reversed: what the host received, the container sent. Only set by [`all_with_traffic`].
     pub traffic: Traffic,
 }
 
 /// One end of a pair.
-pub struct End<'a> {
+pub struct LinkEnd<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its address.
     pub mac: Mac,
-    /// Flags that it has from the beginning.
+    /// Its initial flags.
     pub flags: u32,
 }
 
@@ -56,13 +56,13 @@ fn info(index: u32, flags: u32, change: u32) -> [u8; 16] {
     bytes
 }
 
-/// Asks for links, or the one that more is said of. Counters make an answer three times as long.
+/// Requests all links, or the one that is specified further. Counters make an answer three times as long.
 fn question(index: u32, counters: bool) -> Message {
     let skip = if counters { 0 } else { RTEXT_FILTER_SKIP_STATS };
     Message::new(libc::RTM_GETLINK, 0, &info(index, 0, 0)).put_u32(libc::IFLA_EXT_MASK, skip)
 }
 
-/// All links of the socket's namespace, without what went through them.
+/// All links of the socket's namespace, without traffic counters.
 pub fn all(socket: &Socket) -> Result<Vec<Link>, Error> {
     list(socket, false)
 }
@@ -78,7 +78,7 @@ fn list(socket: &Socket, counters: bool) -> Result<Vec<Link>, Error> {
     Ok(answers.iter().filter_map(|(_, body)| read(body)).collect())
 }
 
-/// The link of this name, if there is one. Asked for alone: a host with many containers has many links.
+/// The link of this name, if it exists. Requested individually: a host with many containers has many links.
 pub fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
     if check_name(name).is_err() {
         return Ok(None);
@@ -86,13 +86,13 @@ pub fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
     one(socket, question(0, false).put_text(libc::IFLA_IFNAME, name))
 }
 
-/// The link of this number, if there is one.
+/// The link with this index, if it exists.
 pub fn at(socket: &Socket, index: u32) -> Result<Option<Link>, Error> {
     one(socket, question(index, false))
 }
 
 fn one(socket: &Socket, message: Message) -> Result<Option<Link>, Error> {
-    match socket.ask(message) {
+    match socket.query(message) {
         Ok(body) => Ok(read(&body)),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
         Err(error) => Err(Error::kernel("reading a link", error)),
@@ -121,7 +121,7 @@ fn read(body: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-/// `struct rtnl_link_stats64` begins with packets and bytes, received and sent; turned round for the other end.
+/// `struct rtnl_link_stats64` starts with packets and bytes, received and sent; reversed for the other end.
 fn traffic(stats: &[u8]) -> Traffic {
     let field = |place: usize| {
         let bytes = stats.get(place * 8..place * 8 + 8).and_then(|bytes| bytes.try_into().ok());
@@ -130,8 +130,8 @@ fn traffic(stats: &[u8]) -> Traffic {
     Traffic { sent_packets: field(0), received_packets: field(1), sent: field(2), received: field(3) }
 }
 
-/// The message that makes a pair, its second end inside `netns` under its name there.
-fn pair(outer: &End, inner: &End, netns: i32) -> Message {
+/// The message that creates a pair, with its second end inside `netns` under its name there.
+fn pair(outer: &LinkEnd, inner: &LinkEnd, netns: i32) -> Message {
     Message::new(libc::RTM_NEWLINK, NEW, &info(0, outer.flags, outer.flags))
         .put_text(libc::IFLA_IFNAME, outer.name)
         .put(libc::IFLA_ADDRESS, &outer.mac.0)
@@ -146,11 +146,11 @@ fn pair(outer: &End, inner: &End, netns: i32) -> Message {
         })
 }
 
-/// Makes a pair of Ethernet links. The answer is the outer one.
-pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Result<Link, Error> {
+/// Creates a pair of Ethernet links. The result is the outer one.
+pub fn make_pair(socket: &Socket, outer: &LinkEnd, inner: &LinkEnd, netns: &Netns) -> Result<Link, Error> {
     match socket.request(pair(outer, inner, netns.as_fd().as_raw_fd())) {
         Ok(()) => {}
-        // Either name may be taken; the kernel doesn't tell which.
+        // Either name may be taken; the kernel doesn't say which.
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
             let outside = find(socket, outer.name)?.is_some();
             return Err(Error::Exists(if outside { outer.name } else { inner.name }.to_owned()));
@@ -160,13 +160,13 @@ pub fn make_pair(socket: &Socket, outer: &End, inner: &End, netns: &Netns) -> Re
     just_made(socket, outer.name)
 }
 
-/// A link of a pair that was just made.
+/// A link of a pair that was just created.
 pub fn just_made(socket: &Socket, name: &str) -> Result<Link, Error> {
     let index = socket.link_index(name).map_err(|error| Error::kernel(format!("interface {name}"), error))?;
     Ok(Link { index, name: name.to_owned(), kind: "veth".into(), ..Link::default() })
 }
 
-/// The link of this name; not being there is an error.
+/// The link of this name; a missing link is an error.
 pub fn need(socket: &Socket, name: &str) -> Result<Link, Error> {
     find(socket, name)?.ok_or_else(|| Error::NoInterface(name.to_owned()))
 }
@@ -180,20 +180,20 @@ pub fn set_up(socket: &Socket, link: &Link) -> Result<(), Error> {
     change(socket, link, Message::new(libc::RTM_NEWLINK, 0, &info(link.index, UP, UP)))
 }
 
-/// Sets the loopback up, which is a namespace's first link (`include/net/flow.h`: LOOPBACK_IFINDEX).
+/// Sets the loopback device up, which is the first link of a namespace (`include/net/flow.h`: LOOPBACK_IFINDEX).
 pub fn set_up_loopback(socket: &Socket) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(LOOPBACK_INDEX, UP, UP));
     socket.request(message).map_err(|error| Error::kernel("interface lo", error))
 }
 
-/// Notes on a link whose it is.
+/// Records the owner of a link.
 pub fn set_alias(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     change(socket, link, message.put(libc::IFLA_IFALIAS, alias.as_bytes()))
 }
 
-/// Notes whose the host's end of `venet0` is, lets it take from the other end only what the host would route there (RFC 3704,
-/// strict), and make no IPv6 address of its own.
+/// Records the owner of the host's end of `venet0`, lets it only accept from the other end what the host would route
+/// there (RFC 3704, strict), and generate no IPv6 address of its own.
 pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> {
     let message = || {
         let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
@@ -206,7 +206,7 @@ pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> 
     };
     let all = message().nest(NESTED | libc::IFLA_AF_SPEC, |families| no_own_address(strict(families)));
     match socket.request(all) {
-        // The kernel has no IPv6 and changed nothing.
+        // The kernel has no IPv6 and has changed nothing.
         Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
             change(socket, link, message().nest(NESTED | libc::IFLA_AF_SPEC, strict))
         }
@@ -214,19 +214,19 @@ pub fn describe(socket: &Socket, link: &Link, alias: &str) -> Result<(), Error> 
     }
 }
 
-/// Puts a link into a group, 0 being that of all others.
+/// Puts a link into a group; 0 is the default group.
 pub fn set_group(socket: &Socket, link: &Link, group: u32) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     change(socket, link, message.put_u32(libc::IFLA_GROUP, group))
 }
 
-/// Puts a link into a bridge.
+/// Adds a link to a bridge.
 pub fn join(socket: &Socket, link: &Link, bridge: &Link) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     change(socket, link, message.put_u32(libc::IFLA_MASTER, bridge.index))
 }
 
-/// Lets a link make no IPv6 address of its own. A kernel without IPv6 makes none anyway.
+/// Stops a link from generating its own IPv6 address. A kernel without IPv6 does not generate one anyway.
 pub fn without_own_address(socket: &Socket, link: &Link) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     match socket.request(message.nest(NESTED | libc::IFLA_AF_SPEC, no_own_address)) {
@@ -239,7 +239,7 @@ fn no_own_address(families: Message) -> Message {
     families.nest(NESTED | libc::AF_INET6 as u16, |ipv6| ipv6.put(INET6_ADDR_GEN_MODE, &[ADDR_GEN_MODE_NONE]))
 }
 
-/// Moves a link to another namespace, under the same name. It is down there.
+/// Moves a link to another namespace, with the same name. It is down there.
 pub fn move_to(socket: &Socket, link: &Link, netns: &Netns) -> Result<(), Error> {
     let message = Message::new(libc::RTM_NEWLINK, 0, &info(link.index, 0, 0));
     let message = message.put_u32(libc::IFLA_NET_NS_FD, netns.as_fd().as_raw_fd() as u32);
@@ -249,7 +249,7 @@ pub fn move_to(socket: &Socket, link: &Link, netns: &Netns) -> Result<(), Error>
     }
 }
 
-/// Removes a link, and the other end of a pair with it. One that is gone is no error: its namespace may have ended.
+/// Removes a link, and with it the other end of a pair. A missing link is not an error: its namespace may have ended.
 pub fn remove(socket: &Socket, link: &Link) -> Result<(), Error> {
     match socket.request(Message::new(libc::RTM_DELLINK, 0, &info(link.index, 0, 0))) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
@@ -257,7 +257,7 @@ pub fn remove(socket: &Socket, link: &Link) -> Result<(), Error> {
     }
 }
 
-/// Whether a name can be an interface's (net/core/dev.c: `dev_valid_name`).
+/// Whether a name is valid for an interface (net/core/dev.c: `dev_valid_name`).
 pub fn check_name(name: &str) -> Result<(), Error> {
     let bad = |c: char| c == '/' || c == ':' || c == '%' || c.is_whitespace();
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name == "." || name == ".." || name.contains(bad) {
@@ -276,7 +276,7 @@ pub fn set_parameter(path: &str, value: &str) -> Result<(), Error> {
     }
 }
 
-/// Reads one; empty if the kernel hasn't got it.
+/// Reads one; empty if the kernel does not have it.
 pub fn parameter(path: &str) -> String {
     std::fs::read_to_string(format!("/proc/sys/net/{path}")).unwrap_or_default().trim().to_owned()
 }
@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn a_pair_names_both_ends() {
-        let outer = End { name: "vz101", mac: Mac([2, 0, 0, 0, 0, 1]), flags: NO_ARP };
-        let inner = End { name: "venet0", mac: Mac([2, 0, 0, 0, 0, 2]), flags: NO_ARP | UP };
+        let outer = LinkEnd { name: "vz101", mac: Mac([2, 0, 0, 0, 0, 1]), flags: NO_ARP };
+        let inner = LinkEnd { name: "venet0", mac: Mac([2, 0, 0, 0, 0, 2]), flags: NO_ARP | UP };
         let message = pair(&outer, &inner, 7);
         let top = &message.body()[16..];
         assert_eq!(attribute(top, libc::IFLA_IFNAME).map(text).as_deref(), Some("vz101"));

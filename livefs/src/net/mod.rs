@@ -1,13 +1,14 @@
 //! The network of containers.
 //!
-//! Plain data in: whose network it is ([`Ctid`]), where it is ([`Netns`]) and what it should have ([`Network`]). Nothing here
-//! knows configuration files. [`up`] and [`down`] are for start and stop; the other functions change a container that runs.
+//! The input is plain data: the container ([`Ctid`]), its namespace ([`Netns`]) and its configuration ([`Network`]).
+//! Nothing here knows configuration files. [`up`] and [`down`] are for start and stop; the other functions change a
+//! running container.
 //!
-//! No state is kept in files: what belongs to a container is read back from the kernel, by the alias of its links, the
-//! protocol number of its routes and proxy neighbours, and the names of its packet filter tables. So [`down`] and [`sweep`]
-//! work after a crash as well.
+//! No state is kept in files: what belongs to a container is determined from the kernel, by the alias of its links, the
+//! protocol number of its routes and proxy neighbours, and the names of its packet filter tables. So [`down`] and
+//! [`sweep`] also work after a crash.
 //!
-//! All functions work from the network namespace that the caller is in, "the host". They need root.
+//! All functions work from the network namespace of the caller, "the host". They need root.
 
 mod address;
 mod error;
@@ -21,20 +22,20 @@ mod venet;
 
 pub use address::{Address, Mac};
 pub use error::Error;
-pub use netfilter::{Confinement, Denial, Netfilter};
-pub use types::{Ctid, Forward, Interface, Neighbours, Netns, Network, Protocol, Traffic, User, host_link};
+pub use netfilter::{Confinement, DeniedCall, Netfilter};
+pub use types::{AddressOwner, Ctid, Forward, Interface, Neighbours, Netns, Network, Protocol, Traffic, host_link};
 
 use netlink::Socket;
 use std::net::IpAddr;
 
-/// Makes all of a container's network: the routed link `venet0` if it has addresses, its interfaces, its devices, forwarded
-/// ports and the shared masquerade. `netns` must hold nothing but `lo`, which is set up.
+/// Creates a container's complete network: the routed link `venet0` if it has addresses, its interfaces, its devices,
+/// forwarded ports and the shared masquerade. `netns` must contain only `lo`, which is set up.
 ///
-/// Leftovers of a crashed run of the same container whose names are in the way are removed. When something fails, all that was
-/// made is removed.
+/// Leftovers of a crashed run of the same container that have a required name are removed. If something fails,
+/// everything that was created is removed.
 ///
 /// # Errors
-/// [`Error::InUse`] if one of the addresses belongs to the host or another container; what the kernel refuses.
+/// [`Error::InUse`] if one of the addresses belongs to the host or another container; errors of the kernel.
 pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
     let mut made = make(network, netns);
     if matches!(made, Err(Error::Exists(_))) {
@@ -42,17 +43,17 @@ pub fn up(network: &Network, netns: &Netns) -> Result<(), Error> {
         made = make(network, netns);
     }
     if made.is_err() {
-        // What failed is more worth telling.
+        // The original error is more useful.
         let _ = down(network.ctid, Some(netns));
     }
     made
 }
 
-/// Removes all that a container has on the host. Nothing to remove is no error. Devices that were moved in (`NETDEV`) come back
-/// by themselves when the namespace ends; with `netns` given, they are moved back now.
+/// Removes everything of a container on the host. It is not an error if there is nothing. Devices that were moved in
+/// (`NETDEV`) come back by themselves when the namespace ends; with `netns` given, they are moved back now.
 ///
 /// # Errors
-/// What the kernel refuses; the rest is removed all the same, and the first error is told.
+/// Errors of the kernel; the rest is removed all the same, and the first error is returned.
 pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
     let socket = Socket::route()?;
     let addresses = venet::addresses(&socket, ctid)?;
@@ -63,7 +64,7 @@ pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
         }
     };
     note(nftables::remove(ctid));
-    note(venet::unanswer(&socket, &addresses));
+    note(venet::remove_answers(&socket, &addresses));
     for link in link::all(&socket)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
         note(link::remove(&socket, link));
     }
@@ -73,37 +74,37 @@ pub fn down(ctid: Ctid, netns: Option<&Netns>) -> Result<(), Error> {
     first
 }
 
-/// Removes what was left by containers that don't run, and tells whose it was.
+/// Removes what was left by containers that are not running, and gives their numbers.
 ///
 /// # Errors
 /// As [`down`].
 pub fn sweep(running: &[Ctid]) -> Result<Vec<Ctid>, Error> {
     let socket = Socket::route()?;
-    let mut gone: Vec<Ctid> = link::all(&socket)?.iter().filter_map(venet::owner).collect();
-    gone.extend(nftables::ports()?.into_iter().map(|(ctid, _)| ctid));
-    gone.retain(|ctid| !running.contains(ctid));
-    gone.sort_unstable();
-    gone.dedup();
-    for ctid in &gone {
+    let mut ignore_missing: Vec<Ctid> = link::all(&socket)?.iter().filter_map(venet::owner).collect();
+    ignore_missing.extend(nftables::ports()?.into_iter().map(|(ctid, _)| ctid));
+    ignore_missing.retain(|ctid| !running.contains(ctid));
+    ignore_missing.sort_unstable();
+    ignore_missing.dedup();
+    for ctid in &ignore_missing {
         down(*ctid, None)?;
     }
-    Ok(gone)
+    Ok(ignore_missing)
 }
 
-/// Who of the host and its containers has which of these addresses: those in use only. A container's own address is reported,
-/// too, under its number.
+/// Which of these addresses are in use, and by whom: the host or a container. A container's own address is reported,
+/// too, with its number.
 ///
 /// # Errors
-/// What the kernel refuses.
-pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
+/// Errors of the kernel.
+pub fn in_use(addresses: &[IpAddr]) -> Result<Vec<(IpAddr, AddressOwner)>, Error> {
     venet::users(&Socket::route()?, addresses)
 }
 
-/// Gives a running container more addresses (`vzctl set --ipadd`), and `venet0` if it had none. Those that it has already are
-/// left alone.
+/// Adds addresses to a running container (`vzctl set --ipadd`), and `venet0` if it had none. Addresses that it already
+/// has are left alone.
 ///
 /// # Errors
-/// [`Error::InUse`], before anything is changed; what the kernel refuses.
+/// [`Error::InUse`], before anything is changed; errors of the kernel.
 pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neighbours) -> Result<(), Error> {
     let socket = Socket::route()?;
     let had = venet::addresses(&socket, ctid)?;
@@ -116,28 +117,28 @@ pub fn add_addresses(ctid: Ctid, netns: &Netns, addresses: &[Address], on: &Neig
     venet::masquerade(&socket, ctid)
 }
 
-/// Takes addresses from a running container (`--ipdel`). One that it doesn't have is no error.
+/// Removes addresses from a running container (`--ipdel`). An address that it doesn't have is not an error.
 ///
 /// # Errors
-/// What the kernel refuses.
+/// Errors of the kernel.
 pub fn remove_addresses(ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) -> Result<(), Error> {
     let socket = Socket::route()?;
     venet::remove(&socket, ctid, netns, addresses)?;
     venet::masquerade(&socket, ctid)
 }
 
-/// The routed addresses that a running container has, by the host's routes, in no set order.
+/// The routed addresses of a running container, from the host's routes, in no particular order.
 ///
 /// # Errors
-/// What the kernel refuses.
+/// Errors of the kernel.
 pub fn addresses(ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
     venet::addresses(&Socket::route()?, ctid)
 }
 
-/// Gives a running container one more interface (`--netif_add`).
+/// Adds an interface to a running container (`--netif_add`).
 ///
 /// # Errors
-/// [`Error::Exists`] if one of the names is taken; [`Error::NoBridge`]; what the kernel refuses.
+/// [`Error::Exists`] if one of the names is taken; [`Error::NoBridge`]; errors of the kernel.
 pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result<(), Error> {
     let socket = Socket::route()?;
     link::check_name(&interface.name)?;
@@ -152,8 +153,8 @@ pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result
     };
     interface.mac.into_iter().chain(interface.host_mac).try_for_each(Mac::check_device)?;
     let own = |end: &str| venet::mac(&format!("{ctid} {end} {} {host_name}", interface.name));
-    let outer = link::End { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
-    let inner = link::End { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };
+    let outer = link::LinkEnd { name: &host_name, mac: interface.host_mac.unwrap_or_else(|| own("host")), flags: 0 };
+    let inner = link::LinkEnd { name: &interface.name, mac: interface.mac.unwrap_or_else(|| own("inside")), flags: 0 };
     let outer = link::make_pair(&socket, &outer, &inner, netns)?;
     let finish = || {
         link::set_alias(&socket, &outer, &venet::alias(ctid))?;
@@ -169,7 +170,8 @@ pub fn add_interface(ctid: Ctid, netns: &Netns, interface: &Interface) -> Result
     made
 }
 
-/// Takes an interface made by [`add_interface`] or [`up`] from a running container (`--netif_del`), by its name inside.
+/// Removes an interface created by [`add_interface`] or [`up`] from a running container (`--netif_del`), by its name
+/// inside.
 ///
 /// # Errors
 /// [`Error::NoInterface`] if the container has none of that name.
@@ -180,14 +182,14 @@ pub fn remove_interface(ctid: Ctid, netns: &Netns, name: &str) -> Result<(), Err
     if !ours || inner.kind != "veth" || name == venet::NAME {
         return Err(Error::NoInterface(name.to_owned()));
     }
-    // Its other end goes with it.
+    // Its other end is removed with it.
     link::remove(&inside, &inner)
 }
 
 /// Moves a device of the host into a running container (`--netdev_add`).
 ///
 /// # Errors
-/// [`Error::NoInterface`] if the host has none of that name; what the kernel refuses.
+/// [`Error::NoInterface`] if the host has none of that name; errors of the kernel.
 pub fn add_device(netns: &Netns, name: &str) -> Result<(), Error> {
     let socket = Socket::route()?;
     link::move_to(&socket, &link::need(&socket, name)?, netns)
@@ -196,18 +198,18 @@ pub fn add_device(netns: &Netns, name: &str) -> Result<(), Error> {
 /// Moves a device back to the host (`--netdev_del`).
 ///
 /// # Errors
-/// [`Error::NoInterface`] if the container has none of that name; what the kernel refuses.
+/// [`Error::NoInterface`] if the container has none of that name; errors of the kernel.
 pub fn remove_device(netns: &Netns, name: &str) -> Result<(), Error> {
     let inside = Socket::route_in(netns)?;
     link::move_to(&inside, &link::need(&inside, name)?, &Netns::own()?)
 }
 
-/// Replaces all forwarded ports of a running container, in one step. `addresses` are the container's: the first of each
-/// family is where the ports lead to.
+/// Replaces all forwarded ports of a running container atomically. `addresses` are the container's: the ports lead to
+/// the first one of each family.
 ///
 /// # Errors
-/// [`Error::NoAddress`] if there are ports but no address; [`Error::PortTaken`] if another container's rules have one of
-/// the ports; what the kernel refuses.
+/// [`Error::NoAddress`] if there are ports but no address; [`Error::PortTaken`] if another container's rules have one
+/// of the ports; errors of the kernel.
 pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Result<(), Error> {
     if addresses.is_empty() && !forwards.is_empty() {
         return Err(Error::NoAddress);
@@ -216,16 +218,16 @@ pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> R
     for (other, theirs) in taken {
         let same = |one: &&Forward| (one.protocol, one.host_port) == (theirs.protocol, theirs.host_port);
         if let Some(forward) = forwards.iter().find(same) {
-            return Err(Error::PortTaken { forward: *forward, user: User::Container(other) });
+            return Err(Error::PortTaken { forward: *forward, user: AddressOwner::Container(other) });
         }
     }
     nftables::set_ports(ctid, addresses, forwards)
 }
 
-/// What went through all links of a container since it started.
+/// The traffic of all links of a container since it was started.
 ///
 /// # Errors
-/// What the kernel refuses.
+/// Errors of the kernel.
 pub fn traffic(ctid: Ctid) -> Result<Traffic, Error> {
     let mut sum = Traffic::default();
     for link in link::all_with_traffic(&Socket::route()?)?.iter().filter(|link| venet::owner(link) == Some(ctid)) {
@@ -259,11 +261,11 @@ fn make(network: &Network, netns: &Netns) -> Result<(), Error> {
     if network.forwards.is_empty() { Ok(()) } else { set_forwards(ctid, &addresses, &network.forwards) }
 }
 
-/// Refuses addresses that somebody else has.
+/// Rejects addresses that are used by others.
 fn free(socket: &Socket, ctid: Ctid, addresses: &[Address]) -> Result<(), Error> {
     let wanted: Vec<IpAddr> = addresses.iter().map(|one| one.ip).collect();
     let used = venet::users(socket, &wanted)?;
-    match used.into_iter().find(|(_, user)| *user != User::Container(ctid)) {
+    match used.into_iter().find(|(_, user)| *user != AddressOwner::Container(ctid)) {
         Some((address, user)) => Err(Error::InUse { address, user }),
         None => Ok(()),
     }
@@ -276,7 +278,7 @@ fn host_name(ctid: Ctid, interface: &Interface) -> String {
     interface.host_name.clone().unwrap_or_else(|| format!("veth{ctid}.{number}"))
 }
 
-/// Moves physical devices back to the host; made ones end with their namespace.
+/// Moves physical devices back to the host; virtual ones end with their namespace.
 fn return_devices(netns: &Netns) -> Result<(), Error> {
     let inside = Socket::route_in(netns)?;
     let own = Netns::own()?;

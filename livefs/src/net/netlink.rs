@@ -1,8 +1,9 @@
-//! Netlink messages and sockets (`include/uapi/linux/netlink.h`), for both families that containers need: routes and
+//! Netlink messages and sockets (`include/uapi/linux/netlink.h`), for the two families that containers need: routes and
 //! links (rtnetlink), and the packet filter (nfnetlink).
 //!
-//! Written here because the messages are few and the kernel's to keep: the usual crate for routes is 50,000 lines that
-//! describe every kind of link, its interface changes with each release, and it knows nothing of the packet filter.
+//! Written here because only a few messages are needed, and their format is the kernel's stable interface: the usual
+//! crate for routes has 50,000 lines that describe every kind of link, its interface changes with each release, and it
+//! does not support the packet filter.
 
 use super::{Error, Netns};
 use nix::libc;
@@ -13,31 +14,32 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 /// `struct nlmsghdr`: length, type, flags, sequence number, port.
 const HEADER: usize = 16;
-/// An attribute that holds attributes.
+/// An attribute that contains attributes.
 pub const NESTED: u16 = libc::NLA_F_NESTED as u16;
 const ACK: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
 const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-/// Make it; fail if it is there.
+/// Create it; fail if it exists.
 pub const NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
-/// Make it if it is not there.
+/// Create it if it does not exist.
 pub const CREATE: u16 = libc::NLM_F_CREATE as u16;
-/// Make it, or take the place of what is there.
+/// Create it, or replace an existing one.
 pub const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
 
-/// What an answer may take, bytes: parts of a dump are usually no larger (`include/linux/netlink.h`: NLMSG_GOODSIZE; to whoever has more space
-/// the kernel gives parts of up to 32 KiB), and one of a link or a rule a fraction.
+/// The buffer for an answer, bytes: parts of a dump are usually no larger (`include/linux/netlink.h`: NLMSG_GOODSIZE;
+/// with a larger buffer the kernel sends parts of up to 32 KiB), and an answer for a link or a rule is a fraction of
+/// that.
 const LARGEST: usize = 8 << 10;
 
-/// What the kernel answers where there is nothing: no such table, no such family.
+/// The kernel's errors for something missing: no such table, no such family.
 pub const ACK_MISSING: [i32; 3] = [libc::ENOENT, libc::EAFNOSUPPORT, libc::EOPNOTSUPP];
 
-/// A message in the making: header, the fixed part of its type, attributes.
+/// A message that is being built: header, the fixed part of its type, attributes.
 #[derive(Debug, Clone)]
 pub struct Message(Vec<u8>);
 
 impl Message {
-    /// `kind` is the message's type; `flags` come on top of those that a request has anyway; `fixed` is the part between
-    /// header and attributes.
+    /// `kind` is the message's type; `flags` are added to those of every request; `fixed` is the part between header
+    /// and attributes.
     pub fn new(kind: u16, flags: u16, fixed: &[u8]) -> Message {
         let mut bytes = vec![0; HEADER];
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -54,12 +56,12 @@ impl Message {
         self
     }
 
-    /// Adds a number in the host's order.
+    /// Adds a number in host byte order.
     pub fn put_u32(self, kind: u16, value: u32) -> Message {
         self.put(kind, &value.to_ne_bytes())
     }
 
-    /// Adds a number in the network's order, as the packet filter has them.
+    /// Adds a number in network byte order, as the packet filter uses.
     pub fn put_be32(self, kind: u16, value: u32) -> Message {
         self.put(kind, &value.to_be_bytes())
     }
@@ -69,7 +71,7 @@ impl Message {
         self.put(kind, &[value.as_bytes(), b"\0"].concat())
     }
 
-    /// Adds an attribute that holds what `inside` adds.
+    /// Adds an attribute that contains what `inside` adds.
     pub fn nest(mut self, kind: u16, inside: impl FnOnce(Message) -> Message) -> Message {
         let start = self.0.len();
         self.push(kind, &[]);
@@ -113,14 +115,14 @@ impl Message {
         self.0
     }
 
-    /// What follows the header.
+    /// The part after the header.
     #[cfg(test)]
     pub fn body(&self) -> &[u8] {
         &self.0[HEADER..]
     }
 }
 
-/// The attributes in `bytes`: type (without its flags) and value. A torn one ends them.
+/// The attributes in `bytes`: type (without its flags) and value. A truncated one ends them.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -137,7 +139,7 @@ pub fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
-/// A number in the host's order.
+/// A number in host byte order.
 pub fn number(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(0..4)?.try_into().ok()?))
 }
@@ -148,13 +150,13 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-/// A message of a dump: its type, and what follows its header.
+/// A message of a dump: its type, and the part after its header.
 pub type Answer = (u16, Vec<u8>);
 
-/// A socket in one network namespace, which it stays in.
+/// A socket in one network namespace, to which it is bound.
 pub struct Socket {
     fd: OwnedFd,
-    /// Whether messages of the types of a batch's marks are such: elsewhere RTM_NEWLINK has the same number.
+    /// Whether messages of the types of batch marks are marks: elsewhere RTM_NEWLINK has the same number.
     batches: bool,
     sequence: Cell<u32>,
     buffer: RefCell<Vec<u8>>,
@@ -182,8 +184,8 @@ impl Socket {
         Ok(Socket { fd, batches, sequence: Cell::new(1), buffer: RefCell::new(Vec::with_capacity(LARGEST)) })
     }
 
-    /// The number of a link in the socket's namespace, by its name (netdevice(7), SIOCGIFINDEX). To ask for the link itself costs the kernel
-    /// and us several times as much.
+    /// The index of a link in the socket's namespace, by its name (netdevice(7), SIOCGIFINDEX). Requesting the link
+    /// itself costs the kernel and us several times as much.
     pub fn link_index(&self, name: &str) -> io::Result<u32> {
         // SAFETY: all fields are integers or pointers, for which zero is a value.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -193,7 +195,7 @@ impl Socket {
         for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
             *to = from as libc::c_char;
         }
-        // SAFETY: the structure is the one that the call reads and writes, the name in it ends in a zero byte.
+        // SAFETY: the structure is the one that the call reads and writes, and the name in it ends in a zero byte.
         let done = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SIOCGIFINDEX as _, &raw mut request) };
         nix::errno::Errno::result(done)?;
         // SAFETY: the call has written this field.
@@ -207,24 +209,24 @@ impl Socket {
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        // Without an address it goes to the kernel.
+        // Without an address it is sent to the kernel.
         nix::sys::socket::send(self.fd.as_raw_fd(), bytes, MsgFlags::empty())?;
         Ok(())
     }
 
-    /// Has something done and waits for the answer.
+    /// Sends a request and waits for the answer.
     pub fn request(&self, message: Message) -> io::Result<()> {
         self.request_all(vec![message])
     }
 
-    /// Has several things done in order; the packet filter does all or none of a batch.
+    /// Sends several requests in order; the packet filter executes all or none of a batch.
     pub fn request_all(&self, messages: Vec<Message>) -> io::Result<()> {
         let mut bytes = Vec::new();
         let first = self.sequence.get();
         let mut last = 0;
         for message in messages {
             last = self.next();
-            // Marks around a batch get no answer of their own.
+            // Marks around a batch get no answers.
             let kind = i32::from(u16::from_ne_bytes([message.0[4], message.0[5]]));
             let mark = self.batches && (kind == libc::NFNL_MSG_BATCH_BEGIN || kind == libc::NFNL_MSG_BATCH_END);
             bytes.extend(message.finish(last, if mark { libc::NLM_F_REQUEST as u16 } else { ACK }));
@@ -235,7 +237,7 @@ impl Socket {
         self.send(&bytes)?;
         loop {
             for (header, body) in self.receive()?.iter() {
-                // What an earlier batch that failed left is of no interest.
+                // Answers left from an earlier failed batch are ignored.
                 if header.kind == libc::NLMSG_ERROR as u16 && header.sequence >= first {
                     match number(body).unwrap_or_default() as i32 {
                         0 if header.sequence == last => return Ok(()),
@@ -247,8 +249,8 @@ impl Socket {
         }
     }
 
-    /// One thing that is named in the message: what follows the answer's header.
-    pub fn ask(&self, message: Message) -> io::Result<Vec<u8>> {
+    /// A single object that is named in the message: the part after the answer's header.
+    pub fn query(&self, message: Message) -> io::Result<Vec<u8>> {
         let sequence = self.next();
         self.send(&message.finish(sequence, libc::NLM_F_REQUEST as u16))?;
         loop {
@@ -263,9 +265,9 @@ impl Socket {
         }
     }
 
-    /// All that there is of a kind: type of each message, and what follows its header.
+    /// All objects of a kind: type of each message, and the part after its header.
     pub fn dump(&self, message: Message) -> io::Result<Vec<Answer>> {
-        // What changes meanwhile tears a dump, and the kernel says so.
+        // Changes meanwhile make a dump inconsistent, and the kernel reports that.
         loop {
             if let Some(found) = self.dump_once(message.clone())? {
                 return Ok(found);
@@ -303,9 +305,9 @@ impl Socket {
             // SAFETY: all fields are integers, for which zero is a value.
             let mut sender: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
             let mut size = size_of_val(&sender) as libc::socklen_t;
-            // Mostly an answer is a hundredth of the buffer: the rest of it is never touched.
+            // Usually an answer takes a hundredth of the buffer: the rest of it is never touched.
             let space = buffer.spare_capacity_mut();
-            // SAFETY: the buffer and the address are as long as is said.
+            // SAFETY: the buffer and the address have the given lengths.
             let received = unsafe {
                 let address = (&raw mut sender).cast();
                 let (to, length, flags) = (space.as_mut_ptr().cast(), space.len(), libc::MSG_TRUNC);
@@ -318,9 +320,9 @@ impl Socket {
             if length > space.len() {
                 return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
             }
-            // SAFETY: so many bytes the kernel has written.
+            // SAFETY: the kernel has written this number of bytes.
             unsafe { buffer.set_len(length) };
-            // Root of a container can send to sockets in its namespace, but not as the kernel.
+            // Root of a container can send to sockets in its namespace, but not with the kernel's address.
             if sender.nl_pid == 0 {
                 return Ok(messages(&buffer));
             }
@@ -328,7 +330,7 @@ impl Socket {
     }
 }
 
-/// The part of a received header that matters.
+/// The fields of a received header that matter.
 struct Header {
     kind: u16,
     flags: u16,

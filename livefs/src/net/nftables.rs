@@ -1,6 +1,8 @@
-//! Tables of the packet filter, by netlink (`include/uapi/linux/netfilter/nf_tables.h`; nft(8) shows what is made here).
+//! Tables of the packet filter, through netlink (`include/uapi/linux/netfilter/nf_tables.h`; nft(8) shows what is
+//! created here).
 //!
-//! A container has up to two tables in each of the families `ip` and `ip6`. Each is replaced as a whole, in one transaction:
+//! A container has up to two tables in each of the families `ip` and `ip6`. Each is replaced as a whole, in one
+//! transaction:
 //!
 //! | table | what it does |
 //! |---|---|
@@ -8,7 +10,8 @@
 //! | `vz101-out` | some of its addresses, private ones that nobody outside knows, go out under the host's |
 //! | `vz-out` | so do those of all containers whose addresses are all such: their links are of the group [`HIDDEN`] |
 //!
-//! The last one is made once and stays: a table for each container costs its start and each packet a hundred times as much.
+//! The last one is created once and stays: one table per container would cost its start and each packet a hundred times
+//! as much.
 
 use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, NEW, Socket, attribute, text};
 use super::route::octets;
@@ -27,7 +30,7 @@ const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
 const GETRULE: u16 = SUBSYSTEM << 8 | 7;
 
-/// Attributes of a rule: its table, chain, expressions, and what its maker notes.
+/// Attributes of a rule: its table, chain, expressions, and its creator's notes.
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
@@ -47,10 +50,10 @@ const OIFNAME: u32 = 7;
 const IIFGROUP: u32 = 21;
 const L4PROTO: u32 = 16;
 
-/// How the names of the host's ends of `venet0` begin.
+/// The name prefix of the host's ends of `venet0`.
 const LINKS: &[u8] = b"vz";
 
-/// The group of the host's ends whose containers' addresses are all hidden.
+/// The group of the host's ends for containers whose addresses are all masqueraded.
 pub const HIDDEN: u32 = 118;
 /// The table that all containers share.
 const SHARED: &str = "vz-out";
@@ -75,7 +78,7 @@ impl Family {
         }
     }
 
-    /// Where source and target stand in the header, and how long they are.
+    /// The offsets of source and destination in the header, and their length.
     fn places(self) -> (u32, u32, u32) {
         match self {
             Family::V4 => (12, 16, 4),
@@ -84,21 +87,21 @@ impl Family {
     }
 }
 
-/// `struct nfgenmsg`: family, version, resource (in the network's order).
+/// `struct nfgenmsg`: family, version, resource (in network byte order).
 fn head(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
     let [high, low] = resource.to_be_bytes();
     Message::new(kind, flags, &[family, 0, high, low])
 }
 
-/// A rule in the making: its expressions, in order.
-struct Rule(Vec<Box<dyn FnOnce(Message) -> Message>>);
+/// A rule that is being built: its expressions, in order.
+struct RuleBuilder(Vec<Box<dyn FnOnce(Message) -> Message>>);
 
-impl Rule {
-    fn new() -> Rule {
-        Rule(Vec::new())
+impl RuleBuilder {
+    fn new() -> RuleBuilder {
+        RuleBuilder(Vec::new())
     }
 
-    fn add(mut self, name: &'static str, data: impl FnOnce(Message) -> Message + 'static) -> Rule {
+    fn add(mut self, name: &'static str, data: impl FnOnce(Message) -> Message + 'static) -> RuleBuilder {
         self.0.push(Box::new(move |list| {
             // NFTA_LIST_ELEM; NFTA_EXPR_NAME and NFTA_EXPR_DATA.
             list.nest(NESTED | 1, |one| one.put_text(1, name).nest(NESTED | 2, data))
@@ -106,45 +109,45 @@ impl Rule {
         self
     }
 
-    /// Loads a field of the packet's description into the first register.
-    fn meta(self, key: u32) -> Rule {
+    /// Loads a field of the packet's metadata into the first register.
+    fn meta(self, key: u32) -> RuleBuilder {
         self.add("meta", move |data| data.put_be32(2, key).put_be32(1, 1))
     }
 
     /// Loads a part of a header.
-    fn payload(self, base: u32, offset: u32, length: u32) -> Rule {
+    fn payload(self, base: u32, offset: u32, length: u32) -> RuleBuilder {
         self.add("payload", move |data| data.put_be32(1, 1).put_be32(2, base).put_be32(3, offset).put_be32(4, length))
     }
 
-    /// Goes on only if the first register begins with these bytes, or doesn't.
-    fn compare(self, operation: u32, bytes: &[u8]) -> Rule {
+    /// Continues only if the first register starts with these bytes, or doesn't.
+    fn compare(self, operation: u32, bytes: &[u8]) -> RuleBuilder {
         let bytes = bytes.to_vec();
         self.add("cmp", move |data| {
             data.put_be32(1, 1).put_be32(2, operation).nest(NESTED | 3, |value| value.put(1, &bytes))
         })
     }
 
-    /// Loads what kind of address the target is: one of the host's, or another.
-    fn target_type(self) -> Rule {
+    /// Loads the type of the destination address: one of the host's, or another.
+    fn target_type(self) -> RuleBuilder {
         // NFT_FIB_RESULT_ADDRTYPE of NFTA_FIB_F_DADDR.
         self.add("fib", |data| data.put_be32(1, 1).put_be32(2, 3).put_be32(3, 2))
     }
 
-    fn immediate(self, register: u32, bytes: &[u8]) -> Rule {
+    fn immediate(self, register: u32, bytes: &[u8]) -> RuleBuilder {
         let bytes = bytes.to_vec();
         self.add("immediate", move |data| data.put_be32(1, register).nest(NESTED | 2, |value| value.put(1, &bytes)))
     }
 
-    /// The packets to a port of the host's own addresses go to the container.
-    fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> Rule {
+    /// Packets to a port of the host's own addresses go to the container.
+    fn forward(family: Family, forward: Forward, ip: IpAddr, from_host: bool) -> RuleBuilder {
         let protocol = match forward.protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,
         };
         let (_, target, length) = family.places();
-        let mut rule = Rule::new();
+        let mut rule = RuleBuilder::new();
         if from_host && family == Family::V4 {
-            // Answers to 127.0.0.1 would have to come from outside, which no kernel takes.
+            // Answers to 127.0.0.1 would have to come from outside, which no kernel accepts.
             rule = rule.payload(NETWORK_HEADER, target, 1).compare(UNEQUAL, &[127]);
         }
         let number = u32::from(family.number());
@@ -160,16 +163,16 @@ impl Rule {
             .add("nat", move |data| data.put_be32(1, 1).put_be32(2, number).put_be32(3, 1).put_be32(5, 2))
     }
 
-    /// What comes from a link of the group and leaves the machine gets the host's address.
-    fn masquerade_group() -> Rule {
-        let rule = Rule::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
+    /// Packets from a link of the group that leave the machine get the host's address.
+    fn masquerade_group() -> RuleBuilder {
+        let rule = RuleBuilder::new().meta(IIFGROUP).compare(EQUAL, &HIDDEN.to_ne_bytes());
         rule.meta(OIFNAME).compare(UNEQUAL, LINKS).add("masq", |data| data)
     }
 
-    /// What leaves the machine from this address gets the host's.
-    fn masquerade(family: Family, ip: IpAddr) -> Rule {
+    /// Packets from this address that leave the machine get the host's.
+    fn masquerade(family: Family, ip: IpAddr) -> RuleBuilder {
         let (source, _, length) = family.places();
-        Rule::new()
+        RuleBuilder::new()
             .payload(NETWORK_HEADER, source, length)
             .compare(EQUAL, &octets(ip))
             .meta(OIFNAME)
@@ -186,10 +189,10 @@ impl Rule {
     }
 }
 
-/// The messages that make a table anew, whatever was there.
+/// The messages that recreate a table, whatever existed.
 fn begin(family: Family, table: &str) -> Vec<Message> {
     let named = |kind, flags| head(kind, flags, family.number(), 0).put_text(1, table);
-    // Making it first, as what is not there can't be deleted.
+    // Creating it first, as a missing table can't be deleted.
     vec![named(NEWTABLE, CREATE), named(DELTABLE, 0), named(NEWTABLE, CREATE)]
 }
 
@@ -222,7 +225,7 @@ fn socket() -> Result<Socket, Error> {
     Socket::netfilter().map_err(|error| Error::kernel("opening a netfilter socket", error))
 }
 
-/// Replaces a container's forwarded ports. Those of the first address of each family are made.
+/// Replaces a container's forwarded ports. They are forwarded to the first address of each family.
 pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Result<(), Error> {
     let (socket, table) = (socket()?, ports_table(ctid));
     if forwards.is_empty() {
@@ -235,7 +238,7 @@ pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Resu
         for (chain, hook) in [("prerouting", HOOK_PREROUTING), ("output", HOOK_OUTPUT)] {
             messages.push(nat_chain(family, &table, chain, hook, PRIORITY_DNAT));
             for forward in forwards {
-                let rule = Rule::forward(family, *forward, ip, hook == HOOK_OUTPUT);
+                let rule = RuleBuilder::forward(family, *forward, ip, hook == HOOK_OUTPUT);
                 messages.push(rule.message(family, &table, chain, &forward.to_string()));
             }
         }
@@ -243,7 +246,7 @@ pub fn set_ports(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> Resu
     commit(&socket, messages).map_err(|error| Error::kernel(format!("forwarding ports to container {ctid}"), error))
 }
 
-/// The ports that are forwarded, with the containers they lead to.
+/// The forwarded ports, with their containers.
 pub fn ports() -> Result<Vec<(Ctid, Forward)>, Error> {
     let socket = socket()?;
     let mut found = Vec::new();
@@ -265,7 +268,7 @@ fn read_rule(body: &[u8]) -> Option<(Ctid, Forward)> {
     Some((ctid, text(attribute(rest, RULE_NOTE)?).parse().ok()?))
 }
 
-/// Replaces what goes out under the host's address. An empty list removes it.
+/// Replaces the list of masqueraded addresses. An empty list removes it.
 pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     let (socket, table) = (socket()?, out_table(ctid));
     let of = |family| addresses.iter().copied().filter(move |ip| Family::of(*ip) == family);
@@ -273,7 +276,9 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     for family in Family::ALL.into_iter().filter(|family| of(*family).next().is_some()) {
         messages.extend(begin(family, &table));
         messages.push(nat_chain(family, &table, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT));
-        messages.extend(of(family).map(|ip| Rule::masquerade(family, ip).message(family, &table, "postrouting", "")));
+        messages.extend(
+            of(family).map(|ip| RuleBuilder::masquerade(family, ip).message(family, &table, "postrouting", "")),
+        );
     }
     if messages.is_empty() {
         return remove_tables(&socket, &[table]);
@@ -282,7 +287,7 @@ pub fn set_masquerade(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
         .map_err(|error| Error::kernel(format!("setting up masquerading for container {ctid}"), error))
 }
 
-/// Makes sure of the shared table in the families of these addresses.
+/// Makes sure that the shared table exists in the families of these addresses.
 pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
     let socket = socket()?;
     for family in Family::ALL.into_iter().filter(|family| addresses.iter().any(|ip| Family::of(*ip) == *family)) {
@@ -294,11 +299,11 @@ pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
             vec![
                 head(NEWTABLE, NEW, family.number(), 0).put_text(1, SHARED),
                 nat_chain(family, SHARED, "postrouting", HOOK_POSTROUTING, PRIORITY_SNAT),
-                Rule::masquerade_group().message(family, SHARED, "postrouting", ""),
+                RuleBuilder::masquerade_group().message(family, SHARED, "postrouting", ""),
             ],
         );
         match made {
-            // Another container's start was quicker.
+            // Another container's start was faster.
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
             made => made.map_err(|error| Error::kernel("the containers' masquerade", error))?,
         }
@@ -307,7 +312,7 @@ pub fn share_masquerade(addresses: &[IpAddr]) -> Result<(), Error> {
 }
 
 fn has(socket: &Socket, family: Family, table: &str) -> Result<bool, Error> {
-    match socket.ask(head(GETTABLE, 0, family.number(), 0).put_text(1, table)) {
+    match socket.query(head(GETTABLE, 0, family.number(), 0).put_text(1, table)) {
         Ok(_) => Ok(true),
         Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => Ok(false),
         Err(error) => Err(Error::kernel(format!("looking for table {table}"), error)),
@@ -341,15 +346,15 @@ mod tests {
     fn a_rule_is_read_back_by_its_note() {
         let forward: Forward = "tcp:8080:80".parse().unwrap();
         let ip = "10.0.0.1".parse().unwrap();
-        let rule = Rule::forward(Family::V4, forward, ip, false);
+        let rule = RuleBuilder::forward(Family::V4, forward, ip, false);
         let message = rule.message(Family::V4, &ports_table(101), "prerouting", &forward.to_string());
         assert_eq!(read_rule(message.body()), Some((101, forward)));
-        // Nine expressions: where to, which protocol and port, the new address and port, translate.
+        // Nine expressions: destination type, protocol and port, the new address and port, translation.
         let list = attribute(&message.body()[4..], RULE_EXPRESSIONS).unwrap();
         let names: Vec<String> =
             super::super::netlink::attributes(list).map(|(_, one)| text(attribute(one, 1).unwrap())).collect();
         assert_eq!(names, ["fib", "cmp", "meta", "cmp", "payload", "cmp", "immediate", "immediate", "nat"]);
-        let other = Rule::masquerade(Family::V4, ip).message(Family::V4, &out_table(101), "postrouting", "");
+        let other = RuleBuilder::masquerade(Family::V4, ip).message(Family::V4, &out_table(101), "postrouting", "");
         assert_eq!(read_rule(other.body()), None);
     }
 }

@@ -7,10 +7,10 @@ use nix::libc;
 use std::io;
 use std::net::IpAddr;
 
-/// Marks the routes and proxy neighbours that are a container's, among those of others. Numbers from 5 on are free for
+/// Identifies the routes and proxy neighbours of containers among those of others. Numbers from 5 on are free for
 /// programs (`rtnetlink.h`: `RTPROT_STATIC` and above are not interpreted by the kernel).
 pub const OURS: u8 = 118;
-/// The neighbour table has it since Linux 5.2.
+/// The neighbour table has had it since Linux 5.2.
 const NDA_PROTOCOL: u16 = 12;
 const NTF_PROXY: u8 = 1 << 3;
 const NUD_PERMANENT: u16 = 0x80;
@@ -18,9 +18,9 @@ const NUD_PERMANENT: u16 = 0x80;
 /// A route to one address, on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostRoute {
-    /// Where to.
+    /// The destination.
     pub ip: IpAddr,
-    /// By which link.
+    /// The link's index.
     pub link: u32,
 }
 
@@ -29,7 +29,7 @@ pub struct HostRoute {
 pub struct Assigned {
     /// The address and its network.
     pub address: Address,
-    /// Whose it is.
+    /// The link's index.
     pub link: u32,
 }
 
@@ -38,7 +38,7 @@ pub struct Assigned {
 pub struct Proxy {
     /// The address.
     pub ip: IpAddr,
-    /// Where it is answered for.
+    /// The index of the link on which it is answered for.
     pub link: u32,
 }
 
@@ -46,7 +46,7 @@ fn family(ip: IpAddr) -> u8 {
     (if ip.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
 }
 
-/// The bytes of an address, in the network's order.
+/// The bytes of an address, in network byte order.
 pub fn octets(ip: IpAddr) -> Vec<u8> {
     match ip {
         IpAddr::V4(ip) => ip.octets().to_vec(),
@@ -54,7 +54,7 @@ pub fn octets(ip: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The other way.
+/// The reverse.
 pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
@@ -65,7 +65,7 @@ pub fn from_octets(bytes: &[u8]) -> Option<IpAddr> {
 
 /// `struct ifaddrmsg`: family, prefix, flags, scope, link.
 fn address_message(kind: u16, flags: u16, link: u32, address: Address, scope: u8) -> Message {
-    // There is no other that could have it: the link is a point to point one.
+    // No other host can have it: the link is point-to-point.
     let no_detection = if address.ip.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
     let mut fixed = vec![family(address.ip), address.prefix(), no_detection, scope];
     fixed.extend(link.to_ne_bytes());
@@ -73,7 +73,7 @@ fn address_message(kind: u16, flags: u16, link: u32, address: Address, scope: u8
     Message::new(kind, flags, &fixed).put(libc::IFA_LOCAL, &bytes).put(libc::IFA_ADDRESS, &bytes)
 }
 
-/// Gives a link an address. One that it has is no error.
+/// Adds an address to a link. An existing one is not an error.
 pub fn add_address(socket: &Socket, link: &Link, address: Address, scope: u8) -> Result<(), Error> {
     match socket.request(address_message(libc::RTM_NEWADDR, REPLACE, link.index, address, scope)) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
@@ -81,13 +81,13 @@ pub fn add_address(socket: &Socket, link: &Link, address: Address, scope: u8) ->
     }
 }
 
-/// Takes an address from a link. One that it hasn't is no error.
+/// Removes an address from a link. A missing one is not an error.
 pub fn remove_address(socket: &Socket, link: u32, address: Address) -> Result<(), Error> {
-    gone(socket.request(address_message(libc::RTM_DELADDR, 0, link, address, 0)))
+    ignore_missing(socket.request(address_message(libc::RTM_DELADDR, 0, link, address, 0)))
         .map_err(|error| Error::kernel(format!("removing address {address}"), error))
 }
 
-fn gone(done: io::Result<()>) -> io::Result<()> {
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT)) => Ok(()),
         done => done,
@@ -103,12 +103,12 @@ pub fn all_addresses(socket: &Socket) -> Result<Vec<Assigned>, Error> {
 
 fn read_address(body: &[u8]) -> Option<Assigned> {
     let found = attributes(body.get(8..)?).filter(|(kind, _)| [libc::IFA_LOCAL, libc::IFA_ADDRESS].contains(kind));
-    // IPv4 has both on a point to point link: IFA_LOCAL is the link's own there.
+    // IPv4 has both on a point-to-point link: IFA_LOCAL is the link's own there.
     let (_, bytes) = found.min_by_key(|(kind, _)| *kind != libc::IFA_LOCAL)?;
     Some(Assigned { address: Address { ip: from_octets(bytes)?, length: Some(body[1]) }, link: number(&body[4..])? })
 }
 
-/// `struct rtmsg`: family, lengths of both prefixes, service, table, protocol, scope, type, flags.
+/// `struct rtmsg`: family, both prefix lengths, type of service, table, protocol, scope, type, flags.
 fn route_message(kind: u16, flags: u16, to: Option<IpAddr>, ipv4: bool, link: u32) -> Message {
     let family = (if ipv4 { libc::AF_INET } else { libc::AF_INET6 }) as u8;
     let bits = to.map_or(0, Address::bits);
@@ -121,7 +121,8 @@ fn route_message(kind: u16, flags: u16, to: Option<IpAddr>, ipv4: bool, link: u3
     }
 }
 
-/// Sends all of a family by a link, without a gateway, as OpenVZ's `default dev venet0`. A default that is there stays.
+/// Routes everything of a family over a link, without a gateway, as OpenVZ's `default dev venet0`. An existing default
+/// route stays.
 pub fn add_default(socket: &Socket, link: &Link, ipv4: bool) -> Result<(), Error> {
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, None, ipv4, link.index)) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
@@ -129,7 +130,7 @@ pub fn add_default(socket: &Socket, link: &Link, ipv4: bool) -> Result<(), Error
     }
 }
 
-/// Sends one address by a link. False if there is a route to exactly this address already.
+/// Routes one address over a link. False if there is a route to exactly this address already.
 pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, Error> {
     match socket.request(route_message(libc::RTM_NEWROUTE, NEW, Some(ip), ip.is_ipv4(), link.index)) {
         Ok(()) => Ok(true),
@@ -138,13 +139,13 @@ pub fn add_host_route(socket: &Socket, link: &Link, ip: IpAddr) -> Result<bool, 
     }
 }
 
-/// Removes such a route. One that is gone is no error.
+/// Removes such a route. A missing one is not an error.
 pub fn remove_host_route(socket: &Socket, link: u32, ip: IpAddr) -> Result<(), Error> {
-    gone(socket.request(route_message(libc::RTM_DELROUTE, 0, Some(ip), ip.is_ipv4(), link)))
+    ignore_missing(socket.request(route_message(libc::RTM_DELROUTE, 0, Some(ip), ip.is_ipv4(), link)))
         .map_err(|error| Error::kernel(format!("removing the route to {ip}"), error))
 }
 
-/// The routes that [`add_host_route`] made, of all links.
+/// The routes that [`add_host_route`] created, of all links.
 pub fn host_routes(socket: &Socket) -> Result<Vec<HostRoute>, Error> {
     let answers = socket.dump(Message::new(libc::RTM_GETROUTE, 0, &[0; 12]));
     let answers = answers.map_err(|error| Error::kernel("reading the routes", error))?;
@@ -173,15 +174,15 @@ pub fn add_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
     done.map_err(|error| Error::kernel(format!("adding the proxy neighbour {}", proxy.ip), error))
 }
 
-/// Ends it. If it had ended, or the link is gone, that is no error.
+/// Stops that. It is not an error if it had ended, or the link is gone.
 pub fn remove_proxy(socket: &Socket, proxy: Proxy) -> Result<(), Error> {
-    match gone(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
+    match ignore_missing(socket.request(proxy_message(libc::RTM_DELNEIGH, 0, proxy))) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         done => done.map_err(|error| Error::kernel(format!("removing the proxy neighbour {}", proxy.ip), error)),
     }
 }
 
-/// What [`add_proxy`] made, on all links.
+/// What [`add_proxy`] created, on all links.
 pub fn proxies(socket: &Socket) -> Result<Vec<Proxy>, Error> {
     let mut fixed = [0; 12];
     fixed[10] = NTF_PROXY;
@@ -197,7 +198,7 @@ fn read_proxy(body: &[u8]) -> Option<Proxy> {
     (ours && body[10] & NTF_PROXY != 0).then_some(Proxy { ip, link: number(&body[4..])? })
 }
 
-/// Whether an address lies in a network.
+/// Whether an address is in a network.
 pub fn holds(network: Address, ip: IpAddr) -> bool {
     let (ours, theirs) = (octets(network.ip), octets(ip));
     let same = |bit: usize| (ours[bit / 8] ^ theirs[bit / 8]) & (0x80 >> (bit % 8)) == 0;

@@ -1,4 +1,4 @@
-//! What a container's network is made of, as data.
+//! A container's network, as data.
 
 use super::{Address, Error, Mac};
 use std::fmt;
@@ -9,20 +9,20 @@ use std::str::FromStr;
 /// A container's number, 1 to 2147483644.
 pub type Ctid = u32;
 
-/// A network namespace, held by a file descriptor.
+/// A network namespace, held through a file descriptor.
 #[derive(Debug)]
 pub struct Netns(OwnedFd);
 
 impl Netns {
-    /// That of a process, say a container's init.
+    /// That of a process, such as a container's init.
     ///
     /// # Errors
-    /// The process is gone, or belongs to somebody else.
+    /// The process is gone, or belongs to another user.
     pub fn of_pid(pid: i32) -> Result<Netns, Error> {
         Netns::at(format!("/proc/{pid}/ns/net"))
     }
 
-    /// One that was opened already, from `/proc/PID/ns/net`.
+    /// One that is already open, from `/proc/PID/ns/net`.
     pub fn of_fd(fd: OwnedFd) -> Netns {
         Netns(fd)
     }
@@ -40,13 +40,14 @@ impl Netns {
         Netns::at("/proc/thread-self/ns/net")
     }
 
-    /// Calls `work` inside. The calling thread goes there and comes back: a thread of its own would cost more than the work.
+    /// Calls `work` inside. The calling thread enters it and comes back: a separate thread would cost more than the
+    /// work.
     pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> Result<T, Error> {
         let host = Netns::own()?;
         nix::sched::setns(self, nix::sched::CloneFlags::CLONE_NEWNET)
             .map_err(|error| Error::kernel("entering the container's network namespace", error.into()))?;
         let done = work();
-        // Whatever the caller did next would otherwise be done to a container's network.
+        // Otherwise whatever the caller did next would affect a container's network.
         if let Err(error) = nix::sched::setns(host, nix::sched::CloneFlags::CLONE_NEWNET) {
             panic!("the host's network namespace can't be entered again: {error}");
         }
@@ -60,32 +61,33 @@ impl AsFd for Netns {
     }
 }
 
-/// All of a container's network, as [`super::up`] takes it.
+/// A container's complete network, for [`super::up`].
 #[derive(Debug, Clone, Default)]
 pub struct Network {
-    /// Whose it is.
+    /// The container's number.
     pub ctid: Ctid,
     /// Routed addresses (`IP_ADDRESS`), which `venet0` gets inside. None: no `venet0`.
     pub addresses: Vec<Address>,
     /// Pairs of Ethernet interfaces (`NETIF`).
     pub interfaces: Vec<Interface>,
-    /// The host's devices that move in (`NETDEV`).
+    /// The host's devices that are moved in (`NETDEV`).
     pub devices: Vec<String>,
-    /// Ports of the host that lead to the container's first address of each family.
+    /// Ports of the host that are forwarded to the container's first address of each family.
     pub forwards: Vec<Forward>,
-    /// Whether private addresses go out under the host's own address.
+    /// Whether private addresses are masqueraded with the host's own address.
     pub masquerade: bool,
     /// Where the host answers for the routed addresses.
     pub neighbours: Neighbours,
 }
 
-/// On which of the host's devices it answers ARP and neighbour discovery for a container (`NEIGHBOUR_DEVS` in `vz.conf`).
+/// On which of the host's devices it answers ARP and neighbour discovery for a container (`NEIGHBOUR_DEVS` in
+/// `vz.conf`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Neighbours {
-    /// Those whose own network holds the address (`detect`).
+    /// Those whose own network contains the address (`detect`).
     #[default]
     Detect,
-    /// These (`list:eth0 eth1`). None: the host answers nowhere.
+    /// These (`list:eth0 eth1`). None: the host does not answer.
     Named(Vec<String>),
 }
 
@@ -94,24 +96,25 @@ pub enum Neighbours {
 pub struct Interface {
     /// Its name inside, up to 15 bytes.
     pub name: String,
-    /// The address inside. None: made from the container's number and both names, so always the same.
+    /// The address inside. None: derived from the container's number and both names, so always the same.
     pub mac: Option<Mac>,
     /// Its name on the host. None: `veth101.0` for `eth0` of 101, from the number at the name's end.
     pub host_name: Option<String>,
-    /// The address on the host. None: made as the other.
+    /// The address on the host. None: derived like the other.
     pub host_mac: Option<Mac>,
-    /// The bridge that the host's end joins. It must exist.
+    /// The bridge for the host's end. It must exist.
     pub bridge: Option<String>,
 }
 
-/// A port of the host that leads into a container. Written `tcp:8080:80`: protocol, host's port, container's port.
+/// A port of the host that is forwarded into a container. Written `tcp:8080:80`: protocol, host's port, container's
+/// port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Forward {
-    /// Of the transport.
+    /// The transport protocol.
     pub protocol: Protocol,
-    /// On all addresses of the host.
+    /// The port on all addresses of the host.
     pub host_port: u16,
-    /// On the container's address.
+    /// The port on the container's address.
     pub port: u16,
 }
 
@@ -158,34 +161,34 @@ impl FromStr for Forward {
     }
 }
 
-/// Who has an address.
+/// The user of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum User {
+pub enum AddressOwner {
     /// The host itself.
     Host,
-    /// A container that runs.
+    /// A running container.
     Container(Ctid),
 }
 
-impl fmt::Display for User {
+impl fmt::Display for AddressOwner {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            User::Host => out.write_str("the host"),
-            User::Container(ctid) => write!(out, "container {ctid}"),
+            AddressOwner::Host => out.write_str("the host"),
+            AddressOwner::Container(ctid) => write!(out, "container {ctid}"),
         }
     }
 }
 
-/// Bytes and packets as the container sees them: `received` came in to it.
+/// Bytes and packets from the container's point of view: `received` are incoming to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes that came in.
+    /// Incoming bytes.
     pub received: u64,
-    /// Bytes that went out.
+    /// Outgoing bytes.
     pub sent: u64,
-    /// Packets that came in.
+    /// Incoming packets.
     pub received_packets: u64,
-    /// Packets that went out.
+    /// Outgoing packets.
     pub sent_packets: u64,
 }
 

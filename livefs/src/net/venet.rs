@@ -1,11 +1,12 @@
 //! `venet0`: a pair of links without ARP, over which a container's own addresses are routed.
 //!
-//! Both ends have the same Ethernet address. A link without ARP sends to its own, and the other end takes what is sent to its own.
+//! Both ends have the same Ethernet address. A link without ARP sends to its own address, and the other end accepts
+//! what is sent to its own.
 
-use super::link::{self, End, Link, NO_ARP, UP};
+use super::link::{self, Link, LinkEnd, NO_ARP, UP};
 use super::netlink::Socket;
 use super::route::{self, Assigned, Proxy};
-use super::{Address, Ctid, Error, Mac, Neighbours, Netns, User, host_link, nftables};
+use super::{Address, AddressOwner, Ctid, Error, Mac, Neighbours, Netns, host_link, nftables};
 use std::net::IpAddr;
 
 /// The container's end.
@@ -13,19 +14,19 @@ pub const NAME: &str = "venet0";
 /// RT_SCOPE_UNIVERSE: the address is known everywhere.
 const GLOBAL: u8 = 0;
 
-/// The note on a container's links.
+/// The alias of a container's links.
 pub fn alias(ctid: Ctid) -> String {
     format!("container {ctid}")
 }
 
-/// Whose link it is.
+/// The container that a link belongs to.
 pub fn owner(link: &Link) -> Option<Ctid> {
     link.alias.strip_prefix("container ")?.parse().ok()
 }
 
-/// An Ethernet address that is always the same for the same words: locally administered (IEEE 802).
+/// An Ethernet address derived from the given words: locally administered (IEEE 802).
 pub fn mac(words: &str) -> Mac {
-    // FNV-1a, 64 bits: nothing depends on it but that two containers rarely meet.
+    // FNV-1a, 64 bits: it only has to make collisions between two containers unlikely.
     let hash = words
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
@@ -34,42 +35,42 @@ pub fn mac(words: &str) -> Mac {
 }
 
 /// The host's end, and the container's.
-pub struct Pair {
-    /// What the host sees.
+pub struct VenetPair {
+    /// As seen by the host.
     pub outer: Link,
-    /// Seen by a socket inside.
+    /// As seen by a socket inside.
     pub inner: Link,
 }
 
-/// Both ends, made if there were none.
+/// Both ends, created if they did not exist.
 ///
 /// # Errors
 /// As [`make`].
-pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+pub fn ensure(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<VenetPair, Error> {
     match link::find(socket, &host_link(ctid))? {
-        Some(outer) => Ok(Pair { outer, inner: link::need(inside, NAME)? }),
-        // Of one that runs.
+        Some(outer) => Ok(VenetPair { outer, inner: link::need(inside, NAME)? }),
+        // For a running container.
         None => make_with(socket, inside, ctid, netns, 0),
     }
 }
 
-/// Makes both ends, the host's up from the beginning; `inside` is a socket in `netns`, where nobody is yet who could set the other up before
-/// this has told the host's what it may take.
+/// Creates both ends, the host's up from the beginning; `inside` is a socket in `netns`, in which no process exists yet
+/// that could set the other end up before this has restricted what the host's end accepts.
 ///
 /// # Errors
-/// [`Error::Exists`]: there is a link of one of the names; what the kernel refuses.
-pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<Pair, Error> {
+/// [`Error::Exists`]: a link with one of the names exists; errors of the kernel.
+pub fn make(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns) -> Result<VenetPair, Error> {
     make_with(socket, inside, ctid, netns, UP)
 }
 
-fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags: u32) -> Result<Pair, Error> {
+fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags: u32) -> Result<VenetPair, Error> {
     let name = host_link(ctid);
     let mac = mac(&name);
-    let outer = End { name: &name, mac, flags: NO_ARP | flags };
-    let inner = End { name: NAME, mac, flags: NO_ARP };
+    let outer = LinkEnd { name: &name, mac, flags: NO_ARP | flags };
+    let inner = LinkEnd { name: NAME, mac, flags: NO_ARP };
     let outer = link::make_pair(socket, &outer, &inner, netns)?;
     let finish = || {
-        // A container sends from its own addresses only.
+        // A container can only send from its own addresses.
         link::describe(socket, &outer, &alias(ctid))?;
         let inner = link::just_made(inside, NAME)?;
         link::without_own_address(inside, &inner)?;
@@ -80,7 +81,7 @@ fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags:
         Ok(inner)
     };
     match finish() {
-        Ok(inner) => Ok(Pair { outer, inner }),
+        Ok(inner) => Ok(VenetPair { outer, inner }),
         Err(error) => {
             let _ = link::remove(socket, &outer);
             Err(error)
@@ -88,26 +89,26 @@ fn make_with(socket: &Socket, inside: &Socket, ctid: Ctid, netns: &Netns, flags:
     }
 }
 
-/// Gives a container addresses on its `pair`; `inside` is a socket in its namespace, `hosts` are the host's own addresses. Those that it has
-/// are left alone. The answer is those that the host answers for.
+/// Adds addresses to a container's `pair`; `inside` is a socket in its namespace, `hosts` are the host's own addresses.
+/// Those that it already has are left alone. The result is those that the host answers for.
 ///
 /// # Errors
-/// [`Error::InUse`]: another container has one of them; what the kernel refuses.
+/// [`Error::InUse`]: another container has one of them; errors of the kernel.
 pub fn add(
     socket: &Socket,
     inside: &Socket,
     ctid: Ctid,
-    Pair { outer, inner }: &Pair,
+    VenetPair { outer, inner }: &VenetPair,
     addresses: &[Address],
     on: &Neighbours,
     hosts: &[Assigned],
 ) -> Result<Vec<IpAddr>, Error> {
     for address in addresses {
         let ip = address.ip;
-        // First, as it tells whether somebody else has the address.
+        // First, as it shows whether another container has the address.
         if !route::add_host_route(socket, outer, ip)? {
             if let Some((address, user)) =
-                users(socket, &[ip])?.into_iter().find(|(_, user)| *user != User::Container(ctid))
+                users(socket, &[ip])?.into_iter().find(|(_, user)| *user != AddressOwner::Container(ctid))
             {
                 return Err(Error::InUse { address, user });
             }
@@ -123,7 +124,7 @@ pub fn add(
     answer(socket, addresses, on, hosts)
 }
 
-/// Lets the host answer for addresses, where others look for them. Gives those for which it does.
+/// Lets the host answer for addresses where others look for them. Gives those for which it does.
 fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours, hosts: &[Assigned]) -> Result<Vec<IpAddr>, Error> {
     let mut answered = Vec::new();
     for address in addresses {
@@ -147,7 +148,7 @@ fn answer(socket: &Socket, addresses: &[Address], on: &Neighbours, hosts: &[Assi
     Ok(answered)
 }
 
-/// Takes addresses from a container.
+/// Removes addresses from a container.
 pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) -> Result<(), Error> {
     let Some(outer) = link::find(socket, &host_link(ctid))? else { return Ok(()) };
     let inside = Socket::route_in(netns)?;
@@ -156,11 +157,11 @@ pub fn remove(socket: &Socket, ctid: Ctid, netns: &Netns, addresses: &[IpAddr]) 
         route::remove_host_route(socket, outer.index, *ip)?;
         route::remove_address(&inside, inner.index, Address::from(*ip))?;
     }
-    unanswer(socket, addresses)
+    remove_answers(socket, addresses)
 }
 
-/// Ends the host's answers.
-pub fn unanswer(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+/// Stops the host's answers.
+pub fn remove_answers(socket: &Socket, addresses: &[IpAddr]) -> Result<(), Error> {
     if addresses.is_empty() {
         return Ok(());
     }
@@ -177,7 +178,7 @@ pub fn addresses(socket: &Socket, ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
     Ok(routes.into_iter().filter(|route| route.link == outer.index).map(|route| route.ip).collect())
 }
 
-/// Sets what goes out under the host's address, by what the kernel has.
+/// Updates the masqueraded addresses, from the kernel's state.
 pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
     let answered: Vec<IpAddr> = route::proxies(socket)?.into_iter().map(|proxy| proxy.ip).collect();
     let addresses = addresses(socket, ctid)?;
@@ -188,8 +189,8 @@ pub fn masquerade(socket: &Socket, ctid: Ctid) -> Result<(), Error> {
     }
 }
 
-/// Lets a container's addresses go out under the host's: the private ones that the host answers for nowhere. It has no table of
-/// its own yet; mostly it needs none. `outer` is the host's end.
+/// Masquerades a container's addresses: the private ones that the host answers for nowhere. It has no table of its own
+/// yet; usually it needs none. `outer` is the host's end.
 pub fn hide(socket: &Socket, ctid: Ctid, outer: &Link, addresses: &[IpAddr], answered: &[IpAddr]) -> Result<(), Error> {
     let hidden: Vec<IpAddr> = addresses.iter().copied().filter(|ip| private(*ip) && !answered.contains(ip)).collect();
     let all = !hidden.is_empty() && hidden.len() == addresses.len();
@@ -214,26 +215,26 @@ fn private(ip: IpAddr) -> bool {
     }
 }
 
-/// Refuses addresses that the host itself has. Whether another container has one is seen when it is routed.
-/// The answer is what the host has.
+/// Rejects addresses that the host itself has. Whether another container has one is detected when it is routed. The
+/// result is the host's addresses.
 pub fn not_the_hosts(socket: &Socket, addresses: &[IpAddr]) -> Result<Vec<Assigned>, Error> {
     let assigned = route::all_addresses(socket)?;
     match addresses.iter().find(|ip| assigned.iter().any(|one| one.address.ip == **ip)) {
-        Some(address) => Err(Error::InUse { address: *address, user: User::Host }),
+        Some(address) => Err(Error::InUse { address: *address, user: AddressOwner::Host }),
         None => Ok(assigned),
     }
 }
 
-/// Who has which of these addresses.
-pub fn users(socket: &Socket, wanted: &[IpAddr]) -> Result<Vec<(IpAddr, User)>, Error> {
+/// Which of these addresses are in use, and by whom.
+pub fn users(socket: &Socket, wanted: &[IpAddr]) -> Result<Vec<(IpAddr, AddressOwner)>, Error> {
     let links = link::all(socket)?;
-    let mut found: Vec<(IpAddr, User)> = Vec::new();
+    let mut found: Vec<(IpAddr, AddressOwner)> = Vec::new();
     for one in route::all_addresses(socket)?.into_iter().filter(|one| wanted.contains(&one.address.ip)) {
-        found.push((one.address.ip, User::Host));
+        found.push((one.address.ip, AddressOwner::Host));
     }
     for route in route::host_routes(socket)?.into_iter().filter(|route| wanted.contains(&route.ip)) {
         let ctid = links.iter().find(|link| link.index == route.link).and_then(owner);
-        found.extend(ctid.map(|ctid| (route.ip, User::Container(ctid))));
+        found.extend(ctid.map(|ctid| (route.ip, AddressOwner::Container(ctid))));
     }
     Ok(found)
 }

@@ -1,8 +1,8 @@
 //! Extended attributes of tar archives: records of extended headers (pax in POSIX.1-2017; `SCHILY.xattr.` by star and GNU tar).
 //!
-//! The crate `tar` 0.4.46 reads these headers as lines, so a value with a line break, as a capability may have, is an error or
-//! something else; and it sets attributes of regular files alone. So they are taken out here, before it sees them, by the
-//! length that each record states.
+//! The crate `tar` 0.4.46 reads these headers as lines, so a value with a newline, as a capability may have, is an
+//! error or misread; and it only sets attributes of regular files. So they are extracted here, before it sees them, by
+//! the length in each record.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -13,11 +13,11 @@ use std::rc::Rc;
 /// Names and values, in the archive's order.
 pub type Attributes = Vec<(OsString, Vec<u8>)>;
 
-/// The attributes of the member that the reader of the archive has come to.
+/// The attributes of the archive reader's current member.
 #[derive(Clone, Default)]
-pub struct Kept(Rc<RefCell<Attributes>>);
+pub struct MemberAttributes(Rc<RefCell<Attributes>>);
 
-impl Kept {
+impl MemberAttributes {
     /// Takes them.
     pub fn take(&self) -> Attributes {
         self.0.take()
@@ -26,28 +26,28 @@ impl Kept {
 
 const BLOCK: usize = 512;
 
-/// The longest extended header that is read.
+/// The maximum size of an extended header.
 const LONGEST: u64 = 1 << 20;
 
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
-/// An archive without its extended attributes, which [`Kept`] has.
+/// An archive without its extended attributes, which [`MemberAttributes`] has.
 pub struct WithoutAttributes<R> {
     inner: R,
-    kept: Kept,
-    /// Of the member whose header comes next.
+    kept: MemberAttributes,
+    /// Attributes of the member whose header comes next.
     next: Attributes,
-    /// Its size, where an extended header states it.
+    /// Its size, if an extended header states it.
     next_size: Option<u64>,
-    /// What comes before the rest of `inner`.
+    /// Data to be read before the rest of `inner`.
     ready: io::Cursor<Vec<u8>>,
-    /// Bytes of `inner` that are passed on as they are.
+    /// Bytes of `inner` that are passed through unchanged.
     passed: u64,
 }
 
-/// Takes the extended attributes out of an archive.
-pub fn without_attributes<R: Read>(inner: R) -> (WithoutAttributes<R>, Kept) {
-    let kept = Kept::default();
+/// Extracts the extended attributes from an archive.
+pub fn without_attributes<R: Read>(inner: R) -> (WithoutAttributes<R>, MemberAttributes) {
+    let kept = MemberAttributes::default();
     let reader = WithoutAttributes {
         inner,
         kept: kept.clone(),
@@ -80,14 +80,14 @@ impl<R: Read> Read for WithoutAttributes<R> {
 }
 
 impl<R: Read> WithoutAttributes<R> {
-    /// Reads a header and says how what follows it is read; `false` at the end of the archive's file.
+    /// Reads a header and determines how the data after it is read; `false` at the end of the archive's file.
     fn header(&mut self) -> io::Result<bool> {
         let mut block = tar::Header::new_old();
         let mut bytes = Vec::with_capacity(BLOCK);
         self.inner.by_ref().take(BLOCK as u64).read_to_end(&mut bytes)?;
         let whole = bytes.len() == BLOCK && bytes.iter().any(|byte| *byte != 0);
         if !whole {
-            // The end of the archive, or of a file that was cut off: all the same to whoever reads members.
+            // The end of the archive, or of a truncated file: the same for a reader of members.
             self.passed = if bytes.is_empty() { 0 } else { u64::MAX };
             self.ready = io::Cursor::new(bytes);
             return Ok(!self.ready.get_ref().is_empty());
@@ -95,7 +95,7 @@ impl<R: Read> WithoutAttributes<R> {
         block.as_mut_bytes().copy_from_slice(&bytes);
         let kind = block.entry_type();
         let Ok(size) = block.entry_size() else {
-            // The reader of members says what is wrong with it.
+            // The reader of members reports the error.
             (self.ready, self.passed) = (io::Cursor::new(bytes), u64::MAX);
             return Ok(true);
         };
@@ -115,7 +115,7 @@ impl<R: Read> WithoutAttributes<R> {
         Ok(true)
     }
 
-    /// What is left of an extended header without attributes; nothing if they were all of it.
+    /// An extended header without its attributes; empty if there was nothing else in it.
     fn extended(&mut self, mut header: tar::Header, size: u64) -> io::Result<Vec<u8>> {
         if size > LONGEST {
             return Err(damaged(format!("an extended header has {size} bytes, at most {LONGEST} are read")));
@@ -166,7 +166,7 @@ impl<R: Read> WithoutAttributes<R> {
     }
 }
 
-/// The first record, `LENGTH KEY=VALUE` and a line break, with its key and value. The length is that of all of it.
+/// The first record, `LENGTH KEY=VALUE` and a newline, with its key and value. The length is that of the whole record.
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let digits = bytes.iter().position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&bytes[..digits]).ok()?.parse().ok()?;
@@ -266,7 +266,7 @@ mod tests {
             bytes.resize(1024, 0);
             assert!(read(&bytes).is_err(), "{records:?}");
         }
-        // Cut off anywhere: an error or fewer members, never a wait or a panic.
+        // Truncated at any point: an error or fewer members, never a hang or a panic.
         let mut made = tar::Builder::new(Vec::new());
         member(&mut made, "a", &[("SCHILY.xattr.user.a", b"\n")], &[7; 700]);
         let bytes = made.into_inner().unwrap();

@@ -1,5 +1,5 @@
-//! `filetool`: a backup of listed files, as Tiny Core's (`filetool.sh`): what `filetool.lst` names, less what `xfiletool.lst` names,
-//! as `mydata.tgz`, restored at the next start.
+//! `filetool`: a backup of listed files, as Tiny Core's (`filetool.sh`): the paths in `filetool.lst` except for those
+//! in `xfiletool.lst`, as `mydata.tgz`, restored at the next start.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,12 +24,12 @@ usage: filetool -b [-s] | -r | -d  [FOLDER]
 
 FOLDER holds mydata.tgz (mydata=NAME on the kernel's command line: NAME.tgz). Without it the one of restore=, else the systems' disk.";
 
-/// A backup: of which tree, where.
+/// A backup: its tree and its location.
 #[derive(Debug, Clone)]
 pub struct Backup {
     /// The tree, `/`.
     pub root: PathBuf,
-    /// The lists' folder.
+    /// The folder of the lists.
     pub lists: PathBuf,
     /// The archive.
     pub archive: PathBuf,
@@ -75,7 +75,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> String + use<> {
 }
 
 impl Backup {
-    /// The machine's: `folder`, else where the start found one, else the systems' disk.
+    /// The machine's backup: in `folder`, otherwise where one was found at the start, otherwise on the systems' disk.
     fn find(folder: Option<PathBuf>) -> Result<Backup> {
         let noted = fs::read_to_string("/system/run/backup").ok().map(|text| PathBuf::from(text.trim_end()));
         let disk = PathBuf::from("/hd");
@@ -92,7 +92,7 @@ impl Backup {
         Ok(Backup { root: "/".into(), lists: "/system/etc".into(), archive: folder.join(format!("{name}.tgz")) })
     }
 
-    /// The paths of a list, below the root: one a line, `#` begins a comment. None if there is no such list.
+    /// The paths of a list, relative to the root: one per line, `#` starts a comment. None if the list does not exist.
     fn list(&self, name: &str) -> Result<Option<Vec<PathBuf>>> {
         let path = self.lists.join(name);
         let text = match fs::read_to_string(&path) {
@@ -109,21 +109,21 @@ impl Backup {
         Ok(Some(all))
     }
 
-    /// What is backed up and exists; what is left out.
+    /// The existing paths to back up; the excluded paths.
     fn lists(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let wanted = self.list("filetool.lst")?;
         let wanted = wanted.ok_or_else(|| format!("There is no {}.", self.lists.join("filetool.lst").display()))?;
-        // What lies below another of the list comes with it; what is not there is not missed, as in Tiny Core.
+        // A path below another one of the list is included with it; a missing one is not an error, as in Tiny Core.
         let there = |path: &&PathBuf| fs::symlink_metadata(self.root.join(path)).is_ok();
         let whole = |path: &&PathBuf| !wanted.iter().any(|other| *path != other && path.starts_with(other));
         let chosen = wanted.iter().filter(there).filter(whole).cloned().collect();
         Ok((chosen, self.list("xfiletool.lst")?.unwrap_or_default()))
     }
 
-    /// Writes the backup; with `safe` the one before is kept beside it.
+    /// Writes the backup; with `safe` the previous one is kept beside it.
     ///
     /// # Errors
-    /// A list is wrong, or the disk is full; the backup is the one before then.
+    /// A list is invalid, or the disk is full; the backup is then unchanged.
     pub fn make(&self, safe: bool) -> Result<()> {
         let (names, left_out) = self.lists()?;
         let skip = |name: &Path| left_out.iter().any(|other| name.starts_with(other));
@@ -148,17 +148,17 @@ impl Backup {
         Ok(MultiGzDecoder::new(BufReader::new(file)))
     }
 
-    /// Puts everything back in its place. The archive is read to its end before: one that is damaged changes nothing.
+    /// Restores everything. The archive is first read to its end: a damaged one changes nothing.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// It does not exist, or is damaged.
     pub fn restore(&self) -> Result<()> {
         let damaged = |error: io::Error| format!("{} is damaged: {error}.", self.archive.display());
         io::copy(&mut self.open()?, &mut io::sink()).map_err(damaged)?;
         unpack(self.open()?, &self.root).map_err(failed(&self.archive))
     }
 
-    /// Tells files that are not in the backup as they are in the tree, and the other way.
+    /// Reports files whose content in the backup differs from the tree, and the reverse.
     ///
     /// # Errors
     /// As [`Self::restore`].
@@ -181,7 +181,7 @@ impl Backup {
     }
 }
 
-/// The entries of a tar that are no folders, with a sum of their content.
+/// The entries of a tar other than folders, with a checksum of their content.
 fn files(reader: impl Read) -> Result<Vec<(PathBuf, u64)>> {
     let wrong = |error: io::Error| format!("The archive is damaged: {error}.");
     let mut all = Vec::new();
@@ -190,7 +190,7 @@ fn files(reader: impl Read) -> Result<Vec<(PathBuf, u64)>> {
         if entry.header().entry_type().is_dir() {
             continue;
         }
-        // FNV-1a: tells changes, not forgeries.
+        // FNV-1a: detects changes, not forgeries.
         let mut sum = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |bytes: &[u8]| {
             sum = bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));

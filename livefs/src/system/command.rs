@@ -1,4 +1,4 @@
-//! `system`: the command line over [`Systems`].
+//! `system`: the command line of [`Systems`].
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -53,9 +53,9 @@ fn run(systems: &Systems, words: &[&str]) -> Option<Result<()>> {
         ["restore", name, archive] => systems.restore(name, archive),
         ["copy", name, new] => systems.copy(name, new),
         ["remove", name] => systems.remove(name),
-        ["recover"] => systems.recover().and_then(|mut told| {
-            told.extend(install::unfinished(&Places::default())?);
-            told.iter().for_each(|line| eprintln!("system: {line}"));
+        ["recover"] => systems.recover().and_then(|mut messages| {
+            messages.extend(install::unfinished(&Places::default())?);
+            messages.iter().for_each(|line| eprintln!("system: {line}"));
             Ok(())
         }),
         _ => return None,

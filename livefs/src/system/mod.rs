@@ -1,4 +1,5 @@
-//! Systems and templates: trees that hold a whole system, on the systems' disk or packed; and the backup of single files.
+//! Systems and templates: trees that contain a whole system, on the systems' disk or packed; and the backup of single
+//! files.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,25 +1,25 @@
-//! Owners of a tree, shifted for a container with a user namespace: what belongs to root there belongs to its LOCAL_UID here.
+//! Owners of a tree, shifted for a container with a user namespace: files of root inside belong to its LOCAL_UID here.
 //!
-//! Shifted once, when the tree is made, and not mapped by its mounts: of the file systems that a tree may lie on, Linux 6.1 maps
-//! ext4's alone, neither tmpfs nor squashfs. And what is on the disk says by itself whose it is.
+//! Shifted once, when the tree is created, and not mapped by its mounts: of the file systems that a tree may be on,
+//! Linux 6.1 only supports mapping for ext4, not for tmpfs or squashfs. The owners on disk are then the actual ones.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::Path;
 
-/// How many users and groups a container has; its own numbers end below.
+/// The number of users and groups in a container; its own IDs are below this.
 pub const COUNT: u32 = 65_536;
 
-/// The attribute that holds a program's capabilities (include/uapi/linux/capability.h, `vfs_cap_data`).
+/// The attribute with a program's capabilities (include/uapi/linux/capability.h, `vfs_cap_data`).
 const CAPABILITIES: &str = "security.capability";
 
-/// Shifts all owners below a folder, itself included: `uid` and `gid` are those of root inside, from [`COUNT`] on. What `left_out`
-/// says of a path, relative to the folder, stays as it is with all below. What is shifted already stays, so a second call, after an
-/// error, finishes the work.
+/// Shifts all owners in a folder, including its own: `uid` and `gid` are those of root inside, from [`COUNT`] on.
+/// Paths, relative to the folder, for which `left_out` is true are skipped, with everything below. Owners that are
+/// shifted already stay, so a second call, after an error, finishes the work.
 ///
 /// # Errors
-/// Something belongs to a number that a container has not; the caller is not root.
+/// A file has an owner outside the container's range; the caller is not root.
 pub fn shift(tree: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path) -> bool) -> io::Result<()> {
     below(tree, Path::new(""), uid, gid, left_out)
 }
@@ -30,24 +30,24 @@ fn below(tree: &Path, inner: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path)
     }
     let path = if inner.as_os_str().is_empty() { tree.to_owned() } else { tree.join(inner) };
     let about = fs::symlink_metadata(&path)?;
-    let said = |text: String| io::Error::other(format!("{}: {text}", path.display()));
+    let failed = |text: String| io::Error::other(format!("{}: {text}", path.display()));
     let (owner, group) = (shifted(about.uid(), uid), shifted(about.gid(), gid));
     let (Some(owner), Some(group)) = (owner, group) else {
         let text =
             format!("belongs to {}:{}, but ids in a container are at most {}", about.uid(), about.gid(), COUNT - 1);
-        return Err(said(text));
+        return Err(failed(text));
     };
     if (owner, group) != (about.uid(), about.gid()) {
         let kind = about.file_type();
         let capabilities = if kind.is_file() { xattr::get(&path, CAPABILITIES).unwrap_or(None) } else { None };
-        lchown(&path, Some(owner), Some(group)).map_err(|error| said(error.to_string()))?;
-        // The change of the owner took these two away.
+        lchown(&path, Some(owner), Some(group)).map_err(|error| failed(error.to_string()))?;
+        // Changing the owner has removed these two.
         if kind.is_file() || kind.is_fifo() {
             fs::set_permissions(&path, fs::Permissions::from_mode(about.mode() & 0o7777))?;
         }
         if let Some(value) = capabilities {
             let value =
-                of_namespace(&value, uid).ok_or_else(|| said("its capabilities have an unknown format".into()))?;
+                of_namespace(&value, uid).ok_or_else(|| failed("its capabilities have an unknown format".into()))?;
             xattr::set(&path, CAPABILITIES, &value)?;
         }
     }
@@ -59,7 +59,7 @@ fn below(tree: &Path, inner: &Path, uid: u32, gid: u32, left_out: &dyn Fn(&Path)
     Ok(())
 }
 
-/// A number inside as the host's; None if there is none.
+/// An ID inside as the host's; None if it is out of range.
 fn shifted(number: u32, first: u32) -> Option<u32> {
     match number {
         number if number < COUNT => first.checked_add(number),
@@ -68,7 +68,7 @@ fn shifted(number: u32, first: u32) -> Option<u32> {
     }
 }
 
-/// A program's capabilities, which count in the user namespace alone whose root is `uid`: revision 3.
+/// A program's capabilities, restricted to the user namespace whose root is `uid`: revision 3.
 fn of_namespace(value: &[u8], uid: u32) -> Option<Vec<u8>> {
     let magic = u32::from_le_bytes(value.get(..4)?.try_into().ok()?);
     let (revision, flags) = (magic & 0xff00_0000, magic & 0x00ff_ffff);

@@ -1,37 +1,37 @@
-//! What a power cut left of systems and of an installation: found at the next start, put away and told of.
+//! Leftovers of a power cut among systems and installations: found at the next start, removed and reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::systems::{Result, Systems, beside, check_name, clear, failed, sync};
 
-/// What is in the making or about to go, by the end of its name, and what it is.
+/// What is unfinished or being removed, by its name suffix, and the description for messages.
 const UNFINISHED: &[(&str, &str)] =
     &[("creating", "creation"), ("copying", "copy"), ("restoring", "restoration"), ("removing", "removal")];
 
 impl Systems {
-    /// Puts away what a power cut left, and tells of it.
+    /// Removes what a power cut left, and reports it.
     ///
     /// # Errors
-    /// What is there can't be removed.
+    /// A leftover can't be removed.
     pub fn recover(&self) -> Result<Vec<String>> {
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         let mut paths = self.entries();
-        // What was packed first: its file in the making may lie here, too.
+        // The original path of an archive: its unfinished file may be here, too.
         paths.sort_by_key(|(_, _, ending)| ending != "packing");
         for (path, name, ending) in paths {
             let system = check_name(&name).is_ok();
             let known = UNFINISHED.iter().find(|(known, _)| *known == ending);
             match (known, ending.as_str()) {
                 (Some((_, what)), _) if system => {
-                    // In this order: a removal is finished, all else is undone.
+                    // In this order: removals are finished, everything else is undone.
                     let now = match (ending.as_str(), self.hd.join(&name).exists()) {
                         ("removing", _) => "the removal is now complete",
                         ("restoring", true) => "the system is complete: either the old one or the restored one",
                         _ => "the incomplete copy was removed: run the command again",
                     };
                     clear(&path)?;
-                    told.push(format!("{name}: its {what} was interrupted; {now}."));
+                    messages.push(format!("{name}: its {what} was interrupted; {now}."));
                 }
                 (None, "packing") if system => {
                     let Ok(file) = fs::read_link(&path) else { continue };
@@ -41,23 +41,23 @@ impl Systems {
                         false => "was not created: run the command again",
                     };
                     clear_file(&path)?;
-                    told.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
+                    messages.push(format!("{name}: its packing was interrupted; {} {now}.", file.display()));
                 }
-                // A backup's, and others' that are written in one step.
+                // Those of a backup, and of other files that are written atomically.
                 (None, "partial") if path.is_file() => {
                     clear_file(&path)?;
-                    told.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
+                    messages.push(format!("{name}: its writing was interrupted; the incomplete file was removed."));
                 }
                 _ => {}
             }
         }
-        if !told.is_empty() {
+        if !messages.is_empty() {
             sync(&self.hd)?;
         }
-        Ok(told)
+        Ok(messages)
     }
 
-    /// What lies on the disk, in order: the path, and its name before and after the last dot.
+    /// The entries of the disk, in order: the path, and its name before and after the last dot.
     fn entries(&self) -> Vec<(PathBuf, String, String)> {
         let entries = fs::read_dir(&self.hd).into_iter().flatten().flatten();
         let mut all: Vec<_> = entries
@@ -91,10 +91,13 @@ mod tests {
         for name in ["system1.creating", "system0.restoring", "system3.removing", "notes.creating"] {
             fs::create_dir_all(systems.hd.join(name).join("x")).unwrap();
         }
-        let told = systems.recover().unwrap().join("\n");
-        assert!(told.contains("system0: its restoration was interrupted; the system is complete"), "{told}");
-        assert!(told.contains("system1: its creation was interrupted; the incomplete copy was removed"), "{told}");
-        assert!(told.contains("system3: its removal was interrupted; the removal is now complete"), "{told}");
+        let messages = systems.recover().unwrap().join("\n");
+        assert!(messages.contains("system0: its restoration was interrupted; the system is complete"), "{messages}");
+        assert!(
+            messages.contains("system1: its creation was interrupted; the incomplete copy was removed"),
+            "{messages}"
+        );
+        assert!(messages.contains("system3: its removal was interrupted; the removal is now complete"), "{messages}");
         assert_eq!(content(&systems, "system0"), "one");
         assert!(systems.hd.join("notes.creating").exists(), "no system's");
         assert_eq!(systems.recover().unwrap(), Vec::<String>::new());
@@ -111,18 +114,20 @@ mod tests {
             std::os::unix::fs::symlink(file, systems.hd.join(format!("{system}.packing"))).unwrap();
         }
         fs::write(systems.hd.join("mydata.tgz.partial"), "half").unwrap();
-        let told = systems.recover().unwrap();
-        assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].starts_with("system0: its packing was interrupted; ") && told[0].contains("is complete"));
+        let messages = systems.recover().unwrap();
+        assert_eq!(messages.len(), 3, "{messages:?}");
         assert!(
-            told[1].starts_with("system1: its packing was interrupted; ")
-                && told[1].contains("was not created: run the command again")
+            messages[0].starts_with("system0: its packing was interrupted; ") && messages[0].contains("is complete")
         );
-        assert!(told[2].starts_with("mydata.tgz: its writing was interrupted"), "{told:?}");
+        assert!(
+            messages[1].starts_with("system1: its packing was interrupted; ")
+                && messages[1].contains("was not created: run the command again")
+        );
+        assert!(messages[2].starts_with("mydata.tgz: its writing was interrupted"), "{messages:?}");
         assert_eq!(fs::read_to_string(&there).unwrap(), "old");
         assert_eq!(fs::read_dir(&systems.hd).unwrap().count(), 1, "nothing else is left");
         assert!(!beside(&there, "partial").exists());
-        // One that ended leaves nothing to tell of.
+        // A finished one needs no report.
         systems.pack("system0", &there).unwrap();
         systems.pack("system0", Path::new("/nonexistent/x.tar")).unwrap_err();
         assert_eq!(systems.recover().unwrap(), Vec::<String>::new());

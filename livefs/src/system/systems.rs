@@ -1,7 +1,7 @@
 //! Systems on the systems' disk: `/hd/system0`, `/hd/system1` and so on.
 //!
-//! What is in the making has a name that says so (`system0.restoring`), and takes its real name in one step when all of it is
-//! on the disk. So a power cut leaves the old system or the new one, and [`super::recovery`] finds the rest by its name.
+//! Unfinished systems have a name that says so (`system0.restoring`), and are renamed atomically when everything is on
+//! the disk. So a power cut leaves the old system or the new one, and [`super::recovery`] finds the rest by name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -24,9 +24,9 @@ pub struct Systems {
     pub live: PathBuf,
     /// Templates by name: `NAME.tar.gz`.
     pub templates: PathBuf,
-    /// Where locks are, in memory.
+    /// The folder of locks, in memory.
     pub locks: PathBuf,
-    /// What the early init has decided: which system it has started.
+    /// The early init's decision: which system it has started.
     pub plan: PathBuf,
 }
 
@@ -42,7 +42,7 @@ impl Default for Systems {
     }
 }
 
-/// What can't be done, as a sentence.
+/// The error, as a sentence.
 pub type Result<T> = std::result::Result<T, String>;
 
 pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> String {
@@ -53,14 +53,14 @@ pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Strin
     }
 }
 
-/// Brings the file system of a path to the disk.
+/// Flushes the file system of a path to disk.
 pub(super) fn sync(path: &Path) -> Result<()> {
     let folder = File::open(path).map_err(failed(path.display().to_string()))?;
     nix::unistd::syncfs(folder).map_err(|error| failed(path.display().to_string())(error.into()))
 }
 
 impl Systems {
-    /// The names of the systems that are there, in order.
+    /// The names of the existing systems, in order.
     pub fn list(&self) -> Result<Vec<String>> {
         let entries =
             fs::read_dir(&self.hd).map_err(failed(format!("Cannot list the systems at {}", self.hd.display())))?;
@@ -74,7 +74,7 @@ impl Systems {
         Ok(names)
     }
 
-    /// Whether a system is the one that runs, or that processes are in.
+    /// Whether a system is running, or has processes in it.
     pub fn in_use(&self, name: &str) -> bool {
         let plan = fs::read_to_string(&self.plan).unwrap_or_default();
         let says = |key: &str, value: &str| plan.lines().any(|line| line == format!("{key}={value}"));
@@ -123,7 +123,7 @@ impl Systems {
         Ok(())
     }
 
-    /// Keeps others from the same system for as long as the lock lives.
+    /// Locks a system against others as long as the result lives.
     fn lock(&self, name: &str) -> Result<Flock<File>> {
         fs::create_dir_all(&self.locks).map_err(failed(self.locks.display().to_string()))?;
         let path = self.locks.join(format!("system-{name}"));
@@ -132,7 +132,7 @@ impl Systems {
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| format!("{name} is locked by another command."))
     }
 
-    /// Lays out a template (`live`, a name, or an archive's path) or an archive under a name in the making.
+    /// Unpacks a template (`live`, a name, or an archive's path) or an archive under an unfinished name.
     fn lay_out(&self, template: &str, made: &Path) -> Result<()> {
         clear(made)?;
         if template == "live" && self.live.is_dir() {
@@ -160,10 +160,10 @@ impl Systems {
         Ok(())
     }
 
-    /// Makes a system from a template.
+    /// Creates a system from a template.
     ///
     /// # Errors
-    /// It is there; the template is missing or damaged; the disk is full. Nothing is left then.
+    /// It exists; the template is missing or damaged; the disk is full. Then nothing is left.
     pub fn create(&self, name: &str, template: &str) -> Result<()> {
         let path = self.absent(name)?;
         let _lock = self.lock(name)?;
@@ -172,10 +172,10 @@ impl Systems {
         undo(done, &made)
     }
 
-    /// Makes a system like another.
+    /// Creates a copy of a system.
     ///
     /// # Errors
-    /// As [`Self::create`]; the other is in use.
+    /// As [`Self::create`]; the other system is in use.
     pub fn copy(&self, from: &str, to: &str) -> Result<()> {
         let (source, path) = (self.there(from)?, self.absent(to)?);
         self.idle(from)?;
@@ -189,7 +189,7 @@ impl Systems {
     /// Packs a system as a tar, compressed if the name ends in `.gz`.
     ///
     /// # Errors
-    /// It is in use; the disk is full. An older file of that name stays then.
+    /// It is in use; the disk is full. An older file of that name then stays.
     pub fn pack(&self, name: &str, file: &Path) -> Result<()> {
         let source = self.there(name)?;
         self.idle(name)?;
@@ -199,7 +199,7 @@ impl Systems {
             _ => return Err(format!("{}: expected a name that ends in .tar.gz or .tar.", file.display())),
         };
         let _lock = self.lock(name)?;
-        // The archive may be made anywhere: a link beside the system says where, for as long as it is in the making.
+        // The archive may be written anywhere: a link beside the system records where, until it is finished.
         let note = beside(&source, "packing");
         clear(&note)?;
         let noted = |done: io::Result<()>| {
@@ -220,10 +220,10 @@ impl Systems {
         packed.and(removed)
     }
 
-    /// Puts an archive, or a template, in the place of a system ("ghost"), or makes one of it.
+    /// Replaces a system by the content of an archive or a template ("ghost"), or creates one from it.
     ///
     /// # Errors
-    /// It is in use; the archive is damaged; the disk is full. The system is as before then.
+    /// It is in use; the archive is damaged; the disk is full. The system is then unchanged.
     pub fn restore(&self, name: &str, archive: &str) -> Result<()> {
         let path = self.path(name)?;
         self.idle(name)?;
@@ -238,7 +238,7 @@ impl Systems {
         renameat2(AT_FDCWD, &made, AT_FDCWD, &path, RenameFlags::RENAME_EXCHANGE)
             .map_err(|error| what()(error.into()))?;
         sync(&self.hd)?;
-        // To the disk, too: else the next start would tell of an interruption that there was not.
+        // Flushed to disk, too: otherwise the next start would report an interruption that did not happen.
         fs::remove_dir_all(&made).and_then(|()| sync_folder(&self.hd)).map_err(what())
     }
 
@@ -259,7 +259,7 @@ impl Systems {
     }
 }
 
-/// Names of systems: `system` and what tells them apart.
+/// Names of systems: `system` and a distinguishing suffix.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     match name.strip_prefix("system") {
@@ -281,23 +281,23 @@ pub(super) fn clear(path: &Path) -> Result<()> {
     }
 }
 
-/// Brings a tree to the disk and gives it its name.
+/// Flushes a tree to disk and gives it its final name.
 fn settle(made: &Path, path: &Path) -> Result<()> {
     sync(made)?;
     fs::rename(made, path).map_err(failed(path.display().to_string()))?;
     sync(path)
 }
 
-/// Leaves nothing of what failed.
+/// Removes what a failure left.
 fn undo(done: Result<()>, made: &Path) -> Result<()> {
     if done.is_err() {
-        // Why it failed is more worth telling.
+        // The cause of the failure is more useful.
         let _ = clear(made);
     }
     done
 }
 
-/// Writes a file so that its name has the old content or the whole new one.
+/// Writes a file so that its name has either the old content or the complete new one.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let made = beside(path, "partial");
     let what = || failed(format!("Cannot write {}", path.display()));
@@ -306,7 +306,7 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
         write(&mut out)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     });
-    // The folder to the disk as well: who is told that the file is written must find it after a power cut.
+    // The folder is flushed as well: once the file is reported as written it must exist after a power cut.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let done = written.and_then(|()| fs::rename(&made, path)).and_then(|()| sync_folder(folder)).map_err(what());
     if done.is_err() {

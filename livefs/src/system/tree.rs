@@ -1,4 +1,4 @@
-//! Trees that hold a whole system: copied, packed as a tar, unpacked from one.
+//! Trees that contain a whole system: copying, packing as a tar, unpacking.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::attributes::{Attributes, without_attributes};
 
-/// Copies a tree with all that an overlay keeps in it: owners, modes, times, extended attributes, devices (a whiteout is one), hard links.
+/// Copies a tree with everything that an overlay stores in it: owners, modes, times, extended attributes, devices (a
+/// whiteout is one), hard links.
 ///
 /// # Errors
 /// The disk is full; the caller is not root.
@@ -45,7 +46,7 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
         mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
     }
     let names = match xattr::list(from) {
-        // A filesystem without any.
+        // A file system without extended attributes.
         Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => None,
         names => Some(names?),
     };
@@ -56,7 +57,7 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
     }
     std::os::unix::fs::lchown(to, Some(about.uid()), Some(about.gid()))?;
     if !kind.is_symlink() {
-        // After the owner: chown takes set-user-ID away.
+        // After the owner: chown clears set-user-ID.
         fs::set_permissions(to, fs::Permissions::from_mode(about.mode() & 0o7777))?;
     }
     let time = |seconds, nanoseconds| nix::sys::time::TimeSpec::new(seconds, nanoseconds);
@@ -64,8 +65,8 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
     Ok(utimensat(nix::fcntl::AT_FDCWD, to, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
 }
 
-/// Packs what lies at `names` below `root` as a tar: in the order of names, with numeric owners and extended attributes. What
-/// `left_out` says of a path is not packed, nor what lies below it; sockets never are.
+/// Packs `names` below `root` as a tar: in the order of names, with numeric owners and extended attributes. Paths for
+/// which `left_out` is true are skipped, with everything below; sockets always are.
 ///
 /// # Errors
 /// Reading or writing failed.
@@ -104,7 +105,7 @@ fn pack_one<W: Write>(
     }
     let kind = about.file_type();
     if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() {
-        // The crate would take the path on this machine instead of the name.
+        // The crate would use the path on this machine instead of the name.
         let mut header = tar::Header::new_gnu();
         header.set_metadata(&about);
         header.set_entry_type(match () {
@@ -130,8 +131,8 @@ fn pack_one<W: Write>(
     Ok(())
 }
 
-/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing climbs out of it:
-/// a name with `..`, or below a symlink, is an error.
+/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing gets
+/// outside: a name with `..`, or below a symlink, is an error.
 pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
     use nix::sys::stat::{Mode, SFlag, makedev, mknod};
     let root = nix::unistd::geteuid().is_root();
@@ -181,8 +182,8 @@ pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets what a member's extended header says, after its owner, as that takes capabilities away. Who is not root may set `user.`
-/// attributes alone.
+/// Sets the attributes of a member's extended header, after its owner, as changing that removes capabilities. Without
+/// root only `user.` attributes can be set.
 fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) -> io::Result<()> {
     // As the crate does, which makes absolute names relative.
     let name: PathBuf = name.components().filter(|part| !matches!(part, Component::RootDir)).collect();
@@ -197,8 +198,8 @@ fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) 
     Ok(())
 }
 
-/// `tar` reads sparse files in the old GNU format only; one in a PAX archive would lose its holes, and its name, in silence
-/// (GNU tar's manual, "Storing Sparse Files").
+/// `tar` only supports sparse files in the old GNU format; one in a PAX archive would silently lose its holes and its
+/// name (GNU tar's manual, "Storing Sparse Files").
 fn refuse_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
     let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
     for extension in extensions {
@@ -213,7 +214,7 @@ fn refuse_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
     Ok(())
 }
 
-/// A name's place in the tree, if all on the way are folders of the tree.
+/// The path of a name in the tree, if all components on the way are folders of the tree.
 pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
     let mut path = tree.to_owned();
     let mut parts = name.components().filter(|part| *part != Component::CurDir).peekable();
@@ -288,7 +289,7 @@ pub(crate) mod tests {
         assert_eq!(pack(&tree, &[PathBuf::new()], &secret, Vec::new()).unwrap(), bytes, "the same each time");
     }
 
-    /// A capability's value holds any byte; a folder of an overlay has the attribute that hides what lies below it.
+    /// A capability's value can contain any byte; a folder of an overlay has the attribute that hides what is below it.
     #[test]
     fn attributes_are_kept_whatever_they_hold_and_of_folders_too() {
         let folder = tempfile::tempdir().unwrap();
@@ -316,7 +317,7 @@ pub(crate) mod tests {
         assert_eq!(fs::read(again.join("plain")).unwrap(), b"y");
     }
 
-    /// As GNU tar 1.34 writes a file of a hole and a byte, in the formats 0.0, 0.1 and 1.0.
+    /// As written by GNU tar 1.34 for a file with a hole and a byte, in the formats 0.0, 0.1 and 1.0.
     #[test]
     fn sparse_files_of_pax_archives_are_refused() {
         let versions: [&[(&str, &str)]; 3] = [

@@ -1,4 +1,5 @@
-//! Files of a container's root, from outside: symlinks on the way lead nowhere but into that root, whatever its owner made of them.
+//! Accessing files of a container's root from outside: symlinks are resolved within that root, whatever its owner has
+//! made of them.
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::File;
@@ -6,10 +7,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// The file by which a system made by us says that it has started (its rcS makes it).
+/// The file by which a dbcolinux system reports that it has started (its rcS creates it).
 pub const STARTED: &str = "system/var/started";
 
-/// Whether there is a file.
+/// Whether a file exists.
 pub fn is_file(root: &Path, name: &Path) -> bool {
     let found = open(root, name, OFlag::O_PATH).ok().map(File::from);
     found.and_then(|file| file.metadata().ok()).is_some_and(|about| about.is_file())
@@ -18,15 +19,15 @@ pub fn is_file(root: &Path, name: &Path) -> bool {
 /// A folder.
 ///
 /// # Errors
-/// It is not there.
+/// It does not exist.
 pub fn folder(root: &Path, name: &Path) -> io::Result<OwnedFd> {
     open(root, name, OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
-/// Removes a file; its name itself is not followed.
+/// Removes a file; if the name itself is a link it is not followed.
 ///
 /// # Errors
-/// It is not there, or can't be removed.
+/// It does not exist, or can't be removed.
 pub fn remove(root: &Path, name: &Path) -> io::Result<()> {
     let (Some(folder), Some(file)) = (name.parent(), name.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());

@@ -1,4 +1,4 @@
-//! What every command works with, and a container as its configuration describes it.
+//! The context of every command, and a container as described by its configuration.
 
 use super::conf::{ConfFile, Config};
 use super::exit::{Error, Result};
@@ -13,28 +13,29 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Our own parameters, which `vz.conf` or a container's file may set: where its init and its shell are, the first that exists counts.
+/// Additional parameters, which `vz.conf` or a container's file may set: the paths of its init and its shell; the first
+/// that exists is used.
 pub(super) const INITS: &str = "/system/init /sbin/init /etc/init /bin/init";
 pub(super) const SHELLS: &str = "/bin/bash /system/bin/sh /bin/sh";
 
-/// What a lock says whose owner puts a container away that has ended, or starts it again.
+/// The status in a lock whose owner is cleaning up a container that has ended, or starting it again.
 const ENDED: &str = "ended";
 /// How long others wait for that.
 const AWAITED: Duration = Duration::from_secs(60);
 
-/// What every command works with.
+/// The context of every command.
 pub struct Vz {
-    /// Where things are.
+    /// The paths.
     pub paths: Paths,
     /// The machine.
     pub node: Box<dyn Node>,
-    /// What is said.
+    /// The output.
     pub log: Log,
     /// `vz.conf`.
     pub global: ConfFile,
 }
 
-/// A container: its number and what is configured.
+/// A container: its number and configuration.
 pub struct Ct {
     /// Its number.
     pub id: u32,
@@ -54,10 +55,10 @@ impl Vz {
         ConfFile::read(&path).map_err(|error| Error::NoGlobalConfig(path, error))
     }
 
-    /// Reads a container's configuration, if there is one.
+    /// Reads a container's configuration, if it exists.
     ///
     /// # Errors
-    /// It is there and can't be read.
+    /// It exists and can't be read.
     pub fn container(&self, id: u32) -> Result<Ct> {
         let path = self.paths.container_conf(id);
         let file = match ConfFile::read(&path) {
@@ -65,14 +66,14 @@ impl Vz {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::file(&path, error)),
         };
-        // Whose layout it is tells its private area; the global one is for new containers.
+        // Its private area shows its layout; the global parameter is for new containers.
         let global = self.defaults(id).into_iter().filter(|(key, _)| key != "VE_LAYOUT");
         let config = Config::of(global.chain(file.iter().flat_map(|file| file.values(id).pairs)), id);
         Ok(Ct { id, file, config })
     }
 
-    /// What `vz.conf` says for every container: all but what is a container's own to say. `LOCAL_UID` stands in the stock file and is
-    /// for kernels without OpenVZ's patches.
+    /// The values of `vz.conf` for every container: all except those that only a container's own file may set.
+    /// `LOCAL_UID` is in the stock file and is for kernels without OpenVZ's patches.
     pub fn defaults(&self, id: u32) -> Vec<(String, String)> {
         const OWN: &[&str] = &["NETFILTER", "ONBOOT", "LOCAL_UID", "LOCAL_GID"];
         let mut pairs = self.global.values(id).pairs;
@@ -80,10 +81,10 @@ impl Vz {
         pairs
     }
 
-    /// Says what was skipped in `vz.conf` and in a container's own file.
+    /// Reports what was skipped in `vz.conf` and in a container's own file.
     ///
     /// # Errors
-    /// The container's file is there and can't be read.
+    /// The container's file exists and can't be read.
     pub fn tell_findings(&self, id: u32) -> Result<()> {
         self.tell(&self.global, &self.paths.global_conf(), id);
         if self.global.values(id).pairs.iter().any(|(key, _)| key == "NETFILTER") {
@@ -99,14 +100,14 @@ impl Vz {
         Ok(())
     }
 
-    /// Says what was skipped in a file.
+    /// Reports what was skipped in a file.
     pub fn tell(&self, file: &ConfFile, path: &Path, id: u32) {
         for finding in file.values(id).findings {
             self.log.say(finding.level, finding.sentence(path));
         }
     }
 
-    /// Takes a container's lock. One that its keeper holds, as the container has just ended, is waited for.
+    /// Takes a container's lock. If its keeper holds it, as the container has just ended, it is waited for.
     ///
     /// # Errors
     /// [`Error::Locked`], or `LOCKDIR` is not set.
@@ -118,7 +119,8 @@ impl Vz {
                 Err(error @ Error::Locked { .. }) => error,
                 done => return done,
             };
-            // A keeper may have taken it at any time; one that is free by now was a keeper's, or a command's that has ended.
+            // A keeper may have taken it at any time; if it is free now its owner was a keeper, or a command that has
+            // ended.
             let keepers = Lock::status(&folder, id).is_none_or(|status| status == ENDED);
             let left = end.saturating_duration_since(Instant::now());
             if !keepers || left.is_zero() {
@@ -128,7 +130,7 @@ impl Vz {
         }
     }
 
-    /// Takes a container's lock for its keeper, however long others have it.
+    /// Takes a container's lock for its keeper, however long others hold it.
     ///
     /// # Errors
     /// `LOCKDIR` is not set.
@@ -162,7 +164,7 @@ impl Vz {
         Config::of(pairs.filter(|(key, _)| keys.contains(&key.as_str())), id)
     }
 
-    /// Sets up the log by `VERBOSE`, `LOGGING`, `LOGFILE` and `LOG_LEVEL`; `verbose` is what the command line says.
+    /// Sets up the log by `VERBOSE`, `LOGGING`, `LOGFILE` and `LOG_LEVEL`; `verbose` comes from the command line.
     ///
     /// # Errors
     /// `LOGGING` is neither `yes` nor `no`.
@@ -172,7 +174,7 @@ impl Vz {
         self.log.verbose = verbose.or_else(|| level("VERBOSE")).unwrap_or(0).max(-1);
         if config.yes("LOGGING")? != Some(false) {
             if let Some(path) = config.get("LOGFILE") {
-                // A log that can't be written must not keep anybody from managing containers.
+                // A log that can't be written must not prevent managing containers.
                 if let Ok(file) = File::options().create(true).append(true).open(self.paths.at(path)) {
                     self.log.set_file(file, level("LOG_LEVEL").unwrap_or(0), format!("CT {id}"));
                 }
@@ -181,13 +183,13 @@ impl Vz {
         Ok(())
     }
 
-    /// Whether a container is said to run: it does, or did when the power went.
+    /// Whether a container is marked as running: it is, or was when the power failed.
     pub fn is_marked(&self, id: u32) -> bool {
         mark::runs(&self.paths.running(id))
     }
 
-    /// Says that a container runs from now on, also to the next boot, when its keeper has brought it to the disk; or that it was stopped on
-    /// purpose.
+    /// Marks a container as running, also for the next boot, once its keeper has flushed the mark to disk; or as
+    /// stopped on purpose.
     ///
     /// # Errors
     /// The mark can't be written.
@@ -198,7 +200,7 @@ impl Vz {
 }
 
 impl Ct {
-    /// How the files of its private area are kept.
+    /// The layout of its private area.
     ///
     /// # Errors
     /// As [`Layout::of`].
@@ -206,7 +208,7 @@ impl Ct {
         Layout::of(private, self.config.get("VE_LAYOUT"))
     }
 
-    /// What the engine needs to know. Init and shell are looked for in the mounted root.
+    /// The spec for the engine. Init and shell are searched in the mounted root.
     ///
     /// # Errors
     /// As [`Spec::of`].

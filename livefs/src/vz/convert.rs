@@ -1,4 +1,4 @@
-//! A spec in the words of the engine and of the network, and their errors in the classic ones.
+//! Converts a spec for the engine and the network, and their errors to the classic ones.
 
 use super::conf::netif::Netif;
 use super::exit::{Error, Result};
@@ -6,7 +6,7 @@ use super::spec::{Limits, Spec};
 use crate::container::limits::Max;
 use crate::{container, net};
 
-/// What the engine runs. Devices by name are not among them: their numbers are read when the container starts.
+/// What the engine runs. Devices by name are not included: their numbers are read when the container starts.
 ///
 /// # Errors
 /// [`Error::BadTemplate`]: no init was found.
@@ -39,13 +39,13 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
     }
     made.denied = confinement.denied.iter().map(denial).collect();
     if !confinement.denied.is_empty() {
-        // The 32-bit call that holds all of sockets' calls, its arguments in memory, where no filter sees them. C libraries take
-        // the calls of their own since Linux 4.3.
+        // The 32-bit call for all socket operations has its arguments in memory, where a filter can't see them. C
+        // libraries use the separate calls since Linux 4.3.
         let (syscall, errno) = ("socketcall".into(), nix::libc::ENOSYS);
         made.denied.push(container::spec::Denial { syscall, arguments: Vec::new(), errno });
     }
     made.shared = spec.limits.shared;
-    // What the system's own start would mount, and may not.
+    // What the system's own start would mount, and must not.
     for folder in ["system/run", "run"] {
         if std::fs::symlink_metadata(spec.root.join(folder)).is_ok_and(|data| data.is_dir()) {
             made.memory.push(std::path::Path::new("/").join(folder));
@@ -62,18 +62,18 @@ pub fn engine(spec: &Spec) -> Result<container::Spec> {
     Ok(made)
 }
 
-/// The maps of a user namespace.
+/// The mapping of a user namespace.
 pub fn ids((uid, gid): (u32, u32)) -> container::spec::IdMap {
     container::spec::IdMap { uid, gid, count: crate::system::owners::COUNT }
 }
 
-fn denial(denial: &net::Denial) -> container::spec::Denial {
-    let net::Denial { syscall, arguments, errno } = denial.clone();
+fn denial(denial: &net::DeniedCall) -> container::spec::Denial {
+    let net::DeniedCall { syscall, arguments, errno } = denial.clone();
     container::spec::Denial { syscall: syscall.into(), arguments, errno }
 }
 
-/// Limits as the engine sets them. What is not limited is set to unlimited, as it may have been limited before. Those of input and
-/// output need the disk's numbers, which whoever starts the container adds.
+/// Limits for the engine. Missing ones are set to unlimited, as they may have been set before. Those of input and
+/// output need the disk's numbers, which are added when the container is started.
 pub fn limits(limits: &Limits) -> container::Limits {
     let max = |limit: Option<u64>| Some(limit.map_or(Max::Unlimited, Max::Of));
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -100,10 +100,10 @@ fn netfilter(spec: &Spec) -> Result<net::Netfilter> {
     spec.netfilter.as_deref().map_or(Ok(net::Netfilter::default()), |mode| mode.parse().map_err(network_error))
 }
 
-/// The network of a container. `masquerade` and `neighbours` are the host's to say.
+/// The network of a container. `masquerade` and `neighbours` are settings of the host.
 ///
 /// # Errors
-/// [`Error::InvalidConfig`]: a value is not of its form.
+/// [`Error::InvalidConfig`]: a value is invalid.
 pub fn network(spec: &Spec, masquerade: bool, neighbours: net::Neighbours) -> Result<net::Network> {
     Ok(net::Network {
         ctid: spec.id,
@@ -127,7 +127,7 @@ fn interface(netif: &Netif) -> Result<net::Interface> {
     })
 }
 
-/// The classic error of a network's.
+/// The classic error for a network error.
 pub fn network_error(error: net::Error) -> Error {
     let text = error.to_string();
     match error {
@@ -139,7 +139,7 @@ pub fn network_error(error: net::Error) -> Error {
     }
 }
 
-/// The classic error of the engine's.
+/// The classic error for an engine error.
 pub fn engine_error(error: container::Error) -> Error {
     let text = error.to_string();
     match error {
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(made.addresses.iter().map(|one| one.prefix()).collect::<Vec<_>>(), [24, 128]);
         assert_eq!(made.interfaces[0].mac.unwrap().to_string(), "00:18:51:A4:B2:01");
         assert_eq!(made.forwards[0].to_string(), "tcp:8080:80");
-        let user = net::User::Container(102);
+        let user = net::AddressOwner::Container(102);
         let error = network_error(net::Error::InUse { address: "10.0.0.1".parse().unwrap(), user });
         assert_eq!(error.code(), 78);
     }

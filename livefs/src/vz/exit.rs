@@ -1,4 +1,4 @@
-//! What can go wrong, with the exit code and the sentence that the classic tools have for it (vzctl(8), "EXIT STATUS").
+//! Errors, with the exit code and the message that the classic tools have for them (vzctl(8), "EXIT STATUS").
 
 use std::fmt;
 use std::io;
@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 /// A result of the classic tools.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a command failed. [`Error::code`] gives the classic exit code, `Display` the sentence.
+/// Why a command failed. [`Error::code`] gives the classic exit code, `Display` the message.
 #[derive(Debug)]
 pub enum Error {
-    /// 3: a call of the system failed.
+    /// 3: a system call failed.
     System(String),
     /// 5: the kernel lacks something that containers need.
     Kernel(String),
     /// 6: not enough resources, or a limit could not be set.
     Resource(String),
-    /// The command inside ended with this code; nothing is left to say.
+    /// The command inside ended with this code; nothing more is printed.
     Child(u8),
-    /// All was said already.
+    /// Everything was printed already.
     Told(u8),
-    /// 9: somebody else works on the container.
+    /// 9: another process works on the container.
     Locked {
-        /// Whose lock it is.
+        /// The lock's container.
         pid: i32,
-        /// Its command line.
+        /// The other process's command line.
         command: String,
     },
     /// 10: `vz.conf` can't be read.
@@ -33,7 +33,7 @@ pub enum Error {
     NotRoot,
     /// 13: a capability could not be set.
     Capability(String),
-    /// 11: there is no such script.
+    /// 11: the script does not exist.
     NoScript(String),
     /// 14: the container has no configuration.
     NoConfig,
@@ -41,17 +41,17 @@ pub enum Error {
     Suspend(String),
     /// 17: it could not be resumed.
     Resume(String),
-    /// 20: the command line is not of the form it should have.
+    /// 20: the command line is invalid.
     Syntax(String),
-    /// 21: a value is not one of those it may be.
+    /// 21: a value is invalid.
     Value(String),
     /// 22 (`VE_ROOT`), 23 (`VE_PRIVATE`), 24 (`TEMPLATE`), 77 (`LOCKDIR`): a path is not set.
     NotSet(&'static str),
     /// 29: no template given, and `DEF_OSTEMPLATE` is not set.
     NoTemplate,
-    /// 31: it does not run.
+    /// 31: it is not running.
     NotRunning(String),
-    /// 32: it runs.
+    /// 32: it is running.
     Running(String),
     /// 33: it did not stop.
     Stop(String),
@@ -67,9 +67,9 @@ pub enum Error {
     PrivateExists(PathBuf),
     /// 46: the disk is full.
     DiskFull(String),
-    /// 47: the tree has no init, or is no root tree at all.
+    /// 47: the tree has no init, or is not a root tree at all.
     BadTemplate(String),
-    /// 48: the private area could not be made.
+    /// 48: the private area could not be created.
     Create(String),
     /// 50: it could not be mounted.
     Mount(String),
@@ -79,7 +79,7 @@ pub enum Error {
     Delete(String),
     /// 60: disk quota is not available.
     Quota(String),
-    /// 82: a sample is not there, or there is a configuration already.
+    /// 82: a sample does not exist, or there is a configuration already.
     Sample(String),
     /// 63 (`DISKSPACE`), 64 (`DISKINODES`): a limit of the disk is not set.
     DiskLimitNotSet(&'static str),
@@ -91,11 +91,11 @@ pub enum Error {
     AddressInUse(String),
     /// 79: an action script failed.
     Script(String),
-    /// 85: a configuration file holds what it must not.
+    /// 85: a configuration file has an invalid value.
     InvalidConfig(String),
-    /// 86: a device could not be given.
+    /// 86: a device could not be added.
     Device(String),
-    /// 91: there is no such template.
+    /// 91: the template does not exist.
     TemplateMissing(String),
     /// 99: ploop is not supported.
     Ploop,
@@ -186,7 +186,7 @@ impl Error {
         }
     }
 
-    /// A failed call of the system: what was to be done, and the kernel's answer. A full disk is told apart.
+    /// A failed system call: the action, and the kernel's error. A full disk is a separate error.
     pub fn system(what: impl fmt::Display, error: io::Error) -> Error {
         let text = format!("{what}: {}", why(&error));
         match error.raw_os_error() {
@@ -200,18 +200,18 @@ impl Error {
         Error::system(path.display(), error)
     }
 
-    /// `Container is not running`, the usual sentence.
+    /// `Container is not running`, the usual message.
     pub fn not_running() -> Error {
         Error::NotRunning("Container is not running".into())
     }
 
-    /// `Container is already running`, the usual sentence.
+    /// `Container is already running`, the usual message.
     pub fn running() -> Error {
         Error::Running("Container is already running".into())
     }
 }
 
-/// A failed call's reason as the C library words it, without a number behind.
+/// A failed call's reason in the C library's words, without the error number.
 pub fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => nix::Error::from_raw(code).desc().to_owned(),

@@ -1,4 +1,4 @@
-//! A container's private area: what is in it, and which mounts make its root from it.
+//! A container's private area: its content, and the mounts that make the container's root from it.
 //!
 //! | layout | private area | root |
 //! |---|---|---|
@@ -13,10 +13,10 @@ use crate::durable::sync_folder;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How a container's files are kept.
+/// How a container's files are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Files of its own.
+    /// Its own files.
     Simfs,
     /// Its changes over a template.
     Overlay,
@@ -25,7 +25,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Reads `--layout` or `VE_LAYOUT`.
+    /// Parses `--layout` or `VE_LAYOUT`.
     ///
     /// # Errors
     /// [`Error::Ploop`], or [`Error::Value`] if there is no such layout.
@@ -39,7 +39,7 @@ impl Layout {
         }
     }
 
-    /// Whether its private area has layers and their description, beside the container's own changes.
+    /// Whether its private area has layers and their description, in addition to the container's own changes.
     pub fn has_layers(self) -> bool {
         self != Layout::Simfs
     }
@@ -53,11 +53,12 @@ impl Layout {
         }
     }
 
-    /// That of a container, as its configuration says (`VE_LAYOUT`): a private area of `simfs` is the container's own tree, and what it holds
-    /// must tell nothing. Without a word it is such a tree, as OpenVZ's were, or an image.
+    /// The layout of a container, according to its configuration (`VE_LAYOUT`): a private area of `simfs` is the
+    /// container's own tree, so its content must not be used to detect the layout. Without the parameter it is such a
+    /// tree, as OpenVZ's were, or an image.
     ///
     /// # Errors
-    /// As [`Layout::parse`]; [`Error::Ploop`]: there is no word, and it holds an image.
+    /// As [`Layout::parse`]; [`Error::Ploop`]: the parameter is missing, and it contains an image.
     pub fn of(private: &Path, set: Option<&str>) -> Result<Layout> {
         match set {
             Some(text) => Layout::parse(text),
@@ -67,7 +68,7 @@ impl Layout {
     }
 }
 
-/// Folders of `/system` that an application's container has of its own, if they are in its changes.
+/// Folders of `/system` that an application's container may have itself, if they are in its changes.
 pub const OWN: [&str; 4] = ["etc", "var", "run", "tmp"];
 
 /// The mounts that make a container's root.
@@ -107,7 +108,7 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
         read_only: false,
     }];
     if layout == Layout::App {
-        // What the template's /system holds can't be changed, not even by copying up.
+        // The content of the template's /system can't be changed, not even by copying up.
         all.push(bind(&state.template.join("system"), root.join("system"), true));
         for own in OWN {
             let kept = private.join("upper/system").join(own);
@@ -119,20 +120,21 @@ pub fn mounts(layout: Layout, private: &Path, root: &Path) -> Result<Vec<Mount>>
     Ok(all)
 }
 
-/// Empties the work folder of an overlay that was just unmounted. The next mount would do it while somebody waits for a start, and does it if
-/// this fails.
+/// Empties the work folder of an overlay that was just unmounted. Otherwise the next mount does it, which delays a
+/// start; it still does if this fails.
 pub fn empty_work(private: &Path) {
     let _ = fs::remove_dir(private.join("work/work"));
 }
 
-/// The name of a private area in the making, or about to go. A power cut leaves these, and nothing that looks whole.
+/// The name of a private area that is unfinished or being removed. A power cut leaves these, and nothing that looks
+/// complete.
 pub fn beside(private: &Path, what: &str) -> PathBuf {
     let mut name = private.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
     private.with_file_name(name)
 }
 
-/// Suffixes that [`beside`] gives, with what was interrupted.
+/// Suffixes that [`beside`] adds, with the interrupted operation.
 pub const INTERRUPTED: &[(&str, &str)] = &[
     ("creating", "creation"),
     ("destroying", "destruction"),
@@ -140,7 +142,7 @@ pub const INTERRUPTED: &[(&str, &str)] = &[
     ("restoring", "restoration"),
 ];
 
-/// What was interrupted in a folder of private areas: the path, and what it was.
+/// Interrupted operations in a folder of private areas: the path, and the operation.
 pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut all: Vec<(PathBuf, &'static str)> = entries
@@ -156,8 +158,8 @@ pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     all
 }
 
-/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole. `between` is done
-/// once it has that name.
+/// Removes a tree, after renaming it to a name that says so, so that a power cut leaves nothing that looks complete.
+/// `between` is called after the renaming.
 ///
 /// # Errors
 /// [`Error::Delete`], or that of `between`.
@@ -171,6 +173,6 @@ pub fn remove(private: &Path, between: impl FnOnce() -> Result<()>) -> Result<()
     sync_folder(private.parent().unwrap_or(private)).map_err(failed)?;
     between()?;
     fs::remove_dir_all(&aside).map_err(failed)?;
-    // Else the next start would tell of an interruption that there was not.
+    // Otherwise the next start would report an interruption that did not happen.
     sync_folder(private.parent().unwrap_or(private)).map_err(failed)
 }

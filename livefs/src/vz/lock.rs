@@ -1,4 +1,4 @@
-//! One command at a time works on a container: `LOCKDIR/CTID.lck` holds a line with the pid and one with what is done.
+//! Only one command at a time works on a container: `LOCKDIR/CTID.lck` has a line with the pid and one with the status.
 
 use super::exit::{Error, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -9,15 +9,15 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A container's lock. It is given back when this goes.
+/// A container's lock. It is released when this is dropped.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
 }
 
 impl Lock {
-    /// Takes a container's lock. One whose owner is gone is removed; `stale` hears of it. `status` says what is done (classic
-    /// tools leave it empty but for `restoring` and the like).
+    /// Takes a container's lock. A lock whose owner is gone is removed, and reported to `stale`. `status` describes the
+    /// operation (classic tools leave it empty except for `restoring` and the like).
     ///
     /// # Errors
     /// [`Error::Locked`]; [`Error::System`] if the folder can't be written to.
@@ -37,7 +37,8 @@ impl Lock {
         result.map(|()| Lock { path })
     }
 
-    /// Waits until nobody works on a container, or until the time is over. The lock may be somebody's again when this returns.
+    /// Waits until no process works on a container, or until the time is over. The lock may be taken again when this
+    /// returns.
     ///
     /// # Errors
     /// The folder can't be watched.
@@ -66,7 +67,7 @@ impl Lock {
         }
     }
 
-    /// The status line of a container that somebody works on.
+    /// The status line in the lock of a container.
     pub fn status(folder: &Path, id: u32) -> Option<String> {
         let text = fs::read_to_string(folder.join(format!("{id}.lck"))).ok()?;
         let mut lines = text.lines();
@@ -75,9 +76,9 @@ impl Lock {
     }
 }
 
-/// Links the written file to the lock's name, which fails if that exists: so the lock is never seen without its pid.
+/// Links the written file to the lock's name, which fails if that exists: so the lock never exists without its pid.
 fn link(own: &Path, path: &Path, stale: &mut impl FnMut(&Path)) -> Result<()> {
-    // Twice: whoever removes a stale lock may lose the race for the new one, and then sees a live one.
+    // Twice: after removing a stale lock this may lose the race for the new one, and then sees a live one.
     for _ in 0..2 {
         match fs::hard_link(own, path) {
             Ok(()) => return Ok(()),
@@ -92,7 +93,8 @@ fn link(own: &Path, path: &Path, stale: &mut impl FnMut(&Path)) -> Result<()> {
             return Err(Error::Locked { pid, command });
         }
         stale(path);
-        // Renamed to a name of our own before it is removed: if another has replaced it meanwhile, that is seen and put back.
+        // Renamed to a unique name before it is removed: if another process has replaced it meanwhile, that is detected
+        // and undone.
         let aside = own.with_extension(format!("{}.stale", std::process::id()));
         if fs::rename(path, &aside).is_ok() {
             let same = fs::read_to_string(&aside).unwrap_or_default() == text;
@@ -147,7 +149,7 @@ mod tests {
         let waiter = std::thread::spawn(move || Lock::wait(&folder_of, 101, None));
         drop(lock);
         waiter.join().unwrap().unwrap();
-        // That of a process that is gone is nobody's.
+        // The lock of a process that is gone has no owner.
         fs::write(folder.path().join("101.lck"), "2147483646\n\n").unwrap();
         Lock::wait(folder.path(), 101, None).unwrap();
     }

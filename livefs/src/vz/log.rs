@@ -1,15 +1,15 @@
-//! What is said: to the console, as `--quiet` and `--verbose` ask, and to the log file.
+//! Output: to the console, according to `--quiet` and `--verbose`, and to the log file.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
 
-/// Where a command's words go. Level -1 is for errors and goes to the standard error stream, 0 is usual, more is `--verbose`.
+/// Where a command's messages go. Level -1 is for errors and goes to standard error, 0 is normal, more is `--verbose`.
 pub struct Log {
     /// Whether the console gets nothing.
     pub quiet: bool,
-    /// The highest level that the console gets.
+    /// The highest level that is printed to the console.
     pub verbose: i32,
     file: Option<(File, i32, String)>,
     captured: Option<RefCell<String>>,
@@ -21,7 +21,7 @@ impl Log {
         Log { quiet, verbose, file: None, captured: None }
     }
 
-    /// Keeps all words, for tests; [`Log::taken`] gives them. Those for the standard error stream begin with `! `.
+    /// Keeps all messages, for tests; [`Log::taken`] gives them. Those for standard error start with `! `.
     pub fn captured() -> Log {
         Log { quiet: false, verbose: 0, file: None, captured: Some(RefCell::new(String::new())) }
     }
@@ -31,12 +31,12 @@ impl Log {
         self.captured.as_ref().map(RefCell::take).unwrap_or_default()
     }
 
-    /// Lets lines up to `level` go to a file as well. `who` says whose they are, as in `CT 101`.
+    /// Also writes messages up to `level` to a file. `who` is the prefix, such as `CT 101`.
     pub fn set_file(&mut self, file: File, level: i32, who: String) {
         self.file = Some((file, level, who));
     }
 
-    /// Says a line. The console's and the log's failures are nobody's business: the work goes on.
+    /// Prints a line. Failures to write to the console or the log are ignored: the work goes on.
     pub fn say(&self, level: i32, text: impl Display) {
         if !self.quiet && level <= self.verbose {
             match (&self.captured, level < 0) {
@@ -50,14 +50,14 @@ impl Log {
         }
         if let Some((file, most, who)) = &self.file {
             if level <= *most {
-                // In one piece: others append to the same file.
+                // In a single write: other processes append to the same file.
                 let line = format!("{} vzctl : {who} : {text}\n", now());
                 let _ = (&*file).write_all(line.as_bytes());
             }
         }
     }
 
-    /// Says a line that is the command's result: it goes out whatever the level.
+    /// Prints a line of the command's result: independent of the level.
     pub fn print(&self, text: impl Display) {
         match &self.captured {
             Some(all) => all.borrow_mut().push_str(&format!("{text}\n")),
@@ -65,7 +65,7 @@ impl Log {
         }
     }
 
-    /// The usual line.
+    /// A normal message.
     pub fn info(&self, text: impl Display) {
         self.say(0, text);
     }
@@ -82,10 +82,10 @@ pub fn now() -> String {
     date(now)
 }
 
-/// Seconds since 1970 in UTC as `2026-11-24T04:30:00Z`, by the calendar that repeats every 400 years (146097 days).
+/// Seconds since 1970 in UTC as `2026-11-24T04:30:00Z`, with the calendar's cycle of 400 years (146097 days).
 pub fn date(seconds: u64) -> String {
     let (days, second) = (seconds / 86400, seconds % 86400);
-    // Years that begin in March have the leap day last.
+    // In years that begin in March the leap day is the last one.
     let day = days + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -1,19 +1,21 @@
-//! Marks of containers that run: `/vz/running/CTID`, read when the machine starts again.
+//! Marks of running containers: `/vz/running/CTID`, read when the machine starts again.
 //!
-//! A start and a stop each change one, and have to be on the disk before they end. What changes is a word of fixed length within the file: a
-//! filesystem with a journal writes that without it, in place and whole, where a file that is made or removed has to wait for the journal.
+//! A start and a stop each change one, and it has to be on the disk before they end. The change is a word of fixed
+//! length within the file: a journaling file system writes that in place and completely, without the journal, whereas
+//! creating or removing a file has to wait for the journal.
 
 use crate::durable::sync_folder;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Said of a container that runs, or ran when the power went. A file without a word, as a full disk leaves it, says so, too.
+/// The word for a container that is running, or was when the power failed. A file without a word, as a full disk leaves
+/// it, means the same.
 const RUNS: &str = "running\n";
-/// Said of one that was stopped on purpose.
+/// The word for one that was stopped on purpose.
 const STOPPED: &str = "stopped\n";
 
-/// Whether a mark says that its container runs. One that can't be read does: better one too many than one that is missed.
+/// Whether a mark says that its container is running. An unreadable one does: better start one too many than miss one.
 pub fn runs(path: &Path) -> bool {
     match fs::read(path) {
         Ok(text) => text != STOPPED.as_bytes(),
@@ -21,16 +23,16 @@ pub fn runs(path: &Path) -> bool {
     }
 }
 
-/// Says that a container runs. Whoever goes on has to [`settle`] that.
+/// Marks a container as running. The caller has to [`settle`] that.
 ///
 /// # Errors
-/// The mark can't be made.
+/// The mark can't be created.
 pub fn set(path: &Path) -> io::Result<()> {
     match write(path, RUNS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().unwrap_or(path);
             fs::create_dir_all(folder)?;
-            // Where there is no place for a word, there may be some for an empty file.
+            // If there is no space for a word, there may be some for an empty file.
             if fs::write(path, RUNS).is_err() {
                 File::create(path)?;
             }
@@ -40,7 +42,7 @@ pub fn set(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Says that a container was stopped on purpose, on the disk, too. One that has no mark never ran.
+/// Marks a container as stopped on purpose, flushed to disk. One without a mark has never run.
 ///
 /// # Errors
 /// The mark can't be changed.
@@ -52,15 +54,15 @@ pub fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings what a mark says to the disk.
+/// Flushes a mark to disk.
 ///
 /// # Errors
-/// The disk's.
+/// Errors of the disk.
 pub fn settle(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_data()
 }
 
-/// Removes a mark, if there is one.
+/// Removes a mark, if it exists.
 ///
 /// # Errors
 /// It can't be removed.
@@ -71,7 +73,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Changes the word in place; no file is made.
+/// Changes the word in place; no file is created.
 fn write(path: &Path, word: &str) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
     File::options().write(true).open(path)?.write_all_at(word.as_bytes(), 0)

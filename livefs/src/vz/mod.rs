@@ -1,6 +1,6 @@
 //! The classic OpenVZ tools: `vzctl`, `vzlist` and `vz` with the commands, files, messages and exit codes of vzctl 4.x.
 //!
-//! `livefs/COMPATIBILITY.md` lists command by command what is the same and what differs.
+//! `livefs/COMPATIBILITY.md` lists for each command what is the same and what differs.
 //!
 //! | module | what it holds |
 //! |---|---|

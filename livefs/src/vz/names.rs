@@ -1,4 +1,4 @@
-//! What a container is called: its number, or its name by way of a symlink in `/etc/vz/names`.
+//! The names of a container: its number, or its name, a symlink in `/etc/vz/names`.
 
 use super::conf::ConfFile;
 use super::conf::params::{Kind, Source};
@@ -20,7 +20,7 @@ pub fn resolve(paths: &Paths, given: &str) -> Result<u32> {
         return given.parse().ok().filter(|id| *id <= MAX_ID).ok_or_else(bad);
     }
     let id = by_name(paths, given).ok_or_else(bad)?;
-    // A configuration without a name has the link's; one that was copied has another's.
+    // A configuration without a name has the link's; a copied one has another.
     let file = ConfFile::read(&paths.container_conf(id)).map_err(|_| bad())?;
     match file.get("NAME") {
         Some(name) if name != given => Err(Error::Value(format!("Unable to find container by name {given}"))),
@@ -28,26 +28,27 @@ pub fn resolve(paths: &Paths, given: &str) -> Result<u32> {
     }
 }
 
-/// Whose a name is: the link points to its configuration, which is there.
+/// The container with a name: the link points to its configuration, which must exist.
 pub fn by_name(paths: &Paths, name: &str) -> Option<u32> {
     if !valid(name) {
         return None;
     }
-    // By its number, not by its path: early in the start of the machine `/etc/vz` is not there yet.
+    // By its number, not by its path: early in the machine's start `/etc/vz` does not exist yet.
     let target = fs::read_link(paths.names().join(name)).ok()?;
     let id: u32 = target.file_name()?.to_str()?.strip_suffix(".conf")?.parse().ok()?;
     paths.container_conf(id).exists().then_some(id)
 }
 
-/// Whether this can be a name: letters, digits, `-+_. `. Of a folder's own two names no link can be made.
+/// Whether this is a valid name: letters, digits, `-+_. `. No link can be created with a folder's own two names.
 pub fn valid(name: &str) -> bool {
     Kind::Name.parse(name, Source::Option).is_ok() && !["", ".", ".."].contains(&name)
 }
 
-/// Gives a container a name, or with an empty one takes it; the link of the old one goes. False: it has that name already.
+/// Sets a container's name, or with an empty one removes it; the link of the old one is removed. False: it has that
+/// name already.
 ///
 /// # Errors
-/// [`Error::Name`]: no name, or another's.
+/// [`Error::Name`]: not a valid name, or the name of another container.
 pub fn set(paths: &Paths, id: u32, name: &str, old: Option<&str>) -> Result<bool> {
     let failed = |error: io::Error| Error::Name(format!("Unable to create link {name}: {}", why(&error)));
     let link = paths.names().join(name);
@@ -63,7 +64,7 @@ pub fn set(paths: &Paths, id: u32, name: &str, old: Option<&str>) -> Result<bool
             return Ok(false);
         }
         fs::create_dir_all(paths.names()).map_err(failed)?;
-        // The link is made beside and renamed, so that a name is never without its container.
+        // The link is created beside and renamed, so that a name never lacks its container.
         let beside = paths.names().join(format!(".{id}.new"));
         let _ = fs::remove_file(&beside);
         std::os::unix::fs::symlink(paths.container_conf(id), &beside)
@@ -87,7 +88,7 @@ pub fn remove_all(paths: &Paths, id: u32) -> Result<()> {
     names.into_iter().try_for_each(|name| remove(paths, id, &name))
 }
 
-/// Removes a container's name, unless the link is another's.
+/// Removes a container's name, unless the link belongs to another.
 ///
 /// # Errors
 /// [`Error::Name`]: the link can't be removed.
@@ -132,7 +133,7 @@ mod tests {
         assert!(set(&paths, 101, "www", Some("web")).unwrap());
         assert_eq!(resolve(&paths, "www").unwrap(), 101);
         assert!(fs::read_link(paths.names().join("web")).is_err());
-        // A link alone is a name, too.
+        // A link without a name in the configuration counts, too.
         fs::write(paths.container_conf(103), "").unwrap();
         std::os::unix::fs::symlink("../conf/103.conf", paths.names().join("a+b")).unwrap();
         assert_eq!(resolve(&paths, "a+b").unwrap(), 103);

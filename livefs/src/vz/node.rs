@@ -1,5 +1,5 @@
-//! What the classic face needs of the machine: the engine, the network and mounts, behind one trait. Commands know nothing else, so
-//! they are tested on any host with a node that keeps notes.
+//! The interface of the classic tools to the machine: the engine, the network and mounts, behind one trait. Commands
+//! use nothing else, so they are tested on any host with a mock node.
 
 use super::exit::Result;
 use super::spec::Spec;
@@ -10,53 +10,53 @@ use std::time::Duration;
 /// A mount that makes a container's root, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// A folder that is bound, or None for an overlay.
+    /// The folder that is bound, or None for an overlay.
     pub source: Option<PathBuf>,
-    /// Folders below, the topmost first. For an overlay.
+    /// Lower folders, the topmost first. For an overlay.
     pub lower: Vec<PathBuf>,
-    /// The folder of changes and the one for work in hand, on one file system. None: read-only.
+    /// The upper folder and the work folder, on one file system. None: read-only.
     pub upper: Option<(PathBuf, PathBuf)>,
-    /// Whether files above may be without their content, which is below. For an overlay.
+    /// Whether upper files may lack their content, which is then in a lower layer. For an overlay.
     pub metacopy: bool,
-    /// Where.
+    /// The mount point.
     pub target: PathBuf,
-    /// Whether nothing can be changed below.
+    /// Whether it is read-only.
     pub read_only: bool,
 }
 
-/// A command inside.
+/// A command inside a container.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
-    /// The program and its arguments. Looked up by `PATH` inside.
+    /// The program and its arguments. Looked up in `PATH` inside.
     pub arguments: Vec<OsString>,
-    /// Its whole environment.
+    /// Its complete environment.
     pub environment: Vec<(String, String)>,
-    /// Whether it gets a terminal of its own, which ours is joined to.
+    /// Whether it gets its own terminal, which ours is connected to.
     pub terminal: bool,
-    /// What it reads. None: our standard input.
+    /// Its input. None: our standard input.
     pub input: Option<Vec<u8>>,
-    /// Whether it runs in the mounted root of a container that does not run: nothing but its file system.
+    /// Whether it runs in the mounted root of a stopped container: only with its file system.
     pub stopped_root: Option<PathBuf>,
-    /// The first user and group on the host, if that one has a user namespace.
+    /// The first user and group on the host, if the container has a user namespace.
     pub ids: Option<(u32, u32)>,
 }
 
-/// A beancounter of a container that runs.
+/// A beancounter of a running container.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counter {
     /// Its name.
     pub name: String,
-    /// Now.
+    /// The current value.
     pub held: u64,
-    /// The most so far.
+    /// The maximum so far.
     pub maxheld: u64,
-    /// Barrier and limit that the kernel keeps it to; None: it does not say, and what is configured counts.
+    /// Barrier and limit that the kernel enforces; None: unknown, and the configured ones count.
     pub set: Option<(u64, u64)>,
-    /// How often more was refused.
+    /// How often the limit was hit.
     pub failcnt: u64,
 }
 
-/// What a container uses, in the units of the beancounters: bytes, pages, things.
+/// The usage of a container, in the units of the beancounters: bytes, pages, or a count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
     /// Beancounters.
@@ -69,48 +69,48 @@ pub struct Usage {
 
 /// The machine.
 pub trait Node {
-    /// Those that run, suspended ones included, in no set order.
+    /// The running containers, including suspended ones, in no particular order.
     fn running(&self) -> Result<Vec<u32>>;
-    /// Whether one runs.
+    /// Whether one is running.
     fn is_running(&self, id: u32) -> Result<bool> {
         Ok(self.running()?.contains(&id))
     }
-    /// The host's number of process 1 of one that runs, or has ended without being put away ([`Node::clean`]).
+    /// The host's PID of process 1 of one that is running, or has ended without being cleaned up ([`Node::clean`]).
     fn left(&self, id: u32) -> Result<Option<i32>>;
     /// Whether one is frozen.
     fn is_frozen(&self, id: u32) -> Result<bool>;
     /// Whether something is mounted there.
     fn is_mounted(&self, path: &Path) -> Result<bool>;
-    /// Mounts, in order; if one fails, those before are taken back.
+    /// Mounts, in order; if one fails, the previous ones are undone.
     fn mount(&self, mounts: &[Mount]) -> Result<()>;
-    /// Unmounts a folder and all below.
+    /// Unmounts a folder and everything below.
     fn umount(&self, path: &Path) -> Result<()>;
     /// Starts a container whose root is mounted: its namespaces, limits, network and init.
     fn start(&self, spec: &Spec) -> Result<()>;
-    /// Waits until it says that it has started up, or until the time is over (false).
+    /// Waits until it reports that it has started, or until the time is over (false).
     fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool>;
-    /// Asks its init to halt and waits for its end. False: the time is over and it still runs.
+    /// Asks its init to halt and waits for its end. False: the time is over and it is still running.
     fn halt(&self, spec: &Spec, most: Duration) -> Result<bool>;
     /// Kills all its processes and waits for their end.
     fn kill(&self, id: u32) -> Result<()>;
-    /// Removes what is left on the host of one that does not run: network, groups.
+    /// Removes what is left on the host of a stopped one: network, groups.
     fn clean(&self, id: u32) -> Result<()>;
-    /// As [`Node::clean`], where a look shows that it needs to be: before a start there is mostly nothing.
+    /// As [`Node::clean`], if a check shows that it is necessary: before a start there is usually nothing.
     fn clean_if_needed(&self, id: u32) -> Result<()> {
         self.clean(id)
     }
-    /// Runs a command inside, joined to our standard streams. Gives its exit code, 128 + N for signal N.
+    /// Runs a command inside, connected to our standard streams. Gives its exit code, or 128 + N for signal N.
     fn exec(&self, id: u32, command: &Command) -> Result<u8>;
-    /// Joins our terminal to a console of the container.
+    /// Connects our terminal to a console of the container.
     fn console(&self, id: u32, tty: u32) -> Result<()>;
     /// Freezes (true) or thaws all its processes.
     fn freeze(&self, id: u32, frozen: bool) -> Result<()>;
-    /// Lets changed parameters take effect: `keys` are those that differ between the two.
+    /// Applies changed parameters: `keys` are those that differ between the two.
     fn apply(&self, old: &Spec, new: &Spec, keys: &[String]) -> Result<()>;
-    /// Turns the disk's limits of a container on (with the spec's) or off.
+    /// Switches a container's disk limits on (with the spec's values) or off.
     fn quota(&self, spec: &Spec, on: bool) -> Result<()>;
-    /// What it uses.
+    /// Its usage.
     fn usage(&self, id: u32) -> Result<Usage>;
-    /// The load of the last 1, 5 and 15 minutes of one that runs and is not frozen, if the kernel keeps it.
+    /// The load of the last 1, 5 and 15 minutes of one that is running and not frozen, if the kernel provides it.
     fn load(&self, id: u32) -> Option<[f64; 3]>;
 }

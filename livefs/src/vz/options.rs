@@ -1,17 +1,17 @@
-//! Command lines as getopt_long(3) reads them: `--name value`, `--name=value`, unambiguous beginnings of names, options after other
-//! arguments, `--`. Its messages, too.
+//! Command lines as getopt_long(3) parses them: `--name value`, `--name=value`, unambiguous abbreviations, options
+//! after other arguments, `--`. Its messages, too.
 
 use super::exit::Error;
 
 /// An option: its name, its short letter if it has one, and whether it takes a value.
 pub type Known = (&'static str, Option<char>, bool);
 
-/// What was given.
+/// The parsed arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
-    /// Options by name in their order.
+    /// Options by name, in order.
     pub options: Vec<(&'static str, String)>,
-    /// All else.
+    /// All other arguments.
     pub rest: Vec<String>,
 }
 
@@ -48,10 +48,11 @@ impl Given {
     }
 }
 
-/// Takes a command line apart. `program` begins the messages.
+/// Parses a command line. `program` is the prefix of messages.
 ///
 /// # Errors
-/// The message of getopt_long(3): an unknown or ambiguous option, one without its value, one with a value that takes none.
+/// The message of getopt_long(3): an unknown or ambiguous option, a missing value, or a value for an option that takes
+/// none.
 pub fn parse(program: &str, arguments: &[String], known: &[Known]) -> Result<Given, String> {
     let mut given = Given::default();
     let mut arguments = arguments.iter();

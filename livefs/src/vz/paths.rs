@@ -1,4 +1,4 @@
-//! Where things are. All paths hang below one root, which is `/` but in tests.
+//! The paths of files. All are below one root, which is `/` except in tests.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -7,28 +7,28 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct Paths {
     root: PathBuf,
-    /// Where the configuration is, once it was looked for.
+    /// The path of the configuration, once it was determined.
     etc: OnceCell<PathBuf>,
 }
 
 impl Paths {
-    /// Those of the machine.
+    /// The machine's paths.
     pub fn system() -> Paths {
         Paths::under(Path::new("/"))
     }
 
-    /// Those below a folder.
+    /// Paths below a folder.
     pub fn under(root: &Path) -> Paths {
         Paths { root: root.to_owned(), etc: OnceCell::new() }
     }
 
-    /// A path of a configuration, which begins at the root, on the host.
+    /// An absolute path from a configuration, on the host.
     pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// `/etc/vz/vz.conf`, else `/system/etc/vz/vz.conf`: the link `/etc/vz` is made at run time.
+    /// `/etc/vz/vz.conf`, otherwise `/system/etc/vz/vz.conf`: the link `/etc/vz` is created at run time.
     pub fn global_conf(&self) -> PathBuf {
         self.etc().join("vz.conf")
     }
@@ -60,7 +60,7 @@ impl Paths {
         self.etc().join("names")
     }
 
-    /// `/vz/running/CTID`: whether a container runs, or ran when the power went.
+    /// `/vz/running/CTID`: whether a container is running, or was when the power failed.
     pub fn running(&self, id: u32) -> PathBuf {
         self.at("/vz/running").join(id.to_string())
     }

@@ -1,9 +1,9 @@
-//! How the classic tools start programs of the host: action scripts, decompressors, and itself.
+//! How the classic tools start programs of the host: action scripts, decompressors, and themselves.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-/// A program to be started, which reads nothing unless told otherwise.
+/// A program to be started, without input unless told otherwise.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = crate::process::command(program);
     command.stdin(Stdio::null());

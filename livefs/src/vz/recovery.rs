@@ -1,4 +1,4 @@
-//! What a power cut left of containers: found at the next start, put right and told of.
+//! Leftovers of a power cut among containers: found at the next start, repaired and reported.
 
 use super::conf::{ConfFile, Config};
 use super::context::Vz;
@@ -12,10 +12,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Puts right what a power cut left, and tells of it: files in the making go, deletions are finished, interrupted snapshots too.
+/// Repairs what a power cut left, and reports it: unfinished files are removed, deletions and interrupted snapshots are
+/// finished.
 ///
 /// # Errors
-/// What is there can't be removed.
+/// A leftover can't be removed.
 pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     let mut said = Vec::new();
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
@@ -36,14 +37,15 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
-        // What another holds is the container's own.
+        // What another process holds belongs to the container.
         if !ct.layout(&private).is_ok_and(Layout::has_layers) {
             continue;
         }
         for (path, what) in
             layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
         {
-            // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
+            // A switch is finished below: the changes that it moved aside are not needed any more, unless nothing has
+            // replaced them yet.
             if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(&private) {
                 fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
             } else {
@@ -90,7 +92,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     named(vz, &mut said)?;
     let locks = vz.lock_folder(0)?;
     for entry in fs::read_dir(&locks).into_iter().flatten().flatten() {
-        // Only a boot finds locks whose owners are from before; a name with a pid is one in the making.
+        // Only at boot are there locks whose owners are from an earlier boot; a name with a pid is an unfinished one.
         let name = entry.file_name().to_string_lossy().into_owned();
         let id = name.split('.').next().and_then(|id| id.parse::<u32>().ok());
         if id.is_some_and(|id| super::lock::Lock::status(&locks, id).is_none()) && name.contains(".lck") {
@@ -100,12 +102,13 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Whether a switch got as far as its description: the changes that were set aside lie on another layer than the base is now.
+/// Whether a switch got as far as its description: the changes that were moved aside belong to another layer than the
+/// current base.
 fn switched(private: &Path) -> bool {
     Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
 }
 
-/// Files of a folder that are in the making, `.CTID` and this ending, with their container.
+/// Unfinished files of a folder, `.CTID` and this suffix, with their container.
 fn in_the_making(folder: &Path, ending: &str) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<(u32, PathBuf)> = entries
@@ -123,8 +126,9 @@ fn remove_file(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| Error::file(path, error))
 }
 
-/// Configurations that [`cmd::create`] had not yet given their name: with its private area the container is whole, and gets it.
-/// Folders of private areas that are known by such a configuration alone are added to `folders`.
+/// Configurations that [`cmd::create`] had not renamed yet: if its private area exists the container is complete, and
+/// its configuration is renamed. Folders of private areas that are only known from such a configuration are added to
+/// `folders`.
 fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
     for (id, path) in in_the_making(&vz.paths.conf(), ".conf.creating") {
         let file = ConfFile::read(&path).map_err(|error| Error::file(&path, error))?;
@@ -146,7 +150,7 @@ fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -
     Ok(())
 }
 
-/// A change of a name is two: of the link and of the configuration, which is what counts.
+/// Renaming takes two steps: the link and the configuration, which takes precedence.
 fn named(vz: &Vz, said: &mut Vec<String>) -> Result<()> {
     for id in configured(vz) {
         let Ok(ct) = vz.container(id) else { continue };
@@ -178,7 +182,7 @@ mod tests {
         world.ok("set 104 --bootorder 9 --save");
         world.ok("stop 102");
         world.ok("destroy 102");
-        // 105 was in the making, 102 was going when the power went, 101's snapshot had its description only.
+        // 105 was unfinished, 102 was being removed when the power failed, 101's snapshot only had its description.
         fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
         fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
         fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
@@ -208,7 +212,7 @@ mod tests {
         assert!(sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");
     }
 
-    /// At each place where the power may go while a container gets its names.
+    /// At each point where the power may fail while a container gets its names.
     #[test]
     fn a_creation_is_taken_back_or_finished() {
         let world = World::new();
@@ -217,11 +221,11 @@ mod tests {
         let (real, waiting) = (world.at("etc/vz/conf/101.conf"), world.at("etc/vz/conf/.101.conf.creating"));
         let (private, made) = (world.at("vz/private/101"), world.at("vz/private/101.creating"));
         let finished = "CT 101: creation was interrupted and is now complete";
-        // The private area has its name, the configuration has not.
+        // The private area has its name, the configuration does not.
         fs::rename(&real, &waiting).unwrap();
         assert_eq!(sweep(&world.after_a_cut()).unwrap(), [finished]);
         assert_eq!((world.conf(101), world.ok("status web")), (conf, "CTID 101 exist unmounted down\n".into()));
-        // Neither has; what the configuration holds may be half.
+        // Neither has its name; the configuration may be incomplete.
         for text in [fs::read_to_string(&real).unwrap(), "NAME=\"we".into(), String::new()] {
             world.run("create 101 --name web");
             fs::rename(&real, &waiting).unwrap();
@@ -234,7 +238,7 @@ mod tests {
             );
             assert!(!real.exists() && !waiting.exists() && !private.exists() && !made.exists());
         }
-        // Somebody had written the configuration beforehand: it stays.
+        // The configuration had existed before: it stays.
         fs::write(&real, "HOSTNAME=\"mine\"\n").unwrap();
         fs::write(&waiting, "HOSTNAME=\"mine\"\nOSTEMPLATE=\"live\"\n").unwrap();
         fs::create_dir(&made).unwrap();
@@ -250,7 +254,7 @@ mod tests {
         world.ok("create 101 --name web");
         let conf = world.conf(101);
         fs::write(world.at("etc/vz/conf/.101.conf.new"), "HOSTN").unwrap();
-        // The link has the new name, the configuration still the old.
+        // The link has the new name, the configuration still the old one.
         fs::rename(world.at("etc/vz/names/web"), world.at("etc/vz/names/www")).unwrap();
         std::os::unix::fs::symlink("../conf/101.conf", world.at("etc/vz/names/.101.new")).unwrap();
         let vz = world.after_a_cut();

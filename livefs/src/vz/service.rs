@@ -13,10 +13,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
 
-/// How many containers stop side by side, unless `VE_PARALLEL` says otherwise.
+/// How many containers are stopped in parallel, unless `VE_PARALLEL` says otherwise.
 const PARALLEL: usize = 4;
 
-/// Runs `vz`. Gives the exit code: 0, 1 if one of the containers failed, 2 for wrong usage, 3 if status is asked for and it was not started.
+/// Runs `vz`. Gives the exit code: 0, 1 if one of the containers failed, 2 for wrong usage, 3 for status if it was not
+/// started.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: Log) -> u8 {
     let action = arguments.first().and_then(|action| action.to_str()).unwrap_or_default().to_owned();
     if arguments.len() != 1 || !["start", "stop", "restart", "status"].contains(&action.as_str()) {
@@ -31,7 +32,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
         }
     };
     let mut vz = Vz { paths: paths.clone(), node, log, global };
-    // What is told at the start of the machine has to be found afterwards.
+    // Messages at the machine's start have to be available afterwards.
     if let Err(error) = vz.settle_log(0, None) {
         vz.log.error(&error);
         return error.code();
@@ -58,7 +59,7 @@ fn status(vz: &Vz) -> Result<u8> {
     Ok(if running { 0 } else { 3 })
 }
 
-/// What is there from `vz start` to `vz stop`: it is gone with the machine, as locks are.
+/// Exists from `vz start` to `vz stop`: it disappears with the machine, as locks do.
 fn marker(vz: &Vz) -> Result<PathBuf> {
     Ok(vz.lock_folder(0)?.join("vz"))
 }
@@ -69,8 +70,8 @@ fn mark(vz: &Vz) -> Result<()> {
     fs::create_dir_all(folder).and_then(|()| fs::write(&marker, "")).map_err(|error| Error::file(&marker, error))
 }
 
-/// Which containers start with the machine, the highest `BOOTORDER` first: those with `ONBOOT=yes`, and those without `ONBOOT` that ran
-/// before.
+/// The containers that are started with the machine, the highest `BOOTORDER` first: those with `ONBOOT=yes`, and those
+/// without `ONBOOT` that ran before.
 pub fn to_start(vz: &Vz) -> Vec<u32> {
     let mut all: Vec<(Option<u64>, u32)> = Vec::new();
     for id in configured(vz) {
@@ -83,7 +84,7 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
         match chosen {
             Ok(Some(order)) => all.push((order, id)),
             Ok(None) => {}
-            // One bad file must not keep the others down.
+            // One invalid file must not prevent the others from starting.
             Err(error) => vz.log.error(format_args!("CT {id}: {error}")),
         }
     }
@@ -112,12 +113,12 @@ fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     Ok(failed)
 }
 
-/// Stops all that run, the lowest `BOOTORDER` first, some side by side. They start again at the next boot.
+/// Stops all running containers, the lowest `BOOTORDER` first, some in parallel. They start again at the next boot.
 fn stop(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     let mut failed = 0;
     let mut running: Vec<(Option<u64>, u32)> = Vec::new();
     for id in vz.node.running()? {
-        // One bad file must not keep the others up.
+        // One invalid file must not prevent the others from stopping.
         let order = vz.container(id).and_then(|ct| ct.config.number("BOOTORDER"));
         running.push((order.unwrap_or_default(), id));
     }

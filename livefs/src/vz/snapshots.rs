@@ -1,8 +1,8 @@
-//! Snapshots of overlay layouts. A snapshot is a layer: what had changed since its parent. Its description is our own JSON,
+//! Snapshots of overlay layouts. A snapshot is a layer: the changes since its parent. Its description is a JSON file,
 //! `Snapshots.json` in the private area, not ploop's `Snapshots.xml`.
 //!
-//! `base` is the layer that the current changes lie on; `current` is the snapshot that they follow. They differ after a
-//! snapshot of a running container: the overlay stays mounted as it is, and the layer is a copy of its changes.
+//! `base` is the layer that the current changes are based on; `current` is the snapshot that they follow. They differ
+//! after a snapshot of a running container: the overlay stays mounted as it is, and the layer is a copy of its changes.
 
 use super::exit::{Error, Result};
 use crate::durable::replace;
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All that is known of an overlay's layers.
+/// The description of an overlay's layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshots {
     /// The tree below all layers.
     pub template: PathBuf,
-    /// Root's user and group on the host, if owners are those of a user namespace: files of the template of which no more than the
-    /// owner is changed then are above it without their content (overlay's "metacopy").
+    /// Root's user and group on the host, if owners are those of a user namespace: template files with only a changed
+    /// owner are then in the upper layer without their content (overlay's "metacopy").
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<(u32, u32)>,
-    /// The layer that the changes lie on. None: the template.
+    /// The layer that the changes are based on. None: the template.
     pub base: Option<String>,
     /// The snapshot that the changes follow.
     pub current: Option<String>,
@@ -35,27 +35,27 @@ pub struct Snapshot {
     pub id: String,
     /// The layer below. None: the template.
     pub below: Option<String>,
-    /// The snapshot before it.
+    /// The previous snapshot.
     pub parent: Option<String>,
-    /// When, as `2026-11-24 04:30:00`, UTC.
+    /// Its time, as `2026-11-24 04:30:00`, UTC.
     pub date: String,
-    /// Given by `--name`.
+    /// The value of `--name`.
     pub name: String,
-    /// Given by `--description`.
+    /// The value of `--description`.
     pub description: String,
-    /// Deleted, but a layer that others lie on.
+    /// Deleted, but still a layer that others are based on.
     #[serde(default)]
     pub hidden: bool,
 }
 
 impl Snapshots {
-    /// The description's name in the private area.
+    /// The description's file name in the private area.
     pub const FILE: &'static str = "Snapshots.json";
 
-    /// Reads a private area's.
+    /// Reads that of a private area.
     ///
     /// # Errors
-    /// It is missing, or not of the form.
+    /// It is missing, or invalid.
     pub fn read(private: &Path) -> Result<Snapshots> {
         let path = private.join(Snapshots::FILE);
         let text = fs::read_to_string(&path)
@@ -64,7 +64,7 @@ impl Snapshots {
             .map_err(|error| Error::Snapshot(167, format!("Failed to read {}: {error}", path.display())))
     }
 
-    /// Writes it in one step.
+    /// Writes it atomically.
     ///
     /// # Errors
     /// The disk is full, or the folder can't be written to.
@@ -74,17 +74,17 @@ impl Snapshots {
         replace(&path, &text, 0o600).map_err(|error| Error::file(&path, error))
     }
 
-    /// One that is not deleted, by its UUID with or without braces.
+    /// A snapshot that is not deleted, by its UUID with or without braces.
     pub fn find(&self, id: &str) -> Option<&Snapshot> {
         let id = uuid(id)?;
         self.all.iter().find(|one| one.id == id && !one.hidden)
     }
 
-    /// The trees of a layer and all below, the topmost first, for an overlay's `lowerdir`.
+    /// The trees of a layer and all lower ones, the topmost first, for an overlay's `lowerdir`.
     pub fn lower(&self, private: &Path, layer: Option<&str>) -> Vec<PathBuf> {
         let mut trees = Vec::new();
         let mut next = layer;
-        // A description that was changed by hand may hold a circle.
+        // A description that was edited by hand may contain a cycle.
         while let Some(one) =
             next.and_then(|id| self.all.iter().find(|one| one.id == id)).filter(|_| trees.len() <= self.all.len())
         {
@@ -100,7 +100,7 @@ impl Snapshots {
         private.join("layers").join(id.trim_matches(['{', '}']))
     }
 
-    /// Takes out deleted layers that nothing lies on any more, and names them.
+    /// Removes deleted layers that nothing is based on any more, and gives their names.
     pub fn unused(&mut self) -> Vec<String> {
         let mut gone = Vec::new();
         loop {
@@ -113,7 +113,7 @@ impl Snapshots {
     }
 }
 
-/// A UUID in the classic form: braces and small letters. None: it is none.
+/// A UUID in the classic form: braces and lower-case letters. None: it is not a UUID.
 pub fn uuid(text: &str) -> Option<String> {
     let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
     let good = bare.len() == 36

@@ -1,4 +1,4 @@
-//! What a container should be, made from its configuration: plain data for the engine and the network.
+//! The specification of a container, made from its configuration: plain data for the engine and the network.
 
 use super::conf::lists::{self, Device};
 use super::conf::netif::Netif;
@@ -28,7 +28,7 @@ pub struct Spec {
     pub shell: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
-    /// Capabilities that differ from the default: name in lower case without `cap_`, given or taken.
+    /// Capabilities that differ from the default: name in lower case without `cap_`, added or removed.
     pub capabilities: Vec<(String, bool)>,
     /// Features that are on or off.
     pub features: Vec<(String, bool)>,
@@ -38,17 +38,17 @@ pub struct Spec {
     pub devices: Vec<Device>,
     /// `NETFILTER`; None is the default, disabled.
     pub netfilter: Option<String>,
-    /// Routed addresses with the length of their network, if one was given.
+    /// Routed addresses with the prefix length of their network, if one was given.
     pub addresses: Vec<Address>,
     /// Ethernet interfaces.
     pub interfaces: Vec<Netif>,
-    /// The host's devices that move in.
+    /// The host's devices that are moved in.
     pub host_devices: Vec<String>,
-    /// Forwarded ports (`FORWARD`, ours).
+    /// Forwarded ports (`FORWARD`, an addition).
     pub forwards: Vec<Forward>,
     /// The first user and group on the host, if it has a user namespace.
     pub ids: Option<(u32, u32)>,
-    /// Whether it takes its root read-only from outside (`app`).
+    /// Whether its root is mounted read-only from outside (`app`).
     pub layout: String,
 }
 
@@ -89,15 +89,15 @@ pub struct Limits {
     pub disk: Option<Pair>,
     /// Inodes, soft and hard (DISKINODES).
     pub inodes: Option<Pair>,
-    /// Seconds that a soft limit may be passed (QUOTATIME).
+    /// Seconds for which a soft limit may be exceeded (QUOTATIME).
     pub grace: Option<u64>,
 }
 
 impl Limits {
-    /// Reads a configuration's limits.
+    /// Reads the limits in a configuration.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`]: a value is not of its form.
+    /// [`Error::InvalidConfig`]: a value is invalid.
     pub fn of(config: &Config) -> Result<Limits> {
         let positive = |key| Ok::<_, Error>(config.number(key)?.filter(|number| *number > 0));
         let set = |key| match config.get(key) {
@@ -106,7 +106,7 @@ impl Limits {
         };
         let hard =
             |key| Ok::<_, Error>(if config.yes("DISK_QUOTA")? == Some(false) { None } else { config.pair(key)? });
-        // A container without VSwap's limits has PRIVVMPAGES, which bounds what it may ask for.
+        // A container without VSwap's limits has PRIVVMPAGES, which limits its allocations.
         let memory = match config.limit("PHYSPAGES")? {
             None if config.get("SWAPPAGES").is_none() => config.limit("PRIVVMPAGES")?,
             memory => memory,
@@ -143,8 +143,8 @@ impl Limits {
 }
 
 impl Spec {
-    /// LOCAL_UID and LOCAL_GID: the first user and group on the host, if there is a user namespace. They begin above the machine's
-    /// own.
+    /// LOCAL_UID and LOCAL_GID: the first user and group on the host, if there is a user namespace. They must be above
+    /// the machine's own.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`]: a number is too low or too high.
@@ -169,7 +169,7 @@ impl Spec {
     /// Makes a spec from a configuration.
     ///
     /// # Errors
-    /// A path is not set, or a value is not of its form.
+    /// A path is not set, or a value is invalid.
     pub fn of(id: u32, config: &Config, paths: &Paths) -> Result<Spec> {
         let netif = config.get("NETIF").unwrap_or_default();
         Ok(Spec {
@@ -197,7 +197,8 @@ impl Spec {
     }
 }
 
-/// All words of a list, each as `read` reads it. Reading a file has reported and skipped those that are invalid, so none is left here.
+/// All words of a list, each parsed by `read`. Reading a file has reported and skipped invalid ones, so none is left
+/// here.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`]: there is one all the same.
@@ -209,16 +210,18 @@ fn bad(key: &str, value: &str) -> Error {
     Error::InvalidConfig(format!("Invalid value for {key}: {value}"))
 }
 
-/// Features that a container can't have here: the right to mount, which they need, would give it the machine; and the kernel has no PPP.
+/// Features that are not available for a container here: the right to mount, which they need, would give it control of
+/// the machine; and the kernel has no PPP.
 pub const IMPOSSIBLE: [&str; 3] = ["nfs", "nfsd", "ppp"];
 
-/// What is said of one that is wanted.
+/// The message for such a feature.
 pub fn impossible(feature: &str) -> String {
     let instead = if feature == "ppp" { "the kernel has no PPP" } else { "mount NFS on the host, in an action script" };
     format!("The feature {feature} is not possible here: {instead}")
 }
 
-/// A host name as the kernel takes it: at most 64 bytes (`__NEW_UTS_LEN`), without the dot of a whole domain.
+/// A host name as the kernel accepts it: at most 64 bytes (`__NEW_UTS_LEN`), without the final dot of a fully qualified
+/// domain name.
 fn kernel_name(name: &str) -> &str {
     let name = name.strip_suffix('.').unwrap_or(name);
     let end = (0..=name.len().min(64)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn no_word_is_dropped() {
-        // Values that did not come from a file, whose reading skips such words with a warning.
+        // Values that did not come from a file, whose reading skips invalid words with a warning.
         for (key, value) in [
             ("CAPABILITY", "sys_time"),
             ("CAPABILITY", "sys_time:on mknod:maybe"),

@@ -12,7 +12,7 @@ use std::process::{Child, Stdio};
 /// The live system's tree, read-only.
 pub const LIVE: &str = "/system/live/ro";
 
-/// Endings of archives, with the command that unpacks what we can't ourselves.
+/// Suffixes of archives, with the command for compressions that vzctl does not unpack itself.
 const ENDINGS: &[(&str, Option<&str>)] = &[
     (".tar", None),
     (".tar.gz", None),
@@ -21,17 +21,17 @@ const ENDINGS: &[(&str, Option<&str>)] = &[
     (".tar.bz2", Some("bunzip2")),
 ];
 
-/// Where a template comes from.
+/// The content of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Template {
-    /// A tree that is there.
+    /// An existing tree.
     Tree(PathBuf),
     /// An archive, and the command that unpacks its compression.
     Archive(PathBuf, Option<&'static str>),
 }
 
 impl Template {
-    /// Looks for a template by name. `live` is the live system's tree, `folder` that of the archives.
+    /// Finds a template by name. `live` is the live system's tree, `folder` that of the archives.
     ///
     /// # Errors
     /// [`Error::TemplateMissing`]
@@ -51,14 +51,14 @@ impl Template {
         Ok(Template::Archive(with(found.0), found.1))
     }
 
-    /// Makes a tree of it in `into`, which must not exist.
+    /// Creates a tree from it in `into`, which must not exist.
     ///
     /// # Errors
-    /// The disk is full; the archive is damaged, or wants to write outside the tree.
+    /// The disk is full; the archive is damaged, or has paths outside the tree.
     pub fn lay_out(&self, into: &Path) -> Result<()> {
         let failed = |error: io::Error| match error.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(format!("{}: {error}", into.display())),
-            // tar's own words only name the file; why is in the error below.
+            // tar's own message only names the file; the reason is in its source.
             _ => match std::error::Error::source(&error) {
                 Some(why) => Error::Create(format!("Creation of container private area failed: {error}: {why}")),
                 None => Error::Create(format!("Creation of container private area failed: {error}")),

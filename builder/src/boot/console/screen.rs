@@ -1,10 +1,10 @@
-//! Plain text of what a terminal is sent.
+//! Plain text from a terminal's output.
 
-/// Strips control sequences (ECMA-48) from a stream of bytes, in whatever pieces it comes.
+/// Strips control sequences (ECMA-48) from a stream of bytes, whatever its chunks are.
 #[derive(Default)]
 pub(super) struct Screen {
     state: State,
-    /// The start of a UTF-8 sequence whose rest has not come yet.
+    /// The start of an incomplete UTF-8 sequence.
     partial: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl Screen {
                 },
                 State::Control => match byte {
                     0x40..=0x7e => {
-                        // Where the cursor jumps a new piece of text starts: GRUB draws its menu so.
+                        // A cursor jump starts a new line of text: GRUB draws its menu that way.
                         if matches!(byte, b'H' | b'f' | b'd') && !text.is_empty() && !text.ends_with('\n') {
                             text.push('\n');
                         }
@@ -64,7 +64,7 @@ impl Screen {
                 },
             };
         }
-        // Shown at once where it is whole.
+        // Complete characters are shown at once.
         if !self.partial.is_empty() && std::str::from_utf8(&self.partial).is_ok() {
             self.flush(text);
         }
@@ -77,7 +77,7 @@ impl Screen {
                 text.push(byte as char);
             }
             0x00..=0x1f | 0x7f => self.flush(text),
-            // A continuation byte goes with what came before; any other starts anew.
+            // A continuation byte belongs to the previous ones; any other byte starts a new character.
             0x80..=0xbf => self.partial.push(byte),
             _ => {
                 self.flush(text);

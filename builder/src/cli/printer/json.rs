@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Show;
-use crate::build::Event;
+use super::ProgressView;
+use crate::build::BuildEvent;
 use crate::source::Meter;
 
 pub struct Json;
@@ -13,20 +13,20 @@ pub fn print(value: &Value) {
     super::print(&crate::printable::json(&value.to_string()));
 }
 
-impl Show for Json {
-    fn event(&self, event: &Event<'_>) {
+impl ProgressView for Json {
+    fn event(&self, event: &BuildEvent<'_>) {
         print(&match event {
-            Event::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
-            Event::Started { step, changed } => {
+            BuildEvent::Planned { cached, to_run } => json!({"event": "planned", "cached": cached, "to-run": to_run}),
+            BuildEvent::Started { step, changed } => {
                 json!({"event": "started", "step": step.label, "key": step.digest, "changed": changed})
             }
-            Event::Waiting { step } => json!({"event": "waiting", "step": step.label}),
-            Event::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
-            Event::Warning { step, text } => json!({"event": "warning", "step": step.label, "text": text}),
-            Event::Finished { step, seconds } => {
+            BuildEvent::Waiting { step } => json!({"event": "waiting", "step": step.label}),
+            BuildEvent::Line { step, line } => json!({"event": "line", "step": step.label, "line": line}),
+            BuildEvent::Warning { step, text } => json!({"event": "warning", "step": step.label, "text": text}),
+            BuildEvent::Finished { step, seconds } => {
                 json!({"event": "finished", "step": step.label, "key": step.digest, "seconds": seconds})
             }
-            Event::Failed { step } => json!({"event": "failed", "step": step.label}),
+            BuildEvent::Failed { step } => json!({"event": "failed", "step": step.label}),
         });
     }
 
@@ -36,24 +36,24 @@ impl Show for Json {
 
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
         print(&json!({"event": "fetching", "name": name, "size": total}));
-        Box::new(Ended { name: name.to_owned() })
+        Box::new(DownloadEnd { name: name.to_owned() })
     }
 }
 
-/// Tells when a download has ended.
-struct Ended {
+/// Reports when a download has ended.
+struct DownloadEnd {
     name: String,
 }
 
-impl Meter for Ended {
+impl Meter for DownloadEnd {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         print(&json!({"event": "note", "name": self.name, "text": text}));
     }
 }
 
-impl Drop for Ended {
+impl Drop for DownloadEnd {
     fn drop(&mut self) {
         print(&json!({"event": "fetched", "name": self.name}));
     }

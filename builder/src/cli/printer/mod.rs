@@ -7,51 +7,51 @@ mod terminal;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::build::{Event, Observer};
-use crate::output::Report;
+use crate::build::{BuildEvent, Observer};
+use crate::output::WriteReport;
 use crate::printable;
 use crate::session::bytes;
 use crate::source::{Meter, NoProgress, Progress};
 use crate::step::Step;
 
-/// How progress is shown.
-trait Show: Sync + Send {
-    /// A step's or a build's event.
-    fn event(&self, event: &Event<'_>);
-    /// A line that stays, on standard error.
+/// A way to display progress.
+trait ProgressView: Sync + Send {
+    /// An event of a step or a build.
+    fn event(&self, event: &BuildEvent<'_>);
+    /// A permanent line, on standard error.
     fn line(&self, text: &str);
-    /// Many downloads are to come.
+    /// Several downloads are about to start.
     fn batch(&self, _files: usize, _bytes: u64) {}
-    /// Work on that many bytes begins; it has ended when the meter is dropped.
+    /// Work on the given number of bytes starts; it ends when the meter is dropped.
     fn work(&self, _name: &str, _total: u64) -> Box<dyn Meter + '_> {
         Box::new(NoProgress)
     }
-    /// A download begins.
+    /// A download starts.
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_>;
-    /// The machine of a test is in a phase; with `last_line` it was started just now.
-    fn machine(&self, _name: &str, _phase: &str, _last_line: Option<LastLine>) {}
+    /// The machine of a test is in a phase; with `last_line` it has just been started.
+    fn machine(&self, _name: &str, _phase: &str, _last_line: Option<LastLineFn>) {}
     /// A test has ended.
     fn machine_ended(&self, _name: &str) {}
-    /// A signal came: everything is about to end.
+    /// A signal arrived: everything is about to end.
     fn interrupted(&self) {}
-    /// Nothing moves any more.
+    /// Ends the moving display.
     fn finish(&self) {}
 }
 
-/// Gives the last line that a machine's console shows.
-pub type LastLine = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
+/// Gives the last line of a machine's console.
+pub type LastLineFn = std::sync::Arc<dyn Fn() -> String + Send + Sync>;
 
-/// All that is said to whoever runs dbco.
+/// All output to the user.
 pub struct Printer {
-    show: Box<dyn Show>,
+    show: Box<dyn ProgressView>,
     json: bool,
     color: bool,
-    /// Whether what is built was never built before.
+    /// Whether this target was never built before.
     new: AtomicBool,
 }
 
 impl Printer {
-    /// By the flags and by what the standard streams are.
+    /// Determined by the flags and the type of the standard streams.
     pub fn new(json: bool, color: clap::ColorChoice) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let color = match color {
@@ -59,7 +59,7 @@ impl Printer {
             clap::ColorChoice::Never => false,
             clap::ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        let show: Box<dyn Show> = match (json, terminal) {
+        let show: Box<dyn ProgressView> = match (json, terminal) {
             (true, _) => Box::new(json::Json),
             (false, true) => Box::new(terminal::Terminal::new(color)),
             (false, false) => Box::new(plain::Plain::default()),
@@ -81,7 +81,7 @@ impl Printer {
         }
     }
 
-    /// Text of several lines on standard error, in colours already where these may be used.
+    /// Multi-line text on standard error, which may contain colours if these are enabled.
     pub fn text(&self, text: &str) {
         if self.json {
             json::print(&serde_json::json!({"event": "text", "text": text}));
@@ -115,7 +115,7 @@ impl Printer {
         }
     }
 
-    /// An event as machines want it; whether it was printed, so that people need other words.
+    /// A JSON event; gives whether it was printed, so that otherwise text is printed.
     pub fn value(&self, value: &serde_json::Value) -> bool {
         if self.json {
             json::print(value);
@@ -124,9 +124,9 @@ impl Printer {
     }
 
     /// The table of a build's outputs.
-    pub fn outputs(&self, report: &Report, ran: usize, seconds: f64) {
+    pub fn outputs(&self, report: &WriteReport, ran: usize, seconds: f64) {
         if self.json {
-            let file = |given: &crate::output::Given| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
+            let file = |given: &crate::output::WrittenFile| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
             let files: Vec<_> = report.files.iter().map(file).collect();
             json::print(&serde_json::json!({
                 "event": "done", "files": files, "unchanged": report.unchanged, "kept": report.kept, "steps": ran,
@@ -151,18 +151,18 @@ impl Printer {
         self.line(&format!("{}: {what}, {seconds:.2} s", report.folder.display()));
     }
 
-    /// Work on that many bytes begins, which is shown where something moves; it has ended when the meter is dropped.
+    /// Work on the given number of bytes starts, shown only in the moving display; it ends when the meter is dropped.
     pub fn work(&self, name: &str, total: u64) -> Box<dyn Meter + '_> {
         self.show.work(name, total)
     }
 
-    /// Whether all that was to go to standard output went there.
+    /// Whether everything for standard output could be written.
     pub fn could_print(&self) -> bool {
         !LOST.load(Ordering::Relaxed)
     }
 
-    /// The machine of a test is in a phase; with `last_line` it was started just now.
-    pub fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+    /// The machine of a test is in a phase; with `last_line` it has just been started.
+    pub fn machine(&self, name: &str, phase: &str, last_line: Option<LastLineFn>) {
         self.show.machine(name, phase, last_line);
     }
 
@@ -171,27 +171,27 @@ impl Printer {
         self.show.machine_ended(name);
     }
 
-    /// A signal came: everything is about to end.
+    /// A signal arrived: everything is about to end.
     pub fn interrupted(&self) {
         self.show.interrupted();
     }
 
-    /// From now on nothing is said of what changed: there is nothing that the user has seen before.
+    /// From now on changes are not reported: the user has no earlier build to compare with.
     pub fn is_new(&self) {
         self.new.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing moves any more.
+    /// Ends the moving display.
     pub fn finish(&self) {
         self.show.finish();
     }
 }
 
 impl Observer for Printer {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
-                self.show.event(&Event::Started { step, changed: &[] });
+            BuildEvent::Started { step, .. } if self.new.load(Ordering::Relaxed) => {
+                self.show.event(&BuildEvent::Started { step, changed: &[] });
             }
             other => self.show.event(other),
         }
@@ -212,10 +212,10 @@ impl Progress for Printer {
     }
 }
 
-/// Whether standard output did not take something.
+/// Whether writing to standard output has failed.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// A line on standard output. A reader that is gone (`| head`) has what it wanted.
+/// A line on standard output. A closed reader (`| head`) is not an error.
 fn print(line: &str) {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => LOST.store(true, Ordering::Relaxed),
@@ -228,7 +228,7 @@ fn warning(step: &Step, text: &str) -> String {
     printable::lines(&format!("warning: {}: {text}", step.label)).to_string()
 }
 
-/// A step's number among those of a build, before its label.
+/// A step's position in the build, before its label.
 fn numbered(number: usize, all: usize) -> String {
     if all > 1 { format!("[{number}/{all}] ") } else { String::new() }
 }
@@ -236,7 +236,7 @@ fn numbered(number: usize, all: usize) -> String {
 /// Why a step runs again, as a clause.
 fn because(changed: &[String]) -> String {
     const MOST: usize = 3;
-    // The row that every key begins with: the kind of step and the revision of its code.
+    // The first row of every key: the kind of step and the revision of its code.
     let named = |row: &String| if row == "kind" { "dbco itself".to_owned() } else { row.clone() };
     let changed: Vec<String> = changed.iter().map(named).collect();
     match changed.len() {

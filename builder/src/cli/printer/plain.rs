@@ -4,17 +4,17 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use super::{Show, because, bytes, numbered, warning};
-use crate::build::Event;
+use super::{ProgressView, because, bytes, numbered, warning};
+use crate::build::BuildEvent;
 use crate::cli::prose::count;
 use crate::printable;
 use crate::source::Meter;
 
 #[derive(Default)]
 pub struct Plain {
-    /// Whether downloads were announced together: then each needs no line of its own.
+    /// Whether several downloads were announced together: then they don't get a line each.
     announced: AtomicBool,
-    /// Steps that were begun, and all there are.
+    /// The number of started steps, and of all steps.
     steps: Mutex<(usize, usize)>,
 }
 
@@ -25,15 +25,15 @@ impl Plain {
 }
 
 fn print(text: &str) {
-    // Colours are ours: `Printer` has made foreign ones visible.
+    // Colours are set by dbco: `Printer` has escaped those in foreign text.
     let _ = writeln!(std::io::stderr(), "{}", printable::styled(text));
 }
 
-impl Show for Plain {
-    fn event(&self, event: &Event<'_>) {
+impl ProgressView for Plain {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Planned { to_run, .. } => *self.steps() = (0, *to_run),
-            Event::Started { step, changed } => {
+            BuildEvent::Planned { to_run, .. } => *self.steps() = (0, *to_run),
+            BuildEvent::Started { step, changed } => {
                 let number = {
                     let mut steps = self.steps();
                     steps.0 += 1;
@@ -41,11 +41,11 @@ impl Show for Plain {
                 };
                 print(&format!("{number}{}{}", step.label, because(changed)));
             }
-            Event::Waiting { step } => print(&format!("{}: waiting for another build that runs it", step.label)),
-            Event::Warning { step, text } => print(&warning(step, text)),
-            Event::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
-            Event::Failed { step } => print(&format!("{}: failed", step.label)),
-            Event::Line { .. } => {}
+            BuildEvent::Waiting { step } => print(&format!("{}: waiting for another build that runs it", step.label)),
+            BuildEvent::Warning { step, text } => print(&warning(step, text)),
+            BuildEvent::Finished { step, seconds } => print(&format!("{}: done in {seconds:.1} s", step.label)),
+            BuildEvent::Failed { step } => print(&format!("{}: failed", step.label)),
+            BuildEvent::Line { .. } => {}
         }
     }
 
@@ -66,7 +66,7 @@ impl Show for Plain {
     }
 }
 
-/// Prints what a download remarks, each remark once.
+/// Prints the remarks of a download, each once.
 struct Remarks {
     name: String,
     last: Mutex<String>,
@@ -75,7 +75,7 @@ struct Remarks {
 impl Meter for Remarks {
     fn at(&self, _bytes: u64) {}
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());
         if *last != text {
             print(&format!("{}: {text}", self.name));

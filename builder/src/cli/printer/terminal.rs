@@ -1,5 +1,5 @@
-//! Moving progress on a terminal: a line for each running step or machine with the last line that it printed, bars for
-//! downloads. No line is wider than the terminal, however narrow that is.
+//! A moving display on a terminal: a line for each running step or machine with the last line of its output, and bars
+//! for downloads. No line is wider than the terminal, however narrow that is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{LastLine, Show, because, numbered, warning};
-use crate::build::Event;
+use super::{LastLineFn, ProgressView, because, numbered, warning};
+use crate::build::BuildEvent;
 use crate::interrupt;
 use crate::printable::{printable, styled};
 use crate::source::Meter;
 use crate::threads;
 
-/// How often what moves is drawn.
+/// How often the moving display is redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
 pub struct Terminal {
@@ -26,22 +26,22 @@ pub struct Terminal {
 #[derive(Default)]
 struct State {
     /// Running steps by their keys, machines by their tests' names.
-    running: HashMap<String, Running>,
-    /// Steps that were begun, and all there are.
+    running: HashMap<String, RunningItem>,
+    /// The number of started steps, and of all steps.
     begun: usize,
     steps: usize,
-    batch: Option<Batch>,
+    batch: Option<DownloadBatch>,
 }
 
-struct Running {
+struct RunningItem {
     bar: ProgressBar,
-    /// What it is, in front of its last line.
+    /// Its description, in front of its last line.
     title: String,
-    last_line: Option<LastLine>,
+    last_line: Option<LastLineFn>,
 }
 
 /// Downloads that were announced together.
-struct Batch {
+struct DownloadBatch {
     bar: ProgressBar,
     files: usize,
     done: usize,
@@ -59,7 +59,7 @@ impl Terminal {
     pub fn new(color: bool) -> Self {
         let terminal = Self { all: MultiProgress::new(), color, state: Arc::default() };
         let state = Arc::downgrade(&terminal.state);
-        // Without a further thread nothing turns, and all is said nevertheless.
+        // Without a further thread nothing is animated, but everything is still printed.
         let _ = threads::spawn("progress", move || {
             while let Some(state) = state.upgrade() {
                 lock(&state).running.values().for_each(|running| {
@@ -75,13 +75,13 @@ impl Terminal {
         terminal
     }
 
-    fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLine>) {
-        // What a signal has ended shows nothing new.
+    fn begin(&self, key: &str, title: String, line: &str, last_line: Option<LastLineFn>) {
+        // After a signal nothing new is shown.
         if interrupt::raised().is_some() {
             return;
         }
         let bar = self.all.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
-        let running = Running { bar, title, last_line };
+        let running = RunningItem { bar, title, last_line };
         running.show(line, self.color);
         if let Some(old) = lock(&self.state).running.insert(key.to_owned(), running) {
             self.remove(&old.bar);
@@ -101,7 +101,7 @@ impl Terminal {
     }
 }
 
-impl Running {
+impl RunningItem {
     fn show(&self, line: &str, color: bool) {
         let line: String = line.chars().take(200).collect();
         let (title, line) = (printable(&self.title), printable(&line));
@@ -112,14 +112,14 @@ impl Running {
     }
 }
 
-impl Show for Terminal {
-    fn event(&self, event: &Event<'_>) {
+impl ProgressView for Terminal {
+    fn event(&self, event: &BuildEvent<'_>) {
         match event {
-            Event::Planned { to_run, .. } => {
+            BuildEvent::Planned { to_run, .. } => {
                 let mut state = lock(&self.state);
                 (state.begun, state.steps) = (0, *to_run);
             }
-            Event::Started { step, changed } => {
+            BuildEvent::Started { step, changed } => {
                 let number = {
                     let mut state = lock(&self.state);
                     state.begun += 1;
@@ -127,7 +127,7 @@ impl Show for Terminal {
                 };
                 self.begin(&step.digest.to_string(), number + &step.label, &because(changed), None);
             }
-            Event::Waiting { step } => {
+            BuildEvent::Waiting { step } => {
                 self.begin(
                     &step.digest.to_string(),
                     step.label.clone(),
@@ -135,17 +135,17 @@ impl Show for Terminal {
                     None,
                 );
             }
-            Event::Line { step, line } => {
+            BuildEvent::Line { step, line } => {
                 if let Some(running) = lock(&self.state).running.get(&step.digest.to_string()) {
                     running.show(line, self.color);
                 }
             }
-            Event::Warning { step, text } => self.line(&warning(step, text)),
-            Event::Finished { step, seconds } => {
+            BuildEvent::Warning { step, text } => self.line(&warning(step, text)),
+            BuildEvent::Finished { step, seconds } => {
                 self.end(&step.digest.to_string());
                 self.line(&format!("  {} {seconds:.1} s", step.label));
             }
-            Event::Failed { step } => {
+            BuildEvent::Failed { step } => {
                 self.end(&step.digest.to_string());
                 self.line(&format!("  {} failed", step.label));
             }
@@ -162,7 +162,7 @@ impl Show for Terminal {
         let bar = self.all.insert(0, ProgressBar::new(bytes).with_style(style(template)));
         bar.set_prefix(format!("0/{files}"));
         bar.tick();
-        lock(&self.state).batch = Some(Batch { bar, files, done: 0 });
+        lock(&self.state).batch = Some(DownloadBatch { bar, files, done: 0 });
     }
 
     fn download(&self, name: &str, total: Option<u64>) -> Box<dyn Meter + '_> {
@@ -177,7 +177,7 @@ impl Show for Terminal {
         Box::new(Bar { bar, name, terminal: self })
     }
 
-    fn machine(&self, name: &str, phase: &str, last_line: Option<LastLine>) {
+    fn machine(&self, name: &str, phase: &str, last_line: Option<LastLineFn>) {
         let mut state = lock(&self.state);
         match (state.running.get_mut(name), last_line) {
             (Some(running), None) => running.title = format!("{name}: {phase}"),
@@ -210,7 +210,7 @@ impl Show for Terminal {
     }
 }
 
-/// A download. What it has is part of what its batch has.
+/// A download. Its bytes also count towards its batch.
 struct Bar<'a> {
     bar: ProgressBar,
     name: String,
@@ -226,7 +226,7 @@ impl Meter for Bar<'_> {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn remark(&self, text: &str) {
         self.bar.set_message(format!("{}  {}", self.name, printable(text)));
     }
 }

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::image::serial::Serial;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
@@ -9,7 +9,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let entries = &subject.image.boot.entries;
     if entries.is_empty() {
         sink.borrow_mut().add(CHECK.id, subject.image.span, "the boot menu has no entries");

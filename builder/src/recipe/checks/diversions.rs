@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::tree::TreePath;
 
@@ -8,7 +8,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         for (index, diversion) in rootfs.diversions.iter().enumerate() {
             let from = &diversion.from;

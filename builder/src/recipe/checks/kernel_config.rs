@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::recipe::image::Kernel;
 
@@ -8,7 +8,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let Kernel::Component { component, config, .. } = &subject.image.kernel else { return };
     let Some(described) = subject.components.get(&component.value) else { return };
     if let (Some(first), None) = (config.first(), &described.kconfig) {

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 
 pub const CHECK: Check = Check {
@@ -7,7 +7,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         for name in &rootfs.components {
             let Some(component) = subject.components.get(&name.value) else { continue };

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::image::grub::kernel;
 use crate::recipe::OutputKind;
 use crate::recipe::decode::Sink;
@@ -9,13 +9,13 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// `MAX_INIT_ENVS` and `MAX_INIT_ARGS` of init/main.c: with more words that no driver takes the kernel panics.
+/// `MAX_INIT_ENVS` and `MAX_INIT_ARGS` of init/main.c: with more words that no driver handles the kernel panics.
 const UNKNOWN: usize = 32;
 
 /// Characters of the volume name of ISO 9660 (8.4.6).
 const VOLUME: usize = 32;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     if let Some(label) = &image.iso_label {
@@ -39,7 +39,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
         let further = image.tests.iter().flat_map(|test| &test.boots);
         let further = further.filter(|boot| boot.entry.value == *entry.id.value).map(|boot| boot.cmdline.as_str());
         let longest = further.max_by_key(|cmdline| cmdline.len()).unwrap_or_default();
-        // GRUB puts the kernel's name before the words of an entry (grub-core/loader/i386/linux.c).
+        // GRUB puts the kernel's name before the parameters of an entry (grub-core/loader/i386/linux.c).
         let grub = format!("BOOT_IMAGE={}", kernel(image.platform));
         let cmdline = format!("{grub} {} {longest}", image.boot.parameters(entry));
         let cmdline = cmdline.trim_end();
@@ -65,7 +65,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     }
 }
 
-/// Words that the kernel or every driver we ship takes; those with a dot are a module's and never reach init.
+/// Words that the kernel or every shipped driver handles; those with a dot belong to a module and never reach init.
 const KNOWN: [&str; 22] = [
     "acpi",
     "apparmor",

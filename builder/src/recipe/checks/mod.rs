@@ -1,4 +1,4 @@
-//! Rules that a recipe has to keep beyond its shape, one file each.
+//! Rules for a recipe beyond its structure, one file each.
 
 mod boot_entries;
 mod component_needs;
@@ -21,20 +21,20 @@ use std::collections::BTreeMap;
 use super::component::Component;
 use super::decode::Sink;
 use super::image::Image;
-use super::text::Files;
+use super::text::RecipeFiles;
 
-/// What a check looks at.
-pub struct Subject<'a> {
+/// The input of a check.
+pub struct CheckInput<'a> {
     /// The recipe.
     pub image: &'a Image,
     /// The components that could be read.
     pub components: &'a BTreeMap<String, Component>,
     /// The files that these were read from.
-    pub files: &'a Files,
+    pub files: &'a RecipeFiles,
 }
 
-impl Subject<'_> {
-    /// Every tree that the recipe states; each rule about a root filesystem holds for all of them.
+impl CheckInput<'_> {
+    /// Every tree in the recipe; each rule about a root filesystem applies to all of them.
     pub fn contents(&self) -> impl Iterator<Item = &super::rootfs::Rootfs> {
         self.image.contents()
     }
@@ -42,11 +42,11 @@ impl Subject<'_> {
 
 /// One rule.
 pub struct Check {
-    /// The id that its findings carry.
+    /// The id of its findings.
     pub id: &'static str,
-    /// What it demands, in a line.
+    /// The rule, in a line.
     pub rule: &'static str,
-    run: fn(&Subject<'_>, &Sink),
+    run: fn(&CheckInput<'_>, &Sink),
 }
 
 /// All rules.
@@ -69,8 +69,8 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &Files, sink: &Sink) {
-    let subject = Subject { image, components, files };
+pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &RecipeFiles, sink: &Sink) {
+    let subject = CheckInput { image, components, files };
     for check in CHECKS {
         (check.run)(&subject, sink);
     }

@@ -2,7 +2,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::{Attributes, Overlay};
 use crate::tree::{Pattern, TreePath, capabilities};
@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let (rootfs, template) = (&image.rootfs, image.template.content.as_ref());
     let roots =
@@ -27,22 +27,22 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     }
 }
 
-/// What an overlay's file has and the image would not have.
-struct Lost {
+/// Metadata of an overlay's file that would be missing in the image.
+struct LostMetadata {
     path: TreePath,
     what: String,
 }
 
 fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &Sink) {
     let umask = umask(&[recipe, &overlay.path.value]);
-    let mut look = Look { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
-    // A folder that can't be read is found when it is packed.
+    let mut look = OverlayScan { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
+    // A folder that can't be read is reported when it is packed.
     let _ = look.folder(&overlay.path.value, &TreePath::ROOT);
     look.lost.sort_by(|a, b| a.path.cmp(&b.path));
     let Some(first) = look.lost.first() else { return };
     const MOST: usize = 5;
     let mut lines: Vec<String> =
-        look.lost.iter().take(MOST).map(|Lost { path, what }| format!("{path}: {what}")).collect();
+        look.lost.iter().take(MOST).map(|LostMetadata { path, what }| format!("{path}: {what}")).collect();
     if look.lost.len() > MOST {
         lines.push(format!("and {} more", look.lost.len() - MOST));
     }
@@ -62,25 +62,25 @@ fn overlay_name(overlay: &Overlay) -> String {
     overlay.path.value.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The bits for reading and entering that the umask took from everything, as it seems: those that the recipe and the overlay's
-/// own folder lack, too. A clone made with umask 077 has no secrets in it by that.
+/// The read and search permissions that the umask apparently removed everywhere: those that the recipe and the
+/// overlay's own folder lack, too. A clone made with umask 077 does not mean that its files are secret.
 fn umask(paths: &[&Path]) -> u32 {
-    let lacks = |path: &&Path| {
+    let denied = |path: &&Path| {
         let own = fs::metadata(path).map_or(0o777, |metadata| metadata.permissions().mode());
         let readers = !own & 0o044;
         readers | readers >> 2
     };
-    paths.iter().map(lacks).fold(0o055, |all, lacks| all & lacks)
+    paths.iter().map(denied).fold(0o055, |all, denied| all & denied)
 }
 
-struct Look<'a> {
+struct OverlayScan<'a> {
     keep_modes: bool,
     stated: &'a [(Pattern, &'a Attributes)],
     umask: u32,
-    lost: Vec<Lost>,
+    lost: Vec<LostMetadata>,
 }
 
-impl Look<'_> {
+impl OverlayScan<'_> {
     fn folder(&mut self, host: &Path, at: &TreePath) -> std::io::Result<()> {
         for entry in fs::read_dir(host)? {
             let entry = entry?;
@@ -109,7 +109,8 @@ impl Look<'_> {
         if self.keep_modes || self.is_stated(path, |stated| stated.mode.is_some()) {
             return;
         }
-        // The setgid bit of a folder is how a file system gives a group to what is made in it, and no wish of the user's.
+        // The setgid bit of a folder is how a file system passes a group on to new entries, and not the user's
+        // intention.
         let special = own & if folder { 0o1000 } else { 0o7000 };
         let (result, readers) = match folder {
             true => (0o755, 0o055),
@@ -118,7 +119,8 @@ impl Look<'_> {
         };
         let wider = result & readers & !own & !self.umask;
         if special != 0 || wider != 0 {
-            self.lost.push(Lost { path: path.clone(), what: format!("mode {own:04o} would become {result:04o}") });
+            self.lost
+                .push(LostMetadata { path: path.clone(), what: format!("mode {own:04o} would become {result:04o}") });
         }
     }
 
@@ -127,7 +129,7 @@ impl Look<'_> {
         let Ok(names) = xattr::list(host) else { return };
         for name in names {
             let name = name.to_string_lossy().into_owned();
-            // Where browsers keep what they downloaded; labels of the host's own are no wish of the user's.
+            // Where browsers record a download's origin; labels of the host are not the user's intention either.
             let meant = name == capabilities::XATTR
                 || name.starts_with("system.posix_acl_")
                 || name.starts_with("user.") && !name.starts_with("user.xdg.");
@@ -137,7 +139,7 @@ impl Look<'_> {
                     capabilities::XATTR => "its capabilities would be lost".to_owned(),
                     _ => format!("its attribute `{name}` would be lost"),
                 };
-                self.lost.push(Lost { path: path.clone(), what });
+                self.lost.push(LostMetadata { path: path.clone(), what });
             }
         }
     }

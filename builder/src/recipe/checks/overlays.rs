@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::input;
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::Rootfs;
@@ -14,13 +14,13 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Files of overlays that are compared while checking; beyond that the build finds what is left.
+/// The number of overlay files that are compared while checking; the build compares the rest.
 const FILES: usize = 20_000;
 
-/// Bytes of files that are compared while checking.
+/// The number of bytes that are compared while checking.
 const BYTES: u64 = 16 << 20;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         let mut known: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         for overlay in &rootfs.overlays {
@@ -44,7 +44,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     }
 }
 
-/// All that is below a folder and is no folder itself.
+/// Everything below a folder that is not a folder itself.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -64,13 +64,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a pattern of `replace` may name the path; where it is not sure the build decides.
+/// Whether a pattern of `replace` may match the path; if uncertain the build decides.
 fn is_replaced(rootfs: &Rootfs, inside: &Path) -> bool {
     let Some(path) = inside.to_str().and_then(|inside| TreePath::new(inside).ok()) else { return true };
     rootfs.replace.iter().any(|pattern| Pattern::new(pattern).map_or(true, |pattern| pattern.matches(&path)))
 }
 
-/// Whether two paths surely hold different things.
+/// Whether two paths certainly have different content.
 fn differ(one: &Path, other: &Path) -> bool {
     let (Ok(first), Ok(second)) = (one.symlink_metadata(), other.symlink_metadata()) else { return false };
     if first.file_type() != second.file_type() {

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::{At, Sink};
 use crate::recipe::rootfs::{Layout, Rootfs};
 use crate::tree::TreePath;
@@ -6,14 +6,14 @@ use crate::tree::TreePath;
 pub const CHECK: Check =
     Check { id: "paths", rule: "Paths in the image are absolute, contain no `..`, and keep to the layout.", run };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         check_rootfs(rootfs, sink);
     }
 }
 
 fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
-    // Patterns have a check of their own.
+    // Patterns have their own check.
     let paths = rootfs.attributes.iter().filter(|stated| !stated.path.contains(['*', '?', '[']));
     let stated = paths.chain(&rootfs.dirs).map(|stated| &stated.path);
     let nodes = rootfs.nodes.iter().map(|node| &node.path);

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::Origin;
 use crate::recipe::decode::{At, Sink};
 use crate::recipe::image::Kernel;
@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for component in subject.components.values() {
         if let Origin::Path { exclude, .. } = &component.source.value {
             exclude.iter().for_each(|text| check(text, text, "/", sink));
@@ -55,6 +55,6 @@ fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
         findings.add(CHECK.id, stated.span, format!("`{pattern}` is not a valid pattern: {}", error.msg));
     } else if !pattern.starts_with(|c| begin.contains(c)) {
         let message = format!("`{pattern}` does not begin with `/`, so it matches no path");
-        findings.add(CHECK.id, stated.span, message).label(format!("did you mean `/{pattern}`?"));
+        findings.add(CHECK.id, stated.span, message).suggest(format_args!("/{pattern}"));
     }
 }

@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::platform::{Gap, Platform};
 use crate::recipe::OutputKind;
 use crate::recipe::decode::Sink;
@@ -10,20 +10,20 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     let span = image.arch.unwrap_or(image.span);
     for gap in image.platform.gaps() {
         if let Some(needs) = needs(*gap, subject) {
             let message =
-                format!("`{}` lacks {}, and {needs}", image.platform.names().arch, lacks(*gap, image.platform));
+                format!("`{}` lacks {}, and {needs}", image.platform.names().arch, describe_gap(*gap, image.platform));
             sink.borrow_mut().add(CHECK.id, span, message);
         }
     }
 }
 
-/// What is missing in dbco.
-fn lacks(gap: Gap, platform: Platform) -> String {
+/// The missing features of dbco.
+fn describe_gap(gap: Gap, platform: Platform) -> String {
     let names = platform.names();
     match gap {
         Gap::Compile => {
@@ -37,8 +37,8 @@ fn lacks(gap: Gap, platform: Platform) -> String {
     }
 }
 
-/// What of the recipe is in need of it, as the rest of a sentence.
-fn needs(gap: Gap, subject: &Subject<'_>) -> Option<String> {
+/// The part of the recipe that needs it, as the end of a sentence.
+fn needs(gap: Gap, subject: &CheckInput<'_>) -> Option<String> {
     let image: &Image = subject.image;
     match gap {
         Gap::Compile => {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::OutputKind;
 use crate::recipe::decode::{At, Sink};
 use crate::recipe::image::Livefs;
@@ -14,15 +14,15 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// A tree that is made of overlays and links only, so that its paths are known.
+/// A tree that is made only of overlays and links, so that its paths are known.
 #[derive(Default)]
-struct Known<'a> {
+struct KnownPaths<'a> {
     overlays: Vec<&'a Overlay>,
     links: Vec<&'a At<String>>,
 }
 
-impl<'a> Known<'a> {
-    /// Of a root filesystem; `None` where components or packages bring more.
+impl<'a> KnownPaths<'a> {
+    /// For a root filesystem; `None` if it includes components or packages.
     fn of(rootfs: &'a Rootfs) -> Option<Self> {
         let known = Self {
             overlays: rootfs.overlays.iter().collect(),
@@ -31,8 +31,8 @@ impl<'a> Known<'a> {
         (rootfs.components.is_empty() && rootfs.packages.is_none()).then_some(known)
     }
 
-    /// Whether surely nothing is at a path. Where a link is on the way the build decides.
-    fn lacks(&self, path: &str) -> bool {
+    /// Whether a path certainly does not exist. If there is a link on the way the build decides.
+    fn is_missing(&self, path: &str) -> bool {
         let Ok(path) = TreePath::new(path) else { return false };
         let on_the_way = |link: &&&At<String>| TreePath::new(link).is_ok_and(|link| path.is_within(&link));
         if self.links.iter().any(|link| on_the_way(&link)) {
@@ -55,11 +55,11 @@ fn may_bring(overlay: &Path, path: &TreePath) -> bool {
     true
 }
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     let image = subject.image;
     for rootfs in subject.contents() {
-        let Some(known) = Known::of(rootfs) else { continue };
-        for user in rootfs.shells().filter(|user| known.lacks(&user.shell)) {
+        let Some(known) = KnownPaths::of(rootfs) else { continue };
+        for user in rootfs.shells().filter(|user| known.is_missing(&user.shell)) {
             let message =
                 format!("the shell of account `{}` is {}, which nothing provides", user.name.value, user.shell);
             sink.borrow_mut().add(CHECK.id, user.name.span, message).help(SHELL);
@@ -68,11 +68,12 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     if !image.gives(OutputKind::Initrd) && !image.gives(OutputKind::Iso) || !image.initrd.components.is_empty() {
         return;
     }
-    let root = if image.initrd.livefs != Livefs::None { Some(Known::default()) } else { Known::of(&image.rootfs) };
+    let root =
+        if image.initrd.livefs != Livefs::None { Some(KnownPaths::default()) } else { KnownPaths::of(&image.rootfs) };
     let Some(mut known) = root else { return };
     known.overlays.extend(&image.initrd.overlays);
     for (path, entry) in image.early_inits() {
-        if known.lacks(&path) {
+        if known.is_missing(&path) {
             let message = format!("entry `{}` starts {path} in the initramfs, which nothing provides", entry.id.value);
             sink.borrow_mut().add(CHECK.id, entry.id.span, message).help(EARLY_INIT);
         }

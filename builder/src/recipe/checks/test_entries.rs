@@ -1,12 +1,12 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::boot::Bus;
-use crate::boot::test::Step;
+use crate::boot::test::TestStep;
 use crate::image::serial::LAST_PORT;
 use crate::printable::file_name;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::Sink;
-use crate::recipe::test::{Boot, End, Firmware, Medium, Test};
+use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMedium};
 use crate::recipe::text::suggestion;
 
 pub const CHECK: Check = Check {
@@ -15,7 +15,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for (index, test) in subject.image.tests.iter().enumerate() {
         if subject.image.tests[..index].iter().any(|before| file_name(&before.name) == file_name(&test.name)) {
             let message = format!("two tests are named `{}`", test.name.value);
@@ -36,7 +36,7 @@ fn run(subject: &Subject<'_>, sink: &Sink) {
     }
 }
 
-fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
+fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Sink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     let Some(entry) = image.entry(&boot.entry) else {
@@ -44,20 +44,20 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         let message = format!("the boot menu has no entry `{}`", boot.entry.value);
         let finding = findings.add(CHECK.id, boot.entry.span, message);
         match suggestion(&boot.entry, ids()) {
-            Some(near) => finding.label(format!("did you mean `{near}`?")),
+            Some(near) => finding.suggest(near),
             None => finding.help(format!("there are: {}", ids().collect::<Vec<_>>().join(", "))),
         };
         return;
     };
     let name = &test.name.value;
     let medium = boot.medium.unwrap_or(test.medium);
-    let iso = matches!(medium, Medium::Cd | Medium::Usb);
-    let menu = iso || medium == Medium::Hd;
-    if menu != (test.firmware != Firmware::None) {
+    let iso = matches!(medium, TestMedium::Cd | TestMedium::Usb);
+    let menu = iso || medium == TestMedium::Hd;
+    if menu != (test.firmware != TestFirmware::None) {
         let message = "media `cd`, `usb` and `hd` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
         findings.add(CHECK.id, test.name.span, message);
     }
-    if (medium == Medium::Disk) != (entry.mode == BootMode::Disk) && !menu {
+    if (medium == TestMedium::Disk) != (entry.mode == BootMode::Disk) && !menu {
         let message = "medium `disk` needs an entry of mode `disk`, `kernel` one of the other modes";
         findings.add(CHECK.id, test.name.span, message);
     }
@@ -69,7 +69,7 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         );
         findings.add(CHECK.id, boot.entry.span, message).help("give the menu a `timeout` of 1");
     }
-    if medium == Medium::Hd && test.disks.is_empty() {
+    if medium == TestMedium::Hd && test.disks.is_empty() {
         let message = "medium `hd` is the first of the test's `disks`, and the test has none";
         findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
     }
@@ -91,13 +91,13 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
         let message = format!("test `{name}` boots the ISO, which is not in `outputs`");
         findings.add(CHECK.id, test.name.span, message);
     }
-    let commands = boot.run.iter().any(|action| matches!(action.step, Step::Command { .. }));
-    if boot.login.is_none() && (commands || boot.end != End::Cut) {
+    let commands = boot.run.iter().any(|action| matches!(action.step, TestStep::Command { .. }));
+    if boot.login.is_none() && (commands || boot.end != TestEnd::Cut) {
         let message = format!("test `{name}` has commands to run but no `login`");
         findings.add(CHECK.id, boot.entry.span, message);
     }
     for action in &boot.run {
-        if let Step::Tcp { port, .. } = &action.step
+        if let TestStep::Tcp { port, .. } = &action.step
             && !test.forward.contains(port)
         {
             let message = format!("port {port} is not forwarded");
@@ -106,13 +106,13 @@ fn check_boot(subject: &Subject<'_>, test: &Test, boot: &Boot, sink: &Sink) {
     }
 }
 
-fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
+fn check_cut(test: &Test, boot: &TestBoot, sink: &Sink) {
     let Some(cut) = &boot.cut else { return };
     let mut findings = sink.borrow_mut();
     if boot.login.is_none() {
         findings.add(CHECK.id, cut.span, "a boot with `cut` has a command to run but no `login`");
     }
-    if boot.end != End::Cut {
+    if boot.end != TestEnd::Cut {
         findings.add(CHECK.id, cut.span, "a boot with `cut` ends with the power cut: `end` must be `cut` or left out");
     }
     if test.disks.is_empty() {
@@ -129,7 +129,7 @@ fn check_cut(test: &Test, boot: &Boot, sink: &Sink) {
     }
 }
 
-/// Disks of a test on one bus; more than that the machine of the tests has no place for.
+/// The maximum number of a test's disks on one bus: what the test machine has room for.
 const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "sd")];
 
 fn check_disks(test: &Test, sink: &Sink) {

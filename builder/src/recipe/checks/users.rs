@@ -1,4 +1,4 @@
-use super::{Check, Subject};
+use super::{Check, CheckInput};
 use crate::recipe::decode::Sink;
 use crate::recipe::rootfs::{Rootfs, User};
 use crate::tree::TreePath;
@@ -9,10 +9,10 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// Bytes of a name of an account or a group (useradd(8)).
+/// The maximum length in bytes of an account's or group's name (useradd(8)).
 const NAME: usize = 32;
 
-fn run(subject: &Subject<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &Sink) {
     for rootfs in subject.contents() {
         check_groups(rootfs, sink);
         for (index, user) in rootfs.users.iter().enumerate() {
@@ -60,7 +60,7 @@ fn check_groups(rootfs: &Rootfs, sink: &Sink) {
                 findings.add(CHECK.id, name.span, message);
             }
         }
-        // An account whose primary group has no other name gets a group of its own.
+        // An account whose primary group has no other name gets a group with its own name.
         let own = rootfs.users.iter().find(|user| user.name.value == name.value && user.gid != *gid);
         if let Some(user) = own.filter(|user| !rootfs.groups.iter().any(|(_, gid)| *gid == user.gid)) {
             let message = format!(
@@ -122,7 +122,7 @@ fn check_memberships(rootfs: &Rootfs, user: &User, sink: &Sink) {
     }
 }
 
-/// Whether a text may stand in shadow(5) as a password: nothing, a lock, a hash of crypt(5), or a hash that is locked.
+/// Whether a text is valid as a password in shadow(5): empty, a lock, a hash of crypt(5), or a locked hash.
 fn is_hash(password: &str) -> bool {
     let hash = password.strip_prefix('!').unwrap_or(password);
     if hash.is_empty() || hash == "*" {
@@ -131,7 +131,7 @@ fn is_hash(password: &str) -> bool {
     let alphabet = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "./".contains(c));
     let fields: Vec<&str> = hash.split('$').collect();
     let salted = |rest: &[&str], length: usize| {
-        // The number of rounds may stand before the salt.
+        // The number of rounds may precede the salt.
         let rest = if rest.first().is_some_and(|field| field.starts_with("rounds=")) { &rest[1..] } else { rest };
         matches!(rest, [salt, hash] if alphabet(salt) && (1..=16).contains(&salt.len()) && alphabet(hash) && hash.len() == length)
     };

@@ -1,22 +1,22 @@
-//! Modes, owners and extended attributes as a recipe states them.
+//! Modes, owners and extended attributes in a recipe.
 
 use std::collections::BTreeMap;
 
 use super::{Attributes, Group, Octal, User};
 use crate::recipe::decode::{At, Decode, Sink, Table, wrong_type};
-use crate::recipe::node::{Key, Node, Value};
+use crate::recipe::node::{MappingKey, YamlNode, YamlValue};
 use crate::tree::capabilities::Capabilities;
 
 /// An [`Attributes`] whose owner and group may still be names.
-pub(super) struct Stated {
+pub(super) struct StatedAttributes {
     attributes: Attributes,
     owner: Option<At<String>>,
     group: Option<At<String>>,
 }
 
-impl Decode for Stated {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { text, .. } = &node.value {
+impl Decode for StatedAttributes {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { text, .. } = &node.value {
             let path = At { value: text.clone(), span: node.span };
             let attributes =
                 Attributes { path, mode: None, uid: None, gid: None, capabilities: None, xattrs: BTreeMap::new() };
@@ -28,7 +28,7 @@ impl Decode for Stated {
         let (uid, gid) = (table.optional("uid"), table.optional("gid"));
         let (owner, group) = (table.optional("owner"), table.optional("group"));
         let capabilities = table.optional("capabilities");
-        let xattrs: Vec<(Key, XattrValue)> = table.or_default("xattrs");
+        let xattrs: Vec<(MappingKey, XattrValue)> = table.or_default("xattrs");
         for (key, _) in &xattrs {
             check_xattr_name(key, sink);
         }
@@ -45,13 +45,13 @@ impl Decode for Stated {
     }
 }
 
-fn check_xattr_name(key: &Key, sink: &Sink) {
+fn check_xattr_name(key: &MappingKey, sink: &Sink) {
     let mut findings = sink.borrow_mut();
     if key.name == crate::tree::capabilities::XATTR {
         let message = "capabilities have their own key";
         findings.add("xattr", key.span, message).help("capabilities: cap_net_raw+ep");
     } else if !["user.", "trusted.", "security.", "system."].iter().any(|space| {
-        // xattr(7): a name space and a name.
+        // xattr(7): a namespace and a name.
         key.name.strip_prefix(space).is_some_and(|name| !name.is_empty())
     }) || key.name.len() > 255
     {
@@ -60,11 +60,11 @@ fn check_xattr_name(key: &Key, sink: &Sink) {
     }
 }
 
-/// An extended attribute's value: text, or `0x` and hexadecimal digits, as setfattr(1) takes it.
+/// An extended attribute's value: text, or `0x` and hexadecimal digits, as in setfattr(1).
 struct XattrValue(Vec<u8>);
 
 impl Decode for XattrValue {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let Some(digits) = text.strip_prefix("0x") else { return Some(Self(text.into_bytes())) };
         let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -77,23 +77,23 @@ impl Decode for XattrValue {
 }
 
 impl Decode for Capabilities {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let parsed = Self::parse(&text);
         parsed.map_err(|what| _ = sink.borrow_mut().add("capabilities", node.span, what)).ok()
     }
 }
 
-/// The names that the recipe gives to owners and groups.
-pub(super) struct Names<'a> {
+/// The names of owners and groups in the recipe.
+pub(super) struct AccountNames<'a> {
     pub users: &'a [User],
     pub groups: &'a [Group],
 }
 
-impl Names<'_> {
-    /// Puts numbers in the place of names.
-    pub fn resolve(&self, stated: Stated, sink: &Sink) -> Option<Attributes> {
-        let Stated { mut attributes, owner, group } = stated;
+impl AccountNames<'_> {
+    /// Replaces names by numbers.
+    pub fn resolve(&self, stated: StatedAttributes, sink: &Sink) -> Option<Attributes> {
+        let StatedAttributes { mut attributes, owner, group } = stated;
         let unknown = |what: &str, name: &At<String>| {
             let message = format!("the recipe has no {what} `{}`", name.value);
             sink.borrow_mut().add("unknown-name", name.span, message).help("set the number as `uid` or `gid`");

@@ -2,18 +2,18 @@
 
 use super::Overlay;
 use crate::recipe::decode::{At, Decode, Sink, Table, word};
-use crate::recipe::node::{Node, Value};
-use crate::recipe::place::Place;
+use crate::recipe::node::{YamlNode, YamlValue};
+use crate::recipe::place::FileFinder;
 
-/// A folder's name as the recipe has it.
-struct Named {
+/// A folder's name as written in the recipe.
+struct NamedFolder {
     path: At<String>,
     keep_modes: bool,
 }
 
-impl Decode for Named {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
-        if let Value::Text { .. } = node.value {
+impl Decode for NamedFolder {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+        if let YamlValue::Text { .. } = node.value {
             return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
         }
         let table = Table::open(node, "an overlay", sink)?;
@@ -26,10 +26,10 @@ impl Decode for Named {
 }
 
 /// Reads `overlays`: names of folders, or mappings with `path` and `modes: keep`.
-pub fn decode_overlays(table: &Table<'_>, place: &Place<'_>, sink: &Sink) -> Vec<Overlay> {
-    let find = |Named { path, keep_modes }: Named| {
+pub fn decode_overlays(table: &Table<'_>, place: &FileFinder<'_>, sink: &Sink) -> Vec<Overlay> {
+    let find = |NamedFolder { path, keep_modes }: NamedFolder| {
         let value = place.existing(&path, path.span, "overlay", sink)?;
         Some(Overlay { path: At { value, span: path.span }, keep_modes })
     };
-    table.or_default::<Vec<Named>>("overlays").into_iter().filter_map(find).collect()
+    table.or_default::<Vec<NamedFolder>>("overlays").into_iter().filter_map(find).collect()
 }

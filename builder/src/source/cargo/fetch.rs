@@ -1,12 +1,12 @@
-//! Bringing crates by the host's `cargo`.
+//! Fetching crates with the host's `cargo`.
 //!
-//! Cargo itself is asked, not a registry: it knows the user's registry, its replacement by a mirror, proxies, certificates
-//! and tokens. It runs with a home of its own below the store, so that nothing of the user's is written and a killed run
-//! leaves nothing, and with the user's configuration in it. What it brings is held against the checksums of the
-//! `Cargo.lock`, whatever cargo itself checked.
+//! Cargo is used, and not a registry directly, because it knows the user's registry, its replacement by a mirror,
+//! proxies, certificates and tokens. It runs with its own home below the store, so that nothing of the user's is
+//! written and an interrupted run leaves nothing, and with the user's configuration in it. What it fetches is checked
+//! against the checksums of the `Cargo.lock`, whatever cargo itself has checked.
 //!
-//! Cargo is not run on the project, whose manifest may be inside an archive or need a newer cargo, but on an empty one that
-//! depends on exactly the wanted crates.
+//! Cargo is not run on the project, whose manifest may be inside an archive or need a newer cargo, but on an empty one
+//! that depends on exactly the wanted crates.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -26,18 +26,18 @@ use crate::source::network::TO_THE_NETWORK;
 use crate::source::{Access, FetchReport, Meter, Progress, SourceError};
 use crate::store::{Store, StoreError};
 
-/// What cargo, and rustup in front of it, may need of our environment, beside [`TO_THE_NETWORK`]; also all that begins with one of
-/// [`PREFIXES`].
+/// The environment variables that cargo, and rustup in front of it, may need, in addition to [`TO_THE_NETWORK`] and
+/// those with one of [`PREFIXES`].
 const PASSED: [&str; 6] = ["PATH", "HOME", "USER", "XDG_CONFIG_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
-/// Cargo's configuration by environment that is about the network.
+/// Cargo's configuration variables that concern the network.
 const PREFIXES: [&str; 5] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
 
-/// How long cargo may say nothing. Its own limits (`http.timeout`, `http.low-speed-limit`) end a silent transfer long
-/// before; the index of an old registry is cloned without a word.
+/// How long cargo may be without output. Its own limits (`http.timeout`, `http.low-speed-limit`) end a stalled transfer
+/// long before; cloning the index of an old registry prints nothing.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Files of cargo's home that state where registries are and how one logs in.
+/// Files of cargo's home that configure registries and credentials.
 const CONFIGURATION: [&str; 4] = ["config.toml", "config", "credentials.toml", "credentials"];
 
 /// Makes sure that the store has the archives of these crates; all failures are collected.
@@ -80,7 +80,7 @@ pub fn fetch_crates(
     if errors.is_empty() { Ok(report) } else { Err(errors) }
 }
 
-/// Brings crates of one lock; gives their bytes.
+/// Fetches crates of one lock; gives the number of bytes.
 fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Progress) -> Result<u64, SourceError> {
     let fail = |message: String, source: Option<ProcessError>| SourceError::Crates {
         lock: lock.path.clone(),
@@ -99,7 +99,7 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
                 or run `dbco fetch` on a host that has it"
                     .to_owned()
             }
-            ProcessError::Failed { tail, .. } => format!("cargo reported: {}", said(tail)),
+            ProcessError::Failed { tail, .. } => format!("cargo reported: {}", error_message(tail)),
             ProcessError::Idle { idle, .. } => {
                 format!("cargo printed nothing for {} s and was terminated", idle.as_secs())
             }
@@ -107,7 +107,7 @@ fn fetch(lock: &CargoLock, crates: &[&Crate], store: &Store, progress: &dyn Prog
         };
         fail(message, Some(error))
     })?;
-    // From here on the folder is what cargo, and whatever it started, has made of it.
+    // From here on the folder's content is from cargo, and from whatever it started.
     let cache = Dir::open(work.path(), Links::Never).map_err(written)?;
     let unread = |error: BeneathError| StoreError::io("read", &home)(io::Error::other(error));
     let cached = cached(&cache).map_err(unread)?;
@@ -160,8 +160,8 @@ fn users_home() -> Option<PathBuf> {
     std::path::absolute(home).ok()
 }
 
-/// Each crate under a name of its own, as a lock may hold several versions of one. No features: they would add nothing but
-/// further crates, and what the project needs of them is in the lock by itself.
+/// Each crate is given a unique name, as a lock may hold several versions of one. No features: they would only add
+/// crates, and those that the project needs are in the lock anyway.
 fn manifest(crates: &[&Crate]) -> String {
     let mut text = "[package]\nname = \"dbco-fetch\"\nversion = \"0.0.0\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
                     [dependencies]\n"
@@ -176,8 +176,8 @@ fn manifest(crates: &[&Crate]) -> String {
 }
 
 fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Result<(), ProcessError> {
-    let watch = |line: &str| meter.say(line.trim());
-    // Cargo reads the configuration of the folders from its working directory upwards: that of the project counts, too.
+    let watch = |line: &str| meter.remark(line.trim());
+    // Cargo reads configuration from its working directory and all folders above: the project's applies as well.
     let folder = lock.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut manifest = OsString::from("--manifest-path=");
     manifest.push(project.join("Cargo.toml"));
@@ -195,14 +195,14 @@ fn run(lock: &CargoLock, home: &Path, project: &Path, meter: &dyn Meter) -> Resu
     run.env("CARGO_HOME", home).env("CARGO_TERM_COLOR", "never").env("LC_ALL", "C").group().idle(IDLE).run()
 }
 
-/// What cargo said went wrong: from its last `error:` on.
-fn said(tail: &[String]) -> String {
+/// Cargo's error message: everything from its last `error:` on.
+fn error_message(tail: &[String]) -> String {
     let from = tail.iter().rposition(|line| line.starts_with("error")).unwrap_or(tail.len().saturating_sub(1));
     let lines: Vec<&str> = tail[from..].iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n  ") }
 }
 
-/// The archives below cargo's cache, which has a folder for each registry, by their names.
+/// The archives below cargo's cache, which has a folder for each registry, by name.
 fn cached(work: &Dir) -> Result<BTreeMap<String, PathBuf>, BeneathError> {
     const CACHE: &str = "home/registry/cache";
     let mut files = BTreeMap::new();

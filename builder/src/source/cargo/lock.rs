@@ -15,29 +15,29 @@ pub enum CargoLockError {
     /// It can't be read.
     #[error("can't read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no TOML, or not that of a lock.
+    /// It is not TOML, or not a lock.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The error.
         message: String,
     },
-    /// One of its packages can't be brought by its checksum.
+    /// One of its packages can't be fetched by a checksum.
     #[error("{}: package {package} {why}", path.display())]
     Package {
-        /// Which lock.
+        /// The file.
         path: PathBuf,
         /// Name and version.
         package: String,
-        /// What is wrong and what is expected.
+        /// The error, and what is expected.
         why: String,
     },
     /// Its packages come from several registries.
@@ -47,7 +47,7 @@ pub enum CargoLockError {
         list(.registries)
     )]
     Registries {
-        /// Which lock.
+        /// The file.
         path: PathBuf,
         /// The registries, as it names them.
         registries: Vec<String>,
@@ -57,11 +57,11 @@ pub enum CargoLockError {
 #[derive(Deserialize)]
 struct Text {
     #[serde(default)]
-    package: Vec<Package>,
+    package: Vec<LockedPackage>,
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct LockedPackage {
     name: String,
     version: String,
     source: Option<String>,
@@ -95,7 +95,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Crate>, CargoLockErro
     Ok(crates)
 }
 
-fn read(package: &Package, source: &str) -> Result<Crate, String> {
+fn read(package: &LockedPackage, source: &str) -> Result<Crate, String> {
     if source.starts_with("git+") {
         return Err(format!(
             "comes from a git repository ({source}), which has no checksum; \

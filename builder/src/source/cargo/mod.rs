@@ -1,7 +1,7 @@
-//! Crates: what a `Cargo.lock` pins, and how it is brought.
+//! Crates: what a `Cargo.lock` pins, and how it is fetched.
 //!
-//! A `Cargo.lock` is a lock already: it names every crate with its version and the sha256 of its archive. So crates are no
-//! part of a recipe's own lock, where each would stand a second time and could only be out of date.
+//! A `Cargo.lock` is already a lock: it names every crate with its version and the sha256 of its archive. So crates are
+//! not in `dbco.lock`, where each would be a duplicate that could only be out of date.
 
 mod fetch;
 mod lock;
@@ -27,7 +27,7 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// The name of its archive without the ending, which is also that of the one folder in it.
+    /// The name of its archive without the extension, which is also that of the only folder in it.
     pub fn stem(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
@@ -47,16 +47,16 @@ impl fmt::Display for Crate {
 /// The crates of one `Cargo.lock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CargoLock {
-    /// Where it stands.
+    /// Its path.
     pub path: PathBuf,
-    /// Its text, as it was read.
+    /// Its text, unchanged.
     pub text: String,
-    /// What it pins, in its order. Packages without a source are not here: they are part of the project itself.
+    /// The pinned crates, in order. Packages without a source are not included: they are part of the project itself.
     pub crates: Vec<Crate>,
 }
 
 impl CargoLock {
-    /// Reads a `Cargo.lock`. Crates of git repositories, of several registries and without a checksum are refused.
+    /// Reads a `Cargo.lock`. Crates from git repositories, from several registries or without a checksum are rejected.
     pub fn load(path: &Path) -> Result<Self, CargoLockError> {
         let text = read_text(path, LONG).map_err(|source| CargoLockError::Read { path: path.to_owned(), source })?;
         let crates = lock::parse(path, &text)?;

@@ -1,17 +1,18 @@
-//! From names of packages to the whole set that they need.
+//! From package names to the complete set of packages.
 //!
-//! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages come only where something depends on
-//! them: what is laid out is a root for our purpose, not a host. The choice is a pure function of index and request:
+//! `Pre-Depends` and `Depends` count; `Recommends` don't, and `Essential` packages are only included if something
+//! depends on them: the result is a root for a purpose, not a host. The choice is a pure function of index and request:
 //!
-//! 1. the packages asked for, each in its candidate version (see [`super::candidates`]);
+//! 1. the requested packages, each in its candidate version (see [`super::candidates`]);
 //! 2. everything that leaves no choice: a dependency without alternatives on a package that exists;
-//! 3. only then, where there is one, a choice: nothing if a chosen package already fits, else the first alternative that
-//!    can be had, a real package before those that provide the name, and of these the one with the highest priority.
+//! 3. only then choices: nothing if a chosen package already satisfies the dependency, otherwise the first available
+//!    alternative, a real package before those that provide the name, and of these the one with the highest priority.
 //!
-//! Versions that are not candidates count only where no candidate satisfies a dependency; apt would give up there.
+//! Versions that are not candidates are only considered if no candidate satisfies a dependency; apt would give up
+//! there.
 //!
-//! There is no way back from a choice. Where that ends in a conflict, the error names both packages, and naming the
-//! other alternative in the recipe settles it.
+//! There is no backtracking. If a choice leads to a conflict, the error names both packages, and naming the other
+//! alternative in the recipe resolves it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -19,11 +20,11 @@ use crate::source::{LockedFile, SourceError, Suites};
 
 use super::candidates::Candidates;
 use super::error::ClosureError;
-use super::index::{Id, Package, Packages};
+use super::index::{BinaryPackage, PackageId, Packages};
 use super::relation::{self, Group, Op, Relation};
 
 impl Packages {
-    /// The packages that a request stands for, sorted by name.
+    /// The packages for a request, sorted by name.
     pub(in crate::source) fn choose(
         &self,
         suites: &Suites,
@@ -32,16 +33,16 @@ impl Packages {
     ) -> Result<Vec<LockedFile>, SourceError> {
         let fail = |error| SourceError::Closure { archive: suites.to_string(), source: Box::new(error) };
         let chosen = choose(self, packages, closure).map_err(fail)?;
-        Ok(chosen.into_iter().map(|(id, asked)| self.locked(id, asked)).collect())
+        Ok(chosen.into_iter().map(|(id, requested)| self.locked(id, requested)).collect())
     }
 }
 
-/// The packages for a request, sorted by name, each with the number of the suite that was asked for.
-fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Option<usize>)>, ClosureError> {
+/// The packages for a request, sorted by name, each with the index of the requested suite.
+fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(PackageId, Option<usize>)>, ClosureError> {
     let candidates = Candidates::new(index, wanted)?;
-    let mut asked: HashMap<Id, Option<usize>> = HashMap::new();
-    for &(id, suite) in &candidates.asked {
-        match asked.entry(id).or_insert(suite) {
+    let mut requested: HashMap<PackageId, Option<usize>> = HashMap::new();
+    for &(id, suite) in &candidates.requested {
+        match requested.entry(id).or_insert(suite) {
             Some(first) if suite.is_some_and(|suite| suite != *first) => {
                 let named = [*first, suite.unwrap_or(*first)].map(|suite| index.suites[suite].name.clone());
                 return Err(ClosureError::TwoSuites { package: index.all[id].name.to_string(), suites: named });
@@ -50,7 +51,7 @@ fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Op
         }
     }
     let mut solver = Solver::new(index, &candidates);
-    for &(id, _) in &candidates.asked {
+    for &(id, _) in &candidates.requested {
         solver.take(id, None)?;
     }
     if deep {
@@ -59,23 +60,23 @@ fn choose(index: &Packages, wanted: &[String], deep: bool) -> Result<Vec<(Id, Op
         solver.follow_parts()?;
     }
     let chosen = solver.chosen.into_values();
-    Ok(chosen.map(|id| (id, asked.get(&id).copied().flatten())).collect())
+    Ok(chosen.map(|id| (id, requested.get(&id).copied().flatten())).collect())
 }
 
 struct Solver<'a> {
     index: &'a Packages,
     preferred: &'a Candidates<'a>,
-    chosen: BTreeMap<&'a str, Id>,
+    chosen: BTreeMap<&'a str, PackageId>,
     /// The chosen packages by each name that they have or provide.
-    known_as: HashMap<&'a str, Vec<Id>>,
+    known_as: HashMap<&'a str, Vec<PackageId>>,
     /// What the chosen packages exclude, by name.
-    excluded: HashMap<&'a str, Vec<(Id, Exclusion, Relation<'a>)>>,
-    /// Which package made us take one.
-    wanted_by: HashMap<Id, Id>,
+    excluded: HashMap<&'a str, Vec<(PackageId, Exclusion, Relation<'a>)>>,
+    /// The package that caused each one to be chosen.
+    wanted_by: HashMap<PackageId, PackageId>,
     /// Dependencies that leave no choice.
-    forced: VecDeque<(Id, Group<'a>)>,
+    forced: VecDeque<(PackageId, Group<'a>)>,
     /// All others.
-    open: VecDeque<(Id, Group<'a>)>,
+    open: VecDeque<(PackageId, Group<'a>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn package(&self, id: Id) -> &'a Package {
+    fn package(&self, id: PackageId) -> &'a BinaryPackage {
         &self.index.all[id]
     }
 
@@ -128,7 +129,7 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// Takes what is needed in exactly the version of what needs it: the parts of one program, such as a kernel's
+    /// Chooses what is needed in exactly the version of its dependent: the parts of one program, such as a kernel's
     /// image, modules and configuration.
     fn follow_parts(&mut self) -> Result<(), ClosureError> {
         while let Some((by, group)) = self.forced.pop_front() {
@@ -146,8 +147,8 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// Takes a package and notes all that it wants and excludes.
-    fn take(&mut self, id: Id, by: Option<Id>) -> Result<(), ClosureError> {
+    /// Chooses a package and records its dependencies and exclusions.
+    fn take(&mut self, id: PackageId, by: Option<PackageId>) -> Result<(), ClosureError> {
         let package = self.package(id);
         match self.chosen.get(&*package.name) {
             Some(&there) if there == id => return Ok(()),
@@ -185,14 +186,14 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    fn read(&self, id: Id, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
+    fn read(&self, id: PackageId, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
         relation::parse(field).map_err(|text| ClosureError::Malformed {
             package: self.package(id).name.to_string(),
             text: text.to_owned(),
         })
     }
 
-    fn exclusions(&self, id: Id) -> Result<Vec<(Exclusion, Relation<'a>)>, ClosureError> {
+    fn exclusions(&self, id: PackageId) -> Result<Vec<(Exclusion, Relation<'a>)>, ClosureError> {
         let package = self.package(id);
         let mut all = Vec::new();
         for (exclusion, field) in [(Exclusion::Conflicts, &package.conflicts), (Exclusion::Breaks, &package.breaks)] {
@@ -213,23 +214,26 @@ impl<'a> Solver<'a> {
         known.is_some_and(|ids| ids.iter().any(|&id| self.index.fits(id, relation)))
     }
 
-    /// All packages that fit, the preferred first.
-    fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = Id> + use<'a, 'b> {
+    /// All matching packages, the preferred ones first.
+    fn candidates<'b>(&'b self, relation: &'b Relation<'_>) -> impl Iterator<Item = PackageId> + use<'a, 'b> {
         let index = self.index;
         let ids = index.named(relation.name).iter().chain(index.providers(relation.name)).copied();
         ids.filter(move |&id| index.fits(id, relation))
     }
 
-    /// Whether a package can stand beside all that are chosen.
-    fn possible(&self, id: Id) -> bool {
+    /// Whether a package is compatible with all that are chosen.
+    fn possible(&self, id: PackageId) -> bool {
         !self.chosen.contains_key(&*self.package(id).name) && matches!(self.exclusion(id), Ok(None))
     }
 
-    /// What excludes a package: who declares it, whom it hits, and what it says.
+    /// What excludes a package: the package that declares it, the one affected, and the declaration.
     #[allow(clippy::type_complexity)]
-    fn exclusion(&self, id: Id) -> Result<Option<(Id, Id, Exclusion, Relation<'a>)>, ClosureError> {
+    fn exclusion(
+        &self,
+        id: PackageId,
+    ) -> Result<Option<(PackageId, PackageId, Exclusion, Relation<'a>)>, ClosureError> {
         let package = self.package(id);
-        // A package may exclude a name that it provides itself: then it excludes all others (policy §7.6.2).
+        // A package may exclude a name that it provides itself: then it excludes all other providers (policy §7.6.2).
         for (exclusion, relation) in self.exclusions(id)? {
             let hit = self.known_as.get(relation.name).into_iter().flatten();
             if let Some(&other) = hit.filter(|&&other| other != id).find(|&&other| self.index.fits(other, &relation)) {
@@ -248,8 +252,8 @@ impl<'a> Solver<'a> {
         Ok(None)
     }
 
-    /// From the package that was asked for down to this one.
-    fn chain(&self, id: Id) -> Vec<String> {
+    /// The dependency path from the requested package down to this one.
+    fn chain(&self, id: PackageId) -> Vec<String> {
         let mut chain = vec![self.package(id).name.to_string()];
         let mut at = id;
         while let Some(&by) = self.wanted_by.get(&at) {
@@ -260,9 +264,10 @@ impl<'a> Solver<'a> {
         chain
     }
 
-    /// Where one package alone would do and another excludes it, these two are the news; otherwise the dependency is.
-    fn give_up(&mut self, by: Id, group: &Group<'a>) -> Result<(), ClosureError> {
-        let mut candidates: Vec<Id> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
+    /// If only one package could satisfy the dependency and another one excludes it, the error is about these two;
+    /// otherwise about the dependency.
+    fn give_up(&mut self, by: PackageId, group: &Group<'a>) -> Result<(), ClosureError> {
+        let mut candidates: Vec<PackageId> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
         candidates.dedup();
         match candidates.as_slice() {
             &[id] if !self.chosen.contains_key(&*self.package(id).name) => self.take(id, Some(by)),
@@ -270,7 +275,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn unsatisfiable(&self, by: Id, group: &Group<'a>) -> ClosureError {
+    fn unsatisfiable(&self, by: PackageId, group: &Group<'a>) -> ClosureError {
         let wanted = group.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
         let reasons: Vec<_> = group.iter().map(|relation| self.why_not(relation)).collect();
         ClosureError::Unsatisfiable { wanted, chain: self.chain(by), why: reasons.join("; ") }

@@ -4,16 +4,16 @@ use deb822_fast::Deb822;
 
 use super::relation;
 
-/// What of a package's control file counts beside other packages.
+/// The fields of a package's control file that concern other packages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// `Package`.
     pub package: String,
     /// `Version`.
     pub version: String,
-    /// `Replaces`, as it stands there.
+    /// `Replaces`, unparsed.
     replaces: String,
-    /// `Pre-Depends` and `Depends`, as they stand there.
+    /// `Pre-Depends` and `Depends`, unparsed.
     depends: [String; 2],
 }
 
@@ -33,13 +33,13 @@ impl Control {
         Ok(Self { package, version, replaces, depends })
     }
 
-    /// The names of what it depends on, with all alternatives.
+    /// The names of its dependencies, with all alternatives.
     pub fn depends(&self) -> Vec<String> {
         let groups = self.depends.iter().flat_map(|field| relation::parse(field).unwrap_or_default());
         groups.flatten().map(|relation| relation.name.to_owned()).collect()
     }
 
-    /// Whether this package's files take the place of the other's (policy §7.6.1). Only real names count, as for dpkg.
+    /// Whether this package's files replace the other's (policy §7.6.1). Only real names count, as for dpkg.
     pub fn replaces(&self, other: &Self) -> bool {
         let groups = relation::parse(&self.replaces).unwrap_or_default();
         let named =

@@ -1,71 +1,71 @@
-//! What can be wrong with an archive: its indexes, its signature, a request for its packages.
+//! Errors of an archive: its indexes, its signature, a request for its packages.
 
 use crate::source::list::list;
 
-/// What can be wrong with an archive's indexes.
+/// Errors of an archive's indexes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// The signed Release file can't be read.
     #[error("its Release file can't be read: {0}")]
     Release(String),
-    /// It is another suite's.
+    /// It belongs to another suite.
     #[error("the mirror has {} where `{wanted}` should be", list(.names))]
     OtherSuite {
-        /// The one asked for.
+        /// The requested suite.
         wanted: String,
-        /// What it calls itself.
+        /// Its own name of the suite.
         names: Vec<String>,
     },
     /// It lacks the architecture.
     #[error("it has no architecture `{arch}`; it has {}", list(.architectures))]
     NoArch {
-        /// The one asked for.
+        /// The requested architecture.
         arch: String,
-        /// All that it has.
+        /// Its architectures.
         architectures: Vec<String>,
     },
     /// It lacks a component.
     #[error("it has no component `{component}`; it has {}", list(.components))]
     NoComponent {
-        /// The one asked for.
+        /// The requested component.
         component: String,
-        /// All that it has.
+        /// Its components.
         components: Vec<String>,
     },
     /// The Release file does not name an index.
     #[error("its Release file lists no `{0}` that is uncompressed or compressed with xz or gzip")]
     NoIndex(String),
-    /// An index is damaged, though it is what was signed.
+    /// An index is malformed, although it matches the signed digest.
     #[error("its index `{path}` can't be read: {reason}")]
     Index {
         /// The index.
         path: String,
-        /// Why.
+        /// The error.
         reason: String,
     },
 }
 
-/// What is wrong with a signature. Keys are named by their fingerprints.
+/// Errors of a signature. Keys are identified by their fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// There is none.
+    /// There is no signature.
     #[error("not signed")]
     Unsigned,
-    /// Not what OpenPGP describes.
+    /// Not valid OpenPGP data.
     #[error("its signature can't be read: {0}")]
     Malformed(String),
-    /// By a key that the keyring lacks.
+    /// Made by a key that is not in the keyring.
     #[error("signed by a key that is not accepted: {}", .0.join(", "))]
     UnknownKey(Vec<String>),
     /// The text is not the one that was signed.
     #[error("bad signature by {0}: the file was changed after it was signed")]
     Bad(String),
-    /// By a known key that must not sign, or not that way.
+    /// Made by a known key that must not sign, or not in this way.
     #[error("the signature by {key} is rejected: {reason}")]
     Refused {
         /// The key.
         key: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -81,41 +81,41 @@ pub enum ClosureError {
     Unsatisfiable {
         /// The dependency, with all its alternatives.
         wanted: String,
-        /// From the package that was asked for to the one that has the dependency.
+        /// The dependency path from the requested package to the one with the dependency.
         chain: Vec<String>,
-        /// What there is instead.
+        /// The available alternatives.
         why: String,
     },
-    /// Two of the packages can't be together.
+    /// Two of the packages are incompatible.
     #[error("`{one}` {relation}, but both are needed\n  {}\n  {}\n  \
              leave one out, or name another alternative for it among the recipe's packages", needed(.one_chain), needed(.other_chain))]
     Conflict {
         /// The package that declares it.
         one: String,
-        /// What it declares: `conflicts with …`, `breaks …`.
+        /// The declaration: `conflicts with …`, `breaks …`.
         relation: String,
-        /// Who wanted the first, from the package that was asked for.
+        /// The dependency path from a requested package to the first.
         one_chain: Vec<String>,
-        /// Who wanted the other.
+        /// The dependency path to the other.
         other_chain: Vec<String>,
     },
-    /// One package was asked for in two versions.
+    /// One package was requested in two versions.
     #[error("package `{package}` is requested in two versions, {} and {}", .versions[0], .versions[1])]
     TwoVersions {
         /// The package.
         package: String,
-        /// Both.
+        /// Both versions.
         versions: [String; 2],
     },
-    /// One version of a package was asked for from two suites.
+    /// One version of a package was requested from two suites.
     #[error("package `{package}` is requested from two suites, {} and {}", .suites[0], .suites[1])]
     TwoSuites {
         /// The package.
         package: String,
-        /// Both.
+        /// Both suites.
         suites: [String; 2],
     },
-    /// A package whose relations can't be read.
+    /// A package whose relations can't be parsed.
     #[error("package `{package}` has an invalid dependency: `{text}`")]
     Malformed {
         /// The package.
@@ -125,17 +125,17 @@ pub enum ClosureError {
     },
 }
 
-/// A package that was asked for and is not there.
+/// A requested package that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPackage {
-    /// As it was asked for.
+    /// The request.
     pub name: String,
-    /// What there is instead, in words; may be empty.
-    pub instead: String,
+    /// The available alternatives, as text; may be empty.
+    pub alternatives: String,
 }
 
 fn unknown(packages: &[UnknownPackage]) -> String {
-    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.instead);
+    let one = |package: &UnknownPackage| format!("there is no package `{}`{}", package.name, package.alternatives);
     packages.iter().map(one).collect::<Vec<_>>().join("\n  ")
 }
 
@@ -151,7 +151,7 @@ fn needed(chain: &[String]) -> String {
     }
 }
 
-/// The packages that resemble a name most.
+/// The package names that are most similar to a name.
 pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let most = (name.len() / 3).max(1);
     let near = |other: &'a str| {

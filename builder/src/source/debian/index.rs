@@ -1,4 +1,4 @@
-//! The binary packages of suites that are used side by side, as far as resolving needs them.
+//! The binary packages of several suites, with the fields that resolving needs.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,8 +13,8 @@ use crate::source::{Location, LockedFile, is_pool_path};
 use super::relation::{self, Relation};
 use super::version::compare;
 
-/// One binary package. Relations stay text until they are needed: few of the many are.
-pub(super) struct Package {
+/// One binary package. Relations are only parsed when they are needed, as few of them are.
+pub(super) struct BinaryPackage {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) pre_depends: Box<str>,
@@ -22,7 +22,7 @@ pub(super) struct Package {
     pub(super) conflicts: Box<str>,
     pub(super) breaks: Box<str>,
     pub(super) provides: Box<str>,
-    /// 0 is `required`; the higher, the less common.
+    /// 0 is `required`; higher numbers are less important.
     pub(super) priority: u8,
     path: Box<str>,
     sha256: Digest,
@@ -33,7 +33,7 @@ pub(super) struct Package {
 
 const _: () = assert!(MOST_SUITES <= u16::BITS as usize, "Package::suites has a bit for each");
 
-impl Package {
+impl BinaryPackage {
     fn is_in(&self, suite: usize) -> bool {
         self.suites & 1 << suite != 0
     }
@@ -42,23 +42,23 @@ impl Package {
 /// A suite whose packages were read.
 pub(super) struct Suite {
     pub(super) name: String,
-    /// As apt would pin it: [`super::release::Release::priority`].
+    /// Its priority in apt: [`super::release::Release::priority`].
     priority: u16,
     date: Option<String>,
 }
 
-/// A package's place in [`Packages::all`].
-pub(super) type Id = usize;
+/// A package's index in [`Packages::all`].
+pub(super) type PackageId = usize;
 
 /// All packages of the suites for one architecture.
 pub(in crate::source) struct Packages {
     pub(super) arch: String,
     pub(super) suites: Vec<Suite>,
-    pub(super) all: Vec<Package>,
-    /// The one that apt would install first: of the highest priority, and of these the highest version.
-    by_name: HashMap<Box<str>, Vec<Id>>,
-    /// Who provides a name: of the highest priority of suites first, and of these the best known.
-    providers: HashMap<Box<str>, Vec<Id>>,
+    pub(super) all: Vec<BinaryPackage>,
+    /// The version that apt would install: with the highest priority, and of these the highest version.
+    by_name: HashMap<Box<str>, Vec<PackageId>>,
+    /// The providers of a name: those with the highest priority of their suites first, and of these the most important.
+    providers: HashMap<Box<str>, Vec<PackageId>>,
 }
 
 impl Packages {
@@ -67,12 +67,12 @@ impl Packages {
         Self { arch: arch.to_owned(), suites: Vec::new(), all: Vec::new(), by_name, providers }
     }
 
-    /// What is read from now on is of this suite.
+    /// Packages read from now on belong to this suite.
     pub(super) fn begin_suite(&mut self, name: &str, priority: u16, date: Option<String>) {
         self.suites.push(Suite { name: name.to_owned(), priority, date });
     }
 
-    /// Reads an index of the suite that was begun last to its end; [`Packages::finish`] must follow.
+    /// Reads an index of the current suite to its end; [`Packages::finish`] must follow.
     pub(super) fn read(&mut self, reader: &mut dyn Read) -> Result<(), String> {
         let suite = 1 << self.suites.len().saturating_sub(1);
         for paragraph in Deb822::iter_paragraphs_from_reader(BufReader::with_capacity(1 << 17, reader)) {
@@ -85,15 +85,18 @@ impl Packages {
         Ok(())
     }
 
-    /// Sorts what was read.
+    /// Sorts the packages that were read.
     pub(super) fn finish(&mut self) {
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| compare(&b.version, &a.version)));
-        // One version in several suites is one package with all their priorities, unless they call different files so.
-        let mut merged: Vec<Package> = Vec::with_capacity(self.all.len());
+        // One version in several suites is one package with all their priorities, unless the suites have different
+        // files for it.
+        let mut merged: Vec<BinaryPackage> = Vec::with_capacity(self.all.len());
         for package in std::mem::take(&mut self.all) {
-            let alike = |known: &&mut Package| known.name == package.name && known.version == package.version;
-            let mut known = merged.iter_mut().rev().take_while(alike);
-            let same = |known: &&mut Package| known.sha256 == package.sha256 || known.suites & package.suites != 0;
+            let same_version =
+                |known: &&mut BinaryPackage| known.name == package.name && known.version == package.version;
+            let mut known = merged.iter_mut().rev().take_while(same_version);
+            let same =
+                |known: &&mut BinaryPackage| known.sha256 == package.sha256 || known.suites & package.suites != 0;
             match known.find(same) {
                 Some(known) => known.suites |= package.suites,
                 None => merged.push(package),
@@ -101,21 +104,21 @@ impl Packages {
         }
         self.all = merged;
         let suites = &self.suites;
-        let priority = |package: &Package| {
+        let priority = |package: &BinaryPackage| {
             let own = suites.iter().enumerate().filter(|(number, _)| package.is_in(*number));
             own.map(|(_, suite)| suite.priority).max()
         };
         self.all.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| priority(b).cmp(&priority(a))));
         for (id, package) in self.all.iter().enumerate() {
             self.by_name.entry(package.name.clone()).or_default().push(id);
-            // What can't be read provides nothing; a dependency on it then says so.
+            // A field that can't be parsed provides nothing; a dependency on it then reports that.
             for provided in relation::parse(&package.provides).unwrap_or_default().into_iter().flatten() {
                 self.providers.entry(provided.name.into()).or_default().push(id);
             }
         }
         let all = &self.all;
         for ids in self.providers.values_mut() {
-            // What no suite gives by itself, as backports, comes last: nobody asked for it.
+            // Suites that are never used by default, such as backports, come last: nobody requested them.
             ids.sort_by_key(|&id| (Reverse(priority(&all[id])), all[id].priority, id));
             ids.dedup();
         }
@@ -126,18 +129,18 @@ impl Packages {
         self.suites.iter().map(|suite| (suite.name.as_str(), suite.date.as_deref()))
     }
 
-    /// The number of a suite.
+    /// The index of a suite.
     pub(super) fn suite(&self, name: &str) -> Option<usize> {
         self.suites.iter().position(|suite| suite.name == name)
     }
 
     /// Whether a suite has a package.
-    pub(super) fn is_in(&self, id: Id, suite: usize) -> bool {
+    pub(super) fn is_in(&self, id: PackageId, suite: usize) -> bool {
         self.all[id].is_in(suite)
     }
 
-    /// A package's version, with the suites that have it where there are several.
-    pub(super) fn version_and_suites(&self, id: Id) -> String {
+    /// A package's version, with the suites that have it if there are several.
+    pub(super) fn version_and_suites(&self, id: PackageId) -> String {
         let version = &self.all[id].version;
         if self.suites.len() < 2 {
             return version.to_string();
@@ -147,12 +150,12 @@ impl Packages {
     }
 
     /// All versions of a package, the one that apt would install first.
-    pub(super) fn named(&self, name: &str) -> &[Id] {
+    pub(super) fn named(&self, name: &str) -> &[PackageId] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// All packages that provide a name, in whatever version.
-    pub(super) fn providers(&self, name: &str) -> &[Id] {
+    /// All packages that provide a name, in any version.
+    pub(super) fn providers(&self, name: &str) -> &[PackageId] {
         self.providers.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -161,8 +164,8 @@ impl Packages {
         self.by_name.keys().map(|name| &**name)
     }
 
-    /// Whether a package is what a relation asks for, by its own name or one it provides.
-    pub(super) fn fits(&self, id: Id, relation: &Relation<'_>) -> bool {
+    /// Whether a package satisfies a relation, by its own name or one that it provides.
+    pub(super) fn fits(&self, id: PackageId, relation: &Relation<'_>) -> bool {
         let package = &self.all[id];
         if !relation.admits_arch(&self.arch) {
             return false;
@@ -182,10 +185,10 @@ impl Packages {
         })
     }
 
-    /// A package's file, from the suite that was asked for, or the first that has it.
-    pub(super) fn locked(&self, id: Id, asked: Option<usize>) -> LockedFile {
+    /// A package's file, from the requested suite, or from the first that has it.
+    pub(super) fn locked(&self, id: PackageId, requested: Option<usize>) -> LockedFile {
         let package = &self.all[id];
-        let suite = asked.unwrap_or(package.suites.trailing_zeros() as usize);
+        let suite = requested.unwrap_or(package.suites.trailing_zeros() as usize);
         let several = self.suites.len() > 1;
         LockedFile {
             name: package.name.to_string(),
@@ -198,7 +201,7 @@ impl Packages {
     }
 }
 
-fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
+fn package(paragraph: &Paragraph, suites: u16) -> Result<BinaryPackage, String> {
     let optional = |name: &str| paragraph.get(name).map_or("", str::trim);
     let name = optional("Package");
     let field = |field: &str| match optional(field) {
@@ -211,7 +214,7 @@ fn package(paragraph: &Paragraph, suites: u16) -> Result<Package, String> {
         return Err(format!("package `{name}`: `{path}` is not a path inside the archive"));
     }
     let number = |_| format!("package `{name}`: its size is not a number");
-    Ok(Package {
+    Ok(BinaryPackage {
         version: field("Version")?.into(),
         pre_depends: optional("Pre-Depends").into(),
         depends: optional("Depends").into(),

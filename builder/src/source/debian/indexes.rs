@@ -1,4 +1,4 @@
-//! The indexes of archives, each read once in a run.
+//! The indexes of archives, each read once per run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use super::release::Release;
 use super::sources::Sources;
 use crate::source::{Archive, SourceError, Suites};
 
-/// Indexes read in this run, each once.
+/// Indexes that were read, each once.
 #[derive(Default)]
 pub(in crate::source) struct Indexes {
     pub(super) releases: Mutex<BTreeMap<Archive, Arc<Release>>>,
@@ -16,7 +16,8 @@ pub(in crate::source) struct Indexes {
     pub(super) sources: Mutex<BTreeMap<Archive, Arc<Sources>>>,
 }
 
-/// What `cache` has for `key`, made first if need be. Others wait meanwhile, instead of loading it too.
+/// The value for `key` in `cache`, created if it does not exist. Other threads wait meanwhile, instead of loading it
+/// too.
 pub(super) fn once<K: Ord + Clone, T>(
     cache: &Mutex<BTreeMap<K, Arc<T>>>,
     key: &K,

@@ -8,7 +8,7 @@ mod closure;
 mod control;
 pub(super) mod error;
 mod index;
-mod indexes;
+pub(super) mod indexes;
 pub mod offline;
 mod relation;
 mod release;
@@ -19,7 +19,7 @@ mod version;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use crate::source::download::{Wanted, fetch_file, read_small};
+use crate::source::download::{Download, fetch_file, read_small};
 use crate::source::network::{Failure, join};
 use crate::source::resolve::Resolver;
 use crate::source::{Archive, Attempt, Meter, SourceError, Suites};
@@ -32,13 +32,12 @@ use sources::Sources;
 
 pub use control::Control;
 pub use error::{ClosureError, IndexError, SignatureError};
-pub(super) use indexes::Indexes;
 
-/// Debian's is 150 KiB.
+/// Debian's has 150 KiB.
 const RELEASE_LIMIT: u64 = 4 << 20;
 
 impl Resolver<'_> {
-    /// The binary packages of suites side by side.
+    /// The binary packages of several suites.
     pub(super) fn packages(&self, suites: &Suites) -> Result<Arc<Packages>, SourceError> {
         once(&self.indexes.packages, suites, || {
             let mut packages = Packages::new(&suites.first().arch);
@@ -87,7 +86,7 @@ impl Resolver<'_> {
                 Ok(release) => return Ok(self.remarked(archive, release)),
                 Err(attempts) => attempts,
             };
-            // A mirror without InRelease may have the same in two files.
+            // A mirror without InRelease may have the same content in two files.
             let missing = bases.iter().zip(&attempts).filter(|(_, attempt)| attempt.missing);
             let old: Vec<String> = missing.map(|(base, _)| base.clone()).collect();
             let mut all = attempts;
@@ -113,7 +112,7 @@ impl Resolver<'_> {
     }
 
     fn remarked(&self, archive: &Archive, release: Release) -> Release {
-        // Whole seconds, as Release files have them: the texts are compared.
+        // Whole seconds, as in Release files: the texts are compared.
         let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default().to_string();
         if let Some(remark) = release.date_remark(&now) {
             self.progress.warn(&format!("{archive}: {remark}"));
@@ -121,7 +120,7 @@ impl Resolver<'_> {
         release
     }
 
-    /// `InRelease` of the first mirror that has a good one. A bad signature is as good as no answer.
+    /// `InRelease` from the first mirror that has a valid one. A bad signature counts as no answer.
     fn clear_signed(
         &self,
         checker: &mut Checker<'_>,
@@ -133,7 +132,7 @@ impl Resolver<'_> {
         read_small(self.network, &urls, RELEASE_LIMIT, meter, &mut |_, bytes| checker.clear(bytes))
     }
 
-    /// `Release` and `Release.gpg` of one mirror.
+    /// `Release` and `Release.gpg` from one mirror.
     fn signed_apart(
         &self,
         checker: &mut Checker<'_>,
@@ -156,7 +155,7 @@ impl Resolver<'_> {
         Ok(outcome)
     }
 
-    /// Fetches a component's index into the store and hands its content to `take`.
+    /// Fetches a component's index into the store and passes its content to `take`.
     fn read_index(
         &self,
         archive: &Archive,
@@ -172,7 +171,7 @@ impl Resolver<'_> {
         let name = format!("{} of {}", file.path, release.suite);
         let meter = self.progress.start(&name, Some(file.size));
         let if_gone = "the mirror is being updated: run the command again later, or use another mirror".to_owned();
-        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
+        let wanted = Download { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         fetch_file(self.network, self.store, &wanted, &*meter)?;
         let packed = BufReader::with_capacity(1 << 16, self.store.open_blob(&file.sha256)?);
         let mut reader: Box<dyn Read> = match file.path.rsplit('.').next() {
@@ -184,11 +183,11 @@ impl Resolver<'_> {
     }
 }
 
-/// What a Release file has to be.
+/// The requirements for a Release file.
 struct Checker<'a> {
     archive: &'a Archive,
     keyring: &'a Keyring,
-    /// The last that was found.
+    /// The last one that was found.
     bad_signature: Option<SignatureError>,
 }
 
@@ -215,7 +214,7 @@ impl Checker<'_> {
     }
 }
 
-/// By its digest first, where the archive has that: then a mirror in the middle of an update still has the index that
+/// First by its digest, if the archive supports that: then a mirror in the middle of an update still has the index that
 /// the Release file names.
 fn index_urls(release: &Release, file: &IndexFile, bases: &[String]) -> Vec<String> {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -1,5 +1,5 @@
-//! An archive's files by themselves, read from memory: what an index, a Release file or a relation says, without a mirror
-//! and a lock. The fuzz targets (`builder/fuzz`) come in here.
+//! Readers for an archive's files in memory: an index, a Release file or a relation, without a mirror or a lock. Entry
+//! points for the fuzz targets (`builder/fuzz`).
 
 use std::cmp::Ordering;
 use std::io::Read;
@@ -14,19 +14,20 @@ use super::signature::Keyring;
 use super::sources::Sources;
 use super::{IndexError, relation, version};
 
-/// How two versions stand to each other (Debian policy §5.6.12).
+/// Compares two versions (Debian policy §5.6.12).
 pub fn compare_versions(one: &str, other: &str) -> Ordering {
     version::compare(one, other)
 }
 
-/// The groups of alternatives of a field such as `Depends`, each as it would be written; `Err` is what can't be read.
+/// The groups of alternatives of a field such as `Depends`, each in normal form; `Err` is the part that can't be
+/// parsed.
 pub fn relations(field: &str) -> Result<Vec<Vec<String>>, &str> {
     let shown = |group: relation::Group<'_>| group.iter().map(ToString::to_string).collect();
     Ok(relation::parse(field)?.into_iter().map(shown).collect())
 }
 
-/// The files of the packages that are `wanted` of the `Packages` indexes of suites, each with its priority, with all
-/// that they need if `closure`.
+/// The files of the `wanted` packages from the `Packages` indexes of suites, each with its priority, with all
+/// dependencies if `closure` is set.
 pub fn packages<'i>(
     indexes: impl IntoIterator<Item = (&'i [u8], u16)>,
     suites: &Suites,
@@ -55,25 +56,25 @@ pub fn source_file(
     sources.file(archive, package, version, file).map_err(|error| error.to_string())
 }
 
-/// Where a `Release` file has the index `stem`, in the smallest form that can be read.
+/// The entry for the index `stem` in a `Release` file, in the smallest form that can be read.
 pub fn index_path(release: &str, archive: &Archive, stem: &str) -> Result<Option<String>, IndexError> {
-    // `main/binary-amd64/Packages`: a component's name may have parts, too.
+    // `main/binary-amd64/Packages`: a component's name may contain slashes, too.
     let component = stem.rsplitn(3, '/').nth(2).unwrap_or_default();
     let index = stem[component.len()..].trim_start_matches('/');
     Ok(Release::parse(release, archive)?.index(component, index).map(|file| file.path))
 }
 
-/// What a text signed in place (`InRelease`) says, if Debian's own keys signed it.
+/// The text of a file signed in place (`InRelease`), if Debian's own keys signed it.
 pub fn signed_text(bytes: &[u8]) -> Result<String, SignatureError> {
     keyring()?.open_clear(bytes)
 }
 
-/// Whether one of Debian's own keys made a signature of `data` that stands apart (`Release.gpg`).
+/// Whether a detached signature of `data` (`Release.gpg`) was made by one of Debian's own keys.
 pub fn signed_apart(data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     keyring()?.check_detached(data, signature)
 }
 
-/// Debian's keys, whose own signatures are checked once: that takes a while.
+/// Debian's keys, whose own signatures are verified only once, as that takes a while.
 fn keyring() -> Result<&'static Keyring, SignatureError> {
     static KEYRING: OnceLock<Option<Keyring>> = OnceLock::new();
     let keyring = KEYRING.get_or_init(|| Keyring::built_in().ok());

@@ -9,12 +9,12 @@ use super::version::compare;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Relation<'a> {
     pub(super) name: &'a str,
-    /// What follows a colon: `any`, an architecture.
+    /// The part after a colon: `any`, or an architecture.
     pub(super) arch: Option<&'a str>,
     pub(super) bound: Option<(Op, &'a str)>,
 }
 
-/// How a version must stand to the one that is named.
+/// How a version must compare to the one that is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Op {
     Less,
@@ -28,7 +28,7 @@ pub(super) enum Op {
 pub(super) type Group<'a> = Vec<Relation<'a>>;
 
 impl Relation<'_> {
-    /// Whether a package of that version fits; the name is the caller's to compare.
+    /// Whether a package of that version matches; the caller compares the name.
     pub(super) fn admits(&self, version: &str) -> bool {
         let Some((op, bound)) = self.bound else { return true };
         let order = compare(version, bound);
@@ -41,9 +41,9 @@ impl Relation<'_> {
         }
     }
 
-    /// Whether a package of the archive's architecture, or of `all`, can fit the qualifier.
+    /// Whether a package of the archive's architecture, or of `all`, matches the qualifier.
     pub(super) fn admits_arch(&self, arch: &str) -> bool {
-        // `any` asks for a package that serves foreign architectures too; one of our own always does.
+        // `any` requests a package that also serves foreign architectures; one of the native architecture always does.
         self.arch.is_none_or(|wanted| wanted == "any" || wanted == "native" || wanted == arch)
     }
 }
@@ -73,7 +73,7 @@ impl Op {
     }
 }
 
-/// `a | b (>= 1), c:any`; what can't be read is given back as the error.
+/// `a | b (>= 1), c:any`; a part that can't be parsed is returned as the error.
 pub(super) fn parse(field: &str) -> Result<Vec<Group<'_>>, &str> {
     let groups = field.split(',').map(str::trim).filter(|group| !group.is_empty());
     groups.map(|group| group.split('|').map(|one| parse_one(one.trim()).ok_or(group)).collect()).collect()

@@ -7,7 +7,7 @@ use deb822_fast::Paragraph;
 use crate::digest::Digest;
 use crate::source::Archive;
 
-use super::IndexError;
+use super::error::IndexError;
 
 /// A verified Release file (the format: Debian wiki, RepositoryFormat).
 #[derive(Debug)]
@@ -15,19 +15,19 @@ pub(super) struct Release {
     pub(super) suite: String,
     /// When the archive was last changed, as RFC 3339.
     pub(super) date: Option<String>,
-    /// Until when it is meant to be used, as RFC 3339.
+    /// The end of its validity, as RFC 3339.
     pub(super) valid_until: Option<String>,
-    /// How apt prefers it to other archives (apt_preferences(5)): 500, or 100 or 1 for one that asks to be left alone.
+    /// Its default priority in apt (apt_preferences(5)): 500, or 100 or 1 for one that is not to be used automatically.
     pub(super) priority: u16,
     pub(super) by_hash: bool,
     /// Whether `binary-<arch>` indexes lack the packages for all architectures.
     pub(super) splits_all: bool,
-    /// As the Release file names them: the security archive's are `updates/main` …
+    /// As named in the Release file: those of the security archive are `updates/main` …
     components: Vec<String>,
     files: BTreeMap<String, (Digest, u64)>,
 }
 
-/// An index file that the Release names: its path, digest and length in bytes.
+/// An index file named by the Release file: its path, digest and length in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexFile {
     pub(super) path: String,
@@ -36,8 +36,8 @@ pub(super) struct IndexFile {
 }
 
 impl Release {
-    /// Reads what a signature has covered, and makes sure that it is the suite that was asked for: a mirror may
-    /// otherwise answer with another suite, signed just as well.
+    /// Parses text whose signature was verified, and checks that it is for the requested suite: a mirror may otherwise
+    /// answer with another suite, which is signed as well.
     pub(super) fn parse(text: &str, archive: &Archive) -> Result<Self, IndexError> {
         let release: Paragraph =
             text.parse().map_err(|error: deb822_fast::Error| IndexError::Release(error.to_string()))?;
@@ -82,8 +82,8 @@ impl Release {
         })
     }
 
-    /// What is odd about its dates, seen from `now` (RFC 3339, UTC). apt refuses such an archive; here its lock would not be
-    /// worse for it, and suites of the past have no other date.
+    /// A remark on unusual dates as of `now` (RFC 3339, UTC). apt refuses such an archive; here the lock would be just
+    /// as good, and old suites have no newer dates.
     pub(super) fn date_remark(&self, now: &str) -> Option<String> {
         let date = self.date.as_deref()?;
         if date > now {
@@ -95,8 +95,8 @@ impl Release {
         Some(format!("its index of {date} was valid until {until}: the mirror is no longer updated"))
     }
 
-    /// The smallest form of a component's index that can be read here. Its folder has the component's name as it is
-    /// stated, or as the Release file has it, or without what stands before the last `/`.
+    /// The smallest form of a component's index that can be read. Its folder has the component's name as stated, or as
+    /// in the Release file, or without the part before the last `/`.
     pub(super) fn index(&self, component: &str, index: &str) -> Option<IndexFile> {
         let own = self.components.iter().filter(|own| last_part(own) == last_part(component));
         let folders = [component].into_iter().chain(own.map(String::as_str)).chain([last_part(component)]);
@@ -109,12 +109,13 @@ impl Release {
     }
 }
 
-/// What names of components are compared by, as in apt: `main` of `updates/main`.
+/// The part of component names that is compared, as in apt: `main` of `updates/main`.
 fn last_part(component: &str) -> &str {
     component.rsplit('/').next().unwrap_or(component)
 }
 
-/// The date of a Release file in RFC 3339; it is written as in mail, with a zone that RFC 2822 does not have.
+/// The date of a Release file in RFC 3339; in the file it has the format of mail, with a time zone that RFC 2822 does
+/// not have.
 fn rfc3339(date: &str) -> Option<String> {
     let date = date.strip_suffix("UTC").map_or(date.to_owned(), |time| format!("{time}+0000"));
     let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(&date).ok()?;

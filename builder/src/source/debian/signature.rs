@@ -1,8 +1,8 @@
-//! Whether an archive's Release file is signed by a key that it may be signed by.
+//! Whether an archive's Release file is signed by an accepted key.
 //!
-//! The keyring's primary keys are trusted because they stand in it; subkeys need a binding signature in both directions
-//! (RFC 9580 §5.2.1). A key must have been valid when it signed, not today: an archived suite keeps the signatures it
-//! has, and its keys expire. For the same reason `Valid-Until` and signatures' own expiry are not looked at.
+//! The keyring's primary keys are trusted because they are in it; subkeys need a binding signature in both directions
+//! (RFC 9580 §5.2.1). A key must have been valid when it signed, not today: an archived suite keeps its signatures, and
+//! its keys expire. For the same reason `Valid-Until` and signatures' own expiry are ignored.
 
 use std::fmt;
 use std::path::Path;
@@ -19,23 +19,23 @@ use crate::source::SourceError;
 /// Debian's archive keys of bookworm and trixie, from its package debian-archive-keyring.
 const DEBIAN: &[u8] = include_bytes!("../../../keys/debian-archive.asc");
 
-/// Keys that may sign.
+/// The keys that may sign.
 pub(super) struct Keyring {
     name: String,
-    keys: Vec<Key>,
+    keys: Vec<SigningKey>,
 }
 
 /// A primary key or a signing subkey.
-struct Key {
+struct SigningKey {
     public: Box<dyn DynVerify>,
     fingerprint: String,
-    /// From when and, if limited, until when it may sign.
+    /// The beginning and, if limited, the end of the time in which it may sign.
     valid: (SystemTime, Option<SystemTime>),
-    /// Why it may not sign at all.
+    /// Why it must not sign at all.
     refused: Option<&'static str>,
 }
 
-/// [`VerifyingKey`] for keys and subkeys alike.
+/// [`VerifyingKey`] for both keys and subkeys.
 trait DynVerify: Send + Sync {
     fn issued(&self, signature: &Signature) -> bool;
     fn verify(&self, signature: &Signature, data: &[u8]) -> bool;
@@ -84,20 +84,20 @@ impl Keyring {
         Ok(Self { name: name.to_owned(), keys })
     }
 
-    /// Checks a text signed in place (RFC 9580 §7) and gives just what was signed, with `\n` at the ends of lines.
+    /// Checks a text signed in place (RFC 9580 §7) and gives exactly what was signed, with lines ending in `\n`.
     pub(super) fn open_clear(&self, bytes: &[u8]) -> Result<String, SignatureError> {
         let ClearText { text, signature } = ClearText::read(bytes)?;
         self.check(&signatures(signature)?, text.as_bytes())?;
         Ok(text.replace("\r\n", "\n"))
     }
 
-    /// Checks a signature that stands beside its file.
+    /// Checks a detached signature.
     pub(super) fn check_detached(&self, data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         self.check(&signatures(signature)?, data)
     }
 
-    /// One good signature suffices: an archive signs with its old and its new key while it changes them. A known key's
-    /// signature that does not fit means that somebody changed the file.
+    /// One valid signature suffices: an archive signs with both its old and its new key while it replaces them. An
+    /// invalid signature by a known key means that the file was changed.
     fn check(&self, signatures: &[Signature], data: &[u8]) -> Result<(), SignatureError> {
         let mut unknown = Vec::new();
         let mut refused = None;
@@ -124,7 +124,7 @@ impl Keyring {
     }
 }
 
-/// A block of signatures is a few kilobytes long, whatever it signs.
+/// A block of signatures has a few kilobytes, whatever it signs.
 pub(super) const SIGNATURE_LIMIT: usize = 64 << 10;
 
 /// Reads signatures, armoured or binary.
@@ -139,9 +139,10 @@ fn signatures(block: &[u8]) -> Result<Vec<Signature>, SignatureError> {
 
 /// The parts of a text signed in place (RFC 9580 §7).
 ///
-/// Read here, as pgp 0.21 takes time with the square of the number of lines, and the text may be a hostile mirror's.
+/// Parsed here, as the time that pgp 0.21 takes grows with the square of the number of lines, and the text may be a
+/// hostile mirror's.
 struct ClearText<'a> {
-    /// What was signed: dashes unescaped, without blanks at the ends of lines, which are CR LF.
+    /// The signed text: with dashes unescaped, without trailing blanks, and lines ending in CR LF.
     text: String,
     /// The armoured signatures.
     signature: &'a [u8],
@@ -163,7 +164,7 @@ impl<'a> ClearText<'a> {
             return Err(SignatureError::Unsigned);
         }
         for (_, header) in lines.by_ref().take_while(|(_, line)| !line.is_empty()) {
-            // Anything else may be text that looks signed and is not (RFC 9580 §7.1).
+            // Anything else may be text that looks signed but is not (RFC 9580 §7.1).
             if !header.starts_with(b"Hash: ") {
                 return Err(malformed("a line other than `Hash:` precedes the signed text"));
             }
@@ -205,7 +206,7 @@ fn issuer(signature: &Signature) -> String {
     signature.issuer_key_id().first().map_or("an unknown key".to_owned(), |id| id.to_string().to_uppercase())
 }
 
-impl Key {
+impl SigningKey {
     fn refuses(&self, signature: &Signature) -> Option<String> {
         if let Some(reason) = self.refused {
             return Some(reason.to_owned());
@@ -236,14 +237,14 @@ impl Key {
 }
 
 /// The keys of a certificate that may sign documents.
-fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
+fn collect(certificate: &SignedPublicKey, keys: &mut Vec<SigningKey>) {
     let primary = &certificate.primary_key;
     let details = &certificate.details;
     let revoked = details.revocation_signatures.iter().any(|signature| signature.verify_key(primary).is_ok());
     let newest = newest_self_signature(certificate, primary);
     let limit = newest.and_then(|signature| expiry(primary, signature));
     let may_sign = newest.is_some_and(|signature| signature.key_flags().sign());
-    keys.push(Key {
+    keys.push(SigningKey {
         fingerprint: format!("{:X}", primary.fingerprint()),
         valid: (primary.created_at().into(), limit),
         refused: match (revoked, newest, may_sign) {
@@ -270,9 +271,9 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
             continue;
         }
         let own_limit = expiry(&subkey.key, binding);
-        keys.push(Key {
+        keys.push(SigningKey {
             fingerprint: format!("{:X}", subkey.key.fingerprint()),
-            // The earlier of both ends: a subkey does not outlive its primary key.
+            // The earlier end of both: a subkey does not outlive its primary key.
             valid: (subkey.key.created_at().into(), [own_limit, limit].into_iter().flatten().min()),
             refused: if revoked || of_type(SignatureType::SubkeyRevocation).next().is_some() {
                 Some("the key was revoked")
@@ -284,8 +285,8 @@ fn collect(certificate: &SignedPublicKey, keys: &mut Vec<Key>) {
     }
 }
 
-/// The latest statement of a key about what it is for and how long: on a user id or directly. Direct ones without key
-/// flags only name who may revoke the key; Debian's have several of them.
+/// The latest self-signature with a key's usage and expiry: on a user ID or direct. Direct ones without key flags only
+/// name who may revoke the key; Debian's keys have several of them.
 fn newest_self_signature<'a>(certificate: &'a SignedPublicKey, primary: &PublicKey) -> Option<&'a Signature> {
     let details = &certificate.details;
     let on_users = details.users.iter().flat_map(|user| {
@@ -300,7 +301,7 @@ fn newest_self_signature<'a>(certificate: &'a SignedPublicKey, primary: &PublicK
 
 fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<SystemTime> {
     let lifetime = std::time::Duration::from(signature.key_expiration_time()?);
-    // Zero seconds: without end (RFC 9580 §5.2.3.13).
+    // Zero seconds means no expiry (RFC 9580 §5.2.3.13).
     (!lifetime.is_zero()).then(|| SystemTime::from(key.created_at()) + lifetime)
 }
 
@@ -308,7 +309,7 @@ fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    /// The text that would be signed, or the error.
+    /// The text whose signature is checked, or the error.
     fn clear(text: &str) -> Result<String, String> {
         ClearText::read(text.as_bytes()).map(|clear| clear.text).map_err(|error| error.to_string())
     }
@@ -364,7 +365,7 @@ mod tests {
     fn built_in_keys_may_sign() {
         let keyring = Keyring::built_in().unwrap();
         let usable = keyring.keys.iter().filter(|key| key.refused.is_none()).count();
-        // Two of the three certificates of each release have a signing subkey; all six primaries may sign.
+        // Two of the three certificates of each release have a signing subkey; all six primary keys may sign.
         assert_eq!((usable, keyring.keys.len()), (10, 10));
         let bookworm = "4CB50190207B4758A3F73A796ED0E7B82643E131";
         let key = keyring.keys.iter().find(|key| key.fingerprint == bookworm).expect("bookworm's signing subkey");

@@ -13,13 +13,13 @@ use super::version::{VersionPattern, compare};
 /// All source packages.
 pub(in crate::source) struct Sources {
     pub(in crate::source) date: Option<String>,
-    by_name: BTreeMap<Box<str>, Vec<Source>>,
+    by_name: BTreeMap<Box<str>, Vec<SourcePackage>>,
 }
 
-struct Source {
+struct SourcePackage {
     version: Box<str>,
     folder: Box<str>,
-    /// The field `Checksums-Sha256` as it stands.
+    /// The field `Checksums-Sha256`, unparsed.
     files: Box<str>,
 }
 
@@ -35,7 +35,7 @@ impl Sources {
             let field = |name: &str| paragraph.get(name).map(|value| Box::<str>::from(value.trim()));
             let named = (field("Package"), field("Version"), field("Directory"), field("Checksums-Sha256"));
             if let (Some(name), Some(version), Some(folder), Some(files)) = named {
-                self.by_name.entry(name).or_default().push(Source { version, folder, files });
+                self.by_name.entry(name).or_default().push(SourcePackage { version, folder, files });
             }
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Sources {
             let near = super::error::similar(package, self.by_name.keys().map(|name| &**name));
             return Err(fail(format!("there is no source package `{package}`{}", super::error::did_you_mean(&near))));
         };
-        let mut all: Vec<&Source> = all.iter().collect();
+        let mut all: Vec<&SourcePackage> = all.iter().collect();
         all.sort_by(|a, b| compare(&b.version, &a.version));
         let wanted = VersionPattern::new(version);
         let Some(source) = all.iter().find(|source| wanted.fits(&source.version)) else {

@@ -1,11 +1,11 @@
 //! Debian version numbers: Debian policy §5.6.12, deb-version(7).
 //!
-//! The crate `debversion` was tried: it orders `1.0~rc` before `1.0~rc0`, which dpkg holds equal, and brings a regular
-//! expression engine and big integers for what are forty lines without either.
+//! The crate `debversion` was tried: it orders `1.0~rc` before `1.0~rc0`, which dpkg considers equal, and its
+//! dependencies include a regular expression engine and big integers for what takes forty lines without either.
 
 use std::cmp::Ordering;
 
-/// How two versions stand to each other.
+/// Compares two versions.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
     let ((epoch, upstream, revision), (epoch2, upstream2, revision2)) = (parts(one), parts(other));
     let epochs = compare_part(epoch.as_bytes(), epoch2.as_bytes());
@@ -14,7 +14,7 @@ pub(super) fn compare(one: &str, other: &str) -> Ordering {
         .then_with(|| compare_part(revision.as_bytes(), revision2.as_bytes()))
 }
 
-/// A version as a recipe asks for it: exactly, with `*` for any part, or `newest`.
+/// A version as requested by a recipe: exactly, with `*` for any part, or `newest`.
 pub(super) enum VersionPattern<'a> {
     Any,
     Exactly(&'a str),
@@ -30,7 +30,7 @@ impl<'a> VersionPattern<'a> {
         }
     }
 
-    /// Whether it is that version.
+    /// Whether a version matches.
     pub(super) fn fits(&self, version: &str) -> bool {
         match self {
             Self::Any => true,
@@ -40,14 +40,14 @@ impl<'a> VersionPattern<'a> {
     }
 }
 
-/// Epoch (0 when there is none), upstream version, revision (as if empty when there is none: that equals `0`).
+/// Epoch (0 if there is none), upstream version, revision (empty if there is none, which equals `0`).
 fn parts(version: &str) -> (&str, &str, &str) {
     let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
     (epoch, upstream, revision)
 }
 
-/// Runs of non-digits and of digits in turn; an empty run of digits counts as 0.
+/// Alternating runs of non-digits and digits; an empty run of digits counts as 0.
 fn compare_part(mut one: &[u8], mut other: &[u8]) -> Ordering {
     while !one.is_empty() || !other.is_empty() {
         loop {
@@ -72,7 +72,7 @@ fn compare_part(mut one: &[u8], mut other: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
-/// `~` before the end, the end (and a digit, which ends the run) before letters, letters before all else.
+/// `~` sorts before the end, the end (and a digit, which ends the run) before letters, letters before everything else.
 fn order(byte: Option<&u8>) -> i32 {
     match byte {
         None | Some(b'0'..=b'9') => 0,

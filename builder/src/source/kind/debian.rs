@@ -1,32 +1,32 @@
-//! Debian packages of one suite, or of several side by side.
+//! Debian packages from one suite or several.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::suites::{Scope, archive_differences, decode_suites};
-use super::{Content, Fetching, Kind, Request, Resolved, Stated, misplaced};
+use super::suites::{SourceContext, archive_differences, decode_suites};
+use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, misplaced};
 use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
 use crate::yaml::decode::{At, Decode, Sink, Table, required, wrong_type};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 use crate::yaml::text::{Span, suggestion};
 
 /// Debian packages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DebianPackages {
-    /// Where from; `archive` in a lock, where most requests have one.
+    /// The suites; `archive` in a lock, where most requests have one.
     #[serde(rename = "archive")]
     pub suites: Suites,
-    /// Sorted; each as [`PackageRequest`] reads it.
-    // serde-saphyr 2.1 writes an empty list here on a line of its own, which it then can't read.
+    /// Sorted; each is parsed by [`PackageRequest`].
+    // serde-saphyr 2.1 writes an empty list here on a line of its own, which it can't read back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// Whether all they depend on comes with them; otherwise only what they depend on in exactly their own version, as
-    /// the parts into which one program is split.
+    /// Whether all dependencies are included; otherwise only dependencies on exactly their own version, as the parts of
+    /// one program have.
     pub closure: bool,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for DebianPackages {
     }
 }
 
-impl Kind for DebianPackages {
+impl SourceKind for DebianPackages {
     fn subject(&self) -> String {
         format!("Debian {} packages", self.suites.names().collect::<Vec<_>>().join("+"))
     }
@@ -78,8 +78,8 @@ impl Kind for DebianPackages {
         self.package_names().map(str::to_owned).collect()
     }
 
-    fn content(&self) -> Content {
-        Content::Packages
+    fn content(&self) -> SourceContent {
+        SourceContent::Packages
     }
 
     fn archives(&self) -> &[Archive] {
@@ -90,7 +90,8 @@ impl Kind for DebianPackages {
         self.packages.is_empty()
     }
 
-    /// Packages are not fetched, only named: their digests are in the signed index. Who asks for none needs no index.
+    /// Resolving does not fetch packages: their digests are in the signed index. A request without packages needs no
+    /// index.
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError> {
         if self.packages.is_empty() {
             return Ok(Resolved { archive_date: None, files: Vec::new() });
@@ -104,9 +105,9 @@ impl Kind for DebianPackages {
         let mut reasons = Vec::new();
         for package in &self.packages {
             let wanted = PackageRequest::parse(package);
-            // A pattern was answered when it was resolved.
+            // A pattern was resolved when the entry was locked.
             let version = wanted.exact_version();
-            // As when it was resolved: `1.0-0` is `0:1.0` to dpkg.
+            // Compared as when resolving: `1.0-0` is `0:1.0` to dpkg.
             let same = |own: &str, version: &str| compare_versions(own, version).is_eq();
             let suite = |file: &LockedFile| self.archive_of(file).map(|archive| archive.suite.as_str());
             let fits = |file: &LockedFile| {
@@ -160,7 +161,12 @@ impl Kind for DebianPackages {
 }
 
 /// Reads `deb`: an archive in a package.
-pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode_deb(
+    node: &YamlNode,
+    _: &Table<'_>,
+    scope: SourceContext<'_>,
+    sink: &Sink,
+) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian package that holds a source", sink)?;
     let suites = required(&table, "debian", |node| decode_suites(node, scope, sink));
     let package: Option<At<PackageText>> = table.required("package");
@@ -173,17 +179,17 @@ pub(super) fn decode_deb(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Si
         sink.borrow_mut().add("source-kind", file.span, message).label("such as `usr/src/linux-source-6.1.tar.xz`");
     }
     let request = packages_of(suites?, vec![package?], false, sink);
-    Some(Stated { request, inside: inside.map(|file| file.value) })
+    Some(StatedSource { request, inside: inside.map(|file| file.value) })
 }
 
-/// A package of a recipe: `name`, `name/suite`, `name=version`, or a mapping of these; kept in the text form.
+/// A package in a recipe: `name`, `name/suite`, `name=version`, or a mapping with these parts; stored in the text form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageText(pub String);
 
 impl Decode for PackageText {
-    fn decode(node: &Node, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
         let text = match &node.value {
-            Value::Map(_) => {
+            YamlValue::Map(_) => {
                 let table = Table::open(node, "a package", sink)?;
                 let name: Option<String> = table.required("name");
                 let suite: Option<String> = table.optional("suite");
@@ -191,7 +197,7 @@ impl Decode for PackageText {
                 table.close();
                 PackageRequest { name: &name?, suite: suite.as_deref(), version: version.as_deref() }.to_string()
             }
-            Value::Text { text, .. } => text.clone(),
+            YamlValue::Text { text, .. } => text.clone(),
             _ => {
                 wrong_type(node, "a package's name or a mapping with `name`", sink);
                 return None;
@@ -208,8 +214,8 @@ fn check_package(text: &str, span: Span, sink: &Sink) {
     let of = |text: &str, more: &[u8]| {
         !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
     };
-    let sound = of(name, b"+-._") && suite.is_none_or(|suite| of(suite, b"+-._~/"));
-    if !sound || !version.is_none_or(|version| of(version, b"+-.:~*")) {
+    let valid = of(name, b"+-._") && suite.is_none_or(|suite| of(suite, b"+-._~/"));
+    if !valid || !version.is_none_or(|version| of(version, b"+-.:~*")) {
         let message = format!("`{}` is not a package", text.escape_debug());
         let help = "a name, `name/suite` or `name=version`";
         sink.borrow_mut().add("package", span, message).label("expected a package here").help(help);
@@ -225,7 +231,7 @@ pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool
             let message = format!("the suite `{suite}` of the package is not listed under `debian`");
             let finding = findings.add("suites", package.span, message);
             match suggestion(suite, suites.names()) {
-                Some(near) => finding.label(format!("did you mean `{near}`?")),
+                Some(near) => finding.suggest(near),
                 None => finding.help(format!("listed: {}", suites.names().collect::<Vec<_>>().join(", "))),
             };
         }

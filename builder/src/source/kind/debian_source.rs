@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::suites::{Scope, archive_differences, check_suite, keyring};
-use super::{Content, Fetching, Kind, Request, Resolved, Stated, changed, misplaced};
+use super::suites::{SourceContext, archive_differences, check_suite, keyring};
+use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, changed, misplaced};
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
 use crate::yaml::decode::{At, Sink, Table};
-use crate::yaml::node::Node;
+use crate::yaml::node::YamlNode;
 
 /// One file of a Debian source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DebianSource {
-    /// Where from.
+    /// The archive.
     pub archive: Archive,
     /// The source package.
     pub package: String,
@@ -32,7 +32,7 @@ impl fmt::Display for DebianSource {
     }
 }
 
-impl Kind for DebianSource {
+impl SourceKind for DebianSource {
     fn subject(&self) -> String {
         format!("Debian source package {}", self.package)
     }
@@ -41,8 +41,8 @@ impl Kind for DebianSource {
         vec![self.package.clone(), self.file.clone()]
     }
 
-    fn content(&self) -> Content {
-        Content::File
+    fn content(&self) -> SourceContent {
+        SourceContent::File
     }
 
     fn archives(&self) -> &[Archive] {
@@ -55,7 +55,7 @@ impl Kind for DebianSource {
         Ok(Resolved { archive_date: index.date.clone().map(ArchiveDate::One), files: vec![file] })
     }
 
-    /// What a version or a file's pattern stands for was decided when it was resolved.
+    /// The meaning of a version or of a file's pattern was decided when it was resolved.
     fn broken(&self, _files: &[LockedFile]) -> Vec<String> {
         Vec::new()
     }
@@ -80,7 +80,7 @@ impl Kind for DebianSource {
         Some(&self.archive)
     }
 
-    /// A source package is pinned in the recipe, to a version: to lock it again would give the same.
+    /// The recipe pins a source package to a version: locking it again would give the same result.
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError> {
         let Location::Pool(path) = &file.at else { return Err(misplaced(self, file)) };
         let package = &self.package;
@@ -95,7 +95,7 @@ impl Kind for DebianSource {
 }
 
 /// Reads `debian-source`.
-pub(super) fn decode(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode(node: &YamlNode, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian source package", sink)?;
     let suite: Option<At<String>> = table.required("suite");
     let components = table.optional("components");
@@ -112,5 +112,10 @@ pub(super) fn decode(node: &Node, _: &Table<'_>, scope: Scope<'_>, sink: &Sink) 
         arch: scope.platform.names().debian.into(),
         keyring,
     };
-    Some(Stated::of(Request::DebianSource(DebianSource { archive, package: package?, version: version?, file: file? })))
+    Some(StatedSource::of(Request::DebianSource(DebianSource {
+        archive,
+        package: package?,
+        version: version?,
+        file: file?,
+    })))
 }

@@ -4,28 +4,31 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, Scope, Stated, changed, last_part, misplaced, no_credentials};
+use super::{
+    Fetching, Request, Resolved, SourceContent, SourceContext, SourceKind, StatedSource, changed, last_part, misplaced,
+    no_credentials,
+};
 use crate::mask;
 use crate::source::git::{archive, fetch, file_name};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::{Resolver, SourceError};
 use crate::yaml::decode::{At, Sink, Table};
-use crate::yaml::node::Node;
+use crate::yaml::node::YamlNode;
 
 /// The tree of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GitCommit {
-    /// Anything that `git fetch` takes.
+    /// Anything that `git fetch` accepts.
     pub url: String,
     /// The commit's full name.
     pub commit: String,
-    /// Whether the trees of its submodules come with it, and of theirs.
+    /// Whether the trees of its submodules are included, recursively.
     #[serde(default, skip_serializing_if = "is_false")]
     pub submodules: bool,
 }
 
-/// What serde asks whether to leave a field out.
+/// For serde's `skip_serializing_if`.
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -37,7 +40,7 @@ impl fmt::Display for GitCommit {
     }
 }
 
-impl Kind for GitCommit {
+impl SourceKind for GitCommit {
     fn subject(&self) -> String {
         mask::text(&self.url).into_owned()
     }
@@ -46,8 +49,8 @@ impl Kind for GitCommit {
         vec![last_part(&self.url).trim_end_matches(".git").to_owned(), mask::text(&self.url).into_owned()]
     }
 
-    fn content(&self) -> Content {
-        Content::Tree
+    fn content(&self) -> SourceContent {
+        SourceContent::Tree
     }
 
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError> {
@@ -92,7 +95,7 @@ impl Kind for GitCommit {
 }
 
 /// Reads `git`.
-pub(super) fn decode(node: &Node, _: &Table<'_>, _: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode(node: &YamlNode, _: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let table = Table::open(node, "a git source", sink)?;
     let url: Option<At<String>> = table.required("url");
     let commit: Option<At<String>> = table.required("commit");
@@ -107,5 +110,9 @@ pub(super) fn decode(node: &Node, _: &Table<'_>, _: Scope<'_>, sink: &Sink) -> O
         sink.borrow_mut().add("wrong-type", commit.span, message);
         return None;
     }
-    Some(Stated::of(Request::Git(GitCommit { url: url.value, commit: commit.value.to_ascii_lowercase(), submodules })))
+    Some(StatedSource::of(Request::Git(GitCommit {
+        url: url.value,
+        commit: commit.value.to_ascii_lowercase(),
+        submodules,
+    })))
 }

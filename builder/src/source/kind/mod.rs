@@ -1,8 +1,8 @@
-//! The kinds of source, a file for each: what a recipe states, what the lock shows of it, how it is resolved, fetched and
-//! explained when it does not match.
+//! The kinds of source, a file for each: the keys of a recipe, the entry of the lock, resolving, fetching, and
+//! explaining what does not match.
 //!
-//! [`Request`] holds one of them, and [`Request::kind`] is the only place that tells them apart. All others, the lock
-//! among them, ask [`Kind`].
+//! [`Request`] holds one of them, and [`Request::kind`] is the only place that distinguishes them. Everything else,
+//! including the lock, uses [`SourceKind`].
 
 mod debian;
 mod debian_source;
@@ -15,23 +15,23 @@ use std::fmt;
 use ::url::Url;
 use serde::{Deserialize, Serialize};
 
-use super::download::{Wanted, fetch_file};
+use super::download::{Download, fetch_file};
 use super::locked::{ArchiveDate, LockedFile};
 use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
 use crate::mask;
 use crate::store::Store;
 use crate::yaml::decode::{Sink, Table};
-use crate::yaml::node::Node;
+use crate::yaml::node::YamlNode;
 use crate::yaml::text::Span;
 
 pub use debian::{DebianPackages, PackageText, packages_of};
 pub use debian_source::DebianSource;
 pub use git::GitCommit;
-pub use suites::{Scope, decode_suites};
+pub use suites::{SourceContext, decode_suites};
 pub use url::UrlFile;
 
-/// What a recipe asks for. Two equal requests are one entry of the lock.
+/// The request of a recipe. Two equal requests share one entry of the lock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
@@ -41,87 +41,87 @@ pub enum Request {
     DebianSource(DebianSource),
     /// The tree of a commit.
     Git(GitCommit),
-    /// One file, at any of several places.
+    /// One file, from any of several places.
     Url(UrlFile),
 }
 
-/// A kind of source as a recipe states it.
-pub struct Key {
+/// A kind of source as written in a recipe.
+pub struct SourceKey {
     /// The key that holds the request.
     pub name: &'static str,
-    /// Keys beside it that only this kind has.
+    /// Additional keys beside it that only this kind has.
     pub beside: &'static [&'static str],
     /// Reads the key's value, and the keys beside it.
-    pub read: fn(&Node, &Table<'_>, Scope<'_>, &Sink) -> Option<Stated>,
+    pub read: fn(&YamlNode, &Table<'_>, SourceContext<'_>, &Sink) -> Option<StatedSource>,
 }
 
-/// What comes from outside, as the source of something in a recipe.
-pub const KEYS: [Key; 4] = [
-    Key { name: "url", beside: &[url::SHA256], read: url::decode },
-    Key { name: "debian-source", beside: &[], read: debian_source::decode },
-    Key { name: "deb", beside: &[], read: debian::decode_deb },
-    Key { name: "git", beside: &[], read: git::decode },
+/// Content from outside, as the source of something in a recipe.
+pub const KEYS: [SourceKey; 4] = [
+    SourceKey { name: "url", beside: &[url::SHA256], read: url::decode },
+    SourceKey { name: "debian-source", beside: &[], read: debian_source::decode },
+    SourceKey { name: "deb", beside: &[], read: debian::decode_deb },
+    SourceKey { name: "git", beside: &[], read: git::decode },
 ];
 
-/// What a recipe says of a source.
-pub struct Stated {
-    /// What is to be locked.
+/// A source as stated in a recipe.
+pub struct StatedSource {
+    /// The request to lock.
     pub request: Request,
-    /// The archive in a package that is the source; `None` for the only one.
+    /// The archive within a package that is the source; `None` for the only one.
     pub inside: Option<String>,
 }
 
-impl Stated {
+impl StatedSource {
     fn of(request: Request) -> Self {
         Self { request, inside: None }
     }
 }
 
-/// What the files of a request are, for whoever unpacks them.
+/// What the files of a request are, which determines how they are unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum SourceContent {
     /// Binary packages.
     Packages,
     /// One file.
     File,
-    /// An archive of a tree, which is at its top.
+    /// An archive of a tree, without an enclosing folder.
     Tree,
 }
 
-/// A kind of source. Its `Display` names a request in messages.
-pub trait Kind: fmt::Display + Sync {
-    /// What the request is about, without what a newer form of it may change.
+/// A kind of source. Its `Display` describes a request in messages.
+pub trait SourceKind: fmt::Display + Sync {
+    /// The subject of the request, without what a newer form of it may change.
     fn subject(&self) -> String;
 
     /// The names that a user knows it by: packages, files, repositories.
     fn names(&self) -> Vec<String>;
 
-    /// What its files are.
-    fn content(&self) -> Content;
+    /// The type of its files.
+    fn content(&self) -> SourceContent;
 
-    /// The signed archives that it is answered from.
+    /// The signed archives that it is resolved from.
     fn archives(&self) -> &[Archive] {
         &[]
     }
 
-    /// Whether it asks for no file at all.
+    /// Whether it requests no files at all.
     fn is_empty(&self) -> bool {
         false
     }
 
-    /// Pins it.
+    /// Resolves it.
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError>;
 
-    /// In what way locked files are not those that it asks for, beside that there is none; each reason in words.
+    /// How locked files differ from those requested, apart from missing files; a list of reasons.
     fn broken(&self, files: &[LockedFile]) -> Vec<String>;
 
-    /// How much `other` looks like an older or a newer form of it; 0 is not at all, as for each other kind.
+    /// How similar `other` is, as an older or a newer form of it; 0 means not at all, as for each other kind.
     fn likeness(&self, other: &Request) -> usize;
 
-    /// In what it differs from the locked one, each difference in words; `locked` is one that [`Kind::likeness`] found.
+    /// The differences from the locked request, as a list; `locked` is one that [`SourceKind::likeness`] found.
     fn differences(&self, locked: &Request) -> Vec<String>;
 
-    /// The archive whose mirrors have a locked file; none where it comes from elsewhere.
+    /// The archive whose mirrors have a locked file; none if it comes from elsewhere.
     fn archive_of(&self, file: &LockedFile) -> Option<&Archive> {
         let _ = file;
         None
@@ -132,12 +132,12 @@ pub trait Kind: fmt::Display + Sync {
         true
     }
 
-    /// Brings a locked file into the store; gives the bytes that came over the network. What does not match the lock is
-    /// an error.
+    /// Fetches a locked file into the store; gives the number of bytes received over the network. A mismatch with the
+    /// lock is an error.
     fn fetch(&self, file: &LockedFile, with: &Fetching<'_>) -> Result<u64, SourceError>;
 }
 
-/// What a request is resolved to.
+/// The result of resolving a request.
 pub struct Resolved {
     /// The date of the archive's signed index.
     pub archive_date: Option<ArchiveDate>,
@@ -146,7 +146,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// One file that no signed index names.
+    /// One file that is not in a signed index.
     fn file(file: LockedFile) -> Self {
         Self { archive_date: None, files: vec![file] }
     }
@@ -161,14 +161,14 @@ pub struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Brings a file from the first of several URLs that has it.
+    /// Fetches a file from the first of several URLs that has it.
     fn by_urls(&self, file: &LockedFile, name: String, urls: Vec<String>, if_gone: String) -> Result<u64, SourceError> {
-        let wanted = Wanted { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
+        let wanted = Download { name, sha256: file.sha256, size: Some(file.size), urls, if_gone };
         let meter = self.progress.start(&file.name, Some(file.size));
         fetch_file(self.network, self.store, &wanted, &*meter)
     }
 
-    /// Brings a file of an archive from the first of its mirrors that has it.
+    /// Fetches a file of an archive from the first of its mirrors that has it.
     fn by_mirrors(
         &self,
         file: &LockedFile,
@@ -187,8 +187,8 @@ impl Fetching<'_> {
 }
 
 impl Request {
-    /// What this kind of source does.
-    pub fn kind(&self) -> &dyn Kind {
+    /// The request's kind.
+    pub fn kind(&self) -> &dyn SourceKind {
         match self {
             Self::Debian(packages) => packages,
             Self::DebianSource(source) => source,
@@ -197,12 +197,12 @@ impl Request {
         }
     }
 
-    /// The signed archives that it is answered from.
+    /// The signed archives that it is resolved from.
     pub fn archives(&self) -> &[Archive] {
         self.kind().archives()
     }
 
-    /// The names of the packages that it asks for, in its order.
+    /// The names of the packages that it requests, in order.
     pub fn packages(&self) -> Vec<&str> {
         match self {
             Self::Debian(packages) => packages.package_names().collect(),
@@ -217,21 +217,21 @@ impl fmt::Display for Request {
     }
 }
 
-/// A locked file that is not at a place of its request's kind.
-fn misplaced(request: &dyn Kind, file: &LockedFile) -> SourceError {
+/// A locked file whose location is not of its request's kind.
+fn misplaced(request: &dyn SourceKind, file: &LockedFile) -> SourceError {
     let message =
         format!("the location of its locked file `{}` is of another kind of source; run `dbco lock`", file.name);
     SourceError::BadRequest { request: request.to_string(), message }
 }
 
-/// A difference in one field, as words.
+/// A difference in one field, as text.
 fn changed(words: &mut Vec<String>, what: &str, old: &str, new: &str) {
     if old != new {
         words.push(format!("{what} is now `{new}`, but `{old}` in the lock"));
     }
 }
 
-/// A URL's credentials would be in locks and logs, and in everybody's clone.
+/// A URL's credentials would end up in locks and logs, and in every clone.
 fn no_credentials(url: &str, span: Span, sink: &Sink) -> bool {
     let plain = !mask::has_credentials(url);
     if !plain {
@@ -245,7 +245,7 @@ fn no_credentials(url: &str, span: Span, sink: &Sink) -> bool {
     plain
 }
 
-/// The last part of a URL's path.
+/// The last component of a URL's path.
 fn last_part(url: &str) -> &str {
     let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     path.rsplit('/').next().unwrap_or_default()

@@ -1,33 +1,33 @@
-//! Suites of Debian archives as recipes state them, and what differs between two.
+//! Suites of Debian archives in recipes, and differences between two of them.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::changed;
 use crate::platform::Platform;
-use crate::source::{Archive, Suites, meant_suite};
+use crate::source::{Archive, Suites, suggested_suite};
 use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 
-/// What the words of a recipe's sources are read against.
+/// The context in which a recipe's sources are decoded.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub struct SourceContext<'a> {
     /// The folder of the image recipe.
     pub recipe: &'a Path,
     /// The folder of its project, which the lock's paths are relative to.
     pub project: &'a Path,
-    /// The architecture that packages are for where none is stated.
+    /// The default architecture of packages.
     pub platform: Platform,
 }
 
-/// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` have in common
-/// what stands beside them.
-pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suites> {
+/// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` share the other
+/// keys.
+pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
     let components = vec!["main".to_owned()];
     let defaults =
         Archive { suite: String::new(), components, arch: scope.platform.names().debian.to_owned(), keyring: None };
-    let (nodes, defaults): (&[Node], _) = match &node.value {
-        Value::List(nodes) => (nodes, defaults),
-        Value::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
+    let (nodes, defaults): (&[YamlNode], _) = match &node.value {
+        YamlValue::List(nodes) => (nodes, defaults),
+        YamlValue::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
             let table = Table::open(node, "Debian's suites", sink)?;
             let list = table.node("suites")?;
             let defaults = with_common_keys(&table, defaults, scope, sink);
@@ -37,7 +37,7 @@ pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suite
                 sink.borrow_mut().add("suites", span, message).help(help);
             }
             table.close();
-            let Value::List(nodes) = &list.value else {
+            let YamlValue::List(nodes) = &list.value else {
                 wrong_type(list, "a list of suites", sink);
                 return None;
             };
@@ -55,10 +55,10 @@ pub fn decode_suites(node: &Node, scope: Scope<'_>, sink: &Sink) -> Option<Suite
     }
 }
 
-fn decode_archive(node: &Node, defaults: &Archive, scope: Scope<'_>, sink: &Sink) -> Option<Archive> {
+fn decode_archive(node: &YamlNode, defaults: &Archive, scope: SourceContext<'_>, sink: &Sink) -> Option<Archive> {
     let (suite, archive): (At<String>, _) = match &node.value {
-        Value::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
-        Value::Map(_) => {
+        YamlValue::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
+        YamlValue::Map(_) => {
             let table = Table::open(node, "a Debian suite", sink)?;
             let suite = table.required("suite");
             let archive = with_common_keys(&table, defaults.clone(), scope, sink);
@@ -74,8 +74,8 @@ fn decode_archive(node: &Node, defaults: &Archive, scope: Scope<'_>, sink: &Sink
     Some(Archive { suite: suite.value, ..archive })
 }
 
-/// The keys that describe an archive beside its suite.
-fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: Scope<'_>, sink: &Sink) -> Archive {
+/// The keys that describe an archive, other than its suite.
+fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &Sink) -> Archive {
     Archive {
         suite: defaults.suite,
         components: table.optional("components").unwrap_or(defaults.components),
@@ -91,15 +91,16 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
     if !suite.split('/').all(|name| part(name) && name != "." && name != "..") {
         let message = format!("`{}` is not the name of a suite", suite.value.escape_debug());
         sink.borrow_mut().add("suites", suite.span, message).label("such as `bookworm`");
-    } else if let Some(meant) = meant_suite(suite).filter(|_| keyring.is_none()) {
+    } else if let Some(meant) = suggested_suite(suite).filter(|_| keyring.is_none()) {
         let message = format!("Debian has no suite `{}`", suite.value);
         let help = "an archive of another name needs its own `keyring`";
-        sink.borrow_mut().add("suites", suite.span, message).label(format!("did you mean `{meant}`?")).help(help);
+        sink.borrow_mut().add("suites", suite.span, message).suggest(meant).help(help);
     }
 }
 
-/// Reads `keyring`: the file of an archive's keys, relative to the image recipe; gives its path relative to the project.
-pub(super) fn keyring(table: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Option<String> {
+/// Reads `keyring`: the file with an archive's keys, relative to the image recipe; gives its path relative to the
+/// project.
+pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<String> {
     let keyring: At<String> = table.optional("keyring")?;
     if !scope.recipe.join(&keyring.value).is_file() {
         let message = format!("there is no keyring `{}` in {}", keyring.value, scope.recipe.display());
@@ -108,9 +109,9 @@ pub(super) fn keyring(table: &Table<'_>, scope: Scope<'_>, sink: &Sink) -> Optio
     Some(relative(&keyring.value, scope))
 }
 
-/// A path that is relative to a recipe's folder, relative to the folder of its project: recipes in several folders
-/// that name the same file then ask for the same.
-fn relative(path: &str, Scope { recipe: of, project, .. }: Scope<'_>) -> String {
+/// Converts a path relative to a recipe's folder to one relative to the folder of its project: then recipes in several
+/// folders that name the same file have the same request.
+fn relative(path: &str, SourceContext { recipe: of, project, .. }: SourceContext<'_>) -> String {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (of, project) = (absolute(of), absolute(project));
     let Some(below) = of.strip_prefix(&project).ok().filter(|below| !below.as_os_str().is_empty()) else {
@@ -127,13 +128,13 @@ fn relative(path: &str, Scope { recipe: of, project, .. }: Scope<'_>) -> String 
             part => plain.push(part),
         }
     }
-    // Through a link to a folder `..` leads elsewhere than its text says.
+    // After a link to a folder, `..` leads elsewhere than the text of the path says.
     let file = |path: &Path| project.join(path).canonicalize().ok();
     let found = if file(&plain) == file(&joined) { plain } else { joined };
     found.to_str().map_or_else(|| path.to_owned(), str::to_owned)
 }
 
-/// What differs between the archives of a locked and a wanted request.
+/// The differences between the archives of a locked and a wanted request.
 pub(super) fn archive_differences(words: &mut Vec<String>, old: &Archive, new: &Archive) {
     let Archive { suite, components, arch, keyring } = new;
     changed(words, "suite", &old.suite, suite);

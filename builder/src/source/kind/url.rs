@@ -1,28 +1,31 @@
-//! One file, at any of several places.
+//! One file, from any of several places.
 
 use std::fmt;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Fetching, Kind, Request, Resolved, Scope, Stated, last_part, misplaced, no_credentials};
+use super::{
+    Fetching, Request, Resolved, SourceContent, SourceContext, SourceKind, StatedSource, last_part, misplaced,
+    no_credentials,
+};
 use crate::digest::Digest;
 use crate::mask;
-use crate::source::download::{Wanted, fetch_file, fetch_unknown};
+use crate::source::download::{Download, fetch_file, fetch_unknown};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::network::file_name;
 use crate::source::{Resolver, SourceError};
 use crate::store::StoreError;
 use crate::yaml::decode::{Decode, Sink, Table};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{YamlNode, YamlValue};
 
-/// One file, at any of several places.
+/// One file, from any of several places.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UrlFile {
     /// `http:`, `https:` or `file:`; tried in this order.
     pub urls: Vec<String>,
-    /// Pinned by the recipe itself.
+    /// The digest, if the recipe pins it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
 }
@@ -33,7 +36,7 @@ impl fmt::Display for UrlFile {
     }
 }
 
-impl Kind for UrlFile {
+impl SourceKind for UrlFile {
     fn subject(&self) -> String {
         mask::text(self.urls.first().map_or("", String::as_str)).into_owned()
     }
@@ -42,8 +45,8 @@ impl Kind for UrlFile {
         self.urls.iter().flat_map(|url| [last_part(url).to_owned(), mask::text(url).into_owned()]).collect()
     }
 
-    fn content(&self) -> Content {
-        Content::File
+    fn content(&self) -> SourceContent {
+        SourceContent::File
     }
 
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Resolved, SourceError> {
@@ -56,7 +59,7 @@ impl Kind for UrlFile {
         let (sha256, size) = match self.sha256 {
             Some(sha256) => {
                 let if_gone = "the recipe's `url` refers to a file that does not exist".to_owned();
-                let wanted = Wanted { name: name.clone(), sha256, size: None, urls: urls.clone(), if_gone };
+                let wanted = Download { name: name.clone(), sha256, size: None, urls: urls.clone(), if_gone };
                 fetch_file(resolver.network, resolver.store, &wanted, &*meter)?;
                 let path = resolver.store.verified_blob(&sha256)?;
                 (sha256, fs::metadata(&path).map_err(StoreError::io("read", &path))?.len())
@@ -105,14 +108,14 @@ impl Kind for UrlFile {
     }
 }
 
-/// The key beside `url` that pins the file.
+/// The additional key that pins the file.
 pub(super) const SHA256: &str = "sha256";
 
 /// Reads `url`, and `sha256` beside it.
-pub(super) fn decode(node: &Node, beside: &Table<'_>, _: Scope<'_>, sink: &Sink) -> Option<Stated> {
+pub(super) fn decode(node: &YamlNode, beside: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
     let sha256: Option<String> = beside.optional(SHA256);
     let urls = match &node.value {
-        Value::Text { text, .. } => vec![text.clone()],
+        YamlValue::Text { text, .. } => vec![text.clone()],
         _ => Vec::<String>::decode(node, sink)?,
     };
     if urls.is_empty() {
@@ -136,11 +139,11 @@ pub(super) fn decode(node: &Node, beside: &Table<'_>, _: Scope<'_>, sink: &Sink)
         Some(Ok(digest)) => Some(digest),
         None => None,
     };
-    Some(Stated::of(Request::Url(UrlFile { urls, sha256 })))
+    Some(StatedSource::of(Request::Url(UrlFile { urls, sha256 })))
 }
 
-/// Whether a URL is one that every program reads in the same way (RFC 3986): a program that is lenient, in its own way,
-/// may see a password or a host where another one sees a path.
+/// Whether a URL is one that every program parses in the same way (RFC 3986): a program that is lenient, in its own
+/// way, may see a password or a host where another one sees a path.
 fn check_address(url: &str) -> Result<(), String> {
     if !["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(format!("`{}` is not an address: expected http://, https:// or file://", mask::word(url)));

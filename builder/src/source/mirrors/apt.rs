@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::input::{LIMIT, read_text};
 use crate::source::SourceError;
 
-/// One base URL with what it serves.
+/// One base URL and what it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AptSource {
     pub(super) uri: String,
@@ -15,8 +15,8 @@ pub(super) struct AptSource {
     pub(super) components: Vec<String>,
 }
 
-/// Reads `etc/apt` under `root`: sources.list first, then sources.list.d in the order of names. What apt itself would
-/// not understand is skipped: it is apt's to complain about.
+/// Reads `etc/apt` under `root`: sources.list first, then sources.list.d in the order of names. Entries that apt itself
+/// would not accept are skipped: reporting them is apt's task.
 pub(super) fn read(root: &Path) -> Result<Vec<AptSource>, SourceError> {
     let folder = root.join("etc/apt");
     let mut files = vec![folder.join("sources.list")];
@@ -35,7 +35,7 @@ pub(super) fn read(root: &Path) -> Result<Vec<AptSource>, SourceError> {
         };
         match read_text(&path, LIMIT) {
             Ok(text) => sources.extend(parse(&text)),
-            // No apt on this host, or a file that is none of our business.
+            // No apt on this host, or an unreadable file.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
             Err(error) => {
                 let (place, message) = (path.display().to_string(), error.to_string());
@@ -46,12 +46,12 @@ pub(super) fn read(root: &Path) -> Result<Vec<AptSource>, SourceError> {
     Ok(sources)
 }
 
-/// Only what we can open ourselves: no `cdrom:`, `mirror+file:`, `tor+http:` …
+/// Only schemes that dbco supports: no `cdrom:`, `mirror+file:`, `tor+http:` …
 fn usable(uri: &str) -> bool {
     ["http://", "https://", "file:/"].iter().any(|start| uri.starts_with(start))
 }
 
-/// apt also takes `file:/path`.
+/// apt also accepts `file:/path`.
 fn base(uri: &str) -> String {
     let uri = uri.trim_end_matches('/');
     match uri.strip_prefix("file:/") {

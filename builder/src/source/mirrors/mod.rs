@@ -1,9 +1,10 @@
-//! Which hosts serve a Debian archive. The lock never says; the command line, the user or the host's apt does.
+//! Which hosts serve a Debian archive. The lock does not say; the command line, the user's configuration or the host's
+//! apt does.
 //!
-//! The first of these that knows a mirror for an archive is the only one asked, so that a stated mirror is never passed
-//! over in favour of one that was not:
-//! 1. `--mirror URL` or `--mirror FAMILY=URL`; a URL without family that ends in `/debian` serves the security archive too,
-//!    from its sibling `/debian-security`, as Debian's own mirrors have it;
+//! The first of these that knows a mirror for an archive is the only one used, so that a configured mirror is never
+//! passed over in favour of another:
+//! 1. `--mirror URL` or `--mirror FAMILY=URL`; a URL without family that ends in `/debian` also serves the security
+//!    archive, from its sibling `/debian-security`, as on Debian's own mirrors;
 //! 2. `mirrors:` in the user's configuration file;
 //! 3. the host's apt configuration (sources.list(5), both formats).
 
@@ -13,14 +14,15 @@ use std::path::{Path, PathBuf};
 
 use super::{Archive, SourceError, UserConfig};
 use crate::mask;
+use crate::yaml::text::{did_you_mean, suggestion};
 use apt::AptSource;
 
-/// The archives that have mirrors of their own.
+/// The archives that have their own mirrors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Family {
-    /// The archive itself, with its `-updates` and `-backports`.
+    /// The main archive, with its `-updates` and `-backports`.
     Debian,
-    /// The security archive, which is another tree on other hosts.
+    /// The security archive, which is a separate tree on other hosts.
     DebianSecurity,
 }
 
@@ -34,7 +36,7 @@ impl Family {
         }
     }
 
-    /// The archive that holds a suite.
+    /// The archive that contains a suite.
     fn of(suite: &str) -> Self {
         if suite.ends_with("-security") || suite.ends_with("/updates") {
             Family::DebianSecurity
@@ -45,10 +47,9 @@ impl Family {
 
     fn named(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|family| family.name() == name).ok_or_else(|| {
-            let near =
-                Self::ALL.into_iter().max_by_key(|family| (1000.0 * strsim::jaro_winkler(family.name(), name)) as u32);
-            let near = near.map_or("debian", Family::name);
-            format!("`{name}` is not an archive with mirrors; did you mean `{near}`? ({} are known)", Self::names())
+            let near = suggestion(name, Self::ALL.map(Family::name));
+            let near = near.map(|near| format!("; {}", did_you_mean(near))).unwrap_or_default();
+            format!("`{name}` is not an archive with mirrors{near} ({} are known)", Self::names())
         })
     }
 
@@ -57,7 +58,7 @@ impl Family {
     }
 }
 
-/// All mirrors that this run knows.
+/// All mirrors known to this run.
 #[derive(Clone, Debug, Default)]
 pub struct Mirrors {
     flags: Vec<(Family, String)>,
@@ -77,7 +78,7 @@ impl Mirrors {
         Ok(Self { flags, config, apt: apt::read(apt_root)?, user_config: user_config.map(Path::to_owned) })
     }
 
-    /// The base URLs to try for an archive, best first; at least one.
+    /// The base URLs for an archive, in order of preference; at least one.
     pub(super) fn of(&self, archive: &Archive) -> Result<Vec<String>, SourceError> {
         let family = Family::of(&archive.suite);
         let of_family = |stated: &[(Family, String)]| -> Vec<String> {
@@ -95,12 +96,12 @@ impl Mirrors {
         })
     }
 
-    /// Whether a mirror is known for each archive: the first that has none is the error.
+    /// Whether a mirror is known for each archive: the first without one is the error.
     pub fn check<'r>(&self, archives: impl IntoIterator<Item = &'r Archive>) -> Result<(), SourceError> {
         archives.into_iter().try_for_each(|archive| self.of(archive).map(drop))
     }
 
-    /// apt's sources that name the suite, then those that look like mirrors of the same family.
+    /// apt's sources that name the suite, then those that appear to be mirrors of the same family.
     fn apt_urls(&self, archive: &Archive, family: Family) -> Vec<String> {
         let last = |component: &String| component.rsplit('/').next().map(str::to_owned);
         let has = |source: &AptSource, wanted: &String| source.components.iter().any(|own| last(own) == last(wanted));
@@ -121,7 +122,8 @@ impl Mirrors {
     }
 }
 
-/// Where mirrors of the main archive have another one, by the convention of Debian's own: `…/debian`, `…/debian-security`.
+/// The path at which mirrors of the main archive have another one, by the convention of Debian's own: `…/debian`,
+/// `…/debian-security`.
 fn siblings(stated: &[(Family, String)], family: Family) -> Vec<String> {
     let main = stated.iter().filter(|(of, _)| *of == Family::Debian);
     let bases = main.filter_map(|(_, url)| url.strip_suffix(Family::Debian.name()).filter(|base| base.ends_with('/')));
@@ -131,14 +133,14 @@ fn siblings(stated: &[(Family, String)], family: Family) -> Vec<String> {
 fn parse_flag(flag: &str) -> Result<(Family, String), SourceError> {
     let fail = |message| SourceError::Mirror { place: format!("--mirror {}", mask::word(flag)), message };
     let (family, url) = match flag.split_once('=') {
-        // A URL may hold `=` too, but never before its scheme.
+        // A URL may contain `=` too, but never before its scheme.
         Some((name, url)) if !name.contains(':') => (Family::named(name).map_err(fail)?, url),
         _ => (Family::Debian, flag),
     };
     Ok((family, check_url(url).map_err(fail)?))
 }
 
-/// A usable base URL, without the slash at its end.
+/// A valid base URL, without the trailing slash.
 fn check_url(url: &str) -> Result<String, String> {
     let known = ["http://", "https://", "file:///"];
     if let Some(mark) = url.chars().find(|c| matches!(c, '?' | '#')) {

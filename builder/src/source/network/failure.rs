@@ -6,25 +6,25 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(in crate::source) struct Failure {
     pub(in crate::source) reason: String,
-    /// Whether asking the same place again may help.
+    /// Whether a retry at the same place may help.
     pub(in crate::source) transient: bool,
     /// Whether the server is at fault, so that it would fail for other files too.
     pub(in crate::source) server: bool,
-    /// Whether the place is there and the file is not.
+    /// Whether the place exists but the file does not.
     pub(in crate::source) missing: bool,
-    /// Whether another place may be the one to blame.
+    /// Whether another place may be at fault.
     pub(in crate::source) shared: bool,
-    /// What the server wants us to wait.
+    /// How long the server asks to wait.
     pub(in crate::source) wait: Option<Duration>,
 }
 
 impl Failure {
-    /// Of this file at this place, for good.
+    /// A permanent failure of this file at this place.
     pub(in crate::source) fn lasting(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), transient: false, server: false, missing: false, shared: false, wait: None }
     }
 
-    /// Of the server or the way to it, perhaps not for long.
+    /// A failure of the server or the connection, which may be temporary.
     pub(in crate::source) fn passing(reason: impl Into<String>) -> Self {
         Self { transient: true, server: true, ..Self::lasting(reason) }
     }

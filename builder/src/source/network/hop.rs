@@ -1,21 +1,21 @@
-//! Where a request goes, redirect by redirect, and which login goes with it.
+//! Where a request is sent, redirect by redirect, and with which credentials.
 
 use reqwest::Url;
 
 use crate::mask;
 
 use super::failure::Failure;
-use super::logins::{Login, Logins};
+use super::logins::{Credentials, Logins};
 use super::proxies::Proxies;
 
-/// As browsers and curl have it, about.
+/// About the same number as in browsers and curl.
 const MOST_REDIRECTS: usize = 10;
 
-/// One of the places that a request is sent to.
+/// One of the URLs that a request is sent to.
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
     url: Url,
-    /// No step on the way here left https for http.
+    /// No redirect on the way here led from https to http.
     secure: bool,
     redirects: usize,
 }
@@ -29,13 +29,13 @@ impl Hop {
         &self.url
     }
 
-    /// The user's login for this host, which is never told after a way from https to http: whoever sees the clear-text
-    /// part of the way chose where it leads.
-    pub(super) fn login<'l>(&self, logins: &'l Logins) -> Option<&'l Login> {
+    /// The user's credentials for this host, which are never sent after a redirect from https to http: whoever can read
+    /// the clear-text part could choose where it leads.
+    pub(super) fn login<'l>(&self, logins: &'l Logins) -> Option<&'l Credentials> {
         logins.of(&self.url).filter(|_| self.secure)
     }
 
-    /// Where the header `Location` leads.
+    /// The target of the header `Location`.
     pub(super) fn next(&self, location: &str) -> Result<Self, Failure> {
         if self.redirects >= MOST_REDIRECTS {
             let reason = format!("redirects more than {MOST_REDIRECTS} times");
@@ -46,7 +46,7 @@ impl Hop {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::lasting(format!("redirects to a `{}:` URL", url.scheme())));
         }
-        // A server does not choose the login that another one gets; the URL's own stays with its origin.
+        // A server does not choose the credentials that another one gets; those in the URL stay with its origin.
         let (user, password) = match url.origin() == self.url.origin() {
             true => (self.url.username(), self.url.password()),
             false => ("", None),
@@ -56,8 +56,8 @@ impl Hop {
         Ok(Self { url, secure, redirects: self.redirects + 1 })
     }
 
-    /// A failure of this place; behind a redirect it is not the one that the report shows, and is named.
-    pub(super) fn told(&self, failure: Failure, proxies: &Proxies) -> Failure {
+    /// A failure of this hop; after a redirect it is not the URL shown in the report, so it is named.
+    pub(super) fn failure_here(&self, failure: Failure, proxies: &Proxies) -> Failure {
         if self.redirects == 0 {
             return failure;
         }
@@ -71,7 +71,7 @@ impl Hop {
 mod tests {
     use super::*;
 
-    /// The hops of a way that begins at the first URL.
+    /// The first hop, for the given URL.
     fn way(urls: &[&str]) -> Hop {
         let first = Hop::first(Url::parse(urls[0]).unwrap());
         urls[1..].iter().fold(first, |hop, location| hop.next(location).unwrap())
@@ -85,7 +85,7 @@ mod tests {
         let text = "machine http://with.example login u password p\nmachine https://with.example login u password p\n";
         std::fs::write(apt.join("auth.conf"), text).unwrap();
         let logins = Logins::of_user(folder.path());
-        for (urls, told) in [
+        for (urls, expected) in [
             (&["http://with.example/x"][..], true),
             (&["http://a.example/", "http://with.example/"], true),
             (&["http://a.example/", "https://with.example/"], true),
@@ -97,7 +97,7 @@ mod tests {
             (&["http://a.example/", "https://b.example/", "http://c.example/", "http://with.example/"], false),
             (&["http://with.example/", "http://without.example/"], false),
         ] {
-            assert_eq!(way(urls).login(&logins).is_some(), told, "{urls:?}");
+            assert_eq!(way(urls).login(&logins).is_some(), expected, "{urls:?}");
         }
     }
 
@@ -130,8 +130,8 @@ mod tests {
         }
         let last = (0..MOST_REDIRECTS).fold(from, |hop, _| hop.next("/x").unwrap());
         assert!(last.next("/x").unwrap_err().reason.contains("more than 10 times"));
-        let told = last.told(Failure::passing("answers 503"), &Proxies::default());
-        assert_eq!(told.reason, "redirects to http://a.example/x: answers 503");
-        assert!(told.transient);
+        let expected = last.failure_here(Failure::passing("answers 503"), &Proxies::default());
+        assert_eq!(expected.reason, "redirects to http://a.example/x: answers 503");
+        assert!(expected.transient);
     }
 }

@@ -1,4 +1,5 @@
-//! One request, as a stream of events: run by the network's own thread, so that whoever waits can stop at any moment.
+//! One request, as a stream of events: run by the network's own thread, so that a waiting caller can stop at any
+//! moment.
 
 use std::error::Error as _;
 use std::future::poll_fn;
@@ -15,43 +16,43 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::User;
+use super::UserSettings;
 use super::failure::Failure;
 use super::hop::Hop;
 
-/// Bytes that are sent on at a time, about.
+/// The approximate number of bytes sent at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Pieces that may lie between the network's thread and whoever writes them.
+/// The maximum number of chunks between the network's thread and the writer.
 const IN_FLIGHT: usize = 16;
 
-/// What happens to a request.
+/// An event of a request.
 #[derive(Debug)]
 pub(in crate::source) enum Event {
-    /// The server answers with the file, from byte `start` on.
+    /// The server delivers the file from byte `start` on.
     Opened {
         start: u64,
-        /// The whole file's length, where it is stated.
+        /// The whole file's length, if known.
         total: Option<u64>,
-        /// Whether the end of the file will be told, so that a connection that breaks off is not taken for it.
-        tells_end: bool,
+        /// Whether the end of the file will be indicated, so that a broken connection is not mistaken for it.
+        indicates_end: bool,
     },
     /// The next bytes.
     Data(Vec<u8>),
-    /// There are no more.
+    /// The end of the file.
     End,
     /// It failed; nothing follows.
     Failed(Failure),
 }
 
-/// A request under way; dropping it ends it.
+/// A running request; dropping it ends it.
 pub(in crate::source) struct Stream {
     task: JoinHandle<()>,
     permits: Arc<Semaphore>,
 }
 
 impl Stream {
-    /// Asks for the next piece, after one was taken.
+    /// Requests the next chunk, after one was taken.
     pub(in crate::source) fn more(&self) {
         self.permits.add_permits(1);
     }
@@ -64,21 +65,28 @@ impl Drop for Stream {
     }
 }
 
-/// Where a request's events go, with the number that its owner gave it.
-pub(super) struct Outlet {
+/// The receiver of a request's events, with the request's number.
+pub(super) struct EventSender {
     pub(super) id: usize,
     pub(super) events: Sender<(usize, Event)>,
 }
 
-impl Outlet {
-    /// Whether somebody still listens.
+impl EventSender {
+    /// Whether the receiver still exists.
     fn send(&self, event: Event) -> bool {
         self.events.send((self.id, event)).is_ok()
     }
 }
 
-/// Asks for the file at an `http:` or `https:` URL from byte `from` on.
-pub(super) fn request(handle: &Handle, client: Client, user: Arc<User>, url: Url, from: u64, outlet: Outlet) -> Stream {
+/// Requests the file at an `http:` or `https:` URL from byte `from` on.
+pub(super) fn request(
+    handle: &Handle,
+    client: Client,
+    user: Arc<UserSettings>,
+    url: Url,
+    from: u64,
+    outlet: EventSender,
+) -> Stream {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let own = permits.clone();
     let task = handle.spawn(async move {
@@ -91,20 +99,20 @@ pub(super) fn request(handle: &Handle, client: Client, user: Arc<User>, url: Url
 
 async fn receive(
     client: &Client,
-    user: &User,
+    user: &UserSettings,
     url: Url,
     from: u64,
-    outlet: &Outlet,
+    outlet: &EventSender,
     permits: &Semaphore,
 ) -> Result<(), Failure> {
     let (mut response, start, total) = match open(client, user, url.clone(), from).await? {
         Some(opened) => opened,
-        // What we hold is longer than what is there: from the start.
+        // The local part is longer than the file: restart from the beginning.
         None => open(client, user, url, 0)
             .await?
             .ok_or_else(|| Failure::lasting("answers 416 to a request for the whole file"))?,
     };
-    let mut listening = outlet.send(Event::Opened { start, total, tells_end: tells_end(&response) });
+    let mut listening = outlet.send(Event::Opened { start, total, indicates_end: indicates_end(&response) });
     while listening {
         let Ok(permit) = permits.acquire().await else { break };
         permit.forget();
@@ -125,14 +133,15 @@ async fn receive(
     Ok(())
 }
 
-/// Waits for bytes, and adds to them what lies there already, up to [`PIECE`]: a server that sends one byte at a time (a chunk
-/// each, say) costs a step of the network's thread each, not one of everything behind it. Whether that was the end.
+/// Waits for bytes, and adds those that are already available, up to [`PIECE`]: a server that sends one byte at a time
+/// (each in a chunk, say) then costs a step of the network's thread for each, but not a step of everything after it.
+/// Gives whether that was the end.
 async fn gather(response: &mut Response, piece: &mut Vec<u8>) -> reqwest::Result<bool> {
     loop {
         let next = if piece.is_empty() {
             response.chunk().await?
         } else {
-            // The connection is read by a task of its own, which gets its turn here.
+            // The connection is read by a separate task, which gets to run here.
             tokio::task::yield_now().await;
             let mut chunk = pin!(response.chunk());
             match poll_fn(|context| Poll::Ready(chunk.as_mut().poll(context))).await {
@@ -148,16 +157,16 @@ async fn gather(response: &mut Response, piece: &mut Vec<u8>) -> reqwest::Result
     }
 }
 
-/// RFC 9112, section 6.3: without a length or chunks a body ends where the connection does, also one that was cut.
-fn tells_end(response: &Response) -> bool {
+/// RFC 9112, section 6.3: without a length or chunks a body ends with the connection, even if it was cut off.
+fn indicates_end(response: &Response) -> bool {
     let chunked = response.version() >= Version::HTTP_11 && response.headers().contains_key(TRANSFER_ENCODING);
     response.version() >= Version::HTTP_2 || chunked || response.content_length().is_some()
 }
 
-/// The answer, where in the file it begins, and the file's length; nothing if the file is shorter than `from`.
+/// The response, its start position in the file, and the file's length; nothing if the file is shorter than `from`.
 async fn open(
     client: &Client,
-    user: &User,
+    user: &UserSettings,
     url: Url,
     from: u64,
 ) -> Result<Option<(Response, u64, Option<u64>)>, Failure> {
@@ -167,7 +176,7 @@ async fn open(
             let total = response.content_length();
             Ok(Some((response, 0, total)))
         }
-        // Without a range in the request nothing says which part this is.
+        // Without a range in the request, nothing says which part this is.
         StatusCode::PARTIAL_CONTENT if from > 0 => {
             let range = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).and_then(content_range);
             match range {
@@ -176,24 +185,24 @@ async fn open(
             }
         }
         StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Ok(None),
-        _ => Err(hop.told(refusal(&response), &user.proxies)),
+        _ => Err(hop.failure_here(refusal(&response), &user.proxies)),
     }
 }
 
-/// Follows redirects. What fails behind one says where that was.
-async fn follow(client: &Client, user: &User, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
+/// Follows redirects. A failure after one names the URL where it happened.
+async fn follow(client: &Client, user: &UserSettings, url: Url, from: u64) -> Result<(Response, Hop), Failure> {
     let mut hop = Hop::first(url);
     loop {
         let mut request = client.get(hop.url().clone());
         if from > 0 {
-            // No If-Range: a file's digest, not its validator, decides whether two parts belong together, and the
-            // parts may even come from two mirrors.
+            // No If-Range: a file's digest, not its validator, decides whether two parts belong together, and the parts
+            // may even come from two mirrors.
             request = request.header(RANGE, format!("bytes={from}-"));
         }
         if let Some(login) = hop.login(&user.logins) {
             request = request.basic_auth(&login.user, Some(&login.password));
         }
-        let response = request.send().await.map_err(|error| hop.told(failure(&error), &user.proxies))?;
+        let response = request.send().await.map_err(|error| hop.failure_here(failure(&error), &user.proxies))?;
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let Some(location) = location.filter(|_| response.status().is_redirection()) else {
             return Ok((response, hop));
@@ -230,7 +239,7 @@ fn refusal(response: &Response) -> Failure {
         }
         _ => format!("answers {status}"),
     };
-    // RFC 9110 §15: 408 and 5xx may pass; RFC 6585 §4: so does 429; RFC 8470: 425.
+    // RFC 9110 §15: 408 and 5xx may be temporary; RFC 6585 §4: so may 429; RFC 8470: 425.
     let transient = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
     let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let wait = wait.map(|seconds: u64| Duration::from_secs(seconds.min(30)));
@@ -238,14 +247,14 @@ fn refusal(response: &Response) -> Failure {
     Failure { reason, transient, server: transient, missing, shared: false, wait }
 }
 
-/// First byte and length of the whole in `bytes 5-9/10` (RFC 9110 §14.4).
+/// First byte and total length in `bytes 5-9/10` (RFC 9110 §14.4).
 fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// The last of an error's causes: the one that says what happened.
+/// The innermost cause of an error, which says what happened.
 pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -262,7 +271,7 @@ pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Reads a local file from byte `from` on.
-pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: Outlet) -> Stream {
+pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: EventSender) -> Stream {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let (own, waiter) = (permits.clone(), handle.clone());
     let task = handle.spawn_blocking(move || {
@@ -274,7 +283,7 @@ pub(super) fn read_file(handle: &Handle, url: Url, from: u64, outlet: Outlet) ->
     Stream { task, permits }
 }
 
-fn pieces(url: &Url, from: u64, outlet: &Outlet, mut next: impl FnMut() -> bool) -> Result<(), Failure> {
+fn pieces(url: &Url, from: u64, outlet: &EventSender, mut next: impl FnMut() -> bool) -> Result<(), Failure> {
     let path = url.to_file_path().map_err(|()| Failure::lasting("is not the URL of a local file"))?;
     let failed = |error: io::Error| Failure {
         missing: error.kind() == io::ErrorKind::NotFound,
@@ -285,7 +294,7 @@ fn pieces(url: &Url, from: u64, outlet: &Outlet, mut next: impl FnMut() -> bool)
     let total = file.metadata().map_err(failed)?.len();
     let start = if from <= total { from } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut listening = outlet.send(Event::Opened { start, total: Some(total), tells_end: true });
+    let mut listening = outlet.send(Event::Opened { start, total: Some(total), indicates_end: true });
     let mut buffer = vec![0; 256 * 1024];
     while listening && next() {
         let count = file.read(&mut buffer).map_err(failed)?;
@@ -307,9 +316,10 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::source::{Cancel, Limits, Network};
+    use crate::source::{Cancel, Network, NetworkLimits};
 
-    /// What comes from a server that sends these bytes: whether the end is told, the pieces' lengths, whether the end came.
+    /// The result of a server sending these bytes: whether the end is indicated, the chunks' lengths, whether the end
+    /// arrived.
     fn answer(bytes: Vec<u8>) -> (bool, Vec<usize>, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/x", listener.local_addr().unwrap());
@@ -320,13 +330,13 @@ mod tests {
             stream.write_all(&bytes).unwrap();
         });
         let (sender, events) = channel();
-        let network = Network::new(Cancel::default(), Limits::default());
+        let network = Network::new(Cancel::default(), NetworkLimits::default());
         let stream = network.open(&url, 0, 7, &sender).unwrap().unwrap();
         drop(sender);
-        let (mut told, mut pieces, mut ended) = (false, Vec::new(), false);
+        let (mut indicated, mut pieces, mut ended) = (false, Vec::new(), false);
         while let Ok((7, event)) = events.recv() {
             match event {
-                Event::Opened { tells_end, .. } => told = tells_end,
+                Event::Opened { indicates_end, .. } => indicated = indicates_end,
                 Event::Data(bytes) => {
                     pieces.push(bytes.len());
                     stream.more();
@@ -336,7 +346,7 @@ mod tests {
             }
         }
         server.unwrap().join().unwrap();
-        (told, pieces, ended)
+        (indicated, pieces, ended)
     }
 
     #[test]
@@ -346,15 +356,15 @@ mod tests {
         text.extend(b"1\r\nx\r\n".repeat(BYTES));
         let whole = [&text[..], b"0\r\n\r\n"].concat();
         for (bytes, whole) in [(whole, true), (text, false)] {
-            let (told, pieces, ended) = answer(bytes);
-            assert_eq!((told, ended, pieces.iter().sum::<usize>()), (true, whole, BYTES));
+            let (indicated, pieces, ended) = answer(bytes);
+            assert_eq!((indicated, ended, pieces.iter().sum::<usize>()), (true, whole, BYTES));
             assert!(pieces.len() < BYTES / 20, "{} pieces", pieces.len());
         }
     }
 
     #[test]
     fn a_length_or_chunks_tell_the_end() {
-        for (head, body, told) in [
+        for (head, body, indicated) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 3", "abc", true),
             ("HTTP/1.0 200 OK\r\nContent-Length: 3", "abc", true),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", true),
@@ -362,8 +372,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nServer: x", "abc", false),
             ("HTTP/1.0 200 OK\r\nServer: x", "abc", false),
         ] {
-            let (tells, pieces, ended) = answer(format!("{head}\r\n\r\n{body}").into_bytes());
-            assert_eq!((tells, ended, pieces.iter().sum::<usize>()), (told, true, 3), "{head}");
+            let (indicates, pieces, ended) = answer(format!("{head}\r\n\r\n{body}").into_bytes());
+            assert_eq!((indicates, ended, pieces.iter().sum::<usize>()), (indicated, true, 3), "{head}");
         }
     }
 }

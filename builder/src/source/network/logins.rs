@@ -1,8 +1,8 @@
-//! Credentials of the user: netrc and apt's authentication files (apt_auth.conf(5)).
+//! The user's credentials: netrc and apt's authentication files (apt_auth.conf(5)).
 //!
-//! Both are lists of words: `machine HOST login USER password PASSWORD`. apt's hosts may have a scheme, a port and a path,
-//! and count for https alone unless they state another scheme; netrc's count for any scheme. A netrc's `default` entry is not
-//! used: it would tell every server the same password.
+//! Both are lists of words: `machine HOST login USER password PASSWORD`. apt's hosts may include a scheme, a port and a
+//! path, and apply only to https unless they state another scheme; netrc's apply to any scheme. A netrc's `default`
+//! entry is not used: it would send the same password to every server.
 
 use std::fmt;
 use std::fs;
@@ -13,35 +13,35 @@ use reqwest::Url;
 
 /// A user name and password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct Credentials {
     pub(super) user: String,
     pub(super) password: String,
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Login")
     }
 }
 
-/// For which URLs a login is meant.
+/// The URLs that credentials apply to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Machine {
-    /// Any, where none is stated.
+struct CredentialScope {
+    /// Any, if not stated.
     scheme: Option<String>,
     host: String,
     port: Option<u16>,
-    /// What the URL's path begins with.
+    /// The prefix of the URL's path.
     path: String,
 }
 
-/// All that the user has, in the order in which they count.
+/// All of the user's credentials, in order of precedence.
 #[derive(Debug, Default)]
-pub(super) struct Logins(Vec<(Machine, Login)>);
+pub(super) struct Logins(Vec<(CredentialScope, Credentials)>);
 
 impl Logins {
-    /// apt's files first, as most of what is fetched comes from mirrors that apt knows. What can't be read is not there:
-    /// apt's files are often for root alone.
+    /// apt's files first, as most downloads come from mirrors that apt knows. Unreadable files are ignored: apt's files
+    /// are often only readable by root.
     pub(super) fn of_user(apt_root: &Path) -> Self {
         let apt = apt_root.join("etc/apt");
         let mut files = vec![apt.join("auth.conf")];
@@ -49,7 +49,7 @@ impl Logins {
         let mut parts: Vec<PathBuf> = parts.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect();
         parts.sort();
         files.extend(parts);
-        // A byte that is not UTF-8, in a comment or a password, leaves the other entries what they are.
+        // Invalid UTF-8, in a comment or a password, does not affect the other entries.
         let read = |path: &Path| String::from_utf8_lossy(&read(path, LIMIT).unwrap_or_default()).into_owned();
         let mut all: Vec<_> = files.iter().flat_map(|path| parse(&read(path), Some("https"))).collect();
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
@@ -59,8 +59,8 @@ impl Logins {
         Self(all)
     }
 
-    /// The login for a URL, unless the URL has its own.
-    pub(super) fn of(&self, url: &Url) -> Option<&Login> {
+    /// The credentials for a URL, unless the URL contains its own.
+    pub(super) fn of(&self, url: &Url) -> Option<&Credentials> {
         if !url.username().is_empty() || url.password().is_some() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Logins {
     }
 }
 
-impl Machine {
+impl CredentialScope {
     fn parse(text: &str, scheme: Option<&str>) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://") {
             Some((stated, rest)) => (Some(stated), rest),
@@ -95,23 +95,24 @@ impl Machine {
     }
 }
 
-/// The entries of a file; `scheme` is meant where an entry states none.
-fn parse(text: &str, scheme: Option<&str>) -> Vec<(Machine, Login)> {
+/// The entries of a file; `scheme` applies if an entry states none.
+fn parse(text: &str, scheme: Option<&str>) -> Vec<(CredentialScope, Credentials)> {
     let mut words = words(text).into_iter();
     let mut entries = Vec::new();
     let mut machine = None;
     let (mut user, mut password) = (None, None);
-    let mut finish = |machine: &mut Option<Machine>, user: &mut Option<String>, password: &mut Option<String>| {
-        if let (Some(machine), Some(user)) = (machine.take(), user.take()) {
-            entries.push((machine, Login { user, password: password.take().unwrap_or_default() }));
-        }
-        *password = None;
-    };
+    let mut finish =
+        |machine: &mut Option<CredentialScope>, user: &mut Option<String>, password: &mut Option<String>| {
+            if let (Some(machine), Some(user)) = (machine.take(), user.take()) {
+                entries.push((machine, Credentials { user, password: password.take().unwrap_or_default() }));
+            }
+            *password = None;
+        };
     while let Some(word) = words.next() {
         match word.as_str() {
             "machine" => {
                 finish(&mut machine, &mut user, &mut password);
-                machine = words.next().and_then(|text| Machine::parse(&text, scheme));
+                machine = words.next().and_then(|text| CredentialScope::parse(&text, scheme));
             }
             "default" => finish(&mut machine, &mut user, &mut password),
             "login" => user = words.next(),
@@ -124,7 +125,8 @@ fn parse(text: &str, scheme: Option<&str>) -> Vec<(Machine, Login)> {
     entries
 }
 
-/// Words between blanks, or in double quotes; a line that begins with `#` is a comment, and macros (`macdef`) end at an empty line.
+/// Words separated by blanks, or in double quotes; a line that begins with `#` is a comment, and macros (`macdef`) end
+/// at an empty line.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut lines = text.lines();
@@ -153,7 +155,7 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn user(entries: &[(Machine, Login)], url: &str) -> Option<String> {
+    fn user(entries: &[(CredentialScope, Credentials)], url: &str) -> Option<String> {
         let logins = Logins(entries.to_vec());
         logins.of(&Url::parse(url).unwrap()).map(|login| format!("{}:{}", login.user, login.password))
     }

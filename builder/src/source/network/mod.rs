@@ -1,6 +1,6 @@
-//! The HTTP client: the only thing in this crate that opens sockets.
+//! The HTTP client: the only code in this crate that opens sockets.
 //!
-//! Requests run on a thread of their own and send [`Event`]s: nobody who waits for one is held up by it.
+//! Requests run on a separate thread and send [`Event`]s, so that waiting for one never blocks.
 
 mod failure;
 mod health;
@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::{Cancel, SourceError};
-use http::Outlet;
+use http::EventSender;
 use logins::Logins;
 use proxies::Proxies;
 
@@ -28,8 +28,8 @@ pub(super) use failure::Failure;
 pub(super) use health::{Health, origin};
 pub(super) use http::{Event, Stream};
 
-/// How programs of this host find their way to the network: proxies, by the names that curl reads (curl(1); not `HTTP_PROXY`), and
-/// certificates.
+/// Environment variables for the network access of the host's programs: proxies, with the names that curl reads
+/// (curl(1); not `HTTP_PROXY`), and certificates.
 pub(super) const TO_THE_NETWORK: [&str; 9] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -42,28 +42,28 @@ pub(super) const TO_THE_NETWORK: [&str; 9] = [
     "NO_PROXY",
 ];
 
-/// How patient downloads are, and how much they take.
+/// Timeouts and size limits of downloads.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// To connect, name look-up and TLS included.
+pub struct NetworkLimits {
+    /// The time to connect, including name lookup and TLS.
     pub connect: Duration,
-    /// From the request to the answer's headers, all redirects included.
+    /// The time from the request to the response's headers, including all redirects.
     pub answer: Duration,
-    /// The time over which the rate is taken; a place that brings less than `min_rate` in it has failed.
+    /// The period over which the rate is measured; a place that delivers less than `min_rate` in it has failed.
     pub stall: Duration,
-    /// Bytes a second.
+    /// Bytes per second.
     pub min_rate: u64,
-    /// After so long without data, or at a low rate, the next place is asked alongside.
+    /// After this time without data, or at a low rate, the next place is tried in parallel.
     pub hedge: Duration,
-    /// How often one place is asked while it brings nothing new.
+    /// How often one place is tried while it delivers nothing new.
     pub tries: u32,
-    /// Before the second try; doubled for each further one.
+    /// The wait before the second attempt; doubled for each further one.
     pub backoff: Duration,
-    /// The most bytes of a file whose length is not known beforehand.
+    /// The maximum size in bytes of a file whose length is not known beforehand.
     pub max_size: u64,
 }
 
-impl Default for Limits {
+impl Default for NetworkLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -78,18 +78,18 @@ impl Default for Limits {
     }
 }
 
-/// The right to use the network. Its client and that client's thread come to life with the first request.
+/// Access to the network. Its client and that client's thread are started with the first request.
 pub struct Network {
     engine: OnceLock<Result<Engine, String>>,
     cancel: Cancel,
-    limits: Limits,
-    user: Arc<User>,
+    limits: NetworkLimits,
+    user: Arc<UserSettings>,
     health: Health,
 }
 
-/// What the user has set for the network.
+/// The user's network settings.
 #[derive(Default)]
-struct User {
+struct UserSettings {
     logins: Logins,
     proxies: Proxies,
 }
@@ -103,15 +103,16 @@ struct Engine {
 
 impl Network {
     /// Nothing is opened before the first request.
-    pub fn new(cancel: Cancel, limits: Limits) -> Self {
-        let user = Arc::new(User { logins: Logins::default(), proxies: Proxies::of_environment() });
+    pub fn new(cancel: Cancel, limits: NetworkLimits) -> Self {
+        let user = Arc::new(UserSettings { logins: Logins::default(), proxies: Proxies::of_environment() });
         Self { engine: OnceLock::new(), cancel, limits, user, health: Health::default() }
     }
 
-    /// With the user's credentials: of `$NETRC` or `~/.netrc`, and of apt's `auth.conf` and `auth.conf.d` below `apt_root`.
+    /// Adds the user's credentials: from `$NETRC` or `~/.netrc`, and from apt's `auth.conf` and `auth.conf.d` below
+    /// `apt_root`.
     pub fn with_logins(mut self, apt_root: &Path) -> Self {
         let logins = Logins::of_user(apt_root);
-        self.user = Arc::new(User { logins, proxies: Proxies::of_environment() });
+        self.user = Arc::new(UserSettings { logins, proxies: Proxies::of_environment() });
         self
     }
 
@@ -119,7 +120,7 @@ impl Network {
         &self.cancel
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(super) fn limits(&self) -> &NetworkLimits {
         &self.limits
     }
 
@@ -127,12 +128,12 @@ impl Network {
         &self.health
     }
 
-    /// ` (through the proxy …)`, where requests for a URL go through one; else nothing.
+    /// ` (through the proxy …)`, if requests for a URL go through one; otherwise empty.
     pub(super) fn proxy_of(&self, url: &str) -> String {
         Url::parse(url).map(|url| self.user.proxies.named(&url)).unwrap_or_default()
     }
 
-    /// Starts what requests need, which the first of them else does.
+    /// Starts what requests need, which otherwise the first request does.
     pub(super) fn start(&self) -> Result<(), SourceError> {
         self.engine().map(|_| ())
     }
@@ -142,7 +143,7 @@ impl Network {
         engine.as_ref().map_err(|reason| SourceError::Client(reason.clone()))
     }
 
-    /// Asks for the file at `url` from byte `from` on; `events` gets what comes, each with the number `id`.
+    /// Requests the file at `url` from byte `from` on; `events` receives the events, each with the number `id`.
     pub(super) fn open(
         &self,
         url: &str,
@@ -151,7 +152,7 @@ impl Network {
         events: &Sender<(usize, Event)>,
     ) -> Result<Result<Stream, Failure>, SourceError> {
         let Ok(parsed) = Url::parse(url) else { return Ok(Err(Failure::lasting("is not a URL"))) };
-        let outlet = Outlet { id, events: events.clone() };
+        let outlet = EventSender { id, events: events.clone() };
         let Engine { client, handle, .. } = self.engine()?;
         match parsed.scheme() {
             "http" | "https" => Ok(Ok(http::request(handle, client.clone(), self.user.clone(), parsed, from, outlet))),
@@ -162,19 +163,19 @@ impl Network {
 }
 
 impl Engine {
-    fn start(limits: &Limits) -> Result<Self, String> {
+    fn start(limits: &NetworkLimits) -> Result<Self, String> {
         let builder = || {
             Client::builder()
                 .user_agent(concat!("dbco/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(limits.connect)
                 .redirect(redirect::Policy::none())
         };
-        // A host without CA certificates (a minimal container) gets Mozilla's; plain HTTP would not work otherwise
-        // either, as the client can't be built without any.
+        // On a host without CA certificates (a minimal container) Mozilla's are used; otherwise plain HTTP would not
+        // work either, as the client can't be built without any.
         let client = builder().build().or_else(|_| builder().tls_certs_only(mozilla_roots()).build());
         let client = client.map_err(|error| http::root_cause(&error))?;
-        // Tokio panics where the host gives it no thread for name look-ups; with one that stays it waits for that.
-        // Whether there is one to be had is tried first.
+        // Tokio panics if the host gives it no thread for name lookups; if one thread remains it waits for that.
+        // Whether a thread can be started is tried first.
         let no_thread = |error: std::io::Error| error.to_string();
         let _ = crate::threads::spawn("name look-ups", || ()).map_err(no_thread)?.join();
         let runtime =
@@ -184,9 +185,9 @@ impl Engine {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let run = move || {
-            // Ends when the sender is dropped, which is no message either.
+            // Ends when the sender is dropped, which is not a message either.
             let _ = runtime.block_on(stopped);
-            // A name look-up that hangs does not hold the process up.
+            // A hanging name lookup does not keep the process running.
             runtime.shutdown_background();
         };
         crate::threads::spawn("network", run).map_err(|error| error.to_string())?;
@@ -199,10 +200,10 @@ fn mozilla_roots() -> Vec<Certificate> {
     roots.filter_map(|der| Certificate::from_der(der.as_ref()).ok()).collect()
 }
 
-/// RFC 3986's unreserved characters and `/` stay. `+` does not: some object stores read it as a space.
+/// RFC 3986's unreserved characters and `/` are kept. `+` is not: some object stores read it as a space.
 const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// `base/path`, with what a URL can't hold encoded.
+/// `base/path`, with characters that are invalid in a URL encoded.
 pub(super) fn join(base: &str, path: &str) -> String {
     format!("{}/{}", base.trim_end_matches('/'), utf8_percent_encode(path, &KEPT))
 }

@@ -1,11 +1,12 @@
-//! Which proxy a request goes through, for errors: it is the proxy that may be at fault.
+//! The proxy that a request goes through, for errors: the proxy may be at fault.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 
 use crate::mask;
 
-/// The proxies of the environment: `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`. The client reads them by the same code.
+/// The proxies of the environment: `http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`. The client reads them with the
+/// same code.
 #[derive(Default)]
 pub(super) struct Proxies(Option<Matcher>);
 
@@ -14,7 +15,7 @@ impl Proxies {
         Self(Some(Matcher::from_system()))
     }
 
-    /// ` (through the proxy …)` for a URL that is asked for through one; else nothing. Logins are left out.
+    /// ` (through the proxy …)` for a URL that is requested through one; otherwise empty. Credentials are left out.
     pub(super) fn named(&self, url: &Url) -> String {
         let uri = url.as_str().parse().ok();
         let Some(proxy) = self.0.as_ref().zip(uri).and_then(|(matcher, uri)| matcher.intercept(&uri)) else {

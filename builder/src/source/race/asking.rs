@@ -1,4 +1,4 @@
-//! Who is asked and when, what became of it, and who is given up.
+//! Which places are tried and when, their results, and which are given up.
 
 use std::time::{Duration, Instant};
 
@@ -7,26 +7,26 @@ use super::runner::{Candidate, Runner};
 use crate::mask;
 use crate::source::SourceError;
 use crate::source::network::Failure;
-use crate::source::pace::Pace;
+use crate::source::pace::RateMeter;
 
-/// Ends a place that always brings a little more and never the whole.
+/// Ends a place that always delivers a little more but never the whole file.
 const MOST_TRIES: u32 = 30;
 
-/// Requests for one file at a time.
+/// The maximum number of parallel requests for one file.
 const MOST_REQUESTS: usize = 12;
 
-/// With so many places in waiting, less time is given to each.
+/// If this many places are waiting, each gets less time.
 const MANY: usize = 4;
 
-/// Where a place needs longer for the rest of the file, another one is tried alongside.
+/// If a place needs longer than this for the rest of the file, another one is tried in parallel.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A place whose rate is below so many times the minimum is slow: the next is asked alongside.
+/// A place whose rate is below this multiple of the minimum is slow: the next is tried in parallel.
 const SLOW: u64 = 32;
 
 impl Race<'_> {
-    /// Asks the next place where nobody is asked, or where those that are bring too little.
-    pub(super) fn ask(&mut self) -> Result<(), SourceError> {
+    /// Tries the next place if no request is running, or if the running ones deliver too little.
+    pub(super) fn start_requests(&mut self) -> Result<(), SourceError> {
         let now = Instant::now();
         loop {
             let alone = self.runners.is_empty();
@@ -42,10 +42,10 @@ impl Race<'_> {
         }
     }
 
-    /// Whether those that are asked leave so much to wish that another one should be, too.
+    /// Whether the running requests are slow enough to try another place.
     fn lags(&self, now: Instant) -> bool {
         let limits = self.network.limits();
-        // The first gets its time; after that, hardly any time is given to each.
+        // The first gets its time; after that, each gets hardly any.
         let patience = match self.runners.len() {
             1 => limits.hedge,
             _ if self.waiting.len() > MANY => limits.hedge / 6,
@@ -59,7 +59,7 @@ impl Race<'_> {
         let rest = self.target.size().or(leader.total).map_or(0, |total| total.saturating_sub(leader.position()));
         leader.pace.within(limits.hedge, now).is_some_and(|bytes| {
             let takes_long = u128::from(rest) * limits.hedge.as_millis() > u128::from(bytes) * LONG.as_millis();
-            // One that delivers is measured against one other at a time.
+            // A place that delivers is compared with only one other at a time.
             bytes < enough || (takes_long && self.runners.len() == 1)
         })
     }
@@ -72,7 +72,7 @@ impl Race<'_> {
         }
         if let Some((_, slow)) = self.runners.last() {
             let (slow, next) = (mask::text(&self.places[slow.place]), mask::text(url));
-            self.meter.say(&format!("{slow} is slow, trying {next} as well"));
+            self.meter.remark(&format!("{slow} is slow, trying {next} as well"));
         }
         let from = if self.target.joins() { self.target.position() } else { 0 };
         self.next_id += 1;
@@ -89,13 +89,13 @@ impl Race<'_> {
                         opened: None,
                         total: None,
                         announced: false,
-                        tells_end: false,
+                        indicates_end: false,
                         received: 0,
                         new: 0,
                         mark,
                         base: from,
                         held: Vec::new(),
-                        pace: Pace::new(now),
+                        pace: RateMeter::new(now),
                         ended: false,
                     },
                 ));
@@ -105,10 +105,10 @@ impl Race<'_> {
         Ok(())
     }
 
-    /// Keeps what a place said, and asks it again later where that may help.
+    /// Records the failure of a place, and tries it again later if that may help.
     pub(super) fn note(&mut self, place: usize, failure: &Failure, progressed: bool) {
         let (url, limits) = (&self.places[place], self.network.limits());
-        // A file that is not there is no fault of the way to it.
+        // A missing file is not a fault of the connection.
         let through = if failure.missing { String::new() } else { self.network.proxy_of(url) };
         let failure = &Failure { reason: failure.reason.clone() + &through, ..failure.clone() };
         let record = &mut self.records[place];
@@ -125,18 +125,18 @@ impl Race<'_> {
         } else if failure.server && failure.transient {
             self.network.health().gave_up(url, &failure.reason);
         }
-        // What ends the download is told by its error; what a server does to every file, once.
+        // A failure that ends the download is reported by its error; a failure of a server for every file only once.
         let goes_on = !self.waiting.is_empty() || !self.runners.is_empty();
         if goes_on && (news || !failure.server) {
             let wait = failure
                 .wait
                 .filter(|_| again)
                 .map(|wait| format!(" (retrying in {} s, as the server requests)", wait.as_secs()));
-            self.meter.say(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
+            self.meter.remark(&format!("{}: {}{}", mask::text(url), failure.reason, wait.unwrap_or_default()));
         }
     }
 
-    /// Gives up on requests without an answer, and on those that bring too little.
+    /// Gives up on requests without a response, and on those that deliver too little.
     pub(super) fn check_pace(&mut self) -> Result<(), SourceError> {
         let (now, limits) = (Instant::now(), *self.network.limits());
         self.runners.iter_mut().for_each(|(_, runner)| runner.pace.sample(now));

@@ -1,42 +1,42 @@
-//! The places of a race: those that may be asked, those that are being asked, and what became of them.
+//! The places of a race: those that may be tried, those being tried, and their results.
 
 use std::time::Instant;
 
 use crate::source::network::Stream;
-use crate::source::pace::Pace;
+use crate::source::pace::RateMeter;
 
-/// A place that may be asked.
+/// A place that may be tried.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) place: usize,
     pub(super) not_before: Option<Instant>,
-    /// Another was faster, or this one has failed for another file: only if nobody else is left.
+    /// Another was faster, or this one has failed for another file: only used if nothing else is left.
     pub(super) outrun: bool,
 }
 
-/// A place that is being asked.
+/// A place that is being tried.
 pub(super) struct Runner {
     pub(super) place: usize,
     pub(super) stream: Stream,
     pub(super) begun: Instant,
-    /// When the answer came, and where in the file it begins.
+    /// When the response arrived, and its start position in the file.
     pub(super) opened: Option<(Instant, u64)>,
-    /// The file's length: as the server states it, else as it is expected.
+    /// The file's length: as stated by the server, otherwise the expected one.
     pub(super) total: Option<u64>,
-    /// Whether the server stated it, so that the end is sure to be told.
+    /// Whether the server stated it, so that the end will certainly be indicated.
     pub(super) announced: bool,
-    /// Whether the end will be told in any way: a body without stated length may come in chunks.
-    pub(super) tells_end: bool,
+    /// Whether the end will be indicated in any way: a body without a stated length may be chunked.
+    pub(super) indicates_end: bool,
     pub(super) received: u64,
     /// How much of it the target did not have before.
     pub(super) new: u64,
-    /// What the leader had received when this one began.
+    /// What the leader had received when this one started.
     pub(super) mark: u64,
-    /// Where in the file `held` begins.
+    /// The position of `held` in the file.
     pub(super) base: u64,
-    /// What came while another one led.
+    /// What was received while another one was the leader.
     pub(super) held: Vec<u8>,
-    pub(super) pace: Pace,
+    pub(super) pace: RateMeter,
     pub(super) ended: bool,
 }
 
@@ -51,9 +51,9 @@ impl Runner {
     }
 }
 
-/// What became of a place so far.
+/// The results of a place so far.
 #[derive(Clone, Default)]
-pub(super) struct Record {
+pub(super) struct PlaceRecord {
     pub(super) reason: String,
     pub(super) times: u32,
     pub(super) fruitless: u32,

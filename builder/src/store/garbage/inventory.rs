@@ -1,4 +1,4 @@
-//! All objects of a store, and when each was used last.
+//! All objects of a store, and when each was last used.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Kept, Kind, LastUse, Object};
+use super::{KeptObjects, LastUse, Object, ObjectKind};
 use crate::digest::Digest;
 use crate::input::{LIMIT, read_text};
 use crate::interrupt;
@@ -23,28 +23,28 @@ fn raise(uses: &mut Uses, name: Digest, to: LastUse) -> bool {
     raised
 }
 
-/// What a result that is complete names.
-struct Names {
+/// The references of a complete result.
+struct References {
     outputs: Vec<Output>,
-    /// By the rows of its key.
+    /// From the rows of its key.
     inputs: Vec<Digest>,
 }
 
-/// Results, trees and what they say of other objects.
+/// Results, trees and their references to other objects.
 #[derive(Default)]
-struct Graph {
-    results: HashMap<Digest, Names>,
-    /// The files of each tree; `None` of one that can't be read.
+struct ReferenceGraph {
+    results: HashMap<Digest, References>,
+    /// The files of each tree; `None` for one that can't be read.
     trees: HashMap<Digest, Option<Vec<Digest>>>,
     /// Of results.
     steps: Uses,
-    /// Of what results name. Keys of toolchain roots and of logs are those of their steps.
+    /// Of what results refer to. Keys of toolchain roots and of logs are those of their steps.
     named: Uses,
 }
 
 impl Store {
-    /// All that the store holds, layout and format aside.
-    pub(super) fn inventory(&self, kept: &Kept) -> Result<Vec<Object>, StoreError> {
+    /// Everything in the store, except for layout and format.
+    pub(super) fn inventory(&self, kept: &KeptObjects) -> Result<Vec<Object>, StoreError> {
         let graph = self.graph(kept)?;
         let mut found = Vec::new();
         let mut add = |kind, paths: &[PathBuf], last_use| -> Result<(), StoreError> {
@@ -60,58 +60,58 @@ impl Store {
         let of = |uses: &Uses, name: &Digest| uses.get(name).copied().unwrap_or(LastUse::Never);
         for path in sharded_entries(&folder("steps"))? {
             if let Some(key) = name(&path) {
-                add(Kind::Result, &[path], of(&graph.steps, &key))?;
+                add(ObjectKind::Result, &[path], of(&graph.steps, &key))?;
             }
         }
         for path in sharded_entries(&folder("blobs"))? {
             let Some(digest) = name(&path) else { continue };
             let record = sharded(&folder("checked"), &digest.to_string());
             let own = if kept.blobs.contains(&digest) { LastUse::Kept } else { modified(&path).max(modified(&record)) };
-            add(Kind::Blob, &[path, record], own.max(of(&graph.named, &digest)))?;
+            add(ObjectKind::Blob, &[path, record], own.max(of(&graph.named, &digest)))?;
         }
         for path in sharded_entries(&folder("checked"))? {
             if name(&path).is_some_and(|digest| fs::symlink_metadata(self.blob_path(&digest)).is_err()) {
-                add(Kind::Leftover, &[path], LastUse::Never)?;
+                add(ObjectKind::Leftover, &[path], LastUse::Never)?;
             }
         }
         for path in entries(&folder("roots"))? {
             let Some(key) = name(&path) else { continue };
             let lists = ["stamps", "files"].map(|what| folder("seals").join(format!("{key}.{what}")));
-            // Its own time is that of its content.
+            // The time of a tree or root itself is that of its content.
             let own = lists.iter().map(|list| modified(list)).fold(LastUse::Never, Ord::max);
             let [stamps, files] = lists;
-            add(Kind::Root, &[path, stamps, files], own.max(of(&graph.named, &key)))?;
+            add(ObjectKind::Root, &[path, stamps, files], own.max(of(&graph.named, &key)))?;
         }
         for path in entries(&folder("seals"))? {
             if name(&path).is_some_and(|key| fs::symlink_metadata(self.root_path(&key)).is_err()) {
-                add(Kind::Leftover, &[path], LastUse::Never)?;
+                add(ObjectKind::Leftover, &[path], LastUse::Never)?;
             }
         }
         for path in entries(&folder("logs"))? {
             let named = name(&path).map_or(LastUse::Never, |key| of(&graph.named, &key));
             let own = modified(&path);
-            add(Kind::Log, &[path], own.max(named))?;
+            add(ObjectKind::Log, &[path], own.max(named))?;
         }
         for path in entries(&folder("partial"))? {
             let stays = name(&path).is_some_and(|digest| kept.blobs.contains(&digest));
             let own = if stays { LastUse::Kept } else { modified(&path) };
-            add(Kind::Partial, &[path], own)?;
+            add(ObjectKind::Partial, &[path], own)?;
         }
         for path in entries(&folder("damaged"))? {
-            add(Kind::Damaged, &[path], LastUse::Never)?;
+            add(ObjectKind::Damaged, &[path], LastUse::Never)?;
         }
         for path in entries(&folder("newest"))? {
             let newest = read_text(&path, LIMIT).ok().and_then(|text| text.trim().parse().ok());
-            add(Kind::Leftover, &[path], newest.map_or(LastUse::Never, |key| of(&graph.steps, &key).of_named()))?;
+            add(ObjectKind::Leftover, &[path], newest.map_or(LastUse::Never, |key| of(&graph.steps, &key).of_named()))?;
         }
         for path in self.leftovers()? {
-            add(Kind::Leftover, &[path], LastUse::Never)?;
+            add(ObjectKind::Leftover, &[path], LastUse::Never)?;
         }
         Ok(found)
     }
 
-    /// Lock files, work folders without an owner, and small files that were being written. With the store alone only an
-    /// earlier version of dbco may be at work in `tmp/`.
+    /// Lock files, work folders without an owner, and small files that were being written. While the store is held
+    /// exclusively only an earlier version of dbco may be working in `tmp/`.
     fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut found = entries(&self.path().join("locks"))?;
         let owned = |path: &Path| {
@@ -128,8 +128,8 @@ impl Store {
         Ok(found)
     }
 
-    fn graph(&self, kept: &Kept) -> Result<Graph, StoreError> {
-        let mut graph = Graph::default();
+    fn graph(&self, kept: &KeptObjects) -> Result<ReferenceGraph, StoreError> {
+        let mut graph = ReferenceGraph::default();
         for path in sharded_entries(&self.path().join("steps"))? {
             interrupt::check().map_err(StoreError::io("read", &path))?;
             let Some(key) = name(&path) else { continue };
@@ -140,13 +140,13 @@ impl Store {
             let own = if kept.steps.contains(&key) { LastUse::Kept } else { modified(&path) };
             graph.steps.insert(key, own);
             let outputs = result.outputs.values().copied().collect();
-            graph.results.insert(key, Names { outputs, inputs: result.key.named().collect() });
+            graph.results.insert(key, References { outputs, inputs: result.key.named().collect() });
         }
         graph.follow();
         Ok(graph)
     }
 
-    /// Whether all that a result names is there, with the right length; trees are read.
+    /// Whether everything that a result refers to exists, with the right length; trees are read.
     fn is_complete(
         &self,
         key: &Digest,
@@ -172,7 +172,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The files that a tree names; `None` if it can't be read or is damaged.
+    /// The files that a tree refers to; `None` if it can't be read or is damaged.
     fn files_of_tree(&self, digest: &Digest) -> Result<Option<Vec<Digest>>, StoreError> {
         let mut bytes = Vec::new();
         let read = self.open_unchecked(digest).and_then(|mut file| file.read_to_end(&mut bytes));
@@ -188,10 +188,10 @@ impl Store {
     }
 }
 
-impl Graph {
-    /// Passes the last use of each result on to all that it names.
+impl ReferenceGraph {
+    /// Propagates the last use of each result to everything that it refers to.
     fn follow(&mut self) {
-        // Keys are digests of what they are made from, so there is no circle.
+        // Keys are digests of what results are made from, so there is no cycle.
         let mut queue: Vec<Digest> = self.results.keys().copied().collect();
         while let Some(key) = queue.pop() {
             let then = self.steps[&key].of_named();
@@ -220,7 +220,7 @@ impl Graph {
     }
 }
 
-/// The time of the last change of a file; `Never` if there is none.
+/// The time of the last change of a file; `Never` if it does not exist.
 fn modified(path: &Path) -> LastUse {
     let time = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
     time.map_or(LastUse::Never, |time: SystemTime| LastUse::At(time, 0))

@@ -1,11 +1,12 @@
-//! What the store need not keep, and its removal.
+//! Finding and removing what the store no longer needs.
 //!
-//! A result keeps what it names: the files that it gave, those of its trees, its toolchain root, its log, and by the
-//! rows of its key the sources and the results that it was made from. So each object has the time of the last use of
-//! all that names it, what has not been used for some time can go by these times alone, and what is left is complete.
+//! A result keeps what it refers to: its files, those of its trees, its toolchain root, its log, and through the rows
+//! of its key the sources and the results that it was made from. So each object has the latest use time of all that
+//! refer to it, objects that have not been used for some time can be removed by these times alone, and what is left is
+//! complete.
 //!
-//! Removal needs the store [alone](super::Sharing::Alone), and takes results before what they name: killed at any
-//! moment it leaves a store whose results are complete.
+//! Removal needs the store [exclusively](super::Sharing::Alone), and removes results before what they refer to: if it
+//! is killed at any moment, the results in the store are complete.
 
 mod inventory;
 mod remove;
@@ -17,46 +18,46 @@ use std::time::{Duration, SystemTime};
 use super::{Store, StoreError};
 use crate::digest::Digest;
 
-/// What may go.
+/// What may be removed.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// What has not been used for this long. Zero means all. Times of use are known to a day.
+    /// Objects that have not been used for this long. Zero means all. Times of use have a resolution of one day.
     pub unused_for: Option<Duration>,
-    /// What was used longest ago, until the store has no more than this many bytes.
+    /// The least recently used objects, until the store is no larger than this number of bytes.
     pub max_size: Option<u64>,
-    /// What must stay, whatever its time.
-    pub kept: Kept,
+    /// What must be kept, whatever its time.
+    pub kept: KeptObjects,
 }
 
-/// Objects that must stay, with all that they name.
+/// Objects that must be kept, with everything that they refer to.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
-    /// Keys of steps. Those without a result are no error.
+pub struct KeptObjects {
+    /// Keys of steps. Those without a result are not an error.
     pub steps: BTreeSet<Digest>,
-    /// Blobs, and what has come of their downloads.
+    /// Blobs, including their partial downloads.
     pub blobs: BTreeSet<Digest>,
 }
 
-/// A kind of objects, in the order in which they are removed.
+/// A kind of objects, in the order of removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// What a step gave, as names of other objects.
+pub enum ObjectKind {
+    /// The result of a step, which refers to other objects.
     Result,
     /// A toolchain's root with its lists.
     Root,
     /// A file's content, or a tree.
     Blob,
-    /// What a step's commands printed.
+    /// The output of a step's commands.
     Log,
-    /// A download that was cut off.
+    /// An interrupted download.
     Partial,
-    /// What was put aside as damaged.
+    /// An object that was moved aside as damaged.
     Damaged,
-    /// What no process uses any more: lock files, work of killed builds, records of objects that are gone.
+    /// What no process uses any more: lock files, work folders of killed builds, records of removed objects.
     Leftover,
 }
 
-/// A number of objects, and their length in bytes together.
+/// A number of objects, and their total length in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
     /// Objects.
@@ -72,20 +73,20 @@ impl Total {
     }
 }
 
-/// When something was used last. What names an object is always less than the object, so what is removed in this order
-/// is never missed.
+/// The last use of an object. An object that refers to another always has the smaller value, so removing in this order
+/// never breaks a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LastUse {
-    /// It is good for nothing.
+    /// It is unusable.
     Never,
-    /// At a time; the second number counts the results by which it follows from that use.
+    /// A time; the second number counts the results between the object and that use.
     At(SystemTime, u32),
-    /// It is to stay.
+    /// It must be kept.
     Kept,
 }
 
 impl LastUse {
-    /// The last use of what is named by something of this last use.
+    /// The last use of an object referred to by one with this last use.
     fn of_named(self) -> Self {
         match self {
             Self::At(time, distance) => Self::At(time, distance + 1),
@@ -97,14 +98,14 @@ impl LastUse {
 /// Something that is removed as a whole.
 #[derive(Clone, Debug)]
 struct Object {
-    kind: Kind,
-    /// Its files or folders, in the order in which they go.
+    kind: ObjectKind,
+    /// Its files or folders, in the order of removal.
     paths: Vec<PathBuf>,
     bytes: u64,
     last_use: LastUse,
 }
 
-/// What may go of a store, and what stays.
+/// What can be removed from a store, and what is kept.
 #[derive(Debug)]
 pub struct Garbage {
     objects: Vec<Object>,
@@ -112,28 +113,28 @@ pub struct Garbage {
 }
 
 impl Garbage {
-    /// What goes, by kind.
-    pub fn by_kind(&self) -> BTreeMap<Kind, Total> {
-        let mut kinds = BTreeMap::<Kind, Total>::new();
+    /// What is removed, by kind.
+    pub fn by_kind(&self) -> BTreeMap<ObjectKind, Total> {
+        let mut kinds = BTreeMap::<ObjectKind, Total>::new();
         self.objects.iter().for_each(|object| kinds.entry(object.kind).or_default().add(object));
         kinds
     }
 
-    /// All that goes.
+    /// The total of what is removed.
     pub fn total(&self) -> Total {
         let mut total = Total::default();
         self.objects.iter().for_each(|object| total.add(object));
         total
     }
 
-    /// All that stays.
+    /// The total of what is kept.
     pub fn stays(&self) -> Total {
         self.stays
     }
 }
 
 impl Store {
-    /// Finds what may go. Nothing is changed.
+    /// Finds what can be removed. Nothing is changed.
     pub fn garbage(&self, policy: &Policy) -> Result<Garbage, StoreError> {
         let mut objects = self.inventory(&policy.kept)?;
         objects.sort_by_key(|object| object.last_use);
@@ -157,7 +158,7 @@ impl Store {
                 garbage.stays.add(&object);
             }
         }
-        // In each kind, what names others first.
+        // Within each kind, referring objects first.
         garbage.objects.sort_by_key(|object| object.kind);
         Ok(garbage)
     }

@@ -1,22 +1,22 @@
-//! Removing what may go.
+//! Removing unused objects.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Garbage, Kind};
+use super::{Garbage, ObjectKind};
 use crate::beneath;
 use crate::interrupt;
 use crate::store::listing::entries;
 use crate::store::{Sharing, Store, StoreError};
 
 impl Store {
-    /// Removes what [`Store::garbage`] has found; `progress` hears how many bytes have gone. Ends with an error when a
-    /// signal comes: what has gone until then is a part of it.
+    /// Removes what [`Store::garbage`] has found; `progress` receives the number of bytes removed. Ends with an error
+    /// when a signal arrives: what has been removed until then is a part of it.
     ///
     /// # Panics
     ///
-    /// If the store is not open [`Sharing::Alone`].
+    /// If the store is not open as [`Sharing::Alone`].
     pub fn remove(&self, garbage: &Garbage, progress: &dyn Fn(u64)) -> Result<(), StoreError> {
         assert_eq!(self.sharing, Sharing::Alone, "others may use what is removed");
         let mut gone = 0;
@@ -24,8 +24,8 @@ impl Store {
             for path in &object.paths {
                 interrupt::check().map_err(StoreError::io("remove", path))?;
                 match object.kind {
-                    // What is left of one that a kill cuts off must not stand under its name.
-                    Kind::Root if path.is_dir() => self.remove_by_way_of_tmp(path)?,
+                    // The rest of an interrupted removal must not keep the object's name.
+                    ObjectKind::Root if path.is_dir() => self.remove_by_way_of_tmp(path)?,
                     _ => remove(path)?,
                 }
             }
@@ -34,7 +34,7 @@ impl Store {
         }
         for folder in ["blobs", "steps", "checked"] {
             for shard in entries(&self.path().join(folder))? {
-                // Fails where something is left in it.
+                // Fails if something is left in it.
                 let _ = fs::remove_dir(&shard);
             }
         }
@@ -42,19 +42,19 @@ impl Store {
     }
 
     fn remove_by_way_of_tmp(&self, path: &Path) -> Result<(), StoreError> {
-        // On a full disk there may be no place for a folder.
+        // On a full disk there may be no space for a folder.
         let Ok(work) = self.work_dir() else { return remove(path) };
         let moved = work.path().join("garbage");
         match fs::rename(path, &moved) {
             Ok(()) => remove(&moved),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            // A folder of another file system, or one that the user may not move.
+            // A folder on another file system, or one that the user may not move.
             Err(_) => remove(path),
         }
     }
 }
 
-/// Removes a file, or a folder with all that is in it; what is not there is gone.
+/// Removes a file, or a folder with all its content; a missing one is not an error.
 fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => beneath::remove_all(path),

@@ -6,14 +6,14 @@ use std::os::unix::fs::FileExt;
 
 use flate2::Crc;
 
-/// Bytes of a sector. Disks with larger ones are refused.
+/// Sector size in bytes. Disks with larger sectors are rejected.
 pub const SECTOR: u64 = 512;
 /// Entries of the table, and bytes of each.
 const ENTRIES: usize = 128;
 const ENTRY: usize = 128;
 /// Sectors that the entries take.
 const TABLE: u64 = (ENTRIES * ENTRY) as u64 / SECTOR;
-/// Partitions begin at a MiB.
+/// Partitions start at a MiB.
 const MIB: u64 = (1 << 20) / SECTOR;
 
 /// The name in the table of the partition that is the systems' disk.
@@ -37,7 +37,7 @@ impl Partition {
 
 /// The partitions of an installed disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct PartitionLayout {
     /// GRUB's core for BIOS.
     pub bios: Partition,
     /// The EFI system partition.
@@ -48,34 +48,36 @@ pub struct Layout {
     pub sectors: u64,
 }
 
-/// GUIDs of types, as they are on the disk (the first three fields little-endian).
+/// Partition type GUIDs in on-disk form (the first three fields little-endian).
 const BIOS_BOOT: [u8; 16] = *b"Hah!IdontNeedEFI";
 const EFI_SYSTEM: [u8; 16] =
     [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];
 const LINUX: [u8; 16] =
     [0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4];
 
-impl Layout {
-    /// For a disk of so many sectors: 1 MiB for BIOS, 40 MiB for EFI, the rest for systems. None: it is too small for that and
-    /// 64 MiB of systems.
-    pub fn of(sectors: u64) -> Option<Layout> {
+impl PartitionLayout {
+    /// For a disk with this number of sectors: 1 MiB for BIOS, 40 MiB for EFI, the rest for systems. None: it is too
+    /// small for that and 64 MiB of systems.
+    pub fn of(sectors: u64) -> Option<PartitionLayout> {
         let part = |first: u64, mib: u64| Partition { first, last: first + mib * MIB - 1 };
         let bios = part(MIB, 1);
-        // FAT32 is what has 65,525 clusters (Microsoft's fatgen103), which firmware insists on; busybox makes them of one sector.
+        // FAT32 has at least 65,525 clusters (Microsoft's fatgen103), which firmware insists on; busybox makes them of
+        // one sector.
         let esp = part(bios.last + 1, 40);
         // The copy of the table is at the end.
         let end = sectors.checked_sub(TABLE + 2)? / MIB * MIB;
         let systems = Partition { first: esp.last + 1, last: end.checked_sub(1)? };
-        (systems.last > systems.first + 64 * MIB).then_some(Layout { bios, esp, systems, sectors })
+        (systems.last > systems.first + 64 * MIB).then_some(PartitionLayout { bios, esp, systems, sectors })
     }
 
-    /// Takes away what tells what is on the disk: the beginnings of the file systems that are where the partitions will be, then both
-    /// copies of a table and what boots. What is cut off in between never looks whole.
+    /// Erases what identifies the disk's content: the beginnings of the file systems at the places of the new
+    /// partitions, then both copies of a table and the boot code. An interruption in between never leaves something
+    /// that looks complete.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Errors of writing.
     pub fn erase(&self, disk: &mut File) -> io::Result<()> {
-        // Superblocks of whatever kind; the first partition lies behind the table's MiB.
+        // Superblocks of any kind; the first partition follows the table's MiB.
         let zeros = vec![0; 1 << 20];
         for first in [self.systems.first, self.esp.first] {
             disk.write_all_at(&zeros, first * SECTOR)?;
@@ -122,11 +124,11 @@ impl Layout {
         header
     }
 
-    /// Writes both copies of the table, and a boot sector that says that the disk has one: its code is `boot`, up to 440 bytes.
-    /// `random` makes the disk's GUID and those of its partitions.
+    /// Writes both copies of the table, and a boot sector that marks the disk as having one: its code is `boot`, up to
+    /// 440 bytes. `random` is used for the GUIDs of the disk and its partitions.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Errors of writing.
     pub fn write(&self, disk: &mut (impl Write + Seek), boot: &[u8], random: [u8; 16]) -> io::Result<()> {
         let guid = |index: u8| guid(random, index);
         let entries = self.entries(&guid);
@@ -134,7 +136,8 @@ impl Layout {
         let mut sector = vec![0; SECTOR as usize];
         let code = &boot[..boot.len().min(440)];
         sector[..code.len()].copy_from_slice(code);
-        // One partition of type 0xee over all (section 5.2.3). Some BIOSes boot only from a disk with an active one.
+        // One partition of type 0xee over the whole disk (section 5.2.3). Some BIOSes only boot from a disk with an
+        // active one.
         let length = u32::try_from(last).unwrap_or(u32::MAX);
         sector[446..462].copy_from_slice(&[0x80, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0]);
         sector[458..462].copy_from_slice(&length.to_le_bytes());
@@ -143,7 +146,7 @@ impl Layout {
             disk.seek(SeekFrom::Start(at * SECTOR))?;
             disk.write_all(bytes)
         };
-        // The copy first: whatever is cut off, one of the two is whole.
+        // The copy first: after an interruption at any point, one of the two is complete.
         put(last - TABLE, &entries)?;
         put(last, &self.header(last, 1, last - TABLE, &entries, guid(0)))?;
         put(2, &entries)?;
@@ -152,8 +155,8 @@ impl Layout {
     }
 }
 
-/// The GUID of the disk (0) or of one of its partitions, as it is on the disk: of version 4 and variant 1 (RFC 9562). The version's
-/// byte is the high one of a little-endian field.
+/// The GUID of the disk (0) or of one of its partitions, in on-disk form: of version 4 and variant 1 (RFC 9562). The
+/// version's byte is the high one of a little-endian field.
 fn guid(random: [u8; 16], index: u8) -> [u8; 16] {
     let mut guid = random;
     guid[15] ^= index;
@@ -162,7 +165,7 @@ fn guid(random: [u8; 16], index: u8) -> [u8; 16] {
     guid
 }
 
-/// The same as a text, as the kernel's `root=PARTUUID=` has it.
+/// The same as text, for the kernel's `root=PARTUUID=`.
 pub fn guid_text(random: [u8; 16], index: u8) -> String {
     let g = guid(random, index);
     let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -188,19 +191,19 @@ mod tests {
 
     #[test]
     fn partitions_begin_at_a_mebibyte_and_small_disks_are_refused() {
-        let layout = Layout::of(1 << 21).unwrap();
+        let layout = PartitionLayout::of(1 << 21).unwrap();
         for part in [layout.bios, layout.esp, layout.systems] {
             assert_eq!((part.first % MIB, (part.last + 1) % MIB), (0, 0));
         }
         assert_eq!(layout.bios.sectors() * SECTOR, 1 << 20);
         assert!(layout.systems.last < layout.sectors - TABLE - 1);
-        assert_eq!(Layout::of(64 * MIB), None);
-        assert_eq!(Layout::of(0), None);
+        assert_eq!(PartitionLayout::of(64 * MIB), None);
+        assert_eq!(PartitionLayout::of(0), None);
     }
 
     #[test]
     fn what_is_erased_tells_nothing_any_more() {
-        let layout = Layout::of(1 << 19).unwrap();
+        let layout = PartitionLayout::of(1 << 19).unwrap();
         let mut disk = tempfile::tempfile().unwrap();
         disk.set_len(layout.sectors * SECTOR).unwrap();
         layout.write(&mut disk, &[0x90; 512], [7; 16]).unwrap();
@@ -213,12 +216,12 @@ mod tests {
         assert!(bytes.iter().all(|byte| *byte == 0));
     }
 
-    /// The judge is util-linux's sfdisk, where the host has it; CI installs it.
+    /// Checked by util-linux's sfdisk, if the host has it; CI installs it.
     #[test]
     fn sfdisk_accepts_the_table() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        let layout = Layout::of(1 << 21).unwrap();
+        let layout = PartitionLayout::of(1 << 21).unwrap();
         // Sparse.
         let mut image = std::fs::File::create(&path).unwrap();
         image.set_len(1 << 30).unwrap();

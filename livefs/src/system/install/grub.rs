@@ -1,21 +1,21 @@
-//! GRUB's core for BIOS on a disk, as `grub-bios-setup` puts it there: the boot sector loads the core's first sector, which loads the
-//! rest by a list of blocks (GRUB's `include/grub/i386/pc/boot.h` and `include/grub/offsets.h`).
+//! GRUB's core for BIOS on a disk, as `grub-bios-setup` installs it: the boot sector loads the core's first sector,
+//! which loads the rest by a list of blocks (GRUB's `include/grub/i386/pc/boot.h` and `include/grub/offsets.h`).
 
 use super::gpt::SECTOR;
 
-/// GRUB_BOOT_MACHINE_KERNEL_SECTOR: where the boot sector notes the core's first sector.
+/// GRUB_BOOT_MACHINE_KERNEL_SECTOR: where the boot sector stores the core's first sector.
 const KERNEL_SECTOR: usize = 0x5c;
-/// GRUB_BOOT_MACHINE_DRIVE_CHECK: two bytes that are no-ops where the BIOS may name the wrong drive.
+/// GRUB_BOOT_MACHINE_DRIVE_CHECK: two bytes that are no-ops if the BIOS may pass the wrong drive.
 const DRIVE_CHECK: usize = 0x66;
 /// The first entry of the list in the core's first sector: sector, count, segment.
 const BLOCK_LIST: usize = 0x1f4;
-/// GRUB_BOOT_MACHINE_KERNEL_SEG, and a sector on: where the rest is loaded to.
+/// GRUB_BOOT_MACHINE_KERNEL_SEG, plus one sector: where the rest is loaded to.
 const SEGMENT: u16 = 0x800 + (SECTOR as u16 >> 4);
 
-/// The boot sector and the core for a core that stands at the sector `first`, in a partition of `sectors`.
+/// The boot sector and the core for a core that starts at the sector `first`, in a partition of `sectors`.
 ///
 /// # Errors
-/// What is wrong with the images: they are not GRUB's, or the core does not fit.
+/// The images are not GRUB's, or the core does not fit.
 pub fn place(boot: &[u8], core: &[u8], first: u64, sectors: u64) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
     if boot.len() != SECTOR as usize || boot[510..] != [0x55, 0xaa] || core.len() < 2 * SECTOR as usize {
         return Err("boot.img or core.img is not an image of GRUB");

@@ -21,7 +21,7 @@ impl Menu {
         let mut kernel = words(cmdline).map_err(|why| format!("--cmdline \"{cmdline}\" {why}."))?;
         let init = kernel.iter().position(|word| word == "--").map_or(Vec::new(), |at| kernel.split_off(at));
         let menu = Menu { kernel, init };
-        // A partition's GUID as a text has 36 characters.
+        // A partition's GUID has 36 characters as text.
         let root = format!("PARTUUID={}", "0".repeat(36));
         for entry in ENTRIES {
             let length = line(&menu.words(entry, &root)).len();
@@ -36,7 +36,8 @@ impl Menu {
         Ok(menu)
     }
 
-    /// The text of `grub.cfg` for a disk whose systems are on the partition `root`, as the kernel's `root=` names it.
+    /// The text of `grub.cfg` for a disk whose systems are on the partition `root`, in the form for the kernel's
+    /// `root=`.
     pub fn text(&self, root: &str) -> String {
         let mut text = serial(&self.kernel)
             + "\nterminal_input console serial\nterminal_output console serial\nset timeout=3\nset default=0\n";
@@ -52,7 +53,8 @@ impl Menu {
         text
     }
 
-    /// All words of an entry. Those of its mode come after the user's, as the last of a kind counts, and before what is init's.
+    /// All words of an entry. Those of its mode come after the user's, as the last of a kind counts, and before those
+    /// for init.
     fn words(&self, entry: &Entry, root: &str) -> Vec<String> {
         let mut all = self.kernel.clone();
         if !entry.initrd {
@@ -69,7 +71,7 @@ struct Entry {
     id: &'static str,
     title: &'static str,
     words: &'static [&'static str],
-    /// Whether it loads the initrd; if not, the kernel mounts the systems' disk as its root.
+    /// Whether it loads the initrd; otherwise the kernel mounts the systems' disk as its root.
     initrd: bool,
 }
 
@@ -95,18 +97,19 @@ const ENTRIES: &[Entry] = &[
     },
 ];
 
-/// A command line as GRUB's `linux` makes it of words: with double quotes around each that has a space in it
+/// The command line that GRUB's `linux` builds from words: with double quotes around each that contains a space
 /// (`grub-core/lib/cmdline.c`).
 fn line(words: &[String]) -> String {
     let quoted = words.iter().map(|word| if word.contains(' ') { format!("\"{word}\"") } else { word.clone() });
     quoted.fold(format!("BOOT_IMAGE=/boot/{KERNEL}"), |line, word| line + " " + &word)
 }
 
-/// A command line as the kernel's `next_arg` (`lib/cmdline.c`) splits it: at spaces outside of double quotes.
+/// Splits a command line as the kernel's `next_arg` does (`lib/cmdline.c`): at spaces outside double quotes.
 ///
-/// GRUB puts double quotes around each word with a space in it, so the quotes are around the whole word in the end; the kernel
-/// reads `"a=b c"` as it reads `a="b c"`. GRUB also puts a backslash before `\`, `'` and `"`, which the kernel would keep: those
-/// can't be passed on. The builder does the same for the image's own menu (`builder/src/image/grub.rs`).
+/// GRUB puts double quotes around each word with a space, so that in the end the quotes are around the whole word; the
+/// kernel reads `"a=b c"` as it reads `a="b c"`. GRUB also puts a backslash before `\`, `'` and `"`, which the kernel
+/// would keep: words with these can't be passed on. The builder does the same for the image's own menu
+/// (`builder/src/image/grub.rs`).
 fn words(cmdline: &str) -> Result<Vec<String>, &'static str> {
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
     for c in cmdline.chars() {
@@ -125,10 +128,10 @@ fn words(cmdline: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-/// A word as GRUB's script reads it back (GRUB manual, "Quoting"): plain, or in single quotes.
+/// A word in GRUB's script syntax (GRUB manual, "Quoting"): plain, or in single quotes.
 fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:=@_%".contains(c);
-    // A keyword of the script would end the entry.
+    // A keyword of the script language would end the entry.
     if word.chars().all(plain) && word.contains(|c: char| !c.is_ascii_alphabetic()) {
         word.to_owned()
     } else {
@@ -227,7 +230,7 @@ mod tests {
         assert_eq!(longest, 2047 - entry.len());
     }
 
-    /// GRUB's own parser is the judge.
+    /// Checked by GRUB's own parser.
     #[test]
     fn grub_script_check_accepts_the_menu() {
         let folder = tempfile::tempdir().unwrap();

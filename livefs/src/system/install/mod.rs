@@ -1,4 +1,5 @@
-//! `hdinstall`: a disk that boots by itself, in BIOS and in UEFI, with the live system, a first system and room for more.
+//! `hdinstall`: a disk that boots by itself, with BIOS and with UEFI, with the live system, a first system and room for
+//! more.
 //!
 //! | partition | what it holds |
 //! |---|---|
@@ -21,7 +22,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::systems::Systems;
 use crate::boot::disks::Places;
-use crate::boot::probe::Kind;
+use crate::boot::probe::ContentKind;
 use crate::platform::{CONSOLES, KERNEL, UEFI_PROGRAM};
 use crate::process::command;
 use menu::Menu;
@@ -40,18 +41,18 @@ medium that the machine was started from, or from FOLDER ({KERNEL}, initrd.img).
 
 /// Where GRUB's images are in the live system.
 const IMAGES: &str = "/system/lib/grub";
-/// Where things are mounted meanwhile.
+/// Where file systems are mounted meanwhile.
 const WORK: &str = "/system/run/hdinstall";
 
-/// The label of the systems' disk, and that of one that is being made.
+/// The label of the systems' disk, and its label during the installation.
 const LABEL: &str = "dbcolinux";
 const UNFINISHED: &str = "dbco-unfinished";
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was not wanted, 2 for wrong usage.
+/// Runs `hdinstall`. Gives the exit code: 0, 1 if it failed or was declined, 2 for wrong usage.
 pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
-    // A replaced byte in the command line or in a path would mean something else.
+    // A replacement character in the command line or in a path would change its meaning.
     let words: std::result::Result<Vec<String>, OsString> = arguments.into_iter().map(OsString::into_string).collect();
     let words = match words {
         Ok(words) => words,
@@ -77,7 +78,7 @@ pub fn hdinstall(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// What is asked for.
+/// The arguments.
 struct Wanted {
     disk: PathBuf,
     yes: bool,
@@ -112,7 +113,7 @@ impl Wanted {
         let name = disk.file_name().unwrap_or_default().to_string_lossy().into_owned();
         check_disk(&disk, &name)?;
         let sectors = sectors(&name)?;
-        let layout = gpt::Layout::of(sectors)
+        let layout = gpt::PartitionLayout::of(sectors)
             .ok_or_else(|| format!("{} is too small: at least 128 MiB are required.", disk.display()))?;
         let image = |file: &str| {
             let path = Path::new(IMAGES).join(file);
@@ -131,8 +132,8 @@ impl Wanted {
         let what = || failed(format!("Cannot write to {}", disk.display()));
         let mut random = [0; 16];
         File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).map_err(failed("/dev/urandom"))?;
-        // If the power fails in between, the disk does not boot and no incomplete system is found on it: the old contents are
-        // erased first, and the systems' disk gets the label by which it is found last.
+        // If the power fails meanwhile, the disk does not boot and no incomplete system is found on it: the old
+        // contents are erased first, and the systems' disk gets its final label last.
         layout.erase(&mut file).map_err(what())?;
         file.seek(SeekFrom::Start(layout.bios.first * gpt::SECTOR))
             .and_then(|_| file.write_all(&core))
@@ -180,7 +181,9 @@ impl Wanted {
             };
         }
         let disks = Places::default().disks().map_err(failed("Cannot list the disks"))?;
-        for medium in disks.iter().filter(|one| one.content.kind == Kind::Iso9660 && !one.device.starts_with(disk)) {
+        for medium in
+            disks.iter().filter(|one| one.content.kind == ContentKind::Iso9660 && !one.device.starts_with(disk))
+        {
             let folder = work.mount(&medium.device, "medium", "iso9660", true)?;
             if holds(&folder.join("boot")) {
                 return Ok(folder.join("boot"));
@@ -193,13 +196,14 @@ impl Wanted {
     }
 }
 
-/// Reports installations that a power cut interrupted: disks with our partition table, but without a finished systems' disk.
+/// Reports installations that a power cut interrupted: disks with dbcolinux's partition table, but without a finished
+/// systems' disk.
 ///
 /// # Errors
 /// The block devices can't be listed.
 pub fn unfinished(places: &Places) -> Result<Vec<String>> {
     let entries = fs::read_dir(&places.list).map_err(failed(places.list.display().to_string()))?;
-    let mut told: Vec<String> = entries
+    let mut messages: Vec<String> = entries
         .flatten()
         .filter_map(|entry| {
             let about = fs::read_to_string(entry.path().join("uevent")).ok()?;
@@ -209,7 +213,7 @@ pub fn unfinished(places: &Places) -> Result<Vec<String>> {
             if !matches!(label, None | Some(Some(UNFINISHED))) {
                 return None;
             }
-            // A partition's folder lies in its disk's.
+            // A partition's folder is in that of its disk.
             let folder = fs::canonicalize(entry.path()).ok()?;
             let disk = places.nodes.join(folder.parent()?.file_name()?);
             Some(format!(
@@ -219,11 +223,11 @@ pub fn unfinished(places: &Places) -> Result<Vec<String>> {
             ))
         })
         .collect();
-    told.sort();
-    Ok(told)
+    messages.sort();
+    Ok(messages)
 }
 
-/// Refuses anything but a whole disk, and a disk that is in use.
+/// Rejects anything but a whole disk, and a disk that is in use.
 fn check_disk(disk: &Path, name: &str) -> Result<()> {
     let kind = fs::metadata(disk).map_err(failed(disk.display().to_string()))?.file_type();
     if !kind.is_block_device() || !Path::new("/sys/block").join(name).exists() {
@@ -288,8 +292,8 @@ fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}", said.lines().last().unwrap_or("failed without an error message")))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program}: {}", stderr.lines().last().unwrap_or("failed without an error message")))
 }
 
 fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
@@ -299,7 +303,7 @@ fn write(path: &Path, from: &mut dyn Read) -> Result<()> {
     io::copy(from, &mut file).and_then(|_| file.sync_all()).map_err(what())
 }
 
-/// The mounts of an installation, which are removed when it ends, whether it succeeded or not.
+/// The mounts of an installation, which are unmounted when it ends, whether it succeeded or not.
 struct Work;
 
 impl Work {
@@ -377,10 +381,13 @@ mod tests {
             std::os::unix::fs::symlink(&device, places.list.join(format!("{disk}3"))).unwrap();
             fs::write(places.nodes.join(format!("{disk}3")), content).unwrap();
         }
-        let told = unfinished(&places).unwrap().join("\n");
-        assert_eq!(told.lines().count(), 2, "{told}");
-        assert!(told.contains("/vda: its installation was interrupted") && told.contains("hdinstall"), "{told}");
-        assert!(told.contains("/vdb: its installation was interrupted"), "{told}");
+        let messages = unfinished(&places).unwrap().join("\n");
+        assert_eq!(messages.lines().count(), 2, "{messages}");
+        assert!(
+            messages.contains("/vda: its installation was interrupted") && messages.contains("hdinstall"),
+            "{messages}"
+        );
+        assert!(messages.contains("/vdb: its installation was interrupted"), "{messages}");
     }
 
     #[test]

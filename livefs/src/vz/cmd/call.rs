@@ -1,4 +1,4 @@
-//! A command's call: the container, and the arguments behind it.
+//! The call of a command: the container, and the arguments after it.
 
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{self, Given, Known};
@@ -9,17 +9,17 @@ pub(super) struct Call<'a> {
     pub id: u32,
     /// The command, as it was called.
     pub name: &'a str,
-    /// What follows the container.
+    /// The arguments after the container.
     pub arguments: &'a [String],
 }
 
 impl Call<'_> {
-    /// Reads options; what getopt says is an error with this code's variant. What follows them is left to look at.
+    /// Parses options; errors of getopt get this code's variant. The remaining arguments are not checked.
     pub fn options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
         options::parse("vzctl", self.arguments, known).map_err(bad)
     }
 
-    /// As [`Call::options`], with nothing behind them.
+    /// As [`Call::options`], without remaining arguments.
     pub fn only_options(&self, known: &[Known], bad: fn(String) -> Error) -> Result<Given> {
         let given = self.options(known, bad)?;
         given.no_rest()?;

@@ -55,7 +55,7 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
 fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<()> {
     let (mut file, origin) = sample(vz, id, given.first("config"))?;
     let get = |key: &str| chosen.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
-    // What is stored names the container by $VEID, as vz.conf does.
+    // The stored value refers to the container by $VEID, as in vz.conf.
     let stored: Vec<(String, String)> =
         vz.defaults(id).into_iter().chain(file.values(id).pairs).chain(chosen.iter().cloned()).collect();
     let config = Config::of(stored.iter().cloned(), id);
@@ -67,7 +67,7 @@ fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<
     if !free(&private) {
         return Err(Error::PrivateExists(private));
     }
-    // A volume of its own can't be replaced by what is made beside it.
+    // A separate volume can't be replaced by a folder created beside it.
     if vz.node.is_mounted(&private)? {
         let path = private.display();
         return Err(Error::Create(format!(
@@ -124,7 +124,7 @@ fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<
     Ok(())
 }
 
-/// Whether a private area can be made there: nothing is there, or an empty folder.
+/// Whether a private area can be created there: nothing exists, or only an empty folder.
 fn free(private: &Path) -> bool {
     match fs::read_dir(private) {
         Ok(mut entries) => entries.next().is_none() && !private.is_symlink(),
@@ -132,7 +132,7 @@ fn free(private: &Path) -> bool {
     }
 }
 
-/// Takes a creation back that is all done.
+/// Undoes a finished creation.
 fn take_back(vz: &Vz, id: u32, private: &Path, root: &Path) -> Result<()> {
     vz.log.info(format_args!("Destroying container private area: {}", private.display()));
     layout::remove(private, || {
@@ -144,7 +144,7 @@ fn take_back(vz: &Vz, id: u32, private: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The configuration to begin with: one that exists, else the sample, with its name unless it says another.
+/// The initial configuration: an existing one, otherwise the sample, with the sample's name unless it states another.
 fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<(ConfFile, Option<String>)> {
     let own = vz.paths.container_conf(id);
     let default = vz.general(&["CONFIGFILE"], id).get("CONFIGFILE").map(str::to_owned);
@@ -178,10 +178,10 @@ fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<(ConfFile, Option<St
     Ok((file, origin))
 }
 
-/// Gives a private area to the users of a user namespace. An overlay's is mounted for it: of what the template holds, owners alone
-/// come to lie above it.
+/// Gives a private area to the users of a user namespace. An overlay is mounted for it: for the template's files, only
+/// the owners are stored in the upper layer.
 fn own(vz: &Vz, layout: Layout, made: &Path, root: &Path, ids: (u32, u32)) -> Result<()> {
-    // Of an application's container /system is the machine's, except for what is its own in it.
+    // In an application's container /system is the machine's, except for its own parts of it.
     let theirs = |path: &Path| {
         let mut parts = path.iter().map(|part| part.to_string_lossy());
         let system = layout == Layout::App && parts.next().is_some_and(|part| part == "system");
@@ -206,7 +206,7 @@ fn own(vz: &Vz, layout: Layout, made: &Path, root: &Path, ids: (u32, u32)) -> Re
     done
 }
 
-/// The options' values, as they are stored. Of one that comes again the first counts; addresses add up.
+/// The options' values, as they are stored. If an option is repeated the first one counts; addresses accumulate.
 fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
     let bad = |name: &str, value: &str| Error::Value(format!("Bad parameter for --{name}: {value}"));
     let mut chosen: Vec<(String, String)> = Vec::new();
@@ -248,7 +248,7 @@ fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
     Ok(chosen)
 }
 
-/// Makes a private area.
+/// Creates a private area.
 fn fill(layout: Layout, template: &Template, name: &str, templates: &Path, made: &Path) -> Result<()> {
     if layout == Layout::Simfs {
         return template.lay_out(made);
@@ -267,7 +267,7 @@ fn fill(layout: Layout, template: &Template, name: &str, templates: &Path, made:
     area(made, below)
 }
 
-/// An app's template holds its own content only: it is what was changed over the live system.
+/// An app's template only has its own content: the changes over the live system.
 fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     area(made, live.to_owned())?;
     let upper = made.join("upper");
@@ -281,12 +281,12 @@ fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
 }
 
-/// Whether a template brings nothing of a system of its own.
+/// Whether a template contains nothing of a system of its own.
 fn template_is_bare(upper: &Path) -> bool {
     fs::symlink_metadata(upper.join("system")).is_err()
 }
 
-/// What init does in an application's container: start it, and again when it ends.
+/// The inittab of an application's container: starts the application, and restarts it when it ends.
 const APP_INITTAB: &str = "\
 # What init starts in this container: the application alone.
 ::sysinit:/system/etc/init.d/rcS
@@ -294,7 +294,7 @@ const APP_INITTAB: &str = "\
 ::shutdown:/system/etc/init.d/rcK
 ";
 
-/// The part of `/system` that is an application's own: configuration and what changes. The programs are the live system's.
+/// An application's own parts of `/system`: configuration and variable data. The programs are the live system's.
 fn own_system(live: &Path, upper: &Path) -> Result<()> {
     let (from, system) = (live.join("system/etc"), upper.join("system"));
     for folder in ["var/log", "var/lib", "var/tmp", "tmp", "run"] {
@@ -302,7 +302,7 @@ fn own_system(live: &Path, upper: &Path) -> Result<()> {
     }
     let etc = system.join("etc");
     copy_tree(&from, &etc).map_err(|error| Error::file(&from, error))?;
-    // How the live system starts its own containers is none of theirs.
+    // The live system's start scripts for its own containers are left out.
     match fs::remove_dir_all(etc.join("vz")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&etc, error)),
         _ => {}
@@ -320,7 +320,7 @@ fn area(made: &Path, template: PathBuf) -> Result<()> {
     for folder in ["upper", "work", "layers"] {
         make_folder(&made.join(folder))?;
     }
-    // The root of a tree is anybody's to enter, whatever our umask is.
+    // Everyone may enter the root of a tree, whatever our umask is.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     let upper = made.join("upper");
     fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
@@ -343,11 +343,12 @@ fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> 
     Ok(tree)
 }
 
-/// Brings all to the disk, then gives it its names: a power cut before leaves what is told from a whole container.
+/// Flushes everything to disk, then renames it: a power cut before that leaves something that can be told from a
+/// complete container.
 ///
-/// A container is its private area and its configuration. The configuration waits under a name that says so until the private area
-/// has its own: with both, [`crate::vz::recovery`] finishes the creation, else it takes it back. One that was there before stays until
-/// then.
+/// A container consists of its private area and its configuration. The configuration has an unfinished name until the
+/// private area has its final one: if both exist, [`crate::vz::recovery`] finishes the creation, otherwise it undoes
+/// it. A configuration that existed before stays until then.
 fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: Option<&str>) -> Result<()> {
     sync(made)?;
     if let Some(name) = name {
@@ -372,14 +373,14 @@ fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: 
         return done;
     }
     sync(private.parent().unwrap_or(private))?;
-    // What a container of this number left is not this one's.
+    // Leftovers of an earlier container with this number do not belong to this one.
     for ending in FILES {
         let _ = fs::remove_file(conf.with_extension(format!("{ending}.destroyed")));
     }
     fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
 }
 
-/// Brings the file system that a folder is on to the disk.
+/// Flushes the file system of a folder to disk.
 pub(super) fn sync(folder: &Path) -> Result<()> {
     let opened = File::open(folder).map_err(|error| Error::file(folder, error))?;
     nix::unistd::syncfs(opened).map_err(|error| Error::file(folder, error.into()))
@@ -398,14 +399,15 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
         vz.log.info("Container is currently mounted (umount first)");
         return Err(Error::Told(41));
     }
-    // Its configuration goes before the last of its private area does: until then a power cut leaves what tells of it.
+    // Its configuration is removed before the last part of its private area: until then a power cut leaves something
+    // that identifies it.
     vz.log.info(format_args!("Destroying container private area: {}", private.display()));
     if private.is_dir() {
         layout::remove(&private, || retire(vz, call.id))?;
     } else {
         retire(vz, call.id)?;
     }
-    // The mount point may hold something of others.
+    // The mount point may contain other files.
     if let Err(error) = fs::remove_dir(&root) {
         if error.kind() != io::ErrorKind::NotFound {
             vz.log.error(format_args!("Warning: failed to remove {}: {}", root.display(), why(&error)));
@@ -415,7 +417,7 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Endings of a container's configuration and scripts.
+/// Suffixes of a container's configuration and scripts.
 const FILES: [&str; 7] = ["conf", "premount", "mount", "umount", "postumount", "start", "stop"];
 
 /// Takes a container's configuration (to `CTID.conf.destroyed`), name, mark and action scripts out of use.

@@ -20,7 +20,7 @@ pub(super) fn shell(spec: &Spec, arguments: &[String]) -> Result<Command> {
     Ok(Command { arguments, environment: environment.into(), ..Command::default() })
 }
 
-/// A container that runs, and what it is.
+/// A running container with its spec.
 fn running(vz: &Vz, id: u32) -> Result<Spec> {
     if !vz.node.is_running(id)? {
         return Err(Error::not_running());
@@ -28,8 +28,8 @@ fn running(vz: &Vz, id: u32) -> Result<Spec> {
     vz.container(id)?.spec(vz)
 }
 
-/// `exec`: any failure is 8. `exec2`: the code of the command. The words are joined for the shell inside, so quotes of the
-/// caller's shell are gone, as they always were; `-` reads commands.
+/// `exec`: any failure is 8. `exec2`: the exit code of the command. The words are joined for the shell inside, so
+/// quotes of the caller's shell are lost, as in the classic tool; `-` reads commands.
 pub(super) fn exec(vz: &Vz, call: &Call) -> Result<u8> {
     if call.arguments.is_empty() {
         return Err(Error::Syntax("No command line given for exec".into()));
@@ -60,7 +60,7 @@ fn exec_inside(vz: &Vz, call: &Call) -> Result<u8> {
     vz.node.exec(call.id, &command)
 }
 
-/// A root shell on a terminal of its own.
+/// A root shell on a new terminal.
 pub(super) fn enter(vz: &Vz, call: &Call) -> Result<u8> {
     let then = match call.arguments {
         [] => None,
@@ -71,7 +71,7 @@ pub(super) fn enter(vz: &Vz, call: &Call) -> Result<u8> {
     let spec = running(vz, call.id)?;
     vz.log.say(1, "Entering CT");
     let mut command = match then {
-        // The command, and then the shell goes on, as the classic tool types it in.
+        // The command, after which the shell continues, as when the classic tool types it in.
         Some(words) => shell(&spec, &["-c".into(), format!("{}\nexec \"$0\" -i", words.join(" "))])?,
         None => shell(&spec, &["-l".into()])?,
     };
@@ -96,7 +96,7 @@ pub(super) fn enter(vz: &Vz, call: &Call) -> Result<u8> {
     code
 }
 
-/// Joins a console: 1 is `/dev/console`.
+/// Attaches to a console: 1 is `/dev/console`.
 pub(super) fn console(vz: &Vz, call: &Call) -> Result<u8> {
     let tty = match call.arguments {
         [] => 1,
@@ -111,7 +111,7 @@ pub(super) fn console(vz: &Vz, call: &Call) -> Result<u8> {
     vz.node.console(call.id, tty).map(|()| 0)
 }
 
-/// Runs a script of the host inside. One that does not run is mounted for it.
+/// Runs a script of the host inside. A stopped container is mounted for it.
 pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     let [script] = call.arguments else { return Err(Error::Syntax("Script not specified".into())) };
     let mut text = Vec::new();

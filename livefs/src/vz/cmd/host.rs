@@ -5,13 +5,13 @@ use crate::vz::exit::{self, Error, Result};
 use crate::vz::process;
 use std::path::Path;
 
-/// Where programs are looked for, by action scripts and inside.
+/// The PATH of action scripts and of programs inside.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/system/sbin:/system/bin";
 
-/// Runs an action script of the host, if it is there. Its environment is made anew: HOME, TERM, PATH, VEID, VE_CONFFILE.
+/// Runs an action script of the host, if it exists. Its environment is new: HOME, TERM, PATH, VEID, VE_CONFFILE.
 ///
 /// # Errors
-/// [`Error::Script`]: it ended with a failure.
+/// [`Error::Script`]: it failed.
 pub(super) fn host_script(vz: &Vz, id: u32, name: &str) -> Result<()> {
     let path = vz.paths.conf().join(name);
     if !path.is_file() {
@@ -30,7 +30,7 @@ pub(super) fn host_script(vz: &Vz, id: u32, name: &str) -> Result<()> {
     Err(Error::Script(format!("Error executing {kind} script {}", path.display())))
 }
 
-/// An action script's text for inside the container, if it is there.
+/// The text of an action script for inside the container, if it exists.
 pub(super) fn inner_script(vz: &Vz, name: &str) -> Result<Option<Vec<u8>>> {
     let path = vz.paths.conf().join(name);
     match std::fs::read(&path) {
@@ -40,7 +40,7 @@ pub(super) fn inner_script(vz: &Vz, name: &str) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Makes a folder and those above.
+/// Creates a folder and its parents.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path)
         .map_err(|error| Error::system(format!("Unable to create directory {}", path.display()), error))

@@ -12,7 +12,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
-/// Sets a user's password inside, by the container's own programs; the user is made if there is none. Never saved.
+/// Sets a user's password inside, with the container's own programs; the user is created if it does not exist. Never
+/// saved.
 pub(super) fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()> {
     let bad = || Error::Value("Bad parameter for --userpasswd: expected USER:PASSWORD".into());
     let (user, secret) = pair.split_once(':').ok_or_else(bad)?;
@@ -50,7 +51,7 @@ pub(super) fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()
     }
 }
 
-/// Writes what a container's own files say: its name servers and search domains. The root is mounted.
+/// Writes settings to a container's own files: its name servers and search domains. The root must be mounted.
 ///
 /// # Errors
 /// The disk is full. A root without a folder `etc` is left alone.
@@ -82,7 +83,7 @@ pub(super) fn write_inside(vz: &Vz, ct: &Ct, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// Whether a plain file holds just this.
+/// Whether a plain file has exactly this content.
 fn holds(file: fs::File, text: &[u8]) -> bool {
     use std::io::Read;
     let mut read = Vec::new();
@@ -92,7 +93,7 @@ fn holds(file: fs::File, text: &[u8]) -> bool {
         && read == text
 }
 
-/// Writes a file into a container's root. Its symlinks lead nowhere but into that root. False: there is no such folder.
+/// Writes a file into a container's root. Symlinks are resolved within that root. False: there is no such folder.
 fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
     use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
     let top = fs::File::open(root).map_err(|error| Error::file(root, error))?;
@@ -100,7 +101,7 @@ fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
         .flags(OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT);
     let Ok(inner) = openat2(&top, folder, how) else { return Ok(false) };
-    // It is written at each start, mostly with what it holds.
+    // It is written at each start, usually with unchanged content.
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
@@ -108,9 +109,9 @@ fn put(root: &Path, folder: &str, name: &str, text: &[u8]) -> Result<bool> {
     if same {
         return Ok(true);
     }
-    // The rename replaces what is there, be it a symlink; nothing on the way is followed.
+    // The rename replaces whatever exists, including a symlink; nothing on the way is followed.
     let path = Path::new("/proc/self/fd").join(inner.as_raw_fd().to_string()).join(name);
-    // Whose the folder is, his is the file: of a container with a user namespace our own root is nobody.
+    // The file gets the folder's owner: in a container with a user namespace our own root is nobody.
     let inner = fs::File::from(inner);
     let written = inner.metadata().and_then(|about| {
         replace(&path, text, 0o644)?;

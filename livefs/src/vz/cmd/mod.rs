@@ -1,4 +1,4 @@
-//! `vzctl`: the command line, and the commands, a file per family.
+//! `vzctl`: the command line, and the commands, with a file per family.
 
 mod call;
 pub(crate) mod create;
@@ -48,7 +48,7 @@ vzctl --help | --version
 
 See COMPATIBILITY.md for all parameters.";
 
-/// Runs `vzctl`. Gives the exit code and back what was said, for tests.
+/// Runs `vzctl`. Gives the exit code and the captured output, for tests.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut log: Log) -> (u8, Log) {
     let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).peekable();
     let (mut verbose, mut skip_lock) = (None, false);
@@ -85,7 +85,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
         log.error("CT ID missing");
         return (21, log);
     };
-    // The container's number first: no file is needed to see that it is bad.
+    // The container's number first: no file is needed to see that it is invalid.
     let id = match names::resolve(paths, given) {
         Ok(id) => id,
         Err(error) => {
@@ -105,7 +105,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
         vz.log.error(&error);
         return (error.code(), vz.log);
     }
-    // What is said of a state is read by programs: nothing but it, and what is wrong.
+    // Programs read the output about a state: only that is printed, and errors.
     if ["status", "snapshot-list"].contains(&command.as_str()) {
         vz.log.verbose = -1;
     }
@@ -126,7 +126,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
 /// A command.
 struct Command {
     names: &'static [&'static str],
-    /// Whether it may go without a configuration.
+    /// Whether it works without a configuration.
     bare: bool,
     /// Whether it takes the container's lock.
     locks: bool,
@@ -169,7 +169,7 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
     if call.id == 0 && call.name != "set" {
         return Err(Error::Value("Only set actions are allowed for CT0".into()));
     }
-    // It is read under the lock.
+    // It is read while the lock is held.
     if !command.bare && !vz.paths.container_conf(call.id).exists() {
         return Err(Error::NoConfig);
     }

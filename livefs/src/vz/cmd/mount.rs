@@ -8,7 +8,8 @@ use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{self, Layout};
 use std::path::Path;
 
-/// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script takes all back.
+/// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script
+/// undoes everything.
 ///
 /// # Errors
 /// The private area is missing, a script failed, the kernel refused.
@@ -34,7 +35,7 @@ pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
 /// Unmounts a container's root: `CTID.umount`, `vps.umount`, the mounts, `CTID.postumount`, `vps.postumount`.
 ///
 /// # Errors
-/// It runs or is not mounted, a script failed, something is in use below.
+/// It is running or not mounted, a script failed, something is in use below.
 pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     if !vz.node.is_mounted(&root)? {
@@ -45,7 +46,7 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     }
     host_script(vz, ct.id, &format!("{}.umount", ct.id))?;
     host_script(vz, ct.id, "vps.umount")?;
-    // What the next start would have to put away, while somebody waits.
+    // Cleanup that would otherwise delay the next start.
     let _ = below::remove(&root, Path::new(below::STARTED));
     vz.node.umount(&root)?;
     if let Some(private) = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private)) {
@@ -92,7 +93,7 @@ pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Limits of the disk on and off by hand. They are on by themselves as long as a container is mounted.
+/// Switches disk limits on and off manually. They are on by themselves while a container is mounted.
 pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
     call.no_arguments()?;
     let ct = vz.container(call.id)?;

@@ -13,16 +13,16 @@ use crate::vz::spec::{IMPOSSIBLE, Spec, impossible};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// Seconds that a container has to stop when it is not told otherwise.
+/// The default number of seconds that a container has to stop.
 const STOP_TIMEOUT: u64 = 120;
-/// Seconds that `--wait` waits.
+/// The number of seconds that `--wait` waits.
 const START_TIMEOUT: u64 = 300;
 
 const START: &[&str] = &["force", "wait", "skip-fsck", "skip-remount", "skip_ve_setup"];
-/// `shutdown` is ours: the machine goes down, and the container starts again with it.
+/// `shutdown` is an addition: the machine is shut down, and the container will be started again with it.
 const STOP: &[&str] = &["fast", "skip-umount", "shutdown"];
 
-/// Reads options of all three; those that belong to the others are refused by name.
+/// Parses the options of all three commands; those of the others are rejected by name.
 fn options(call: &Call) -> Result<Given> {
     let known: Vec<Known> = START.iter().chain(STOP).map(|name| (*name, None, false)).collect();
     let given = call.only_options(&known, Error::Syntax)?;
@@ -51,16 +51,16 @@ pub(super) fn restart_command(vz: &Vz, call: &Call) -> Result<u8> {
     restart(vz, &vz.container(call.id)?, &options(call)?)
 }
 
-/// `ended PID HOW`: what the keeper of a container calls when process 1 has ended without a command of ours, as OpenVZ's event
-/// daemon does. After `reboot` inside it starts again. After `halt` it is put away, and is not started with the machine; what was
-/// killed is put away, too, and starts again with the machine.
+/// `ended PID HOW`: called by the keeper of a container when process 1 has ended without a command of vzctl's, like
+/// OpenVZ's event daemon. After `reboot` inside it is started again. After `halt` it is cleaned up, and is not started
+/// with the machine; a killed one is cleaned up, too, and is started again with the machine.
 pub(super) fn ended_command(vz: &Vz, call: &Call) -> Result<u8> {
     let bad = || Error::Syntax("ended: expected the number of process 1 and how it ended".into());
     let [pid, how] = call.arguments else { return Err(bad()) };
     let (pid, how): (i32, End) = (pid.parse().map_err(|_| bad())?, End::parse(how).ok_or_else(bad)?);
     let _lock = vz.lock_ended(call.id)?;
     let ct = vz.container(call.id)?;
-    // Whoever had the lock before may have put it away, or started it again.
+    // The previous owner of the lock may have cleaned it up, or started it again.
     if ct.file.is_none() || vz.node.left(call.id)? != Some(pid) || vz.node.is_running(call.id)? {
         return Ok(0);
     }
@@ -77,7 +77,7 @@ pub(super) fn ended_command(vz: &Vz, call: &Call) -> Result<u8> {
     umount_root(vz, &ct).map(|()| 0)
 }
 
-/// Stops a container if it runs, and starts it.
+/// Stops a container if it is running, and starts it.
 pub(super) fn restart(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     vz.log.info("Restarting container");
     if vz.node.is_running(ct.id)? {
@@ -109,7 +109,7 @@ fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     }
     let started = begin(vz, ct, given);
     if started.is_err() {
-        // What failed is more worth telling than that something stays mounted.
+        // The failure is more useful to report than that something stays mounted.
         let _ = vz.node.kill(ct.id).and_then(|()| vz.node.clean(ct.id));
         let _ = umount_root(vz, ct);
         vz.log.error("Container start failed");
@@ -145,18 +145,19 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         write_inside(vz, ct, &spec)?;
     }
     match vz.node.quota(&spec, true) {
-        // A disk that was not made for limits is no reason not to run.
+        // A disk that was created without support for limits does not prevent running.
         Err(Error::Quota(why)) => vz.log.error(format_args!("Warning: its disk space is not limited: {why}")),
         done => done?,
     }
-    // Before it runs, as its own start then competes for the machine: what was asked for when the power went is to run again.
+    // Before it runs, as its own start then competes for the machine: a container that was requested when the power
+    // failed is to run again.
     let marked = vz.is_marked(ct.id);
     if !marked {
         vz.mark(ct.id, true)?;
     }
     if let Err(error) = vz.node.start(&spec) {
         if !marked {
-            // What failed is more worth telling.
+            // The failure is more useful to report.
             let _ = vz.mark(ct.id, false);
         }
         return Err(error);
@@ -171,7 +172,7 @@ fn begin(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         vz.log.info("Container started successfully");
         return Ok(0);
     }
-    // The container runs: only the waiting failed.
+    // The container is running: only the waiting failed.
     vz.log.info("Container wait failed - timeout expired");
     Ok(133)
 }
@@ -191,27 +192,27 @@ fn inside(vz: &Vz, spec: &Spec, action: &str) -> Result<()> {
 /// How a container is stopped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stop {
-    /// Kill it at once.
+    /// Kill it immediately.
     pub fast: bool,
     /// Leave its root mounted.
     pub keep_mounted: bool,
-    /// The machine goes down: it starts again at the next boot.
+    /// The machine is shut down: it starts again at the next boot.
     pub shutdown: bool,
 }
 
-/// Stops a container: `CTID.stop` inside, halt, after `STOP_TIMEOUT` a kill, then its root is unmounted.
+/// Stops a container: `CTID.stop` inside, halt, a kill after `STOP_TIMEOUT`, then its root is unmounted.
 ///
 /// # Errors
 /// It can't be killed; see [`umount_root`].
 pub fn stop(vz: &Vz, ct: &Ct, how: Stop) -> Result<()> {
     let spec = ct.spec(vz)?;
     if !vz.node.is_running(ct.id)? {
-        // Its init may have ended by itself: what it left is put away.
+        // Its init may have ended by itself: its leftovers are removed.
         vz.node.clean(ct.id)?;
         if !how.shutdown {
             vz.mark(ct.id, false)?;
         }
-        // Scripts stop and go on: that it does not run is what was asked for.
+        // Scripts stop it and continue: a container that is not running is the requested state.
         vz.log.error("Unable to stop: container is not running");
         return Ok(());
     }

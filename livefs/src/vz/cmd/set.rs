@@ -13,7 +13,7 @@ use options::Changes;
 mod apply;
 mod options;
 
-/// Options that are not one parameter with one value.
+/// Options other than single parameters with one value.
 const OTHERS: &[Known] = &[
     ("save", None, false),
     ("force", None, false),
@@ -27,7 +27,7 @@ const OTHERS: &[Known] = &[
     ("offline", None, false),
 ];
 
-/// What an applied sample leaves alone.
+/// The keys that applying a sample leaves unchanged.
 const OWN: &[&str] =
     &["HOSTNAME", "DESCRIPTION", "IP_ADDRESS", "OSTEMPLATE", "VE_ROOT", "VE_PRIVATE", "VE_LAYOUT", "NAME"];
 
@@ -63,11 +63,11 @@ pub(super) fn command(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// What `set` came to.
+/// The result of `set`.
 struct Done {
     /// What is to be stored.
     new: Vec<(String, String)>,
-    /// Whether to say that nothing was saved.
+    /// Whether to report that nothing was saved.
     warns: bool,
 }
 
@@ -88,14 +88,14 @@ fn store(vz: &Vz, ct: &Ct, new: &[(String, String)]) -> Result<u8> {
     Ok(0)
 }
 
-/// Sets values in a file; new keys come in the order that the classic tool has.
+/// Sets values in a file; new keys are added in the classic tool's order.
 pub(super) fn save(file: &mut ConfFile, new: &[(String, String)]) {
     let mut sorted: Vec<&(String, String)> = new.iter().collect();
     sorted.sort_by_key(|(key, _)| params::place(key));
     sorted.into_iter().for_each(|(key, value)| file.set(key, value));
 }
 
-/// `set 0`: what the host itself may use. It is kept, as scripts of OpenVZ's machines set it.
+/// `set 0`: the limits of the host itself. They are stored, because scripts for OpenVZ machines set them.
 fn host(vz: &Vz, given: &Given, changes: &Changes) -> Result<Done> {
     let ct = vz.container(0)?;
     let new = changes.merged(&own(&ct), &ct.config);
@@ -105,12 +105,12 @@ fn host(vz: &Vz, given: &Given, changes: &Changes) -> Result<Done> {
     Ok(Done { new, warns: !given.has("reset_ub") })
 }
 
-/// What a container's own file says.
+/// The container's own file.
 fn own(ct: &Ct) -> Config {
     Config::layered(ct.file.iter(), ct.id)
 }
 
-/// Combinations of options that make no sense.
+/// Invalid combinations of options.
 fn check(given: &Given) -> Result<()> {
     let wrong = |text: String| Err(Error::Syntax(text));
     if given.has("reset_ub") && given.options.len() > 1 {
@@ -193,7 +193,7 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     let after = Ct { id: ct.id, file: ct.file.clone(), config };
     let warns = given.options.iter().any(|(name, _)| *name != "userpasswd") || passwords.is_empty();
     if !running {
-        // A password alone is set inside already.
+        // If there is only a password it is already set inside.
         if !given.has("save") && warns {
             apply::refused(vz, ct, changes)?;
         }
@@ -218,7 +218,7 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     Ok(Done { new, warns })
 }
 
-/// Puts the values of a sample over those of the options.
+/// Applies the values of a sample over those of the options.
 fn sample(vz: &Vz, id: u32, name: &str, changes: &mut Changes) -> Result<()> {
     let path = vz.paths.sample(name);
     let found = if name.contains('/') { Err(std::io::ErrorKind::InvalidInput.into()) } else { ConfFile::read(&path) };
@@ -233,14 +233,14 @@ fn sample(vz: &Vz, id: u32, name: &str, changes: &mut Changes) -> Result<()> {
     Ok(())
 }
 
-/// What can't change while a container runs, of that what does change.
+/// The changes that can't be applied while a container is running.
 fn later(old: &Config, new: &[(String, String)]) -> Vec<&'static str> {
     let mut all = Vec::new();
     for (key, value) in new {
         let differs = old.get(key).unwrap_or_default() != value;
         let switched = |value: &str| !value.is_empty() && value != "0";
         match when(key) {
-            // Its count may change, not whether there is one.
+            // Its count may change, but not whether there is one.
             When::Restart(_) if key == "QUOTAUGIDLIMIT" => {
                 match (switched(old.get(key).unwrap_or_default()), switched(value)) {
                     (false, true) => all.push("Unable to turn on second-level disk quota on a running container"),

@@ -1,5 +1,6 @@
-//! `snapshot`, `snapshot-switch`, `-delete`, `-mount`, `-umount`, `-list`: of overlay layouts. The file system and the configuration
-//! are kept, the memory is not: what a snapshot of a running container holds is what a power cut would leave.
+//! `snapshot`, `snapshot-switch`, `-delete`, `-mount`, `-umount`, `-list`: for overlay layouts. The file system and the
+//! configuration are kept, the memory is not: a snapshot of a running container has the state that a power cut would
+//! leave.
 
 use super::call::Call;
 use super::create::sync;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 const ID: &[Known] = &[("id", None, true), ("uuid", None, true)];
 
-/// Codes of what can fail.
+/// Exit codes of the failures.
 const CREATE: u8 = 156;
 const DELETE: u8 = 158;
 const SWITCH: u8 = 159;
@@ -28,7 +29,7 @@ const MOUNT: u8 = 160;
 const UMOUNT: u8 = 161;
 const LIST: u8 = 167;
 
-/// A container of overlay layout: its private area and layers.
+/// A container with overlay layout: its private area and layers.
 fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
     let ct = vz.container(id)?;
     let private = vz.paths.at(ct.config.path("VE_PRIVATE")?);
@@ -45,7 +46,7 @@ fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
     Ok((ct, private, state))
 }
 
-/// Reads options, and the snapshot's UUID if it has to be there.
+/// Parses options, and the snapshot's UUID if it is required.
 fn read(call: &Call, more: &[Known], needed: bool) -> Result<(Given, Option<String>)> {
     let known: Vec<Known> = ID.iter().chain(more).copied().collect();
     let given = call.only_options(&known, Error::Syntax)?;
@@ -61,7 +62,7 @@ fn missing(code: u8, id: &str) -> Error {
     Error::Snapshot(code, format!("Unable to find snapshot by uuid {id}"))
 }
 
-/// Where a snapshot's configuration is kept.
+/// Where a snapshot's configuration is stored.
 fn kept_conf(private: &Path, id: &str) -> PathBuf {
     private.join("layers").join(format!("{}.ve.conf", id.trim_matches(['{', '}'])))
 }
@@ -104,7 +105,7 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     state.current = Some(id.clone());
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     if vz.node.is_mounted(&root)? {
-        // The overlay in use keeps its upper folder: what is in it is copied, while nothing changes it.
+        // A mounted overlay keeps its upper folder: its content is copied, while nothing changes it.
         let freeze = vz.node.is_running(ct.id)? && !vz.node.is_frozen(ct.id)?;
         if freeze {
             vz.node.freeze(ct.id, true)?;
@@ -122,8 +123,8 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
             return Err(error);
         }
     } else {
-        // A link to the tree that the layer will be: after the description is written, the tree is renamed, and a power cut
-        // between the two leaves a layer without a tree, which `repair` finishes.
+        // A link to the future tree of the layer: after the description is written, the tree is renamed, and a power
+        // cut between the two leaves a layer without a tree, which `repair` finishes.
         state.base = Some(id.clone());
         state.write(&private)?;
         repair(&private, &state)?;
@@ -133,7 +134,8 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Finishes a snapshot of a stopped container that a power cut interrupted: its base has no tree yet, so that is still the upper one.
+/// Finishes a snapshot of a stopped container that a power cut interrupted: if its base has no tree yet, the upper
+/// folder is still that tree.
 pub(crate) fn repair(private: &Path, state: &Snapshots) -> Result<bool> {
     let Some(base) = &state.base else { return Ok(false) };
     let (layer, upper) = (Snapshots::layer(private, base), private.join("upper"));
@@ -190,7 +192,7 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
         umount_root(vz, &ct)?;
     }
     let failed = |error| Error::Snapshot(SWITCH, format!("Failed to switch to snapshot {id}: {error}"));
-    // The changes go aside first: they are gone by definition, and what is left of them is swept.
+    // The changes are moved aside first: they are discarded by definition, and leftovers are removed.
     let aside = private.join("upper.switching");
     let _ = fs::remove_dir_all(&aside);
     fs::rename(private.join("upper"), &aside).map_err(failed)?;
@@ -267,7 +269,7 @@ pub(super) fn mount(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Where it is kept which snapshot is mounted where.
+/// The record of which snapshot is mounted where.
 fn mount_note(vz: &Vz, ct: u32, id: &str) -> Result<PathBuf> {
     Ok(vz.lock_folder(ct)?.join(format!("{ct}.snapshot-{}", id.trim_matches(['{', '}']))))
 }
@@ -284,7 +286,7 @@ pub(super) fn umount(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// A field of `snapshot-list`: names, heading, width to the left.
+/// A field of `snapshot-list`: names, heading, width when left-aligned.
 const FIELDS: &[(&[&str], &str, usize)] = &[
     (&["uuid", "id"], "UUID", 38),
     (&["parent_uuid", "parent_id"], "PARENT_UUID", 38),

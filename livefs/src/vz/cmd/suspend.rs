@@ -1,4 +1,5 @@
-//! `suspend` and `resume`: the container stays in memory, frozen. `--kill` ends one that is frozen. Dumps to disk are refused.
+//! `suspend` and `resume`: the container stays in memory, frozen. `--kill` ends a frozen one. Dumps to disk are not
+//! supported.
 
 use super::call::Call;
 use super::run::{self, Stop};
@@ -7,7 +8,7 @@ use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 
 const REFUSED: &[&str] = &["dump", "undump", "dumpfile", "context", "flags"];
-/// Of these one may be given.
+/// Options of which at most one may be given.
 const PARTS: &[&str] = &["dump", "suspend", "resume", "kill", "undump"];
 
 const KNOWN: &[Known] = &[
@@ -25,7 +26,7 @@ const KNOWN: &[Known] = &[
     ("dumpfile", None, true),
 ];
 
-/// Reads the options. Fails if a dump is asked for.
+/// Parses the options. Fails if a dump is requested.
 fn read(call: &Call, error: fn(String) -> Error) -> Result<Given> {
     let given = call.only_options(KNOWN, Error::Syntax)?;
     if PARTS.iter().filter(|name| given.has(name)).count() > 1 {
@@ -39,7 +40,7 @@ fn read(call: &Call, error: fn(String) -> Error) -> Result<Given> {
     }
 }
 
-/// Ends a container that is frozen, without asking its init.
+/// Ends a frozen container, without asking its init.
 fn kill(vz: &Vz, call: &Call, error: fn(String) -> Error) -> Result<u8> {
     if !vz.node.is_running(call.id)? || !vz.node.is_frozen(call.id)? {
         return Err(error("Unable to kill: container is not suspended".into()));
@@ -53,7 +54,7 @@ pub(super) fn suspend(vz: &Vz, call: &Call) -> Result<u8> {
     if given.has("kill") {
         return kill(vz, call, Error::Suspend);
     }
-    // As backup programs end what `--suspend` began.
+    // As backup programs finish what they began with `--suspend`.
     if given.has("resume") {
         return thaw(vz, call);
     }

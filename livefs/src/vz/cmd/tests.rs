@@ -1,4 +1,4 @@
-//! Commands against a machine that keeps notes, in a folder of their own.
+//! Commands with a mock machine that records calls, in a temporary folder.
 
 mod cases;
 mod compatibility;
@@ -19,7 +19,7 @@ pub(crate) struct World {
     node: Notes,
 }
 
-/// In memory where that is possible: each file is brought to the disk, which takes its time.
+/// In memory if possible: each file is flushed to disk, which takes time.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -54,13 +54,13 @@ impl World {
     pub(crate) fn conf(&self, id: u32) -> String {
         fs::read_to_string(self.at(&format!("etc/vz/conf/{id}.conf"))).unwrap()
     }
-    /// Runs a command line; words are split at spaces, `_` stands for one in a word.
+    /// Runs a command line; words are split at spaces, `_` stands for a space within a word.
     pub(crate) fn run(&self, line: &str) -> (u8, String) {
         let words = line.split_whitespace().map(|word| word.replace('~', " ").into()).collect();
         let (code, log) = main(&Paths::under(self.folder.path()), Box::new(self.node.clone()), words, Log::captured());
         (code, log.taken().replace(&self.folder.path().display().to_string(), ""))
     }
-    /// The whole of it, without what a command does first, as services have it. Nothing runs any more.
+    /// The complete output, including what precedes a command, as services have it. Afterwards nothing is running.
     pub(crate) fn after_a_cut(&self) -> crate::vz::context::Vz {
         self.node.0.borrow_mut().running.clear();
         let paths = Paths::under(self.folder.path());
@@ -223,7 +223,7 @@ fn start_and_stop() {
 fn ended_from_inside() {
     let world = World::new();
     world.ok("create 101");
-    // Process 1 ends without a command of ours.
+    // Process 1 ends without a command of vzctl's.
     let end = |how: &str| {
         let pid = world.node.0.borrow().left[&101];
         world.node.0.borrow_mut().running.remove(&101);
@@ -234,7 +234,7 @@ fn ended_from_inside() {
     assert!(end("reboot").contains("Container start in progress..."));
     assert_eq!(world.node.taken(), ["start 101 /sbin/init"]);
     assert!(crate::vz::mark::runs(&world.at("vz/running/101")));
-    // One that may not be started any more still restarts when it runs.
+    // One that may not be started any more still restarts while it is running.
     world.ok("set 101 --disabled yes --save");
     assert!(end("reboot").contains("Container start in progress..."));
     end("killed");
@@ -244,7 +244,7 @@ fn ended_from_inside() {
     end("halt");
     assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
     assert!(!crate::vz::mark::runs(&world.at("vz/running/101")));
-    // Another has put it away or started it meanwhile: that is left alone.
+    // Another process has cleaned it up or started it meanwhile: it is left alone.
     world.ok("start 101 --force");
     let pid = world.node.0.borrow().left[&101];
     assert_eq!(world.ok(&format!("ended 101 {} reboot", pid - 1)), "");
@@ -278,7 +278,7 @@ fn no_init_and_failing_scripts() {
 fn a_containers_own_tree_tells_nothing() {
     let world = World::new();
     world.ok("create 101 --layout simfs");
-    // Its root makes it look like an overlay over the host, with work to be finished.
+    // Its root makes it look like an overlay over the host, with unfinished work.
     let private = world.at("vz/private/101");
     let id = "{00000000-0000-0000-0000-00000000000a}";
     let text = format!(
@@ -302,7 +302,7 @@ fn a_containers_own_tree_tells_nothing() {
 fn settings() {
     let world = World::new();
     world.ok("create 101");
-    // A password is set inside at once, whatever else a stopped container could not get.
+    // A password is set inside immediately, whatever else can't be applied to a stopped container.
     world.ok("set 101 --userpasswd root:x");
     world.node.taken();
     world.ok("set 101 --ram 512M --swap 1G --cpuunits 2000 --ipadd 10.0.0.1 --ipadd 10.0.0.2/24 --netif_add eth0,,,,br0 --capability sys_time:on --devnodes null:rwq --nameserver 10.0.0.9 --nameserver 10.0.0.8 --onboot yes --save");
@@ -396,7 +396,7 @@ fn snapshots() {
     assert_eq!(said, format!("Creating snapshot {0}\nSnapshot {0} has been successfully created\n", ids[0]));
     assert!(!file.exists(), "it is in the layer now");
     assert_eq!(world.run(&format!("snapshot 101 --id {}", ids[0])).0, 21);
-    // One that is mounted keeps its upper folder.
+    // A mounted one keeps its upper folder.
     fs::write(&file, "two").unwrap();
     world.ok("mount 101");
     world.ok(&format!("snapshot 101 --id {}", ids[1]));
@@ -441,7 +441,7 @@ fn listed() {
         world.list("-H -o numproc.m,numproc.b,numproc.l,numproc.f,physpages.l,uptime 101").1,
         "        15        240        240          0      65536 001d02h:03m:04s\n"
     );
-    // Where the kernel tells what it keeps a counter to, that is shown.
+    // If the kernel reports the limit of a counter, it is shown.
     assert_eq!(world.list("-H -o numfile,numfile.b,numfile.l 101").1, "        12       1024       2048\n");
     assert_eq!(
         world.list("-aH -o ctid,laverage -s laverage").1,

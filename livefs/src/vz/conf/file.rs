@@ -1,4 +1,4 @@
-//! A configuration file as its lines: `KEY="value"`, comments, and whatever else was written into it by hand.
+//! A configuration file as lines: `KEY="value"`, comments, and anything else that was written into it by hand.
 
 use super::params::{self, Kind};
 use super::read::Values;
@@ -7,38 +7,39 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// A configuration file. What is not changed is written back as it was read, byte for byte.
+/// A configuration file. Unchanged lines are written back as they were read, byte for byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfFile {
     lines: Vec<String>,
 }
 
 impl ConfFile {
-    /// Takes a file's text apart.
+    /// Splits a file's text into lines.
     pub fn parse(text: &str) -> ConfFile {
         ConfFile { lines: text.lines().map(str::to_owned).collect() }
     }
 
-    /// Reads a file. Bytes that are no UTF-8 are replaced.
+    /// Reads a file. Invalid UTF-8 is replaced.
     ///
     /// # Errors
-    /// It is not there, or can't be read.
+    /// It does not exist, or can't be read.
     pub fn read(path: &Path) -> io::Result<ConfFile> {
         Ok(ConfFile::parse(&String::from_utf8_lossy(&fs::read(path)?)))
     }
 
-    /// A key's value as it stands: that of the first line which sets it.
+    /// A key's unparsed value: that of the first line that sets it.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.lines.iter().filter_map(|line| split(line).ok()?).find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
-    /// The values in effect, and what is wrong with the rest.
+    /// The values in effect, and the errors in other lines.
     pub fn values(&self, ctid: u32) -> Values {
         let lines = self.lines.iter().enumerate();
         Values::of(lines.filter_map(|(at, line)| Some((at + 1, split(line).transpose()?))), ctid)
     }
 
-    /// Sets a key: where it stands first, else at the end. Of a beancounter, whose last line counts, all others go.
+    /// Sets a key: in its first line, otherwise at the end. For a beancounter, whose last line counts, all other lines
+    /// are removed.
     pub fn set(&mut self, key: &str, value: &str) {
         let made = format!("{key}=\"{value}\"");
         let mut places = (0..self.lines.len()).filter(|&at| sets(&self.lines[at], key)).collect::<Vec<_>>().into_iter();
@@ -59,7 +60,8 @@ impl ConfFile {
         self.lines.iter().fold(String::new(), |text, line| text + line + "\n")
     }
 
-    /// Writes the file in one step: a power cut leaves the old or the new. Where there is a symlink, what it leads to is written.
+    /// Writes the file atomically: a power cut leaves the old or the new one. If it is a symlink, its target is
+    /// written.
     ///
     /// # Errors
     /// The disk is full, or the folder can't be written to.
@@ -72,8 +74,8 @@ impl ConfFile {
     }
 }
 
-/// A line's key and value; None: it is empty or a comment. Double quotes around a value are not part of it, and what is behind the last of
-/// them is nothing; without quotes the value is the rest of the line.
+/// A line's key and value; None: it is empty or a comment. Double quotes around a value are not part of it, and text
+/// after the last of them is ignored; without quotes the value is the rest of the line.
 fn split(line: &str) -> Result<Option<(&str, &str)>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -177,7 +179,7 @@ mod tests {
         file.write(&path).unwrap();
         assert_eq!(ConfFile::read(&path).unwrap(), file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
-        // A folder in the way of the rename: the error is told and nothing is left.
+        // A folder prevents the rename: the error is reported and nothing is left.
         fs::create_dir_all(folder.path().join("102.conf/x")).unwrap();
         assert!(file.write(&folder.path().join("102.conf")).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);

@@ -1,4 +1,4 @@
-//! Values that are lists: how words are read, from a file or an option, and how the whole is stored.
+//! Values that are lists: how words are parsed, from a file or an option, and how the list is stored.
 
 use crate::net::{Address, Forward};
 use std::path::Path;
@@ -19,18 +19,18 @@ pub const KEYS: &[&str] = &[
     "FORWARD",
 ];
 
-/// What came of reading words.
+/// The result of parsing words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Whether the words end with one that is none; those before it are taken.
+    /// Whether the words end with an invalid one; those before it are used.
     pub wrong: bool,
-    /// Whether words were skipped, which an option must not have.
+    /// Whether words were skipped, which is an error for an option.
     pub skipped: bool,
-    /// What to say, and at which level.
+    /// The messages, each with its level.
     pub said: Vec<(i32, String)>,
 }
 
-/// capabilities(7) in the classic order, then those that came later.
+/// capabilities(7) in the classic order, then those added later.
 const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE \
     NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE \
     SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE VE_ADMIN SETFCAP FS_MASK SETVEID AUDIT_CONTROL MAC_OVERRIDE MAC_ADMIN \
@@ -38,7 +38,7 @@ const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KIL
 
 const FEATURES: &str = "sysfs nfs sit ipip ppp ipgre bridge nfsd";
 
-/// Modules of the packet filter, each with those that it needs.
+/// Modules of the packet filter, each with its dependencies.
 const IPTABLES: &[(&str, &str)] = &[
     ("ip_tables", ""),
     ("iptable_filter", "ip_tables"),
@@ -68,7 +68,7 @@ const IPTABLES: &[(&str, &str)] = &[
     ("ipt_owner", "ip_tables"),
 ];
 
-/// What is between the words of a list.
+/// The separator of a list's words.
 pub fn between(key: &str) -> &'static [char] {
     match key {
         "CAPABILITY" | "FEATURES" | "IPTABLES" => &[' ', '\t', ','],
@@ -76,7 +76,7 @@ pub fn between(key: &str) -> &'static [char] {
     }
 }
 
-/// Adds words to a list. What is stored is in the form and the order that the classic tool stores.
+/// Adds words to a list. The stored form and order are those of the classic tool.
 pub fn add(key: &str, list: &mut String, text: &str) -> Added {
     let mut added = Added::default();
     let words = text.split([' ', '\t']).filter(|word| !word.is_empty());
@@ -142,7 +142,7 @@ pub fn add(key: &str, list: &mut String, text: &str) -> Added {
             let read = if key == "DEVICES" { by_number(word) } else { by_name(word, &mut added.said) };
             match read {
                 Some((name, letters)) => {
-                    // The same one again replaces what was given before.
+                    // A repeated one replaces the earlier one.
                     let kept = |old: &&str| old.rsplit_once(':').is_none_or(|(other, _)| other != name);
                     let mut all: Vec<String> = list.split_whitespace().filter(kept).map(str::to_owned).collect();
                     if !letters.is_empty() {
@@ -192,7 +192,7 @@ fn place(names: &str, name: &str) -> Option<usize> {
     names.split_whitespace().position(|known| known == name)
 }
 
-/// Sets one of a list of switches, which stay in the order of their names.
+/// Sets one of a list of switches, which are sorted by name.
 fn switch(list: &mut String, names: &str, name: &str, state: &str) {
     let mut all: Vec<String> = list
         .split(' ')
@@ -204,18 +204,18 @@ fn switch(list: &mut String, names: &str, name: &str, state: &str) {
     *list = all.join(" ");
 }
 
-/// An address as it is stored, with the length of its network if one was given.
+/// An address as it is stored, with the prefix length of its network if one was given.
 pub fn canonical_address(text: &str) -> Option<String> {
     text.parse().ok().map(|address: Address| address.to_string())
 }
 
-/// The list's entry for an address, whatever the length of its network.
+/// The list's entry for an address, whatever its prefix length.
 pub fn find_address<'a>(list: &'a str, text: &str) -> Option<&'a str> {
     let ip = |text: &str| text.parse().ok().map(|address: Address| address.ip);
     list.split(' ').find(|old| ip(old).is_some() && ip(old) == ip(text))
 }
 
-/// `NAME:on` or `NAME:off`, as the lists of capabilities and features have them: the name in lower case, and whether it is on.
+/// `NAME:on` or `NAME:off`, as in the lists of capabilities and features: the name in lower case, and whether it is on.
 pub fn switch_of(text: &str) -> Option<(String, bool)> {
     match text.rsplit_once(':')? {
         (name, state @ ("on" | "off")) => Some((name.to_lowercase(), state == "on")),
@@ -250,12 +250,12 @@ pub fn permissions(text: &str) -> bool {
     text == "none" || (!text.is_empty() && text.bytes().all(|b| b"rwq".contains(&b)))
 }
 
-/// Letters of permissions in the order that they are stored; `none` has none.
+/// Letters of permissions in the order in which they are stored; `none` has none.
 fn letters(text: &str) -> String {
     "rwq".chars().filter(|letter| text != "none" && text.contains(*letter)).collect()
 }
 
-/// A device by its numbers: what tells it, and its letters. Loop devices are the machine's.
+/// A device by its numbers: its identity, and its letters. Loop devices belong to the machine.
 fn by_number(word: &str) -> Option<(String, String)> {
     let device = device(word)?;
     let minor = device.minor.map_or("all".to_owned(), |minor| minor.to_string());

@@ -1,5 +1,5 @@
-//! Configuration files: their lines ([`ConfFile`]), how they are read ([`read`]), the values in effect ([`Config`]), what each parameter
-//! may be ([`params`], [`lists`]).
+//! Configuration files: their lines ([`ConfFile`]), how they are read ([`read`]), the values in effect ([`Config`]),
+//! the permitted values of each parameter ([`params`], [`lists`]).
 
 mod file;
 pub mod lists;
@@ -22,7 +22,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Puts files above each other, the first one lowest. `$VEID` becomes `ctid`.
+    /// Layers files, the first one lowest. `$VEID` becomes `ctid`.
     pub fn layered<'a>(files: impl IntoIterator<Item = &'a ConfFile>, ctid: u32) -> Config {
         Config::of(files.into_iter().flat_map(|file| file.values(ctid).pairs), ctid)
     }
@@ -30,7 +30,7 @@ impl Config {
     /// As [`Config::layered`], of keys and their values.
     pub fn of(pairs: impl IntoIterator<Item = (String, String)>, ctid: u32) -> Config {
         let id = ctid.to_string();
-        // Most values name no number.
+        // Most values don't refer to the number.
         let expanded = |value: String| match value.contains('$') {
             true => value.replace("${VEID}", &id).replace("$VEID", &id),
             false => value,
@@ -38,7 +38,7 @@ impl Config {
         Config { values: pairs.into_iter().map(|(key, value)| (key, expanded(value))).collect() }
     }
 
-    /// A key's value, if it is set to anything.
+    /// A key's value, if it is set and not empty.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -73,7 +73,7 @@ impl Config {
     /// A whole number.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not a whole number.
     pub fn number(&self, key: &str) -> Result<Option<u64>> {
         self.get(key).map(|value| value.parse().map_err(|_| bad(key, value, "a number"))).transpose()
     }
@@ -81,13 +81,13 @@ impl Config {
     /// A limit.
     ///
     /// # Errors
-    /// It is none of the parameter's unit.
+    /// It is not in the parameter's unit.
     pub fn pair(&self, key: &str) -> Result<Option<Pair>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         Pair::parse(value, unit(key)).map_err(|_| bad(key, value, "BARRIER[:LIMIT]")).map(Some)
     }
 
-    /// A limit in bytes (or things). None: not set, or unlimited.
+    /// A limit in bytes (or a count). None: not set, or unlimited.
     ///
     /// # Errors
     /// As [`Config::pair`].
@@ -96,7 +96,7 @@ impl Config {
         Ok(limit.filter(|limit| *limit < UNLIMITED))
     }
 
-    /// A path that has to be set.
+    /// A path that must be set.
     ///
     /// # Errors
     /// [`Error::NotSet`].
@@ -105,7 +105,7 @@ impl Config {
     }
 }
 
-/// What a limit's numbers count.
+/// The unit of a limit.
 fn unit(key: &str) -> Unit {
     params::unit(key).unwrap_or(Unit::Items)
 }

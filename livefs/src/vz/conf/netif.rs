@@ -16,13 +16,13 @@ pub struct Netif {
     pub host_mac: Option<String>,
     /// The bridge that it joins.
     pub bridge: Option<String>,
-    /// Whether other addresses than its own may pass.
+    /// Whether addresses other than its own may pass.
     pub mac_filter: Option<bool>,
 }
 
 impl Netif {
-    /// All of a `NETIF` line. Properties that are not known are skipped without a warning, as in
-    /// the classic tool; what is not given is made up. None: one has no valid name, or a known property has an invalid value.
+    /// All interfaces of a `NETIF` line. Unknown properties are skipped without a warning, as in the classic tool;
+    /// missing values are generated. None: one has no valid name, or a known property has an invalid value.
     pub fn read(text: &str, ctid: u32) -> Option<Vec<Netif>> {
         let mut all: Vec<Netif> = Vec::new();
         for one in text.split(';').map(str::trim).filter(|one| !one.is_empty()) {
@@ -41,7 +41,8 @@ impl Netif {
         Some(all)
     }
 
-    /// One in the form of `--netif_add`: `ifname[,mac,host_ifname,host_mac,bridge]`. What is not given, or empty, is made up.
+    /// One in the form of `--netif_add`: `ifname[,mac,host_ifname,host_mac,bridge]`. Missing or empty values are
+    /// generated.
     pub fn parse_option(text: &str, ctid: u32) -> Option<Netif> {
         let mut parts = text.split(',');
         let mut made = Netif::default();
@@ -55,15 +56,15 @@ impl Netif {
         parts.next().is_none().then_some(made)
     }
 
-    /// Makes up what is not given: the name on the host from the one inside, addresses from both. The ends never have the same address,
-    /// unlike those of the classic tool: a bridge would keep for the host what is sent to the container.
+    /// Generates missing values: the name on the host from the one inside, addresses from both. The ends never have the
+    /// same address, unlike in the classic tool: a bridge would keep packets for the container on the host.
     fn make_addresses(&mut self, ctid: u32) {
         let host = self.host_ifname.get_or_insert_with(|| host_ifname(ctid, &self.ifname));
         self.host_mac.get_or_insert_with(|| address(ctid, host));
         self.mac.get_or_insert_with(|| address(ctid, &self.ifname));
     }
 
-    /// Takes what another says of it.
+    /// Takes over the values that another one has.
     pub fn fill(&mut self, new: &Netif) {
         let Netif { ifname, mac, host_ifname, host_mac, bridge, mac_filter } = new.clone();
         self.ifname = ifname;
@@ -74,7 +75,7 @@ impl Netif {
         self.mac_filter = mac_filter.or(self.mac_filter);
     }
 
-    /// Sets one property. None: there is no such, or the value is not of its form.
+    /// Sets one property. None: there is no such property, or the value is invalid.
     pub fn set(&mut self, key: &str, value: &str) -> Option<()> {
         let name = || valid_name(value).then(|| value.to_owned());
         let mac = || valid_mac(value).then(|| value.to_uppercase());
@@ -129,15 +130,15 @@ fn host_ifname(ctid: u32, ifname: &str) -> String {
     format!("veth{ctid}.{}", number[..end].parse::<u32>().unwrap_or(0))
 }
 
-/// An address with OpenVZ's prefix, the same for the same interface of the same container on this machine.
+/// An address with OpenVZ's prefix, always the same for the same interface of the same container on this machine.
 fn address(ctid: u32, name: &str) -> String {
     static MACHINE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    // What tells machines apart that share a network; without one, containers of two machines might have the same.
+    // Distinguishes machines that share a network; without it, containers of two machines might have the same address.
     let machine = MACHINE.get_or_init(|| {
-        // No machine-id: dbcolinux has none, and an image that has one gives it to every machine.
+        // No machine-id: dbcolinux has none, and an image with one gives it to every machine.
         let id = std::fs::read_to_string("/sys/class/dmi/id/product_uuid").unwrap_or_default();
         let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-        // Of links that are devices: containers' own come and go.
+        // Only links of physical devices: those of containers come and go.
         let mut hardware: Vec<String> = links
             .filter(|link| link.path().join("device").exists())
             .filter_map(|link| std::fs::read_to_string(link.path().join("address")).ok())
@@ -152,12 +153,12 @@ fn address(ctid: u32, name: &str) -> String {
     format!("00:18:51:{:02X}:{b:02X}:{c:02X}", a ^ d)
 }
 
-/// A `NETIF` line's value.
+/// The value for a `NETIF` line.
 pub fn join(all: &[Netif]) -> String {
     all.iter().map(Netif::to_string).collect::<Vec<_>>().join(";")
 }
 
-/// Whether the kernel takes this for an interface's name: 1 to 15 bytes, and those that would end a field are left out.
+/// Whether the kernel accepts this as an interface name: 1 to 15 bytes, without characters that would end a field.
 pub fn valid_name(name: &str) -> bool {
     let bytes = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     (1..=15).contains(&name.len()) && bytes && name != "." && name != ".."

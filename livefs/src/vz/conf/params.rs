@@ -1,4 +1,5 @@
-//! Every parameter: its option, its key, the form of its value, and whether it can change while the container runs.
+//! Every parameter: its option, its key, the form of its value, and whether it can change while the container is
+//! running.
 
 use super::size::{self, Number as Amount, Pair, Unit, Wrong};
 use crate::platform::PAGE;
@@ -8,13 +9,13 @@ use crate::platform::PAGE;
 pub enum Kind {
     /// `yes` or `no`.
     YesNo,
-    /// A whole number between these, both included.
+    /// A whole number in this range, inclusive.
     Number(u64, u64),
-    /// A number with a fraction, not negative.
+    /// A non-negative number with a fraction.
     Float,
-    /// Any text without a double quote, a line's end, or a zero byte.
+    /// Any text without a double quote, a newline, or a zero byte.
     Text,
-    /// A path that begins at the root.
+    /// An absolute path.
     Path,
     /// A percentage of one processor; with `%`, of the whole machine.
     Percent,
@@ -26,19 +27,19 @@ pub enum Kind {
     Memory,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// Bytes per second; of an option, a number without a suffix counts megabytes.
+    /// Bytes per second; in an option, a number without a suffix is in megabytes.
     Rate,
     /// A set of numbers such as `0-2,4`; `all`, `auto`.
     Set,
-    /// A list that replaces the former; the option may come several times.
+    /// A list that replaces the previous one; the option may be repeated.
     List,
     /// A container's name.
     Name,
-    /// How `/proc/meminfo` inside is made up: `none`, `pages:N`, `privvmpages:N`.
+    /// How `/proc/meminfo` inside is calculated: `none`, `pages:N`, `privvmpages:N`.
     Meminfo,
 }
 
-/// Where a value stands.
+/// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// On the command line.
@@ -50,15 +51,15 @@ pub enum Source {
 /// When a parameter of a running container takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// At once.
+    /// Immediately.
     Now,
-    /// When it starts again; the sentence says what can't be changed.
+    /// At its next start; the sentence says what can't be changed.
     Restart(&'static str),
-    /// It says how the container is managed, nothing inside changes.
+    /// It concerns the management of the container, nothing inside changes.
     Managed,
 }
 
-/// A parameter that an option sets and a line keeps.
+/// A parameter that is set by an option and stored in a line.
 #[derive(Debug, Clone, Copy)]
 pub struct Param {
     /// The option without the dashes.
@@ -79,13 +80,14 @@ use Kind::{Disk, Limit, List, Meminfo, Memory, Name, Number, Path, Percent, Rate
 use Unit::{Bytes, Items, Kilobytes, Pages};
 use When::{Managed, Now, Restart};
 
-/// The most that a number may be.
+/// The maximum of a number.
 const MOST: u64 = i64::MAX as u64;
 
 const MOUNT: When = Restart("Unable to change mount options on a running container");
 const UGID: When = Restart("Unable to turn on second-level disk quota on a running container");
 
-/// All parameters with one value each. Those that add to lists or take from them are options of `set` alone (`cmd::set`).
+/// All parameters with one value each. Those that add to lists or remove from them are options only of `set`
+/// (`cmd::set`).
 pub const PARAMS: &[Param] = &[
     p("onboot", "ONBOOT", YesNo, Managed),
     p("bootorder", "BOOTORDER", Number(0, MOST), Managed),
@@ -148,13 +150,13 @@ pub const PARAMS: &[Param] = &[
     p("meminfo", "MEMINFO", Meminfo, Now),
 ];
 
-/// The order in which new keys are stored at the end of a file, after the beancounters.
+/// The order in which new keys are added at the end of a file, after the beancounters.
 const ORDER: &str = "VM_OVERCOMMIT IPTABLES NETFILTER CAPABILITY IP_ADDRESS NETDEV HOSTNAME DESCRIPTION NAMESERVER SEARCHDOMAIN DEVICES \
     DEVNODES PCI VE_ROOT VE_PRIVATE MOUNT_OPTS VE_LAYOUT OSTEMPLATE CPUUNITS CPUUWEIGHT CPULIMIT CPUS CPUMASK NODEMASK ONBOOT ORIGIN_SAMPLE \
     DISABLED LOCAL_UID LOCAL_GID DISK_QUOTA DISKSPACE DISKINODES QUOTATIME QUOTAUGIDLIMIT MEMINFO NETIF NAME FEATURES IOPRIO IOLIMIT \
     IOPSLIMIT BOOTORDER STOP_TIMEOUT";
 
-/// Where a key comes among others that are stored with it.
+/// A key's position among others that are stored with it.
 pub fn place(key: &str) -> usize {
     let counters = ADDED.split_whitespace().chain(ORDER.split_whitespace());
     counters.into_iter().position(|known| known == key).unwrap_or(usize::MAX)
@@ -164,7 +166,7 @@ pub fn place(key: &str) -> usize {
 const ADDED: &str = "KMEMSIZE LOCKEDPAGES PRIVVMPAGES SHMPAGES NUMPROC PHYSPAGES VMGUARPAGES OOMGUARPAGES NUMTCPSOCK NUMFLOCK NUMPTY \
     NUMSIGINFO TCPSNDBUF TCPRCVBUF OTHERSOCKBUF DGRAMRCVBUF NUMOTHERSOCK NUMFILE DCACHESIZE NUMIPTENT AVNUMPROC SWAPPAGES";
 
-/// Names of the User Beancounters in the order of `/proc/user_beancounters`, with the heading that `vzlist` gives them.
+/// Names of the User Beancounters in the order of `/proc/user_beancounters`, with the headings that `vzlist` uses.
 pub const BEANCOUNTERS: &[(&str, &str)] = &[
     ("kmemsize", "KMEMSIZE"),
     ("lockedpages", "LOCKEDP"),
@@ -189,17 +191,17 @@ pub const BEANCOUNTERS: &[(&str, &str)] = &[
     ("swappages", "SWAPP"),
 ];
 
-/// The parameter that an option sets.
+/// The parameter of an option.
 pub fn by_option(option: &str) -> Option<&'static Param> {
     PARAMS.iter().find(|param| param.option == option)
 }
 
-/// The parameter that a key keeps.
+/// The parameter of a key.
 pub fn by_key(key: &str) -> Option<&'static Param> {
     PARAMS.iter().find(|param| param.key == key && param.kind != Memory)
 }
 
-/// What a key's numbers count, if it is a limit.
+/// The unit of a key, if it is a limit.
 pub fn unit(key: &str) -> Option<Unit> {
     match by_key(key)?.kind {
         Limit(unit) => Some(unit),
@@ -209,14 +211,14 @@ pub fn unit(key: &str) -> Option<Unit> {
     }
 }
 
-/// How many processors the machine has (`/sys/devices/system/cpu/online`).
+/// The number of processors of the machine (`/sys/devices/system/cpu/online`).
 pub fn processors() -> u64 {
     let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
     parse_set(online.trim_end()).map_or(1, |all| all.len() as u64)
 }
 
 impl Kind {
-    /// Whether of several values of a key the last counts, not the first.
+    /// Whether the last of several values of a key counts, not the first.
     pub fn last_counts(self, key: &str) -> bool {
         let one = ["IOPRIO", "IOPSLIMIT", "VE_LAYOUT", "LOG_LEVEL"].contains(&key);
         one || matches!(self, Limit(_) | Memory | Rate | Word(_) | Meminfo)
@@ -225,7 +227,7 @@ impl Kind {
     /// A value as it is stored.
     ///
     /// # Errors
-    /// It is not of this form, or larger than what can be stored.
+    /// It is invalid, or larger than what can be stored.
     pub fn parse(self, value: &str, from: Source) -> Result<String, Wrong> {
         let when = |good: bool| if good { Ok(value.to_owned()) } else { Err(Wrong::Form) };
         let plain = |text: &str| !text.contains(['"', '\n', '\r', '\0']);
@@ -258,7 +260,7 @@ impl Kind {
             Disk(_) => Err(Wrong::Form),
             Memory => {
                 let Amount { units, cut } = size::parse(value, Bytes).ok_or(Wrong::Form)?;
-                // A page that is begun counts.
+                // A partial page counts.
                 let limit = units.saturating_add(PAGE - 1) / PAGE;
                 let stored = Pair { barrier: 0, limit }.to_string();
                 if cut { Err(Wrong::Large(stored)) } else { Ok(stored) }
@@ -322,7 +324,7 @@ fn ranges(set: &[u32]) -> String {
     parts.into_iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-/// Reads a set such as `0-2,4`. None: it is not of this form, or empty.
+/// Parses a set such as `0-2,4`. None: it is invalid or empty.
 pub fn parse_set(text: &str) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for part in text.split(',') {

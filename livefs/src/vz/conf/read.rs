@@ -1,4 +1,4 @@
-//! Reading a file is lenient: what is not a value is reported and skipped, and all else counts. Options are strict; see
+//! Reading a file is lenient: invalid values are reported and skipped, and the rest counts. Options are strict; see
 //! [`super::params::Kind::parse`] for both.
 
 use super::lists;
@@ -7,7 +7,7 @@ use super::params::{self, Kind, Source};
 use super::size::Wrong;
 use std::path::Path;
 
-/// A file's values in effect, as they are stored, each key once and by its name of today.
+/// A file's values in effect, as they are stored, each key once and by its current name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values {
     /// Keys and values.
@@ -16,14 +16,14 @@ pub struct Values {
     pub findings: Vec<Finding>,
 }
 
-/// Something that a user should know of a file.
+/// A message about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// -1: a warning; 0: usual; 1: for `--verbose`.
+    /// -1: a warning; 0: normal; 1: for `--verbose`.
     pub level: i32,
     line: usize,
     text: String,
-    /// Whether the sentence begins with the line's place.
+    /// Whether the sentence starts with the line's location.
     placed: bool,
 }
 
@@ -37,11 +37,11 @@ impl Finding {
     }
 }
 
-/// What a second line of a key does.
+/// The effect of a second line with the same key.
 enum Again {
     /// It is skipped, with a warning.
     First,
-    /// It counts.
+    /// It replaces the first.
     Last,
     /// It adds to the list.
     Adds,
@@ -56,7 +56,7 @@ fn again(key: &str) -> Again {
     }
 }
 
-/// The name of today for a key that had another once.
+/// The current name of a renamed key.
 fn canonical(key: &str) -> &str {
     match key {
         "DCACHE" => "DCACHESIZE",
@@ -65,7 +65,7 @@ fn canonical(key: &str) -> &str {
     }
 }
 
-/// Keys that others read, of the machine's file or of programs that are gone.
+/// Keys that others read: of the machine's file or of obsolete programs.
 const OTHERS: &[&str] = &[
     "VIRTUOZZO",
     "VE0CPUUNITS",
@@ -122,7 +122,7 @@ impl Values {
         let told = |what: &str, end: &str| format!("Warning at {{}}: {what} for {name} (\"{text}\"), {end}");
         match (again(key), old) {
             (Again::First, Some(_)) => {
-                // Of these two the real tool says nothing.
+                // The classic tool does not report these two.
                 if !["LOCAL_UID", "LOCAL_GID"].contains(&key) {
                     self.find(-1, line, told("duplicate", "ignored"), true);
                 }
@@ -139,7 +139,7 @@ impl Values {
                     self.find(level, line, why, false);
                 }
                 if added.wrong {
-                    // The classic tool takes a list apart where it lies, and then tells of its first word.
+                    // The classic tool splits a list in place, and then reports its first word.
                     let first = text.split(lists::between(key)).next().unwrap_or_default();
                     let text = format!("Warning at {{}}: invalid value for {name} (\"{first}\"), skipped");
                     self.find(-1, line, text, true);
@@ -172,7 +172,7 @@ impl Values {
     }
 }
 
-/// A line by its number: a key and its value, or why it is neither that nor a comment.
+/// A line with its number: a key and its value, or why it is neither that nor a comment.
 pub(super) type Line<'a> = (usize, Result<(&'a str, &'a str), &'static str>);
 
 fn known(key: &str) -> bool {
@@ -183,7 +183,7 @@ fn value(key: &str, text: &str, ctid: u32) -> Result<String, Wrong> {
     let number = |kind: Kind| kind.parse(text, Source::File);
     match key {
         "NETIF" => Ok(netif::join(&Netif::read(text, ctid).ok_or(Wrong::Form)?)),
-        // Whoever writes a path by hand may end it with a slash.
+        // A path written by hand may end with a slash.
         "VE_ROOT" | "VE_PRIVATE" => Ok(text.trim_end_matches('/').to_owned()),
         "LOCAL_UID" | "LOCAL_GID" => number(Kind::Number(0, u32::MAX.into())),
         "LOGGING" | "IPV6" => number(Kind::YesNo),

@@ -3,13 +3,13 @@
 use crate::platform::PAGE;
 use std::fmt;
 
-/// A limit without end, as the classic tools write it: `LONG_MAX`.
+/// No limit, as the classic tools write it: `LONG_MAX`.
 pub const UNLIMITED: u64 = i64::MAX as u64;
 
-/// What a number without a suffix counts, and what is stored.
+/// The unit of a number without a suffix, and of the stored value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Things: no suffix is taken.
+    /// A count: no suffix is permitted.
     Items,
     /// Bytes.
     Bytes,
@@ -20,7 +20,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Bytes in one; 1 for things.
+    /// Bytes in one; 1 for a count.
     pub fn bytes(self) -> u64 {
         match self {
             Unit::Items | Unit::Bytes => 1,
@@ -33,26 +33,28 @@ impl Unit {
 /// A barrier (or soft limit) and a limit (or hard limit), in units of their parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
-    /// What should not be passed for long.
+    /// What may only be exceeded temporarily.
     pub barrier: u64,
-    /// What can't be passed.
+    /// What can't be exceeded.
     pub limit: u64,
 }
 
-/// What is wrong with a value.
+/// The error in a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// It is not of its parameter's form.
+    /// It does not have the form of its parameter.
     Form,
-    /// It is more than can be stored. This is the largest, which a file's line means and an option does not.
+    /// It is larger than what can be stored. This is the maximum, which is used for a file's line but not for an
+    /// option.
     Large(String),
 }
 
 impl Pair {
-    /// Reads `BARRIER[:LIMIT]`; one value stands for both.
+    /// Parses `BARRIER[:LIMIT]`; a single value is used for both.
     ///
     /// # Errors
-    /// [`Wrong::Form`]: it is neither a number nor `unlimited`, or has a suffix that its unit has not. [`Wrong::Large`].
+    /// [`Wrong::Form`]: it is neither a number nor `unlimited`, or has a suffix that is not permitted for its unit.
+    /// [`Wrong::Large`].
     pub fn parse(text: &str, unit: Unit) -> Result<Pair, Wrong> {
         let (barrier, limit) = text.split_once(':').unwrap_or((text, text));
         let (barrier, limit) = (parse(barrier, unit).ok_or(Wrong::Form)?, parse(limit, unit).ok_or(Wrong::Form)?);
@@ -60,13 +62,13 @@ impl Pair {
         if barrier.cut || limit.cut { Err(Wrong::Large(pair.to_string())) } else { Ok(pair) }
     }
 
-    /// Both numbers, whether they are equal or not, as the disk's limits are stored.
+    /// Both numbers, whether or not they are equal, as disk limits are stored.
     pub fn both(self) -> String {
         format!("{}:{}", self.barrier, self.limit)
     }
 }
 
-/// As a beancounter is stored: one number where both are equal.
+/// As a beancounter is stored: one number if both are equal.
 impl fmt::Display for Pair {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         if self.barrier == self.limit {
@@ -76,7 +78,7 @@ impl fmt::Display for Pair {
     }
 }
 
-/// A number that is written `unlimited` from [`UNLIMITED`] on.
+/// A number, written as `unlimited` from [`UNLIMITED`] on.
 struct Amount(u64);
 
 impl fmt::Display for Amount {
@@ -88,18 +90,19 @@ impl fmt::Display for Amount {
     }
 }
 
-/// A number as it was read.
+/// A parsed number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number {
     /// In its unit.
     pub units: u64,
-    /// Whether it was larger than [`UNLIMITED`], which it is now.
+    /// Whether it was larger than [`UNLIMITED`], to which it was reduced.
     pub cut: bool,
 }
 
-/// Reads a number with an optional suffix (T G M K, P for pages, B for bytes, either case) or `unlimited`. Without a suffix it counts units;
-/// with one, bytes, rounded down to whole units. Fractions as in `2.2G` are taken, an empty text is 0. None: it is nothing of that, has a
-/// suffix though it counts things, or more digits than 64 bits hold.
+/// Parses a number with an optional suffix (T G M K, P for pages, B for bytes, either case) or `unlimited`. Without a
+/// suffix it is in units; with one, in bytes, rounded down to whole units. Fractions such as `2.2G` are permitted, an
+/// empty text is 0. None: it is none of these, has a suffix although it is a count, or has more digits than fit in 64
+/// bits.
 pub fn parse(text: &str, unit: Unit) -> Option<Number> {
     if text == "unlimited" {
         return Some(Number { units: UNLIMITED, cut: false });
@@ -122,7 +125,7 @@ pub fn parse(text: &str, unit: Unit) -> Option<Number> {
         return None;
     }
     let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
-    // Nine digits behind the point are enough to tell bytes of a gigabyte apart.
+    // Nine decimal places are enough to distinguish single bytes of a gigabyte.
     let fraction = if suffix.is_empty() { 0 } else { format!("{:0<9.9}", fraction).parse::<u128>().ok()? };
     let bytes = u128::from(whole) * u128::from(multiplier) + fraction * u128::from(multiplier) / 1_000_000_000;
     let units = bytes / u128::from(unit.bytes());

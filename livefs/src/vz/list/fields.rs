@@ -1,4 +1,4 @@
-//! The fields of `vzlist`: names, headings, widths, and what stands in them.
+//! The fields of `vzlist`: names, headings, widths, and values.
 
 use super::{Row, beancounters};
 use crate::vz::conf::lists::switch_of;
@@ -12,24 +12,24 @@ pub(super) struct Field {
     pub name: String,
     /// Its heading.
     pub heading: &'static str,
-    /// The heading's width, which is not the column's in one place.
+    /// The heading's width, which differs from the column's in one case.
     pub heading_width: i32,
-    /// Its width; negative: to the left.
+    /// Its width; negative: left-aligned.
     pub width: i32,
     /// Whether longer text is cut.
     pub cuts: bool,
-    /// Whether it is one number of several, which JSON gives together.
+    /// Whether it is one of several numbers, which JSON combines.
     pub part: bool,
-    /// The key or counter, and which number of it.
+    /// The key or counter, and the index of the number.
     pub key: &'static str,
-    /// What stands in it for a container.
+    /// Its value for a container.
     pub cell: fn(&Field, &Row) -> Cell,
 }
 
-/// What sorting compares.
+/// The value used for sorting.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 pub(super) enum Key {
-    /// Nothing known: first.
+    /// Unknown: sorts first.
     None,
     /// A number.
     Number(f64),
@@ -37,15 +37,15 @@ pub(super) enum Key {
     Text(String),
 }
 
-/// What stands in a column.
+/// The value of a column.
 pub(super) struct Cell {
     /// As text.
     pub text: String,
     /// As JSON.
     pub json: String,
-    /// What it sorts by.
+    /// The value used for sorting.
     pub key: Key,
-    /// Whether it is a list, of which only the first is shown where room is short.
+    /// Whether it is a list, of which only the first element is shown if space is short.
     pub list: bool,
 }
 
@@ -98,7 +98,7 @@ fn switches(field: &Field, row: &Row) -> Cell {
     for word in all {
         let (name, on) = match switch_of(word) {
             Some((name, on)) => (name, on.to_string()),
-            // Reading the file has skipped these with a warning.
+            // Reading the file has skipped invalid ones with a warning.
             None => (word.to_owned(), "null".to_owned()),
         };
         texts.push(word.to_lowercase());
@@ -124,7 +124,7 @@ fn configured(field: &Field, row: &Row) -> Cell {
     value(row, field.key).map_or_else(none, |value| cell(value.to_string(), value.to_string(), Key::Number(value)))
 }
 
-/// A number whose 0 means that there is none.
+/// A number for which 0 means that there is none.
 fn positive(field: &Field, row: &Row) -> Cell {
     match value(row, field.key).unwrap_or_default() {
         0.0 => Cell { json: "0".into(), ..none() },
@@ -132,7 +132,7 @@ fn positive(field: &Field, row: &Row) -> Cell {
     }
 }
 
-/// A number that is 0 where it is not set.
+/// A number that is 0 if it is not set.
 fn zero(field: &Field, row: &Row) -> Cell {
     match value(row, field.key) {
         None => Cell { json: "0".into(), ..none() },
@@ -140,7 +140,7 @@ fn zero(field: &Field, row: &Row) -> Cell {
     }
 }
 
-/// Both of these are known as soon as one is set.
+/// Both are known as soon as one is set.
 fn processor(field: &Field, row: &Row) -> Cell {
     let any = ["CPUUNITS", "CPULIMIT"].iter().any(|key| value(row, key).is_some());
     if any { number(value(row, field.key).unwrap_or_default() as u64) } else { none() }
@@ -155,7 +155,7 @@ fn yes(field: &Field, row: &Row) -> Cell {
 }
 
 fn vswap(_: &Field, row: &Row) -> Cell {
-    // Of old machines of 32 bits, the largest number is unlimited, too.
+    // The largest number of old 32-bit machines means unlimited, too.
     let limit = pair(row, "PHYSPAGES").map_or(0, |pair| pair.limit);
     match limit < UNLIMITED && limit != i32::MAX as u64 {
         true => cell("yes", "true", Key::Number(1.0)),
@@ -180,7 +180,7 @@ fn uptime(_: &Field, row: &Row) -> Cell {
     )
 }
 
-/// What is set for a limit, in the units of its parameter.
+/// The configured limit, in the units of its parameter.
 fn pair(row: &Row, key: &str) -> Option<Pair> {
     match by_key(key)?.kind {
         Kind::Limit(unit) => Pair::parse(row.ct.config.get(key)?, unit).ok(),
@@ -241,7 +241,7 @@ fn one(name: &str, heading: &'static str, width: i32, key: &'static str, cell: M
 pub(super) fn all() -> Vec<Field> {
     let mut all = vec![
         one("ctid", "CTID", 10, "", id),
-        // As they were called once.
+        // Former names.
         one("veid", "CTID", 10, "", id),
         one("vpsid", "CTID", 10, "", id),
         one("private", "PRIVATE", -32, "VE_PRIVATE", text),
@@ -260,7 +260,7 @@ pub(super) fn all() -> Vec<Field> {
     ];
     for (name, heading) in beancounters() {
         for (place, suffix) in ["", ".m", ".b", ".l", ".f"].iter().enumerate() {
-            // Headings live as long as the program: there are 105 of them, made once.
+            // Headings live as long as the program: there are 105 of them, created once.
             let heading = if place == 0 {
                 heading
             } else {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// A metric: its name, type and help, and its samples of one container.
 type Metric = (&'static str, &'static str, &'static str, fn(&Row, &mut Samples));
 
-/// Samples of one container, with its number as a label.
+/// Samples of one container, labelled with its number.
 struct Samples<'a> {
     name: &'static str,
     ctid: u32,
@@ -18,7 +18,7 @@ impl Samples<'_> {
     fn add(&mut self, labels: &[(&str, &str)], value: f64) {
         let mut all = format!("ctid=\"{}\"", self.ctid);
         for (label, value) in labels {
-            // The three that the format escapes.
+            // The three characters that the format escapes.
             let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             let _ = write!(all, ",{label}=\"{value}\"");
         }
@@ -26,7 +26,7 @@ impl Samples<'_> {
     }
 }
 
-/// A limit: without end it is Prometheus' infinity.
+/// A limit: no limit is Prometheus' infinity.
 fn limit(value: u64) -> f64 {
     if value >= UNLIMITED { f64::INFINITY } else { value as f64 }
 }
@@ -81,7 +81,7 @@ const METRICS: &[Metric] = &[
     }),
 ];
 
-/// All metrics of containers. One without a sample is left out.
+/// All metrics of containers. A metric without a sample is left out.
 pub(super) fn text(rows: &[Row]) -> String {
     let mut all = String::new();
     for (name, kind, help, samples) in METRICS {

@@ -59,18 +59,18 @@ Options:
 /// A container's state, as `vzlist` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
-    /// It runs.
+    /// Running.
     Running,
     /// Its root is mounted.
     Mounted,
-    /// It does not run.
+    /// Not running.
     Stopped,
-    /// It is frozen.
+    /// Frozen.
     Suspended,
 }
 
 impl Status {
-    /// As it is shown.
+    /// As displayed.
     fn word(self) -> &'static str {
         match self {
             Status::Running => "running",
@@ -81,7 +81,7 @@ impl Status {
     }
 }
 
-/// What is known of a container.
+/// The data of a container.
 pub(super) struct Row {
     ct: Ct,
     status: Status,
@@ -90,11 +90,11 @@ pub(super) struct Row {
     load: Option<[f64; 3]>,
     /// Whether its private area is missing, so that it is not shown.
     left: bool,
-    /// Whether its name leads to it.
+    /// Whether its name's link leads to it.
     named: bool,
 }
 
-/// Runs `vzlist`. Gives the exit code, and back what was said, for tests.
+/// Runs `vzlist`. Gives the exit code, and the captured output, for tests.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: Log) -> (u8, Log) {
     let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let given = match options::parse("vzlist", &arguments, KNOWN) {
@@ -174,7 +174,7 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
         } else {
             vz.log.error("Container(s) not found");
         }
-        // None at all is no error, unless one was asked for.
+        // An empty list is not an error, unless a container was requested.
         return Ok(u8::from(!wanted.is_empty()));
     }
     rows.retain(|row| !row.left);
@@ -203,7 +203,7 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
     Ok(0)
 }
 
-/// The containers that were asked for by number or name.
+/// The containers requested by number or name.
 fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
     let one =
         |text: &String| names::resolve(&vz.paths, text).map_err(|_| Error::Value(format!("CT ID {text} is invalid.")));
@@ -232,7 +232,7 @@ pub fn configured(vz: &Vz) -> Vec<u32> {
     ids
 }
 
-/// A container as its own file says: of the machine's, only where containers are kept counts here.
+/// A container according to its own file: of the machine's file, only the paths of containers matter here.
 fn container(vz: &Vz, id: u32) -> Result<Ct> {
     let mut ct = vz.container(id)?;
     let own: Vec<(String, String)> = ct.file.iter().flat_map(|file| file.values(id).pairs).collect();
@@ -261,10 +261,10 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
         Some(Err(_)) => "ploop",
         None => "???",
     };
-    // What is without its private area is the configuration of another machine, or of nothing.
+    // Without its private area it is the configuration of another machine, or obsolete.
     let left = !running && !private.as_deref().is_some_and(Path::exists);
     let usage = if running { vz.node.usage(id)? } else { Usage::default() };
-    // Dearer than all the rest, so asked for only where it is shown.
+    // More expensive than everything else, so only determined if it is shown.
     let load = if loads && status == Status::Running { vz.node.load(id) } else { None };
     let named = ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
     Ok(Row { ct, status, layout, usage, load, left, named })
@@ -281,7 +281,7 @@ fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: b
             let whole = !trim || place + 1 == fields.len();
             let Cell { text, list, .. } = (field.cell)(field, row);
             let text = match (whole, list) {
-                // In the middle of a line there is room for the first of a list.
+                // Within a line there is only room for the first element of a list.
                 (false, true) => text.split(' ').next().unwrap_or_default().to_owned(),
                 _ => text,
             };
@@ -293,7 +293,7 @@ fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: b
     }
 }
 
-/// Fills up to a width; a negative one means to the left, as in printf(3).
+/// Pads to a width; a negative one means left-aligned, as in printf(3).
 fn pad(text: &str, width: i32) -> String {
     let columns = width.unsigned_abs() as usize;
     if width < 0 { format!("{text:<columns$}") } else { format!("{text:>columns$}") }
@@ -318,7 +318,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         ([b'[', rest @ ..], [byte, more @ ..]) => {
             let negated = matches!(rest.first(), Some(b'!' | b'^'));
             let set = &rest[usize::from(negated)..];
-            // A bracket in the first place is one of the set.
+            // A bracket in the first position is one of the set.
             let Some(end) = set.iter().skip(1).position(|b| *b == b']').map(|at| at + 1) else {
                 return *byte == b'[' && matches(rest, more);
             };
@@ -338,7 +338,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// A beancounter of the classic list, by its place.
+/// A beancounter of the classic list, by index.
 fn beancounters() -> impl Iterator<Item = (&'static str, &'static str)> {
     BEANCOUNTERS.iter().copied()
 }

@@ -1,4 +1,5 @@
-//! Devices of the host by name and number: those that a container may use, and the disk whose input and output is limited.
+//! Devices of the host by name and number: those that a container may use, and the disk whose input and output is
+//! limited.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -9,12 +10,12 @@ use crate::container::spec::Device;
 use crate::vz::exit::{Error, Result};
 use crate::vz::spec::Spec;
 
-/// `r` and `w` of vzctl's letters; `q` is about quotas, which need no permission here.
+/// `r` and `w` of vzctl's letters; `q` concerns quotas, which need no permission here.
 fn access(letters: &str) -> String {
     letters.chars().filter(|letter| "rw".contains(*letter)).collect()
 }
 
-/// The devices that a container gets, those with a name as nodes in its `/dev`.
+/// The devices of a container, those with a name as nodes in its `/dev`.
 ///
 /// # Errors
 /// [`Error::Device`]: the host has none of that name.
@@ -37,7 +38,7 @@ pub fn resolve(spec: &Spec) -> Result<Vec<Device>> {
         block: device.kind == 'b',
         major: device.major,
         minor: device.minor,
-        // Nodes of what it may use, it may make as well.
+        // It may also create nodes for what it may use.
         access: access(&device.permissions) + "m",
     }));
     Ok(all)

@@ -1,4 +1,4 @@
-//! The machine that this runs on: the engine, the network and mounts as the commands know them.
+//! The machine that this runs on: the engine, the network and mounts, in the form that the commands use.
 
 mod devices;
 mod mounts;
@@ -27,9 +27,9 @@ use super::{below, mark};
 use crate::container::{self, Runtime, console, freeze, keeper, limits, ve};
 use crate::net;
 
-/// Where what appears on containers' consoles is written down.
+/// The folder of the logs of containers' consoles.
 const LOGS: &str = "/system/var/log/vz";
-/// systemd's "power off": SIGRTMIN+4, which is glibc's SIGRTMIN (34) and 4.
+/// systemd's signal for "power off": SIGRTMIN+4, with glibc's SIGRTMIN (34).
 const SYSTEMD_POWEROFF: i32 = 38;
 
 /// The machine.
@@ -51,7 +51,7 @@ impl Machine {
 
     fn start_engine(&self, spec: &Spec) -> Result<()> {
         let mut made = convert::engine(spec)?;
-        // Its cgroup is new, and without such a limit.
+        // Its cgroup is new, without such a limit.
         if spec.limits.io_rate.is_some() || spec.limits.io_operations.is_some() {
             made.limits.io = devices::io_limits(spec)?;
         }
@@ -68,10 +68,10 @@ impl Machine {
         let kept = keeper::Kept { log: &log, meanwhile, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         let (engine, wrong) = (convert::engine_error, convert::network_error);
-        // In a user namespace it has to be made inside of that, by the engine.
+        // In a user namespace it has to be created inside of that, by the engine.
         let mut making = self.runtime.begin(&made, kept, made.ids.is_none()).map_err(engine)?;
         made.network = making.network();
-        // The engine works beside us, and waits at times for the kernel.
+        // The engine works in parallel, and waits at times for the kernel.
         let netns = match making.create(&made).map_err(engine)? {
             Some(netns) => net::Netns::of_fd(netns),
             None => net::Netns::of_pid(making.pid().map_err(engine)?).map_err(wrong)?,
@@ -137,7 +137,7 @@ impl Node for Machine {
 
     fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool> {
         let file = Path::new(below::STARTED);
-        // Nobody else's system tells: it counts as started when its init runs.
+        // A foreign system does not report its start: it counts as started when its init runs.
         if !below::is_file(&spec.root, Path::new("system/etc/init.d/rcS")) {
             return self.is_running(spec.id);
         }
@@ -155,7 +155,7 @@ impl Node for Machine {
             if left.is_zero() {
                 return Ok(false);
             }
-            // Also each second, for a container that ends on the way.
+            // Also every second, in case the container ends meanwhile.
             let turn = left.min(Duration::from_secs(1));
             let turn = PollTimeout::try_from(turn).unwrap_or(PollTimeout::MAX);
             match poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], turn) {
@@ -316,15 +316,15 @@ impl Machine {
     }
 }
 
-/// What the keeper of a container becomes when that has ended: `vzctl` puts it away, or starts it again. It comes back only if that
-/// can't be run.
+/// What the keeper of a container executes when that has ended: `vzctl` cleans it up, or starts it again. Returns only
+/// if that can't be run.
 fn ended(id: u32, pid: i32, end: keeper::End) {
     use std::os::unix::process::CommandExt;
     let words = ["vzctl".to_owned(), "--quiet".into(), "ended".into(), id.to_string(), pid.to_string()];
     let _ = super::process::command("/proc/self/exe").args(words).arg(end.word()).exec();
 }
 
-/// The block device that a path's filesystem lies on, or None for one in memory.
+/// The block device of a path's file system, or None for one in memory.
 fn disk_of(path: &Path) -> Result<Option<(PathBuf, u32, u32)>> {
     use std::os::unix::fs::MetadataExt;
     let data = fs::metadata(path).map_err(|error| Error::file(path, error))?;

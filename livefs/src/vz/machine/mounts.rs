@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::Mount;
 
-/// Whether something is mounted at a path. Asked of the path itself: the table of mounts is long where many containers run.
+/// Whether something is mounted at a path. Determined from the path itself: the table of mounts is long if many
+/// containers are running.
 pub(super) fn is_mounted(path: &Path) -> Result<bool> {
     use nix::libc;
     use std::os::unix::ffi::OsStrExt;
@@ -23,7 +24,7 @@ pub(super) fn is_mounted(path: &Path) -> Result<bool> {
     }
 }
 
-/// All mount points at a folder and below, in the order of their making.
+/// All mount points at a folder and below, in the order in which they were mounted.
 pub(super) fn mounted_below(path: &Path) -> Result<Vec<PathBuf>> {
     let table = std::fs::read_to_string("/proc/self/mountinfo");
     let table = table.map_err(|error| Error::file(Path::new("/proc/self/mountinfo"), error))?;
@@ -31,7 +32,7 @@ pub(super) fn mounted_below(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(points.filter(|point| point.starts_with(path)).collect())
 }
 
-/// `\040` and the like as the kernel writes them (proc_pid_mountinfo(5)).
+/// `\040` and the like as written by the kernel (proc_pid_mountinfo(5)).
 fn unescape(text: &str) -> OsString {
     use std::os::unix::ffi::OsStringExt;
     let (bytes, mut made, mut at) = (text.as_bytes(), Vec::new(), 0);

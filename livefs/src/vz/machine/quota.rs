@@ -1,4 +1,4 @@
-//! Limits of disk space and inodes, by ext4's project quota: a container's number is its project.
+//! Limits of disk space and inodes, with ext4's project quota: a container's number is its project.
 //!
 //! Kernel: Documentation/filesystems/ext4/, `FS_IOC_FSSETXATTR` of include/uapi/linux/fs.h, quotactl(2).
 
@@ -23,7 +23,7 @@ struct Attributes {
     padding: [u8; 8],
 }
 
-/// FS_XFLAG_PROJINHERIT: what is made below belongs to the same project.
+/// FS_XFLAG_PROJINHERIT: new files below belong to the same project.
 const INHERIT: u32 = 0x200;
 
 nix::ioctl_read!(get_attributes, b'X', 31, Attributes);
@@ -32,13 +32,14 @@ nix::ioctl_write_ptr!(set_attributes, b'X', 32, Attributes);
 /// PRJQUOTA of include/uapi/linux/quota.h.
 const PROJECT: i32 = 2;
 
-/// Turns the limits of a container's private area on, with the spec's, or off. Without limits nothing is done.
+/// Switches the limits of a container's private area on, with the spec's values, or off. Without limits nothing is
+/// done.
 ///
 /// # Errors
-/// [`Error::Quota`]: its filesystem has no project quota, or refuses.
+/// [`Error::Quota`]: its file system does not support project quota, or refuses.
 pub fn set(spec: &Spec, on: bool) -> Result<()> {
     let wanted = spec.limits.disk.is_some() || spec.limits.inodes.is_some();
-    // Containers in memory are bounded by the memory.
+    // Containers in memory are limited by the memory.
     if !wanted || super::disk_of(&spec.private)?.is_none() {
         return Ok(());
     }
@@ -49,7 +50,7 @@ pub fn set(spec: &Spec, on: bool) -> Result<()> {
     if on {
         let none = crate::vz::conf::Pair { barrier: 0, limit: 0 };
         let (space, inodes) = (spec.limits.disk.unwrap_or(none), spec.limits.inodes.unwrap_or(none));
-        // Blocks of 1024 bytes, as those of vzctl.
+        // Blocks of 1024 bytes, as in vzctl.
         let bound = |amount: u64| if amount > i64::MAX as u64 { 0 } else { amount };
         (limits.dqb_bsoftlimit, limits.dqb_bhardlimit) = (bound(space.barrier), bound(space.limit));
         (limits.dqb_isoftlimit, limits.dqb_ihardlimit) = (bound(inodes.barrier), bound(inodes.limit));
@@ -67,7 +68,7 @@ fn unsafe_zero() -> libc::dqblk {
     unsafe { std::mem::zeroed() }
 }
 
-/// By the folder itself: to find the device's name means to read the whole table of mounts.
+/// By the folder itself: finding the device's name would mean reading the whole table of mounts.
 fn quotactl(folder: &Path, project: u32, limits: &mut libc::dqblk) -> std::result::Result<(), nix::Error> {
     let file = File::open(folder).map_err(|error| nix::Error::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
     let command = libc::QCMD(libc::Q_SETQUOTA, PROJECT);
@@ -77,7 +78,8 @@ fn quotactl(folder: &Path, project: u32, limits: &mut libc::dqblk) -> std::resul
     nix::Error::result(done).map(drop)
 }
 
-/// Makes everything below a folder, and all that comes, part of a project. What is there already stays where it was if it is.
+/// Makes everything below a folder, and all future files, part of a project. Files that already belong to it are not
+/// changed.
 fn claim(folder: &Path, project: u32) -> Result<()> {
     let failed = |error: nix::Error| {
         Error::Quota(format!(
@@ -95,7 +97,7 @@ fn claim(folder: &Path, project: u32) -> Result<()> {
     let mut left = vec![folder.to_owned()];
     while let Some(path) = left.pop() {
         let data = std::fs::symlink_metadata(&path).map_err(|error| Error::file(&path, error))?;
-        // Of links and devices nothing but the inode counts, and they can't be opened safely.
+        // For links and devices only the inode counts, and they can't be opened safely.
         if !data.is_dir() && !data.is_file() {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What a container uses, in the units of the beancounters.
+//! The usage of a container, in the units of the beancounters.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use crate::vz::convert;
 use crate::vz::exit::Result;
 use crate::vz::node::{Counter, Usage};
 
-/// Clock ticks of `/proc/PID/stat`, which user space always sees as 100 a second (USER_HZ).
+/// Clock ticks in `/proc/PID/stat`, of which user space always sees 100 per second (USER_HZ).
 const TICKS: f64 = 100.0;
 
-/// Reads it, from the kernel's beancounters or else from what the cgroup has. `init` is the host's number of its process 1.
+/// Reads it, from the kernel's beancounters or otherwise from the cgroup. `init` is the host's PID of its process 1.
 pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
     let counters = match ve::counters(id) {
         Some(counters) => counters.into_iter().map(kept).collect(),
@@ -26,7 +26,7 @@ fn kept(counter: ve::Counter) -> Counter {
     Counter { name, held, maxheld, set: Some((barrier, limit)), failcnt }
 }
 
-/// The counters that a cgroup has something like.
+/// The counters for which a cgroup has an equivalent.
 fn nearest(used: &limits::Usage) -> Vec<Counter> {
     let mut counters = Vec::new();
     let mut put = |name: &str, held: Option<u64>, maxheld: Option<u64>, failcnt| {

@@ -1,7 +1,8 @@
-//! The root of a container with a user namespace, where that one's users reach it.
+//! Making the root of a container with a user namespace reachable for its users.
 //!
-//! Containers' trees lie below folders that nobody but the host's root enters, and the engine looks for the root as the container's
-//! root, who is none of the host's. So it is shown once more, below a folder of the container's own.
+//! Containers' trees are below folders that only the host's root may enter, and the engine looks up the root as the
+//! container's root, which is an ordinary user on the host. So it is mounted a second time, below a separate folder of
+//! the container.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, lchown};
@@ -11,10 +12,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::vz::exit::{Error, Result};
 
-/// Entered by all, read by nobody.
+/// Everyone may enter it, nobody may list it.
 const FOLDER: &str = "/system/run/vz-users";
 
-/// Shows a container's mounted root to its users. Gives where.
+/// Mounts a container's root for its users. Gives the path.
 ///
 /// # Errors
 /// The kernel refused.
@@ -34,7 +35,7 @@ pub fn show(id: u32, root: &Path, (uid, gid): (u32, u32)) -> Result<PathBuf> {
     Ok(shown)
 }
 
-/// Takes it back; nothing if there is nothing.
+/// Undoes that; it is not an error if there is nothing.
 ///
 /// # Errors
 /// The folders can't be removed.
@@ -43,7 +44,8 @@ pub fn hide(id: u32) -> Result<()> {
     if !own.exists() {
         return Ok(());
     }
-    // The container's processes are gone, and nothing else has a file open by this way. Not mounted is as good.
+    // The container's processes are gone, and no other process has a file open through this mount. It is not an error
+    // if it is not mounted.
     let _ = umount2(&own.join("root"), MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
     fs::remove_dir(own.join("root")).and_then(|()| fs::remove_dir(&own)).map_err(|error| Error::file(&own, error))
 }

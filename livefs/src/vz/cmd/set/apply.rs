@@ -1,4 +1,4 @@
-//! How new parameters take effect in a container that runs, and what is said of one that does not.
+//! Applying new parameters to a running container, and the messages for a stopped one.
 
 use super::options::Changes;
 use super::when;
@@ -9,7 +9,7 @@ use crate::vz::conf::{Config, UNLIMITED};
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 
-/// Whether a key is a limit of what a container, or the host itself, uses.
+/// Whether a key limits the resources of a container, or of the host itself.
 pub(super) fn is_limit(key: &str) -> bool {
     is_counter(key) || key.starts_with("CPU") || ["IOPRIO", "IOLIMIT", "IOPSLIMIT", "NODEMASK"].contains(&key)
 }
@@ -18,7 +18,8 @@ fn is_counter(key: &str) -> bool {
     params::by_key(key).is_some_and(|param| matches!(param.kind, Kind::Limit(_)))
 }
 
-/// Whether beancounters are set: those given, or those that follow from the limits of memory and swap wherever they are not given.
+/// Whether beancounters are set: those given, or those derived from the limits of memory and swap where they are not
+/// given.
 fn sets_counters(config: &Config, changes: &Changes) -> bool {
     let given = |key: &str| changes.get(key).is_some();
     if BEANCOUNTERS.iter().any(|(name, _)| given(&name.to_uppercase())) || given("AVNUMPROC") {
@@ -31,7 +32,7 @@ fn sets_counters(config: &Config, changes: &Changes) -> bool {
 
 const CPU: &[&str] = &["CPULIMIT", "CPUUNITS", "CPUUWEIGHT", "CPUS", "CPUMASK", "NODEMASK"];
 
-/// Fails if there is something that only a running container could get.
+/// Fails if there is something that only applies to a running container.
 pub(super) fn refused(vz: &Vz, ct: &Ct, changes: &Changes) -> Result<()> {
     let given = |keys: &[&str]| keys.iter().any(|key| changes.get(key).is_some());
     let (gone, added) = changes.addresses();
@@ -67,7 +68,7 @@ fn tell_rates(vz: &Vz, changes: &Changes) {
     }
 }
 
-/// Lets what can change at once take effect in a running container.
+/// Applies to a running container what can change immediately.
 pub(super) fn apply(vz: &Vz, before: &Ct, after: &Ct, changes: &Changes, new: &[(String, String)]) -> Result<()> {
     let now: Vec<String> =
         new.iter().map(|(key, _)| key).filter(|key| when(key) == When::Now && *key != "VE_LAYOUT").cloned().collect();

@@ -1,10 +1,10 @@
-//! Command lines with what vzctl 4.11.1 made of them (`tests/vzctl-cases`), run by ours.
+//! Command lines with the results of vzctl 4.11.1 (`tests/vzctl-cases`), run by this vzctl.
 //!
-//! A case is a block of lines: `conf` and `global` are lines of 101.conf and of vz.conf before, `name` a link in names, `running` that 101
-//! runs, `run` the command line; then what is expected: `code`, `out` and `err` line by line, `after` the lines of 101.conf (none: as
-//! before), `links` the names afterwards. `<mac>` stands for an address that is made up, `<50%>` for that share of the
-//! machine's processors. `except` names a paragraph of COMPATIBILITY.md:
-//! there ours differs, and has to.
+//! A case is a block of lines: `conf` and `global` are the initial lines of 101.conf and of vz.conf, `name` a link in
+//! names, `running` means that 101 is running, `run` is the command line; then the expected results: `code`, `out` and
+//! `err` line by line, `after` the final lines of 101.conf (none: unchanged), `links` the final names. `<mac>` stands
+//! for a generated address, `<50%>` for that share of the machine's processors. `except` names a paragraph of
+//! COMPATIBILITY.md: there the result differs, and must differ.
 
 use super::World;
 use crate::vz::conf::params;
@@ -41,7 +41,7 @@ impl Case {
         self.0.get(word).and_then(|lines| lines.first()).map_or("", String::as_str)
     }
 
-    /// Runs it. None: ours does the same; else what differs.
+    /// Runs it. None: the same result; otherwise the differences.
     fn differs(&self) -> Option<String> {
         let world = World::new();
         let path = |name: &str| world.at("etc/vz").join(name);
@@ -92,7 +92,7 @@ impl Case {
             ("after", expected_after, anonymous(&after, &given)),
             ("links", expected_links, links.join(" ")),
         ] {
-            // A usage text is each program's own.
+            // Each program has its own usage text.
             let usage = got.contains("Usage: vz");
             if expected != got && !usage {
                 write!(all, "{what}: expected\n{expected}\ngot\n{got}\n").unwrap();
@@ -102,7 +102,7 @@ impl Case {
     }
 }
 
-/// Takes out addresses that were made up.
+/// Replaces generated addresses.
 fn anonymous(text: &str, given: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -115,7 +115,7 @@ fn anonymous(text: &str, given: &str) -> String {
     out + rest
 }
 
-/// A command line's words as a shell takes them apart, with both quotes.
+/// Splits a command line as a shell does, with both kinds of quotes.
 fn words(line: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut word: Option<String> = None;

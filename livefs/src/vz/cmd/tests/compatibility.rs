@@ -1,5 +1,5 @@
-//! `compatibility.txt`, the table of commands and options: COMPATIBILITY.md holds what it says, the program has what it
-//! names, and what it names has been run.
+//! `compatibility.txt`, the table of commands and options: COMPATIBILITY.md contains its text, the program has what it
+//! names, and what it names has been tested.
 
 use super::super::COMMANDS;
 use super::World;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A row: names, each with the arguments that it is about, and what is said of them.
+/// A row: names, each with its arguments, and their description.
 #[derive(Default)]
 struct Row {
     command: bool,
@@ -160,7 +160,7 @@ fn what_is_not_refused_is_run() {
     let lines: Vec<Vec<&str>> = texts
         .iter()
         .flat_map(|(shell, text)| text.lines().map(move |line| (*shell, line)))
-        // A line of a script calls it by its name; of a unit test, what is between quotes is what follows the name.
+        // A line of a script calls it by its name; in a unit test, the text between quotes is what follows the name.
         .filter_map(|(shell, line)| match shell {
             true => line.split_once("vzctl ").map(|(_, line)| line),
             false => line.contains('"').then_some(line),

@@ -1,4 +1,4 @@
-//! A machine that keeps notes.
+//! A mock machine that records calls.
 
 use crate::vz::exit::Result;
 use crate::vz::node::{Command, Counter, Mount, Node, Usage};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the machine would hold.
+/// The state of the mock machine.
 #[derive(Default)]
 pub struct State {
     pub running: BTreeSet<u32>,
@@ -47,7 +47,7 @@ impl Node for Notes {
         Ok(self.0.borrow().mounted.contains(path))
     }
     fn mount(&self, mounts: &[Mount]) -> Result<()> {
-        // The tree of a simple bind shows at its target, so that what is looked for in a root is found.
+        // The tree of a simple bind mount is visible at its target, so that files in a root are found.
         for mount in mounts {
             if let Some(source) = mount.source.as_ref().or(mount.lower.last()) {
                 fs::remove_dir(&mount.target).unwrap();

@@ -1,4 +1,4 @@
-//! What scripts of OpenVZ's machines rely on.
+//! The assumptions of scripts for OpenVZ machines.
 
 use super::World;
 use std::fs;
@@ -10,9 +10,9 @@ fn what_a_script_relies_on() {
     let add = |path: &std::path::Path, text: &str| {
         fs::write(path, fs::read_to_string(path).unwrap() + text).unwrap();
     };
-    // The stock file of OpenVZ has these.
+    // The stock file of OpenVZ contains these.
     add(&world.at("etc/vz/vz.conf"), "LOCAL_UID=100000\nLOCAL_GID=100000\nHOSTNAME=host\nNAMESERVER=inherit\n");
-    // A volume of its own is an empty folder.
+    // A separate volume is an empty folder.
     fs::create_dir_all(world.at("vz/private/101")).unwrap();
     world.ok("create 101");
     assert_eq!(world.node.taken().len(), 0, "no owners are shifted");
@@ -21,7 +21,7 @@ fn what_a_script_relies_on() {
     world.ok("stop 101");
     world.ok("stop 101");
     assert_eq!(world.list("-H -a -o hostname,nameserver").1, "-                                -\n");
-    // One bad line, and keys twice.
+    // One invalid line, and repeated keys.
     add(&conf, "CPULIMIT=\"abc\"\nVE_PRIVATE=/vz/private/other\nNUMPROC=\"7\"\n");
     let said = world.ok("set 101 --onboot yes --onboot no --iptables ipt_state --iptables ipt_LOG --save");
     assert!(said.contains("invalid value for CPULIMIT (\"abc\"), skipped"), "{said}");
@@ -38,11 +38,11 @@ fn what_a_script_relies_on() {
     world.ok("create 101");
     assert!(!world.at("etc/vz/conf/101.conf.destroyed").exists(), "it is another container's");
     assert!(world.run("set 101 --onboot yes").1.contains("UBC parameters: container is not running"));
-    // What is left of another machine is not shown.
+    // Leftovers of another machine are not shown.
     fs::write(world.at("etc/vz/conf/102.conf"), "").unwrap();
     assert_eq!(world.list("-aH1").1, "       101\n");
     assert_eq!(world.list("-aj -o vpsid,veid,numproc").1.matches("101").count(), 2);
-    // The host's own limits are kept.
+    // The host's own limits are stored.
     let said = world.ok("set 0 --numproc 100 --save");
     assert!(said.contains("! Warning: limits of the host itself"), "{said}");
     assert_eq!(fs::read_to_string(world.at("etc/vz/conf/0.conf")).unwrap(), "NUMPROC=\"100\"\n");
@@ -79,7 +79,7 @@ fn creation_runs_the_hosts_script() {
     assert_eq!(world.run("status mail").0, 21, "its name is free");
 }
 
-/// Whether a value is as a schema says; of JSON Schema what ours uses.
+/// Whether a value matches a schema; supports the parts of JSON Schema that ours uses.
 fn fits(schema: &serde_json::Value, value: &serde_json::Value) -> bool {
     use serde_json::Value;
     let kind = match value {

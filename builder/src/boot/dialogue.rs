@@ -1,41 +1,42 @@
-//! What a boot test says to a machine, and what it wants to hear.
+//! The dialogue of a boot test with a machine.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::test::{Boot, End, PhaseTimer, Step};
+use super::report::PhaseTimer;
+use super::spec::{Boot, BootEnd, TestStep};
 use super::{BootError, Console, ConsoleError, Forward};
 use crate::image::grub::Menu;
 
-/// What GRUB's menu starts with.
+/// The beginning of GRUB's menu.
 const MENU: &str = "GNU GRUB";
 
-/// How long an answer of a port may take until the port is asked again.
+/// How long to wait for a port's answer before asking again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The most of an answer that is read, in bytes.
+/// The maximum number of bytes read from an answer.
 const ANSWER: u64 = 1 << 20;
 
-/// A port of 127.0.0.1 that nobody listens at. Somebody else may take it before QEMU does, which then says so.
+/// A free port of 127.0.0.1. Another process may take it before QEMU does, and QEMU then reports that.
 pub(super) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Goes through a start of a machine, from GRUB's menu to its end.
-pub(super) fn converse(
+/// Runs through one start of a machine, from GRUB's menu to its end.
+pub(super) fn run_boot(
     boot: &Boot,
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
     timer: &mut PhaseTimer<'_>,
 ) -> Result<(), BootError> {
-    arrive(boot, console, deadline, timer)?;
+    boot_and_log_in(boot, console, deadline, timer)?;
     if !boot.run.is_empty() {
         timer.phase("commands");
     }
-    steps(&boot.run, forward, console, deadline)?;
-    if let End::After(command) = boot.end {
+    run_steps(&boot.run, forward, console, deadline)?;
+    if let BootEnd::After(command) = boot.end {
         timer.phase("end");
         console.send(&format!("{command}\n"))?;
         console.ended(deadline)?;
@@ -44,7 +45,7 @@ pub(super) fn converse(
 }
 
 /// From GRUB's menu to the login's shell.
-pub(super) fn arrive(
+pub(super) fn boot_and_log_in(
     boot: &Boot,
     console: &mut Console,
     deadline: Instant,
@@ -69,9 +70,9 @@ pub(super) fn arrive(
             console.send(&format!("{password}\n"))?;
         }
         console.shell(deadline).map_err(|error| match error {
-            ConsoleError::Refused { said } => {
-                let asked = login.password.is_none() && console.asks_for_password();
-                BootError::Login { user: login.user.clone(), said, asked }
+            ConsoleError::Refused { message } => {
+                let needs_password = login.password.is_none() && console.has_password_prompt();
+                BootError::Login { user: login.user.clone(), message, needs_password }
             }
             other => other.into(),
         })?;
@@ -79,19 +80,19 @@ pub(super) fn arrive(
     Ok(())
 }
 
-/// Does steps in order.
-pub(super) fn steps(
-    steps: &[Step],
+/// Executes steps in order.
+pub(super) fn run_steps(
+    steps: &[TestStep],
     forward: &[Forward],
     console: &mut Console,
     deadline: Instant,
 ) -> Result<(), BootError> {
-    steps.iter().try_for_each(|step| take(step, forward, console, deadline))
+    steps.iter().try_for_each(|step| run_step(step, forward, console, deadline))
 }
 
-fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
+fn run_step(step: &TestStep, forward: &[Forward], console: &mut Console, deadline: Instant) -> Result<(), BootError> {
     match step {
-        Step::Command { command, expect, status } => {
+        TestStep::Command { command, expect, status } => {
             let (output, got) = console.run(command, deadline)?;
             let command = command.clone();
             if got != *status {
@@ -102,17 +103,17 @@ fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Insta
             }
             Ok(())
         }
-        Step::Type { keys, expect } => {
+        TestStep::Type { keys, expect } => {
             console.send(keys)?;
             if let Some(want) = expect {
                 console.expect(want, deadline)?;
             }
             Ok(())
         }
-        Step::Tcp { port, send, expect } => {
-            // The recipe's checks have seen to it that it is forwarded.
+        TestStep::Tcp { port, send, expect } => {
+            // The recipe's checks guarantee that the port is forwarded.
             let host = forward.iter().find(|forward| forward.guest == *port).map_or(0, |forward| forward.host);
-            ask_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
+            query_until(host, send, expect, console, deadline).map_err(|last| BootError::Answer {
                 port: *port,
                 want: expect.clone(),
                 last,
@@ -121,12 +122,13 @@ fn take(step: &Step, forward: &[Forward], console: &mut Console, deadline: Insta
     }
 }
 
-/// Asks a port until its answer holds `want`; gives the last answer where none did. QEMU takes connections in any case, and
-/// hangs up where nobody listens in the machine: between two questions there is a pause that ends early if the machine does.
-fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
+/// Queries a port until its answer contains `want`; otherwise gives the last answer. QEMU always accepts connections,
+/// and closes them if nothing listens in the machine: between two attempts there is a pause, which ends early if the
+/// machine exits.
+fn query_until(port: u16, send: &str, want: &str, console: &Console, deadline: Instant) -> Result<(), String> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let last = match ask(port, send, want) {
+        let last = match query(port, send, want) {
             Ok(answer) if answer.contains(want) => return Ok(()),
             Ok(answer) => answer,
             Err(error) => error.to_string(),
@@ -140,8 +142,8 @@ fn ask_until(port: u16, send: &str, want: &str, console: &Console, deadline: Ins
     }
 }
 
-/// Sends and reads until the answer holds `want`, ends, or nothing comes for a while.
-fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
+/// Sends, and reads until the answer contains `want`, ends, or nothing arrives for a while.
+fn query(port: u16, send: &str, want: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -157,7 +159,7 @@ fn ask(port: u16, send: &str, want: &str) -> io::Result<String> {
             Err(_) => break,
         }
     }
-    // The other end may be gone already.
+    // The other end may have closed already.
     let _ = stream.shutdown(Shutdown::Both);
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -172,7 +174,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
-            // Nobody home, a wrong answer, the right one.
+            // No answer, a wrong answer, the right one.
             drop(listener.accept().unwrap());
             for answer in ["not yet", "now it works"] {
                 let (mut stream, _) = listener.accept().unwrap();
@@ -184,9 +186,9 @@ mod tests {
         });
         let (reader, _writer) = io::pipe().unwrap();
         let console = Console::new(reader, io::sink(), None).unwrap();
-        ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
+        query_until(port, "hi", "works", &console, Instant::now() + Duration::from_secs(20)).unwrap();
         server.join().unwrap();
-        let last = ask_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();
+        let last = query_until(port, "hi", "works", &console, Instant::now() + Duration::from_millis(20)).unwrap_err();
         assert!(last.contains("refused"), "{last}");
     }
 }

@@ -1,35 +1,35 @@
-//! Errors of many sources: the same one is said once, and so is a cause that they have in common.
+//! Errors of several sources: equal errors are shown once, and so is a cause that they have in common.
 
 use super::prose;
 use crate::session::SourceFailure;
 use crate::source::{SourceError, without_counts};
 
-/// So many other sources of the same cause are named.
+/// How many other sources with the same cause are named.
 const NAMED: usize = 8;
 
-/// An error to be said, and what it stands for.
-struct Said {
-    /// Without what differs between errors of one kind.
-    alike: String,
+/// An error to be shown, and the others that it represents.
+struct ReportedError {
+    /// The text without what differs between errors of one kind.
+    key: String,
     text: String,
-    /// The places of the recipe that ask for the source.
+    /// The locations in the recipe that request the source.
     places: Vec<String>,
     cause: Option<Vec<String>>,
-    /// Other sources that the same cause kept away, each with its place.
+    /// Other sources that failed for the same cause, each with its location.
     others: Vec<String>,
 }
 
-/// The texts of errors, each with the place of the recipe that asks for its source.
+/// The texts of errors, each with the location in the recipe that requests its source.
 ///
-/// Servers that can't be reached for the same reasons are one cause, such as a network that is down: the first file is
-/// told in full, the others by their names.
-pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
-    let mut said: Vec<Said> = Vec::new();
+/// Several servers that can't be reached for the same reason have one cause, such as a network that is down: the first
+/// file is reported in full, the others only by name.
+pub fn merge_errors(errors: Vec<SourceFailure>) -> Vec<String> {
+    let mut merged: Vec<ReportedError> = Vec::new();
     for SourceFailure { place, error } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
-        let alike = without_counts(&text);
-        if let Some(known) = said.iter_mut().find(|known| known.alike == alike) {
+        let key = without_counts(&text);
+        if let Some(known) = merged.iter_mut().find(|known| known.key == key) {
             known.places.extend(place);
             continue;
         }
@@ -37,17 +37,23 @@ pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
             Some((name, cause)) => (name, Some(cause)),
             None => (String::new(), None),
         };
-        match said.iter_mut().find(|known| cause.is_some() && known.cause == cause) {
+        match merged.iter_mut().find(|known| cause.is_some() && known.cause == cause) {
             Some(known) => known.others.push(place.map_or(name.clone(), |place| format!("{name} ({place})"))),
             None => {
-                said.push(Said { alike, text, places: place.into_iter().collect(), cause, others: Vec::new() });
+                merged.push(ReportedError {
+                    key,
+                    text,
+                    places: place.into_iter().collect(),
+                    cause,
+                    others: Vec::new(),
+                });
             }
         }
     }
-    said.into_iter().map(Said::text).collect()
+    merged.into_iter().map(ReportedError::text).collect()
 }
 
-impl Said {
+impl ReportedError {
     fn text(self) -> String {
         let mut text = match self.places.first() {
             Some(first) => format!("{first}: {}", self.text),
@@ -68,7 +74,7 @@ impl Said {
     }
 }
 
-/// The file of an error of servers, and the reasons that they failed for, whichever they are.
+/// The file of an unreachable server's error, and the reasons of all attempts.
 fn unreachable(error: &anyhow::Error) -> Option<(String, Vec<String>)> {
     match error.downcast_ref()? {
         SourceError::Unreachable { name, attempts, hint: None }
@@ -100,20 +106,20 @@ mod tests {
         SourceError::Unreachable { name: name.to_owned(), attempts, hint: None }.into()
     }
 
-    fn told(errors: Vec<anyhow::Error>) -> Vec<String> {
+    fn merge(errors: Vec<anyhow::Error>) -> Vec<String> {
         let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error };
-        told_once(errors.into_iter().enumerate().map(place).collect())
+        merge_errors(errors.into_iter().enumerate().map(place).collect())
     }
 
     #[test]
     fn a_cause_is_told_once_with_the_others_that_it_kept_away() {
         let down = ("Network is unreachable (os error 101)", true);
-        let texts = told(vec![failed("x", &[down]), failed("y", &[down, down]), failed("z", &[down])]);
+        let texts = merge(vec![failed("x", &[down]), failed("y", &[down, down]), failed("z", &[down])]);
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(texts[0].starts_with("a.yaml:0: can't get x\n"), "{}", texts[0]);
         assert!(texts[0].ends_with("\n  the same for 2 others: y (a.yaml:1), z (a.yaml:2)"), "{}", texts[0]);
         let many: Vec<_> = (0..30).map(|number| failed(&format!("f{number}"), &[down])).collect();
-        let texts = told(many);
+        let texts = merge(many);
         assert!(texts[0].contains("the same for 29 others: f1 (a.yaml:1), ") && texts[0].ends_with(" and 21 more"));
         assert_eq!((texts.len(), texts[0].matches("unreachable").count()), (1, 1));
     }
@@ -128,10 +134,10 @@ mod tests {
             (vec![lacks], vec![lacks], 2),
             (vec![down, lacks], vec![down, lacks], 2),
         ] {
-            assert_eq!(told(vec![failed("x", &one), failed("y", &other)]).len(), texts, "{one:?} {other:?}");
+            assert_eq!(merge(vec![failed("x", &one), failed("y", &other)]).len(), texts, "{one:?} {other:?}");
         }
-        // The same file, asked for in two places.
-        let texts = told(vec![failed("x", &[down]), failed("x", &[down])]);
+        // The same file, requested at two locations.
+        let texts = merge(vec![failed("x", &[down]), failed("x", &[down])]);
         assert!(texts.len() == 1 && texts[0].ends_with("also requested at a.yaml:1"), "{texts:?}");
     }
 }
