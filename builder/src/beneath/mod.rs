@@ -33,7 +33,8 @@ pub use remove::remove_all;
 /// What happens to symbolic links on the way, the last component included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Followed as long as they stay inside; an absolute one, or one with too many `..`, is an error.
+    /// Followed as long as they stay inside; an absolute one, or one with too many `..`, is an error, and so is one that leads to
+    /// nothing where something is to be made below it.
     Within,
     /// Followed as a chroot(2) would: `/` is the folder itself, and `..` at its top stays there.
     InRoot,
