@@ -25,7 +25,7 @@ struct Said {
 /// told in full, the others by their names.
 pub fn told_once(errors: Vec<SourceFailure>) -> Vec<String> {
     let mut said: Vec<Said> = Vec::new();
-    for SourceFailure { place, error } in errors {
+    for SourceFailure { place, error, .. } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
         let alike = without_counts(&text);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn told(errors: Vec<anyhow::Error>) -> Vec<String> {
-        let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error };
+        let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error, sources: 1 };
         told_once(errors.into_iter().enumerate().map(place).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
-use super::{BuildArgs, Failure, Global, RecipeArgs, prose, usage};
+use super::{BuildArgs, Failure, Global, RecipeArgs, usage};
 use crate::build::{Event, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Places, Reporter};
@@ -85,12 +85,12 @@ impl<'a> Session<'a> {
         let is_usage = error.is_usage();
         let error = match error {
             session::Error::Interrupted => return Failure::Said,
-            session::Error::Sources { what, failures } => {
-                let count = failures.len();
-                for text in super::alike::told_once(failures) {
-                    self.printer.error(&text);
+            error @ session::Error::Sources { .. } => {
+                let summary = error.to_string();
+                if let session::Error::Sources { failures, .. } = error {
+                    super::alike::told_once(failures).iter().for_each(|text| self.printer.error(text));
                 }
-                anyhow::anyhow!("{} {what}", prose::count(count, "source"))
+                anyhow::anyhow!(summary)
             }
             session::Error::Store(error) => error.into(),
             session::Error::Recipe(error) => error.into(),

@@ -32,7 +32,7 @@ pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use config::UserConfig;
 pub use entry::Entry;
 pub use error::{Attempt, SourceError, without_counts};
-pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
+pub use fetch::{Access, CONNECTIONS, FetchFailure, FetchReport, fetch};
 pub use kind::{
     Content, DebianPackages, DebianSource, GitCommit, Kind, PackageText, Request, Scope, UrlFile, decode_suites,
     packages_of,
