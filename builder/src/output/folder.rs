@@ -100,7 +100,7 @@ impl Looker {
                 Some(MARK) if found.marked => {}
                 Some(text) if ours.contains_key(text) => {
                     let stated = ours[text];
-                    match self.content(at, text, Some(stated.1))? {
+                    match self.content(at, text, stated.1)? {
                         Content::Is(content) if content == stated => drop(found.sound.insert(text.to_owned(), stated)),
                         Content::Is(_) | Content::Other => found.edited.push(text.to_owned()),
                         Content::Unreadable(reason) => found.unreadable.push((text.to_owned(), reason)),
@@ -113,7 +113,7 @@ impl Looker {
     }
 
     /// What stands at a file's name. One of another length than the stated one is not read.
-    fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<Content, OutputError> {
+    fn content(&mut self, at: &Path, name: &str, length: u64) -> Result<Content, OutputError> {
         let path = at.join(name);
         let file = match open_regular(&path) {
             Ok(file) => file,
@@ -123,7 +123,7 @@ impl Looker {
             Err(_) => return Ok(Content::Other),
         };
         let metadata = file.metadata().map_err(OutputError::io("read", &path))?;
-        if length.is_some_and(|length| length != metadata.len()) {
+        if length != metadata.len() {
             return Ok(Content::Other);
         }
         let stamp = Stamp::of(&metadata);
@@ -153,8 +153,9 @@ impl Looker {
         }
         let mut files = Files::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
         for (name, digest) in stated {
-            let length = fs::metadata(store.blob_path(&digest)).map(|blob| blob.len()).ok();
-            match self.content(at, &name, length)? {
+            // Files that the store lacks are not read: they may be large, and somebody else's.
+            let Ok(blob) = fs::metadata(store.blob_path(&digest)) else { return Ok(None) };
+            match self.content(at, &name, blob.len())? {
                 Content::Is(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
                 _ => return Ok(None),
             };
