@@ -14,6 +14,7 @@ pub mod usrmerge;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, Write};
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -271,6 +272,16 @@ impl Tree {
     /// The entry at a path.
     pub fn get(&self, path: &TreePath) -> Option<&Entry> {
         self.entries.get(path)
+    }
+
+    /// Whether an entry lies below a path, which itself need not be listed.
+    pub fn has_below(&self, folder: &TreePath) -> bool {
+        // Other names that begin as the folder's sort before it and what it holds: `a-b` before `a/b`.
+        let first = match folder.is_root() {
+            true => Bound::Excluded(TreePath::ROOT),
+            false => Bound::Included(TreePath(format!("{}/", folder.0))),
+        };
+        self.entries.range((first, Bound::Unbounded)).next().is_some_and(|(path, _)| path.is_within(folder))
     }
 
     /// Adds or replaces one entry.

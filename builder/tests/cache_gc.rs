@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, SystemTime};
 
 use dbco::digest::Digest;
@@ -432,10 +433,27 @@ fn edits_that_are_no_longer_used_go_and_what_a_recipe_uses_stays() {
     project.dbco(&["cache", "gc", "--keep", "gone.yaml"]).ends(2);
 }
 
+/// How many files are in the folders of a folder, which may go meanwhile.
+fn in_shards(folder: &Path) -> u64 {
+    let shards = fs::read_dir(folder).unwrap().map(|shard| fs::read_dir(shard.unwrap().path()));
+    shards.flatten().map(|shard| shard.count() as u64).sum()
+}
+
+/// Ends the thread that looks at it, also where the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn builds_beside_it_give_the_right_bytes() {
     let project = project();
     project.dbco(&BUILD).ends(0);
+    let all = in_shards(&project.path("store/steps"));
+    assert!(all > 0);
     let sums = |motd: &str| {
         project.write("overlay/system/etc/motd", motd);
         project.dbco(&BUILD).ends(0).never_says("damaged");
@@ -448,25 +466,29 @@ fn builds_beside_it_give_the_right_bytes() {
     let kept = KeptObjects { blobs: BTreeSet::from([package]), ..KeptObjects::default() };
     let policy = Policy { unused_for: Some(Duration::ZERO), kept, ..Policy::default() };
     let folder = project.path("store");
-    let (stop, removed) = (AtomicBool::new(false), AtomicU64::new(0));
+    let results = || in_shards(&folder.join("steps"));
+    let before = results();
+    let (stop, (removed, rounds)) = (AtomicBool::new(false), channel());
     std::thread::scope(|scope| {
+        let _end = Stop(&stop);
         scope.spawn(|| {
+            // As soon as a build has made something; it is waited for, and the next one waits.
             while !stop.load(Ordering::Relaxed) {
-                // As soon as a build has made something; gc waits for it, and the next one waits for gc.
-                if fs::read_dir(folder.join("steps")).unwrap().count() == 0 {
+                if results() == 0 {
                     std::thread::park_timeout(Duration::from_millis(5));
                     continue;
                 }
                 let store = Store::open_as(&folder, Sharing::Alone, &|| {}).unwrap();
                 let garbage = store.garbage(&policy).unwrap();
                 store.remove(&garbage, &|_| {}).unwrap();
-                removed.fetch_add(garbage.by_kind()[&ObjectKind::Result].count, Ordering::Relaxed);
+                removed.send(garbage.by_kind()[&ObjectKind::Result].count).unwrap();
             }
         });
+        let next = || rounds.recv_timeout(Duration::from_secs(120)).unwrap();
+        assert_eq!(next(), before);
         for round in 0..6 {
             assert_eq!(sums(["one\n", "two\n"][round % 2]), want[round % 2]);
+            assert_eq!(next(), all, "the build began anew, and all that it made has gone");
         }
-        stop.store(true, Ordering::Relaxed);
     });
-    assert!(removed.into_inner() >= 10, "several builds had to begin anew");
 }

@@ -31,6 +31,22 @@ fn a_network_that_is_down_is_told_once_for_all_sources() {
 }
 
 #[test]
+fn files_that_one_cause_keeps_away_are_counted_each() {
+    let server = Server::start();
+    let names = ["one.tar", "two.tar", "three.tar"];
+    let project = with_sources(&names.map(|name| server.file(name, name)));
+    project.dbco(&["lock", "small.yaml"]).ends(0);
+    std::fs::remove_dir_all(project.path("store")).unwrap();
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["3 sources could not be fetched"]);
+    let (address, dead) = (server.url.clone(), dead_url());
+    for name in ["dbco.lock", "components/part0.yaml", "components/part1.yaml", "components/part2.yaml"] {
+        project.write(name, project.read(name).replace(&address, &dead));
+    }
+    let ran = project.dbco(&["fetch", "small.yaml"]).ends(1).says(&["3 sources could not be fetched"]);
+    assert_eq!(ran.err.matches("can't get ").count(), 1, "{}", ran.err);
+}
+
+#[test]
 fn a_proxy_on_the_way_is_named_without_its_login() {
     for (fault, said) in [(Fault::Status(407), "answers 407"), (Fault::Status(403), "answers 403 Forbidden")] {
         let proxy = Server::bad(fault);

@@ -90,7 +90,7 @@ fn outputs_go_nowhere_near_files_of_others() {
     project.write("dl/small/SHA256SUMS", format!("{}  debian-12.iso\n", dbco::digest::Digest::of(iso)));
     project.write("dl/.dbco-notes/diary", "dear");
     let ran = project.dbco(&["build", "--offline", "-o", "dl", "small.yaml"]).ends(1);
-    ran.says(&["can't replace dl/small", "`debian-12.iso`", "which dbco did not write"]);
+    ran.says(&["can't replace dl/small", "`debian-12.iso`", "no valid `.dbco-outputs`"]);
     std::fs::rename(project.path("dl/small"), project.path("dl/other")).unwrap();
     project.dbco(&["build", "--offline", "-o", "dl", "small.yaml"]).ends(0);
     assert_eq!(project.read("dl/other/debian-12.iso"), iso);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dbco::digest::Digest;
 use dbco::lock::{Location, LockEntry, LockedFile};
 use dbco::source::{
-    Access, Cancel, DebianPackages, Mirrors, Network, NetworkLimits, NoProgress, Request, Resolver, SourceError,
+    Access, Cancel, DebianPackages, FetchFailure, Mirrors, Network, NetworkLimits, NoProgress, Request, Resolver,
     UrlFile, fetch,
 };
 use dbco::store::Store;
@@ -51,7 +51,7 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> LockEntry {
     }
 }
 
-fn fetch_all(entries: &[LockEntry], store: &Store, network: &Network) -> Result<u64, Vec<SourceError>> {
+fn fetch_all(entries: &[LockEntry], store: &Store, network: &Network) -> Result<u64, Vec<FetchFailure>> {
     let access = Access::Online { network, mirrors: &Mirrors::default() };
     fetch(entries, store, access, 6, &NoProgress).map(|report| report.bytes)
 }
@@ -240,7 +240,7 @@ fn one_cause_is_told_once_for_all_files() {
     let limits = NetworkLimits { backoff: Duration::from_millis(10), ..NetworkLimits::default() };
     let errors = fetch_all(&entries, &store, &Network::new(Cancel::default(), limits)).unwrap_err();
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert_eq!((texts.len(), errors[0].files), (1, 40), "{texts:?}");
     assert!(texts[0].contains("`f00`, `f01`") && texts[0].contains("and 32 more"), "{}", texts[0]);
     assert_eq!(texts[0].matches("Connection refused").count(), 1, "{}", texts[0]);
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use dbco::digest::Digest;
 use dbco::lock::{Location, LockEntry, LockedFile};
 use dbco::source::{
-    Access, Attempt, Cancel, DebianPackages, DebianSource, FetchReport, Meter, Mirrors, Network, NetworkLimits,
-    NoProgress, Progress, Request, SourceError, UrlFile, fetch,
+    Access, Attempt, Cancel, DebianPackages, DebianSource, FetchFailure, FetchReport, Meter, Mirrors, Network,
+    NetworkLimits, NoProgress, Progress, Request, SourceError, UrlFile, fetch,
 };
 use dbco::store::Store;
 use servers::{Fault, Server, dead_url, limits, network, noise, store};
@@ -24,13 +24,13 @@ fn locked(name: &str, content: &[u8], urls: &[String]) -> LockEntry {
     }
 }
 
-fn bring(entry: &LockEntry, store: &Store, network: &Network) -> Result<FetchReport, Vec<SourceError>> {
+fn bring(entry: &LockEntry, store: &Store, network: &Network) -> Result<FetchReport, Vec<FetchFailure>> {
     let mirrors = Mirrors::default();
     fetch([entry], store, Access::Online { network, mirrors: &mirrors }, 2, &NoProgress)
 }
 
-fn attempts(result: Result<FetchReport, Vec<SourceError>>) -> Vec<Attempt> {
-    match result.unwrap_err().pop().unwrap() {
+fn attempts(result: Result<FetchReport, Vec<FetchFailure>>) -> Vec<Attempt> {
+    match result.unwrap_err().pop().unwrap().error {
         SourceError::Unreachable { attempts, .. } => attempts,
         other => panic!("{other}"),
     }
@@ -216,6 +216,7 @@ fn offline_names_what_is_missing() {
     let entries = [locked("here", b"here", &url), locked("there", b"there", &url)];
     let errors = fetch(&entries, &store, Access::Offline, 1, &NoProgress).unwrap_err();
     assert_eq!(errors[0].to_string(), "offline, and not in the store: `there`; run `dbco fetch` while online");
+    assert_eq!(errors[0].files, 1);
     assert_eq!(server.asked(), []);
     assert_eq!(fetch(&entries[..1], &store, Access::Offline, 1, &NoProgress).unwrap().present, 1);
 }
@@ -239,6 +240,23 @@ fn many_files_come_over_many_connections_and_failures_are_collected() {
     assert_eq!(failed, ["can't get f00", "can't get f07", "can't get f14"]);
     let there = entries.iter().filter(|entry| store.has_blob(&entry.files[0].sha256)).count();
     assert_eq!(there, 17, "the others came nevertheless");
+}
+
+#[test]
+fn a_cause_that_keeps_several_files_away_counts_each_of_them() {
+    let (_folder, store) = store();
+    let server = Server::start();
+    let (dead, missing) = (dead_url(), format!("{}/none", server.url));
+    let file = |name: &str, url: &str| locked(name, name.as_bytes(), &[url.to_owned()]);
+    let entries = [file("a", &dead), file("b", &dead), file("c", &missing), file("d", &dead), file("d", &dead)];
+    let (network, mirrors) = (network(), Mirrors::default());
+    let access = Access::Online { network: &network, mirrors: &mirrors };
+    let errors = fetch(&entries, &store, access, 2, &NoProgress).unwrap_err();
+    let counts: Vec<_> = errors.iter().map(|failure| failure.files).collect();
+    assert_eq!(counts, [3, 1], "{errors:?}");
+    assert!(errors[0].to_string().starts_with("can't get `a`, `b` and `d`\n"), "{}", errors[0]);
+    let errors = fetch(&entries, &store, Access::Offline, 2, &NoProgress).unwrap_err();
+    assert_eq!((errors.len(), errors[0].files), (1, 4));
 }
 
 #[test]
@@ -281,6 +299,6 @@ fn an_interrupt_ends_the_wait_between_tries() {
     let begin = Instant::now();
     let access = Access::Online { network: &network, mirrors: &mirrors };
     let errors = fetch([&entry], &store, access, 1, &progress).unwrap_err();
-    assert!(matches!(errors.as_slice(), [SourceError::Cancelled]), "{errors:?}");
+    assert!(matches!(errors.as_slice(), [FetchFailure { error: SourceError::Cancelled, files: 1 }]), "{errors:?}");
     assert!(begin.elapsed() < Duration::from_secs(60));
 }

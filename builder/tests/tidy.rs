@@ -28,7 +28,8 @@ fn rust(folder: &str) -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                // What cargo makes there, crates' generated code among it, is not ours.
+                folders.extend((!path.ends_with("target")).then_some(path));
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let name = path.strip_prefix(repository()).unwrap().to_str().unwrap().to_owned();
                 files.push((name, fs::read_to_string(path).unwrap()));
@@ -229,10 +230,10 @@ fn names_of_architectures_have_one_place() {
 }
 
 #[test]
-fn no_rust_file_is_longer_than_600_lines() {
+fn no_rust_file_is_longer_than_500_lines() {
     let all = [rust("builder"), rust("livefs/src"), rust("livefs/tests")].concat();
     let long = all.into_iter().map(|(file, text)| (text.lines().count(), file));
-    let long: Vec<_> = long.filter(|(lines, _)| *lines > 600).collect();
+    let long: Vec<_> = long.filter(|(lines, _)| *lines > 500).collect();
     assert!(long.is_empty(), "what is the second idea of {long:?}?");
 }
 

@@ -22,7 +22,8 @@ use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 /// permission bits and times.
 ///
 /// Owners are ignored. The owner can always read and write, and setuid bits are dropped. As with tar(1) run by an
-/// ordinary user, pipes are created and device nodes are an error. A member replaces an earlier one of the same name.
+/// ordinary user, pipes are created and device nodes are an error. A member replaces an earlier one of the same name; a
+/// folder is replaced by something else only if it is empty.
 pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir) -> Result<(), ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let dir = Folders::of(dir.following(Links::Within)).following_at_most(budget.links);
@@ -36,6 +37,8 @@ pub fn unpack_to_dir(input: impl Read, archive: &str, budget: &Budget, dir: &Dir
 /// A failure that is not yet associated with a member.
 pub(crate) enum MemberFailure {
     Refused(Refusal),
+    /// In its place stands a folder that holds something.
+    NotEmpty,
     System(&'static str, std::io::Error),
     Archive(ArchiveError),
 }
@@ -74,12 +77,16 @@ impl MemberFailure {
             Self::Refused(Refusal::NotAFolder(path)) => ArchiveError::Entry {
                 archive,
                 entry,
-                why: format!("`{path}` is not a folder: an earlier entry created it as a file"),
+                why: format!("`{path}` is not a folder: an earlier entry created it as something else"),
             },
             Self::Refused(Refusal::Io(source)) => {
                 ArchiveError::Io { archive, entry, action: "find the folder of", source }
             }
             Self::Refused(other) => ArchiveError::Entry { archive, entry, why: other.to_string() },
+            Self::NotEmpty => {
+                let why = "it would replace a folder that earlier entries put something into".to_owned();
+                ArchiveError::Entry { archive, entry, why }
+            }
             Self::System(action, source) => ArchiveError::Io { archive, entry, action, source },
             Self::Archive(error) => error,
         }
@@ -177,11 +184,14 @@ impl TarUnpacker {
     ) -> Result<T, MemberFailure> {
         match make() {
             Err(Errno::EEXIST) => {
-                match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+                let removed = match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
                     Err(Errno::EISDIR) => unlinkat(parent, name, UnlinkatFlags::RemoveDir),
                     other => other,
-                }
-                .map_err(MemberFailure::system("replace"))?;
+                };
+                removed.map_err(|error| match error {
+                    Errno::ENOTEMPTY | Errno::EEXIST => MemberFailure::NotEmpty,
+                    other => MemberFailure::system("replace")(other),
+                })?;
                 self.dir.forget();
                 make().map_err(MemberFailure::system(action))
             }
@@ -244,7 +254,9 @@ pub(crate) fn inside(path: &[u8]) -> Result<&[u8], Refusal> {
 
 /// Reads a decompressed archive as data: owners, modes, devices and attributes are fields, and files go to `batch`.
 ///
-/// A later member replaces an earlier one of the same name. A member below something that is not a folder is rejected.
+/// A later member replaces an earlier one of the same name, a folder only by a folder. A member below something that is
+/// not a folder is rejected, and so is one that is not a folder where earlier members lie below it, whether or not the
+/// archive lists that folder.
 pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut Batch) -> Result<Tree, ArchiveError> {
     let mut entries = Entries::new(input, archive, budget);
     let mut tree = Tree::new();
@@ -266,8 +278,8 @@ pub fn read_tree(input: impl Read, archive: &str, budget: &Budget, batch: &mut B
             return Err(entries.refused(&member.path, "the archive's root entry is not a folder"));
         }
         let entry = tree_entry(&mut entries, &member, &mut tree, &mut inodes, batch)?;
-        let was_folder = tree.get(&path).is_some_and(Entry::is_dir);
-        if was_folder && !entry.is_dir() {
+        let was_folder = || tree.get(&path).is_some_and(Entry::is_dir) || tree.has_below(&path);
+        if !entry.is_dir() && was_folder() {
             return Err(entries.refused(&member.path, "it would replace a folder"));
         }
         tree.insert(path, entry);

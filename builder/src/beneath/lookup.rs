@@ -111,12 +111,21 @@ impl Dir {
         let mut parts = split(path);
         let mut at: Vec<Arc<OwnedFd>> = vec![Arc::clone(&self.top)];
         let (mut links, mut link, mut leaf) = (0, None, None);
+        // Parts of the path itself that are left; others come from links' texts.
+        let mut own = parts.len();
+        let mut taken = 0;
         while let Some(part) = parts.pop_front() {
+            taken += usize::from(leaf.is_none());
+            let of_link = parts.len() >= own;
+            own = own.min(parts.len());
             if part.is_empty() || part == b"." {
                 continue;
             }
             if leaf.is_some() {
-                return Err(Refusal::NotAFolder(printable(path).to_string()));
+                // Without links on the way it is told which part of the path it is.
+                let upto: Vec<_> = path.split(|&b| b == b'/').take(taken).collect();
+                let upto = if link.is_none() { upto.join(&b'/') } else { path.to_owned() };
+                return Err(Refusal::NotAFolder(printable(&upto).to_string()));
             }
             if part == b".." {
                 match at.len() {
@@ -129,7 +138,8 @@ impl Dir {
             let here = &at[at.len() - 1];
             let name = OsStr::from_bytes(&part);
             let next = match openat(here, name, HANDLE | OFlag::O_NOFOLLOW, Mode::empty()) {
-                Err(Errno::ENOENT) if make => {
+                // As by tar(1), nothing is made where a link of an archive leads to nothing.
+                Err(Errno::ENOENT) if make && !(of_link && self.links == Links::Within) => {
                     match mkdirat(here, name, Mode::from_bits_truncate(0o755)) {
                         Ok(()) | Err(Errno::EEXIST) => {}
                         Err(error) => return Err(error.into()),

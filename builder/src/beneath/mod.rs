@@ -33,7 +33,8 @@ pub use remove::remove_all;
 /// How symbolic links on the way are treated, the last component included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Followed as long as they stay inside; an absolute target, or one with too many `..`, is an error.
+    /// Followed as long as they stay inside; an absolute target, or one with too many `..`, is an error, and so is a missing
+    /// one where something is to be created below it.
     Within,
     /// Followed as after chroot(2): `/` is the folder itself, and `..` at its top stays there.
     InRoot,

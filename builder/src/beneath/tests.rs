@@ -171,6 +171,30 @@ fn writing_replaces_links_and_never_follows_them() {
 }
 
 #[test]
+fn what_is_in_the_way_is_named_and_nothing_is_made_through_a_link_to_nothing() {
+    let place = Place::new();
+    for dir in place.dirs(Links::Within) {
+        for path in ["a/b/file/x", "a//b/file//x/y", "a/./b/file/x/../z"] {
+            let upto = path.find("file").map(|at| &path[..at + 4]).unwrap();
+            let error = dir.read(path, 100).expect_err(path);
+            assert!(words(&error).ends_with(&format!(": `{upto}` is not a folder")), "{}", words(&error));
+            let error = dir.write(path, b"").expect_err(path);
+            assert!(words(&error).ends_with(&format!(": `{upto}` is not a folder")), "{}", words(&error));
+        }
+        symlink("dangling/x", place.inside("further")).unwrap();
+        for path in ["dangling/x", "dangling/x/y", "further/x"] {
+            let error = dir.write(path, b"").expect_err(path);
+            assert!(words(&error).contains("a link to `nowhere`, which does not exist"), "{}", words(&error));
+        }
+        fs::remove_file(place.inside("further")).unwrap();
+        assert!(!place.inside("nowhere").exists());
+        // What is missing below a link that leads somewhere is made.
+        dir.write("within/new/x", b"").unwrap();
+        fs::remove_dir_all(place.inside("a/b/new")).unwrap();
+    }
+}
+
+#[test]
 fn folders_below_stay_below() {
     let place = Place::new();
     for dir in place.dirs(Links::Never) {

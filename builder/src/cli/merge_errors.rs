@@ -25,7 +25,7 @@ struct ReportedError {
 /// file is reported in full, the others only by name.
 pub fn merge_errors(errors: Vec<SourceFailure>) -> Vec<String> {
     let mut merged: Vec<ReportedError> = Vec::new();
-    for SourceFailure { place, error } in errors {
+    for SourceFailure { place, error, .. } in errors {
         let hint = prose::hint(&error).map(|hint| format!("\n{hint}")).unwrap_or_default();
         let text = prose::chain(&error) + &hint;
         let key = without_counts(&text);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn merge(errors: Vec<anyhow::Error>) -> Vec<String> {
-        let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error };
+        let place = |(number, error)| SourceFailure { place: Some(format!("a.yaml:{number}")), error, sources: 1 };
         merge_errors(errors.into_iter().enumerate().map(place).collect())
     }
 

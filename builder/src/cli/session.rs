@@ -2,7 +2,7 @@
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
-use super::{BuildArgs, CommandError, Global, RecipeArgs, prose, usage};
+use super::{BuildArgs, CommandError, Global, RecipeArgs, usage};
 use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
@@ -86,12 +86,13 @@ impl<'a> Session<'a> {
         let is_usage = error.is_usage();
         let error = match error {
             session::Error::Interrupted => return CommandError::Reported,
-            session::Error::Sources { what, failures } => {
-                let count = failures.len();
-                for text in super::merge_errors::merge_errors(failures) {
-                    self.printer.error(&text);
+            error @ session::Error::Sources { .. } => {
+                let summary = error.to_string();
+                if let session::Error::Sources { failures, .. } = error {
+                    let texts = super::merge_errors::merge_errors(failures);
+                    texts.iter().for_each(|text| self.printer.error(text));
                 }
-                anyhow::anyhow!("{} {what}", prose::count(count, "source"))
+                anyhow::anyhow!(summary)
             }
             session::Error::Store(error) => error.into(),
             session::Error::Recipe(error) => error.into(),

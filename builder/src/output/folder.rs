@@ -100,7 +100,7 @@ impl FolderScanner {
                 Some(MARK) if found.marked => {}
                 Some(text) if ours.contains_key(text) => {
                     let stated = ours[text];
-                    match self.content(at, text, Some(stated.1))? {
+                    match self.content(at, text, stated.1)? {
                         FileState::Is(content) if content == stated => {
                             found.unchanged.insert(text.to_owned(), stated);
                         }
@@ -115,7 +115,7 @@ impl FolderScanner {
     }
 
     /// The state of a file. One whose length differs from the stated one is not read.
-    fn content(&mut self, at: &Path, name: &str, length: Option<u64>) -> Result<FileState, OutputError> {
+    fn content(&mut self, at: &Path, name: &str, length: u64) -> Result<FileState, OutputError> {
         let path = at.join(name);
         let file = match open_regular(&path) {
             Ok(file) => file,
@@ -125,7 +125,7 @@ impl FolderScanner {
             Err(_) => return Ok(FileState::Other),
         };
         let metadata = file.metadata().map_err(OutputError::io("read", &path))?;
-        if length.is_some_and(|length| length != metadata.len()) {
+        if length != metadata.len() {
             return Ok(FileState::Other);
         }
         let stamp = Stamp::of(&metadata);
@@ -155,8 +155,9 @@ impl FolderScanner {
         }
         let mut files = FileDigests::from([(SUMS.to_owned(), (Digest::of(&text), text.len() as u64))]);
         for (name, digest) in stated {
-            let length = fs::metadata(store.blob_path(&digest)).map(|blob| blob.len()).ok();
-            match self.content(at, &name, length)? {
+            // Files that the store lacks are not read: they may be large, and somebody else's.
+            let Ok(blob) = fs::metadata(store.blob_path(&digest)) else { return Ok(None) };
+            match self.content(at, &name, blob.len())? {
                 FileState::Is(content) if content.0 == digest && store.has_blob(&digest) => files.insert(name, content),
                 _ => return Ok(None),
             };

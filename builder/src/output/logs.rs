@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -77,15 +77,23 @@ impl LogFolder {
 
     /// The unchanged files that dbco wrote there, if that covers everything that is to be replaced.
     fn look(&self, dir: &Dir) -> Result<OwnedFiles, OutputError> {
-        let marked =
-            |name| dir.read_text(name, MOST_BYTES).ok().and_then(|text| mark::parse(&text)).unwrap_or_default();
-        let mut files = marked(MARK);
-        files.retain(|name, stated| content(dir, name).is_some_and(|content| content == *stated));
-        // The files that an interrupted run was writing may have any content.
-        let mut unfinished = marked(UNFINISHED);
-        unfinished.retain(|name, stated| content(dir, name).map(|content| *stated = content).is_some());
-        let is_ours = |name: &str| files.contains_key(name) || unfinished.contains_key(name);
         let mut names = Vec::new();
+        let mut marked = |name: &str| {
+            let text = match dir.stat(name) {
+                Ok(None) => String::new(),
+                _ => dir.read_text(name, MOST_BYTES).unwrap_or_else(|_| "?".to_owned()),
+            };
+            // An empty one says nothing, and nothing is lost with it.
+            mark::parse(&text).unwrap_or_else(|| {
+                names.extend((!text.is_empty()).then(|| name.to_owned()));
+                FileDigests::new()
+            })
+        };
+        let (mut files, mut unfinished) = (marked(MARK), marked(UNFINISHED));
+        files.retain(|name, stated| content(dir, name, Some(stated.1)).is_some_and(|content| content == *stated));
+        // What a killed run was writing may hold anything.
+        unfinished.retain(|name, stated| content(dir, name, None).map(|content| *stated = content).is_some());
+        let is_ours = |name: &str| files.contains_key(name) || unfinished.contains_key(name);
         for name in self.names.iter().filter(|name| !is_ours(name)) {
             if dir.stat(name).map_err(self.failed("read"))?.is_some() {
                 names.push(name.clone());
@@ -143,7 +151,7 @@ impl LogWriter {
     fn finish(&self) -> Result<(), BeneathError> {
         let mut files = self.kept.clone();
         for name in &self.names {
-            files.extend(content(&self.dir, name).map(|content| (name.clone(), content)));
+            files.extend(content(&self.dir, name, None).map(|content| (name.clone(), content)));
         }
         put(&self.dir, MARK, &files)?;
         self.dir.remove(UNFINISHED)
@@ -164,9 +172,15 @@ fn put(dir: &Dir, name: &str, files: &FileDigests) -> Result<(), BeneathError> {
     dir.rename(&new, name)
 }
 
-/// Digest and length in bytes of a regular file.
-fn content(dir: &Dir, name: &str) -> Option<(Digest, u64)> {
-    Digest::of_reader(dir.open_file(name).ok()?).ok()
+/// Digest and length in bytes of a regular file; one of another length than `expected` is not read. What is appended
+/// meanwhile is not read to its end.
+fn content(dir: &Dir, name: &str, expected: Option<u64>) -> Option<(Digest, u64)> {
+    let file = dir.open_file(name).ok()?;
+    let length = file.metadata().ok()?.len();
+    if expected.is_some_and(|expected| expected != length) {
+        return None;
+    }
+    Digest::of_reader(file.take(length.saturating_add(1))).ok()
 }
 
 #[cfg(test)]
@@ -251,6 +265,38 @@ mod tests {
         fs::remove_file(place.path("g.log")).unwrap();
         symlink("../outside", place.path("g.log")).unwrap();
         place.refuses(&["g.log"], &["g.log"]);
+    }
+
+    #[test]
+    fn a_mark_of_somebody_elses_is_refused_and_stays() {
+        for name in [MARK, UNFINISHED] {
+            let place = Place::new();
+            fs::create_dir(place.path("")).unwrap();
+            for text in ["a diary", "# dbco wrote this folder.\n"] {
+                fs::write(place.path(name), text).unwrap();
+                place.refuses(&["a.log"], &[name]);
+                assert_eq!(place.read(name), text);
+            }
+            fs::remove_file(place.path(name)).unwrap();
+            symlink("../outside", place.path(name)).unwrap();
+            place.refuses(&["a.log"], &[name]);
+            fs::remove_file(place.path(name)).unwrap();
+            // What a power cut may leave of one.
+            fs::write(place.path(name), "").unwrap();
+            place.write(&["a.log"], "log");
+            assert_eq!(place.read("a.log"), "log");
+        }
+    }
+
+    /// A file that it would take hours to read.
+    #[test]
+    fn a_wrong_length_is_told_without_reading() {
+        let place = Place::new();
+        place.write(&["a.log"], "log");
+        File::options().write(true).open(place.path("a.log")).unwrap().set_len(1 << 40).unwrap();
+        place.refuses(&["a.log"], &["a.log"]);
+        place.write(&["b.log"], "log");
+        assert_eq!(fs::metadata(place.path("a.log")).unwrap().len(), 1 << 40);
     }
 
     #[test]

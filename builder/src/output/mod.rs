@@ -72,7 +72,7 @@ pub enum OutputError {
         /// `a file`, `a symbolic link`.
         what: &'static str,
     },
-    /// Something that dbco did not write.
+    /// Something in a folder of dbco's that dbco did not write.
     #[error(
         "can't replace {}: it contains {}, which dbco did not write: move the folder away, or choose another location with --output",
         folder.display(), list(names)
@@ -81,6 +81,18 @@ pub enum OutputError {
         /// The folder.
         folder: PathBuf,
         /// Its foreign entries.
+        names: Vec<String>,
+    },
+    /// A folder that nothing marks as written by dbco.
+    #[error(
+        "can't replace {}: it contains {}, and no valid `{MARK}` that lists what dbco wrote: move the folder away, or choose another \
+         location with --output",
+        folder.display(), list(names)
+    )]
+    Unmarked {
+        /// The folder.
+        folder: PathBuf,
+        /// Its content.
         names: Vec<String>,
     },
     /// Outputs that were edited.
@@ -176,7 +188,11 @@ impl OutputFolder {
         let found = self.looker.look(store)?;
         let folder = || self.looker.path().to_owned();
         if !found.foreign.is_empty() {
-            return Err(OutputError::Foreign { folder: folder(), names: found.foreign });
+            let (folder, names) = (folder(), found.foreign);
+            return Err(match found.marked {
+                true => OutputError::Foreign { folder, names },
+                false => OutputError::Unmarked { folder, names },
+            });
         }
         if !found.edited.is_empty() && !self.overwrite {
             return Err(OutputError::Edited { folder: folder(), names: found.edited });

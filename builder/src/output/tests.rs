@@ -181,7 +181,7 @@ fn a_folder_of_a_version_without_marks_is_taken_over() {
         let place = Place::new();
         old(&place);
         disturb(&place);
-        assert!(place.refused().contains("did not write"));
+        assert!(place.refused().contains("no valid `.dbco-outputs`"));
     }
 }
 
@@ -268,7 +268,13 @@ fn a_wrong_length_is_told_without_reading() {
     assert_eq!(fs::metadata(left.join("b")).unwrap().len(), 1 << 40);
     fs::remove_file(place.file(MARK)).unwrap();
     long(&place.file("b"));
-    assert!(refused().contains("did not write"));
+    assert!(refused().contains("no valid `.dbco-outputs`"));
+    // Nor files of somebody else's that the store has never held.
+    for file in [File::create(place.file("a")).unwrap(), File::create(place.file("b")).unwrap()] {
+        file.set_len(1 << 40).unwrap();
+    }
+    fs::write(place.file(SUMS), ["a", "b"].map(|name| format!("{}  {name}\n", Digest::of(name))).concat()).unwrap();
+    assert!(refused().contains("no valid `.dbco-outputs`"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::recipe::{LoadError, OutputKind};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 
-/// A source that could not be locked or fetched.
+/// One or more sources that could not be locked or fetched, for one reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct SourceFailure {
@@ -20,6 +20,13 @@ pub struct SourceFailure {
     pub place: Option<String>,
     /// The error.
     pub error: anyhow::Error,
+    /// How many sources that are: requests while locking, files while fetching.
+    pub sources: usize,
+}
+
+/// How many sources the failures are about.
+pub(crate) fn sources(failures: &[SourceFailure]) -> usize {
+    failures.iter().map(|failure| failure.sources).sum()
 }
 
 /// Why a session's call failed.
@@ -61,7 +68,7 @@ pub enum Error {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// Sources could not be locked or fetched.
-    #[error("{} {what}", count(failures.len(), "source"))]
+    #[error("{} {what}", count(sources(failures), "source"))]
     Sources {
         /// What failed: `could not be locked`, `could not be fetched`.
         what: &'static str,

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::lock::{Lock, LockEntry};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
-use crate::source::{Access, CONNECTIONS, Crate, FetchReport, SourceError, fetch, fetch_crates};
+use crate::source::{Access, CONNECTIONS, Crate, FetchFailure, FetchReport, fetch, fetch_crates};
 use crate::step::StepId;
 use crate::store::Store;
 
@@ -90,12 +90,14 @@ impl Session<'_> {
         self.fetched(report)
     }
 
-    fn fetched(&self, report: Result<FetchReport, Vec<SourceError>>) -> Result<FetchReport, Error> {
+    fn fetched(&self, report: Result<FetchReport, Vec<FetchFailure>>) -> Result<FetchReport, Error> {
         report.map_err(|errors| {
             if self.cancel.is_cancelled() {
                 return Error::Interrupted;
             }
-            let failures = errors.into_iter().map(|error| SourceFailure { place: None, error: error.into() }).collect();
+            let failure =
+                |FetchFailure { error, files }| SourceFailure { place: None, error: error.into(), sources: files };
+            let failures = errors.into_iter().map(failure).collect();
             Error::Sources { what: "could not be fetched", failures }
         })
     }

@@ -104,7 +104,9 @@ impl Session<'_> {
             };
             match resolved.and_then(|entry| self.not_older(before, entry, allow_downgrade)) {
                 Ok(entry) => entries.push(entry),
-                Err(error) => failures.push(SourceFailure { place: place(recipe, request), error }),
+                Err(error) => {
+                    failures.push(SourceFailure { place: place(recipe, request), error, sources: 1 });
+                }
             }
             if self.cancel.is_cancelled() {
                 return Err(Error::Interrupted);

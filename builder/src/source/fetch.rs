@@ -1,6 +1,6 @@
 //! Fetching the files of a lock: in parallel, each from the first place that has it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -51,20 +51,30 @@ impl std::ops::Add for FetchReport {
     }
 }
 
+/// Why files could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct FetchFailure {
+    /// The cause.
+    pub error: SourceError,
+    /// How many files could not be fetched for it.
+    pub files: usize,
+}
+
 /// A file to fetch, and its request.
 struct FetchJob<'a> {
     kind: &'a dyn SourceKind,
     file: &'a LockedFile,
 }
 
-/// Makes sure that the store has every file of `entries`; all failures are collected.
+/// Makes sure that the store has every file of `entries`; all failures are collected, each cause once.
 pub fn fetch<'a>(
     entries: impl IntoIterator<Item = &'a LockEntry>,
     store: &Store,
     access: Access<'_>,
     connections: usize,
     progress: &dyn Progress,
-) -> Result<FetchReport, Vec<SourceError>> {
+) -> Result<FetchReport, Vec<FetchFailure>> {
     let mut seen = HashSet::new();
     let files = entries
         .into_iter()
@@ -77,8 +87,8 @@ pub fn fetch<'a>(
         return Ok(report);
     }
     let Access::Online { network, mirrors } = access else {
-        let missing = jobs.iter().map(|job| job.file.name.clone()).collect();
-        return Err(vec![SourceError::Offline { missing }]);
+        let missing: Vec<_> = jobs.iter().map(|job| job.file.name.clone()).collect();
+        return Err(vec![FetchFailure { files: missing.len(), error: SourceError::Offline { missing } }]);
     };
     // The largest first, so that none of them is left over at the end.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.file.size));
@@ -86,14 +96,21 @@ pub fn fetch<'a>(
 
     // Files without a known mirror are reported before any work.
     let needs = |job: &FetchJob<'_>| job.kind.archive_of(job.file).cloned();
-    let archives: std::collections::BTreeSet<_> = jobs.iter().filter_map(needs).collect();
-    let unknown: Vec<_> = archives.iter().filter_map(|archive| mirrors.of(archive).err()).collect();
+    let mut archives = BTreeMap::new();
+    for archive in jobs.iter().filter_map(needs) {
+        *archives.entry(archive).or_insert(0) += 1;
+    }
+    let unknown = archives.into_iter().filter_map(|(archive, files)| {
+        let error = mirrors.of(&archive).err()?;
+        Some(FetchFailure { error, files })
+    });
+    let unknown: Vec<_> = unknown.collect();
     if !unknown.is_empty() {
-        return Err(tidy(unknown));
+        return Err(tidy(unknown, jobs.len()));
     }
     // The client's thread is started before those of the downloads, which can do with fewer.
     if jobs.iter().any(|job| job.kind.uses_http()) {
-        network.start().map_err(|error| vec![error])?;
+        network.start().map_err(|error| vec![FetchFailure { error, files: jobs.len() }])?;
     }
     let with = Fetching { network, mirrors, store, progress };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -117,49 +134,58 @@ pub fn fetch<'a>(
                 report.fetched += 1;
                 report.bytes += bytes;
             }
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(FetchFailure { error, files: 1 }),
         }
     }
-    if errors.is_empty() { Ok(report) } else { Err(tidy(errors)) }
+    if errors.is_empty() { Ok(report) } else { Err(tidy(errors, jobs.len() - report.fetched)) }
 }
 
 /// Each cause once: what stopped everything; servers that failed for every file in the same way; the rest in a stable
 /// order.
-fn tidy(mut errors: Vec<SourceError>) -> Vec<SourceError> {
-    if let Some(index) = errors.iter().position(SourceError::stops_all) {
-        return vec![errors.swap_remove(index)];
+///
+/// `lacking` files were not fetched in total.
+fn tidy(mut errors: Vec<FetchFailure>, lacking: usize) -> Vec<FetchFailure> {
+    if let Some(index) = errors.iter().position(|failure| failure.error.stops_all()) {
+        return vec![FetchFailure { files: lacking, ..errors.swap_remove(index) }];
     }
     errors.sort_by_cached_key(ToString::to_string);
-    errors.dedup_by_key(|error| error.to_string());
-    let mut grouped: Vec<(Vec<Attempt>, Vec<String>)> = Vec::new();
+    errors.dedup_by(|later, first| {
+        let same = later.to_string() == first.to_string();
+        first.files += if same { later.files } else { 0 };
+        same
+    });
+    let mut grouped: Vec<(Vec<Attempt>, Vec<String>, usize)> = Vec::new();
     let mut rest = Vec::new();
-    for error in errors {
+    for FetchFailure { error, files } in errors {
         match error {
             SourceError::Unreachable { name, attempts, hint: None }
                 if !attempts.is_empty() && attempts.iter().all(|attempt| attempt.server.is_some()) =>
             {
-                let same = |(known, _): &&mut (Vec<Attempt>, Vec<String>)| {
+                let same = |(known, ..): &&mut (Vec<Attempt>, _, _)| {
                     let servers = |attempts: &[Attempt]| {
                         attempts.iter().map(|attempt| attempt.server.clone()).collect::<Vec<_>>()
                     };
                     servers(known) == servers(&attempts)
                 };
                 match grouped.iter_mut().find(same) {
-                    Some((_, names)) => names.push(name),
-                    None => grouped.push((attempts, vec![name])),
+                    Some((_, names, known)) => {
+                        names.push(name);
+                        *known += files;
+                    }
+                    None => grouped.push((attempts, vec![name], files)),
                 }
             }
-            other => rest.push(other),
+            error => rest.push(FetchFailure { error, files }),
         }
     }
-    let one = |(mut attempts, mut names): (Vec<Attempt>, Vec<String>)| {
+    let one = |(mut attempts, mut names, files): (Vec<Attempt>, Vec<String>, usize)| {
         if names.len() > 1 {
             for attempt in &mut attempts {
                 attempt.url = attempt.server.clone().unwrap_or_default();
             }
         }
         let name = if names.len() == 1 { names.remove(0) } else { list(&names) };
-        SourceError::Unreachable { name, attempts, hint: None }
+        FetchFailure { error: SourceError::Unreachable { name, attempts, hint: None }, files }
     };
     grouped.into_iter().map(one).chain(rest).collect()
 }

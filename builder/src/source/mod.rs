@@ -32,7 +32,7 @@ pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use config::UserConfig;
 pub use entry::LockEntry;
 pub use error::{Attempt, SourceError, without_counts};
-pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
+pub use fetch::{Access, CONNECTIONS, FetchFailure, FetchReport, fetch};
 pub use kind::{
     DebianPackages, DebianSource, GitCommit, PackageText, Request, SourceContent, SourceContext, SourceKind, UrlFile,
     decode_suites, packages_of,

@@ -199,3 +199,9 @@ impl Ran {
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
+
+/// `dbco check` of the recipe with one change refuses it and says all of `parts`.
+#[track_caller]
+pub fn refused(from: &str, to: &str, parts: &[&str]) {
+    Project::with(from, to).dbco(&["check", "small.yaml"]).ends(2).says(parts).says(&["nothing was built"]);
+}

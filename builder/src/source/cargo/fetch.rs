@@ -23,7 +23,7 @@ use super::{CargoLock, Crate};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::process::{ProcessError, Run};
 use crate::source::network::TO_THE_NETWORK;
-use crate::source::{Access, FetchReport, Meter, Progress, SourceError};
+use crate::source::{Access, FetchFailure, FetchReport, Meter, Progress, SourceError};
 use crate::store::{Store, StoreError};
 
 /// The environment variables that cargo, and rustup in front of it, may need, in addition to [`TO_THE_NETWORK`] and
@@ -46,7 +46,7 @@ pub fn fetch_crates(
     store: &Store,
     access: Access<'_>,
     progress: &dyn Progress,
-) -> Result<FetchReport, Vec<SourceError>> {
+) -> Result<FetchReport, Vec<FetchFailure>> {
     let mut seen = HashSet::new();
     let mut report = FetchReport::default();
     let mut missing: Vec<(&CargoLock, Vec<&Crate>)> = Vec::new();
@@ -63,18 +63,24 @@ pub fn fetch_crates(
         return Ok(report);
     }
     if matches!(access, Access::Offline) {
-        let missing = missing.iter().flat_map(|(_, crates)| crates).map(|wanted| wanted.file_name()).collect();
-        return Err(vec![SourceError::Offline { missing }]);
+        let missing = missing.iter().flat_map(|(_, crates)| crates).map(|wanted| wanted.file_name());
+        let missing: Vec<_> = missing.collect();
+        return Err(vec![FetchFailure { files: missing.len(), error: SourceError::Offline { missing } }]);
     }
+    // A run of cargo that fails may have brought some.
+    let lacking = |crates: &[&Crate]| crates.iter().filter(|wanted| !store.has_blob(&wanted.sha256)).count();
     let mut errors = Vec::new();
-    for (lock, crates) in missing {
-        match fetch(lock, &crates, store, progress) {
+    for (lock, crates) in &missing {
+        match fetch(lock, crates, store, progress) {
             Ok(bytes) => {
                 report.fetched += crates.len();
                 report.bytes += bytes;
             }
-            Err(error) if error.stops_all() => return Err(vec![error]),
-            Err(error) => errors.push(error),
+            Err(error) if error.stops_all() => {
+                let files = missing.iter().map(|(_, crates)| lacking(crates)).sum();
+                return Err(vec![FetchFailure { error, files }]);
+            }
+            Err(error) => errors.push(FetchFailure { error, files: lacking(crates) }),
         }
     }
     if errors.is_empty() { Ok(report) } else { Err(errors) }
