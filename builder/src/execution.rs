@@ -1,11 +1,11 @@
-//! One run of foreign tools as a value: the root that they come from, what they see, what is run and what is kept.
+//! A run of third-party tools as a value: their root, their inputs, the commands and the outputs.
 //!
-//! All paths are those inside, and nothing says where they are on this machine, so an [`Execution`] means the same wherever
-//! an executor carries it out. Three folders of the root are filled for it:
+//! All paths are paths inside the sandbox, so an [`Execution`] means the same on every machine that an executor uses. Three
+//! folders of the root are filled for it:
 //!
-//! - [`BUILD`] can be written to, and is what the commands leave behind: outputs are paths below it;
-//! - [`DEPS`] is read-only, and stays for the executions that go on in the same [`Workspace`];
-//! - [`IN`] is read-only, and is there for one execution.
+//! - [`BUILD`] is writable and persists: outputs are paths below it;
+//! - [`DEPS`] is read-only, and shared by all executions in the same [`Workspace`];
+//! - [`IN`] is read-only, and exists during one execution only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,34 +16,34 @@ use crate::digest::Digest;
 use crate::store::WorkDir;
 use crate::tree::Tree;
 
-/// The folder that commands work in.
+/// The folder that commands work in: an absolute path inside the sandbox, as are the next two.
 pub const BUILD: &str = "/build";
-/// Trees that commands read, here for as long as the workspace is.
+/// Trees that commands read, for the lifetime of the workspace.
 pub const DEPS: &str = "/deps";
-/// Files that the commands of one execution read.
+/// Files that commands read, for one execution.
 pub const IN: &str = "/in";
 
-/// Commands to run in a root, one after the other, until one fails.
+/// Commands to run in a root, in order, until one fails.
 #[derive(Debug)]
 pub struct Execution {
     /// The root: the digest of its step's key.
     pub root: Digest,
     /// The folders as an earlier execution left them; `None` for new ones.
     pub workspace: Option<Workspace>,
-    /// What is put into the folders first.
+    /// Files and trees to place in the folders first.
     pub inputs: Vec<Input>,
     /// Variables beside those that every tool has: `HOME`, `LC_ALL`, `PATH`, `SHELL`, `TZ`, `USER`.
     pub env: BTreeMap<String, String>,
-    /// Where the commands start.
+    /// The working folder of the commands.
     pub cwd: String,
     /// The commands.
     pub commands: Vec<Invocation>,
-    /// What is kept of what they made.
+    /// What to store of the results.
     pub outputs: Vec<OutputPath>,
 }
 
 impl Execution {
-    /// Nothing to do yet, in [`BUILD`] of a new workspace.
+    /// An execution without commands, in [`BUILD`] of a new workspace.
     pub fn new(root: Digest) -> Self {
         Self {
             root,
@@ -57,45 +57,45 @@ impl Execution {
     }
 }
 
-/// What is put at a path: below [`BUILD`], [`DEPS`] or [`IN`].
+/// A file or tree to place below [`BUILD`], [`DEPS`] or [`IN`].
 #[derive(Debug)]
 pub struct Input {
     /// The absolute path inside.
     pub path: String,
-    /// What it holds.
+    /// Its content.
     pub content: InputContent,
 }
 
 impl Input {
-    /// A file of ours.
+    /// A file with this content.
     pub fn bytes(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), content: InputContent::Bytes(bytes.into()) }
     }
 
-    /// Files and folders that are only read.
+    /// Files and folders that commands only read.
     pub fn files(path: impl Into<String>, tree: Tree) -> Self {
         Self { path: path.into(), content: InputContent::Files(tree) }
     }
 
-    /// A tree as a build finds it, every file as of `time`.
+    /// A writable copy of a tree, with `time` as the modification time of every file.
     pub fn tree(path: impl Into<String>, tree: Tree, time: SystemTime) -> Self {
         Self { path: path.into(), content: InputContent::Tree { tree, time } }
     }
 }
 
-/// What an input holds.
+/// The content of an input.
 #[derive(Debug)]
 pub enum InputContent {
-    /// A file; it takes the place of a file or a link that is there.
+    /// A file; it replaces an existing file or link.
     Bytes(Vec<u8>),
-    /// A folder with plain files, several names of one file among them, and folders. They are only read: their modes do not
-    /// count, and they may be links to files of the store.
+    /// A folder with regular files (hard links included) and folders. They are only read: their modes are ignored, and they
+    /// may be hard links to files of the store.
     Files(Tree),
-    /// A folder with copies of a tree's files, its folders and its symbolic links.
+    /// A folder with copies of a tree's files, folders and symbolic links.
     Tree {
         /// The tree.
         tree: Tree,
-        /// The time of its files.
+        /// The modification time of its files.
         time: SystemTime,
     },
 }
@@ -103,9 +103,9 @@ pub enum InputContent {
 /// A command.
 #[derive(Debug)]
 pub struct Invocation {
-    /// What it makes, for the error if it fails: `ISO`.
+    /// What it makes, for the error message if it fails: `ISO`.
     pub makes: String,
-    /// Said when it starts, if anything is.
+    /// A line that is reported when it starts.
     pub title: Option<String>,
     /// The program and its arguments; without a slash the program is looked up in `PATH`.
     pub argv: Vec<String>,
@@ -114,25 +114,25 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// A command that reads nothing.
+    /// A command with an empty standard input.
     pub fn new(makes: impl Into<String>, argv: Vec<String>) -> Self {
         Self { makes: makes.into(), title: None, argv, stdin: Stdin::Empty }
     }
 
-    /// The same, with a standard input.
+    /// The same command with this standard input.
     pub fn reading(self, stdin: Stdin) -> Self {
         Self { stdin, ..self }
     }
 }
 
-/// What a command reads from its standard input.
+/// The standard input of a command.
 #[derive(Debug)]
 pub enum Stdin {
     /// Nothing.
     Empty,
-    /// Line breaks for as long as it reads: the default for every question.
+    /// Line breaks without end: the default answer to every question.
     LineBreaks,
-    /// A tree as a tar archive ([`write_tar`](crate::image::tar::write_tar)), which need not exist as a file.
+    /// A tree as a tar archive ([`write_tar`](crate::image::tar::write_tar)), which is not written to a file.
     Tar {
         /// The tree.
         tree: Tree,
@@ -141,14 +141,14 @@ pub enum Stdin {
     },
 }
 
-/// Something that is kept after the last command.
+/// A file or folder to store after the last command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputPath {
-    /// Its name in the outcome.
+    /// Its name among the outputs.
     pub name: String,
     /// Its path below [`BUILD`].
     pub path: String,
-    /// What it is.
+    /// Its form.
     pub form: OutputForm,
 }
 
@@ -159,25 +159,25 @@ impl OutputPath {
     }
 }
 
-/// What an output is.
+/// The form of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputForm {
     /// A regular file; a link is an error.
     File,
     /// A regular file, or a link that leads to one below [`BUILD`].
     LinkedFile,
-    /// A folder with all that it holds, owned by root: see [`read_built`](crate::rootfs::read_built).
+    /// A folder with all its content, owned by root: see [`read_built`](crate::rootfs::read_built).
     Tree,
 }
 
-/// The folders of executions that go on from each other: a tree that lies on a disk until somebody asks for a part of it.
+/// The folders that successive executions share: a tree that stays on disk, of which only the required parts are read.
 ///
-/// It goes when it is dropped.
+/// Its folders are removed when it is dropped.
 #[derive(Debug)]
 pub struct Workspace {
     top: Dir,
     build: Dir,
-    /// Inputs below [`DEPS`] that are there.
+    /// The inputs below [`DEPS`] that have been placed.
     laid_out: BTreeSet<String>,
     _work: WorkDir,
 }
@@ -190,17 +190,17 @@ impl Workspace {
         Ok(Self { top, build, laid_out: BTreeSet::new(), _work: work })
     }
 
-    /// What is seen inside as [`BUILD`]. Once commands have run anything may stand there.
+    /// The folder that commands see as [`BUILD`]. Commands may have put anything there.
     pub fn build(&self) -> &Dir {
         &self.build
     }
 
-    /// The folder that holds those that are seen inside.
+    /// The folder above those that commands see.
     pub(crate) fn top(&self) -> &Dir {
         &self.top
     }
 
-    /// Notes that an input is there; `false` if it was before, and could not have been changed since.
+    /// Records that an input is placed; `false` if it already was, in a folder that commands can't change.
     pub(crate) fn is_new(&mut self, path: &str) -> bool {
         !Path::new(path).starts_with(DEPS) || self.laid_out.insert(path.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Executions on this machine: folders of the store's, commands in a sandbox.
+//! Executions on this machine: folders of the store, and commands in a sandbox.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use crate::sandbox::{Bind, SandboxError};
 use crate::store::{Output, Store, StoreError};
 use crate::tree::{Node, Tree};
 
-/// One command as a [`Runner`] gets it.
+/// A command to run, for a [`Runner`].
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// The root: the digest of its step's key.
@@ -29,26 +29,26 @@ pub struct Call<'a> {
     pub argv: &'a [String],
     /// Variables beside those that every tool has.
     pub env: &'a BTreeMap<String, String>,
-    /// Where it starts: a path inside.
+    /// Its working folder: a path inside.
     pub cwd: &'a str,
     /// The folders that it sees.
     pub binds: &'a [Bind],
 }
 
-/// What starts the commands.
+/// Runs single commands.
 pub trait Runner: Sync {
-    /// Runs a command to its end, `feed` on its standard input; any other end than exit status 0 is an error. Each line that
-    /// it prints goes to `watch`.
+    /// Runs a command until it exits, with `feed` on its standard input; any result other than exit status 0 is an error. Each
+    /// line of its output is passed to `watch`.
     fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError>;
 }
 
-/// Carries executions out on this machine.
+/// Runs executions on this machine.
 pub struct Local<'a> {
-    /// Where the folders are, and the outputs go.
+    /// The store, for the folders and the outputs.
     pub store: &'a Store,
-    /// The contents that trees name.
+    /// The contents of trees.
     pub contents: &'a dyn Contents,
-    /// What starts the commands.
+    /// Runs the commands.
     pub runner: &'a dyn Runner,
 }
 
@@ -59,7 +59,7 @@ impl Executor for Local<'_> {
             Some(workspace) => workspace,
             None => Workspace::new(self.store.work_dir()?)?,
         };
-        // It goes at the end, so the executions that follow do not see it.
+        // It is removed at the end, so later executions do not see it.
         let work = self.store.work_dir()?;
         let read = Dir::open(work.path(), Links::Never).map_err(BeneathError::of("open", work.path()))?;
         for Input { path, content } in inputs {
@@ -93,7 +93,7 @@ impl Executor for Local<'_> {
 }
 
 impl Local<'_> {
-    /// The inner error is the command's, the outer one that of what it was to read.
+    /// The inner error is that of the command, the outer one that of its input.
     fn run(
         &self,
         call: Call<'_>,
@@ -104,7 +104,7 @@ impl Local<'_> {
             Stdin::Empty => Ok(self.runner.run(call, None, line)),
             Stdin::LineBreaks => Ok(self.runner.run(call, Some(Box::new(line_breaks)), line)),
             Stdin::Tar { tree, epoch } => {
-                // What went wrong in the tree is more telling than that the tool found the end of its input too early.
+                // An error in the tree says more than that the tool's input ended too early.
                 let failure = Mutex::new(None);
                 let feed = |out: &mut dyn Write| {
                     write_tar(&tree, self.contents, epoch, out).map_err(|error| match error {
@@ -140,7 +140,7 @@ impl Local<'_> {
         Ok(())
     }
 
-    /// The folders are looked up anew: the commands may have put something else in their places.
+    /// Looks the folders up again, as the commands may have replaced them.
     fn keep(&self, workspace: &Workspace, output: OutputPath) -> Result<(String, Output), ExecutionError> {
         let OutputPath { name, path, form } = output;
         let build = workspace.build();
@@ -172,7 +172,7 @@ impl Local<'_> {
     }
 }
 
-/// Puts plain files and folders into a folder that is ours alone.
+/// Places regular files and folders in a folder.
 fn put_files(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<(), ExecutionError> {
     let links = tree.hard_links();
     for item in rooted(tree) {
@@ -184,7 +184,7 @@ fn put_files(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<(), Execu
                 None => place(contents, &path, blob, *size, (to, path.as_str()))?,
             },
             _ => {
-                let what = "only files and folders can be put before a tool".to_owned();
+                let what = "only files and folders can be inputs of a tool".to_owned();
                 return Err(ImageError::CantHold { format: "a folder of inputs", path, what }.into());
             }
         }
@@ -192,7 +192,7 @@ fn put_files(tree: &Tree, contents: &dyn Contents, to: &Dir) -> Result<(), Execu
     Ok(())
 }
 
-/// The default for every question, for as long as somebody asks.
+/// The default answer to every question, until the reader ends.
 fn line_breaks(out: &mut dyn Write) -> io::Result<()> {
     let lines = [b'\n'; 1024];
     loop {

@@ -1,4 +1,4 @@
-//! Carries executions out.
+//! Runs executions.
 
 mod local;
 
@@ -13,18 +13,18 @@ use crate::store::{Blob, Output, StoreError};
 
 pub use local::{Call, Local, Runner};
 
-/// Something that can run the commands of an execution: this machine ([`Local`]), or another.
+/// Runs executions, on this machine ([`Local`]) or elsewhere.
 pub trait Executor: Sync {
-    /// Fills the folders, runs the commands, and keeps the outputs in the store.
+    /// Places the inputs, runs the commands, and stores the outputs.
     ///
-    /// `watch` is told what happens, from this thread and others.
+    /// `watch` is called with the progress, from this thread and others.
     fn execute(&self, execution: Execution, watch: Observer<'_>) -> Result<Executed, ExecutionError>;
 }
 
-/// Told what happens during an execution.
+/// Receives the progress of an execution.
 pub type Observer<'a> = &'a (dyn Fn(Progress<'_>) + Sync);
 
-/// What happens during an execution.
+/// The progress of an execution.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// A command that has a title starts.
@@ -38,12 +38,12 @@ pub enum Progress<'a> {
     },
 }
 
-/// What an execution gave.
+/// The results of an execution.
 #[derive(Debug)]
 pub struct Executed {
     /// The outputs by their names, as the store keeps them.
     pub outputs: BTreeMap<String, Output>,
-    /// The folders as the commands left them.
+    /// The folders, as the commands left them.
     pub workspace: Workspace,
 }
 
@@ -57,7 +57,7 @@ impl Executed {
     }
 }
 
-/// Why an execution gave nothing.
+/// Why an execution failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutionError {
     /// A command could not be run, or ended with another status than 0.
@@ -67,7 +67,7 @@ pub enum ExecutionError {
         command: usize,
         /// What it was to make.
         makes: String,
-        /// The tool's own words.
+        /// The cause, with the end of the tool's output.
         #[source]
         source: SandboxError,
     },
@@ -79,13 +79,13 @@ pub enum ExecutionError {
         /// Its path below `/build`.
         path: String,
     },
-    /// The content of an input, or of the tree on a command's standard input, can't be had.
+    /// The content of an input, or of the tree on a command's standard input, could not be read or encoded.
     #[error(transparent)]
     Content(#[from] ImageError),
     /// A tree could not be laid out or read.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// Something stands in the folders that can't be used.
+    /// A file of the folders could not be used.
     #[error(transparent)]
     Beneath(#[from] BeneathError),
     /// The store failed.

@@ -34,7 +34,7 @@ const BLOCK: u64 = 4096;
 const UUID_DOMAIN: &str = "dbco ext4";
 
 impl Disk<'_> {
-    /// How the image is made with the e2fsprogs of a root: an execution that makes the sparse file [`FILE`].
+    /// The execution that makes the image, the sparse file [`FILE`], with the e2fsprogs of a root.
     pub fn execution(&self, root: Digest, tree: &Tree) -> Result<Execution, ImageError> {
         let mut whole = Tree::new();
         for folder in self.folders {
@@ -110,7 +110,7 @@ const SCRIPT: &str = "disk.debugfs";
 /// The files' contents, by their digests, and the values of extended attributes.
 const BLOBS: &str = "disk.blobs";
 
-/// What debugfs fills the file system from.
+/// The inputs from which debugfs fills the file system.
 fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<Input>, ImageError> {
     let mut script = Script { out: Vec::new(), epoch };
     let (mut blobs, mut values) = (Tree::new(), Vec::new());

@@ -171,8 +171,8 @@ pub struct Images<'a> {
 }
 
 impl Images<'_> {
-    /// How they are made with the GRUB and the mtools of a root: an execution that makes [`ELTORITO`] and [`HYBRID_MBR`], where
-    /// the architecture has a BIOS, and [`ESP`].
+    /// The execution that makes [`ELTORITO`] and [`HYBRID_MBR`], if the architecture has a BIOS, and [`ESP`], with the GRUB and
+    /// the mtools of a root.
     pub fn execution(&self, root: Digest) -> Result<Execution, ImageError> {
         let names = &self.platform.names().grub;
         let mut execution = Execution::new(root);

@@ -42,7 +42,7 @@ const BOOT_IMAGE: &str = "boot/grub/eltorito.img";
 /// Where the EFI system partition's image stands in the ISO.
 const BOOT_ESP: &str = "boot/grub/efi.img";
 
-/// What GRUB starts from: the files that [`grub::Images`](super::grub::Images) makes.
+/// The boot images of GRUB, as made by [`grub::Images`](super::grub::Images) makes.
 #[derive(Clone, Copy, Debug)]
 pub struct BootImages {
     /// The BIOS boot image, [`ELTORITO`](super::grub::ELTORITO).
@@ -54,8 +54,8 @@ pub struct BootImages {
 }
 
 impl Iso<'_> {
-    /// How the ISO is made with the xorriso of a root, of the files and folders of `tree` and what GRUB needs: an execution that
-    /// makes the file [`FILE`].
+    /// The execution that makes the ISO [`FILE`] from the files and folders of `tree` and the boot images, with the xorriso of a
+    /// root.
     pub fn execution(&self, root: Digest, tree: &Tree, images: BootImages) -> Result<Execution, ImageError> {
         let file = |Blob { digest, size }| Entry::file(digest, size, 0o644);
         let at = |path: &str| TreePath::new(path).expect("a plain path");
@@ -123,8 +123,8 @@ pub fn volume_id(text: &str) -> String {
     text.chars().map(plain).take(32).collect()
 }
 
-/// Makes the files of one content one file with several names, as libisofs stores such a file once, and refuses what is neither
-/// file nor folder; gives the paths of the files.
+/// Makes hard links of files with the same content, as libisofs stores such a file once, and rejects everything that is
+/// neither file nor folder; returns the paths of the files.
 fn one_file_a_content(tree: &mut Tree) -> Result<Vec<String>, ImageError> {
     for item in rooted(tree) {
         let (path, entry) = item?;

@@ -49,7 +49,7 @@ impl Squashfs {
         bytes.is_power_of_two() && (4 << 10..=1 << 20).contains(&bytes)
     }
 
-    /// How `tree` is packed with the mksquashfs of a root: an execution that makes the file [`FILE`].
+    /// The execution that packs `tree` as the file [`FILE`], with the mksquashfs of a root.
     pub fn execution(&self, root: Digest, tree: Tree) -> Result<Execution, ImageError> {
         let format = "squashfs";
         let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;

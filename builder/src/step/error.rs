@@ -105,14 +105,14 @@ pub enum StepError {
         /// What they depend on that may be one.
         depends: Vec<String>,
     },
-    /// A foreign tool failed.
+    /// A third-party tool failed.
     #[error("can't make the {makes}")]
     Command {
         /// Which of the execution's commands, from 0.
         command: usize,
         /// What it was to make.
         makes: String,
-        /// The tool's own words.
+        /// The cause, with the end of the tool's output.
         #[source]
         source: SandboxError,
     },

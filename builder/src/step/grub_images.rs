@@ -1,4 +1,4 @@
-//! GRUB's boot images for an ISO.
+//! GRUB's boot images, for an ISO.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use crate::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use crate::platform::Platform;
 use crate::store::Key;
 
-/// Makes the images that firmware starts GRUB from.
+/// Makes the images from which firmware starts GRUB.
 #[derive(Clone, Debug)]
 pub struct GrubImagesStep {
     /// The architecture whose firmware starts them.
     pub platform: Platform,
     /// GRUB's and mtools' root.
     pub toolchain: Id<ToolchainStep>,
-    /// The file by which GRUB knows the medium that it was started from: a path on it.
+    /// The file by which GRUB recognises the medium that it was started from: a path on the medium.
     pub marker: String,
     /// Seconds since 1970.
     pub epoch: u64,

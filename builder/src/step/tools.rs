@@ -1,4 +1,4 @@
-//! Foreign tools at work: an execution carried out on this machine, in the sandbox of the build.
+//! Runs third-party tools for a step: executions on this machine, in the sandbox of the build.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn environment(root: &Path) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// Tools of one root in the sandbox; what they print goes to the step's log.
+/// Tools of one root in the sandbox; their output goes to the step's log.
 struct Sandboxed<'a> {
     sandbox: &'a Sandbox,
     root: PathBuf,
@@ -65,12 +65,12 @@ impl Work<'_> {
         self.context.graph.step(toolchain.step()).digest
     }
 
-    /// Carries an execution out. Whoever watches the build sees what its commands print.
+    /// Runs an execution. The build's listener receives the output of its commands.
     pub(super) fn execute(&self, execution: Execution) -> Result<Executed, StepError> {
         self.execute_watched(execution, &|_, _| {})
     }
 
-    /// As [`Work::execute`]; `watch` gets each line too, with the number of the command that printed it, from 0.
+    /// As [`Work::execute`]; `watch` also receives each line, with the number of the command that printed it, from 0.
     pub(super) fn execute_watched(
         &self,
         execution: Execution,
@@ -89,7 +89,7 @@ impl Work<'_> {
         Ok(local.execute(execution, &told)?)
     }
 
-    /// Carries an execution out that makes one file; gives that file.
+    /// Runs an execution with one output, a file, and returns it.
     pub(super) fn make(&self, execution: Execution) -> Result<Blob, StepError> {
         let [output] = &execution.outputs[..] else { panic!("an execution with one output") };
         let name = output.name.clone();
