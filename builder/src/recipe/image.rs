@@ -43,7 +43,7 @@ pub struct Image {
     pub rootfs: Rootfs,
     /// The compression of the output `rootfs`.
     pub archive: Compression,
-    /// The packing of the output `squashfs`.
+    /// How the squashfs of the root filesystem is packed.
     pub squashfs: SquashfsOptions,
     /// How the initrd is made.
     pub initrd: Initrd,
