@@ -2,13 +2,13 @@
 //!
 //! One program with several names (`src/main.rs`), as busybox is; each module below has one task:
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | `boot` | the kernel's command line, finding disks, the boot modes |
-//! | `system` | systems (`/systemN`) and templates as trees: make, pack, restore, copy, remove; backup; installation |
-//! | `container` | the engine: one container's namespaces, limits, mounts and processes, by way of an OCI runtime |
+//! | `system` | systems (`/systemN`) and templates as trees: creating, packing, restoring, copying, removing; backup; installation |
+//! | `container` | the engine: one container's namespaces, limits, mounts and processes, through an OCI runtime |
 //! | `net` | a container's network: links, addresses, routes, packet filter, forwarded ports |
-//! | `vz` | the classic OpenVZ tools over `container` and `net`: configuration, `vzctl`, `vzlist` |
+//! | `vz` | the classic OpenVZ tools, based on `container` and `net`: configuration, `vzctl`, `vzlist` |
 
 pub mod boot;
 pub mod container;

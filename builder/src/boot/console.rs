@@ -59,7 +59,7 @@ const KEPT: usize = 64 << 10;
 
 /// A serial console.
 pub struct Console {
-    shared: Arc<Shared>,
+    shared: Arc<SharedConsole>,
     input: Box<dyn Write + Send>,
     reader: Option<JoinHandle<()>>,
     markers: u32,
@@ -67,7 +67,7 @@ pub struct Console {
 
 /// Gives the last line of a console, also while other threads wait for a text.
 #[derive(Clone)]
-pub struct LastLine(Arc<Shared>);
+pub struct LastLine(Arc<SharedConsole>);
 
 impl LastLine {
     /// The line; empty if there was no output yet.
@@ -83,13 +83,13 @@ impl fmt::Debug for LastLine {
     }
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedConsole {
+    state: Mutex<ConsoleState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ConsoleState {
     /// The output without control sequences; its oldest part is dropped over time.
     text: String,
     /// The end of the part that has been matched.
@@ -104,7 +104,7 @@ enum SearchResult {
     Nothing,
 }
 
-impl State {
+impl ConsoleState {
     fn find(&mut self, wanted: &str) -> SearchResult {
         let rest = &self.text[self.matched..];
         let text = rest.find(wanted);
@@ -134,8 +134,8 @@ impl State {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedConsole {
+    fn lock(&self) -> MutexGuard<'_, ConsoleState> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -147,7 +147,7 @@ impl Console {
         input: impl Write + Send + 'static,
         log: Option<File>,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(SharedConsole { state: Mutex::default(), changed: Condvar::new() });
         let reader = threads::spawn("console", {
             let shared = Arc::clone(&shared);
             move || read_all(output, log, &shared)
@@ -273,7 +273,7 @@ impl Console {
     }
 }
 
-fn read_all(mut output: impl Read, mut log: Option<File>, shared: &Shared) {
+fn read_all(mut output: impl Read, mut log: Option<File>, shared: &SharedConsole) {
     let mut screen = Screen::default();
     let mut buffer = [0; 16 << 10];
     loop {

@@ -64,10 +64,10 @@ impl std::fmt::Display for Loss {
 /// A machine's power supply. Counts the changes of the machine's disks: writes, and flushes that have something to
 /// flush.
 #[derive(Default)]
-pub struct Power(Mutex<State>);
+pub struct Power(Mutex<PowerState>);
 
 #[derive(Default)]
-struct State {
+struct PowerState {
     changes: u64,
     /// The first change that is not carried out, and what is called then.
     cut: Option<(u64, Box<dyn FnOnce() + Send>)>,
@@ -75,7 +75,7 @@ struct State {
 }
 
 impl Power {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PowerState> {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 

@@ -48,9 +48,9 @@ fn a_machine_starts_from_a_disk_of_each_bus() {
 }
 
 /// A shell script in place of QEMU.
-struct Script(&'static str);
+struct ShellScript(&'static str);
 
-impl Launch for Script {
+impl Launch for ShellScript {
     fn command(&self, _: &[String], _: &Path, _: &HostAccess) -> Result<Command, LaunchError> {
         let mut command = crate::process::command("/bin/sh");
         command.args(["-c", self.0]);
@@ -67,7 +67,7 @@ fn failure(script: &'static str, password: Option<&str>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let accel = Accel::detect_on(&HostQemu, folder.path(), Path::new("/nonexistent/kvm"));
     let logs = folder.path().to_owned();
-    let launch = Script(script);
+    let launch = ShellScript(script);
     let tests = TestRunner { launch: &launch, accel, work: folder.path(), logs: &logs, jobs: 1 };
     let login = Login { user: "bob".into(), password: password.map(str::to_owned) };
     let boot = Boot {

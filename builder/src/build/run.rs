@@ -97,11 +97,11 @@ pub fn build(
 }
 
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<RunState>,
     changed: Condvar,
 }
 
-struct State {
+struct RunState {
     /// Steps that have not started, with the inputs that they wait for.
     waiting: BTreeMap<StepId, BTreeSet<StepId>>,
     heavy: usize,
@@ -114,7 +114,7 @@ impl Queue {
         let inputs =
             |id: &StepId| graph.step(*id).action.inputs().into_iter().filter(|id| missing.contains(id)).collect();
         let waiting = missing.iter().map(|id| (*id, inputs(id))).collect();
-        let state = State { waiting, heavy: 0, ran: Vec::new(), failed: None };
+        let state = RunState { waiting, heavy: 0, ran: Vec::new(), failed: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 

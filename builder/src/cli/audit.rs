@@ -3,13 +3,13 @@
 use anyhow::Context as _;
 
 use super::prose::count;
-use super::session::Session;
+use super::session::CliSession;
 use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::image::LocalFiles;
 use crate::plan::PlanTargets;
 use crate::rootfs::audit::{Allow, audit};
 
-pub fn run(session: &Session<'_>, args: &BuildArgs) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &BuildArgs) -> CommandResult {
     // Independent of the recipe's outputs: only the tree is built.
     let wanted = PlanTargets { rootfs: true, ..PlanTargets::default() };
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::build::writable;
 use super::prose::count;
-use super::session::Session;
+use super::session::CliSession;
 use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::boot::test::{LogSink, TestEvent, TestRunner, log_name};
 use crate::boot::{Accel, Firmware, Machine, Medium};
@@ -74,7 +74,7 @@ pub struct TestArgs {
     host_qemu: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &RunArgs) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &RunArgs) -> CommandResult {
     let wanted = PlanTargets { boot: !args.host_qemu, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Checked before the work starts: media that this command can't boot from.
@@ -171,7 +171,7 @@ fn chosen(recipe: &Recipe, filter: Option<&str>) -> Result<Vec<usize>, CommandEr
     }
 }
 
-pub fn test(session: &Session<'_>, args: &TestArgs) -> CommandResult {
+pub fn test(session: &CliSession<'_>, args: &TestArgs) -> CommandResult {
     let wanted = PlanTargets { boot: !args.host_qemu, disks: true, ..PlanTargets::default() };
     let recipe = session.recipe(&args.build.recipe)?;
     // Checked before the work starts: whether there are tests to run, and whether their results can be written.
@@ -250,7 +250,7 @@ impl LogSink for TestLogs<'_> {
     }
 }
 
-fn show(session: &Session<'_>, outcome: &crate::boot::TestOutcome) {
+fn show(session: &CliSession<'_>, outcome: &crate::boot::TestOutcome) {
     let value = serde_json::json!({
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
         "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,

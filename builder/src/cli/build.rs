@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::anyhow;
 use nix::unistd::AccessFlags;
 
-use super::session::Session;
+use super::session::CliSession;
 use super::{BuildArgs, CommandResult, usage};
 use crate::recipe::OutputKind;
 use crate::session::OutputOptions;
 
-pub fn run(session: &Session<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
     let begin = Instant::now();
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     // Checked before the work starts: anything that prevents writing the outputs.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::gc::{self, GcArgs};
 use super::prose::{bytes, count};
-use super::session::Session;
+use super::session::CliSession;
 use super::{CommandError, CommandResult};
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +35,7 @@ pub enum CacheCommand {
 const FOLDERS: [&str; 11] =
     ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
 
-pub fn run(session: &Session<'_>, command: &CacheCommand) -> CommandResult {
+pub fn run(session: &CliSession<'_>, command: &CacheCommand) -> CommandResult {
     match command {
         CacheCommand::Info => info(session),
         CacheCommand::Verify => verify(session),
@@ -43,7 +43,7 @@ pub fn run(session: &Session<'_>, command: &CacheCommand) -> CommandResult {
     }
 }
 
-fn info(session: &Session<'_>) -> CommandResult {
+fn info(session: &CliSession<'_>) -> CommandResult {
     let store = session.store()?;
     let measured = FOLDERS.map(|folder| measure(&store.path().join(folder)).map(|found| (folder, found)));
     let measured = measured.into_iter().collect::<io::Result<Vec<_>>>()?;
@@ -67,7 +67,7 @@ fn info(session: &Session<'_>) -> CommandResult {
     Ok(())
 }
 
-fn verify(session: &Session<'_>) -> CommandResult {
+fn verify(session: &CliSession<'_>) -> CommandResult {
     let store = session.store()?;
     let contents = store.contents()?;
     let verified = {

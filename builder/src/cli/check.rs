@@ -3,12 +3,12 @@
 use anyhow::anyhow;
 
 use super::prose::count;
-use super::session::Session;
+use super::session::CliSession;
 use super::{CommandResult, RecipeArgs, usage};
 use crate::lock::StaleEntry;
 use crate::session::{Error, Locks, stale};
 
-pub fn run(session: &Session<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
     let lines = |stale: Vec<StaleEntry>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
     let locks = Locks::open(&recipe, args.lock.as_deref());

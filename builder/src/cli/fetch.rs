@@ -1,11 +1,11 @@
 //! `dbco fetch`.
 
 use super::prose::{bytes, count};
-use super::session::Session;
+use super::session::CliSession;
 use super::{CommandResult, RecipeArgs};
 use crate::session::{Error, Locks, stale};
 
-pub fn run(session: &Session<'_>, args: &RecipeArgs, connections: usize) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &RecipeArgs, connections: usize) -> CommandResult {
     let recipe = session.recipe(args)?;
     let store = session.store()?;
     let locks = Locks::open(&recipe, args.lock.as_deref()).map_err(Error::from)?;

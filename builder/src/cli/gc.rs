@@ -9,7 +9,7 @@ use jiff::{Span, SpanRelativeTo};
 use serde_json::json;
 
 use super::prose::{bytes, count};
-use super::session::Session;
+use super::session::CliSession;
 use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
 use crate::plan::{PlanTargets, plan};
@@ -49,7 +49,7 @@ impl GcArgs {
     }
 }
 
-pub fn run(session: &Session<'_>, args: &GcArgs) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &GcArgs) -> CommandResult {
     let recipes = recipes(&args.keep)?;
     let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
     let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: KeptObjects::default() };
@@ -90,7 +90,7 @@ fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
 
 /// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
 /// lock names.
-fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
+fn keep(session: &CliSession<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();
@@ -119,7 +119,7 @@ fn keep(session: &Session<'_>, store: &Store, named: &KeptRecipe, kept: &mut Kep
     Ok(())
 }
 
-fn report(session: &Session<'_>, garbage: &Garbage, args: &GcArgs) {
+fn report(session: &CliSession<'_>, garbage: &Garbage, args: &GcArgs) {
     let (kinds, total, stays) = (garbage.by_kind(), garbage.total(), garbage.stays());
     let by_kind: serde_json::Map<_, _> = kinds
         .iter()

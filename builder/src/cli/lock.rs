@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::prose::count;
-use super::session::Session;
+use super::session::CliSession;
 use super::{CommandResult, RecipeArgs};
 use crate::session::{Error, LockUpdate, Locks, named, requests_of_project};
 
@@ -25,7 +25,7 @@ pub struct LockArgs {
     prune: bool,
 }
 
-pub fn run(session: &Session<'_>, args: &LockArgs) -> CommandResult {
+pub fn run(session: &CliSession<'_>, args: &LockArgs) -> CommandResult {
     let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
     let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(Error::from)?;

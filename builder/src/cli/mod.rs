@@ -157,7 +157,7 @@ pub fn main() -> ExitCode {
         Err(error) => return prose::fail(&printer, &CommandError::from(error)),
     };
     let reporter = session::CliReporter::new(&printer, &interrupt);
-    let session = session::Session::new(cli.global, &reporter);
+    let session = session::CliSession::new(cli.global, &reporter);
     let result = match cli.command {
         Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
         Command::Lock(args) => lock::run(&session, &args),

@@ -46,7 +46,7 @@ impl Reporter for CliReporter<'_> {
 }
 
 /// What commands share.
-pub struct Session<'a> {
+pub struct CliSession<'a> {
     pub printer: &'a Printer,
     /// Receives the library's events.
     pub reporter: &'a CliReporter<'a>,
@@ -59,7 +59,7 @@ impl<'a> CliReporter<'a> {
     }
 }
 
-impl<'a> Session<'a> {
+impl<'a> CliSession<'a> {
     pub fn new(global: Global, reporter: &'a CliReporter<'a>) -> Self {
         // An empty variable counts as unset: pipelines also set variables without a value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
     }
 }
 
-impl<'a> std::ops::Deref for Session<'a> {
+impl<'a> std::ops::Deref for CliSession<'a> {
     type Target = session::Session<'a>;
 
     fn deref(&self) -> &Self::Target {

@@ -14,7 +14,7 @@ use crate::kernel::{Fragment, patch};
 use crate::recipe::decode::At;
 use crate::recipe::origin::Unpacking;
 use crate::recipe::text::suggestion;
-use crate::recipe::{BaseConfig, Component, Kconfig, Origin};
+use crate::recipe::{BaseConfig, Component, KconfigOptions, Origin};
 use crate::rootfs::{Modes, Pattern, scan};
 use crate::source::SourceContent;
 use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
@@ -153,7 +153,7 @@ fn patch_text(planner: &Planner<'_>, patch: &Origin, budget: &Budget) -> Result<
 
 fn configuration(
     planner: &Planner<'_>,
-    kconfig: &Kconfig,
+    kconfig: &KconfigOptions,
     additions: &Additions<'_>,
 ) -> Result<Configuration, PlanError> {
     let base = match &kconfig.base {

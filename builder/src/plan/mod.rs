@@ -24,7 +24,7 @@ pub struct Product {
     pub kind: OutputKind,
     /// Where its content comes from.
     pub from: Ref<Blob>,
-    /// Whether the step may not produce it (a kernel without `System.map`).
+    /// Whether the step may omit it (a kernel without `System.map`).
     pub optional: bool,
 }
 

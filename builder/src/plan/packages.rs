@@ -3,7 +3,7 @@
 use super::planner::{PlanError, Planner};
 use crate::lock::{LockEntry, LockedFile};
 use crate::recipe::decode::At;
-use crate::recipe::rootfs::{Diversion, Layout, Rootfs};
+use crate::recipe::rootfs::{Layout, Rootfs, StatedDiversion};
 use crate::recipe::{Toolchain, rootfs};
 use crate::rootfs::Pattern;
 use crate::source::Request;
@@ -45,8 +45,8 @@ impl Planner<'_> {
         Ok(self.plan.graph.add(step))
     }
 
-    fn diversions(&self, stated: &[Diversion]) -> Result<Vec<step::Diversion>, PlanError> {
-        let one = |stated: &rootfs::Diversion| {
+    fn diversions(&self, stated: &[StatedDiversion]) -> Result<Vec<step::Diversion>, PlanError> {
+        let one = |stated: &rootfs::StatedDiversion| {
             let path = |text: &str| TreePath::new(text).map_err(PlanError::Path);
             let place = self.recipe.files.locate(stated.from.span);
             let (from, to) = (path(&stated.from)?, path(&stated.to)?);

@@ -1,6 +1,6 @@
 //! The boot menu of a recipe.
 
-use super::decode::{At, Decode, Sink, Table, required, word};
+use super::decode::{At, Decode, FindingSink, Table, required, word};
 use super::name::Name;
 use super::node::YamlNode;
 use crate::image::serial::Serial;
@@ -95,7 +95,7 @@ impl BootMenu {
 }
 
 impl Decode for BootMenu {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "`boot`", sink)?;
         let timeout = table.optional("timeout").unwrap_or(3);
         let cmdline = table.or_default("cmdline");
@@ -106,7 +106,7 @@ impl Decode for BootMenu {
 }
 
 impl Decode for BootEntry {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "an entry of the boot menu", sink)?;
         let (id, title) = (table.required("id"), table.required("title"));
         let modes = [

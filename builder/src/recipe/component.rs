@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::decode::{At, Decode, Sink, Table, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Table, word, wrong_type};
 use super::limits::Limits;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
@@ -30,7 +30,7 @@ pub struct Component {
     /// Components whose install trees are at `/deps` during the build.
     pub needs: Vec<At<String>>,
     /// Configuration by Kconfig fragments.
-    pub kconfig: Option<Kconfig>,
+    pub kconfig: Option<KconfigOptions>,
     /// The toolchain for its build; the image recipe's `toolchains.build` if not given.
     pub toolchain: Option<At<String>>,
     /// The `Cargo.lock` with the crates that cargo finds during the build.
@@ -58,7 +58,7 @@ pub const INSTALL: &str = "install";
 
 /// How a component is configured.
 #[derive(Clone, Debug)]
-pub struct Kconfig {
+pub struct KconfigOptions {
     /// The configuration that the fragments are applied to.
     pub base: BaseConfig,
     /// The make target that completes the merged configuration.
@@ -98,7 +98,7 @@ impl Resolve {
 }
 
 /// Reads a component's file.
-pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Component> {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Component> {
     let table = Table::open(node, "a component", sink)?;
     let name = table.required("component");
     let version = table.required("version");
@@ -158,7 +158,7 @@ fn pairs(list: Vec<(MappingKey, String)>) -> BTreeMap<String, String> {
 }
 
 /// Reads a patch series: names under `patches/`, or sources.
-pub fn decode_patches(node: Option<&YamlNode>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<Origin>> {
+pub fn decode_patches(node: Option<&YamlNode>, place: &FileFinder<'_>, sink: &FindingSink) -> Vec<At<Origin>> {
     let nodes = match node.map(|node| &node.value) {
         None | Some(YamlValue::Null) => return Vec::new(),
         Some(YamlValue::List(nodes)) => nodes,
@@ -180,7 +180,7 @@ pub fn decode_patches(node: Option<&YamlNode>, place: &FileFinder<'_>, sink: &Si
 }
 
 /// Reads fragment names: `name` for `kernel-config/name.config`, or a path.
-pub fn decode_fragments(names: Vec<At<String>>, place: &FileFinder<'_>, sink: &Sink) -> Vec<At<PathBuf>> {
+pub fn decode_fragments(names: Vec<At<String>>, place: &FileFinder<'_>, sink: &FindingSink) -> Vec<At<PathBuf>> {
     let find = |name: At<String>| {
         let path = if name.contains('/') {
             place.existing(&name, name.span, "fragment", sink)
@@ -201,7 +201,7 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kconfig> {
+fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<KconfigOptions> {
     let table = Table::open(node, "a Kconfig configuration", sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
@@ -220,10 +220,10 @@ fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Optio
             return None;
         }
     };
-    Some(Kconfig { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
+    Some(KconfigOptions { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
 }
 
-fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<CargoLock> {
+fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<CargoLock> {
     let table = Table::open(node, "`cargo`", sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();
@@ -240,7 +240,7 @@ fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<
 
 /// A mapping of text to text.
 impl Decode for BTreeMap<String, String> {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         Vec::<(MappingKey, String)>::decode(node, sink).map(pairs)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
-use super::decode::{At, Decode, Sink, Size, Table, required, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Size, Table, required, word, wrong_type};
 use super::limits::Limits;
 use super::name::Name;
 use super::node::{MappingKey, YamlNode, YamlValue};
@@ -43,7 +43,7 @@ pub struct Image {
     pub rootfs: Rootfs,
     /// The compression of the output `rootfs`.
     pub archive: Compression,
-    /// The packing of the output `squashfs`.
+    /// How the squashfs of the root filesystem is packed.
     pub squashfs: SquashfsOptions,
     /// How the initrd is made.
     pub initrd: Initrd,
@@ -140,7 +140,7 @@ pub struct Initrd {
 
 /// Reads an image recipe after `extends` and parameters are resolved. The names of its components are given even if the
 /// recipe is invalid elsewhere, so that their errors are found in the same run.
-pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> (Option<Image>, Vec<At<String>>) {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> (Option<Image>, Vec<At<String>>) {
     let mut names = Vec::new();
     let image = decode_image(node, place, sink, &mut names);
     (image, names)
@@ -155,7 +155,12 @@ pub fn platform(node: &YamlNode) -> Platform {
     Platform::ALL.into_iter().find(|platform| platform.names().arch == word).unwrap_or(Platform::BUILD)
 }
 
-fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mut Vec<At<String>>) -> Option<Image> {
+fn decode_image(
+    node: &YamlNode,
+    place: &FileFinder<'_>,
+    sink: &FindingSink,
+    names: &mut Vec<At<String>>,
+) -> Option<Image> {
     let table = Table::open(node, "an image recipe", sink)?;
     // Resolved before; listed here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
@@ -214,14 +219,14 @@ fn decode_image(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink, names: &mu
 }
 
 /// Reads `iso`: settings that only concern the ISO.
-fn decode_iso(node: &YamlNode, sink: &Sink) -> Option<At<String>> {
+fn decode_iso(node: &YamlNode, sink: &FindingSink) -> Option<At<String>> {
     let table = Table::open(node, "`iso`", sink)?;
     let label = table.optional("label");
     table.close();
     label
 }
 
-fn decode_squashfs(node: &YamlNode, sink: &Sink) -> Option<SquashfsOptions> {
+fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOptions> {
     let table = Table::open(node, "`squashfs`", sink)?;
     let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
     let packing = table.node("compression").map(|node| word(node, &words, sink));
@@ -245,7 +250,7 @@ fn decode_squashfs(node: &YamlNode, sink: &Sink) -> Option<SquashfsOptions> {
 struct Epoch(i64);
 
 impl Decode for Epoch {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
             if let Ok(seconds) = text.parse::<u32>() {
                 return Some(Self(seconds.into()));
@@ -263,7 +268,7 @@ impl Decode for Epoch {
 }
 
 impl Decode for Toolchains {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "`toolchains`", sink)?;
         let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
         table.close();
@@ -271,7 +276,7 @@ impl Decode for Toolchains {
     }
 }
 
-fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Kernel> {
+fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Kernel> {
     let table = Table::open(node, "`kernel`", sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
@@ -302,7 +307,7 @@ fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option
     kernel
 }
 
-fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Initrd> {
+fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Initrd> {
     let table = Table::open(node, "`initrd`", sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
-use super::decode::{At, Decode, Sink};
+use super::decode::{At, Decode, FindingSink};
 use super::error::LoadError;
 use super::image::{self, Image};
 use super::name::Name;
@@ -73,9 +73,9 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
 }
 
 /// Merges a node over the one that it extends.
-type Merge<'a> = &'a dyn Fn(&mut YamlNode, YamlNode, &Sink);
+type Merge<'a> = &'a dyn Fn(&mut YamlNode, YamlNode, &FindingSink);
 
-fn overlay(base: &mut YamlNode, over: YamlNode, _: &Sink) {
+fn overlay(base: &mut YamlNode, over: YamlNode, _: &FindingSink) {
     base.overlay(over);
 }
 
@@ -122,7 +122,7 @@ fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
 
 struct Loader {
     files: RecipeFiles,
-    sink: Sink,
+    sink: FindingSink,
     root: PathBuf,
     project: PathBuf,
     /// Components that were read, by name; `None` for an invalid one.

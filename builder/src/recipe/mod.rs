@@ -24,7 +24,7 @@ mod texts;
 pub mod toolchain;
 
 pub use crate::yaml::{decode, node, text};
-pub use component::{BaseConfig, Component, Kconfig, Resolve};
+pub use component::{BaseConfig, Component, KconfigOptions, Resolve};
 pub use error::LoadError;
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;

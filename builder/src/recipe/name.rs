@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::decode::{Decode, Sink};
+use super::decode::{Decode, FindingSink};
 use super::node::YamlNode;
 
 /// The maximum length in bytes. The longest name that dbco derives from one (`NAME.tests`, `NAME.tar.zst`,
@@ -40,7 +40,7 @@ impl Name {
 
 impl Decode for Name {
     /// An invalid name is a finding; the rest of the recipe is still checked.
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         if let Some(why) = Self::fault(&text) {
             let shown: String = text.chars().take(40).collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::decode::{At, Sink, Table};
+use super::decode::{At, FindingSink, Table};
 use super::node::YamlNode;
 use super::place::FileFinder;
 use crate::source::kind::{KEYS, SourceKey, StatedSource};
@@ -47,7 +47,7 @@ pub struct Unpacking {
 }
 
 /// Reads a patch or a configuration: a source that is a single file.
-pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Origin> {
+pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Origin> {
     let (origin, unpacking) = decode_source(node, place, sink)?;
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
@@ -60,7 +60,7 @@ pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Op
 }
 
 /// Reads a mapping with exactly one kind of source as its key: one of [`KEYS`], or `path`.
-pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Origin, Unpacking)> {
+pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<(Origin, Unpacking)> {
     let table = Table::open(node, "a source", sink)?;
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");

@@ -1,6 +1,6 @@
 //! The kinds of output of a recipe, and their compressions. [`plan::outputs`](crate::plan) plans how each is made.
 
-use super::decode::{Decode, Sink, word};
+use super::decode::{Decode, FindingSink, word};
 use super::node::YamlNode;
 use crate::image::compress::Compression;
 
@@ -54,13 +54,13 @@ impl OutputKind {
 }
 
 impl Decode for OutputKind {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         word(node, &WORDS, sink)
     }
 }
 
 impl Decode for Compression {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let words =
             [("zstd", Self::Zstd), ("xz", Self::Xz), ("gzip", Self::Gzip), ("lz4", Self::Lz4), ("none", Self::None)];
         word(node, &words, sink)

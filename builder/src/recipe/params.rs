@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{Decode, Sink, Table, word};
+use super::decode::{Decode, FindingSink, Table, word};
 use super::error::LoadError;
 use super::node::{self, YamlNode, YamlValue};
 use super::text::{Findings, Span, did_you_mean, suggestion};
@@ -20,7 +20,7 @@ pub struct Parameter {
 }
 
 impl Decode for Parameter {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
             return Some(Self { default: Some(text.clone()), choices: Vec::new() });
         }
@@ -41,7 +41,7 @@ impl Decode for Parameter {
 pub(super) fn substitute(
     root: &mut YamlNode,
     settings: &Settings,
-    sink: &Sink,
+    sink: &FindingSink,
 ) -> Result<BTreeMap<String, Parameter>, LoadError> {
     let params = match root.get("params") {
         Some(node) => Vec::<(node::MappingKey, Parameter)>::decode(node, sink).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::decode::Sink;
+use super::decode::FindingSink;
 use super::project::above;
 use super::text::{RecipeFiles, Span, suggestion};
 use crate::source::SourceContext;
@@ -18,7 +18,7 @@ pub struct FileFinder<'a> {
 
 impl FileFinder<'_> {
     /// A path relative to the file that contains it, which must exist. `what` describes it in the finding.
-    pub fn existing(&self, path: &str, span: Span, what: &str, sink: &Sink) -> Option<PathBuf> {
+    pub fn existing(&self, path: &str, span: Span, what: &str, sink: &FindingSink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);
         if let Ok(metadata) = found.metadata() {
             let fits = match what {
@@ -47,7 +47,7 @@ impl FileFinder<'_> {
         (name, suffix): (&str, &str),
         span: Span,
         what: &str,
-        sink: &Sink,
+        sink: &FindingSink,
     ) -> Option<PathBuf> {
         let found = find(self.files.folder(span.file), folder, &format!("{name}{suffix}"));
         if found.is_none() {

@@ -6,7 +6,7 @@ mod overlay;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::decode::{At, Decode, Sink, Table, required, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Table, required, word, wrong_type};
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::place::FileFinder;
 use crate::image::compress::Compression;
@@ -66,7 +66,7 @@ impl Layout {
 }
 
 impl Decode for Layout {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         word(node, &[Self::App, Self::Split, Self::Fhs].map(|layout| (layout.name(), layout)), sink)
     }
 }
@@ -83,7 +83,7 @@ pub struct Rootfs {
     /// Patterns of paths in packages that are left out of the image.
     pub exclude: Vec<At<String>>,
     /// Diversions that packages' maintainer scripts would have made.
-    pub diversions: Vec<Diversion>,
+    pub diversions: Vec<StatedDiversion>,
     /// Folders that are copied into it.
     pub overlays: Vec<Overlay>,
     /// Accounts.
@@ -138,7 +138,7 @@ pub struct Overlay {
 
 /// A diverted path of packages, as by dpkg-divert(1).
 #[derive(Clone, Debug)]
-pub struct Diversion {
+pub struct StatedDiversion {
     /// The path.
     pub from: At<String>,
     /// The new path.
@@ -194,7 +194,7 @@ pub struct DeviceNode {
 struct Octal(u32);
 
 impl Decode for Octal {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
             let digits = text.strip_prefix("0o").unwrap_or(text);
             match u32::from_str_radix(digits, 8) {
@@ -208,7 +208,7 @@ impl Decode for Octal {
 }
 
 /// Reads `rootfs`.
-pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<(Rootfs, Compression)> {
+pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<(Rootfs, Compression)> {
     let table = Table::open(node, "`rootfs`", sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
@@ -233,7 +233,7 @@ impl Default for Template {
 }
 
 /// Reads `template`.
-pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Template> {
+pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Template> {
     let table = Table::open(node, "`template`", sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
     let compression = table.node("compression").and_then(|node| word(node, &words, sink));
@@ -243,7 +243,12 @@ pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> 
     Some(Template { compression: compression.unwrap_or(Compression::Gzip), content })
 }
 
-fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &FileFinder<'_>, sink: &Sink) -> Rootfs {
+fn rootfs_keys(
+    table: &Table<'_>,
+    layouts: &[(&'static str, Layout)],
+    place: &FileFinder<'_>,
+    sink: &FindingSink,
+) -> Rootfs {
     let layout = required(table, "layout", |node| word(node, layouts, sink));
     let packages: Vec<At<PackageText>> = table.or_default("packages");
     let suites = match table.node("debian") {
@@ -259,7 +264,7 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Fi
     let overlays = decode_overlays(table, place, sink);
     let links: Vec<(MappingKey, String)> = table.or_default("links");
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
-    let groups: Vec<Group> = table.or_default("groups");
+    let groups: Vec<StatedGroup> = table.or_default("groups");
     let audit_allow = table.node("audit").and_then(|node| {
         let table = Table::open(node, "`audit`", sink)?;
         let allow = table.or_default("allow");
@@ -296,13 +301,13 @@ fn rootfs_keys(table: &Table<'_>, layouts: &[(&'static str, Layout)], place: &Fi
     }
 }
 
-struct Group {
+struct StatedGroup {
     name: At<String>,
     gid: u32,
 }
 
-impl Decode for Group {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+impl Decode for StatedGroup {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a group", sink)?;
         let (name, gid) = (table.required("name"), table.required("gid"));
         table.close();
@@ -311,7 +316,7 @@ impl Decode for Group {
 }
 
 impl Decode for User {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "an account", sink)?;
         let (name, uid): (Option<At<String>>, Option<u32>) = (table.required("name"), table.required("uid"));
         let gid = table.optional("gid");
@@ -330,8 +335,8 @@ impl Decode for User {
     }
 }
 
-impl Decode for Diversion {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+impl Decode for StatedDiversion {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a diversion", sink)?;
         let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
@@ -340,7 +345,7 @@ impl Decode for Diversion {
 }
 
 impl Decode for DeviceNode {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a device node", sink)?;
         let path = table.required("path");
         let block = table.node("type").map(|node| word(node, &[("char", false), ("block", true)], sink));

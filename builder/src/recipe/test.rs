@@ -1,6 +1,6 @@
 //! The boot tests of a recipe.
 
-use super::decode::{At, Decode, Mebibytes, Port, Positive, Sink, Size, Table, required, word};
+use super::decode::{At, Decode, FindingSink, Mebibytes, Port, Positive, Size, Table, required, word};
 use super::name::Name;
 use super::node::{YamlNode, YamlValue};
 use super::text::Span;
@@ -135,7 +135,7 @@ impl TestDisk {
 }
 
 impl Decode for Test {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a boot test", sink)?;
         let name = table.required("name");
         let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
@@ -169,7 +169,7 @@ impl Decode for Test {
     }
 }
 
-fn decode_medium(node: &YamlNode, sink: &Sink) -> Option<TestMedium> {
+fn decode_medium(node: &YamlNode, sink: &FindingSink) -> Option<TestMedium> {
     let media = [
         ("cd", TestMedium::Cd),
         ("usb", TestMedium::Usb),
@@ -180,7 +180,7 @@ fn decode_medium(node: &YamlNode, sink: &Sink) -> Option<TestMedium> {
     word(node, &media, sink)
 }
 
-fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<TestBoot> {
+fn decode_boot(table: &Table<'_>, sink: &FindingSink) -> Option<TestBoot> {
     let entry = table.required("entry");
     let cmdline = table.or_default("cmdline");
     let expect = table.required("expect");
@@ -193,7 +193,7 @@ fn decode_boot(table: &Table<'_>, sink: &Sink) -> Option<TestBoot> {
 }
 
 impl Decode for Cut {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "the power cuts of a boot", sink)?;
         let (during, times) = (table.required("during"), table.required::<At<u32>>("times"));
         let (outcome, words) = (table.required("outcome"), table.required("words"));
@@ -206,7 +206,7 @@ impl Decode for Cut {
 }
 
 impl Decode for TestBoot {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a boot of a test", sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
         let boot = decode_boot(&table, sink);
@@ -217,7 +217,7 @@ impl Decode for TestBoot {
 }
 
 impl Decode for TestDisk {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a disk of a test", sink)?;
         let buses = [
             ("virtio", Bus::Virtio),
@@ -242,7 +242,7 @@ impl Decode for TestDisk {
 }
 
 impl Decode for Login {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a login", sink)?;
         let (user, password) = (table.required("user"), table.optional("password"));
         table.close();
@@ -251,7 +251,7 @@ impl Decode for Login {
 }
 
 impl Decode for TestAction {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
             let step = TestStep::Command { command: text.clone(), expect: None, status: 0 };
             return Some(Self { step, span: node.span });

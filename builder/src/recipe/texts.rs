@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::component::Component;
-use super::decode::{At, Sink};
+use super::decode::{At, FindingSink};
 use super::image::{Image, Kernel};
 use super::origin::Origin;
 use super::text::{RecipeFiles, Span};
@@ -17,7 +17,7 @@ pub(super) fn check(
     image: Option<&Image>,
     components: &BTreeMap<String, Component>,
     files: &mut RecipeFiles,
-    sink: &Sink,
+    sink: &FindingSink,
 ) {
     let own = components.values().filter_map(|component| component.kconfig.as_ref());
     let mut fragments: Vec<&At<PathBuf>> = own.flat_map(|kconfig| &kconfig.fragments).collect();
@@ -45,7 +45,7 @@ pub(super) fn check(
     }
 }
 
-fn check_fragment(path: &At<PathBuf>, files: &mut RecipeFiles, sink: &Sink) {
+fn check_fragment(path: &At<PathBuf>, files: &mut RecipeFiles, sink: &FindingSink) {
     let text = match read_text(&path.value, LIMIT) {
         Ok(text) => text,
         Err(error) => {
@@ -64,7 +64,7 @@ fn check_fragment(path: &At<PathBuf>, files: &mut RecipeFiles, sink: &Sink) {
 }
 
 /// What GNU patch would apply only partly, or not at all.
-fn check_patch(path: &std::path::Path, budget: &Budget, span: Span, sink: &Sink) {
+fn check_patch(path: &std::path::Path, budget: &Budget, span: Span, sink: &FindingSink) {
     let name = path.display().to_string();
     let found = match read_within(path, budget.patch_size) {
         Err(error) => {

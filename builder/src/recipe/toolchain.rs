@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{At, Decode, Sink, Table, required};
+use super::decode::{At, Decode, FindingSink, Table, required};
 use super::limits::Limits;
 use super::node::{YamlNode, YamlValue};
 use super::place::FileFinder;
@@ -28,7 +28,7 @@ pub struct Toolchain {
 
 /// Merges a toolchain's file over the one that it extends: packages are added, those under `without` are removed,
 /// everything else is merged as in a recipe ([`YamlNode::overlay`]).
-pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
+pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &FindingSink) {
     let own = over.take("packages");
     let without = over.take("without");
     if let Some(packages) = base.get_mut("packages") {
@@ -44,7 +44,7 @@ pub(super) fn extend(base: &mut YamlNode, mut over: YamlNode, sink: &Sink) {
     base.overlay(over);
 }
 
-fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &Sink) {
+fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &FindingSink) {
     let YamlValue::List(packages) = &mut packages.value else { return };
     for name in names {
         let before = packages.len();
@@ -74,7 +74,7 @@ fn listed(node: &YamlNode) -> Option<(&str, &str)> {
 }
 
 /// Reads a toolchain's file, merged over those that it extends.
-pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &Sink) -> Option<Toolchain> {
+pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Toolchain> {
     let table = Table::open(node, "a toolchain", sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");

@@ -7,9 +7,9 @@
 //! network:
 //!   connect: 10          # seconds to connect
 //!   answer: 15           # seconds until a server answers
-//!   stall: 10            # the seconds over which a rate is taken
-//!   min-rate: 1024       # bytes a second; a place that stays below has failed
-//!   hedge: 3             # seconds without data until the next place is asked as well
+//!   stall: 10            # the seconds over which the rate is measured
+//!   min-rate: 1024       # bytes a second; a slower place has failed
+//!   hedge: 3             # seconds without data until the next place is tried as well
 //!   max-size: 4294967296 # bytes, of files whose length is not known beforehand
 //! ```
 

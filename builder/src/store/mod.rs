@@ -2,21 +2,21 @@
 //!
 //! ```text
 //! <store>/format                the version of this layout
-//! <store>/revision              how what is in it is kept; an older one is brought up to date (`upgrade`)
-//! <store>/in-use                flocked by all who have the store open, and alone by who removes from it (`usage`)
+//! <store>/revision              the revision of its content; an older one is upgraded (`upgrade`)
+//! <store>/in-use                flock(2) by each process with the store open, exclusive for removals (`usage`)
 //! <store>/blobs/ab/<sha256>     content, read-only; encoded trees are blobs too
-//! <store>/checked/ab/<sha256>   what stat(2) said of a blob when its content was last held against its name; its own
-//!                               time is that of the blob's last use
-//! <store>/steps/ab/<key>.json   what a step gave, beside its key in readable form, with a digest of both; its time is
+//! <store>/checked/ab/<sha256>   the stat(2) data of a blob when its content was last checked; its own time is that of
+//!                               the blob's last use
+//! <store>/steps/ab/<key>.json   the result of a step, with its key in readable form and a digest of both; its time is
 //!                               that of its last use
-//! <store>/newest/<label>        digest of the newest key of the steps of a label, to say what changed
+//! <store>/newest/<label>        digest of the newest key of the steps with a label, to report what changed
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
-//! <store>/seals/<key>.files     what a toolchain root holds; <key>.stamps: that it was all read (`roots`)
-//! <store>/damaged/<kind>-<name> objects that were not what their names say (`damage`)
-//! <store>/logs/<key>.log        all that a step's commands printed
+//! <store>/seals/<key>.files     the content of a toolchain root; <key>.stamps: that all of it was read (`roots`)
+//! <store>/damaged/<kind>-<name> damaged objects (`damage`)
+//! <store>/logs/<key>.log        the output of a step's commands
 //! <store>/locks/<name>          flock(2) files; one builder of a step at a time
-//! <store>/partial/<sha256>     downloads cut off; each is flocked by who writes it, any may be removed
-//! <store>/tmp/<n>/              work in hand; each is locked by its owner and swept when that has died
+//! <store>/partial/<sha256>      partial downloads; each is flocked by its writer, any may be removed
+//! <store>/tmp/<n>/              work folders; each is locked by its owner and removed after the owner has died
 //! ```
 //!
 //! An object gets its final name by rename(2) after its data has reached the disk, so every object was once complete.

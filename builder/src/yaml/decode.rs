@@ -26,22 +26,22 @@ impl<T> std::ops::Deref for At<T> {
 }
 
 /// Shared by all decoding of one recipe.
-pub type Sink = RefCell<Findings>;
+pub type FindingSink = RefCell<Findings>;
 
 /// A type that can be decoded from a node.
 pub trait Decode: Sized {
     /// Decodes it, or adds a finding and gives nothing.
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self>;
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self>;
 }
 
 /// Adds a finding for a value of the wrong type.
-pub fn wrong_type(node: &YamlNode, expected: &str, sink: &Sink) {
+pub fn wrong_type(node: &YamlNode, expected: &str, sink: &FindingSink) {
     let message = format!("expected {expected}, found {}", node.kind());
     sink.borrow_mut().add("wrong-type", node.span, message).label(format!("expected {expected} here"));
 }
 
 impl Decode for String {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Text { text, .. } => Some(text.clone()),
             _ => {
@@ -53,7 +53,7 @@ impl Decode for String {
 }
 
 impl Decode for bool {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Text { text, plain: true } if text == "true" => Some(true),
             YamlValue::Text { text, plain: true } if text == "false" => Some(false),
@@ -78,7 +78,7 @@ pub fn required<T>(table: &Table<'_>, name: &'static str, read: impl FnOnce(&Yam
 }
 
 impl Decode for u32 {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, plain: true } = &node.value
             && let Ok(number) = text.parse()
         {
@@ -93,7 +93,7 @@ impl Decode for u32 {
 pub struct Mebibytes(pub u32);
 
 impl Decode for Mebibytes {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let YamlValue::Text { text, .. } = &node.value else {
             wrong_type(node, "a number of MiB", sink);
             return None;
@@ -116,7 +116,7 @@ impl Decode for Mebibytes {
 pub struct Port(pub u16);
 
 impl Decode for Port {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let number = match &node.value {
             YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
@@ -137,7 +137,7 @@ impl Decode for Port {
 pub struct Size(pub u64);
 
 impl Decode for Size {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let size = match &node.value {
             YamlValue::Text { text, .. } => size(text),
             _ => None,
@@ -166,7 +166,7 @@ pub fn size(text: &str) -> Option<u64> {
 pub struct Positive(pub u64);
 
 impl Decode for Positive {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let number = match &node.value {
             YamlValue::Text { text, plain: true } => text.parse().ok().filter(|number| *number > 0),
             _ => None,
@@ -179,7 +179,7 @@ impl Decode for Positive {
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Null => Some(Vec::new()),
             YamlValue::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
@@ -192,7 +192,7 @@ impl<T: Decode> Decode for Vec<T> {
 }
 
 impl<T: Decode> Decode for Vec<(MappingKey, T)> {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Null => Some(Vec::new()),
             YamlValue::Map(pairs) => {
@@ -208,7 +208,7 @@ impl<T: Decode> Decode for Vec<(MappingKey, T)> {
 }
 
 impl<T: Decode> Decode for At<T> {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         Some(At { value: T::decode(node, sink)?, span: node.span })
     }
 }
@@ -219,7 +219,7 @@ pub struct Table<'a> {
     known: RefCell<Vec<&'static str>>,
     /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
     missing: RefCell<Vec<&'static str>>,
-    sink: &'a Sink,
+    sink: &'a FindingSink,
     what: &'static str,
     /// The location of the mapping.
     pub span: Span,
@@ -227,7 +227,7 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Opens a mapping; anything else is a finding. `what` describes it in messages: `an entry of the boot menu`.
-    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a Sink) -> Option<Self> {
+    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Map(pairs) => Some(Self {
                 pairs,
@@ -318,7 +318,7 @@ impl<'a> Table<'a> {
 }
 
 /// Decodes one of several words; anything else is a finding that suggests the nearest.
-pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Sink) -> Option<T> {
+pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &FindingSink) -> Option<T> {
     let names = || words.iter().map(|(name, _)| *name);
     let YamlValue::Text { text, .. } = &node.value else {
         wrong_type(node, &format!("one of: {}", names().collect::<Vec<_>>().join(", ")), sink);

@@ -3,7 +3,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | `mode=live`, `chroot`, `switch` | what is started; `live` if absent |
+//! | `mode=live`, `chroot`, `switch` | what to start; `live` if absent |
 //! | `system=/systemN` | the system's folder on the systems' disk; `/system0` if absent |
 //! | `hd=LABEL=…`, `UUID=…`, `/dev/…` | the systems' disk; if absent, the first ext filesystem labelled `dbcolinux` |
 //! | `waitusb=N[:LABEL=…]` | wait at most N seconds for the disks |

@@ -5,15 +5,15 @@
 //! contains this crate, the script runs [`bootplan`] and acts on its output; and `rcS` calls [`chroot_system`] in mode
 //! `chroot`.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `cmdline` | what the kernel's command line asks for |
-//! | `probe` | which filesystem a device holds |
-//! | `disks` | the block devices there are, and those that appear |
+//! | `cmdline` | the options on the kernel's command line |
+//! | `probe` | detects the file system on a device |
+//! | `disks` | the existing block devices, and those that appear |
 //! | `hd` | the systems' disk: checked, repaired, mounted |
-//! | `program` | whether a tree holds a program that can be started |
-//! | `plan` | `bootplan`: all of these in their order, and what comes of them |
-//! | `chroot` | `chroot-system`: a system started inside the live system, with the console |
+//! | `program` | whether a tree contains a program that can be started |
+//! | `plan` | `bootplan`: uses all of these to decide what to start |
+//! | `chroot` | `chroot-system`: starts a system inside the live system, with the console |
 
 pub mod chroot;
 pub mod cmdline;

@@ -6,9 +6,9 @@
 //!
 //! | table | what it does |
 //! |---|---|
-//! | `vz101-ports` | forwarded ports: packets to the host's own addresses get the container's |
-//! | `vz101-out` | some of its addresses, private ones that nobody outside knows, go out under the host's |
-//! | `vz-out` | so do those of all containers whose addresses are all such: their links are of the group [`HIDDEN`] |
+//! | `vz101-ports` | forwarded ports: packets to the host's own addresses are redirected to the container |
+//! | `vz101-out` | masquerades some of its addresses: private ones that are unknown outside |
+//! | `vz-out` | the same for all containers with only such addresses: their links are in the group [`HIDDEN`] |
 //!
 //! The last one is created once and stays: one table per container would cost its start and each packet a hundred times
 //! as much.

@@ -1,15 +1,15 @@
 //! Systems and templates: trees that contain a whole system, on the systems' disk or packed; and the backup of single
 //! files.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `tree` | trees copied, packed, unpacked |
-//! | `attributes` | extended attributes taken out of a tar on its way to the crate that reads it |
-//! | `owners` | a tree's owners shifted for a container with a user namespace |
-//! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
+//! | `tree` | copying, packing and unpacking trees |
+//! | `attributes` | extracts extended attributes from a tar before the crate `tar` reads it |
+//! | `owners` | shifts a tree's owners for a container with a user namespace |
+//! | `systems` | `/hd/systemN`: creating, packing, restoring, copying, removing, so that a power cut leaves the old or the new state |
 //! | `install` | `hdinstall`: a disk that boots by itself |
-//! | `recovery` | what a power cut left, put away at the next start |
-//! | `command` | `system`, the command line over it |
+//! | `recovery` | removes what a power cut left, at the next start |
+//! | `command` | `system`, the command line for it |
 //! | `backup` | `filetool`: Tiny Core's backup of listed files |
 
 mod attributes;

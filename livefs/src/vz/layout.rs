@@ -2,9 +2,9 @@
 //!
 //! | layout | private area | root |
 //! |---|---|---|
-//! | `simfs` | the tree itself | bound |
+//! | `simfs` | the tree itself | bind-mounted |
 //! | `overlay` | `upper`, `work`, `layers/UUID`, `Snapshots.json` | the template below, layers, `upper` above |
-//! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
+//! | `app` | as `overlay` | the live system below; `/system` bind-mounted read-only from it |
 
 use super::exit::{Error, Result};
 use super::node::Mount;

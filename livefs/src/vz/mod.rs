@@ -2,22 +2,22 @@
 //!
 //! `livefs/COMPATIBILITY.md` lists for each command what is the same and what differs.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `exit` | what can go wrong, with the classic exit codes |
-//! | `conf` | configuration files and what their parameters may be |
+//! | `exit` | errors, with the classic exit codes |
+//! | `conf` | configuration files and the permitted values of parameters |
 //! | `spec` | a configuration as plain data for the engine |
-//! | `context` | what every command works with: paths, machine, log, `vz.conf`; a container's configuration |
-//! | `convert` | that data in the words of the engine and the network |
-//! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
-//! | `below` | files of a container's root, from outside |
-//! | `node` | what is needed of the machine, behind one trait |
+//! | `context` | the context of every command: paths, machine, log, `vz.conf`; a container's configuration |
+//! | `convert` | converts that data for the engine and the network |
+//! | `layout`, `snapshots`, `template` | private areas: their content and creation |
+//! | `below` | access to files of a container's root from outside |
+//! | `node` | the interface to the machine, a trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
-//! | `mark` | which containers run, for the next boot |
-//! | `options` | command lines, as getopt_long(3) reads them |
+//! | `mark` | which containers are running, for the next boot |
+//! | `options` | command lines, parsed as by getopt_long(3) |
 //! | `cmd` | the commands, a file per family |
 //! | `list` | `vzlist` |
-//! | `recovery` | what a power cut left, put right at the next start |
+//! | `recovery` | repairs what a power cut left, at the next start |
 //! | `service` | `vz`: all containers at boot and at shutdown |
 
 mod below;

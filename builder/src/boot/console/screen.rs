@@ -3,13 +3,13 @@
 /// Strips control sequences (ECMA-48) from a stream of bytes, whatever its chunks are.
 #[derive(Default)]
 pub(super) struct Screen {
-    state: State,
+    state: ParserState,
     /// The start of an incomplete UTF-8 sequence.
     partial: Vec<u8>,
 }
 
 #[derive(Default)]
-enum State {
+enum ParserState {
     #[default]
     Text,
     /// After ESC.
@@ -27,40 +27,40 @@ impl Screen {
     pub(super) fn show(&mut self, bytes: &[u8], text: &mut String) {
         for &byte in bytes {
             self.state = match self.state {
-                State::Text => {
+                ParserState::Text => {
                     if byte == 0x1b {
                         self.flush(text);
-                        State::Escape
+                        ParserState::Escape
                     } else {
                         self.character(byte, text);
-                        State::Text
+                        ParserState::Text
                     }
                 }
-                State::Escape => match byte {
-                    b'[' => State::Control,
-                    b']' => State::Command,
-                    0x20..=0x2f => State::Intermediate,
-                    _ => State::Text,
+                ParserState::Escape => match byte {
+                    b'[' => ParserState::Control,
+                    b']' => ParserState::Command,
+                    0x20..=0x2f => ParserState::Intermediate,
+                    _ => ParserState::Text,
                 },
-                State::Intermediate => match byte {
-                    0x20..=0x2f => State::Intermediate,
-                    _ => State::Text,
+                ParserState::Intermediate => match byte {
+                    0x20..=0x2f => ParserState::Intermediate,
+                    _ => ParserState::Text,
                 },
-                State::Control => match byte {
+                ParserState::Control => match byte {
                     0x40..=0x7e => {
                         // A cursor jump starts a new line of text: GRUB draws its menu that way.
                         if matches!(byte, b'H' | b'f' | b'd') && !text.is_empty() && !text.ends_with('\n') {
                             text.push('\n');
                         }
-                        State::Text
+                        ParserState::Text
                     }
-                    0x1b => State::Escape,
-                    _ => State::Control,
+                    0x1b => ParserState::Escape,
+                    _ => ParserState::Control,
                 },
-                State::Command => match byte {
-                    0x07 => State::Text,
-                    0x1b => State::Escape,
-                    _ => State::Command,
+                ParserState::Command => match byte {
+                    0x07 => ParserState::Text,
+                    0x1b => ParserState::Escape,
+                    _ => ParserState::Command,
                 },
             };
         }

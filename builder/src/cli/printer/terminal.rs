@@ -20,11 +20,11 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Terminal {
     all: MultiProgress,
     color: bool,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<TerminalState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct TerminalState {
     /// Running steps by their keys, machines by their tests' names.
     running: HashMap<String, RunningItem>,
     /// The number of started steps, and of all steps.
@@ -47,7 +47,7 @@ struct DownloadBatch {
     done: usize,
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<TerminalState>) -> MutexGuard<'_, TerminalState> {
     state.lock().unwrap_or_else(|e| e.into_inner())
 }
 

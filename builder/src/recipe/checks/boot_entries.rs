@@ -1,7 +1,7 @@
 use super::{Check, CheckInput};
 use crate::image::serial::Serial;
 use crate::recipe::boot::BootMode;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 
 pub const CHECK: Check = Check {
     id: "boot-entries",
@@ -9,7 +9,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let entries = &subject.image.boot.entries;
     if entries.is_empty() {
         sink.borrow_mut().add(CHECK.id, subject.image.span, "the boot menu has no entries");

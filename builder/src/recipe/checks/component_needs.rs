@@ -1,10 +1,10 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 
 pub const CHECK: Check =
     Check { id: "component-needs", rule: "No component needs itself, directly or through others.", run };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for component in subject.components.values() {
         let mut below = Vec::new();
         let mut queue: Vec<&str> = component.needs.iter().map(|need| need.value.as_str()).collect();

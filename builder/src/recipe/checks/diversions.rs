@@ -1,5 +1,5 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::tree::TreePath;
 
 pub const CHECK: Check = Check {
@@ -8,7 +8,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         for (index, diversion) in rootfs.diversions.iter().enumerate() {
             let from = &diversion.from;

@@ -1,5 +1,5 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::image::Kernel;
 
 pub const CHECK: Check = Check {
@@ -8,7 +8,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let Kernel::Component { component, config, .. } = &subject.image.kernel else { return };
     let Some(described) = subject.components.get(&component.value) else { return };
     if let (Some(first), None) = (config.first(), &described.kconfig) {

@@ -1,6 +1,6 @@
 use super::{Check, CheckInput};
 use crate::recipe::OutputKind;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::image::Kernel;
 
 pub const CHECK: Check = Check {
@@ -9,7 +9,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let Kernel::Component { component, .. } = &subject.image.kernel else { return };
     let Some(described) = subject.components.get(&component.value) else { return };
     let names = &subject.image.platform.names().kernel;

@@ -1,5 +1,5 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 
 pub const CHECK: Check = Check {
     id: "layouts",
@@ -7,7 +7,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         for name in &rootfs.components {
             let Some(component) = subject.components.get(&name.value) else { continue };

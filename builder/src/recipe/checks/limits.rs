@@ -1,7 +1,7 @@
 use super::{Check, CheckInput};
 use crate::image::grub::kernel;
 use crate::recipe::OutputKind;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 
 pub const CHECK: Check = Check {
     id: "limits",
@@ -15,7 +15,7 @@ const UNKNOWN: usize = 32;
 /// Characters of the volume name of ISO 9660 (8.4.6).
 const VOLUME: usize = 32;
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     if let Some(label) = &image.iso_label {

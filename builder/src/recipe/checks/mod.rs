@@ -19,7 +19,7 @@ mod users;
 use std::collections::BTreeMap;
 
 use super::component::Component;
-use super::decode::Sink;
+use super::decode::FindingSink;
 use super::image::Image;
 use super::text::RecipeFiles;
 
@@ -46,7 +46,7 @@ pub struct Check {
     pub id: &'static str,
     /// The rule, in a line.
     pub rule: &'static str,
-    run: fn(&CheckInput<'_>, &Sink),
+    run: fn(&CheckInput<'_>, &FindingSink),
 }
 
 /// All rules.
@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// Runs every check.
-pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &RecipeFiles, sink: &Sink) {
+pub(super) fn run(image: &Image, components: &BTreeMap<String, Component>, files: &RecipeFiles, sink: &FindingSink) {
     let subject = CheckInput { image, components, files };
     for check in CHECKS {
         (check.run)(&subject, sink);

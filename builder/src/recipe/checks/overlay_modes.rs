@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::rootfs::{Attributes, Overlay};
 use crate::tree::{Pattern, TreePath, capabilities};
 
@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let image = subject.image;
     let (rootfs, template) = (&image.rootfs, image.template.content.as_ref());
     let roots =
@@ -33,7 +33,7 @@ struct LostMetadata {
     what: String,
 }
 
-fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &Sink) {
+fn check(overlay: &Overlay, stated: &[(Pattern, &Attributes)], recipe: &Path, sink: &FindingSink) {
     let umask = umask(&[recipe, &overlay.path.value]);
     let mut look = OverlayScan { keep_modes: overlay.keep_modes, stated, umask, lost: Vec::new() };
     // A folder that can't be read is reported when it is packed.

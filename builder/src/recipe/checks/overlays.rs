@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Check, CheckInput};
 use crate::input;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::rootfs::Rootfs;
 use crate::tree::{Pattern, TreePath};
 
@@ -20,7 +20,7 @@ const FILES: usize = 20_000;
 /// The number of bytes that are compared while checking.
 const BYTES: u64 = 16 << 20;
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         let mut known: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         for overlay in &rootfs.overlays {

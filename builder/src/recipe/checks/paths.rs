@@ -1,18 +1,18 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::{At, Sink};
+use crate::recipe::decode::{At, FindingSink};
 use crate::recipe::rootfs::{Layout, Rootfs};
 use crate::tree::TreePath;
 
 pub const CHECK: Check =
     Check { id: "paths", rule: "Paths in the image are absolute, contain no `..`, and keep to the layout.", run };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         check_rootfs(rootfs, sink);
     }
 }
 
-fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
+fn check_rootfs(rootfs: &Rootfs, sink: &FindingSink) {
     // Patterns have their own check.
     let paths = rootfs.attributes.iter().filter(|stated| !stated.path.contains(['*', '?', '[']));
     let stated = paths.chain(&rootfs.dirs).map(|stated| &stated.path);
@@ -29,7 +29,7 @@ fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
     }
 }
 
-fn check(path: &At<String>, layout: Layout, sink: &Sink) {
+fn check(path: &At<String>, layout: Layout, sink: &FindingSink) {
     let mut findings = sink.borrow_mut();
     if !path.starts_with('/') {
         let message = format!("`{}` is not absolute", path.value);

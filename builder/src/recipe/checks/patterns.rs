@@ -1,6 +1,6 @@
 use super::{Check, CheckInput};
 use crate::recipe::Origin;
-use crate::recipe::decode::{At, Sink};
+use crate::recipe::decode::{At, FindingSink};
 use crate::recipe::image::Kernel;
 use crate::recipe::rootfs::Rootfs;
 
@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for component in subject.components.values() {
         if let Origin::Path { exclude, .. } = &component.source.value {
             exclude.iter().for_each(|text| check(text, text, "/", sink));
@@ -29,7 +29,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     }
 }
 
-fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
+fn check_rootfs(rootfs: &Rootfs, sink: &FindingSink) {
     let attributes = rootfs.attributes.iter().map(|stated| &stated.path);
     for text in rootfs.exclude.iter().chain(&rootfs.replace).chain(attributes) {
         check(text, text, "/", sink);
@@ -49,7 +49,7 @@ fn check_rootfs(rootfs: &Rootfs, sink: &Sink) {
     }
 }
 
-fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &Sink) {
+fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &FindingSink) {
     let mut findings = sink.borrow_mut();
     if let Err(error) = glob::Pattern::new(pattern) {
         findings.add(CHECK.id, stated.span, format!("`{pattern}` is not a valid pattern: {}", error.msg));

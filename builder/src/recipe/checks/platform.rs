@@ -1,7 +1,7 @@
 use super::{Check, CheckInput};
 use crate::platform::{Gap, Platform};
 use crate::recipe::OutputKind;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::image::{Image, Kernel};
 
 pub const CHECK: Check = Check {
@@ -10,7 +10,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let image = subject.image;
     let span = image.arch.unwrap_or(image.span);
     for gap in image.platform.gaps() {

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::{Check, CheckInput};
 use crate::recipe::OutputKind;
-use crate::recipe::decode::{At, Sink};
+use crate::recipe::decode::{At, FindingSink};
 use crate::recipe::image::Livefs;
 use crate::recipe::programs::{EARLY_INIT, SHELL};
 use crate::recipe::rootfs::{Overlay, Rootfs};
@@ -55,7 +55,7 @@ fn may_bring(overlay: &Path, path: &TreePath) -> bool {
     true
 }
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let image = subject.image;
     for rootfs in subject.contents() {
         let Some(known) = KnownPaths::of(rootfs) else { continue };

@@ -5,7 +5,7 @@ use crate::image::serial::LAST_PORT;
 use crate::printable::file_name;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMedium};
 use crate::recipe::text::suggestion;
 
@@ -15,7 +15,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for (index, test) in subject.image.tests.iter().enumerate() {
         if subject.image.tests[..index].iter().any(|before| file_name(&before.name) == file_name(&test.name)) {
             let message = format!("two tests are named `{}`", test.name.value);
@@ -36,7 +36,7 @@ fn run(subject: &CheckInput<'_>, sink: &Sink) {
     }
 }
 
-fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Sink) {
+fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &FindingSink) {
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     let Some(entry) = image.entry(&boot.entry) else {
@@ -106,7 +106,7 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Sin
     }
 }
 
-fn check_cut(test: &Test, boot: &TestBoot, sink: &Sink) {
+fn check_cut(test: &Test, boot: &TestBoot, sink: &FindingSink) {
     let Some(cut) = &boot.cut else { return };
     let mut findings = sink.borrow_mut();
     if boot.login.is_none() {
@@ -132,7 +132,7 @@ fn check_cut(test: &Test, boot: &TestBoot, sink: &Sink) {
 /// The maximum number of a test's disks on one bus: what the test machine has room for.
 const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "sd")];
 
-fn check_disks(test: &Test, sink: &Sink) {
+fn check_disks(test: &Test, sink: &FindingSink) {
     for (bus, most, name) in PLACES {
         if let Some(disk) = test.disks.iter().filter(|disk| disk.bus == bus).nth(most) {
             let message = format!("a test machine has at most {most} of bus `{name}`");

@@ -1,5 +1,5 @@
 use super::{Check, CheckInput};
-use crate::recipe::decode::Sink;
+use crate::recipe::decode::FindingSink;
 use crate::recipe::rootfs::{Rootfs, User};
 use crate::tree::TreePath;
 
@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
 /// The maximum length in bytes of an account's or group's name (useradd(8)).
 const NAME: usize = 32;
 
-fn run(subject: &CheckInput<'_>, sink: &Sink) {
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         check_groups(rootfs, sink);
         for (index, user) in rootfs.users.iter().enumerate() {
@@ -43,7 +43,7 @@ fn bad_name(name: &str) -> Option<String> {
     (name.len() > NAME).then(|| format!("it has {} bytes, the limit is {NAME}", name.len()))
 }
 
-fn check_groups(rootfs: &Rootfs, sink: &Sink) {
+fn check_groups(rootfs: &Rootfs, sink: &FindingSink) {
     let mut findings = sink.borrow_mut();
     for (index, (name, gid)) in rootfs.groups.iter().enumerate() {
         if let Some(why) = bad_name(name) {
@@ -95,7 +95,7 @@ fn check_fields(user: &User, add: &mut dyn FnMut(String)) {
     }
 }
 
-fn check_memberships(rootfs: &Rootfs, user: &User, sink: &Sink) {
+fn check_memberships(rootfs: &Rootfs, user: &User, sink: &FindingSink) {
     for (index, group) in user.groups.iter().enumerate() {
         let stated = |gid: u32| rootfs.groups.iter().find(|(_, number)| *number == gid);
         let known = rootfs.groups.iter().any(|(name, _)| name.value == *group);

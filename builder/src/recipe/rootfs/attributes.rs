@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attributes, Group, Octal, User};
-use crate::recipe::decode::{At, Decode, Sink, Table, wrong_type};
+use super::{Attributes, Octal, StatedGroup, User};
+use crate::recipe::decode::{At, Decode, FindingSink, Table, wrong_type};
 use crate::recipe::node::{MappingKey, YamlNode, YamlValue};
 use crate::tree::capabilities::Capabilities;
 
@@ -15,7 +15,7 @@ pub(super) struct StatedAttributes {
 }
 
 impl Decode for StatedAttributes {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
             let path = At { value: text.clone(), span: node.span };
             let attributes =
@@ -45,7 +45,7 @@ impl Decode for StatedAttributes {
     }
 }
 
-fn check_xattr_name(key: &MappingKey, sink: &Sink) {
+fn check_xattr_name(key: &MappingKey, sink: &FindingSink) {
     let mut findings = sink.borrow_mut();
     if key.name == crate::tree::capabilities::XATTR {
         let message = "capabilities have their own key";
@@ -64,7 +64,7 @@ fn check_xattr_name(key: &MappingKey, sink: &Sink) {
 struct XattrValue(Vec<u8>);
 
 impl Decode for XattrValue {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let Some(digits) = text.strip_prefix("0x") else { return Some(Self(text.into_bytes())) };
         let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -77,7 +77,7 @@ impl Decode for XattrValue {
 }
 
 impl Decode for Capabilities {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let text = String::decode(node, sink)?;
         let parsed = Self::parse(&text);
         parsed.map_err(|what| _ = sink.borrow_mut().add("capabilities", node.span, what)).ok()
@@ -87,12 +87,12 @@ impl Decode for Capabilities {
 /// The names of owners and groups in the recipe.
 pub(super) struct AccountNames<'a> {
     pub users: &'a [User],
-    pub groups: &'a [Group],
+    pub groups: &'a [StatedGroup],
 }
 
 impl AccountNames<'_> {
     /// Replaces names by numbers.
-    pub fn resolve(&self, stated: StatedAttributes, sink: &Sink) -> Option<Attributes> {
+    pub fn resolve(&self, stated: StatedAttributes, sink: &FindingSink) -> Option<Attributes> {
         let StatedAttributes { mut attributes, owner, group } = stated;
         let unknown = |what: &str, name: &At<String>| {
             let message = format!("the recipe has no {what} `{}`", name.value);

@@ -1,7 +1,7 @@
 //! Folders of the project that are copied into a root.
 
 use super::Overlay;
-use crate::recipe::decode::{At, Decode, Sink, Table, word};
+use crate::recipe::decode::{At, Decode, FindingSink, Table, word};
 use crate::recipe::node::{YamlNode, YamlValue};
 use crate::recipe::place::FileFinder;
 
@@ -12,7 +12,7 @@ struct NamedFolder {
 }
 
 impl Decode for NamedFolder {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { .. } = node.value {
             return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
         }
@@ -26,7 +26,7 @@ impl Decode for NamedFolder {
 }
 
 /// Reads `overlays`: names of folders, or mappings with `path` and `modes: keep`.
-pub fn decode_overlays(table: &Table<'_>, place: &FileFinder<'_>, sink: &Sink) -> Vec<Overlay> {
+pub fn decode_overlays(table: &Table<'_>, place: &FileFinder<'_>, sink: &FindingSink) -> Vec<Overlay> {
     let find = |NamedFolder { path, keep_modes }: NamedFolder| {
         let value = place.existing(&path, path.span, "overlay", sink)?;
         Some(Overlay { path: At { value, span: path.span }, keep_modes })

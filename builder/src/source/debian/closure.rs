@@ -21,7 +21,7 @@ use crate::source::{LockedFile, SourceError, Suites};
 use super::candidates::Candidates;
 use super::error::ClosureError;
 use super::index::{BinaryPackage, PackageId, Packages};
-use super::relation::{self, Group, Op, Relation};
+use super::relation::{self, Alternatives, Relation, VersionOp};
 
 impl Packages {
     /// The packages for a request, sorted by name.
@@ -74,9 +74,9 @@ struct Solver<'a> {
     /// The package that caused each one to be chosen.
     wanted_by: HashMap<PackageId, PackageId>,
     /// Dependencies that leave no choice.
-    forced: VecDeque<(PackageId, Group<'a>)>,
+    forced: VecDeque<(PackageId, Alternatives<'a>)>,
     /// All others.
-    open: VecDeque<(PackageId, Group<'a>)>,
+    open: VecDeque<(PackageId, Alternatives<'a>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl<'a> Solver<'a> {
     fn follow_parts(&mut self) -> Result<(), ClosureError> {
         while let Some((by, group)) = self.forced.pop_front() {
             let own = &self.package(by).version;
-            let [Relation { bound: Some((Op::Equal, version)), .. }] = group[..] else { continue };
+            let [Relation { bound: Some((VersionOp::Equal, version)), .. }] = group[..] else { continue };
             if *version != **own || self.satisfied(&group[0]) {
                 continue;
             }
@@ -186,7 +186,7 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    fn read(&self, id: PackageId, field: &'a str) -> Result<Vec<Group<'a>>, ClosureError> {
+    fn read(&self, id: PackageId, field: &'a str) -> Result<Vec<Alternatives<'a>>, ClosureError> {
         relation::parse(field).map_err(|text| ClosureError::Malformed {
             package: self.package(id).name.to_string(),
             text: text.to_owned(),
@@ -202,7 +202,7 @@ impl<'a> Solver<'a> {
         Ok(all)
     }
 
-    fn leaves_choice(&self, group: &Group<'_>) -> bool {
+    fn leaves_choice(&self, group: &Alternatives<'_>) -> bool {
         match group.as_slice() {
             [one] => !self.index.named(one.name).iter().any(|&id| self.index.fits(id, one)),
             _ => true,
@@ -266,7 +266,7 @@ impl<'a> Solver<'a> {
 
     /// If only one package could satisfy the dependency and another one excludes it, the error is about these two;
     /// otherwise about the dependency.
-    fn give_up(&mut self, by: PackageId, group: &Group<'a>) -> Result<(), ClosureError> {
+    fn give_up(&mut self, by: PackageId, group: &Alternatives<'a>) -> Result<(), ClosureError> {
         let mut candidates: Vec<PackageId> = group.iter().flat_map(|relation| self.candidates(relation)).collect();
         candidates.dedup();
         match candidates.as_slice() {
@@ -275,7 +275,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    fn unsatisfiable(&self, by: PackageId, group: &Group<'a>) -> ClosureError {
+    fn unsatisfiable(&self, by: PackageId, group: &Alternatives<'a>) -> ClosureError {
         let wanted = group.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
         let reasons: Vec<_> = group.iter().map(|relation| self.why_not(relation)).collect();
         ClosureError::Unsatisfiable { wanted, chain: self.chain(by), why: reasons.join("; ") }

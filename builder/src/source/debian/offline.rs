@@ -22,7 +22,7 @@ pub fn compare_versions(one: &str, other: &str) -> Ordering {
 /// The groups of alternatives of a field such as `Depends`, each in normal form; `Err` is the part that can't be
 /// parsed.
 pub fn relations(field: &str) -> Result<Vec<Vec<String>>, &str> {
-    let shown = |group: relation::Group<'_>| group.iter().map(ToString::to_string).collect();
+    let shown = |group: relation::Alternatives<'_>| group.iter().map(ToString::to_string).collect();
     Ok(relation::parse(field)?.into_iter().map(shown).collect())
 }
 

@@ -11,12 +11,12 @@ pub(super) struct Relation<'a> {
     pub(super) name: &'a str,
     /// The part after a colon: `any`, or an architecture.
     pub(super) arch: Option<&'a str>,
-    pub(super) bound: Option<(Op, &'a str)>,
+    pub(super) bound: Option<(VersionOp, &'a str)>,
 }
 
 /// How a version must compare to the one that is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Op {
+pub(super) enum VersionOp {
     Less,
     LessEqual,
     Equal,
@@ -25,7 +25,7 @@ pub(super) enum Op {
 }
 
 /// Alternatives, the preferred one first.
-pub(super) type Group<'a> = Vec<Relation<'a>>;
+pub(super) type Alternatives<'a> = Vec<Relation<'a>>;
 
 impl Relation<'_> {
     /// Whether a package of that version matches; the caller compares the name.
@@ -33,11 +33,11 @@ impl Relation<'_> {
         let Some((op, bound)) = self.bound else { return true };
         let order = compare(version, bound);
         match op {
-            Op::Less => order == Ordering::Less,
-            Op::LessEqual => order != Ordering::Greater,
-            Op::Equal => order == Ordering::Equal,
-            Op::GreaterEqual => order != Ordering::Less,
-            Op::Greater => order == Ordering::Greater,
+            VersionOp::Less => order == Ordering::Less,
+            VersionOp::LessEqual => order != Ordering::Greater,
+            VersionOp::Equal => order == Ordering::Equal,
+            VersionOp::GreaterEqual => order != Ordering::Less,
+            VersionOp::Greater => order == Ordering::Greater,
         }
     }
 
@@ -61,20 +61,20 @@ impl fmt::Display for Relation<'_> {
     }
 }
 
-impl Op {
+impl VersionOp {
     fn sign(self) -> &'static str {
         match self {
-            Op::Less => "<<",
-            Op::LessEqual => "<=",
-            Op::Equal => "=",
-            Op::GreaterEqual => ">=",
-            Op::Greater => ">>",
+            VersionOp::Less => "<<",
+            VersionOp::LessEqual => "<=",
+            VersionOp::Equal => "=",
+            VersionOp::GreaterEqual => ">=",
+            VersionOp::Greater => ">>",
         }
     }
 }
 
 /// `a | b (>= 1), c:any`; a part that can't be parsed is returned as the error.
-pub(super) fn parse(field: &str) -> Result<Vec<Group<'_>>, &str> {
+pub(super) fn parse(field: &str) -> Result<Vec<Alternatives<'_>>, &str> {
     let groups = field.split(',').map(str::trim).filter(|group| !group.is_empty());
     groups.map(|group| group.split('|').map(|one| parse_one(one.trim()).ok_or(group)).collect()).collect()
 }
@@ -91,16 +91,16 @@ fn parse_one(text: &str) -> Option<Relation<'_>> {
     (plain(name) && arch.is_none_or(plain)).then_some(Relation { name, arch, bound })
 }
 
-fn parse_bound(text: &str) -> Option<(Op, &str)> {
+fn parse_bound(text: &str) -> Option<(VersionOp, &str)> {
     let start = text.find(|c| !matches!(c, '<' | '=' | '>'))?;
     let (sign, version) = (&text[..start], text[start..].trim());
     let op = match sign {
-        "<<" => Op::Less,
+        "<<" => VersionOp::Less,
         // The single signs are obsolete, and mean `or equal` (policy §7.1).
-        "<=" | "<" => Op::LessEqual,
-        "=" => Op::Equal,
-        ">=" | ">" => Op::GreaterEqual,
-        ">>" => Op::Greater,
+        "<=" | "<" => VersionOp::LessEqual,
+        "=" => VersionOp::Equal,
+        ">=" | ">" => VersionOp::GreaterEqual,
+        ">>" => VersionOp::Greater,
         _ => return None,
     };
     (!version.is_empty() && !version.contains(char::is_whitespace)).then_some((op, version))

@@ -10,7 +10,7 @@ use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource
 use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
-use crate::yaml::decode::{At, Decode, Sink, Table, required, wrong_type};
+use crate::yaml::decode::{At, Decode, FindingSink, Table, required, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
 use crate::yaml::text::{Span, suggestion};
 
@@ -165,7 +165,7 @@ pub(super) fn decode_deb(
     node: &YamlNode,
     _: &Table<'_>,
     scope: SourceContext<'_>,
-    sink: &Sink,
+    sink: &FindingSink,
 ) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian package that holds a source", sink)?;
     let suites = required(&table, "debian", |node| decode_suites(node, scope, sink));
@@ -187,7 +187,7 @@ pub(super) fn decode_deb(
 pub struct PackageText(pub String);
 
 impl Decode for PackageText {
-    fn decode(node: &YamlNode, sink: &Sink) -> Option<Self> {
+    fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let text = match &node.value {
             YamlValue::Map(_) => {
                 let table = Table::open(node, "a package", sink)?;
@@ -209,7 +209,7 @@ impl Decode for PackageText {
 }
 
 /// Package names: Debian policy §5.6.1; versions: §5.6.12, with `*` for a pattern.
-fn check_package(text: &str, span: Span, sink: &Sink) {
+fn check_package(text: &str, span: Span, sink: &FindingSink) {
     let PackageRequest { name, suite, version } = PackageRequest::parse(text);
     let of = |text: &str, more: &[u8]| {
         !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
@@ -223,7 +223,7 @@ fn check_package(text: &str, span: Span, sink: &Sink) {
 }
 
 /// The request for packages of suites, once each.
-pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool, sink: &Sink) -> Request {
+pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool, sink: &FindingSink) -> Request {
     for package in &packages {
         let Some(suite) = PackageRequest::parse(&package.value.0).suite else { continue };
         if suites.find(Some(suite)).is_none() {

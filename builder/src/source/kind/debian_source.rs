@@ -8,7 +8,7 @@ use super::suites::{SourceContext, archive_differences, check_suite, keyring};
 use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, changed, misplaced};
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
-use crate::yaml::decode::{At, Sink, Table};
+use crate::yaml::decode::{At, FindingSink, Table};
 use crate::yaml::node::YamlNode;
 
 /// One file of a Debian source package.
@@ -95,7 +95,12 @@ impl SourceKind for DebianSource {
 }
 
 /// Reads `debian-source`.
-pub(super) fn decode(node: &YamlNode, _: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode(
+    node: &YamlNode,
+    _: &Table<'_>,
+    scope: SourceContext<'_>,
+    sink: &FindingSink,
+) -> Option<StatedSource> {
     let table = Table::open(node, "a Debian source package", sink)?;
     let suite: Option<At<String>> = table.required("suite");
     let components = table.optional("components");

@@ -12,7 +12,7 @@ use crate::mask;
 use crate::source::git::{archive, fetch, file_name};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::{Resolver, SourceError};
-use crate::yaml::decode::{At, Sink, Table};
+use crate::yaml::decode::{At, FindingSink, Table};
 use crate::yaml::node::YamlNode;
 
 /// The tree of a commit.
@@ -95,7 +95,7 @@ impl SourceKind for GitCommit {
 }
 
 /// Reads `git`.
-pub(super) fn decode(node: &YamlNode, _: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode(node: &YamlNode, _: &Table<'_>, _: SourceContext<'_>, sink: &FindingSink) -> Option<StatedSource> {
     let table = Table::open(node, "a git source", sink)?;
     let url: Option<At<String>> = table.required("url");
     let commit: Option<At<String>> = table.required("commit");

@@ -21,7 +21,7 @@ use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
 use crate::mask;
 use crate::store::Store;
-use crate::yaml::decode::{Sink, Table};
+use crate::yaml::decode::{FindingSink, Table};
 use crate::yaml::node::YamlNode;
 use crate::yaml::text::Span;
 
@@ -52,7 +52,7 @@ pub struct SourceKey {
     /// Additional keys beside it that only this kind has.
     pub beside: &'static [&'static str],
     /// Reads the key's value, and the keys beside it.
-    pub read: fn(&YamlNode, &Table<'_>, SourceContext<'_>, &Sink) -> Option<StatedSource>,
+    pub read: fn(&YamlNode, &Table<'_>, SourceContext<'_>, &FindingSink) -> Option<StatedSource>,
 }
 
 /// Content from outside, as the source of something in a recipe.
@@ -232,7 +232,7 @@ fn changed(words: &mut Vec<String>, what: &str, old: &str, new: &str) {
 }
 
 /// A URL's credentials would end up in locks and logs, and in every clone.
-fn no_credentials(url: &str, span: Span, sink: &Sink) -> bool {
+fn no_credentials(url: &str, span: Span, sink: &FindingSink) -> bool {
     let plain = !mask::has_credentials(url);
     if !plain {
         let parsed = Url::parse(url).ok();

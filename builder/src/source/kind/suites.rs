@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::changed;
 use crate::platform::Platform;
 use crate::source::{Archive, Suites, suggested_suite};
-use crate::yaml::decode::{At, Decode, Sink, Table, wrong_type};
+use crate::yaml::decode::{At, Decode, FindingSink, Table, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
 
 /// The context in which a recipe's sources are decoded.
@@ -21,7 +21,7 @@ pub struct SourceContext<'a> {
 
 /// Reads `debian`: one suite or a list of suites, each a name or a mapping; or a mapping whose `suites` share the other
 /// keys.
-pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &Sink) -> Option<Suites> {
+pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &FindingSink) -> Option<Suites> {
     let components = vec!["main".to_owned()];
     let defaults =
         Archive { suite: String::new(), components, arch: scope.platform.names().debian.to_owned(), keyring: None };
@@ -55,7 +55,12 @@ pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &Sink) -> 
     }
 }
 
-fn decode_archive(node: &YamlNode, defaults: &Archive, scope: SourceContext<'_>, sink: &Sink) -> Option<Archive> {
+fn decode_archive(
+    node: &YamlNode,
+    defaults: &Archive,
+    scope: SourceContext<'_>,
+    sink: &FindingSink,
+) -> Option<Archive> {
     let (suite, archive): (At<String>, _) = match &node.value {
         YamlValue::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
         YamlValue::Map(_) => {
@@ -75,7 +80,7 @@ fn decode_archive(node: &YamlNode, defaults: &Archive, scope: SourceContext<'_>,
 }
 
 /// The keys that describe an archive, other than its suite.
-fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &Sink) -> Archive {
+fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &FindingSink) -> Archive {
     Archive {
         suite: defaults.suite,
         components: table.optional("components").unwrap_or(defaults.components),
@@ -85,7 +90,7 @@ fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'
 }
 
 /// A suite's name becomes part of a URL. With the built-in keys it can only be one of Debian's.
-pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink) {
+pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &FindingSink) {
     let part =
         |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-._~".contains(&c));
     if !suite.split('/').all(|name| part(name) && name != "." && name != "..") {
@@ -100,7 +105,7 @@ pub(super) fn check_suite(suite: &At<String>, keyring: Option<&str>, sink: &Sink
 
 /// Reads `keyring`: the file with an archive's keys, relative to the image recipe; gives its path relative to the
 /// project.
-pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &Sink) -> Option<String> {
+pub(super) fn keyring(table: &Table<'_>, scope: SourceContext<'_>, sink: &FindingSink) -> Option<String> {
     let keyring: At<String> = table.optional("keyring")?;
     if !scope.recipe.join(&keyring.value).is_file() {
         let message = format!("there is no keyring `{}` in {}", keyring.value, scope.recipe.display());

@@ -16,7 +16,7 @@ use crate::source::locked::{Location, LockedFile};
 use crate::source::network::file_name;
 use crate::source::{Resolver, SourceError};
 use crate::store::StoreError;
-use crate::yaml::decode::{Decode, Sink, Table};
+use crate::yaml::decode::{Decode, FindingSink, Table};
 use crate::yaml::node::{YamlNode, YamlValue};
 
 /// One file, from any of several places.
@@ -112,7 +112,12 @@ impl SourceKind for UrlFile {
 pub(super) const SHA256: &str = "sha256";
 
 /// Reads `url`, and `sha256` beside it.
-pub(super) fn decode(node: &YamlNode, beside: &Table<'_>, _: SourceContext<'_>, sink: &Sink) -> Option<StatedSource> {
+pub(super) fn decode(
+    node: &YamlNode,
+    beside: &Table<'_>,
+    _: SourceContext<'_>,
+    sink: &FindingSink,
+) -> Option<StatedSource> {
     let sha256: Option<String> = beside.optional(SHA256);
     let urls = match &node.value {
         YamlValue::Text { text, .. } => vec![text.clone()],

@@ -1,11 +1,11 @@
 //! `hdinstall`: a disk that boots by itself, with BIOS and with UEFI, with the live system, a first system and room for
 //! more.
 //!
-//! | partition | what it holds |
+//! | partition | content |
 //! |---|---|
 //! | 1 | GRUB's core for BIOS |
 //! | 2 | EFI system partition: GRUB as [`UEFI_PROGRAM`] in `EFI/BOOT` |
-//! | 3 | ext4 `dbcolinux`: `boot/` with kernel, initrd and menu; `system0`; containers and users' files as they come |
+//! | 3 | ext4 `dbcolinux`: `boot/` with kernel, initrd and menu; `system0`; later also containers and users' files |
 
 mod gpt;
 mod grub;
