@@ -5,6 +5,7 @@
 //! | `tree` | trees copied, packed, unpacked |
 //! | `attributes` | extended attributes taken out of a tar on its way to the crate that reads it |
 //! | `owners` | a tree's owners shifted for a container with a user namespace |
+//! | `sparse` | copies of large files that are mostly holes |
 //! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
 //! | `recovery` | what a power cut left, put away at the next start |
@@ -17,6 +18,7 @@ mod command;
 pub mod install;
 pub mod owners;
 pub mod recovery;
+pub mod sparse;
 pub mod systems;
 pub mod tree;
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 mod pack;
+mod place;
 mod unpack;
 
 pub use pack::pack;
@@ -15,13 +16,32 @@ pub use unpack::unpack;
 /// Copies a tree with all that an overlay keeps in it: owners, modes, times, extended attributes, devices (a whiteout is one), hard links.
 ///
 /// # Errors
-/// The disk is full; the caller is not root.
+/// The disk is full; the caller is not root; `to` is there.
 pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    copy(from, to, &mut HashMap::new())
+    fs::create_dir(to)?;
+    copy_into(from, to)
+}
+
+/// As [`copy_tree`], into a folder that is there.
+///
+/// # Errors
+/// The disk is full; the caller is not root.
+pub fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+    let mut seen = HashMap::new();
+    copy_entries(from, to, &mut seen)?;
+    copy_attributes(from, to)
+}
+
+fn copy_entries(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copy(&from.join(&name), &to.join(&name), seen)?;
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
-    use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
+    use nix::sys::stat::{Mode, SFlag, mknod};
     let about = fs::symlink_metadata(from)?;
     let kind = about.file_type();
     if !kind.is_dir() && about.nlink() > 1 {
@@ -34,10 +54,7 @@ fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::
         std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
     } else if kind.is_dir() {
         fs::create_dir(to)?;
-        for entry in fs::read_dir(from)? {
-            let name = entry?.file_name();
-            copy(&from.join(&name), &to.join(&name), seen)?;
-        }
+        copy_entries(from, to, seen)?;
     } else if kind.is_file() {
         fs::copy(from, to)?;
     } else {
@@ -49,6 +66,13 @@ fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::
         };
         mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
     }
+    copy_attributes(from, to)
+}
+
+/// Owner, mode, extended attributes and times, which come last.
+fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
+    use nix::sys::stat::{UtimensatFlags, utimensat};
+    let about = fs::symlink_metadata(from)?;
     let names = match xattr::list(from) {
         // A filesystem without any.
         Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => None,
@@ -60,7 +84,7 @@ fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::
         }
     }
     std::os::unix::fs::lchown(to, Some(about.uid()), Some(about.gid()))?;
-    if !kind.is_symlink() {
+    if !about.is_symlink() {
         // After the owner: chown takes set-user-ID away.
         fs::set_permissions(to, fs::Permissions::from_mode(about.mode() & 0o7777))?;
     }
@@ -69,43 +93,9 @@ fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::
     Ok(utimensat(nix::fcntl::AT_FDCWD, to, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
 }
 
-/// A name's place in the tree, if all on the way are folders of the tree.
-pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
-    let mut path = tree.to_owned();
-    let mut parts = name.components().filter(|part| *part != Component::CurDir).peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(part) = part else { return Err(outside(name)) };
-        path.push(part);
-        if parts.peek().is_some() && !fs::symlink_metadata(&path)?.is_dir() {
-            return Err(outside(name));
-        }
-    }
-    Ok(path)
-}
-
-/// A name's place in the tree; folders on the way that are not there are made.
-fn place(tree: &Path, name: &Path) -> io::Result<PathBuf> {
-    let name = relative(name);
-    for folder in name.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
-        match fs::create_dir(inside(tree, folder)?) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    inside(tree, &name)
-}
-
-/// A name as `tar` takes it, which makes absolute ones relative.
-fn relative(name: &Path) -> PathBuf {
-    name.components().filter(|part| !matches!(part, Component::RootDir)).collect()
-}
-
-fn outside(name: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} is outside of the tree", name.display()))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::place::inside;
     use super::unpack::{set_time, time};
     use super::*;
     use nix::sys::time::TimeSpec;

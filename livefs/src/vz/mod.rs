@@ -10,6 +10,7 @@
 //! | `context` | what every command works with: paths, machine, log, `vz.conf`; a container's configuration |
 //! | `convert` | that data in the words of the engine and the network |
 //! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
+//! | `disk` | folders that are made, and what is brought to the disk |
 //! | `below` | files of a container's root, from outside |
 //! | `node` | what is needed of the machine, behind one trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
@@ -25,6 +26,7 @@ pub mod cmd;
 pub mod conf;
 pub mod context;
 pub mod convert;
+pub mod disk;
 pub mod exit;
 pub mod layout;
 pub mod list;

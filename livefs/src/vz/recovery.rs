@@ -3,9 +3,8 @@
 use super::conf::{ConfFile, Config};
 use super::context::Vz;
 use super::exit::{Error, Result};
-use super::layout::{self, Layout};
+use super::layout::{self, Place};
 use super::list::configured;
-use super::snapshots::Snapshots;
 use super::{cmd, names};
 use crate::durable::sync_folder;
 use std::collections::BTreeSet;
@@ -32,30 +31,22 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
     }
     creations(vz, &mut folders, &mut said)?;
+    for (id, _) in in_the_making(&vz.paths.conf(), ".conf.converting") {
+        let private = vz.paths.at(vz.container(id)?.config.path("VE_PRIVATE")?);
+        cmd::convert::finish(vz, id, &private)?;
+        said.push(format!("CT {id}: conversion was interrupted and is now complete"));
+    }
     for id in configured(vz) {
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
-        // What another holds is the container's own.
-        if !ct.layout(&private).is_ok_and(Layout::has_layers) {
-            continue;
-        }
-        for (path, what) in
-            layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
-        {
-            // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
-            if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(&private) {
-                fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
-            } else {
-                fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
-            }
-            said.push(format!("CT {id}: {what} was interrupted"));
-        }
-        if let Ok(state) = Snapshots::read(&private) {
-            if cmd::snapshot::repair(&private, &state)? {
-                said.push(format!("CT {id}: a snapshot was interrupted and is now complete"));
-            }
-        }
+        let Some(root) = ct.config.get("VE_ROOT").map(|path| vz.paths.at(path)) else { continue };
+        let conf = vz.paths.container_conf(id);
+        // What a tree holds is the container's own, so there nothing is looked for.
+        let Ok(layout) = ct.layout(&private) else { continue };
+        let mounted = vz.node.is_mounted(&root)?;
+        let at = Place { private: &private, root: &root, mounted, conf: &conf };
+        said.extend(layout.area().repair(at)?.into_iter().map(|text| format!("CT {id}: {text}")));
     }
     for folder in folders {
         for (path, what) in layout::interrupted(&folder) {
@@ -98,11 +89,6 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
     }
     Ok(said)
-}
-
-/// Whether a switch got as far as its description: the changes that were set aside lie on another layer than the base is now.
-fn switched(private: &Path) -> bool {
-    Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
 }
 
 /// Files of a folder that are in the making, `.CTID` and this ending, with their container.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::sys::time::TimeSpec;
 
-use super::{inside, outside, place, relative};
+use super::place::{inside, outside, place, relative};
 use crate::system::attributes::{Attributes, without_attributes};
 
 /// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing climbs out of it:

@@ -1,6 +1,7 @@
 //! The machine that this runs on: the engine, the network and mounts as the commands know them.
 
 mod devices;
+mod image;
 mod mounts;
 mod quota;
 mod usage;
@@ -128,6 +129,34 @@ impl Node for Machine {
                 .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;
         }
         Ok(())
+    }
+
+    fn format(&self, image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()> {
+        image::format(image, bytes, inodes)
+    }
+
+    fn check(&self, image: &Path) -> Result<()> {
+        image::check(image)
+    }
+
+    fn grow(&self, image: &Path, root: &Path, bytes: u64) -> Result<()> {
+        image::grow(image, root, bytes)
+    }
+
+    fn shrink(&self, image: &Path, bytes: u64) -> Result<()> {
+        image::shrink(image, bytes)
+    }
+
+    fn hold(&self, root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        image::hold(root, work)
+    }
+
+    fn trim(&self, root: &Path) -> Result<()> {
+        image::trim(root)
+    }
+
+    fn used(&self, root: &Path) -> Result<(u64, u64)> {
+        image::used(root)
     }
 
     fn start(&self, spec: &Spec) -> Result<()> {
