@@ -223,7 +223,6 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "container",
             "durable",
             "platform",
-            "system",
             "vz::below",
             "vz::conf",
             "vz::context",
@@ -268,7 +267,6 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "vz::list",
             "vz::lock",
             "vz::names",
-            "vz::snapshots",
         ],
     ),
     (

@@ -272,6 +272,7 @@ fn put(made: &Path, image: &Path) -> Result<()> {
 fn named(error: Error, code: u8, what: &str) -> Error {
     match error {
         Error::DiskFull(text) => Error::DiskFull(format!("{what}: {text}")),
+        Error::Image(code, text) => Error::Image(code, text),
         other => Error::Image(code, format!("{what}: {other}")),
     }
 }

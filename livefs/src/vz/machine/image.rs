@@ -4,12 +4,15 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::SigSet;
+use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
 
 use crate::vz::exit::{Error, Result};
 use crate::vz::process::command;
@@ -65,11 +68,81 @@ nix::ioctl_readwrite!(freeze, b'X', 119, libc::c_int);
 nix::ioctl_readwrite!(thaw, b'X', 120, libc::c_int);
 nix::ioctl_readwrite!(trim_free, b'X', 121, Range);
 
+/// Where the kernel tells of block devices.
+const BLOCKS: &str = "/sys/block";
+/// How long a device may take to let go of its file, and how long it is waited for at a time: where nothing tells of devices.
+const LETS_GO: Duration = Duration::from_secs(30);
+const TURN: Duration = Duration::from_millis(200);
+
+/// Looks whether nobody writes to a file by a device: two at a time would destroy what is in it.
+fn idle(image: &Path) -> Result<()> {
+    let own = image.canonicalize().map_err(|error| Error::file(image, error))?;
+    match writer(Path::new(BLOCKS), &own) {
+        Some(device) => {
+            let text = format!("Failed to mount image: {} is in use by /dev/{device}: unmount it first", own.display());
+            Err(Error::Image(152, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The loop device that a mounted root lies on, and the file that it shows. None: it lies on something else.
+pub(super) fn shown(root: &Path) -> Option<(PathBuf, Vec<u8>)> {
+    let about = std::fs::metadata(root).ok()?;
+    let (major, minor) = (nix::sys::stat::major(about.dev()), nix::sys::stat::minor(about.dev()));
+    let file = PathBuf::from(format!("/sys/dev/block/{major}:{minor}/loop/backing_file"));
+    let image = std::fs::read(&file).ok()?;
+    Some((file, image))
+}
+
+/// Waits until a device has let go of an image. After an unmount it is still mounted as long as a container's mounts, which were copied from
+/// the host's, are put away; what is in its memory is not in the image before.
+pub(super) fn let_go((file, image): (PathBuf, Vec<u8>)) -> Result<()> {
+    let changes = socket(
+        AddressFamily::Netlink,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        SockProtocol::NetlinkKObjectUEvent,
+    )?;
+    bind(changes.as_raw_fd(), &NetlinkAddr::new(0, 1))?;
+    let end = Instant::now() + LETS_GO;
+    while std::fs::read(&file).is_ok_and(|now| now == image) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let image = String::from_utf8_lossy(&image).trim_end().to_owned();
+            return Err(Error::Image(153, format!("Failed to umount image: {image} is still in use")));
+        }
+        let turn = PollTimeout::try_from(left.min(TURN)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(changes.as_fd(), PollFlags::POLLIN)], turn) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // What the kernel tells does not matter, only that it does.
+        let mut told = [0; 4096];
+        while recv(changes.as_raw_fd(), &mut told, MsgFlags::MSG_DONTWAIT).is_ok() {}
+    }
+    Ok(())
+}
+
+/// The device by which a file can be written to.
+fn writer(blocks: &Path, image: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(blocks).into_iter().flatten().flatten();
+    let shows = |path: &Path| {
+        let line = |name: &str| std::fs::read(path.join(name)).unwrap_or_default();
+        line("loop/backing_file").strip_suffix(b"\n") == Some(image.as_os_str().as_encoded_bytes())
+            && line("ro") == b"0\n"
+    };
+    entries.map(|entry| entry.path()).find(|path| shows(path))?.file_name()?.to_str().map(str::to_owned)
+}
+
 /// Shows a file as a device. It is the device's as long as what is given back is open, or mounted.
 pub(super) fn attach(image: &Path, read_only: bool) -> Result<(File, PathBuf)> {
     let failed = |what: &Path, error: std::io::Error| {
         Error::Mount(format!("Can't mount {}: {}: {error}", image.display(), what.display()))
     };
+    if !read_only {
+        idle(image)?;
+    }
     let file = File::options().read(true).write(!read_only).open(image).map_err(|error| failed(image, error))?;
     let control = Path::new("/dev/loop-control");
     let opened = File::options().read(true).write(true).open(control).map_err(|error| failed(control, error))?;
@@ -112,6 +185,7 @@ pub(super) fn format(image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()
 
 /// Looks whether an ext4 is sound.
 pub(super) fn check(image: &Path) -> Result<()> {
+    idle(image)?;
     run("e2fsck", &["-p".into()], image, &[], 1)
 }
 
@@ -202,6 +276,29 @@ mod tests {
     #[test]
     fn the_kernels_structures() {
         assert_eq!((size_of::<LoopInfo>(), size_of::<LoopConfig>(), size_of::<Range>()), (232, 304, 24));
+    }
+
+    #[test]
+    fn who_writes_to_a_file_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, file, ro) in [("loop0", "/a", "1"), ("loop1", "/b", "0"), ("loop2", "/c (deleted)", "0")] {
+            std::fs::create_dir_all(folder.path().join(name).join("loop")).unwrap();
+            std::fs::write(folder.path().join(name).join("loop/backing_file"), format!("{file}\n")).unwrap();
+            std::fs::write(folder.path().join(name).join("ro"), format!("{ro}\n")).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("vda")).unwrap();
+        let find = |file: &str| writer(folder.path(), Path::new(file));
+        assert_eq!((find("/a"), find("/b").as_deref(), find("/c")), (None, Some("loop1"), None));
+        idle(folder.path()).unwrap();
+        // It shows another file by now, or none.
+        let file = folder.path().join("loop1/loop/backing_file");
+        let_go((file.clone(), b"/other\n".to_vec())).unwrap();
+        let_go((folder.path().join("loop9"), b"/b\n".to_vec())).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| let_go((file.clone(), b"/b\n".to_vec())));
+            std::fs::remove_file(&file).unwrap();
+            waiter.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -124,11 +124,13 @@ impl Node for Machine {
 
     fn umount(&self, path: &Path) -> Result<()> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // Of what is a container's image, not of what it may lie on.
+        let image = image::shown(&path).filter(|(_, image)| image.windows(9).any(|part| part == b"/root.hdd"));
         for target in mounts::mounted_below(&path)?.iter().rev() {
             nix::mount::umount2(target, nix::mount::MntFlags::UMOUNT_NOFOLLOW)
                 .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;
         }
-        Ok(())
+        image.map_or(Ok(()), image::let_go)
     }
 
     fn format(&self, image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()> {

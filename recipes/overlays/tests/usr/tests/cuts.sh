@@ -103,8 +103,8 @@ outcome_ploop() {
 }
 ready_ploop() { ready_create; }
 
-one={00000000-0000-0000-0000-00000000000a}
-two={00000000-0000-0000-0000-00000000000b}
+first={00000000-0000-0000-0000-00000000000a}
+second={00000000-0000-0000-0000-00000000000b}
 hdd=/vz/private/101/root.hdd
 sound() { # IMAGE: as a power cut may leave it, with its journal
 	cp "$1" /system/tmp/image
@@ -130,18 +130,18 @@ images() { # NAME...: there are these, and no others
 prepare_snapshot() {
 	vzctl create 101 --ostemplate live --layout ploop --diskspace 20M
 	change first
-	vzctl snapshot 101 --id $one
+	vzctl snapshot 101 --id $first
 	change second
 }
 outcome_snapshot() {
 	case $(vzctl snapshot-list 101 -H -o uuid) in
-	"$one
-$two")
-		images root.hdd "root.hdd.$one" "root.hdd.$two"
+	"$first
+$second")
+		images root.hdd "root.hdd.$first" "root.hdd.$second"
 		echo new
 		;;
-	"$one")
-		images root.hdd "root.hdd.$one"
+	"$first")
+		images root.hdd "root.hdd.$first"
 		if named "CT 101: "; then echo incomplete; else echo old; fi
 		;;
 	*) fail "snapshots: $(vzctl snapshot-list 101)" ;;
@@ -149,11 +149,11 @@ $two")
 	[ "$(content)" = "second second" ] || fail "101 has changed: $(content)"
 }
 ready_snapshot() {
-	if vzctl snapshot-list 101 -H -o uuid | grep -q $two; then vzctl snapshot-delete 101 --id $two; fi
+	if vzctl snapshot-list 101 -H -o uuid | grep -q $second; then vzctl snapshot-delete 101 --id $second; fi
 }
 prepare_switch() { prepare_snapshot; }
 outcome_switch() {
-	images root.hdd "root.hdd.$one"
+	images root.hdd "root.hdd.$first"
 	case $(content) in
 	"first first") echo new ;;
 	"second second") if named "CT 101: "; then echo incomplete; else echo old; fi ;;
@@ -163,7 +163,7 @@ outcome_switch() {
 ready_switch() { change second; }
 prepare_shrink() { prepare_snapshot; }
 outcome_shrink() {
-	images root.hdd "root.hdd.$one"
+	images root.hdd "root.hdd.$first"
 	[ "$(content)" = "second second" ] || fail "101 has changed: $(content)"
 	case "$(stat -c %s $hdd/root.hdd) $(grep ^DISKSPACE /vz/etc/conf/101.conf)" in
 	'16777216 DISKSPACE="16384:16384"') echo new ;;

@@ -103,8 +103,17 @@ code 0 vzctl destroy $id
 [ ! -e $private ] || fail "its private area is left"
 same "loop devices in the end" "$(loops)" "$before"
 
-# Another's format is told apart.
+# One image is mounted once, whatever its configuration says meanwhile.
 code 0 vzctl create $id --ostemplate live --layout ploop --diskspace 32M
+code 0 vzctl mount $id
+code 0 vzctl set $id --root /vz/root/elsewhere --save
+refused "is in use by /dev/loop" vzctl mount $id
+code 0 vzctl set $id --root /vz/root/$id --save
+code 0 vzctl umount $id
+rmdir /vz/root/elsewhere 2>/dev/null || :
+sound $image
+
+# Another's format is told apart.
 dd if=/dev/zero of=$image bs=4k count=1 conv=notrunc 2>/dev/null
 refused "is not an image of ext4" vzctl start $id
 code 0 vzctl destroy $id
