@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Puts a file in the place of another in one step: beside it, to the disk, then renamed, then the folder to the disk.
 ///
@@ -11,9 +11,7 @@ use std::path::Path;
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
-    // A name that no container's file has, so that a leftover is never taken for one.
-    let beside = folder.join(format!(".{name}.new"));
+    let beside = unfinished(path);
     // In a container's own folder somebody may have put a symlink there: it is removed, and a new one is not followed.
     let _ = fs::remove_file(&beside);
     let written = File::options().create_new(true).write(true).mode(mode).open(&beside).and_then(|mut file| {
@@ -25,6 +23,13 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         return Err(error);
     }
     sync_folder(folder)
+}
+
+/// Where a file is in the making that [`replace`] puts in the place of another: a power cut may leave it. No container's file has such a
+/// name, so it is never taken for one.
+pub fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_file_name(format!(".{name}.new"))
 }
 
 /// Brings what was made, renamed or removed in a folder to the disk.

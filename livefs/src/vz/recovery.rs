@@ -168,6 +168,7 @@ mod tests {
         fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
         fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
         fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
+        fs::write(world.at("vz/private/103/.Snapshots.json.new"), "ha").unwrap();
         fs::write(world.at("vz/private/101/upper/a"), "kept").unwrap();
         let id = "{00000000-0000-0000-0000-00000000000a}";
         let text = fs::read_to_string(world.at("vz/private/101/Snapshots.json"))
@@ -189,6 +190,7 @@ mod tests {
             fs::read_to_string(world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a/a")).unwrap(),
             "kept"
         );
+        assert!(!world.at("vz/private/103/.Snapshots.json.new").exists());
         assert!(!world.at("vz/lock/101.lck").exists() && !world.at("vz/private/105.creating").exists());
         assert_eq!(service::to_start(&vz), [104, 101]);
         assert!(sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");

@@ -1,7 +1,7 @@
 //! Layouts `overlay` and `app`: changes over a template, or over the live system. A snapshot is a layer.
 
 use super::area::{Area, Keeper, New, Place, beside, interrupted, shift};
-use crate::durable::replace;
+use crate::durable::{replace, unfinished};
 use crate::system::tree::copy_tree;
 use crate::vz::disk::{clear, make_folder, sync};
 use crate::vz::exit::{Error, Result};
@@ -76,6 +76,7 @@ impl Area for Overlay {
 
     fn repair(&self, at: Place) -> Result<Vec<String>> {
         let (private, mut said) = (at.private, Vec::new());
+        clear(&unfinished(&private.join(Snapshots::FILE)))?;
         for (path, what) in interrupted(private).into_iter().chain(interrupted(&private.join("layers"))) {
             // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
             if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(private) {

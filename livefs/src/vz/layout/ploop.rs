@@ -5,7 +5,7 @@
 //! `Snapshots.json`; the descriptor is written for others.
 
 use super::area::{Area, Keeper, New, Place, interrupted, shift};
-use crate::durable::{replace, sync_folder};
+use crate::durable::{replace, sync_folder, unfinished};
 use crate::system::sparse;
 use crate::vz::conf::{Config, Pair, Unit};
 use crate::vz::disk::{clear, make_folder, sync};
@@ -163,6 +163,9 @@ impl Area for Ploop {
     fn repair(&self, at: Place) -> Result<Vec<String>> {
         let folder = images(at.private);
         let mut said = Vec::new();
+        for file in [at.private.join(Snapshots::FILE), at.private.join(DESCRIPTOR)] {
+            clear(&unfinished(&file))?;
+        }
         let Ok(mut state) = Snapshots::read(at.private) else { return Ok(said) };
         if state.switching.is_some() {
             self.finish(at, &mut state)?;

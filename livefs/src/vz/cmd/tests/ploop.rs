@@ -233,7 +233,10 @@ fn a_cut_leaves_what_was_or_what_comes() {
     // A change of the size: half copied. The descriptor of before.
     fs::write(image(&world, "root.hdd.resizing"), "half").unwrap();
     fs::write(image(&world, "DiskDescriptor.xml"), "old").unwrap();
+    let half = [image(&world, ".DiskDescriptor.xml.new"), world.at("vz/private/101/.Snapshots.json.new")];
+    half.iter().for_each(|path| fs::write(path, "ha").unwrap());
     assert_eq!(swept(), ["CT 101: change of the size was interrupted"]);
+    assert!(half.iter().all(|path| !path.exists()));
     assert_eq!(fs::read(image(&world, "DiskDescriptor.xml")).unwrap(), descriptor);
     assert_eq!(marked(&world), "one");
     // A creation: taken back, with its image.
