@@ -114,7 +114,7 @@ impl Node for Notes {
         Ok(())
     }
     fn check(&self, image: &Path) -> Result<()> {
-        self.note(format!("check {}", image.file_name().unwrap().display()));
+        self.note(format!("check {}", image.file_name().unwrap().to_string_lossy()));
         Ok(())
     }
     fn grow(&self, image: &Path, root: &Path, bytes: u64) -> Result<()> {
