@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces a file atomically: a new one beside it, flushed to disk, then renamed, then the folder flushed to disk.
 ///
@@ -12,10 +12,8 @@ use std::path::Path;
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
-    // A name that no container's file has, so that a leftover is never mistaken for one.
-    let beside = folder.join(format!(".{name}.new"));
-    // In a container's own folder there may be a symlink: it is removed, and a new one is not followed.
+    let beside = unfinished(path);
+    // In a container's own folder somebody may have put a symlink there: it is removed, and a new one is not followed.
     let _ = fs::remove_file(&beside);
     let written = File::options().create_new(true).write(true).mode(mode).open(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -28,7 +26,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Flushes the entries of a folder to disk, after files were created, renamed or removed.
+/// Where a file is in the making that [`replace`] puts in the place of another: a power cut may leave it. No container's file has such a
+/// name, so it is never taken for one.
+pub fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+/// Brings what was made, renamed or removed in a folder to the disk.
 ///
 /// # Errors
 /// Errors of the disk.

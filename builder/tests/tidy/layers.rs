@@ -185,6 +185,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
     ("vz::paths", &[]),
     ("vz::process", &["process"]),
     ("vz::below", &[]),
+    ("vz::disk", &["vz::exit"]),
     ("vz::options", &["vz::exit"]),
     ("vz::conf", &["durable", "net", "platform", "vz::exit"]),
     ("vz::lock", &["process", "vz::exit"]),
@@ -195,7 +196,10 @@ const LIVEFS: &[(&str, &[&str])] = &[
     ("vz::template", &["system", "vz::exit", "vz::process"]),
     // the machine behind a trait, and the data of commands,
     ("vz::node", &["vz::exit", "vz::spec"]),
-    ("vz::layout", &["durable", "vz::exit", "vz::node", "vz::snapshots"]),
+    (
+        "vz::layout",
+        &["durable", "system", "vz::conf", "vz::disk", "vz::exit", "vz::node", "vz::snapshots", "vz::template"],
+    ),
     ("vz::convert", &["container", "net", "system", "vz::conf", "vz::exit", "vz::spec"]),
     (
         "vz::context",
@@ -236,10 +240,10 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "container",
             "durable",
             "platform",
-            "system",
             "vz::below",
             "vz::conf",
             "vz::context",
+            "vz::disk",
             "vz::exit",
             "vz::layout",
             "vz::log",
@@ -256,7 +260,17 @@ const LIVEFS: &[(&str, &[&str])] = &[
     ),
     (
         "vz::list",
-        &["vz::conf", "vz::context", "vz::exit", "vz::log", "vz::names", "vz::node", "vz::options", "vz::paths"],
+        &[
+            "vz::conf",
+            "vz::context",
+            "vz::exit",
+            "vz::layout",
+            "vz::log",
+            "vz::names",
+            "vz::node",
+            "vz::options",
+            "vz::paths",
+        ],
     ),
     (
         "vz::recovery",
@@ -270,7 +284,6 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "vz::list",
             "vz::lock",
             "vz::names",
-            "vz::snapshots",
         ],
     ),
     (

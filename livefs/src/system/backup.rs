@@ -184,13 +184,20 @@ impl Backup {
 /// The entries of a tar other than folders, with a checksum of their content.
 fn files(reader: impl Read) -> Result<Vec<(PathBuf, u64)>> {
     let wrong = |error: io::Error| format!("The archive is damaged: {error}.");
-    let mut all = Vec::new();
+    let mut all: Vec<(PathBuf, u64)> = Vec::new();
     for entry in tar::Archive::new(without_attributes(reader).0).entries().map_err(wrong)? {
         let mut entry = entry.map_err(wrong)?;
         if entry.header().entry_type().is_dir() {
             continue;
         }
-        // FNV-1a: detects changes, not forgeries.
+        // A further name of a file has its content.
+        if entry.header().entry_type().is_hard_link() {
+            let first = entry.link_name().map_err(wrong)?.unwrap_or_default().into_owned();
+            let sum = all.iter().find(|(name, _)| *name == first).map_or(0, |(_, sum)| *sum);
+            all.push((entry.path().map_err(wrong)?.into_owned(), sum));
+            continue;
+        }
+        // FNV-1a: tells changes, not forgeries.
         let mut sum = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |bytes: &[u8]| {
             sum = bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
@@ -219,6 +226,7 @@ mod tests {
         fs::create_dir_all(at("root/usr/home/tc/cache")).unwrap();
         fs::create_dir_all(at("lists")).unwrap();
         fs::write(at("root/usr/home/tc/notes"), "one").unwrap();
+        fs::hard_link(at("root/usr/home/tc/notes"), at("root/usr/home/tc/same")).unwrap();
         fs::write(at("root/usr/home/tc/cache/big"), "x").unwrap();
         fs::write(at("lists/filetool.lst"), "# mine\nusr/home\n/usr/home/tc\nusr/none\n").unwrap();
         fs::write(at("lists/xfiletool.lst"), "usr/home/tc/cache\n").unwrap();
@@ -228,9 +236,17 @@ mod tests {
         assert_eq!(backup.differences().unwrap(), Vec::<String>::new());
         fs::write(at("root/usr/home/tc/notes"), "two").unwrap();
         fs::write(at("root/usr/home/tc/more"), "").unwrap();
-        assert_eq!(backup.differences().unwrap(), ["new: /usr/home/tc/more", "changed: /usr/home/tc/notes"]);
+        assert_eq!(
+            backup.differences().unwrap(),
+            ["new: /usr/home/tc/more", "changed: /usr/home/tc/notes", "changed: /usr/home/tc/same"]
+        );
         backup.make(true).unwrap();
         assert!(at("mydatabk.tgz").exists());
+        fs::remove_file(at("root/usr/home/tc/same")).unwrap();
+        fs::write(at("root/usr/home/tc/same"), "apart").unwrap();
+        backup.restore().unwrap();
+        let inode = |name: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(at(name)).unwrap());
+        assert_eq!(inode("root/usr/home/tc/same"), inode("root/usr/home/tc/notes"));
         fs::remove_dir_all(at("root/usr/home")).unwrap();
         backup.restore().unwrap();
         assert_eq!(fs::read_to_string(at("root/usr/home/tc/notes")).unwrap(), "two");

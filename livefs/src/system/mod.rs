@@ -3,10 +3,11 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `tree` | copying, packing and unpacking trees |
-//! | `attributes` | extracts extended attributes from a tar before the crate `tar` reads it |
-//! | `owners` | shifts a tree's owners for a container with a user namespace |
-//! | `systems` | `/hd/systemN`: creating, packing, restoring, copying, removing, so that a power cut leaves the old or the new state |
+//! | `tree` | trees copied, packed, unpacked |
+//! | `attributes` | extended attributes taken out of a tar on its way to the crate that reads it |
+//! | `owners` | a tree's owners shifted for a container with a user namespace |
+//! | `sparse` | copies of large files that are mostly holes |
+//! | `systems` | `/hd/systemN`: made, packed, restored, copied, removed, so that a power cut leaves the old or the new |
 //! | `install` | `hdinstall`: a disk that boots by itself |
 //! | `recovery` | removes what a power cut left, at the next start |
 //! | `command` | `system`, the command line for it |
@@ -18,6 +19,7 @@ mod command;
 pub mod install;
 pub mod owners;
 pub mod recovery;
+pub mod sparse;
 pub mod systems;
 pub mod tree;
 

@@ -1,23 +1,48 @@
 //! Trees that contain a whole system: copying, packing as a tar, unpacking.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::attributes::{Attributes, without_attributes};
+mod pack;
+mod place;
+mod unpack;
+
+pub use pack::pack;
+pub use unpack::unpack;
 
 /// Copies a tree with everything that an overlay stores in it: owners, modes, times, extended attributes, devices (a
 /// whiteout is one), hard links.
 ///
 /// # Errors
-/// The disk is full; the caller is not root.
+/// The disk is full; the caller is not root; `to` is there.
 pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    copy(from, to, &mut std::collections::HashMap::new())
+    fs::create_dir(to)?;
+    copy_into(from, to)
 }
 
-fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
-    use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
+/// As [`copy_tree`], into a folder that is there.
+///
+/// # Errors
+/// The disk is full; the caller is not root.
+pub fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+    let mut seen = HashMap::new();
+    copy_entries(from, to, &mut seen)?;
+    copy_attributes(from, to)
+}
+
+fn copy_entries(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copy(&from.join(&name), &to.join(&name), seen)?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path, seen: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
+    use nix::sys::stat::{Mode, SFlag, mknod};
     let about = fs::symlink_metadata(from)?;
     let kind = about.file_type();
     if !kind.is_dir() && about.nlink() > 1 {
@@ -30,10 +55,7 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
         std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
     } else if kind.is_dir() {
         fs::create_dir(to)?;
-        for entry in fs::read_dir(from)? {
-            let name = entry?.file_name();
-            copy(&from.join(&name), &to.join(&name), seen)?;
-        }
+        copy_entries(from, to, seen)?;
     } else if kind.is_file() {
         fs::copy(from, to)?;
     } else {
@@ -45,6 +67,13 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
         };
         mknod(to, special, Mode::from_bits_truncate(about.mode()), about.rdev())?;
     }
+    copy_attributes(from, to)
+}
+
+/// Owner, mode, extended attributes and times, which come last.
+fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
+    use nix::sys::stat::{UtimensatFlags, utimensat};
+    let about = fs::symlink_metadata(from)?;
     let names = match xattr::list(from) {
         // A file system without extended attributes.
         Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => None,
@@ -56,8 +85,8 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
         }
     }
     std::os::unix::fs::lchown(to, Some(about.uid()), Some(about.gid()))?;
-    if !kind.is_symlink() {
-        // After the owner: chown clears set-user-ID.
+    if !about.is_symlink() {
+        // After the owner: chown takes set-user-ID away.
         fs::set_permissions(to, fs::Permissions::from_mode(about.mode() & 0o7777))?;
     }
     let time = |seconds, nanoseconds| nix::sys::time::TimeSpec::new(seconds, nanoseconds);
@@ -65,176 +94,12 @@ fn copy(from: &Path, to: &Path, seen: &mut std::collections::HashMap<(u64, u64),
     Ok(utimensat(nix::fcntl::AT_FDCWD, to, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
 }
 
-/// Packs `names` below `root` as a tar: in the order of names, with numeric owners and extended attributes. Paths for
-/// which `left_out` is true are skipped, with everything below; sockets always are.
-///
-/// # Errors
-/// Reading or writing failed.
-pub fn pack<W: Write>(root: &Path, names: &[PathBuf], left_out: &dyn Fn(&Path) -> bool, out: W) -> io::Result<W> {
-    let mut archive = tar::Builder::new(out);
-    archive.follow_symlinks(false);
-    for name in names {
-        pack_one(root, name, left_out, &mut archive)?;
-    }
-    archive.into_inner()
-}
-
-fn pack_one<W: Write>(
-    root: &Path,
-    name: &Path,
-    left_out: &dyn Fn(&Path) -> bool,
-    archive: &mut tar::Builder<W>,
-) -> io::Result<()> {
-    let path = root.join(name);
-    let about = fs::symlink_metadata(&path)?;
-    if left_out(name) || about.file_type().is_socket() {
-        return Ok(());
-    }
-    let inner = if name.as_os_str().is_empty() { Path::new(".") } else { name };
-    let names: Vec<_> = match xattr::list(&path) {
-        Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Vec::new(),
-        names => names?.collect(),
-    };
-    let mut records = Vec::new();
-    for attribute in names {
-        let value = xattr::get(&path, &attribute)?.unwrap_or_default();
-        records.push((format!("SCHILY.xattr.{}", attribute.to_string_lossy()), value));
-    }
-    if !records.is_empty() {
-        archive.append_pax_extensions(records.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
-    }
-    let kind = about.file_type();
-    if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() {
-        // The crate would use the path on this machine instead of the name.
-        let mut header = tar::Header::new_gnu();
-        header.set_metadata(&about);
-        header.set_entry_type(match () {
-            () if kind.is_char_device() => tar::EntryType::Char,
-            () if kind.is_block_device() => tar::EntryType::Block,
-            () => tar::EntryType::Fifo,
-        });
-        header.set_size(0);
-        let part = |number: u64| u32::try_from(number).map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
-        header.set_device_major(part(nix::sys::stat::major(about.rdev()))?)?;
-        header.set_device_minor(part(nix::sys::stat::minor(about.rdev()))?)?;
-        archive.append_data(&mut header, inner, io::empty())?;
-    } else {
-        archive.append_path_with_name(&path, inner)?;
-    }
-    if about.is_dir() {
-        let mut entries = fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
-        entries.sort();
-        for entry in entries {
-            pack_one(root, &name.join(entry), left_out, archive)?;
-        }
-    }
-    Ok(())
-}
-
-/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing gets
-/// outside: a name with `..`, or below a symlink, is an error.
-pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
-    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-    let root = nix::unistd::geteuid().is_root();
-    let (reader, kept) = without_attributes(reader);
-    let mut archive = tar::Archive::new(reader);
-    archive.set_preserve_permissions(true);
-    archive.set_preserve_ownerships(root);
-    archive.set_overwrite(true);
-    let mut entries = 0;
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        entries += 1;
-        let attributes = kept.take();
-        refuse_pax_sparse(&mut entry)?;
-        let kind = entry.header().entry_type();
-        let name = entry.path()?.into_owned();
-        if !(kind.is_character_special() || kind.is_block_special() || kind.is_fifo()) {
-            if !entry.unpack_in(into)? {
-                return Err(outside(&name));
-            }
-            if !(kind.is_symlink() || kind.is_hard_link()) {
-                set_attributes(into, &name, attributes, root)?;
-            }
-            continue;
-        }
-        let path = inside(into, &name)?;
-        let header = entry.header();
-        let device = makedev(header.device_major()?.unwrap_or(0).into(), header.device_minor()?.unwrap_or(0).into());
-        let special = match () {
-            () if kind.is_character_special() => SFlag::S_IFCHR,
-            () if kind.is_block_special() => SFlag::S_IFBLK,
-            () => SFlag::S_IFIFO,
-        };
-        let _ = fs::remove_file(&path);
-        mknod(&path, special, Mode::empty(), device)?;
-        if root {
-            let id = |id: u64| u32::try_from(id).map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
-            std::os::unix::fs::lchown(&path, Some(id(header.uid()?)?), Some(id(header.gid()?)?))?;
-        }
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(header.mode()? & 0o7777);
-        fs::set_permissions(&path, mode)?;
-        set_attributes(into, &name, attributes, root)?;
-    }
-    if entries == 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the archive is empty"));
-    }
-    Ok(())
-}
-
-/// Sets the attributes of a member's extended header, after its owner, as changing that removes capabilities. Without
-/// root only `user.` attributes can be set.
-fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) -> io::Result<()> {
-    // As the crate does, which makes absolute names relative.
-    let name: PathBuf = name.components().filter(|part| !matches!(part, Component::RootDir)).collect();
-    for (attribute, value) in attributes {
-        if root || attribute.as_encoded_bytes().starts_with(b"user.") {
-            xattr::set(inside(into, &name)?, &attribute, &value).map_err(|error| {
-                let (name, attribute) = (name.display(), attribute.to_string_lossy());
-                io::Error::new(error.kind(), format!("cannot set the attribute {attribute} of {name}: {error}"))
-            })?;
-        }
-    }
-    Ok(())
-}
-
-/// `tar` only supports sparse files in the old GNU format; one in a PAX archive would silently lose its holes and its
-/// name (GNU tar's manual, "Storing Sparse Files").
-fn refuse_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<()> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
-    for extension in extensions {
-        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
-            let message = format!(
-                "{} is a sparse file in the PAX format, which is not supported: pack it with `tar --format=gnu`",
-                entry.path()?.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-    }
-    Ok(())
-}
-
-/// The path of a name in the tree, if all components on the way are folders of the tree.
-pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
-    let mut path = tree.to_owned();
-    let mut parts = name.components().filter(|part| *part != Component::CurDir).peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(part) = part else { return Err(outside(name)) };
-        path.push(part);
-        if parts.peek().is_some() && !fs::symlink_metadata(&path)?.is_dir() {
-            return Err(outside(name));
-        }
-    }
-    Ok(path)
-}
-
-fn outside(name: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} is outside of the tree", name.display()))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::place::inside;
+    use super::unpack::{set_time, time};
     use super::*;
+    use nix::sys::time::TimeSpec;
 
     /// A tar of files.
     pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -289,7 +154,78 @@ pub(crate) mod tests {
         assert_eq!(pack(&tree, &[PathBuf::new()], &secret, Vec::new()).unwrap(), bytes, "the same each time");
     }
 
-    /// A capability's value can contain any byte; a folder of an overlay has the attribute that hides what is below it.
+    #[test]
+    fn names_of_one_file_stay_so_and_times_are_kept() {
+        use std::time::{Duration, UNIX_EPOCH};
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, again) = (folder.path().join("tree"), folder.path().join("again"));
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::write(tree.join("a/b/one"), "x").unwrap();
+        xattr::set(tree.join("a/b/one"), "user.mine", b"1").unwrap();
+        for name in ["a/two", "three"] {
+            fs::hard_link(tree.join("a/b/one"), tree.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere", tree.join("a/link")).unwrap();
+        fs::hard_link(tree.join("a/link"), tree.join("a/link2")).unwrap();
+        nix::unistd::mkfifo(&tree.join("a/pipe"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let times = [("a/b/one", 100), ("a/link", 200), ("a/pipe", 0), ("a/b", 400), ("a", 500), ("", 600)];
+        for (name, seconds) in times {
+            set_time(&tree.join(name), TimeSpec::new(seconds, 0)).unwrap();
+        }
+        let bytes = pack(&tree, &[PathBuf::new()], &|_| false, Vec::new()).unwrap();
+        let check = || {
+            let inode = |name: &str| fs::symlink_metadata(again.join(name)).unwrap().ino();
+            assert_eq!(inode("a/b/one"), inode("a/two"));
+            assert_eq!(inode("a/b/one"), inode("three"));
+            assert_eq!(inode("a/link"), inode("a/link2"));
+            assert_eq!(xattr::get(again.join("three"), "user.mine").unwrap().as_deref(), Some(&b"1"[..]));
+            for (name, seconds) in times {
+                let about = fs::symlink_metadata(again.join(name)).unwrap();
+                assert_eq!(about.modified().unwrap(), UNIX_EPOCH + Duration::from_secs(seconds as u64), "{name}");
+            }
+        };
+        fs::create_dir(&again).unwrap();
+        unpack(&bytes[..], &again).unwrap();
+        check();
+        // Over what is there, as a backup comes back: files that have come apart are one again.
+        fs::remove_file(again.join("three")).unwrap();
+        fs::write(again.join("three"), "other").unwrap();
+        unpack(&bytes[..], &again).unwrap();
+        check();
+    }
+
+    #[test]
+    fn links_lead_nowhere_but_into_the_tree_and_times_have_parts_of_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, host) = (folder.path().join("tree"), folder.path().join("host"));
+        fs::create_dir(&tree).unwrap();
+        fs::create_dir(&host).unwrap();
+        fs::write(host.join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink(&host, tree.join("out")).unwrap();
+        for (first, name) in [("out/secret", "a"), ("../host/secret", "a"), ("none", "a"), ("b", "out/c")] {
+            fs::write(tree.join("b"), "").unwrap();
+            let mut made = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Link);
+            header.set_size(0);
+            header.set_mtime(1);
+            made.append_link(&mut header, name, first).unwrap();
+            assert!(unpack(&made.into_inner().unwrap()[..], &tree).is_err(), "{first} {name}");
+        }
+        assert_eq!(fs::read_dir(&host).unwrap().count(), 1);
+        for (text, seconds, nanoseconds) in [("1.5", 1, 500_000_000), ("7", 7, 0), ("-1.25", -2, 750_000_000)] {
+            let mut made = tar::Builder::new(Vec::new());
+            made.append_pax_extensions([("mtime", text.as_bytes())]).unwrap();
+            let mut bytes = made.get_ref().clone();
+            bytes.extend(archive(&[("new/file", b"x")]));
+            unpack(&bytes[..], &tree).unwrap();
+            let about = fs::metadata(tree.join("new/file")).unwrap();
+            assert_eq!((about.mtime(), about.mtime_nsec()), (seconds, nanoseconds), "{text}");
+        }
+        assert_eq!((time("x"), time("1.x"), time("")), (None, None, None));
+    }
+
+    /// A capability's value holds any byte; a folder of an overlay has the attribute that hides what lies below it.
     #[test]
     fn attributes_are_kept_whatever_they_hold_and_of_folders_too() {
         let folder = tempfile::tempdir().unwrap();

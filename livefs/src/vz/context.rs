@@ -220,6 +220,10 @@ impl Ct {
             names.into_iter().map(PathBuf::from).find(|name| below::is_file(&spec.root, name))
         };
         (spec.init, spec.shell) = (first("INIT", INITS), first("SHELL", SHELLS));
+        if self.layout(&spec.private).is_ok_and(|layout| layout.area().is_image()) {
+            // What bounds it is its own size.
+            (spec.limits.disk, spec.limits.inodes) = (None, None);
+        }
         Ok(spec)
     }
 }

@@ -83,6 +83,8 @@ pub enum Error {
     Sample(String),
     /// 63 (`DISKSPACE`), 64 (`DISKINODES`): a limit of the disk is not set.
     DiskLimitNotSet(&'static str),
+    /// 63: the size of an image is not set.
+    SizeNotSet(&'static str),
     /// 71: no address.
     BadAddress(String),
     /// 74: a password could not be set.
@@ -97,8 +99,6 @@ pub enum Error {
     Device(String),
     /// 91: the template does not exist.
     TemplateMissing(String),
-    /// 99: ploop is not supported.
-    Ploop,
     /// 104: a device of the host could not be moved.
     NetworkDevice(String),
     /// 105: starting is disabled.
@@ -119,6 +119,8 @@ pub enum Error {
     Io(String),
     /// 155: not converted.
     Convert(String),
+    /// 151 create, 152 mount, 153 umount, 154 resize: an image.
+    Image(u8, String),
     /// 156 create, 158 delete, 159 switch, 160 mount, 161 umount, 167 list: a snapshot.
     Snapshot(u8, String),
 }
@@ -161,7 +163,7 @@ impl Error {
             Error::Umount(_) => 51,
             Error::Delete(_) => 52,
             Error::Quota(_) => 60,
-            Error::DiskLimitNotSet("DISKSPACE") => 63,
+            Error::DiskLimitNotSet("DISKSPACE") | Error::SizeNotSet(_) => 63,
             Error::DiskLimitNotSet(_) => 64,
             Error::BadAddress(_) => 71,
             Error::Password(_) => 74,
@@ -171,7 +173,6 @@ impl Error {
             Error::InvalidConfig(_) => 85,
             Error::Device(_) => 86,
             Error::TemplateMissing(_) => 91,
-            Error::Ploop => 99,
             Error::NetworkDevice(_) => 104,
             Error::Disabled => 105,
             Error::Netfilter(_) => 106,
@@ -182,7 +183,7 @@ impl Error {
             Error::Save(..) => 139,
             Error::Io(_) => 148,
             Error::Convert(_) => 155,
-            Error::Snapshot(code, _) => *code,
+            Error::Image(code, _) | Error::Snapshot(code, _) => *code,
         }
     }
 
@@ -265,6 +266,7 @@ impl fmt::Display for Error {
             | Error::Wait(text)
             | Error::Io(text)
             | Error::Convert(text)
+            | Error::Image(_, text)
             | Error::Snapshot(_, text) => out.write_str(text),
             Error::Child(_) | Error::Told(_) => Ok(()),
             Error::Locked { pid, command } => {
@@ -280,7 +282,7 @@ impl fmt::Display for Error {
             Error::DiskLimitNotSet(key) => {
                 write!(out, "Error: Not enough parameters, {} quota not set", key.to_lowercase())
             }
-            Error::Ploop => out.write_str("ploop is not supported here: use --layout simfs, overlay or app"),
+            Error::SizeNotSet(why) => write!(out, "Error: diskspace not set{why}"),
             Error::Disabled => out.write_str("Container start disabled"),
             Error::ApplyConfig(path) => write!(out, "Sample config file not found: {}", path.display()),
             Error::Save(path, error) => write!(out, "Unable to save {}: {}", path.display(), why(error)),

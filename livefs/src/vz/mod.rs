@@ -7,11 +7,12 @@
 //! | `exit` | errors, with the classic exit codes |
 //! | `conf` | configuration files and the permitted values of parameters |
 //! | `spec` | a configuration as plain data for the engine |
-//! | `context` | the context of every command: paths, machine, log, `vz.conf`; a container's configuration |
-//! | `convert` | converts that data for the engine and the network |
-//! | `layout`, `snapshots`, `template` | private areas: their content and creation |
-//! | `below` | access to files of a container's root from outside |
-//! | `node` | the interface to the machine, a trait |
+//! | `context` | what every command works with: paths, machine, log, `vz.conf`; a container's configuration |
+//! | `convert` | that data in the words of the engine and the network |
+//! | `layout`, `snapshots`, `template` | private areas: what is in them, how they are made |
+//! | `disk` | folders that are made, and what is brought to the disk |
+//! | `below` | files of a container's root, from outside |
+//! | `node` | what is needed of the machine, behind one trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
 //! | `mark` | which containers are running, for the next boot |
 //! | `options` | command lines, parsed as by getopt_long(3) |
@@ -25,6 +26,7 @@ pub mod cmd;
 pub mod conf;
 pub mod context;
 pub mod convert;
+pub mod disk;
 pub mod exit;
 pub mod layout;
 pub mod list;

@@ -10,21 +10,33 @@ use std::time::Duration;
 /// A mount that makes a container's root, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// The folder that is bound, or None for an overlay.
-    pub source: Option<PathBuf>,
-    /// Lower folders, the topmost first. For an overlay.
-    pub lower: Vec<PathBuf>,
-    /// The upper folder and the work folder, on one file system. None: read-only.
-    pub upper: Option<(PathBuf, PathBuf)>,
-    /// Whether upper files may lack their content, which is then in a lower layer. For an overlay.
-    pub metacopy: bool,
-    /// The mount point.
+    /// What is mounted.
+    pub source: Source,
+    /// Where.
     pub target: PathBuf,
     /// Whether it is read-only.
     pub read_only: bool,
 }
 
-/// A command inside a container.
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder.
+    Bind(PathBuf),
+    /// An overlay.
+    Overlay {
+        /// Folders below, the topmost first.
+        lower: Vec<PathBuf>,
+        /// The folder of changes and the one for work in hand, on one file system. None: read-only.
+        upper: Option<(PathBuf, PathBuf)>,
+        /// Whether files above may be without their content, which is below.
+        metacopy: bool,
+    },
+    /// A file that holds an ext4, by a loop device that goes with the mount; options as mount(8) takes them.
+    Image(PathBuf, String),
+}
+
+/// A command inside.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     /// The program and its arguments. Looked up in `PATH` inside.
@@ -85,6 +97,20 @@ pub trait Node {
     fn mount(&self, mounts: &[Mount]) -> Result<()>;
     /// Unmounts a folder and everything below.
     fn umount(&self, path: &Path) -> Result<()>;
+    /// Makes a file of this size that holds an empty ext4, for so many files if it is told.
+    fn format(&self, image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()>;
+    /// Looks whether the file system in a file that is not in use is sound, and mends what can be mended by itself.
+    fn check(&self, image: &Path) -> Result<()>;
+    /// Lets a mounted file system grow with its image.
+    fn grow(&self, image: &Path, root: &Path, bytes: u64) -> Result<()>;
+    /// Lets the file system in a file that is not in use shrink, and the file with it. A power cut may leave neither.
+    fn shrink(&self, image: &Path, bytes: u64) -> Result<()>;
+    /// Does something while nothing changes in a mounted file system, and all of it is on its device.
+    fn hold(&self, root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+    /// Gives what a mounted file system does not use back to what its image lies on.
+    fn trim(&self, root: &Path) -> Result<()>;
+    /// Blocks of 1024 bytes and inodes that are in use in a mounted file system.
+    fn used(&self, root: &Path) -> Result<(u64, u64)>;
     /// Starts a container whose root is mounted: its namespaces, limits, network and init.
     fn start(&self, spec: &Spec) -> Result<()>;
     /// Waits until it reports that it has started, or until the time is over (false).

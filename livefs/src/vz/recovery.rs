@@ -3,9 +3,8 @@
 use super::conf::{ConfFile, Config};
 use super::context::Vz;
 use super::exit::{Error, Result};
-use super::layout::{self, Layout};
+use super::layout::{self, Place};
 use super::list::configured;
-use super::snapshots::Snapshots;
 use super::{cmd, names};
 use crate::durable::sync_folder;
 use std::collections::BTreeSet;
@@ -33,31 +32,22 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
     }
     creations(vz, &mut folders, &mut said)?;
+    for (id, _) in in_the_making(&vz.paths.conf(), ".conf.converting") {
+        let private = vz.paths.at(vz.container(id)?.config.path("VE_PRIVATE")?);
+        cmd::convert::finish(vz, id, &private)?;
+        said.push(format!("CT {id}: conversion was interrupted and is now complete"));
+    }
     for id in configured(vz) {
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
-        // What another process holds belongs to the container.
-        if !ct.layout(&private).is_ok_and(Layout::has_layers) {
-            continue;
-        }
-        for (path, what) in
-            layout::interrupted(&private).into_iter().chain(layout::interrupted(&private.join("layers")))
-        {
-            // A switch is finished below: the changes that it moved aside are not needed any more, unless nothing has
-            // replaced them yet.
-            if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(&private) {
-                fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
-            } else {
-                fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
-            }
-            said.push(format!("CT {id}: {what} was interrupted"));
-        }
-        if let Ok(state) = Snapshots::read(&private) {
-            if cmd::snapshot::repair(&private, &state)? {
-                said.push(format!("CT {id}: a snapshot was interrupted and is now complete"));
-            }
-        }
+        let Some(root) = ct.config.get("VE_ROOT").map(|path| vz.paths.at(path)) else { continue };
+        let conf = vz.paths.container_conf(id);
+        // What a tree holds is the container's own, so there nothing is looked for.
+        let Ok(layout) = ct.layout(&private) else { continue };
+        let mounted = vz.node.is_mounted(&root)?;
+        let at = Place { private: &private, root: &root, mounted, conf: &conf };
+        said.extend(layout.area().repair(at)?.into_iter().map(|text| format!("CT {id}: {text}")));
     }
     for folder in folders {
         for (path, what) in layout::interrupted(&folder) {
@@ -102,13 +92,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Whether a switch got as far as its description: the changes that were moved aside belong to another layer than the
-/// current base.
-fn switched(private: &Path) -> bool {
-    Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
-}
-
-/// Unfinished files of a folder, `.CTID` and this suffix, with their container.
+/// Files of a folder that are in the making, `.CTID` and this ending, with their container.
 fn in_the_making(folder: &Path, ending: &str) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<(u32, PathBuf)> = entries
@@ -186,6 +170,7 @@ mod tests {
         fs::create_dir_all(world.at("vz/private/105.creating/etc")).unwrap();
         fs::create_dir_all(world.at("vz/private/102.destroying/etc")).unwrap();
         fs::rename(world.at("etc/vz/conf/102.conf.destroyed"), world.at("etc/vz/conf/102.conf")).unwrap();
+        fs::write(world.at("vz/private/103/.Snapshots.json.new"), "ha").unwrap();
         fs::write(world.at("vz/private/101/upper/a"), "kept").unwrap();
         let id = "{00000000-0000-0000-0000-00000000000a}";
         let text = fs::read_to_string(world.at("vz/private/101/Snapshots.json"))
@@ -207,6 +192,7 @@ mod tests {
             fs::read_to_string(world.at("vz/private/101/layers/00000000-0000-0000-0000-00000000000a/a")).unwrap(),
             "kept"
         );
+        assert!(!world.at("vz/private/103/.Snapshots.json.new").exists());
         assert!(!world.at("vz/lock/101.lck").exists() && !world.at("vz/private/105.creating").exists());
         assert_eq!(service::to_start(&vz), [104, 101]);
         assert!(sweep(&vz).unwrap().is_empty(), "the second time there is nothing to do");

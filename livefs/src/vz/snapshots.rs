@@ -1,4 +1,4 @@
-//! Snapshots of overlay layouts. A snapshot is a layer: the changes since its parent. Its description is a JSON file,
+//! Snapshots. Of overlay layouts one is a layer: what had changed since its parent; of an image it is a copy. Their description is our own JSON,
 //! `Snapshots.json` in the private area, not ploop's `Snapshots.xml`.
 //!
 //! `base` is the layer that the current changes are based on; `current` is the snapshot that they follow. They differ
@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The description of an overlay's layers.
+/// All that is known of a private area's snapshots, and of an overlay's layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshots {
-    /// The tree below all layers.
+    /// The tree below all layers; of an image there is none.
+    #[serde(default, skip_serializing_if = "is_empty")]
     pub template: PathBuf,
     /// Root's user and group on the host, if owners are those of a user namespace: template files with only a changed
     /// owner are then in the upper layer without their content (overlay's "metacopy").
@@ -23,9 +24,25 @@ pub struct Snapshots {
     pub base: Option<String>,
     /// The snapshot that the changes follow.
     pub current: Option<String>,
+    /// A switch of images that is to be finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switching: Option<Switching>,
     /// All layers, oldest first.
     #[serde(default)]
     pub all: Vec<Snapshot>,
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
+/// A snapshot whose image takes the place of the container's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switching {
+    /// Its UUID.
+    pub id: String,
+    /// Whether its configuration takes the place of the container's, too.
+    pub conf: bool,
 }
 
 /// One snapshot.
@@ -157,6 +174,7 @@ mod tests {
         let mut state = Snapshots {
             template: "/t".into(),
             ids: None,
+            switching: None,
             base: Some(b.into()),
             current: Some(b.into()),
             all: vec![one(a, None), one(b, Some(a))],

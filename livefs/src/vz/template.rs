@@ -2,7 +2,7 @@
 
 use super::exit::{Error, Result};
 use super::process::command;
-use crate::system::tree::{copy_tree, unpack};
+use crate::system::tree::{copy_into, unpack};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io;
@@ -54,8 +54,18 @@ impl Template {
     /// Creates a tree from it in `into`, which must not exist.
     ///
     /// # Errors
-    /// The disk is full; the archive is damaged, or has paths outside the tree.
+    /// As [`Template::lay_out_into`].
     pub fn lay_out(&self, into: &Path) -> Result<()> {
+        fs::create_dir(into)
+            .map_err(|error| Error::system(format!("Unable to create directory {}", into.display()), error))?;
+        self.lay_out_into(into)
+    }
+
+    /// Makes a tree of it in a folder that is there.
+    ///
+    /// # Errors
+    /// The disk is full; the archive is damaged, or wants to write outside the tree.
+    pub fn lay_out_into(&self, into: &Path) -> Result<()> {
         let failed = |error: io::Error| match error.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(format!("{}: {error}", into.display())),
             // tar's own message only names the file; the reason is in its source.
@@ -65,10 +75,9 @@ impl Template {
             },
         };
         match self {
-            Template::Tree(tree) => copy_tree(tree, into).map_err(failed),
+            Template::Tree(tree) => copy_into(tree, into).map_err(failed),
             Template::Archive(path, None) => {
                 let mut file = File::open(path).map_err(failed)?;
-                fs::create_dir(into).map_err(failed)?;
                 if path.extension().is_some_and(|ending| ending == "gz") {
                     return unpack(MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, file)), into)
                         .map_err(failed);
@@ -76,7 +85,6 @@ impl Template {
                 unpack(&mut file, into).map_err(failed)
             }
             Template::Archive(path, Some(program)) => {
-                fs::create_dir(into).map_err(failed)?;
                 let file = File::open(path).map_err(failed)?;
                 let mut child: Child =
                     command(program).stdin(file).stdout(Stdio::piped()).spawn().map_err(|error| {

@@ -1,24 +1,22 @@
 //! `create`, `destroy`.
 
 use super::call::Call;
-use super::host::{host_script, make_folder};
+use super::host::host_script;
 use super::set;
 use crate::durable::sync_folder;
-use crate::system::owners;
-use crate::system::tree::copy_tree;
 use crate::vz::conf::params::{self, Source};
 use crate::vz::conf::{ConfFile, Config, lists};
 use crate::vz::context::Vz;
+use crate::vz::disk::{make_folder, sync};
 use crate::vz::exit::{Error, Result, why};
-use crate::vz::layout::{self, Layout};
+use crate::vz::layout::{self, Layout, New};
 use crate::vz::options::{Given, Known};
-use crate::vz::snapshots::Snapshots;
 use crate::vz::spec::Spec;
 use crate::vz::template::{LIVE, Template};
 use crate::vz::{mark, names};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const KNOWN: &[Known] = &[
     ("ostemplate", None, true),
@@ -81,6 +79,7 @@ fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<
         return Err(Error::Name(format!("Conflict: name {name} already used by container {owner}")));
     }
     let name = name.ok_or(Error::NoTemplate)?;
+    layout.area().ready(&config)?;
     let template = Template::find(&name, &vz.paths.at(LIVE), &templates)?;
     let last = |key: &str| stored.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.clone());
     let mut new = chosen.to_vec();
@@ -103,9 +102,10 @@ fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<
         fs::remove_dir_all(&made).map_err(|error| Error::file(&made, error))?;
     }
     make_folder(private.parent().unwrap_or(Path::new("/")))?;
-    let filled = fill(layout, &template, &name, &templates, &made);
-    let owned = filled.and_then(|()| ids.map_or(Ok(()), |ids| own(vz, layout, &made, &root, ids)));
-    let done = owned.and_then(|()| settle(vz, id, &file, &made, &private, new_name));
+    let (templates, config) = (&templates, &config);
+    let new = New { template: &template, name: &name, templates, made: &made, root: &root, ids, config };
+    let filled = layout.area().fill(&*vz.node, &new);
+    let done = filled.and_then(|()| settle(vz, id, &file, &made, &private, new_name));
     if let Err(error) = done {
         let _ = fs::remove_dir_all(&made);
         return Err(error);
@@ -178,35 +178,7 @@ fn sample(vz: &Vz, id: u32, wanted: Option<&str>) -> Result<(ConfFile, Option<St
     Ok((file, origin))
 }
 
-/// Gives a private area to the users of a user namespace. An overlay is mounted for it: for the template's files, only
-/// the owners are stored in the upper layer.
-fn own(vz: &Vz, layout: Layout, made: &Path, root: &Path, ids: (u32, u32)) -> Result<()> {
-    // In an application's container /system is the machine's, except for its own parts of it.
-    let theirs = |path: &Path| {
-        let mut parts = path.iter().map(|part| part.to_string_lossy());
-        let system = layout == Layout::App && parts.next().is_some_and(|part| part == "system");
-        system && parts.next().is_some_and(|part| !layout::OWN.contains(&part.as_ref()))
-    };
-    let shifted = |tree: &Path| {
-        owners::shift(tree, ids.0, ids.1, &theirs).map_err(|error| match error.raw_os_error() {
-            Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(format!("{}: {error}", tree.display())),
-            _ => Error::Create(format!("Creation of container private area failed: {error}")),
-        })
-    };
-    if layout == Layout::Simfs {
-        return shifted(made);
-    }
-    let state = Snapshots { ids: Some(ids), ..Snapshots::read(made)? };
-    state.write(made)?;
-    make_folder(root)?;
-    vz.node.umount(root)?;
-    vz.node.mount(&layout::mounts(Layout::Overlay, made, root)?)?;
-    let done = shifted(root);
-    vz.node.umount(root)?;
-    done
-}
-
-/// The options' values, as they are stored. If an option is repeated the first one counts; addresses accumulate.
+/// The options' values, as they are stored. Of one that comes again the first counts; addresses add up.
 fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
     let bad = |name: &str, value: &str| Error::Value(format!("Bad parameter for --{name}: {value}"));
     let mut chosen: Vec<(String, String)> = Vec::new();
@@ -248,103 +220,7 @@ fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
     Ok(chosen)
 }
 
-/// Creates a private area.
-fn fill(layout: Layout, template: &Template, name: &str, templates: &Path, made: &Path) -> Result<()> {
-    if layout == Layout::Simfs {
-        return template.lay_out(made);
-    }
-    let below = match template {
-        Template::Tree(tree) if layout == Layout::App => {
-            area(made, tree.clone())?;
-            return own_system(tree, &made.join("upper"));
-        }
-        Template::Tree(tree) => tree.clone(),
-        Template::Archive(..) if layout == Layout::App => {
-            return app(template, Path::new(LIVE), made);
-        }
-        Template::Archive(..) => shared(template, name, templates)?,
-    };
-    area(made, below)
-}
-
-/// An app's template only has its own content: the changes over the live system.
-fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
-    area(made, live.to_owned())?;
-    let upper = made.join("upper");
-    fs::remove_dir(&upper).map_err(|error| Error::file(&upper, error))?;
-    template.lay_out(&upper)?;
-    if !template_is_bare(&upper) {
-        return Ok(());
-    }
-    own_system(live, &upper)?;
-    let inittab = upper.join("system/etc/inittab");
-    fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
-}
-
-/// Whether a template contains nothing of a system of its own.
-fn template_is_bare(upper: &Path) -> bool {
-    fs::symlink_metadata(upper.join("system")).is_err()
-}
-
-/// The inittab of an application's container: starts the application, and restarts it when it ends.
-const APP_INITTAB: &str = "\
-# What init starts in this container: the application alone.
-::sysinit:/system/etc/init.d/rcS
-::respawn:/usr/app/run >>/system/var/log/app.log 2>&1
-::shutdown:/system/etc/init.d/rcK
-";
-
-/// An application's own parts of `/system`: configuration and variable data. The programs are the live system's.
-fn own_system(live: &Path, upper: &Path) -> Result<()> {
-    let (from, system) = (live.join("system/etc"), upper.join("system"));
-    for folder in ["var/log", "var/lib", "var/tmp", "tmp", "run"] {
-        make_folder(&system.join(folder))?;
-    }
-    let etc = system.join("etc");
-    copy_tree(&from, &etc).map_err(|error| Error::file(&from, error))?;
-    // The live system's start scripts for its own containers are left out.
-    match fs::remove_dir_all(etc.join("vz")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&etc, error)),
-        _ => {}
-    }
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
-    for folder in ["tmp", "var/tmp"] {
-        let path = system.join(folder);
-        fs::set_permissions(&path, fs::Permissions::clone(&open)).map_err(|error| Error::file(&path, error))?;
-    }
-    Ok(())
-}
-
-/// An empty overlay over a tree.
-fn area(made: &Path, template: PathBuf) -> Result<()> {
-    for folder in ["upper", "work", "layers"] {
-        make_folder(&made.join(folder))?;
-    }
-    // Everyone may enter the root of a tree, whatever our umask is.
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    let upper = made.join("upper");
-    fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
-    Snapshots { template, ..Snapshots::default() }.write(made)
-}
-
-/// A template's tree that overlays share; unpacked at its first use.
-fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> {
-    let tree = templates.join("root").join(name);
-    if !tree.is_dir() {
-        let made = layout::beside(&tree, "creating");
-        make_folder(&templates.join("root"))?;
-        if made.exists() {
-            fs::remove_dir_all(&made).map_err(|error| Error::file(&made, error))?;
-        }
-        template.lay_out(&made)?;
-        sync(&made)?;
-        fs::rename(&made, &tree).map_err(|error| Error::file(&tree, error))?;
-    }
-    Ok(tree)
-}
-
-/// Flushes everything to disk, then renames it: a power cut before that leaves something that can be told from a
-/// complete container.
+/// Brings all to the disk, then gives it its names: a power cut before leaves what is told from a whole container.
 ///
 /// A container consists of its private area and its configuration. The configuration has an unfinished name until the
 /// private area has its final one: if both exist, [`crate::vz::recovery`] finishes the creation, otherwise it undoes
@@ -378,12 +254,6 @@ fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: 
         let _ = fs::remove_file(conf.with_extension(format!("{ending}.destroyed")));
     }
     fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
-}
-
-/// Flushes the file system of a folder to disk.
-pub(super) fn sync(folder: &Path) -> Result<()> {
-    let opened = File::open(folder).map_err(|error| Error::file(folder, error))?;
-    nix::unistd::syncfs(opened).map_err(|error| Error::file(folder, error.into()))
 }
 
 pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {

@@ -125,7 +125,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     let ours = !vz.node.is_mounted(&root)?;
     if ours {
-        mount_root(vz, &ct)?;
+        mount_root(vz, &ct, true)?;
     }
     let ran = ct.spec(vz).and_then(|spec| {
         let command = shell(&spec, &["-s".into()])?;

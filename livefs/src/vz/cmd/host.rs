@@ -1,9 +1,8 @@
-//! Action scripts and folders of the host.
+//! Action scripts of the host.
 
 use crate::vz::context::Vz;
 use crate::vz::exit::{self, Error, Result};
 use crate::vz::process;
-use std::path::Path;
 
 /// The PATH of action scripts and of programs inside.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/system/sbin:/system/bin";
@@ -38,10 +37,4 @@ pub(super) fn inner_script(vz: &Vz, name: &str) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::file(&path, error)),
     }
-}
-
-/// Creates a folder and its parents.
-pub(super) fn make_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path)
-        .map_err(|error| Error::system(format!("Unable to create directory {}", path.display()), error))
 }

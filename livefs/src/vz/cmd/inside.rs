@@ -29,7 +29,7 @@ pub(super) fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     let mount = !running && !vz.node.is_mounted(&root)?;
     if mount {
-        mount_root(vz, ct)?;
+        mount_root(vz, ct, true)?;
     }
     let script = format!(
         "id {user} >/dev/null 2>&1 || useradd -m {user} 2>/dev/null || adduser -D {user} || exit 1\nexec chpasswd\n"

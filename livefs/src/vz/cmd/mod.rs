@@ -1,6 +1,7 @@
 //! `vzctl`: the command line, and the commands, with a file per family.
 
 mod call;
+pub(crate) mod convert;
 pub(crate) mod create;
 mod exec;
 mod host;
@@ -8,14 +9,13 @@ mod inside;
 pub(crate) mod mount;
 mod run;
 mod set;
-pub(crate) mod snapshot;
+mod snapshot;
 mod suspend;
 
 use call::Call;
 
 use super::context::Vz;
 use super::exit::{Error, Result};
-use super::layout::Layout;
 use super::log::Log;
 use super::names;
 use super::node::Node;
@@ -25,7 +25,7 @@ use std::ffi::OsString;
 const USAGE: &str = "\
 Usage: vzctl [--quiet | --verbose] [--skiplock] COMMAND CTID|NAME [PARAMETERS]
 
-vzctl create CTID [--ostemplate NAME] [--config NAME] [--layout simfs|overlay|app] [--hostname NAME] [--name NAME]
+vzctl create CTID [--ostemplate NAME] [--config NAME] [--layout simfs|overlay|app|ploop] [--hostname NAME] [--name NAME]
    [--description TEXT] [--ipadd ADDR] [--diskspace KBYTES] [--diskinodes NUM] [--private PATH] [--root PATH]
    [--local_uid UID] [--local_gid GID]
 vzctl start CTID [--force] [--wait] [--skip-fsck] [--skip-remount]
@@ -37,6 +37,8 @@ vzctl enter CTID [--exec COMMAND [ARG ...]]
 vzctl console CTID [TTYNUM]
 vzctl runscript CTID SCRIPT
 vzctl suspend | resume CTID
+vzctl convert CTID [--layout ploop]
+vzctl compact CTID
 vzctl snapshot CTID [--id UUID] [--name NAME] [--description TEXT] [--skip-suspend] [--skip-config]
 vzctl snapshot-switch CTID --id UUID [--skip-resume] [--skip-config]
 vzctl snapshot-delete | snapshot-umount CTID --id UUID
@@ -161,8 +163,8 @@ const COMMANDS: &[Command] = &[
     c(&["snapshot-mount"], false, true, snapshot::mount),
     c(&["snapshot-umount"], false, true, snapshot::umount),
     c(&["snapshot-list"], false, false, snapshot::list),
-    c(&["convert"], false, false, convert),
-    c(&["compact"], false, false, compact),
+    c(&["convert"], false, true, convert::convert),
+    c(&["compact"], false, true, mount::compact),
 ];
 
 fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<u8> {
@@ -175,23 +177,6 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
     }
     let _lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
     (command.run)(vz, call)
-}
-
-fn convert(_: &Vz, call: &Call) -> Result<u8> {
-    let known = [("layout", None, true), ("ve_layout", None, true), ("velayout", None, true)];
-    let given = call.only_options(&known, Error::Value)?;
-    for (_, layout) in &given.options {
-        if let Err(error @ Error::Value(_)) = Layout::parse(layout) {
-            return Err(error);
-        }
-    }
-    Err(Error::Ploop)
-}
-
-fn compact(vz: &Vz, call: &Call) -> Result<u8> {
-    call.no_arguments()?;
-    vz.log.info("Compact only makes sense for ploop containers");
-    Ok(0)
 }
 
 #[cfg(test)]

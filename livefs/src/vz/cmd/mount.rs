@@ -1,26 +1,35 @@
 //! `mount`, `umount`, `status`, `quotaon`, `quotaoff`, `quotainit`.
 
 use super::call::Call;
-use super::host::{host_script, make_folder};
+use super::host::host_script;
 use crate::vz::below;
 use crate::vz::context::{Ct, Vz};
+use crate::vz::disk::make_folder;
 use crate::vz::exit::{Error, Result};
-use crate::vz::layout::{self, Layout};
 use std::path::Path;
 
 /// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script
 /// undoes everything.
 ///
+/// An image is looked at before, if `fsck` says so.
+///
 /// # Errors
-/// The private area is missing, a script failed, the kernel refused.
-pub fn mount_root(vz: &Vz, ct: &Ct) -> Result<()> {
+/// The private area is missing or damaged, a script failed, the kernel refused.
+pub fn mount_root(vz: &Vz, ct: &Ct, fsck: bool) -> Result<()> {
     let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("Container is already mounted".into()));
     }
     host_script(vz, ct.id, "vps.premount")?;
     host_script(vz, ct.id, &format!("{}.premount", ct.id))?;
-    let mounts = layout::mounts(ct.layout(&private)?, &private, &root)?;
+    if !private.is_dir() {
+        return Err(Error::NoPrivate(private));
+    }
+    let area = ct.layout(&private)?.area();
+    let mounts = area.mounts(&private, &root, ct.config.get("MOUNT_OPTS"))?;
+    if fsck {
+        area.check(&*vz.node, &private)?;
+    }
     make_folder(&root)?;
     vz.node.mount(&mounts)?;
     let after = host_script(vz, ct.id, "vps.mount").and_then(|()| host_script(vz, ct.id, &format!("{}.mount", ct.id)));
@@ -50,8 +59,8 @@ pub fn umount_root(vz: &Vz, ct: &Ct) -> Result<()> {
     let _ = below::remove(&root, Path::new(below::STARTED));
     vz.node.umount(&root)?;
     if let Some(private) = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private)) {
-        if ct.layout(&private).is_ok_and(Layout::has_layers) {
-            layout::empty_work(&private);
+        if let Ok(layout) = ct.layout(&private) {
+            layout.area().unmounted(&private);
         }
     }
     vz.log.info("Container is unmounted");
@@ -66,7 +75,7 @@ pub(super) fn mount_command(vz: &Vz, call: &Call) -> Result<u8> {
         vz.log.error("Container is already mounted");
         return Ok(0);
     }
-    mount_root(vz, &ct).map(|()| 0)
+    mount_root(vz, &ct, true).map(|()| 0)
 }
 
 pub(super) fn umount_command(vz: &Vz, call: &Call) -> Result<u8> {
@@ -93,7 +102,30 @@ pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Switches disk limits on and off manually. They are on by themselves while a container is mounted.
+/// `compact`: gives back what an image holds of removed files.
+pub(super) fn compact(vz: &Vz, call: &Call) -> Result<u8> {
+    call.no_arguments()?;
+    let ct = vz.container(call.id)?;
+    let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
+    if !private.is_dir() {
+        return Err(Error::NoPrivate(private));
+    }
+    if !ct.layout(&private)?.area().is_image() {
+        vz.log.info("Compact only makes sense for ploop containers");
+        return Ok(0);
+    }
+    let mounted = vz.node.is_mounted(&root)?;
+    if !mounted {
+        mount_root(vz, &ct, true)?;
+    }
+    let done = vz.node.trim(&root);
+    if !mounted {
+        umount_root(vz, &ct)?;
+    }
+    done.map(|()| 0)
+}
+
+/// Limits of the disk on and off by hand. They are on by themselves as long as a container is mounted.
 pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
     call.no_arguments()?;
     let ct = vz.container(call.id)?;
@@ -105,6 +137,11 @@ pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
             _ => 66,
         };
         return Err(Error::Told(code));
+    }
+    let private = vz.paths.at(ct.config.path("VE_PRIVATE")?);
+    if ct.layout(&private)?.area().is_image() {
+        vz.log.info("CT is on ploop, disk quota is obsoleted, skipping operation");
+        return Ok(0);
     }
     let on = call.name != "quotaoff";
     for key in ["DISKSPACE", "DISKINODES"].into_iter().filter(|_| on) {

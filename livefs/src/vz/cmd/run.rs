@@ -105,7 +105,7 @@ fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
         umount_root(vz, ct)?;
     }
     if !mounted || !given.has("skip-remount") {
-        mount_root(vz, ct)?;
+        mount_root(vz, ct, !given.has("skip-fsck"))?;
     }
     let started = begin(vz, ct, given);
     if started.is_err() {

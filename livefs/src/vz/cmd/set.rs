@@ -3,12 +3,14 @@
 use super::call::Call;
 use super::{inside, run};
 use crate::vz::conf::params::{self, BEANCOUNTERS, PARAMS, When};
-use crate::vz::conf::{ConfFile, Config};
+use crate::vz::conf::{ConfFile, Config, Pair, Unit};
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
+use crate::vz::layout::Place;
 use crate::vz::names;
 use crate::vz::options::{Given, Known};
 use options::Changes;
+use std::path::Path;
 
 mod apply;
 mod options;
@@ -110,8 +112,8 @@ fn own(ct: &Ct) -> Config {
     Config::layered(ct.file.iter(), ct.id)
 }
 
-/// Invalid combinations of options.
-fn check(given: &Given) -> Result<()> {
+/// Combinations of options that make no sense.
+fn check(given: &Given, image: bool) -> Result<()> {
     let wrong = |text: String| Err(Error::Syntax(text));
     if given.has("reset_ub") && given.options.len() > 1 {
         return wrong("Error: option --reset_ub is exclusive".into());
@@ -128,6 +130,9 @@ fn check(given: &Given) -> Result<()> {
     }
     if given.has("save") {
         return Ok(());
+    }
+    if image && given.has("diskspace") {
+        return wrong("Error: can't use --diskspace without --save for a ploop-based container".into());
     }
     if given.has("name") {
         return Err(Error::Name("Error: unable to use --name option without --save".into()));
@@ -149,7 +154,10 @@ fn check(given: &Given) -> Result<()> {
 fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     let own = own(ct);
     changes.settle_interfaces(&own)?;
-    check(given)?;
+    let (private, root) = (ct.config.get("VE_PRIVATE"), ct.config.get("VE_ROOT"));
+    let layout = private.map(|private| ct.layout(&vz.paths.at(private)));
+    let image = matches!(layout, Some(Ok(layout)) if layout.area().is_image());
+    check(given, image)?;
     let running = vz.node.is_running(ct.id)?;
     if let Some(name) = ct.config.get("NAME").filter(|_| given.has("applyconfig_map")) {
         names::set(&vz.paths, ct.id, name, Some(name))?;
@@ -164,7 +172,7 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
         vz.log.info("UB limits were set successfully");
         return Ok(Done { new: Vec::new(), warns: false });
     }
-    if given.has("offline-resize") || given.has("offline") {
+    if !image && (given.has("offline-resize") || given.has("offline")) {
         vz.log.info("Warning: option --offline-resize only makes sense for a ploop CT");
     }
     if let Some(name) = given.first("name") {
@@ -186,6 +194,9 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     }
     if let Some(name) = given.first("applyconfig") {
         sample(vz, ct.id, name, changes)?;
+    }
+    if let (true, Some(private), Some(root)) = (image, private, root) {
+        resize(vz, ct, &vz.paths.at(private), &vz.paths.at(root), given, changes)?;
     }
     let new = changes.merged(&own, &ct.config);
     let mut config = ct.config.clone();
@@ -218,7 +229,27 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     Ok(Done { new, warns })
 }
 
-/// Applies the values of a sample over those of the options.
+/// Gives an image the size that `--diskspace` says.
+fn resize(vz: &Vz, ct: &Ct, private: &Path, root: &Path, given: &Given, changes: &Changes) -> Result<()> {
+    if let Some(text) = changes.get("DISKSPACE") {
+        let (running, mounted) = (vz.node.is_running(ct.id)?, vz.node.is_mounted(root)?);
+        if mounted && (given.has("offline-resize") || given.has("offline")) {
+            let state = if running { "running" } else { "mounted" };
+            vz.log.error(format_args!("Option --offline-resize can't be used on a {state} container"));
+            return Err(Error::Told(21));
+        }
+        let bad = |_| Error::InvalidConfig(format!("Invalid value for DISKSPACE: {text}"));
+        let bytes = Pair::parse(text, Unit::Kilobytes).map_err(bad)?.limit.saturating_mul(1024);
+        let conf = vz.paths.container_conf(ct.id);
+        ct.layout(private)?.area().resize(&*vz.node, Place { private, root, mounted, conf: &conf }, bytes)?;
+    }
+    if changes.get("DISKINODES").is_some() {
+        vz.log.info("Warning: --diskinodes is ignored for ploop-based container");
+    }
+    Ok(())
+}
+
+/// Puts the values of a sample over those of the options.
 fn sample(vz: &Vz, id: u32, name: &str, changes: &mut Changes) -> Result<()> {
     let path = vz.paths.sample(name);
     let found = if name.contains('/') { Err(std::io::ErrorKind::InvalidInput.into()) } else { ConfFile::read(&path) };

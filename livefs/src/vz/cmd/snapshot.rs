@@ -1,22 +1,18 @@
-//! `snapshot`, `snapshot-switch`, `-delete`, `-mount`, `-umount`, `-list`: for overlay layouts. The file system and the
-//! configuration are kept, the memory is not: a snapshot of a running container has the state that a power cut would
-//! leave.
+//! `snapshot`, `snapshot-switch`, `-delete`, `-mount`, `-umount`, `-list`. The file system and the configuration are kept, the memory
+//! is not: what a snapshot of a running container holds is what a power cut would leave.
 
 use super::call::Call;
-use super::create::sync;
-use super::host::make_folder;
 use super::mount::umount_root;
 use super::run::{Stop, stop};
-use crate::system::tree::copy_tree;
 use crate::vz::context::{Ct, Vz};
+use crate::vz::disk::make_folder;
 use crate::vz::exit::{Error, Result};
-use crate::vz::layout;
+use crate::vz::layout::{Keeper, Place};
 use crate::vz::log;
 use crate::vz::node::Mount;
 use crate::vz::options::{self, Given, Known};
 use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
 use std::fs;
-use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 const ID: &[Known] = &[("id", None, true), ("uuid", None, true)];
@@ -29,21 +25,36 @@ const MOUNT: u8 = 160;
 const UMOUNT: u8 = 161;
 const LIST: u8 = 167;
 
-/// A container with overlay layout: its private area and layers.
-fn open(vz: &Vz, id: u32, code: u8) -> Result<(Ct, PathBuf, Snapshots)> {
+/// A container that can have snapshots: its private area and what is known of them.
+struct Opened {
+    ct: Ct,
+    private: PathBuf,
+    root: PathBuf,
+    mounted: bool,
+    conf: PathBuf,
+    keeper: &'static dyn Keeper,
+    state: Snapshots,
+}
+
+impl Opened {
+    fn place(&self) -> Place<'_> {
+        Place { private: &self.private, root: &self.root, mounted: self.mounted, conf: &self.conf }
+    }
+}
+
+fn open(vz: &Vz, id: u32, code: u8) -> Result<Opened> {
     let ct = vz.container(id)?;
-    let private = vz.paths.at(ct.config.path("VE_PRIVATE")?);
+    let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
     if !private.is_dir() {
         return Err(Error::NoPrivate(private));
     }
-    if !ct.layout(&private)?.has_layers() {
-        return Err(Error::Snapshot(
-            code,
-            "Snapshot feature is only available for CTs of layout overlay or app".into(),
-        ));
-    }
+    let keeper = ct.layout(&private)?.area().snapshots().ok_or_else(|| {
+        let text = "Snapshot feature is only available for CTs of layout ploop, overlay or app";
+        Error::Snapshot(code, text.into())
+    })?;
     let state = Snapshots::read(&private)?;
-    Ok((ct, private, state))
+    let mounted = vz.node.is_mounted(&root)?;
+    Ok(Opened { conf: vz.paths.container_conf(id), ct, private, root, mounted, keeper, state })
 }
 
 /// Parses options, and the snapshot's UUID if it is required.
@@ -62,11 +73,6 @@ fn missing(code: u8, id: &str) -> Error {
     Error::Snapshot(code, format!("Unable to find snapshot by uuid {id}"))
 }
 
-/// Where a snapshot's configuration is stored.
-fn kept_conf(private: &Path, id: &str) -> PathBuf {
-    private.join("layers").join(format!("{}.ve.conf", id.trim_matches(['{', '}'])))
-}
-
 pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     let more = [
         ("name", None, true),
@@ -75,21 +81,22 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
         ("skip-config", None, false),
     ];
     let (given, id) = read(call, &more, false)?;
-    let (ct, private, mut state) = open(vz, call.id, CREATE)?;
+    let mut at = open(vz, call.id, CREATE)?;
     let id = match id {
         Some(id) => id,
         None => new_uuid()?,
     };
+    let mut state = std::mem::take(&mut at.state);
     if state.all.iter().any(|one| one.id == id) {
         return Err(Error::Value(format!("Invalid guid {id} specified: already exists")));
     }
     vz.log.info(format_args!("Creating snapshot {id}"));
     let failed = |error: std::io::Error| Error::system("Failed to create snapshot", error);
-    if ct.file.is_some() && !given.has("skip-config") {
-        make_folder(&private.join("layers"))?;
-        fs::copy(vz.paths.container_conf(ct.id), kept_conf(&private, &id)).map_err(failed)?;
+    if at.ct.file.is_some() && !given.has("skip-config") {
+        let kept = at.keeper.conf(&at.private, &id);
+        make_folder(kept.parent().unwrap_or(&kept))?;
+        fs::copy(&at.conf, kept).map_err(failed)?;
     }
-    let layer = Snapshots::layer(&private, &id);
     let date = log::now().replace('T', " ").trim_end_matches('Z').to_owned();
     let text = |name| given.value(name).unwrap_or_default().to_owned();
     let (below, parent) = (state.base.clone(), state.current.clone());
@@ -103,68 +110,21 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
         hidden: false,
     });
     state.current = Some(id.clone());
-    let root = vz.paths.at(ct.config.path("VE_ROOT")?);
-    if vz.node.is_mounted(&root)? {
-        // A mounted overlay keeps its upper folder: its content is copied, while nothing changes it.
-        let freeze = vz.node.is_running(ct.id)? && !vz.node.is_frozen(ct.id)?;
-        if freeze {
-            vz.node.freeze(ct.id, true)?;
-        }
-        let made = layout::beside(&layer, "creating");
-        let _ = fs::remove_dir_all(&made);
-        let copied = sync(&private).and_then(|()| copy_tree(&private.join("upper"), &made).map_err(failed));
-        if freeze {
-            vz.node.freeze(ct.id, false)?;
-        }
-        let settled = copied.and_then(|()| sync(&made)).and_then(|()| fs::rename(&made, &layer).map_err(failed));
-        if let Err(error) = settled {
-            let _ = fs::remove_dir_all(&made);
-            vz.log.error("Failed to create snapshot");
-            return Err(error);
-        }
-    } else {
-        // A link to the future tree of the layer: after the description is written, the tree is renamed, and a power
-        // cut between the two leaves a layer without a tree, which `repair` finishes.
-        state.base = Some(id.clone());
-        state.write(&private)?;
-        repair(&private, &state)?;
+    let freeze = at.mounted && vz.node.is_running(at.ct.id)? && !vz.node.is_frozen(at.ct.id)?;
+    if freeze {
+        vz.node.freeze(at.ct.id, true)?;
     }
-    state.write(&private)?;
+    let taken = at.keeper.take(&*vz.node, at.place(), &mut state, &id);
+    if freeze {
+        vz.node.freeze(at.ct.id, false)?;
+    }
+    if let Err(error) = taken {
+        let _ = fs::remove_file(at.keeper.conf(&at.private, &id));
+        vz.log.error("Failed to create snapshot");
+        return Err(error);
+    }
     vz.log.info(format_args!("Snapshot {id} has been successfully created"));
     Ok(0)
-}
-
-/// Finishes a snapshot of a stopped container that a power cut interrupted: if its base has no tree yet, the upper
-/// folder is still that tree.
-pub(crate) fn repair(private: &Path, state: &Snapshots) -> Result<bool> {
-    let Some(base) = &state.base else { return Ok(false) };
-    let (layer, upper) = (Snapshots::layer(private, base), private.join("upper"));
-    let failed = |error| Error::file(&layer, error);
-    let mut done = false;
-    if !layer.exists() {
-        make_folder(&private.join("layers"))?;
-        fs::rename(&upper, &layer).map_err(failed)?;
-        done = true;
-    }
-    if !upper.exists() {
-        empty_upper(private, state)?;
-        done = true;
-    }
-    Ok(done)
-}
-
-fn empty_upper(private: &Path, state: &Snapshots) -> Result<()> {
-    for folder in ["upper", "work"] {
-        make_folder(&private.join(folder))?;
-    }
-    let upper = private.join("upper");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
-    // It is the root that the container sees.
-    match state.ids {
-        Some((uid, gid)) => lchown(&upper, Some(uid), Some(gid)).map_err(|error| Error::file(&upper, error)),
-        None => Ok(()),
-    }
 }
 
 pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
@@ -179,52 +139,29 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
     if given.has("skip-resume") && given.has("must-resume") {
         return Err(Error::Syntax("Invalid syntax: --skip-resume and --must-resume can not be used together".into()));
     }
-    let (ct, private, mut state) = open(vz, call.id, SWITCH)?;
-    state.find(&id).ok_or_else(|| missing(SWITCH, &id))?;
+    let mut at = open(vz, call.id, SWITCH)?;
+    at.state.find(&id).ok_or_else(|| missing(SWITCH, &id))?;
     if given.has("must-resume") {
         return Err(Error::Snapshot(SWITCH, "Error: no dump in snapshot, unable to resume".into()));
     }
     vz.log.info(format_args!("Switching to snapshot {id}"));
-    let root = vz.paths.at(ct.config.path("VE_ROOT")?);
-    if vz.node.is_running(ct.id)? {
-        stop(vz, &ct, Stop { fast: true, ..Stop::default() })?;
-    } else if vz.node.is_mounted(&root)? {
-        umount_root(vz, &ct)?;
+    if vz.node.is_running(at.ct.id)? {
+        stop(vz, &at.ct, Stop { fast: true, ..Stop::default() })?;
+    } else if at.mounted {
+        umount_root(vz, &at.ct)?;
     }
-    let failed = |error| Error::Snapshot(SWITCH, format!("Failed to switch to snapshot {id}: {error}"));
-    // The changes are moved aside first: they are discarded by definition, and leftovers are removed.
-    let aside = private.join("upper.switching");
-    let _ = fs::remove_dir_all(&aside);
-    fs::rename(private.join("upper"), &aside).map_err(failed)?;
-    (state.base, state.current) = (Some(id.clone()), Some(id.clone()));
-    let gone = state.unused();
-    state.write(&private)?;
-    empty_upper(&private, &state)?;
-    let conf = kept_conf(&private, &id);
-    if conf.is_file() && !given.has("skip-config") {
-        let text = fs::read(&conf).map_err(failed)?;
-        crate::durable::replace(&vz.paths.container_conf(ct.id), &text, 0o644).map_err(failed)?;
-    }
-    fs::remove_dir_all(&aside).map_err(failed)?;
-    sweep(&private, &gone)?;
+    at.mounted = false;
+    let mut state = std::mem::take(&mut at.state);
+    at.keeper.switch(at.place(), &mut state, &id, !given.has("skip-config"))?;
     vz.log.info("Container has been successfully switched to another snapshot");
     Ok(0)
-}
-
-fn sweep(private: &Path, gone: &[String]) -> Result<()> {
-    for id in gone {
-        let layer = Snapshots::layer(private, id);
-        if layer.exists() {
-            fs::remove_dir_all(&layer).map_err(|error| Error::file(&layer, error))?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn delete(vz: &Vz, call: &Call) -> Result<u8> {
     let (_, id) = read(call, &[], true)?;
     let id = id.unwrap_or_default();
-    let (_, private, mut state) = open(vz, call.id, DELETE)?;
+    let mut at = open(vz, call.id, DELETE)?;
+    let state = &mut at.state;
     let parent = state.find(&id).ok_or_else(|| missing(DELETE, &id))?.parent.clone();
     vz.log.info(format_args!("Deleting snapshot {id}"));
     for one in &mut state.all {
@@ -238,9 +175,9 @@ pub(super) fn delete(vz: &Vz, call: &Call) -> Result<u8> {
         state.current = parent;
     }
     let gone = state.unused();
-    state.write(&private)?;
-    let _ = fs::remove_file(kept_conf(&private, &id));
-    sweep(&private, &gone)?;
+    state.write(&at.private)?;
+    let _ = fs::remove_file(at.keeper.conf(&at.private, &id));
+    gone.iter().try_for_each(|id| at.keeper.discard(&at.private, id))?;
     vz.log.info(format_args!("Snapshot {id} has been successfully deleted"));
     Ok(0)
 }
@@ -250,20 +187,13 @@ pub(super) fn mount(vz: &Vz, call: &Call) -> Result<u8> {
     let id = id.unwrap_or_default();
     let target =
         given.value("target").ok_or_else(|| Error::Syntax("Invalid syntax: mount target is missing".into()))?;
-    let (_, private, state) = open(vz, call.id, MOUNT)?;
-    state.find(&id).ok_or_else(|| missing(MOUNT, &id))?;
+    let at = open(vz, call.id, MOUNT)?;
+    at.state.find(&id).ok_or_else(|| missing(MOUNT, &id))?;
     vz.log.info(format_args!("Mounting snapshot {id} to {target}"));
     let target =
         PathBuf::from(target).canonicalize().map_err(|error| Error::Snapshot(MOUNT, format!("{target}: {error}")))?;
-    let lower = state.lower(&private, Some(&id));
-    vz.node.mount(&[Mount {
-        source: None,
-        lower,
-        upper: None,
-        metacopy: state.ids.is_some(),
-        target: target.clone(),
-        read_only: true,
-    }])?;
+    let source = at.keeper.shown(&at.private, &at.state, &id);
+    vz.node.mount(&[Mount { source, target: target.clone(), read_only: true }])?;
     let noted = fs::write(mount_note(vz, call.id, &id)?, target.as_os_str().as_encoded_bytes());
     noted.map_err(|error| Error::system("Failed to mount snapshot", error))?;
     Ok(0)
@@ -310,7 +240,7 @@ pub(super) fn list(vz: &Vz, call: &Call) -> Result<u8> {
         FIELDS.iter().for_each(|(names, heading, _)| vz.log.print(format_args!("{:<15} {heading:<15}", names[0])));
         return Ok(0);
     }
-    let (_, _, state) = open(vz, call.id, LIST)?;
+    let Opened { state, .. } = open(vz, call.id, LIST)?;
     let order = given.value("output").unwrap_or("parent_uuid,current,uuid,date,name");
     let fields = order.split(',').map(|name| {
         let found = FIELDS.iter().find(|(names, ..)| names.contains(&name));

@@ -3,6 +3,7 @@
 mod cases;
 mod compatibility;
 mod notes;
+mod ploop;
 mod scripts;
 
 use super::main;
@@ -128,7 +129,8 @@ fn wrong_command_lines() {
         ("status 101 x", 20, "! Invalid options: x"),
         ("create 101", 44, "Private area already exists in /vz/private/101"),
         ("create 102 --ostemplate nothing", 91, "not found"),
-        ("create 102 --layout ploop", 99, "ploop is not supported"),
+        ("create 102 --layout ploop", 63, "Error: diskspace not set (required for ploop)"),
+        ("create 102 --layout ploop:thin", 21, "! Bad parameter for --layout: ploop:thin"),
         (
             "create 102 --config none",
             82,
@@ -137,14 +139,15 @@ fn wrong_command_lines() {
         ("create 101 --config basic", 82, "already exists, can not use --config option"),
         ("create 102 --ipadd 1.2.3", 21, "! Bad parameter for --ipadd: 1.2.3"),
         ("create 102 --color red", 21, "! vzctl: unrecognized option '--color'"),
-        ("convert 101", 99, "ploop"),
+        ("convert 101", 63, "Error: diskspace not set"),
+        ("convert 101 --layout simfs", 21, "! Only conversion to ploop is supported"),
         ("compact 101", 0, "Compact only makes sense for ploop containers"),
         ("suspend 101", 31, "container is not running"),
         ("suspend 101 --dumpfile /x", 16, "saving a container to disk is not supported"),
         ("suspend 101 --kill", 16, "not suspended"),
         ("suspend 101 --suspend --resume", 20, "only one sub command may be used"),
         ("resume 101 --dumpfile /x", 17, "saving a container to disk is not supported"),
-        ("snapshot 101", 156, "only available for CTs of layout overlay or app"),
+        ("snapshot 101", 156, "only available for CTs of layout ploop, overlay or app"),
         ("snapshot-switch 101", 20, "! Invalid syntax: snapshot id is missing"),
         ("quotaon 101", 63, "! Error: Not enough parameters, diskspace quota not set"),
         ("set 101 --ram lots --save", 21, "! Bad parameter for --ram: lots"),

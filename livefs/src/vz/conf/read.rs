@@ -189,7 +189,8 @@ fn value(key: &str, text: &str, ctid: u32) -> Result<String, Wrong> {
         "LOGGING" | "IPV6" => number(Kind::YesNo),
         "LOG_LEVEL" | "VERBOSE" if text.parse::<i32>().is_err() => Err(Wrong::Form),
         "VE_LAYOUT" => {
-            let good = ["simfs", "overlay", "app", "ploop"].contains(&text) || text.starts_with("ploop:");
+            let kind = text.strip_prefix("ploop:").is_some_and(|kind| ["expanded", "plain", "raw"].contains(&kind));
+            let good = kind || ["simfs", "overlay", "app", "ploop"].contains(&text);
             if good { Ok(text.to_owned()) } else { Err(Wrong::Form) }
         }
         _ => match params::by_key(key) {

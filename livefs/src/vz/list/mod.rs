@@ -7,6 +7,7 @@ use super::conf::Config;
 use super::conf::params::BEANCOUNTERS;
 use super::context::{Ct, Vz};
 use super::exit::{Error, Result};
+use super::layout::Layout;
 use super::log::Log;
 use super::names;
 use super::node::{Node, Usage};
@@ -249,22 +250,22 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
     }
     let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
     let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
-    let mounted = root.is_some_and(|root| vz.node.is_mounted(&root).unwrap_or(false));
+    let mounted = root.as_ref().is_some_and(|root| vz.node.is_mounted(root).unwrap_or(false));
     let status = match (running, mounted) {
         (true, _) if vz.node.is_frozen(id)? => Status::Suspended,
         (true, _) => Status::Running,
         (false, true) => Status::Mounted,
         (false, false) => Status::Stopped,
     };
-    let layout = match private.as_ref().map(|private| ct.layout(private)) {
-        Some(Ok(layout)) => layout.name(),
-        Some(Err(_)) => "ploop",
-        None => "???",
-    };
-    // Without its private area it is the configuration of another machine, or obsolete.
+    let kept = private.as_ref().and_then(|private| ct.layout(private).ok());
+    let layout = kept.map_or("???", Layout::name);
+    // What is without its private area is the configuration of another machine, or of nothing.
     let left = !running && !private.as_deref().is_some_and(Path::exists);
-    let usage = if running { vz.node.usage(id)? } else { Usage::default() };
-    // More expensive than everything else, so only determined if it is shown.
+    let mut usage = if running { vz.node.usage(id)? } else { Usage::default() };
+    if let Some(root) = root.filter(|_| mounted && kept.is_some_and(|layout| layout.area().is_image())) {
+        usage.disk = vz.node.used(&root).ok();
+    }
+    // Dearer than all the rest, so asked for only where it is shown.
     let load = if loads && status == Status::Running { vz.node.load(id) } else { None };
     let named = ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
     Ok(Row { ct, status, layout, usage, load, left, named })

@@ -1,6 +1,7 @@
 //! The machine that this runs on: the engine, the network and mounts, in the form that the commands use.
 
 mod devices;
+mod image;
 mod mounts;
 mod quota;
 mod usage;
@@ -123,11 +124,41 @@ impl Node for Machine {
 
     fn umount(&self, path: &Path) -> Result<()> {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // Of what is a container's image, not of what it may lie on.
+        let image = image::shown(&path).filter(|(_, image)| image.windows(9).any(|part| part == b"/root.hdd"));
         for target in mounts::mounted_below(&path)?.iter().rev() {
             nix::mount::umount2(target, nix::mount::MntFlags::UMOUNT_NOFOLLOW)
                 .map_err(|error| Error::Umount(format!("Can't umount {}: {error}", target.display())))?;
         }
-        Ok(())
+        image.map_or(Ok(()), image::let_go)
+    }
+
+    fn format(&self, image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()> {
+        image::format(image, bytes, inodes)
+    }
+
+    fn check(&self, image: &Path) -> Result<()> {
+        image::check(image)
+    }
+
+    fn grow(&self, image: &Path, root: &Path, bytes: u64) -> Result<()> {
+        image::grow(image, root, bytes)
+    }
+
+    fn shrink(&self, image: &Path, bytes: u64) -> Result<()> {
+        image::shrink(image, bytes)
+    }
+
+    fn hold(&self, root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        image::hold(root, work)
+    }
+
+    fn trim(&self, root: &Path) -> Result<()> {
+        image::trim(root)
+    }
+
+    fn used(&self, root: &Path) -> Result<(u64, u64)> {
+        image::used(root)
     }
 
     fn start(&self, spec: &Spec) -> Result<()> {

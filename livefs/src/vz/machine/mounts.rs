@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::Mount;
+use crate::vz::node::{Mount, Source};
 
 /// Whether something is mounted at a path. Determined from the path itself: the table of mounts is long if many
 /// containers are running.
@@ -58,7 +58,7 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
     let target = &mount.target;
     let none = None::<&str>;
     match &mount.source {
-        Some(source) => {
+        Source::Bind(source) => {
             let what = || format!("{} {}", target.display(), source.display());
             call(Some(source), target, none, MsFlags::MS_BIND, none).map_err(failed(what()))?;
             if mount.read_only {
@@ -66,20 +66,55 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
                 call(none, target, none, flags, none).map_err(failed(what()))?;
             }
         }
-        None => {
-            let list: Vec<String> = mount.lower.iter().map(|path| path.display().to_string()).collect();
+        Source::Overlay { lower, upper, metacopy } => {
+            let list: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
             let mut data = format!("lowerdir={}", list.join(":"));
-            if let Some((upper, work)) = &mount.upper {
+            if let Some((upper, work)) = upper {
                 data += &format!(",upperdir={},workdir={}", upper.display(), work.display());
             }
-            if mount.metacopy {
+            if *metacopy {
                 data += ",metacopy=on";
             }
             let flags = if mount.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
             call(Some("overlay"), target, Some("overlay"), flags, Some(data.as_str())).map_err(failed(data.clone()))?;
         }
+        Source::Image(image, options) => {
+            let (mut flags, data) = split(options);
+            flags.set(MsFlags::MS_RDONLY, mount.read_only || flags.contains(MsFlags::MS_RDONLY));
+            // Open until it is mounted: the device goes with its last user.
+            let (_device, path) = super::image::attach(image, mount.read_only)?;
+            call(Some(&path), target, Some("ext4"), flags, Some(data.as_str())).map_err(failed(format!(
+                "{} {}",
+                target.display(),
+                image.display()
+            )))?;
+        }
     }
     Ok(())
+}
+
+/// Options as mount(8) takes them: those that are flags of the call, and those that are the file system's.
+fn split(options: &str) -> (nix::mount::MsFlags, String) {
+    use nix::mount::MsFlags;
+    let (mut flags, mut data) = (MsFlags::empty(), Vec::new());
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => flags |= MsFlags::MS_RDONLY,
+            "nosuid" => flags |= MsFlags::MS_NOSUID,
+            "nodev" => flags |= MsFlags::MS_NODEV,
+            "noexec" => flags |= MsFlags::MS_NOEXEC,
+            "sync" => flags |= MsFlags::MS_SYNCHRONOUS,
+            "dirsync" => flags |= MsFlags::MS_DIRSYNC,
+            "noatime" => flags |= MsFlags::MS_NOATIME,
+            "nodiratime" => flags |= MsFlags::MS_NODIRATIME,
+            "relatime" => flags |= MsFlags::MS_RELATIME,
+            "strictatime" => flags |= MsFlags::MS_STRICTATIME,
+            // What is so anyway.
+            "defaults" | "rw" | "suid" | "dev" | "exec" | "async" => {}
+            other => data.push(other),
+        }
+    }
+    (flags, data.join(","))
 }
 
 #[cfg(test)]
@@ -92,6 +127,14 @@ mod tests {
         assert!(super::is_mounted(Path::new("/proc")).unwrap());
         assert!(!super::is_mounted(folder.path()).unwrap());
         assert!(!super::is_mounted(&folder.path().join("none")).unwrap());
+    }
+
+    #[test]
+    fn options_of_a_mount() {
+        use nix::mount::MsFlags;
+        let (flags, data) = super::split("noatime,data=ordered,,rw,discard");
+        assert_eq!((flags, data.as_str()), (MsFlags::MS_NOATIME, "data=ordered,discard"));
+        assert_eq!(super::split(""), (MsFlags::empty(), String::new()));
     }
 
     #[test]

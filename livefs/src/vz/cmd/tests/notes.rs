@@ -1,11 +1,13 @@
 //! A mock machine that records calls.
 
-use crate::vz::exit::Result;
-use crate::vz::node::{Command, Counter, Mount, Node, Usage};
+use crate::system::tree::{pack, unpack};
+use crate::vz::exit::{Error, Result};
+use crate::vz::node::{Command, Counter, Mount, Node, Source, Usage};
 use crate::vz::spec::Spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ pub struct State {
     pub frozen: BTreeSet<u32>,
     pub left: BTreeMap<u32, i32>,
     pub mounted: BTreeSet<PathBuf>,
+    /// Images that are mounted: where, their file, the folder that shows what is in them, and whether it goes back.
+    pub images: BTreeMap<PathBuf, (PathBuf, tempfile::TempDir, bool)>,
     pub notes: Vec<String>,
     pub exit: u8,
 }
@@ -30,6 +34,31 @@ impl Notes {
     }
     pub fn taken(&self) -> Vec<String> {
         std::mem::take(&mut self.0.borrow_mut().notes)
+    }
+}
+
+/// Where an image's content begins; before it is how much there is, and ext4's mark.
+const CONTENT: u64 = 4096;
+
+/// An image holds a tar.
+fn read_image(image: &Path, into: &Path) {
+    let text = fs::read(image).unwrap();
+    let length = u64::from_le_bytes(text[8..16].try_into().unwrap());
+    if length > 0 {
+        unpack(&text[CONTENT as usize..(CONTENT + length) as usize], into).unwrap();
+    }
+}
+
+impl Notes {
+    /// Writes what is in a mounted image back to it.
+    fn settle(&self, root: &Path) {
+        let state = self.0.borrow();
+        let Some((image, folder, _)) = state.images.get(root).filter(|(_, _, writes)| *writes) else { return };
+        // It may be gone, as that of a container that was destroyed.
+        let Ok(file) = fs::File::options().write(true).open(image) else { return };
+        let text = pack(folder.path(), &[PathBuf::new()], &|_| false, Vec::new()).unwrap();
+        file.write_all_at(&(text.len() as u64).to_le_bytes(), 8).unwrap();
+        file.write_all_at(&text, CONTENT).unwrap();
     }
 }
 
@@ -49,21 +78,73 @@ impl Node for Notes {
     fn mount(&self, mounts: &[Mount]) -> Result<()> {
         // The tree of a simple bind mount is visible at its target, so that files in a root are found.
         for mount in mounts {
-            if let Some(source) = mount.source.as_ref().or(mount.lower.last()) {
-                fs::remove_dir(&mount.target).unwrap();
-                std::os::unix::fs::symlink(source, &mount.target).unwrap();
-            }
+            let shown = match &mount.source {
+                Source::Bind(source) => source.clone(),
+                Source::Overlay { lower, .. } => lower.last().unwrap().clone(),
+                Source::Image(image, _) => {
+                    let folder = tempfile::tempdir().unwrap();
+                    read_image(image, folder.path());
+                    let path = folder.path().to_owned();
+                    let kept = (image.clone(), folder, !mount.read_only);
+                    self.0.borrow_mut().images.insert(mount.target.clone(), kept);
+                    path
+                }
+            };
+            fs::remove_dir(&mount.target).unwrap();
+            std::os::unix::fs::symlink(shown, &mount.target).unwrap();
             self.0.borrow_mut().mounted.insert(mount.target.clone());
         }
         Ok(())
     }
     fn umount(&self, path: &Path) -> Result<()> {
         self.0.borrow_mut().mounted.remove(path);
+        self.settle(path);
+        self.0.borrow_mut().images.remove(path);
         if path.is_symlink() {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
         }
         Ok(())
+    }
+    fn format(&self, image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()> {
+        let file = fs::File::create_new(image).unwrap();
+        file.set_len(bytes).unwrap();
+        file.write_all_at(&[0x53, 0xef], 1024 + 0x38).unwrap();
+        self.note(format!("format {bytes} {inodes:?}"));
+        Ok(())
+    }
+    fn check(&self, image: &Path) -> Result<()> {
+        self.note(format!("check {}", image.file_name().unwrap().to_string_lossy()));
+        Ok(())
+    }
+    fn grow(&self, image: &Path, root: &Path, bytes: u64) -> Result<()> {
+        assert!(self.is_mounted(root)?);
+        fs::File::options().write(true).open(image).unwrap().set_len(bytes).unwrap();
+        self.note(format!("grow {bytes}"));
+        Ok(())
+    }
+    fn shrink(&self, image: &Path, bytes: u64) -> Result<()> {
+        let text = fs::read(image).unwrap();
+        let held = CONTENT + u64::from_le_bytes(text[8..16].try_into().unwrap());
+        if bytes < held {
+            return Err(Error::System("New size smaller than minimum".into()));
+        }
+        fs::File::options().write(true).open(image).unwrap().set_len(bytes).unwrap();
+        self.note(format!("shrink {bytes}"));
+        Ok(())
+    }
+    fn hold(&self, root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.settle(root);
+        self.note("hold".into());
+        work()
+    }
+    fn trim(&self, root: &Path) -> Result<()> {
+        assert!(self.is_mounted(root)?);
+        self.note("trim".into());
+        Ok(())
+    }
+    fn used(&self, _: &Path) -> Result<(u64, u64)> {
+        Ok((4096, 77))
     }
     fn start(&self, spec: &Spec) -> Result<()> {
         let mut state = self.0.borrow_mut();

@@ -83,6 +83,98 @@ ready_create() {
 	rm -f /vz/etc/conf/200.*
 }
 
+# The same in an image, whose files are seen when it is mounted.
+prepare_ploop() { :; }
+outcome_ploop() {
+	if [ -e /vz/etc/conf/200.conf ] || [ -e /vz/private/200 ]; then
+		[ "$(vzctl status cut)" = "CTID 200 exist unmounted down" ] || fail "200 is half made: $(vzctl status 200)"
+		sound /vz/private/200/root.hdd/root.hdd
+		vzctl mount 200 >/dev/null || fail "200 can't be mounted"
+		sums /system/live/ro >/system/tmp/live
+		sums /vz/root/200 | grep -v 'lost+found' >/system/tmp/200
+		vzctl umount 200 >/dev/null
+		same /system/tmp/live /system/tmp/200 || fail "200 is not as its template"
+		echo new
+	elif named "CT 200: creation was interrupted"; then
+		echo incomplete
+	else
+		echo old
+	fi
+}
+ready_ploop() { ready_create; }
+
+first={00000000-0000-0000-0000-00000000000a}
+second={00000000-0000-0000-0000-00000000000b}
+hdd=/vz/private/101/root.hdd
+sound() { # IMAGE: as a power cut may leave it, with its journal
+	cp "$1" /system/tmp/image
+	e2fsck -p /system/tmp/image >/system/tmp/fsck 2>&1 || [ $? = 1 ] || fail "$1: $(cat /system/tmp/fsck)"
+	e2fsck -f -n /system/tmp/image >/system/tmp/fsck 2>&1 || fail "$1: $(cat /system/tmp/fsck)"
+	rm /system/tmp/image
+}
+content() { # what 101 holds, and is called
+	vzctl mount 101 >/dev/null || fail "101 can't be mounted"
+	echo "$(cat /vz/root/101/usr/mark) $(sed -n 's/^HOSTNAME="\(.*\)"$/\1/p' /vz/etc/conf/101.conf)"
+	vzctl umount 101 >/dev/null
+}
+change() { # WORD: what 101 holds, and is called
+	vzctl mount 101 >/dev/null
+	echo "$1" >/vz/root/101/usr/mark
+	vzctl umount 101 >/dev/null
+	vzctl set 101 --hostname "$1" --save >/dev/null
+}
+images() { # NAME...: there are these, and no others
+	[ "$(echo $(ls $hdd))" = "DiskDescriptor.xml $*" ] || fail "images: $(ls $hdd)"
+	for image; do sound "$hdd/$image"; done
+}
+prepare_snapshot() {
+	vzctl create 101 --ostemplate live --layout ploop --diskspace 20M
+	change first
+	vzctl snapshot 101 --id $first
+	change second
+}
+outcome_snapshot() {
+	case $(vzctl snapshot-list 101 -H -o uuid) in
+	"$first
+$second")
+		images root.hdd "root.hdd.$first" "root.hdd.$second"
+		echo new
+		;;
+	"$first")
+		images root.hdd "root.hdd.$first"
+		if named "CT 101: "; then echo incomplete; else echo old; fi
+		;;
+	*) fail "snapshots: $(vzctl snapshot-list 101)" ;;
+	esac
+	[ "$(content)" = "second second" ] || fail "101 has changed: $(content)"
+}
+ready_snapshot() {
+	if vzctl snapshot-list 101 -H -o uuid | grep -q $second; then vzctl snapshot-delete 101 --id $second; fi
+}
+prepare_switch() { prepare_snapshot; }
+outcome_switch() {
+	images root.hdd "root.hdd.$first"
+	case $(content) in
+	"first first") echo new ;;
+	"second second") if named "CT 101: "; then echo incomplete; else echo old; fi ;;
+	*) fail "101 is neither the old nor the new: $(content)" ;;
+	esac
+}
+ready_switch() { change second; }
+prepare_shrink() { prepare_snapshot; }
+outcome_shrink() {
+	images root.hdd "root.hdd.$first"
+	[ "$(content)" = "second second" ] || fail "101 has changed: $(content)"
+	case "$(stat -c %s $hdd/root.hdd) $(grep ^DISKSPACE /vz/etc/conf/101.conf)" in
+	'16777216 DISKSPACE="16384:16384"') echo new ;;
+	# The image is done, and what is written of it is not.
+	'16777216 DISKSPACE="20480:20480"') echo resized ;;
+	'20971520 DISKSPACE="20480:20480"') if named "CT 101: "; then echo incomplete; else echo old; fi ;;
+	*) fail "its size is neither the old nor the new: $(stat -c %s $hdd/root.hdd), $(grep ^DISKSPACE /vz/etc/conf/101.conf)" ;;
+	esac
+}
+ready_shrink() { vzctl set 101 --diskspace 20M --save; }
+
 prepare_start() {
 	vzctl create 101 --ostemplate live --config basic
 	echo mine >/vz/private/101/upper/notes
@@ -242,5 +334,5 @@ ready-*)
 	"ready_$2"
 	sync
 	;;
-*) fail "usage: cuts.sh prepare|outcome|ready create|start|stop|set|pack|restore|install" ;;
+*) fail "usage: cuts.sh prepare|outcome|ready create|ploop|snapshot|switch|shrink|start|stop|set|pack|restore|install" ;;
 esac
