@@ -1,7 +1,8 @@
-//! A patch of a series: what it touches, and why GNU patch refused it.
+//! Patches of a series: what they change, and why GNU patch rejected one.
 //!
-//! The executor runs [`ARGUMENTS`] in the toolchain. [`inspect`] comes first: it finds what patch(1) would apply in part
-//! (a truncated file) or not at all (binary changes), and names that climb out. [`failures`] reads patch's output.
+//! A component's step runs patch(1) with [`ARGUMENTS`]. Before that, [`inspect`] finds what patch(1) would apply partially
+//! (a truncated file) or not at all (binary changes), and names that lead out of the source. [`failures`] reads the output of
+//! patch(1).
 
 mod failures;
 
@@ -12,8 +13,8 @@ pub use failures::failures;
 use super::compressed;
 use crate::archive::{Budget, Exceeded};
 
-/// Arguments of patch(1), without `-i FILE`. No fuzz: a hunk whose context differs may land in the wrong function, so it is
-/// an error. Neither `.orig` nor `.rej` files are left in the source.
+/// Arguments of patch(1), without `-i FILE`. No fuzz: a hunk whose context differs may be applied to the wrong function, so it
+/// is an error. Neither `.orig` nor `.rej` files are left in the source.
 pub const ARGUMENTS: [&str; 6] =
     ["-p1", "--batch", "--forward", "--fuzz=0", "--no-backup-if-mismatch", "--reject-file=-"];
 

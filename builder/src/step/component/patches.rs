@@ -60,17 +60,7 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, mut execution: Execution)
         let text = patch::plain(name, bytes, budget).map_err(|error| failed(vec![error]))?;
         texts.push(patch::inspect(name, &text, budget).map_err(|error| failed(vec![error]))?);
         let path = format!("{IN}/{number:04}.patch");
-        let argv = argv![
-            "patch",
-            "-p1",
-            "--batch",
-            "--forward",
-            "--fuzz=0",
-            "--no-backup-if-mismatch",
-            "--reject-file=-",
-            "-i",
-            path
-        ];
+        let argv = [&argv!["patch"], &patch::ARGUMENTS.map(str::to_owned)[..], &argv!["-i", path]].concat();
         let title = Some(format!("applying {name}"));
         execution.commands.push(Invocation { title, ..Invocation::new("patched source", argv) });
         execution.inputs.push(Input::bytes(path, text));
