@@ -5,20 +5,22 @@ use super::context::Vz;
 use super::exit::{Error, Result};
 use super::layout::{self, Place};
 use super::list::configured;
+use super::lock::Lock;
 use super::{cmd, names};
 use crate::durable::sync_folder;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Repairs what a power cut left, and reports it: unfinished files are removed, deletions and interrupted snapshots are
-/// finished.
+/// finished. A container that another command works on is left alone: its unfinished files are that command's.
 ///
 /// # Errors
 /// A leftover can't be removed.
 pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     let mut said = Vec::new();
     let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut claims = Claims { vz, taken: BTreeMap::new() };
     let keys = ["VE_PRIVATE", "TEMPLATE"];
     let general = vz.general(&keys, 0);
     for key in keys {
@@ -31,13 +33,16 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             });
         }
     }
-    creations(vz, &mut folders, &mut said)?;
-    for (id, _) in in_the_making(&vz.paths.conf(), ".conf.converting") {
+    creations(vz, &mut claims, &mut folders, &mut said)?;
+    for (id, _) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.converting")) {
         let private = vz.paths.at(vz.container(id)?.config.path("VE_PRIVATE")?);
         cmd::convert::finish(vz, id, &private)?;
         said.push(format!("CT {id}: conversion was interrupted and is now complete"));
     }
     for id in configured(vz) {
+        if !claims.is_ours(id) {
+            continue;
+        }
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
         folders.extend(private.parent().map(Path::to_owned));
@@ -51,8 +56,11 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     }
     for folder in folders {
         for (path, what) in layout::interrupted(&folder) {
-            fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
             let id = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+            if id.is_some_and(|id| !claims.is_ours(id)) {
+                continue;
+            }
+            fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;
             match (id, what) {
                 (Some(id), "destruction") if ConfFile::read(&vz.paths.container_conf(id)).is_ok() => {
                     cmd::create::retire(vz, id)?;
@@ -68,7 +76,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             }
         }
     }
-    for (id, path) in in_the_making(&vz.paths.conf(), ".conf.new") {
+    for (id, path) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.new")) {
         remove_file(&path)?;
         if vz.paths.container_conf(id).exists() {
             said.push(format!(
@@ -76,10 +84,11 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             ));
         }
     }
-    for (_, path) in in_the_making(&vz.paths.names(), ".new") {
+    for (_, path) in claims.ours(in_the_making(&vz.paths.names(), ".new")) {
         remove_file(&path)?;
     }
-    named(vz, &mut said)?;
+    named(vz, &mut claims, &mut said)?;
+    drop(claims);
     let locks = vz.lock_folder(0)?;
     for entry in fs::read_dir(&locks).into_iter().flatten().flatten() {
         // Only at boot are there locks whose owners are from an earlier boot; a name with a pid is an unfinished one.
@@ -90,6 +99,33 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
     }
     Ok(said)
+}
+
+/// The containers that no other command works on; they stay locked until this is dropped.
+struct Claims<'a> {
+    vz: &'a Vz,
+    /// `None`: another command has the lock.
+    taken: BTreeMap<u32, Option<Lock>>,
+}
+
+impl Claims<'_> {
+    /// Whether the container can be repaired. If its lock can't be written it can: then no other command has it.
+    fn is_ours(&mut self, id: u32) -> bool {
+        match self.taken.get(&id) {
+            Some(lock) => lock.is_some(),
+            None => match self.vz.lock(id, "repairing") {
+                Ok(lock) => self.taken.insert(id, Some(lock)).is_none(),
+                Err(Error::Locked { .. }) => self.taken.insert(id, None).is_some(),
+                Err(_) => true,
+            },
+        }
+    }
+
+    /// Those files whose containers can be repaired.
+    fn ours(&mut self, mut files: Vec<(u32, PathBuf)>) -> Vec<(u32, PathBuf)> {
+        files.retain(|(id, _)| self.is_ours(*id));
+        files
+    }
 }
 
 /// Files of a folder that are in the making, `.CTID` and this ending, with their container.
@@ -113,8 +149,8 @@ fn remove_file(path: &Path) -> Result<()> {
 /// Configurations that [`cmd::create`] had not renamed yet: if its private area exists the container is complete, and
 /// its configuration is renamed. Folders of private areas that are only known from such a configuration are added to
 /// `folders`.
-fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
-    for (id, path) in in_the_making(&vz.paths.conf(), ".conf.creating") {
+fn creations(vz: &Vz, claims: &mut Claims<'_>, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
+    for (id, path) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.creating")) {
         let file = ConfFile::read(&path).map_err(|error| Error::file(&path, error))?;
         let config = Config::layered([&vz.global, &file], id);
         let private = config.get("VE_PRIVATE").map(|path| vz.paths.at(path));
@@ -135,8 +171,11 @@ fn creations(vz: &Vz, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -
 }
 
 /// Renaming takes two steps: the link and the configuration, which takes precedence.
-fn named(vz: &Vz, said: &mut Vec<String>) -> Result<()> {
+fn named(vz: &Vz, claims: &mut Claims<'_>, said: &mut Vec<String>) -> Result<()> {
     for id in configured(vz) {
+        if !claims.is_ours(id) {
+            continue;
+        }
         let Ok(ct) = vz.container(id) else { continue };
         let Some(name) = ct.file.as_ref().and_then(|file| file.get("NAME")).filter(|name| names::valid(name)) else {
             continue;
@@ -154,6 +193,32 @@ mod tests {
     use super::*;
     use crate::vz::cmd::tests::World;
     use crate::vz::service;
+
+    #[test]
+    fn a_container_that_a_command_works_on_is_left_alone() {
+        let world = World::new();
+        world.ok("create 101 --layout ploop --diskspace 100M");
+        let files = [
+            "vz/private/101/root.hdd/root.hdd.{00000000-0000-0000-0000-00000000000a}.creating",
+            "vz/private/101/.Snapshots.json.new",
+            "etc/vz/conf/.101.conf.new",
+            "etc/vz/conf/.102.conf.creating",
+        ];
+        fs::create_dir_all(world.at("vz/private/102.creating")).unwrap();
+        for file in files {
+            fs::write(world.at(file), "VE_PRIVATE=/vz/private/102\n").unwrap();
+        }
+        let is_there = || files.map(|file| world.at(file).exists());
+        let vz = world.after_a_cut();
+        let locks = [101, 102].map(|id| vz.lock(id, "").unwrap());
+        assert!(sweep(&vz).unwrap().is_empty());
+        assert_eq!(is_there(), [true; 4]);
+        assert!(world.at("vz/private/102.creating").exists());
+        drop(locks);
+        assert_eq!(sweep(&vz).unwrap().len(), 3);
+        assert_eq!(is_there(), [false; 4]);
+        assert!(!world.at("vz/private/102.creating").exists());
+    }
 
     #[test]
     fn after_a_power_cut() {
