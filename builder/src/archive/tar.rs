@@ -15,6 +15,7 @@ use nix::unistd::{UnlinkatFlags, linkat, mkfifoat, symlinkat, unlinkat};
 use super::entries::{Member, MemberKind};
 use super::{ArchiveError, Budget, Entries, Exceeded, os_path, shown};
 use crate::beneath::{Dir, Folders, Links, Refusal, create, kind, set_time, trim};
+use crate::path_error::PathError;
 use crate::store::{Batch, StoreError};
 use crate::tree::{BadPath, Entry, Node, Tree, TreePath};
 
@@ -308,7 +309,7 @@ fn tree_entry<R: Read>(
         MemberKind::File => {
             let (blob, size) = batch.add(&mut *entries).map_err(|error| match error {
                 // The store's error names the file being written; content that did not decode is the archive's fault.
-                StoreError::Io { source, .. } if source.raw_os_error().is_none() => entries.reading(source),
+                StoreError::Io(PathError { source, .. }) if source.raw_os_error().is_none() => entries.reading(source),
                 other => other.into(),
             })?;
             Node::File { blob, size }

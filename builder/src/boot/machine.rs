@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Accel, Accelerator, BootError, HostAccess, Launch};
 use crate::beneath::{Dir, Links};
+use crate::path_error::FromPathError as _;
 use crate::platform::Platform;
 use crate::process::argv;
 

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::beneath::BeneathError;
+use crate::path_error::PathError;
 use crate::process;
 
 pub use accel::{Accel, Accelerator};
@@ -45,16 +46,8 @@ pub struct HostAccess {
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// A file of the machine's folder could not be made or read.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// `copy`, `write` …
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A file of the machine's folder could not be used.
     #[error(transparent)]
     Beneath(#[from] BeneathError),
@@ -161,13 +154,6 @@ const MEMORY: u32 = 128;
 
 fn memory_hint(memory: u32) -> String {
     if memory < MEMORY { format!("; {memory} MiB of memory may be too little") } else { String::new() }
-}
-
-impl BootError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
-    }
 }
 
 /// Why QEMU could not be started, as reported by the implementation of [`Launch`].

@@ -11,6 +11,7 @@ use super::power::{Loss, Power};
 use super::report::Transcript;
 use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
 use crate::beneath::{Dir, Links};
+use crate::path_error::FromPathError as _;
 use crate::{interrupt, process};
 
 /// QEMU's own messages, in the machine's folder.

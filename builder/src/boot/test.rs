@@ -13,6 +13,7 @@ use super::report::{PhaseTimer, Transcript};
 use super::running::MachineHost;
 use super::{Accel, BootError, ConsoleError, Forward, Launch};
 use crate::interrupt;
+use crate::path_error::FromPathError as _;
 use crate::threads;
 
 pub use super::report::{Phase, TestEvent, TestOutcome};

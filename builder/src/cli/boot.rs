@@ -18,9 +18,9 @@ use crate::image::serial::LAST_PORT;
 use crate::output;
 use crate::plan::PlanTargets;
 use crate::recipe::boot::BootEntry;
-use crate::recipe::text::{did_you_mean, suggestion};
 use crate::recipe::{OutputKind, Recipe};
 use crate::session::boot_test;
+use crate::similar;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -121,8 +121,8 @@ fn startable(recipe: &Recipe, args: &RunArgs) -> Result<usize, CommandError> {
             return Err(usage(anyhow!("--entry is only valid with `--medium kernel`: other media show the boot menu")));
         }
         Some(id) => ids().position(|known| known == id).ok_or_else(|| {
-            let known = match suggestion(id, ids()) {
-                Some(near) => did_you_mean(near),
+            let known = match similar::nearest(id, ids()) {
+                Some(near) => similar::did_you_mean(near),
                 None => format!("there are: {}", ids().collect::<Vec<_>>().join(", ")),
             };
             usage(anyhow!("--entry {id}: the boot menu has no such entry; {known}"))

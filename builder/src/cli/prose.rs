@@ -148,6 +148,7 @@ pub use crate::session::{bytes, count};
 mod tests {
     use super::*;
     use crate::beneath::BeneathError;
+    use crate::path_error::FromPathError as _;
     use nix::errno::Errno;
 
     #[test]

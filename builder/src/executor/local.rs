@@ -14,6 +14,7 @@ use crate::execution::{
 use crate::image::content::place;
 use crate::image::tar::write_tar;
 use crate::image::{Contents, ImageError, rooted};
+use crate::path_error::FromPathError as _;
 use crate::process::Feed;
 use crate::rootfs::{lay_out, read_built};
 use crate::sandbox::{Bind, SandboxError};

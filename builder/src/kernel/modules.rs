@@ -10,6 +10,7 @@ use object::{Object, ObjectSection};
 
 use super::compressed;
 use crate::digest::Digest;
+use crate::similar::{or_did_you_mean, similar};
 use crate::tree::{Node, Tree, TreePath};
 
 /// Reads a blob by its digest.
@@ -28,7 +29,7 @@ pub struct LoadOrder {
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
     /// A name that the package doesn't know.
-    #[error("the kernel package has no module {name}{}", similar_hint(similar))]
+    #[error("the kernel package has no module {name}{}", or_did_you_mean(similar))]
     Unknown {
         /// As asked for.
         name: String,
@@ -69,10 +70,6 @@ pub enum ModuleError {
     },
 }
 
-fn similar_hint(similar: &[String]) -> String {
-    if similar.is_empty() { String::new() } else { format!("; did you mean {}?", similar.join(" or ")) }
-}
-
 /// Finds the wanted modules in a tree that holds `lib/modules/<release>/` (or the same below `usr/`), and all that they
 /// depend on. `-` and `_` in names are the same, as for modprobe(8).
 pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<LoadOrder, ModuleError> {
@@ -86,7 +83,10 @@ pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<Lo
             search.order.built_in.push(name.clone());
         } else {
             let known = search.package.files.keys().chain(&search.package.built_in);
-            return Err(ModuleError::Unknown { name: name.clone(), similar: similar(&key, known) });
+            return Err(ModuleError::Unknown {
+                name: name.clone(),
+                similar: similar(&key, known.map(String::as_str)).into_iter().map(str::to_owned).collect(),
+            });
         }
     }
     Ok(search.order)
@@ -95,17 +95,6 @@ pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<Lo
 /// A name as the kernel has it: its files may have `-` for `_`.
 pub fn normal(name: &str) -> String {
     name.replace('-', "_")
-}
-
-fn similar<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let limit = (name.len() / 3).clamp(1, 3);
-    let mut near: Vec<_> = known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
-    near.sort();
-    near.dedup();
-    near.into_iter().take(3).map(|(_, name)| name.clone()).collect()
 }
 
 /// The name of a module by its file's name; `None` for other files.
@@ -387,7 +376,7 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded_is_named() {
         let error = |names: &[&str]| package().order(names).expect_err("no order").to_string();
-        assert_eq!(error(&["xsf"]), "the kernel package has no module xsf; did you mean xfs?");
+        assert_eq!(error(&["xsf"]), "the kernel package has no module xsf; did you mean `xfs`?");
         assert_eq!(error(&["nothing-like-it"]), "the kernel package has no module nothing-like-it");
         assert!(
             error(&["odd"]).ends_with("a/odd.ko depends on the module nowhere, which is not in the kernel package")

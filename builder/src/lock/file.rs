@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Lock, LockEntry};
 use crate::input::{LONG, read_text};
 use crate::interrupt;
+use crate::path_error::FromPathError as _;
 use crate::store::{StoreError, write_atomically};
 
 /// The format that this version writes: one lock for all recipes of a project.

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use super::OutputError;
 use super::mark::{self, FileDigests, MARK, SUMS};
 use crate::digest::Digest;
+use crate::path_error::FromPathError as _;
 use crate::store::{Stamp, Store, open_regular};
 
 /// A larger mark can't be dbco's.

@@ -15,6 +15,7 @@ use super::mark::{self, FileDigests, MARK, UNFINISHED};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::digest::Digest;
 use crate::inherited::{for_user, mode_for_user};
+use crate::path_error::{FromPathError as _, PathError};
 
 /// A larger mark can't be dbco's.
 const MOST_BYTES: u64 = 1 << 20;
@@ -53,7 +54,7 @@ impl LogFolder {
         }
         match logs.open() {
             Ok(dir) => logs.look(&dir).map(|_| logs),
-            Err(OutputError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(logs),
+            Err(OutputError::Io(PathError { source, .. })) if source.kind() == io::ErrorKind::NotFound => Ok(logs),
             Err(error) => Err(error),
         }
     }

@@ -14,12 +14,12 @@ mod replace;
 mod tests;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::build::Built;
 use crate::digest::Digest;
 use crate::inherited;
+use crate::path_error::{FromPathError as _, PathError};
 use crate::plan::Plan;
 use crate::step::Blob;
 use crate::store::{Store, StoreError};
@@ -135,26 +135,11 @@ pub enum OutputError {
     #[error("another dbco process is writing to {}: wait until it exits, or choose another location with --output", .0.display())]
     Busy(PathBuf),
     /// A system call failed.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// The action: `write`, `read` …
-        action: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A product could not be read from the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl OutputError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
-    }
 }
 
 /// The first few names, quoted.

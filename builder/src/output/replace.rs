@@ -14,6 +14,7 @@ use super::folder::{FolderScanner, read_text};
 use super::mark::{self, FileDigests, MARK, SUMS, UNFINISHED};
 use crate::digest::{Digest, Hasher, copy};
 use crate::inherited::for_user;
+use crate::path_error::FromPathError as _;
 use crate::store::{Store, StoreError, open_regular};
 
 /// The name prefix of folders that are about to replace an output folder, or were replaced.

@@ -243,7 +243,7 @@ fn an_edit_that_keeps_length_and_time_is_seen() {
     let mut target = place.target(false).unwrap();
     let file = File::options().write(true).open(place.file("a")).unwrap();
     let time = file.metadata().unwrap().modified().unwrap();
-    io::Write::write_all(&mut &file, b"2").unwrap();
+    std::io::Write::write_all(&mut &file, b"2").unwrap();
     file.set_modified(time).unwrap();
     let products = place.products(&[("a", "1")]);
     assert!(matches!(target.put(&products, &place.store), Err(OutputError::Edited { .. })));
@@ -349,7 +349,7 @@ fn who_has_the_old_folder_open_keeps_it_whole() {
     let mut old = File::open(place.file("a")).unwrap();
     place.put(&[("a", "2")]);
     let mut text = String::new();
-    io::Read::read_to_string(&mut old, &mut text).unwrap();
+    std::io::Read::read_to_string(&mut old, &mut text).unwrap();
     assert_eq!(text, "1");
 }
 

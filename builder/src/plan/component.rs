@@ -13,9 +13,9 @@ use crate::input::{self, LIMIT, read_text};
 use crate::kernel::{Fragment, patch};
 use crate::recipe::decode::At;
 use crate::recipe::origin::Unpacking;
-use crate::recipe::text::suggestion;
 use crate::recipe::{BaseConfig, Component, KconfigOptions, Origin};
 use crate::rootfs::{Modes, Pattern, scan};
+use crate::similar;
 use crate::source::SourceContent;
 use crate::step::{ComponentStep, ConfigBase, Configuration, Id, Patch, PatchContent, Source, ToolchainStep};
 
@@ -129,7 +129,7 @@ fn misspelt(source: &Path, pattern: &str) -> Option<String> {
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
-        let near = suggestion(part, names.iter().map(String::as_str))?;
+        let near = similar::nearest(part, names.iter().map(String::as_str))?;
         return Some(format!("/{}", at.join(near).display()));
     }
     None

@@ -15,11 +15,12 @@ use super::node::{self, YamlNode, YamlValue};
 use super::params::{Parameter, Settings, substitute};
 use super::place::FileFinder;
 use super::project;
-use super::text::{BadRecipe, FileId, RecipeFiles, Span, suggestion};
+use super::text::{BadRecipe, FileId, RecipeFiles, Span};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
 use crate::platform::Platform;
+use crate::similar;
 use crate::source::{CargoLock, Request, SourceContext};
 
 /// A recipe with everything it refers to.
@@ -115,7 +116,7 @@ fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
     known.sort();
     let stem = |path: &str| Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let stems: Vec<String> = known.iter().map(|path| stem(path)).collect();
-    let near = suggestion(&name, stems.iter().map(String::as_str));
+    let near = similar::nearest(&name, stems.iter().map(String::as_str));
     let near = near.and_then(|near| known.iter().find(|path| stem(path) == near)).cloned();
     (near.filter(|near| path.is_dir() || Path::new(near) != path), known)
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::decode::{Decode, FindingSink, Table, word};
 use super::error::LoadError;
 use super::node::{self, YamlNode, YamlValue};
-use super::text::{Findings, Span, did_you_mean, suggestion};
+use super::text::{Findings, Span};
+use crate::similar;
 
 /// Settings of parameters: `--set name=value`.
 pub type Settings = BTreeMap<String, String>;
@@ -65,8 +66,8 @@ pub(super) fn substitute(
     }
     if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
         let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
-        let hint = match suggestion(name, names.iter().copied()) {
-            Some(near) => format!("; {}", did_you_mean(near)),
+        let hint = match similar::nearest(name, names.iter().copied()) {
+            Some(near) => format!("; {}", similar::did_you_mean(near)),
             None => format!("; there are: {}", names.join(", ")),
         };
         return Err(LoadError::Parameter { name: name.clone(), hint });
@@ -91,7 +92,7 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
             Some(value) => out.push_str(value),
             None => {
                 let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
-                match suggestion(name, values.keys().map(String::as_str)) {
+                match similar::nearest(name, values.keys().map(String::as_str)) {
                     Some(near) => finding.suggest(near),
                     None => finding.help("declare it under `params`, or write $${ for a literal ${"),
                 };

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::decode::FindingSink;
 use super::project::above;
-use super::text::{RecipeFiles, Span, suggestion};
+use super::text::{RecipeFiles, Span};
+use crate::similar;
 use crate::source::SourceContext;
 
 /// Finds files that a recipe names.
@@ -58,7 +59,7 @@ impl FileFinder<'_> {
             );
             let mut findings = sink.borrow_mut();
             let finding = findings.add("missing-file", span, message);
-            match suggestion(name, known.iter().map(String::as_str)) {
+            match similar::nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => finding.suggest(near),
                 None if known.is_empty() => finding.label("not found"),
                 None => finding.label("not found").help(format!("there are: {}", known.join(", "))),

@@ -6,7 +6,8 @@ use super::decode::{At, Decode, FindingSink, Table, required};
 use super::limits::Limits;
 use super::node::{YamlNode, YamlValue};
 use super::place::FileFinder;
-use super::text::{Span, suggestion};
+use super::text::Span;
+use crate::similar;
 use crate::source::{PackageRequest, PackageText, Request, decode_suites, packages_of};
 
 /// A toolchain as described in its YAML file.
@@ -54,7 +55,7 @@ fn leave_out(packages: &mut YamlNode, names: &[At<String>], sink: &FindingSink) 
             let known = packages.iter().filter_map(|node| Some(listed(node)?.1));
             let mut findings = sink.borrow_mut();
             let finding = findings.add("without", name.span, message);
-            if let Some(near) = suggestion(&name.value, known) {
+            if let Some(near) = similar::nearest(&name.value, known) {
                 finding.suggest(near);
             }
         }

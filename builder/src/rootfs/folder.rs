@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use super::Pattern;
 use crate::beneath::{BeneathError, Dir, DirEntry};
 use crate::digest::Digest;
 use crate::image::Contents;
+use crate::path_error::{FromPathError as _, PathError};
 use crate::store::Batch;
 use crate::tree::{Entry, Node, Tree, TreePath, capabilities};
 
@@ -28,14 +28,8 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// A system call failed.
-    #[error("can't read {}", path.display())]
-    Io {
-        /// On which path.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A name that is not UTF-8.
     #[error("{}: the name is not UTF-8, as names in an image must be", .0.display())]
     Name(PathBuf),
@@ -54,13 +48,6 @@ pub enum FolderError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-}
-
-impl FolderError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
-    }
 }
 
 /// How the modes of a folder of the project are read.
@@ -91,7 +78,7 @@ pub fn scan(root: &Path, exclude: &[Pattern], modes: Modes) -> Result<Folder, Fo
         } else if metadata.is_symlink() {
             symlink(host)?
         } else if metadata.is_file() {
-            let (digest, size) = Digest::of_file(host).map_err(FolderError::io(host))?;
+            let (digest, size) = Digest::of_file(host).map_err(FolderError::io("read", host))?;
             folder.files.insert(digest, host.to_owned());
             Entry::file(digest, size, mode)
         } else {
@@ -165,7 +152,7 @@ pub fn scan_unpacked(dir: &Dir) -> Result<Folder, FolderError> {
     each(dir, &mut |item, path| {
         if item.kind() == SFlag::S_IFREG {
             let read = Digest::of_reader(open(item, &path)?);
-            let (digest, size) = read.map_err(FolderError::io(Path::new(path.as_str())))?;
+            let (digest, size) = read.map_err(FolderError::io("read", Path::new(path.as_str())))?;
             folder.files.insert(digest, path.as_str().into());
             folder.tree.insert(path, Entry::file(digest, size, item.stat.st_mode & 0o7777));
         }
@@ -179,7 +166,7 @@ fn open(item: &DirEntry, path: &TreePath) -> Result<File, FolderError> {
 }
 
 fn link_text(item: &DirEntry, path: &TreePath) -> Result<String, FolderError> {
-    let text = item.read_link().map_err(FolderError::io(Path::new(path.as_str())))?;
+    let text = item.read_link().map_err(FolderError::io("read", Path::new(path.as_str())))?;
     text.into_string().map_err(|_| FolderError::Name(path.as_str().into()))
 }
 
@@ -208,7 +195,7 @@ fn each(dir: &Dir, visit: &mut dyn FnMut(&DirEntry, TreePath) -> Result<(), Fold
 }
 
 fn symlink(host: &Path) -> Result<Entry, FolderError> {
-    let target = fs::read_link(host).map_err(FolderError::io(host))?;
+    let target = fs::read_link(host).map_err(FolderError::io("read", host))?;
     let target = target.to_str().ok_or_else(|| FolderError::Name(host.to_owned()))?;
     Ok(Entry::symlink(target))
 }
@@ -224,13 +211,13 @@ type Visit<'a> = &'a mut dyn FnMut(&Path, TreePath, &fs::Metadata) -> Result<Des
 
 /// Calls `visit` for everything below a folder, the folder itself aside. The order is the host's: trees sort.
 fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderError> {
-    for entry in fs::read_dir(host).map_err(FolderError::io(host))? {
-        let entry = entry.map_err(FolderError::io(host))?;
+    for entry in fs::read_dir(host).map_err(FolderError::io("read", host))? {
+        let entry = entry.map_err(FolderError::io("read", host))?;
         let below = entry.path();
         let name = entry.file_name();
         let name = name.to_str().ok_or_else(|| FolderError::Name(below.clone()))?;
         let inside = TreePath::new(name).map(|name| path.join(&name)).map_err(|_| FolderError::Name(below.clone()))?;
-        let metadata = entry.metadata().map_err(FolderError::io(&below))?;
+        let metadata = entry.metadata().map_err(FolderError::io("read", &below))?;
         let descend = visit(&below, inside.clone(), &metadata)?;
         if metadata.is_dir() && descend == Descend::Yes {
             walk(&below, &inside, visit)?;
@@ -250,11 +237,13 @@ pub fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir, time: Times) -> R
             Node::Dir => drop(to.make_dir(inside)?),
             Node::Symlink { target } => to.symlink(target.as_ref(), inside)?,
             Node::File { blob, .. } => {
-                let mut from = contents.open(blob).map_err(FolderError::io(inside))?;
+                let mut from = contents.open(blob).map_err(FolderError::io("read", inside))?;
                 let mut file = to.create(inside)?;
-                crate::digest::copy(&mut from, &mut file).map_err(FolderError::io(inside))?;
+                crate::digest::copy(&mut from, &mut file).map_err(FolderError::io("read", inside))?;
                 let mode = fs::Permissions::from_mode(entry.mode & 0o777 | 0o600);
-                file.set_permissions(mode).and_then(|()| file.set_modified(time)).map_err(FolderError::io(inside))?;
+                file.set_permissions(mode)
+                    .and_then(|()| file.set_modified(time))
+                    .map_err(FolderError::io("read", inside))?;
             }
             _ => return Err(FolderError::Kind(inside.to_owned())),
         }

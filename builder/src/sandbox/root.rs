@@ -26,6 +26,7 @@ use crate::archive::tar::{MemberFailure, fill, inside};
 use crate::archive::{ArchiveError, Budget, Entries, Member, MemberKind, deb, os_path};
 use crate::beneath::{BeneathError, Dir, Folders, Links, create, kind, set_time};
 use crate::digest::Digest;
+use crate::path_error::FromPathError as _;
 use crate::store::{Depth, Store, StoreError};
 use crate::threads;
 use crate::tree::TreePath;

@@ -7,8 +7,9 @@ use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::recipe::component::BaseConfig;
 use crate::recipe::image::Kernel;
-use crate::recipe::text::{Span, did_you_mean, suggestion};
+use crate::recipe::text::Span;
 use crate::recipe::{Origin, Recipe};
+use crate::similar;
 use crate::source::Request;
 
 /// The digests of everything that a lock and the `Cargo.lock` files name.
@@ -98,7 +99,7 @@ pub fn named(recipe: &Recipe, lock: &Lock, name: &str) -> Result<Vec<Request>, E
     }
     let files = all.iter().flat_map(|item| locked(item.request)).map(|file| file.name.as_str());
     let known = all.iter().flat_map(|item| item.names.iter().map(String::as_str)).chain(files);
-    let meant = suggestion(name, known).map(|near| format!("; {}", did_you_mean(near)));
+    let meant = similar::nearest(name, known).map(|near| format!("; {}", similar::did_you_mean(near)));
     let recipe = recipe.path.display();
     Err(Error::Request(format!(
         "--update {name}: {recipe} has no package, component or source of that name{}",

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::digest::{Digest, Hasher};
 use crate::mask;
+use crate::path_error::FromPathError as _;
 use crate::store::{BlobWriter, Store, StoreError};
 
 use super::network::{Failure, Network, origin};

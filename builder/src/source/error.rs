@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::process::ProcessError;
+use crate::similar::did_you_mean;
 use crate::store::StoreError;
-use crate::yaml::text::did_you_mean;
 
 use super::debian::error::{ClosureError, IndexError, SignatureError};
 use super::list::list;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::digest::Digest;
+use crate::path_error::FromPathError as _;
 use crate::process::{ProcessError, Run};
 use crate::store::{Store, StoreError};
 

@@ -1,5 +1,6 @@
 //! Suites of Debian archives, and packages as requests name them.
 
+use crate::similar::nearest;
 use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -213,17 +214,10 @@ pub fn suggested_suite(suite: &str) -> Option<String> {
         Some((base, _)) => suite.split_at(base.len()),
         None => (suite, ""),
     };
-    let base = nearest(base, &KNOWN)?;
+    let base = nearest(base, KNOWN)?;
     // `/updates` was the ending of the security archive's suites.
-    let ending = if ["", "/updates"].contains(&ending) { ending } else { nearest(ending, &KNOWN_ENDINGS)? };
+    let ending = if ["", "/updates"].contains(&ending) { ending } else { nearest(ending, KNOWN_ENDINGS)? };
     Some(format!("{base}{ending}")).filter(|meant| meant != suite)
-}
-
-/// The word itself, or one that differs in one or two letters.
-fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
-    let most = (word.len() / 3).min(2);
-    let near = known.iter().map(|known| (strsim::osa_distance(word, known), *known)).min()?;
-    (near.0 <= most).then_some(near.1)
 }
 
 #[cfg(test)]

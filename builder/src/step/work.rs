@@ -11,6 +11,7 @@ use crate::archive::Budget;
 use crate::beneath::{Dir, Links};
 use crate::digest::{self, Digest};
 use crate::image::LocalFiles;
+use crate::path_error::FromPathError as _;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::store::{Store, StoreError, WorkDir};
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::{Store, StoreError, WorkDir, publish};
 use crate::digest::{Digest, Hasher, copy};
+use crate::path_error::FromPathError as _;
 
 /// Blobs that become visible together. If it is dropped without [`Batch::commit`], nothing of it remains.
 pub struct Batch {

@@ -18,6 +18,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use super::{Stamp, Store, StoreError, sharded};
 use crate::digest::Digest;
 use crate::input::{LONG, read_text};
+use crate::path_error::{FromPathError as _, PathError};
 
 /// An object of the store whose content did not match its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +187,9 @@ impl Store {
                 Ok(BlobState::Sound(size))
             }
             Err(StoreError::Damaged(damage)) => Ok(BlobState::Damaged(*damage)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(BlobState::Missing),
+            Err(StoreError::Io(PathError { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(BlobState::Missing)
+            }
             Err(error) => Err(error),
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::digest::Digest;
+use crate::path_error::{FromPathError as _, PathError};
 
 /// The entries of a folder, in order; none if it is not a folder.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
@@ -41,7 +42,7 @@ pub fn measure(path: &Path) -> Result<u64, StoreError> {
             Ok(metadata) if metadata.is_dir() => match entries(&path) {
                 Ok(inside) => queue.extend(inside),
                 // A folder that a tool has made unreadable can be removed all the same.
-                Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(StoreError::Io(PathError { source, .. })) if source.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) => return Err(error),
             },
             Ok(metadata) => bytes += metadata.len(),

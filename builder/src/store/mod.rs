@@ -45,6 +45,7 @@ use nix::unistd::AccessFlags;
 
 use crate::digest::{Digest, Hasher};
 use crate::input::{LIMIT, read_text};
+use crate::path_error::{FromPathError as _, PathError};
 use crate::tree::Tree;
 
 pub use batch::Batch;
@@ -73,16 +74,8 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A system call failed on a path.
-    #[error("can't {action} {}", path.display())]
-    Io {
-        /// The action: `write`, `read`, `make` …
-        action: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The layout of another version.
     #[error("{} has store format {found}, this version of dbco reads {FORMAT}: choose another folder with --store, or remove it", path.display())]
     Format {
@@ -107,15 +100,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// For `map_err`: an error of a system call on `path`.
-    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
-        let path = path.to_owned();
-        move |source| StoreError::Io { action, path, source }
-    }
-
     /// Whether the disk is full (or the quota used up).
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, StoreError::Io { source, .. }
+        matches!(self, StoreError::Io(PathError { source, .. })
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }

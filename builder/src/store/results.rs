@@ -12,6 +12,7 @@ use super::damage::{blame, open_regular};
 use super::{Damage, Store, StoreError, publish, sharded};
 use crate::digest::Digest;
 use crate::input::LONG;
+use crate::path_error::FromPathError as _;
 
 /// A file of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use super::damage::{blame, open_regular};
 use super::{Damage, Stamp, Store, StoreError};
 use crate::digest::Digest;
 use crate::input::{LONG, read_text};
+use crate::path_error::FromPathError as _;
 use crate::threads;
 
 /// What a root has at a path.

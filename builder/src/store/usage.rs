@@ -12,6 +12,7 @@ use super::damage::open_regular;
 use super::{Store, StoreError, open_lock, sharded};
 use crate::digest::Digest;
 use crate::interrupt;
+use crate::path_error::FromPathError as _;
 
 /// How often to retry a lock that another process holds.
 const TURN: Duration = Duration::from_millis(50);

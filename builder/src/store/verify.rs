@@ -9,6 +9,7 @@ use super::listing::{entries, measure, name, sharded_entries};
 use super::parallel::each;
 use super::{Depth, Store, StoreError};
 use crate::digest::Digest;
+use crate::path_error::PathError;
 
 /// The apparent content of a store, by names and lengths.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +76,7 @@ impl Store {
         match self.verified_blob(digest) {
             Ok(_) => Ok(true),
             Err(StoreError::Damaged(_)) => Ok(false),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(StoreError::Io(PathError { source, .. })) if source.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{StoreError, open_lock};
 use crate::interrupt::Temporary;
+use crate::path_error::FromPathError as _;
 
 /// A folder that is removed when dropped. Its lock tells other processes that the owner is alive.
 #[derive(Debug)]

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 
 use super::node::{MappingKey, YamlNode, YamlValue};
-use super::text::{Findings, Span, suggestion};
+use super::text::{Findings, Span};
+use crate::similar;
 
 /// A value and its location in the recipe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -299,7 +300,7 @@ impl<'a> Table<'a> {
                 break;
             }
             let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
-            match suggestion(&key.name, known.iter().copied()) {
+            match similar::nearest(&key.name, known.iter().copied()) {
                 Some(near) => {
                     finding.suggest(near);
                     // A key of the extended file can't be missing.
@@ -330,7 +331,7 @@ pub fn word<T: Copy>(node: &YamlNode, words: &[(&'static str, T)], sink: &Findin
     let mut findings = sink.borrow_mut();
     let finding = findings.add("unknown-word", node.span, format!("unknown value `{text}`"));
     finding.help(format!("one of: {}", names().collect::<Vec<_>>().join(", ")));
-    if let Some(near) = suggestion(text, names()) {
+    if let Some(near) = similar::nearest(text, names()) {
         finding.suggest(near);
     }
     None

@@ -125,7 +125,7 @@ impl Finding {
 
     /// Sets the label to the name that was probably meant.
     pub fn suggest(&mut self, near: impl fmt::Display) -> &mut Self {
-        self.label(did_you_mean(near))
+        self.label(crate::similar::did_you_mean(near))
     }
 
     /// Sets what to do.
@@ -184,20 +184,3 @@ impl fmt::Display for BadRecipe {
 }
 
 impl std::error::Error for BadRecipe {}
-
-/// The question that suggests an existing name in place of a wrong one.
-pub fn did_you_mean(near: impl fmt::Display) -> String {
-    format!("did you mean `{near}`?")
-}
-
-/// The name nearest to `word`, if it is near enough to be what was meant.
-pub fn suggestion<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let score = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
-    names
-        .into_iter()
-        .filter(|name| name.len().abs_diff(word.len()) <= 1 + name.len().min(word.len()) / 4)
-        .map(|name| (score(name), name))
-        .filter(|&(distance, name)| distance <= 1 + name.len().min(word.len()) / 4)
-        .min()
-        .map(|(_, name)| name)
-}

@@ -355,12 +355,8 @@ enum Likeness {
 }
 
 fn likeness(wanted: &str, name: &str) -> Option<Likeness> {
-    let limit = (wanted.len() / 4).clamp(1, 3);
-    if name.len().abs_diff(wanted.len()) <= limit {
-        let distance = strsim::damerau_levenshtein(wanted, name);
-        if distance <= limit {
-            return Some(Likeness::Letters(distance));
-        }
+    if let Some(distance) = crate::similar::distance(wanted, name) {
+        return Some(Likeness::Letters(distance));
     }
     if name.strip_suffix(wanted).is_some_and(|rest| rest.ends_with('_')) {
         return Some(Likeness::Prefix);

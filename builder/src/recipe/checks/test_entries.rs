@@ -7,7 +7,7 @@ use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::FindingSink;
 use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMedium};
-use crate::recipe::text::suggestion;
+use crate::similar;
 
 pub const CHECK: Check = Check {
     id: "test-entries",
@@ -43,7 +43,7 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Fin
         let ids = || image.boot.entries.iter().map(|entry| &*entry.id.value);
         let message = format!("the boot menu has no entry `{}`", boot.entry.value);
         let finding = findings.add(CHECK.id, boot.entry.span, message);
-        match suggestion(&boot.entry, ids()) {
+        match similar::nearest(&boot.entry, ids()) {
             Some(near) => finding.suggest(near),
             None => finding.help(format!("there are: {}", ids().collect::<Vec<_>>().join(", "))),
         };

@@ -21,6 +21,7 @@ use nix::sys::stat::SFlag;
 
 use super::{CargoLock, Crate};
 use crate::beneath::{BeneathError, Dir, Links};
+use crate::path_error::FromPathError as _;
 use crate::process::{ProcessError, Run};
 use crate::source::network::TO_THE_NETWORK;
 use crate::source::{Access, FetchFailure, FetchReport, Meter, Progress, SourceError};

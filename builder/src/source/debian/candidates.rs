@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::source::PackageRequest;
 
-use super::error::{ClosureError, UnknownPackage, did_you_mean, similar};
+use super::error::{ClosureError, UnknownPackage};
 use super::index::{PackageId, Packages};
 use super::relation::{self, Relation};
 use super::version::{VersionPattern, compare};
+use crate::similar::{or_did_you_mean, similar};
 use crate::source::list::list;
 
 /// The packages that a request names, and the candidates that follow from it.
@@ -154,5 +155,5 @@ fn alternatives(index: &Packages, request: &PackageRequest<'_>) -> String {
     if !providers.is_empty() {
         return format!(": it is a virtual package; request {}", list(&providers).replace(" and ", " or "));
     }
-    did_you_mean(&similar(name, index.names()))
+    or_did_you_mean(&similar(name, index.names()))
 }

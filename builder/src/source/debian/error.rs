@@ -150,20 +150,3 @@ fn needed(chain: &[String]) -> String {
         [rest @ .., last] => format!("`{last}` is needed by {}", rest.join(" → ")),
     }
 }
-
-/// The package names that are most similar to a name.
-pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let most = (name.len() / 3).max(1);
-    let near = |other: &'a str| {
-        let close = other.len().abs_diff(name.len()) <= most;
-        close.then(|| (strsim::osa_distance(name, other), other)).filter(|(distance, _)| *distance <= most)
-    };
-    let mut near: Vec<_> = names.filter_map(near).collect();
-    near.sort();
-    let best = near.first().map_or(0, |(distance, _)| *distance);
-    near.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, name)| name.to_owned()).collect()
-}
-
-pub(super) fn did_you_mean(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; did you mean {}?", list(near)) }
-}

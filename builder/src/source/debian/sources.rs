@@ -5,6 +5,7 @@ use std::io::{BufReader, Read};
 
 use deb822_fast::Deb822;
 
+use crate::similar::{or_did_you_mean, similar};
 use crate::source::list::list;
 use crate::source::{Archive, Location, LockedFile, SourceError, is_pool_path};
 
@@ -51,8 +52,8 @@ impl Sources {
     ) -> Result<LockedFile, SourceError> {
         let fail = |message: String| SourceError::DebianSource { archive: archive.to_string(), message };
         let Some(all) = self.by_name.get(package) else {
-            let near = super::error::similar(package, self.by_name.keys().map(|name| &**name));
-            return Err(fail(format!("there is no source package `{package}`{}", super::error::did_you_mean(&near))));
+            let near = similar(package, self.by_name.keys().map(|name| &**name));
+            return Err(fail(format!("there is no source package `{package}`{}", or_did_you_mean(&near))));
         };
         let mut all: Vec<&SourcePackage> = all.iter().collect();
         all.sort_by(|a, b| compare(&b.version, &a.version));

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::suites::{SourceContext, archive_differences, decode_suites};
 use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, misplaced};
+use crate::similar;
 use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
 use crate::yaml::decode::{At, Decode, FindingSink, Table, required, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
-use crate::yaml::text::{Span, suggestion};
+use crate::yaml::text::Span;
 
 /// Debian packages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -230,7 +231,7 @@ pub fn packages_of(suites: Suites, packages: Vec<At<PackageText>>, closure: bool
             let mut findings = sink.borrow_mut();
             let message = format!("the suite `{suite}` of the package is not listed under `debian`");
             let finding = findings.add("suites", package.span, message);
-            match suggestion(suite, suites.names()) {
+            match similar::nearest(suite, suites.names()) {
                 Some(near) => finding.suggest(near),
                 None => finding.help(format!("listed: {}", suites.names().collect::<Vec<_>>().join(", "))),
             };

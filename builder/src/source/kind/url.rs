@@ -11,6 +11,7 @@ use super::{
 };
 use crate::digest::Digest;
 use crate::mask;
+use crate::path_error::FromPathError as _;
 use crate::source::download::{Download, fetch_file, fetch_unknown};
 use crate::source::locked::{Location, LockedFile};
 use crate::source::network::file_name;

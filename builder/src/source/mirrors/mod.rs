@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Archive, SourceError, UserConfig};
 use crate::mask;
-use crate::yaml::text::{did_you_mean, suggestion};
+use crate::similar;
 use apt::AptSource;
 
 /// The archives that have their own mirrors.
@@ -47,8 +47,8 @@ impl Family {
 
     fn named(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|family| family.name() == name).ok_or_else(|| {
-            let near = suggestion(name, Self::ALL.map(Family::name));
-            let near = near.map(|near| format!("; {}", did_you_mean(near))).unwrap_or_default();
+            let near = similar::nearest(name, Self::ALL.map(Family::name));
+            let near = near.map(|near| format!("; {}", similar::did_you_mean(near))).unwrap_or_default();
             format!("`{name}` is not an archive with mirrors{near} ({} are known)", Self::names())
         })
     }

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::{AssembleStep, Firmware, StepError, Work};
 use crate::kernel::{firmware, modules::module_name};
+use crate::path_error::FromPathError as _;
 use crate::store::{Output, StoreError};
 use crate::tree::{Node, Tree, TreePath};
 

@@ -6,6 +6,7 @@ use super::SRC;
 use crate::digest::Digest;
 use crate::execution::{BUILD, Execution, Input, Invocation, Stdin, Workspace};
 use crate::kernel::{self, Fragment, Setting, config};
+use crate::path_error::FromPathError as _;
 use crate::platform::Platform;
 use crate::process::{argv, quote};
 use crate::recipe::Resolve;

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::execution::{Execution, IN, Input, Invocation, Workspace};
 use crate::image::Contents;
 use crate::kernel::patch::{self, PatchError};
+use crate::path_error::FromPathError as _;
 use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
 use crate::step::{StepError, Work};

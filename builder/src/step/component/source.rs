@@ -11,6 +11,7 @@ use super::SRC;
 use crate::archive::{self, Budget, deb, tar};
 use crate::beneath::Dir;
 use crate::digest::Digest;
+use crate::path_error::FromPathError as _;
 use crate::rootfs::lay_out;
 use crate::step::package::package_blobs;
 use crate::step::{Package, StepError, Work, tree_digest};

@@ -10,6 +10,7 @@ use super::{KeptObjects, LastUse, Object, ObjectKind};
 use crate::digest::Digest;
 use crate::input::{LIMIT, read_text};
 use crate::interrupt;
+use crate::path_error::FromPathError as _;
 use crate::store::listing::{entries, measure, name, sharded_entries};
 use crate::store::{Output, StepResult, Store, StoreError, open_lock, sharded};
 use crate::tree::{Node, Tree};

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Garbage, ObjectKind};
 use crate::beneath;
 use crate::interrupt;
+use crate::path_error::FromPathError as _;
 use crate::store::listing::entries;
 use crate::store::{Sharing, Store, StoreError};
 
