@@ -9,7 +9,7 @@ use crate::execution::{Execution, IN, Input, Invocation, Workspace};
 use crate::image::Contents;
 use crate::kernel::patch::{self, PatchError};
 use crate::path_error::FromPathError as _;
-use crate::process::{ProcessError, argv};
+use crate::process::ProcessError;
 use crate::sandbox::SandboxError;
 use crate::step::{StepError, Work};
 use crate::store::StoreError;
@@ -61,7 +61,8 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, mut execution: Execution)
         let text = patch::plain(name, bytes, budget).map_err(|error| failed(vec![error]))?;
         texts.push(patch::inspect(name, &text, budget).map_err(|error| failed(vec![error]))?);
         let path = format!("{IN}/{number:04}.patch");
-        let argv = [&argv!["patch"], &patch::ARGUMENTS.map(str::to_owned)[..], &argv!["-i", path]].concat();
+        let fixed = std::iter::once("patch").chain(patch::ARGUMENTS);
+        let argv = fixed.chain(["-i", &path]).map(str::to_owned).collect();
         let title = Some(format!("applying {name}"));
         execution.commands.push(Invocation { title, ..Invocation::new("patched source", argv) });
         execution.inputs.push(Input::bytes(path, text));
