@@ -105,7 +105,7 @@ pub enum InputContent {
 pub struct Invocation {
     /// What it makes, for the error message if it fails: `ISO`.
     pub makes: String,
-    /// A line that is reported when it starts.
+    /// A line that is reported when the command starts.
     pub title: Option<String>,
     /// The program and its arguments; without a slash the program is looked up in `PATH`.
     pub argv: Vec<String>,

@@ -46,7 +46,7 @@ pub trait Runner: Sync {
 pub struct Local<'a> {
     /// The store, for the folders and the outputs.
     pub store: &'a Store,
-    /// The contents of trees.
+    /// Runs single commands.
     pub contents: &'a dyn Contents,
     /// Runs the commands.
     pub runner: &'a dyn Runner,
@@ -104,7 +104,7 @@ impl Local<'_> {
             Stdin::Empty => Ok(self.runner.run(call, None, line)),
             Stdin::LineBreaks => Ok(self.runner.run(call, Some(Box::new(line_breaks)), line)),
             Stdin::Tar { tree, epoch } => {
-                // An error in the tree says more than that the tool's input ended too early.
+                // An error in the tree is more informative than one that says that the tool's input ended early.
                 let failure = Mutex::new(None);
                 let feed = |out: &mut dyn Write| {
                     write_tar(&tree, self.contents, epoch, out).map_err(|error| match error {

@@ -1,4 +1,4 @@
-//! A whole `.config`: reading one, and laying fragments over one.
+//! A complete `.config`: reading one, and applying fragments to one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,8 @@ fn entry(line: &str) -> Option<(&str, Option<&str>)> {
 }
 
 impl Config {
-    /// Reads a `.config` as `conf` does: what is no setting is skipped, the last setting of a symbol counts.
+    /// Reads a `.config` as `conf` does: lines that are not settings are skipped, and the last setting of a symbol
+    /// counts.
     pub fn parse(text: &str) -> Self {
         let parsed = text.lines().filter_map(entry).map(|(symbol, value)| {
             let value = match value {
@@ -33,19 +34,19 @@ impl Config {
         Self { values: parsed.collect() }
     }
 
-    /// The value of a symbol (named without `CONFIG_`); `None` where the file doesn't mention it.
+    /// The value of a symbol (named without `CONFIG_`); `None` if the file doesn't mention it.
     pub fn get(&self, symbol: &str) -> Option<&Value> {
         self.values.get(symbol)
     }
 
-    /// Whether the symbol has this value; one that is not mentioned is not set.
+    /// Whether the symbol has this value; a symbol that is not mentioned is not set.
     pub fn holds(&self, symbol: &str, wanted: &Value) -> bool {
         self.get(symbol).unwrap_or(&Value::No).same(wanted)
     }
 }
 
-/// Lays fragments over a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line goes, the new ones
-/// stand at the end, the last fragment's setting wins. The result still needs `make olddefconfig`.
+/// Applies fragments to a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line is removed, the
+/// new settings are appended, and the last fragment's setting wins. The result still needs `make olddefconfig`.
 pub fn merge(base: &str, fragments: &[Fragment]) -> String {
     let requests = requests(fragments);
     let mut merged = String::with_capacity(base.len() + 64 * requests.len());

@@ -1,4 +1,4 @@
-//! From Kconfig files to the table of symbols.
+//! Parses Kconfig files into the table of symbols.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,13 +12,14 @@ use super::{
     DefaultValue, Definition, Guard, Kconfig, Kind, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
 };
 
-/// How deep files may include each other; Linux has 8.
+/// How deep files may include each other; Linux has 8 levels.
 const DEEPEST: usize = 64;
 
-/// How deep `if`, `menu` and `choice` may nest; Linux has 9.
+/// How deep `if`, `menu` and `choice` may nest; Linux has 9 levels.
 const DEEPEST_BLOCK: usize = 100;
 
-/// How many files are read, each as often as it is included, and how many bytes in all. Linux has 1,700 files and 5 MB.
+/// Limits on the number of files, each counted as often as it is included, and on their total bytes. Linux has 1,700
+/// files and 5 MB.
 const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 32 << 20;
 
@@ -76,7 +77,7 @@ struct Parser {
 
 /// What the attribute lines belong to.
 enum Subject {
-    /// A comment, or nothing: attributes say nothing about symbols.
+    /// A comment, or nothing: the attributes do not concern symbols.
     Nobody,
     /// The last definition of a symbol.
     Symbol(String),
@@ -85,7 +86,7 @@ enum Subject {
 }
 
 impl Parser {
-    /// Reads one file into a scope.
+    /// Parses one file into a scope.
     fn file(&mut self, path: &str, scope: ScopeId) -> Result<(), String> {
         if self.open.iter().any(|open| open == path) {
             return Err(format!("{path} includes itself"));
@@ -125,7 +126,7 @@ impl Parser {
 
     fn line(&mut self, file: &mut File, place: &Place, text: &str) -> Result<Next, String> {
         let start = text.trim();
-        // A line that is nothing but a macro is run for what it prints or forbids.
+        // A line that consists of a macro is there for what it prints or rejects.
         if start.is_empty() || start.starts_with('#') || start.starts_with("$(") {
             return Ok(Next::Line);
         }
@@ -188,7 +189,7 @@ impl Parser {
             transitional: false,
         };
         self.kconfig.symbols.entry(name.clone()).or_default().definitions.push(definition);
-        // A member may stand in an `if` within its choice.
+        // A member may be inside an `if` within its choice.
         let mut at = Some(file.scope);
         while let Some(id) = at {
             let scope = &mut self.kconfig.scopes[id.0];
@@ -240,7 +241,7 @@ impl Parser {
                 let folder = Path::new(&*file.path).parent().unwrap_or(Path::new(""));
                 folder.join(path).to_string_lossy().into_owned()
             }
-            // With a $(srctree) of its own, `conf` looks there first; here both are the same folder.
+            // If $(srctree) is another folder, `conf` looks there first; here both are the same folder.
             _ => path.strip_prefix("./").unwrap_or(path).to_owned(),
         };
         let path = below(&path).ok_or_else(|| format!("{path} is not below the source's root"))?;
@@ -260,7 +261,7 @@ impl Parser {
         result
     }
 
-    /// The files that a pattern names, sorted, relative to the root.
+    /// The files that match a pattern, sorted, relative to the root.
     fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
         let mut found = vec![String::new()];
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
@@ -284,7 +285,7 @@ impl Parser {
 
     fn guard(&self, mut tokens: &[Token], place: &Place) -> Result<Guard, String> {
         let mut condition = Expr::parse(&mut tokens)?;
-        // `depends on A if B`, of Linux 6.19: A matters only where B holds.
+        // `depends on A if B`, since Linux 6.19: A only matters if B is true.
         if let Some(when) = self.condition(&mut tokens)? {
             condition = Expr::Or(vec![condition, Expr::Not(Box::new(when))]);
         }
@@ -292,7 +293,7 @@ impl Parser {
         Ok(Guard { condition, place: place.clone() })
     }
 
-    /// `if EXPR`, where there is one.
+    /// `if EXPR`, if present.
     fn condition(&self, tokens: &mut &[Token]) -> Result<Option<Expr>, String> {
         match tokens.split_first() {
             Some((Token::Word(word), rest)) if word == "if" => {
@@ -405,10 +406,10 @@ impl Parser {
     }
 }
 
-/// Where the reading of a file stands.
+/// The state of parsing a file.
 struct File {
     scope: ScopeId,
-    /// The scope that the file was sourced into: what it may not close.
+    /// The scope that the file was included into, which it must not close.
     outermost: ScopeId,
     subject: Subject,
     path: Arc<str>,
@@ -419,7 +420,7 @@ enum Next {
     Help,
 }
 
-/// A path relative to the source's root, its `..` taken away; `None` where it leads out.
+/// A path relative to the source's root, with `..` resolved; `None` if it leads outside.
 fn below(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
