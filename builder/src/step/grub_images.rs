@@ -12,7 +12,7 @@ use crate::store::Key;
 pub struct GrubImagesStep {
     /// The architecture whose firmware starts them.
     pub platform: Platform,
-    /// GRUB's and mtools' root.
+    /// The root with GRUB and mtools.
     pub toolchain: Id<ToolchainStep>,
     /// The file by which GRUB recognises the medium that it was started from: a path on the medium.
     pub marker: String,
@@ -37,7 +37,7 @@ impl Action for GrubImagesStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `marker`, `epoch` | all there is |
-    /// | `platform` | see [`with_platform`] |
+    /// | `platform` | see `with_platform` |
     fn key(&self, graph: &Graph) -> Key {
         let key = Key::new("grub images", 1)
             .row("toolchain", graph.digest(self.toolchain))

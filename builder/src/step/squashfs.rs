@@ -14,7 +14,7 @@ use crate::store::Key;
 pub struct SquashfsStep {
     /// The architecture that the tree is for.
     pub platform: Platform,
-    /// mksquashfs's root.
+    /// The root with mksquashfs.
     pub toolchain: Id<ToolchainStep>,
     /// The step whose tree is packed.
     pub root: Id<AssembleStep>,
@@ -39,7 +39,7 @@ impl Action for SquashfsStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `root`, `packing`, `block`, `epoch` | all there is |
-    /// | `platform` | see [`with_platform`] |
+    /// | `platform` | see `with_platform` |
     fn key(&self, graph: &Graph) -> Key {
         let key = Key::new("squashfs", 3)
             .row("toolchain", graph.digest(self.toolchain))
