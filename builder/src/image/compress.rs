@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How a segment of the initrd is compressed. The kernel needs CONFIG_RD_ZSTD, RD_XZ, RD_GZIP or RD_LZ4 for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+// The `Debug` text is part of the keys of steps: a renamed variant changes them.
 pub enum Compression {
     /// Zstandard, level 19: small, and by far the fastest to unpack.
     #[default]

@@ -19,6 +19,7 @@ pub const FILE: &str = "livefs.squashfs";
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+// The `Debug` text is part of the keys of steps: a renamed variant changes them.
 pub enum Packing {
     /// Zstandard at its highest level.
     Zstd,

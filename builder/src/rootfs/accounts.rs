@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 /// An account of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// The `Debug` text is part of the keys of steps: a renamed type or field changes them.
 pub struct Account {
     /// Login name.
     pub name: String,
