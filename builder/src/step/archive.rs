@@ -1,4 +1,4 @@
-//! A tree as a tar archive: what containers and systems are made from, and what others unpack.
+//! A tree as a tar archive, from which containers and systems are made, and which other tools unpack.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What steps give, by names that carry the step's kind and the type of what is given.
+//! The outputs of steps, by names that carry the step's kind and the type of the output.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -67,7 +67,7 @@ impl<A> Name<A, Blob> {
 }
 
 impl<A> Name<A, Tree> {
-    /// The output, as the store keeps it, from the digest that the store gave the tree.
+    /// The output, as the store keeps it, from the digest that the store returned for the tree.
     pub(super) fn of(self, digest: Digest) -> (String, Output) {
         (self.name.to_owned(), Output::Tree { digest })
     }
@@ -95,7 +95,7 @@ impl<T> Ref<T> {
 
 /// What can be an output of a step.
 pub trait Value: Sized {
-    /// As the store's record of the output says; `None` if that is an output of another type.
+    /// Reads the store's record of the output; `None` if that is an output of another type.
     fn from(output: Output, store: &Store) -> Result<Option<Self>, StoreError>;
 }
 

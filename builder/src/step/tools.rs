@@ -12,16 +12,16 @@ use crate::process::Feed;
 use crate::sandbox::{Sandbox, SandboxError, Spec};
 use crate::store::Blob;
 
-/// What glibc looks for to set the locale `C.UTF-8`.
+/// The file in which glibc looks for the locale `C.UTF-8`.
 const LOCALE: &str = "usr/lib/locale/C.utf8";
 
 /// The environment of every tool: nothing of the host's.
 ///
-/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it: mksquashfs refuses
-/// it beside options that say the same. Whoever wants it sets it.
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it, because
+/// mksquashfs rejects it together with options for the same times. Steps that need it set it themselves.
 ///
-/// The locale is `C.UTF-8` where the toolchain has it (Debian keeps it in `libc-bin`, which no package depends on) and `C`
-/// elsewhere: with a locale that is not there programs fall back to `C`, and some complain at each start.
+/// The locale is `C.UTF-8` if the toolchain has it (Debian ships it in `libc-bin`, which no package depends on) and `C`
+/// otherwise: with a missing locale programs fall back to `C`, and some print a warning at each start.
 fn environment(root: &Path) -> BTreeMap<String, String> {
     let utf8 = Dir::open(root, Links::InRoot).is_ok_and(|dir| dir.exists(LOCALE).unwrap_or(false));
     let pairs = [
@@ -107,7 +107,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let locale = || environment(root.path())["LC_ALL"].clone();
         assert_eq!(locale(), "C");
-        // What stands on the host does not count.
+        // What exists on the host does not count.
         std::fs::create_dir_all(root.path().join("usr/lib")).unwrap();
         std::os::unix::fs::symlink("/nowhere", root.path().join("usr/lib/locale")).unwrap();
         assert_eq!(locale(), "C");

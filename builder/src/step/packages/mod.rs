@@ -1,4 +1,4 @@
-//! Packages unpacked into one tree, as dpkg would.
+//! Packages unpacked into one tree, as by dpkg.
 
 mod dpkg;
 
@@ -21,14 +21,14 @@ pub use dpkg::{Diversion, Diverting};
 pub struct PackagesStep {
     /// The packages.
     pub packages: Vec<Package>,
-    /// Paths that the image does not want; what lies below them goes, too.
+    /// Paths that the image does not need; everything below them is left out, too.
     pub exclude: Vec<Pattern>,
-    /// What maintainer scripts would have diverted.
+    /// Paths that maintainer scripts would have diverted.
     pub diversions: Vec<Diversion>,
 }
 
 impl PackagesStep {
-    /// All that they bring.
+    /// Their content.
     pub const TREE: Name<Self, Tree> = Name::new("tree");
 }
 
