@@ -11,7 +11,7 @@ use super::versions::{Blocks, Version, Versions};
 
 /// The value of a symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Value {
+pub enum SymbolValue {
     /// `# CONFIG_X is not set` (or, in a fragment, `CONFIG_X=n`).
     No,
     /// `CONFIG_X=m`
@@ -24,7 +24,7 @@ pub enum Value {
     Number(String),
 }
 
-impl Value {
+impl SymbolValue {
     /// Parses the text to the right of `CONFIG_X=`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -53,7 +53,7 @@ impl Value {
     }
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SymbolValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::No => f.write_str("n"),
@@ -97,7 +97,7 @@ pub struct Setting {
     /// Without `CONFIG_`.
     pub symbol: String,
     /// The requested value.
-    pub value: Value,
+    pub value: SymbolValue,
     /// Line of the fragment, from 1.
     pub line: usize,
     /// The versions of the source that it applies to.
@@ -195,7 +195,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The setting of one line, `None` for comments and empty lines, or what is wrong with it.
-fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
+fn parse_line(line: &str) -> Result<Option<(&str, SymbolValue)>, String> {
     let start = line.trim_start();
     if start.is_empty() {
         return Ok(None);
@@ -206,7 +206,7 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
             Some(symbol) if line != format!("# CONFIG_{symbol} is not set") => {
                 Err(format!("this reads as a plain comment; write `# CONFIG_{symbol} is not set`"))
             }
-            Some(symbol) => Ok(Some((symbol, Value::No))),
+            Some(symbol) => Ok(Some((symbol, SymbolValue::No))),
             None => Ok(None),
         };
     }
@@ -231,10 +231,10 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
             shorten(right.trim())
         ));
     }
-    if let Some(value) = Value::parse(right) {
+    if let Some(value) = SymbolValue::parse(right) {
         return Ok(Some((symbol, value)));
     }
-    let trailing = right.match_indices('#').any(|(at, _)| Value::parse(right[..at].trim_end()).is_some());
+    let trailing = right.match_indices('#').any(|(at, _)| SymbolValue::parse(right[..at].trim_end()).is_some());
     Err(match right {
         _ if trailing => format!("a comment needs a line of its own, before `CONFIG_{symbol}=…`"),
         "" => "a value is missing: y, m, n, a number or \"text\"".to_owned(),
@@ -264,33 +264,33 @@ fn shorten(text: &str) -> String {
 
 /// The place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct SettingPlace {
     /// The fragment's name.
     pub fragment: String,
     /// Line, from 1.
     pub line: usize,
     /// The value requested there.
-    pub value: Value,
+    pub value: SymbolValue,
 }
 
 /// What the fragments of a recipe together request for one symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct SymbolRequest {
     /// The setting that takes effect: the last one.
-    pub origin: Origin,
+    pub origin: SettingPlace,
     /// Earlier settings of the same symbol to another value.
-    pub overridden: Vec<Origin>,
+    pub overridden: Vec<SettingPlace>,
 }
 
 /// The request for every symbol: if several fragments set it, the last one wins, as with `merge_config.sh`.
-pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, Request> {
-    let mut all: BTreeMap<String, Request> = BTreeMap::new();
+pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, SymbolRequest> {
+    let mut all: BTreeMap<String, SymbolRequest> = BTreeMap::new();
     for fragment in fragments {
         for Setting { symbol, value, line, versions: _ } in &fragment.settings {
-            let origin = Origin { fragment: fragment.name.clone(), line: *line, value: value.clone() };
+            let origin = SettingPlace { fragment: fragment.name.clone(), line: *line, value: value.clone() };
             match all.entry(symbol.clone()) {
                 Entry::Vacant(free) => {
-                    free.insert(Request { origin, overridden: Vec::new() });
+                    free.insert(SymbolRequest { origin, overridden: Vec::new() });
                 }
                 Entry::Occupied(mut taken) => {
                     let request = taken.get_mut();
@@ -333,10 +333,10 @@ mod tests {
                 "CONFIG_H=\"\"",
             ]
         );
-        assert_eq!(fragment.settings[4].value, Value::Text("a \"b\" \\ # =".into()));
+        assert_eq!(fragment.settings[4].value, SymbolValue::Text("a \"b\" \\ # =".into()));
         assert_eq!(fragment.settings[6].line, 9);
-        assert!(Value::Number("0x1f".into()).same(&fragment.settings[6].value));
-        assert!(!Value::Number("31".into()).same(&fragment.settings[6].value));
+        assert!(SymbolValue::Number("0x1f".into()).same(&fragment.settings[6].value));
+        assert!(!SymbolValue::Number("31".into()).same(&fragment.settings[6].value));
     }
 
     #[test]
@@ -419,8 +419,8 @@ mod tests {
         let one = Fragment::parse("one", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
         let two = Fragment::parse("two", "CONFIG_B=y\nCONFIG_A=m\n").unwrap();
         let all = requests(&[one, two]);
-        assert_eq!(all["A"].origin, Origin { fragment: "two".into(), line: 2, value: Value::Module });
-        assert_eq!(all["A"].overridden, [Origin { fragment: "one".into(), line: 1, value: Value::Yes }]);
+        assert_eq!(all["A"].origin, SettingPlace { fragment: "two".into(), line: 2, value: SymbolValue::Module });
+        assert_eq!(all["A"].overridden, [SettingPlace { fragment: "one".into(), line: 1, value: SymbolValue::Yes }]);
         assert_eq!((all["B"].origin.fragment.as_str(), all["B"].overridden.len()), ("two", 0));
     }
 }

@@ -17,11 +17,11 @@ use std::cell::OnceCell;
 use std::fmt;
 
 pub use config::{Config, merge};
-pub use fragment::{Fragment, FragmentError, Setting, Value};
+pub use fragment::{Fragment, FragmentError, Setting, SymbolValue};
 
 use crate::beneath::{Dir, Links};
 use crate::platform::Platform;
-use fragment::{Origin, requests};
+use fragment::{SettingPlace, requests};
 use kconfig::Kconfig;
 use kconfig::explain::{explain, is_unknown};
 use versions::Version;
@@ -36,11 +36,11 @@ pub struct Mismatch {
     /// Without `CONFIG_`.
     pub symbol: String,
     /// The value that the fragment requests.
-    pub wanted: Value,
+    pub wanted: SymbolValue,
     /// The value in the final configuration; `None` if it doesn't mention the symbol.
-    pub got: Option<Value>,
+    pub got: Option<SymbolValue>,
     /// Earlier settings of other fragments that this one overrode.
-    pub overridden: Vec<Origin>,
+    pub overridden: Vec<SettingPlace>,
     /// Why, in prose, with the place in the Kconfig files.
     pub reason: String,
 }
@@ -50,20 +50,20 @@ impl fmt::Display for Mismatch {
         let Self { fragment, line, symbol, wanted, got, overridden, reason } = self;
         match (wanted, got) {
             // It is not set, as requested; the reason says why that is an error nevertheless.
-            (Value::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
-            (Value::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} is not wanted, but it is ")?,
+            (SymbolValue::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
+            (SymbolValue::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} is not wanted, but it is ")?,
             (wanted, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} is wanted, but it is ")?,
         }
         match got {
-            None if *wanted == Value::No => return f.write_str(reason),
-            None | Some(Value::No) => f.write_str("not set")?,
-            Some(Value::Text(text)) if text.is_empty() => f.write_str("empty")?,
+            None if *wanted == SymbolValue::No => return f.write_str(reason),
+            None | Some(SymbolValue::No) => f.write_str("not set")?,
+            Some(SymbolValue::Text(text)) if text.is_empty() => f.write_str("empty")?,
             Some(got) => write!(f, "{got}")?,
         }
         if !reason.is_empty() {
             write!(f, ": {reason}")?;
         }
-        for Origin { fragment, line, value } in overridden {
+        for SettingPlace { fragment, line, value } in overridden {
             write!(f, " (it overrides {fragment}:{line}, which sets {value})")?;
         }
         Ok(())
@@ -120,7 +120,7 @@ pub fn check(fragments: &[Fragment], final_config: &str, source: &Dir, platform:
     let kconfig = OnceCell::new();
     let load = || kconfig.get_or_init(|| Kconfig::load(source, platform)).as_ref();
     for (symbol, request) in requests(fragments) {
-        let Origin { fragment, line, value: wanted } = request.origin;
+        let SettingPlace { fragment, line, value: wanted } = request.origin;
         let got = config.get(&symbol).cloned();
         let held = config.holds(&symbol, &wanted);
         let unknown = held && got.is_none() && load().is_ok_and(|kconfig| is_unknown(kconfig, &symbol));

@@ -40,7 +40,7 @@ const MOST_THREADS: usize = 4;
 
 /// A package to lay out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
+pub struct RootPackage {
     /// For messages: `gcc-12 12.2.0-14`.
     pub name: String,
     /// The `.deb` file in the store.
@@ -89,9 +89,9 @@ pub enum RootError {
 
 /// The parts of a root.
 #[derive(Clone, Copy)]
-pub struct Layout<'a> {
+pub struct RootLayout<'a> {
     /// Packages, all in the store.
-    pub packages: &'a [Package],
+    pub packages: &'a [RootPackage],
     /// Symbolic links to add, by absolute path; they override what packages ship.
     pub links: &'a BTreeMap<String, String>,
     /// Small files to add, by absolute path; they override what packages ship, too.
@@ -107,7 +107,7 @@ pub struct Layout<'a> {
 pub fn lay_out(
     store: &Store,
     key: &Digest,
-    layout: Layout<'_>,
+    layout: RootLayout<'_>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
     let target = store.root_path(key);
@@ -178,7 +178,7 @@ enum Content {
 /// The data shared by the threads.
 struct Shared<'a> {
     store: &'a Store,
-    packages: &'a [Package],
+    packages: &'a [RootPackage],
     budget: &'a Budget,
     replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
     top: &'a Dir,
@@ -196,12 +196,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn unpack_all(
     store: &Store,
-    layout: Layout<'_>,
+    layout: RootLayout<'_>,
     top: &Dir,
     spare: &Dir,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
-    let Layout { packages, budget, replaces, .. } = layout;
+    let RootLayout { packages, budget, replaces, .. } = layout;
     // The largest first: if it were started last, a single thread would be busy with it at the end.
     let mut order = Vec::with_capacity(packages.len());
     for (index, package) in packages.iter().enumerate() {
@@ -448,7 +448,7 @@ impl What {
 }
 
 /// Adds the links and files that the toolchain's own file states.
-fn add_own(top: &Dir, layout: Layout<'_>) -> Result<(), RootError> {
+fn add_own(top: &Dir, layout: RootLayout<'_>) -> Result<(), RootError> {
     let dir = top.following(Links::InRoot);
     let place = |text: &str, make: &dyn Fn(&Path) -> Result<(), BeneathError>| -> Result<(), RootError> {
         let wrong = |why: String| RootError::Path { path: text.to_owned(), why };

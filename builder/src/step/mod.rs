@@ -37,7 +37,7 @@ use crate::tree::Tree;
 
 pub use crate::store::Blob;
 pub use archive::ArchiveStep;
-pub use assemble::{AssembleStep, Firmware, LayerFrom};
+pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};
 pub use component::{ComponentStep, ConfigBase, Configuration, Patch, PatchContent, Source};
 pub use disk::DiskStep;
 pub use erofs::ErofsStep;

@@ -6,12 +6,12 @@ use std::fmt;
 use nix::sys::stat::SFlag;
 
 use super::super::config::Config;
-use super::super::fragment::{Value, number};
+use super::super::fragment::{SymbolValue, number};
 use super::super::versions::Version;
 use super::expr::{Atom, Tristate};
 use super::needs::listed;
 use super::values::Values;
-use super::{DefaultValue, Definition, Kconfig, Kind, Place, Symbol};
+use super::{DefaultValue, Definition, Kconfig, Place, Symbol, SymbolType};
 
 /// The reason; `Display` formats it as a clause or two of prose that state the line of the Kconfig file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Reason {
     /// It can't hold a value of this type.
     WrongType {
         /// Its type.
-        kind: Kind,
+        kind: SymbolType,
         /// What to write.
         expected: String,
         /// Its definition.
@@ -144,17 +144,17 @@ fn arch_of(file: &str) -> Option<String> {
     file.strip_prefix("arch/")?.split_once('/').map(|(arch, _)| arch.to_owned())
 }
 
-fn tristate(value: &Value) -> Option<Tristate> {
+fn tristate(value: &SymbolValue) -> Option<Tristate> {
     match value {
-        Value::No => Some(Tristate::No),
-        Value::Module => Some(Tristate::Module),
-        Value::Yes => Some(Tristate::Yes),
-        Value::Text(_) | Value::Number(_) => None,
+        SymbolValue::No => Some(Tristate::No),
+        SymbolValue::Module => Some(Tristate::Module),
+        SymbolValue::Yes => Some(Tristate::Yes),
+        SymbolValue::Text(_) | SymbolValue::Number(_) => None,
     }
 }
 
 /// Explains why `symbol` (without `CONFIG_`) does not have the value `wanted` in `config`.
-pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value) -> Reason {
+pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &SymbolValue) -> Reason {
     let Some((known, first)) = kconfig.symbols.get(symbol).and_then(|known| Some((known, known.definitions.first()?)))
     else {
         return no_such_symbol(kconfig, symbol);
@@ -175,7 +175,7 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
     let level = values.level(known.kind, tristate(wanted).unwrap_or(Tristate::Module));
     reason
         .or_else(|| match toolchain.nearest(symbol, level) {
-            Some((_, needs)) if !needs.is_empty() && *wanted != Value::No => {
+            Some((_, needs)) if !needs.is_empty() && *wanted != SymbolValue::No => {
                 Some(Reason::Unmet(toolchain.tell_needs("it", &needs, level)))
             }
             _ => None,
@@ -195,19 +195,23 @@ fn heirs(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
 }
 
 /// What to write instead, if a symbol of this type can't hold `wanted`.
-fn wrong_type(kind: Kind, wanted: &Value) -> Option<String> {
+fn wrong_type(kind: SymbolType, wanted: &SymbolValue) -> Option<String> {
     let hex = |number: &str| number.starts_with("0x") || number.starts_with("0X");
     let expected = match (kind, wanted) {
-        (Kind::Bool, Value::Module) => "y or n, it can't be a module",
-        (Kind::Bool, Value::Text(_) | Value::Number(_)) => "y or n",
-        (Kind::Tristate, Value::Text(_) | Value::Number(_)) => "y, m or n",
-        (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
-        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a string in double quotes",
-        (Kind::Int, Value::Number(number)) if !hex(number) => return None,
-        (Kind::Int, _) => "a decimal number",
+        (SymbolType::Bool, SymbolValue::Module) => "y or n, it can't be a module",
+        (SymbolType::Bool, SymbolValue::Text(_) | SymbolValue::Number(_)) => "y or n",
+        (SymbolType::Tristate, SymbolValue::Text(_) | SymbolValue::Number(_)) => "y, m or n",
+        (SymbolType::Text, SymbolValue::Number(number)) => return Some(format!("\"{number}\"")),
+        (SymbolType::Text, SymbolValue::Yes | SymbolValue::Module | SymbolValue::No) => "a string in double quotes",
+        (SymbolType::Int, SymbolValue::Number(number)) if !hex(number) => return None,
+        (SymbolType::Int, _) => "a decimal number",
         // `conf` reads 1000 as 0x1000.
-        (Kind::Hex, Value::Number(number)) if !hex(number) => return Some(format!("0x{number}, if that is meant")),
-        (Kind::Hex, Value::Text(_) | Value::Yes | Value::Module | Value::No) => "a hexadecimal number, 0x…",
+        (SymbolType::Hex, SymbolValue::Number(number)) if !hex(number) => {
+            return Some(format!("0x{number}, if that is meant"));
+        }
+        (SymbolType::Hex, SymbolValue::Text(_) | SymbolValue::Yes | SymbolValue::Module | SymbolValue::No) => {
+            "a hexadecimal number, 0x…"
+        }
         _ => return None,
     };
     Some(expected.to_owned())
@@ -312,7 +316,7 @@ fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> 
     Some(format!("it has no prompt, so it can't be set; {cause}"))
 }
 
-fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Value) -> Option<Reason> {
+fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &SymbolValue) -> Option<Reason> {
     let Some((definition, needs)) = values.nearest(symbol, Tristate::Module) else {
         let place = default_place(values, known).or(known.definitions.first().map(|block| &block.place))?;
         let text = format!("it has no prompt, so it can't be set; its value is computed ({place})");
@@ -321,7 +325,7 @@ fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Valu
     if !needs.is_empty() {
         return Some(Reason::Unmet(values.tell_needs("it", &needs, Tristate::Module)));
     }
-    let Value::Number(wanted) = wanted else { return None };
+    let SymbolValue::Number(wanted) = wanted else { return None };
     let (_, wanted) = number(wanted)?;
     let bound = |atom: &Atom| match atom {
         Atom::Symbol(name) => values.text_of(name),

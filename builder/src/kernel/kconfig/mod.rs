@@ -43,7 +43,7 @@ impl fmt::Display for Place {
 
 /// The type of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SymbolType {
     /// n or y
     Bool,
     /// n, m or y
@@ -56,7 +56,7 @@ pub enum Kind {
     Hex,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for SymbolType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bool => "bool",
@@ -150,7 +150,7 @@ pub struct Definition {
 #[derive(Clone, Debug, Default)]
 pub struct Symbol {
     /// Its type, if a definition states one.
-    pub kind: Option<Kind>,
+    pub kind: Option<SymbolType>,
     /// Every `config` block of it.
     pub definitions: Vec<Definition>,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::expr::{Atom, Expr, Tristate};
 use super::values::Values;
-use super::{Definition, Guard, Kind, Place};
+use super::{Definition, Guard, Place, SymbolType};
 
 /// How many levels of unmet dependencies are explained.
 const DEEPEST: usize = 3;
@@ -23,9 +23,9 @@ pub(super) struct Need {
 impl<'a> Values<'a> {
     /// The level that a symbol's conditions must reach for `wanted`: a bool can be y if its conditions are only m, and
     /// without modules there is no m.
-    pub(super) fn level(&self, kind: Option<Kind>, wanted: Tristate) -> Tristate {
+    pub(super) fn level(&self, kind: Option<SymbolType>, wanted: Tristate) -> Tristate {
         match kind {
-            Some(Kind::Tristate) if self.modules() => wanted,
+            Some(SymbolType::Tristate) if self.modules() => wanted,
             _ => Tristate::Module,
         }
     }
@@ -223,8 +223,8 @@ impl<'a> Values<'a> {
 
     fn shown(&self, symbol: &str) -> String {
         match self.kconfig.symbols.get(symbol).and_then(|known| known.kind) {
-            Some(Kind::Text) => format!("\"{}\"", self.text_of(symbol)),
-            Some(Kind::Int | Kind::Hex) => self.text_of(symbol),
+            Some(SymbolType::Text) => format!("\"{}\"", self.text_of(symbol)),
+            Some(SymbolType::Int | SymbolType::Hex) => self.text_of(symbol),
             _ => self.tristate_of(symbol).to_string(),
         }
     }

@@ -9,7 +9,8 @@ use crate::beneath::{Dir, Refusal};
 use super::expr::{Atom, Expr};
 use super::token::{Lines, Op, Token, Variables, tokens};
 use super::{
-    DefaultValue, Definition, Guard, Kconfig, Kind, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
+    DefaultValue, Definition, Guard, Kconfig, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
+    SymbolType,
 };
 
 /// How deep files may include each other; Linux has 8 levels.
@@ -394,7 +395,7 @@ impl Parser {
         Ok(())
     }
 
-    fn set_kind(&mut self, subject: &Subject, kind: Kind) {
+    fn set_kind(&mut self, subject: &Subject, kind: SymbolType) {
         if let Subject::Symbol(name) = subject {
             self.kconfig.symbols.entry(name.clone()).or_default().kind.get_or_insert(kind);
         }
@@ -434,17 +435,17 @@ fn below(path: &str) -> Option<String> {
 }
 
 /// The type that a keyword states, and whether a default (not a prompt) follows.
-fn kind_of(keyword: &str) -> Option<(Kind, bool)> {
+fn kind_of(keyword: &str) -> Option<(SymbolType, bool)> {
     let (keyword, default) = match keyword.strip_prefix("def_") {
         Some(rest) => (rest, true),
         None => (keyword, false),
     };
     let kind = match keyword {
-        "bool" | "boolean" => Kind::Bool,
-        "tristate" => Kind::Tristate,
-        "string" => Kind::Text,
-        "int" => Kind::Int,
-        "hex" => Kind::Hex,
+        "bool" | "boolean" => SymbolType::Bool,
+        "tristate" => SymbolType::Tristate,
+        "string" => SymbolType::Text,
+        "int" => SymbolType::Int,
+        "hex" => SymbolType::Hex,
         _ => return None,
     };
     Some((kind, default))

@@ -119,7 +119,7 @@ fn definitions_carry_what_stands_in_and_around_them() {
     assert_eq!(kconfig.selectors("LIB").map(|(name, ..)| name).collect::<Vec<_>>(), ["DISK"]);
     assert_eq!(kconfig.symbols["SIZE"].definitions[0].ranges.len(), 2);
     assert_eq!(kconfig.symbols["NAME"].definitions[0].defaults[0].value.to_string(), "\"x86_64\"");
-    assert_eq!(kconfig.symbols["EXPERT"].kind, Some(Kind::Bool));
+    assert_eq!(kconfig.symbols["EXPERT"].kind, Some(SymbolType::Bool));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn older_and_other_dialects_are_read() {
         ("arch/x86/Kconfig.cpu", "config CPU\n\tboolean 'Cpu'\n\tdepends EXTRA\nconfig EXTRA\n\tbool\n"),
     ]);
     let kconfig = load(old.path());
-    assert_eq!(kconfig.symbols["CPU"].kind, Some(Kind::Bool));
+    assert_eq!(kconfig.symbols["CPU"].kind, Some(SymbolType::Bool));
     let fragment = Fragment::parse("f", "CONFIG_64BIT=n\n").unwrap();
     let found = check(&[fragment], "CONFIG_64BIT=y\n", &dir(old.path()), Platform::X86_64);
     assert!(

@@ -1,10 +1,10 @@
 //! The values of expressions under a final configuration.
 
 use super::super::config::Config;
-use super::super::fragment::{Value, number};
+use super::super::fragment::{SymbolValue, number};
 use super::expr::{Atom, Expr, Tristate};
 use super::token::Op;
-use super::{Definition, Guard, Kconfig, Kind, ScopeKind};
+use super::{Definition, Guard, Kconfig, ScopeKind, SymbolType};
 
 /// The symbols of a source with the values of one `.config`.
 #[derive(Clone, Copy)]
@@ -18,16 +18,16 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// Whether modules are enabled.
     pub(super) fn modules(&self) -> bool {
-        self.config.get("MODULES") == Some(&Value::Yes)
+        self.config.get("MODULES") == Some(&SymbolValue::Yes)
     }
 
     /// A symbol's value; text and numbers count as n, as in `conf`.
     pub(super) fn tristate_of(&self, symbol: &str) -> Tristate {
         match (symbol, self.config.get(symbol)) {
-            ("y", _) | (_, Some(Value::Yes)) => Tristate::Yes,
+            ("y", _) | (_, Some(SymbolValue::Yes)) => Tristate::Yes,
             // `m` in an expression stands for `m && MODULES`.
             ("m", _) if self.modules() => Tristate::Module,
-            (_, Some(Value::Module)) => Tristate::Module,
+            (_, Some(SymbolValue::Module)) => Tristate::Module,
             _ => Tristate::No,
         }
     }
@@ -39,9 +39,9 @@ impl<'a> Values<'a> {
         }
         let Some(known) = self.kconfig.symbols.get(symbol) else { return symbol.to_owned() };
         match (self.config.get(symbol), known.kind) {
-            (Some(Value::Text(text) | Value::Number(text)), _) => text.clone(),
+            (Some(SymbolValue::Text(text) | SymbolValue::Number(text)), _) => text.clone(),
             (Some(value), _) => value.to_string(),
-            (None, Some(Kind::Bool | Kind::Tristate)) => "n".to_owned(),
+            (None, Some(SymbolType::Bool | SymbolType::Tristate)) => "n".to_owned(),
             (None, _) => String::new(),
         }
     }

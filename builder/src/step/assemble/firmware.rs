@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{AssembleStep, Firmware, StepError, Work};
+use super::{AssembleStep, FirmwareSources, StepError, Work};
 use crate::kernel::{firmware, modules::module_name};
 use crate::store::{Output, StoreError};
 use crate::tree::{Node, Tree, TreePath};
@@ -13,7 +13,7 @@ const ENDINGS: [&str; 3] = ["", ".xz", ".zst"];
 /// The number of names that a warning shows per module.
 const MOST: usize = 5;
 
-impl Firmware {
+impl FirmwareSources {
     /// Reports which modules of an initramfs request firmware that neither it nor the root contains.
     pub(super) fn look(&self, work: &Work<'_>, initramfs: &Tree) -> Result<(), StepError> {
         let root = self.root_beside(work)?;

@@ -22,12 +22,12 @@ pub struct AssembleStep {
     pub layers: Vec<LayerFrom>,
     /// For an initramfs with modules: where their firmware may be. Not part of the key: it affects what is reported,
     /// not what is made.
-    pub firmware: Option<Firmware>,
+    pub firmware: Option<FirmwareSources>,
 }
 
 /// Where the firmware of modules may be.
 #[derive(Clone, Debug)]
-pub struct Firmware {
+pub struct FirmwareSources {
     /// The step whose tree the initramfs switches to.
     pub root: Id<AssembleStep>,
     /// The folders that the kernel searches.
