@@ -31,7 +31,7 @@ pub struct Execution {
     /// The folders as an earlier execution left them; `None` for new ones.
     pub workspace: Option<Workspace>,
     /// Files and trees to place in the folders first.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<ExecutionInput>,
     /// Variables beside those that every tool has: `HOME`, `LC_ALL`, `PATH`, `SHELL`, `TZ`, `USER`.
     pub env: BTreeMap<String, String>,
     /// The working folder of the commands.
@@ -59,14 +59,14 @@ impl Execution {
 
 /// A file or tree to place below [`BUILD`], [`DEPS`] or [`IN`].
 #[derive(Debug)]
-pub struct Input {
+pub struct ExecutionInput {
     /// The absolute path inside.
     pub path: String,
     /// Its content.
     pub content: InputContent,
 }
 
-impl Input {
+impl ExecutionInput {
     /// A file with this content.
     pub fn bytes(path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), content: InputContent::Bytes(bytes.into()) }
@@ -105,7 +105,7 @@ pub enum InputContent {
 pub struct Invocation {
     /// What it makes, for the error message if it fails: `ISO`.
     pub makes: String,
-    /// A line that is reported when it starts.
+    /// A line that is reported when the command starts.
     pub title: Option<String>,
     /// The program and its arguments; without a slash the program is looked up in `PATH`.
     pub argv: Vec<String>,

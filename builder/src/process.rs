@@ -1,8 +1,8 @@
-//! The one place that starts processes.
+//! The only module that starts processes.
 //!
-//! A child gets no standard input unless one is stated and dies with us: a [`Run::group`] with all that it has started, the
-//! sandbox's processes by their own means. Its output goes to a log and to whoever
-//! watches its last line. Failure quotes the command and the end of what it printed.
+//! A child has an empty standard input unless one is stated, and is killed when dbco dies: a [`Run::group`] with all
+//! processes that it has started, the sandbox's processes by their own means. Its output is written to a log and passed
+//! to a callback line by line. An error quotes the command and the end of its output.
 
 mod leash;
 
@@ -20,22 +20,22 @@ use std::time::Duration;
 use crate::interrupt;
 use leash::Leash;
 
-/// A list of arguments from anything that prints.
+/// A list of arguments from printable values.
 macro_rules! argv {
     ($($word:expr),* $(,)?) => { vec![$($word.to_string()),*] };
 }
 pub(crate) use argv;
 
-/// How many of the last lines an error carries.
+/// How many of the last lines an error quotes.
 const TAIL: usize = 30;
 
 /// Called with each line that a child prints.
 pub type Watch<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// What is fed to a child's standard input.
+/// What is written to a child's standard input.
 pub type Feed<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'a>;
 
-/// A command to run to its end.
+/// A command to run until it exits.
 pub struct Run<'a> {
     program: OsString,
     arguments: Vec<OsString>,
@@ -43,56 +43,56 @@ pub struct Run<'a> {
     cwd: Option<PathBuf>,
     log: Option<PathBuf>,
     watch: Option<Watch<'a>>,
-    /// Where its standard output goes, instead of beside its errors.
+    /// Where its standard output goes; without it, to the same place as its errors.
     stdout: Option<File>,
     feed: Option<Feed<'a>>,
     group: bool,
     idle: Option<Duration>,
 }
 
-/// Why a command did not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// It could not be started.
     #[error("can't start `{command}`")]
     Start {
-        /// The command as a shell would take it.
+        /// The command as it would be typed in a shell.
         command: String,
-        /// What the kernel said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// It ended with another status than 0.
     #[error("`{command}` {status}")]
     Failed {
-        /// The command as a shell would take it.
+        /// The command as it would be typed in a shell.
         command: String,
         /// Exit status or signal.
         status: ExitStatus,
         /// The last lines of its output.
         tail: Vec<String>,
     },
-    /// It printed nothing for so long that it was ended.
+    /// It was killed because it printed nothing for too long.
     #[error("`{command}` printed nothing for {} s and was terminated", idle.as_secs())]
     Idle {
-        /// The command as a shell would take it.
+        /// The command as it would be typed in a shell.
         command: String,
-        /// How long it may be silent.
+        /// The time limit.
         idle: Duration,
     },
     /// Reading its output, writing its log or feeding it failed.
     #[error("I/O error while running `{command}`")]
     Io {
-        /// The command as a shell would take it.
+        /// The command as it would be typed in a shell.
         command: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
 impl<'a> Run<'a> {
-    /// A command without arguments, in an empty environment.
+    /// A command without arguments, with an empty environment.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -120,50 +120,50 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// Starts it in a folder; otherwise it starts in ours.
+    /// Sets its working folder; the default is that of this process.
     pub fn cwd(mut self, folder: &Path) -> Self {
         self.cwd = Some(folder.to_owned());
         self
     }
 
-    /// Appends all it prints to a file.
+    /// Appends all that it prints to a file.
     pub fn log(mut self, path: &Path) -> Self {
         self.log = Some(path.to_owned());
         self
     }
 
-    /// Shows each line it prints to `watch`.
+    /// Passes each line that it prints to `watch`.
     pub fn watch(mut self, watch: Watch<'a>) -> Self {
         self.watch = Some(watch);
         self
     }
 
-    /// Feeds its standard input.
+    /// Writes `feed` to its standard input.
     pub fn feed(mut self, feed: Feed<'a>) -> Self {
         self.feed = Some(feed);
         self
     }
 
-    /// Gives it a process group of its own, which is ended with it: for programs that start others, and no sandbox
-    /// holds them. It is ended, too, when this process is, in whatever way.
+    /// Gives it a process group of its own, which is killed when it ends: for programs that start others and run
+    /// outside the sandbox. The group is also killed when this process ends, in whatever way.
     pub fn group(mut self) -> Self {
         self.group = true;
         self
     }
 
-    /// Ends it when it has printed nothing for that long.
+    /// Kills it when it has printed nothing for that long.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
     }
 
-    /// The command as a shell would take it, without the credentials of URLs in it.
+    /// The command as it would be typed in a shell, without the credentials in its URLs.
     pub fn quoted(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments);
         words.map(|word| quote(&crate::mask::text(&word.to_string_lossy()))).collect::<Vec<_>>().join(" ")
     }
 
-    /// As [`Run::run`]; gives what it writes to standard output, byte by byte.
+    /// As [`Run::run`]; returns the bytes of its standard output.
     pub fn output(mut self) -> Result<Vec<u8>, ProcessError> {
         let command = self.quoted();
         let lost = |source| ProcessError::Io { command: command.clone(), source };
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
         Ok(bytes)
     }
 
-    /// Runs it; any other end than exit status 0 is an error.
+    /// Runs it; any result other than exit status 0 is an error.
     pub fn run(mut self) -> Result<(), ProcessError> {
         let command = self.quoted();
         let lost = |source| ProcessError::Io { command: command.clone(), source };
@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
             let fed = feed
                 .zip(input)
                 .map(|(feed, mut input)| std::thread::Builder::new().spawn_scoped(scope, move || feed(&mut input)));
-            let output = Output { pipe: output, idle: self.idle };
+            let output = ProcessOutput { pipe: output, idle: self.idle };
             let read = if matches!(fed, Some(Err(_))) { Ok(()) } else { drain(output, &sink, self.watch) };
             if matches!(fed, Some(Err(_))) || read.is_err() {
                 guard.kill();
@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The one call of [`Command::new`]; for children whose pipes the caller handles himself (QEMU's console).
+/// The only call of [`Command::new`]; for children whose pipes the caller handles (QEMU's console).
 #[allow(clippy::disallowed_methods)]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     Command::new(program)
@@ -255,13 +255,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 
 type Sink = Mutex<(Option<File>, VecDeque<String>)>;
 
-/// What a child prints; an error (`TimedOut`) when nothing comes for too long.
-struct Output {
+/// The output of a child; an error (`TimedOut`) when nothing arrives for too long.
+struct ProcessOutput {
     pipe: io::PipeReader,
     idle: Option<Duration>,
 }
 
-impl Read for Output {
+impl Read for ProcessOutput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         if let Some(idle) = self.idle {
@@ -274,12 +274,12 @@ impl Read for Output {
     }
 }
 
-fn drain(output: Output, sink: &Sink, watch: Option<Watch<'_>>) -> io::Result<()> {
+fn drain(output: ProcessOutput, sink: &Sink, watch: Option<Watch<'_>>) -> io::Result<()> {
     let mut reader = BufReader::new(output);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
         let line = String::from_utf8_lossy(&bytes);
-        // A line that is written over again and again, as progress is, counts as it was left.
+        // Of a line that is overwritten repeatedly, such as a progress display, only the final text counts.
         let line = crate::mask::text(line.trim_end().rsplit('\r').next().unwrap_or_default()).into_owned();
         if let Some(watch) = watch {
             watch(&line);
@@ -297,7 +297,7 @@ fn drain(output: Output, sink: &Sink, watch: Option<Watch<'_>>) -> io::Result<()
     Ok(())
 }
 
-/// `word` as a POSIX shell would have to read it.
+/// `word`, quoted for a POSIX shell.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -307,19 +307,20 @@ pub fn quote(word: &str) -> String {
     }
 }
 
-/// Running children, for [`kill_all`]: what kill(2) takes, the negative number of a process group.
+/// Running children, for [`kill_all`]: the argument for kill(2), the negative number of a process group.
 static RUNNING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-/// Keeps a child in the list of those that [`kill_all`] ends.
+/// Keeps a child in the list of processes that [`kill_all`] kills.
 pub struct Registered(i32);
 
 impl Registered {
-    /// Registers a running child until the guard is dropped. One that was started while a signal came ends at once.
+    /// Registers a running child until the guard is dropped. If a signal arrived while it was started, it is killed at
+    /// once.
     pub fn new(child: &Child) -> Arc<Self> {
         Self::register(child.id() as i32)
     }
 
-    /// The same for a child that leads a process group, with all that is in the group.
+    /// The same for a child that leads a process group, with all processes of the group.
     fn group(child: &Child) -> Arc<Self> {
         Self::register(-(child.id() as i32))
     }
@@ -332,7 +333,7 @@ impl Registered {
         Arc::new(Self(target))
     }
 
-    /// Ends it (SIGKILL).
+    /// Kills it (SIGKILL).
     fn kill(&self) {
         end(self.0);
     }
@@ -346,11 +347,11 @@ impl Drop for Registered {
 
 fn end(target: i32) {
     use nix::sys::signal::{Signal, kill};
-    // A child that ended in between is no error.
+    // A child that has exited in the meantime is no error.
     let _ = kill(nix::unistd::Pid::from_raw(target), Signal::SIGKILL);
 }
 
-/// Ends every running child (SIGKILL), for ^C: the sandbox's init dies with all it started.
+/// Kills every running child (SIGKILL), for ^C: the sandbox's init dies with all processes that it started.
 pub fn kill_all() {
     RUNNING.lock().unwrap_or_else(|e| e.into_inner()).iter().for_each(|&target| end(target));
 }
@@ -370,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_silent_child_is_ended_with_all_that_it_started() {
-        // The grandchild has the pipe open and would hold the run up for as long as it lives.
+        // The grandchild has the pipe open, and would otherwise delay the end of the run for as long as it lives.
         for script in
             ["sleep 600", "sleep 600 & sleep 600", "echo x; sleep 600 & wait", "(sleep 600 &); exec sleep 600"]
         {
@@ -396,7 +397,7 @@ mod tests {
             let background: i32 = seen.into_inner().unwrap()[0].parse().unwrap();
             let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(background))).unwrap();
             assert_ne!(group, nix::unistd::getpgrp());
-            // Still there to be ended.
+            // It still exists and can be killed.
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(background), nix::sys::signal::Signal::SIGKILL).unwrap();
         }
     }

@@ -14,8 +14,8 @@ use dbco::boot::{
     Accel, Accelerator, Bus, DiskContent, Firmware, HostAccess, Launch, LaunchError, Machine, MachineDisk, Medium,
 };
 use dbco::digest::Digest;
-use dbco::execution::{BUILD, Execution, Input, Invocation, OutputForm, OutputPath};
-use dbco::executor::{Call, Executor as _, Local, Runner};
+use dbco::execution::{BUILD, Execution, ExecutionInput, Invocation, OutputForm, OutputPath};
+use dbco::executor::{Call, CommandRunner, Executor as _, Local};
 use dbco::platform::Platform;
 use dbco::process::{Feed, command};
 use dbco::sandbox::SandboxError;
@@ -105,7 +105,7 @@ struct Hostile {
     links: Vec<(&'static str, PathBuf)>,
 }
 
-impl Runner for Hostile {
+impl CommandRunner for Hostile {
     fn run(&self, call: Call<'_>, _: Option<Feed<'_>>, _: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
         let build = &call.binds.iter().find(|bind| bind.inside == BUILD).unwrap().host;
         for (name, target) in &self.links {
@@ -119,7 +119,12 @@ impl Runner for Hostile {
 }
 
 /// What an execution with such tools comes to that puts `inputs` where they have been before, and asks for `output`.
-fn executed(outside: &Outside, links: Vec<(&'static str, PathBuf)>, inputs: Vec<Input>, output: OutputPath) -> bool {
+fn executed(
+    outside: &Outside,
+    links: Vec<(&'static str, PathBuf)>,
+    inputs: Vec<ExecutionInput>,
+    output: OutputPath,
+) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let what = format!("{links:?} {output:?}");
@@ -141,7 +146,7 @@ fn links_that_tools_leave_are_replaced_or_refused() {
     let (file, folder) = (outside.path(), outside.folder.path().to_owned());
     let linked = |path: &str| OutputPath { form: OutputForm::LinkedFile, ..OutputPath::file(path) };
     let tree = |path: &str| OutputPath { form: OutputForm::Tree, ..OutputPath::file(path) };
-    let input = |path: &str| vec![Input::bytes(format!("{BUILD}/{path}"), "ours")];
+    let input = |path: &str| vec![ExecutionInput::bytes(format!("{BUILD}/{path}"), "ours")];
     let mut files = Tree::new();
     files.insert(path("config"), Entry::dir(0o755));
     // A file that is put there anew takes a link's place; what is read, and a folder, must not be one that leads out.
@@ -157,7 +162,12 @@ fn links_that_tools_leave_are_replaced_or_refused() {
         (vec![("out", folder.clone())], Vec::new(), tree("out"), false),
         // What a tree holds are links as they are.
         (vec![("out/link", file.clone())], Vec::new(), tree("out"), true),
-        (vec![("out/config", folder.clone())], vec![Input::files(format!("{BUILD}/out"), files)], tree("out"), false),
+        (
+            vec![("out/config", folder.clone())],
+            vec![ExecutionInput::files(format!("{BUILD}/out"), files)],
+            tree("out"),
+            false,
+        ),
         (vec![("made", "a".into()), ("other", "made".into())], input("a"), linked("other"), true),
         (vec![("made", "a".into()), ("other", "made".into())], input("a"), OutputPath::file("other"), false),
     ] {

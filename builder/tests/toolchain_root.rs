@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use ar::ar;
 use dbco::archive::Budget;
-use dbco::sandbox::root::{Layout, Package, RootError, lay_out};
+use dbco::sandbox::root::{RootError, RootLayout, RootPackage, lay_out};
 use dbco::store::Store;
 
 /// A member of a package: its path and, for a link, the target; otherwise a file's content. A path that ends in `/` is
@@ -60,10 +60,13 @@ fn root_where(
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let mut batch = store.batch().unwrap();
-    let packages: Vec<Package> = packages
+    let packages: Vec<RootPackage> = packages
         .iter()
         .enumerate()
-        .map(|(n, members)| Package { name: format!("p{n}"), blob: batch.add(package(members).as_slice()).unwrap().0 })
+        .map(|(n, members)| RootPackage {
+            name: format!("p{n}"),
+            blob: batch.add(package(members).as_slice()).unwrap().0,
+        })
         .collect();
     batch.commit().unwrap();
     let key = packages[0].blob;
@@ -71,7 +74,7 @@ fn root_where(
     lay_out(
         &store,
         &key,
-        Layout { packages: &packages, links: &links, files: &files, budget: &Budget::default(), replaces },
+        RootLayout { packages: &packages, links: &links, files: &files, budget: &Budget::default(), replaces },
         &|_| {},
     )?;
     let path = store.root_path(&key);

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{Executed, ExecutionError, Executor, Observer, Progress};
+use super::{Executed, ExecutionError, ExecutionObserver, ExecutionProgress, Executor};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::digest::{self, Digest};
 use crate::execution::{
-    BUILD, DEPS, Execution, IN, Input, InputContent, Invocation, OutputForm, OutputPath, Stdin, Workspace,
+    BUILD, DEPS, Execution, ExecutionInput, IN, InputContent, Invocation, OutputForm, OutputPath, Stdin, Workspace,
 };
 use crate::image::content::place;
 use crate::image::tar::write_tar;
@@ -21,7 +21,7 @@ use crate::sandbox::{Bind, SandboxError};
 use crate::store::{Output, Store, StoreError};
 use crate::tree::{Node, Tree};
 
-/// A command to run, for a [`Runner`].
+/// A command to run, for a [`CommandRunner`].
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// The root: the digest of its step's key.
@@ -37,7 +37,7 @@ pub struct Call<'a> {
 }
 
 /// Runs single commands.
-pub trait Runner: Sync {
+pub trait CommandRunner: Sync {
     /// Runs a command until it exits, with `feed` on its standard input; any result other than exit status 0 is an error. Each
     /// line of its output is passed to `watch`.
     fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError>;
@@ -47,14 +47,14 @@ pub trait Runner: Sync {
 pub struct Local<'a> {
     /// The store, for the folders and the outputs.
     pub store: &'a Store,
-    /// The contents of trees.
+    /// Runs single commands.
     pub contents: &'a dyn Contents,
     /// Runs the commands.
-    pub runner: &'a dyn Runner,
+    pub runner: &'a dyn CommandRunner,
 }
 
 impl Executor for Local<'_> {
-    fn execute(&self, execution: Execution, watch: Observer<'_>) -> Result<Executed, ExecutionError> {
+    fn execute(&self, execution: Execution, watch: ExecutionObserver<'_>) -> Result<Executed, ExecutionError> {
         let Execution { root, workspace, inputs, env, cwd, commands, outputs } = execution;
         let mut workspace = match workspace {
             Some(workspace) => workspace,
@@ -63,7 +63,7 @@ impl Executor for Local<'_> {
         // It is removed at the end, so later executions do not see it.
         let work = self.store.work_dir()?;
         let read = Dir::open(work.path(), Links::Never).map_err(BeneathError::of("open", work.path()))?;
-        for Input { path, content } in inputs {
+        for ExecutionInput { path, content } in inputs {
             if workspace.is_new(&path) {
                 let top = if Path::new(&path).starts_with(IN) { &read } else { workspace.top() };
                 self.put(top, &path, &content)?;
@@ -81,10 +81,10 @@ impl Executor for Local<'_> {
         for (index, command) in commands.into_iter().enumerate() {
             let Invocation { makes, title, argv, stdin } = command;
             if let Some(title) = &title {
-                watch(Progress::Started(title));
+                watch(ExecutionProgress::Started(title));
             }
             let call = Call { root: &root, argv: &argv, env: &env, cwd: &cwd, binds: &binds };
-            let line = |text: &str| watch(Progress::Line { command: index, text });
+            let line = |text: &str| watch(ExecutionProgress::Line { command: index, text });
             let ended = self.run(call, stdin, &line)?;
             ended.map_err(|source| ExecutionError::Command { command: index, makes, source })?;
         }
@@ -105,7 +105,7 @@ impl Local<'_> {
             Stdin::Empty => Ok(self.runner.run(call, None, line)),
             Stdin::LineBreaks => Ok(self.runner.run(call, Some(Box::new(line_breaks)), line)),
             Stdin::Tar { tree, epoch } => {
-                // An error in the tree says more than that the tool's input ended too early.
+                // An error in the tree is more informative than one that says that the tool's input ended early.
                 let failure = Mutex::new(None);
                 let feed = |out: &mut dyn Write| {
                     write_tar(&tree, self.contents, epoch, out).map_err(|error| match error {

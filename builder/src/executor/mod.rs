@@ -11,22 +11,22 @@ use crate::rootfs::FolderError;
 use crate::sandbox::SandboxError;
 use crate::store::{Blob, Output, StoreError};
 
-pub use local::{Call, Local, Runner};
+pub use local::{Call, CommandRunner, Local};
 
 /// Runs executions, on this machine ([`Local`]) or elsewhere.
 pub trait Executor: Sync {
     /// Places the inputs, runs the commands, and stores the outputs.
     ///
     /// `watch` is called with the progress, from this thread and others.
-    fn execute(&self, execution: Execution, watch: Observer<'_>) -> Result<Executed, ExecutionError>;
+    fn execute(&self, execution: Execution, watch: ExecutionObserver<'_>) -> Result<Executed, ExecutionError>;
 }
 
 /// Receives the progress of an execution.
-pub type Observer<'a> = &'a (dyn Fn(Progress<'_>) + Sync);
+pub type ExecutionObserver<'a> = &'a (dyn Fn(ExecutionProgress<'_>) + Sync);
 
 /// The progress of an execution.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress<'a> {
+pub enum ExecutionProgress<'a> {
     /// A command that has a title starts.
     Started(&'a str),
     /// A command printed a line.

@@ -1,6 +1,6 @@
-//! Compression of initrd segments, each in the form that the kernel's unpacker takes.
+//! Compression of initrd segments, each in the form that the kernel's unpacker accepts.
 //!
-//! All run in this thread alone, so that the bytes do not depend on the number of cores.
+//! Every compressor runs in the calling thread alone, so that the bytes do not depend on the number of cores.
 
 use std::io::{self, Write};
 
@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 /// How a segment of the initrd is compressed. The kernel needs CONFIG_RD_ZSTD, RD_XZ, RD_GZIP or RD_LZ4 for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+// The `Debug` text is part of the keys of steps: a renamed variant changes them.
 pub enum Compression {
     /// Zstandard, level 19: small, and by far the fastest to unpack.
     #[default]
     Zstd,
-    /// XZ with a CRC32 check: smallest.
+    /// XZ with a CRC32 check: the smallest.
     Xz,
     /// Gzip, level 9: every kernel has it.
     Gzip,
     /// LZ4's legacy frame, the only one that the kernel reads.
     Lz4,
-    /// As it is.
+    /// No compression.
     None,
 }
 
@@ -35,11 +36,11 @@ impl std::fmt::Display for Compression {
     }
 }
 
-/// lib/decompress_unzstd.c takes windows up to 2^27 bytes and allocates the whole window; 2^23 is what level 19 uses by
-/// itself, and keeps a machine of 64 MiB bootable.
+/// lib/decompress_unzstd.c accepts windows of up to 2^27 bytes and allocates the whole window. 2^23 is the default of
+/// level 19, and keeps a machine with 64 MiB bootable.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// lib/decompress_unxz.c allocates the whole dictionary, too.
+/// lib/decompress_unxz.c also allocates the whole dictionary.
 const XZ_DICTIONARY: u32 = 8 << 20;
 
 /// LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE of lib/decompress_unlz4.c, and the block of `lz4 -l`.
@@ -49,7 +50,7 @@ const LZ4_BLOCK: usize = 8 << 20;
 const LZ4_MAGIC: u32 = 0x184C_2102;
 
 impl Compression {
-    /// How the name of a tar archive with this compression ends: `tar.gz`.
+    /// The suffix of a tar archive with this compression: `tar.gz`.
     pub fn tar(self) -> &'static str {
         match self {
             Self::Zstd => "tar.zst",
@@ -60,7 +61,7 @@ impl Compression {
         }
     }
 
-    /// A writer that compresses into `out`. Nothing is whole before [`Compressor::finish`].
+    /// A writer that compresses into `out`. The output is complete only after [`Compressor::finish`].
     pub fn writer<W: Write>(self, out: W) -> io::Result<Compressor<W>> {
         Ok(Compressor(match self {
             Self::Zstd => {
@@ -80,7 +81,8 @@ impl Compression {
                 Kind::Xz(xz2::write::XzEncoder::new_stream(out, stream))
             }
             Self::Gzip => {
-                // No name, no time; 255 is "unknown" of RFC 1952, so that the host's system is not told.
+                // No name and no time; the system is 255, "unknown" in RFC 1952, so that the header does not depend on
+                // the host.
                 let builder = flate2::GzBuilder::new().mtime(0).operating_system(255);
                 Kind::Gzip(builder.write(out, flate2::Compression::best()))
             }
@@ -92,7 +94,7 @@ impl Compression {
 
 /// A writer that compresses; see [`Compression::writer`].
 ///
-/// `flush` does nothing: a flush in the middle would cut the compressor's blocks where the caller's buffers end.
+/// `flush` does nothing: flushing in the middle would make the compressor's blocks depend on the caller's buffer sizes.
 pub struct Compressor<W: Write>(Kind<W>);
 
 enum Kind<W: Write> {
@@ -104,7 +106,7 @@ enum Kind<W: Write> {
 }
 
 impl<W: Write> Compressor<W> {
-    /// Writes what is still held back and the format's end.
+    /// Writes the remaining buffered data and the end of the format.
     pub fn finish(self) -> io::Result<W> {
         match self.0 {
             Kind::Zstd(encoder) => encoder.finish(),
@@ -132,7 +134,8 @@ impl<W: Write> Write for Compressor<W> {
     }
 }
 
-/// The legacy frame of doc/lz4_Frame_format.md: magic, then blocks of 8 MiB, each after its compressed length.
+/// The legacy frame of doc/lz4_Frame_format.md: the magic number, then blocks of 8 MiB, each preceded by its compressed
+/// length.
 struct Lz4Legacy<W> {
     out: W,
     block: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Where the bytes of a tree's files come from.
+//! The sources of the content of a tree's files.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -17,10 +17,11 @@ pub trait Contents: Sync {
         Ok(Box::new(Checked::new(self.open_unchecked(blob)?, *blob)))
     }
 
-    /// As [`Contents::open`], for a caller that holds the content against the digest itself.
+    /// As [`Contents::open`], for a caller that checks the content against the digest itself.
     fn open_unchecked(&self, blob: &Digest) -> io::Result<Box<dyn Read>>;
 
-    /// A file of this machine that holds the blob and does not change, if there is one: it can be linked, not copied.
+    /// A file on this machine that holds the blob and does not change, if there is one: it can be hard-linked instead
+    /// of copied.
     fn stored(&self, _blob: &Digest) -> Option<PathBuf> {
         None
     }
@@ -36,14 +37,14 @@ impl Contents for Store {
     }
 }
 
-/// Files that stay where the user has them (overlays), before another source for all else.
+/// Files that stay in the user's project (overlays), with another source for everything else.
 pub struct LocalFiles<C> {
     files: HashMap<Digest, PathBuf>,
     rest: C,
 }
 
 impl<C: Contents> LocalFiles<C> {
-    /// `files` by the digest that each had when it was looked at; `rest` for every other blob.
+    /// `files` are listed by the digest that each had when it was read; `rest` has every other blob.
     pub fn new(files: HashMap<Digest, PathBuf>, rest: C) -> Self {
         Self { files, rest }
     }
@@ -74,7 +75,7 @@ impl<C: Contents + ?Sized> Contents for &C {
 
 /// Copies one file's content, which must be exactly `size` bytes of digest `blob`.
 ///
-/// Never writes more than `size` bytes: archives have stated that length in the header before.
+/// Never writes more than `size` bytes, as archives have already stated that length in the header.
 pub(crate) fn copy_checked(
     contents: &dyn Contents,
     path: &TreePath,
@@ -109,9 +110,10 @@ pub(crate) fn copy_checked(
     Ok(())
 }
 
-/// Puts one file's content at `to` in a folder of ours: a hard link where the store has it, else a checked copy.
+/// Places one file's content at `to` in a folder that dbco made: a hard link where the store has the blob as a file,
+/// otherwise a checked copy.
 ///
-/// Tools only read it: the store's blobs are read-only.
+/// Tools can only read it: the store's blobs are read-only.
 pub(crate) fn place(
     contents: &dyn Contents,
     path: &TreePath,

@@ -1,8 +1,8 @@
 //! The initrd: cpio archives in the `newc` form, one after another.
 //!
 //! The format is that of cpio(5) and the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`. The
-//! kernel's unpacker (`init/initramfs.c`) skips in silence what it can't make, so whatever it could not take is an error
-//! here.
+//! kernel's unpacker (`init/initramfs.c`) silently skips what it can't create, so anything that it could not handle is
+//! an error here.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -16,23 +16,23 @@ use crate::tree::{Entry, HardLinks, Node, Tree, TreePath};
 
 const FORMAT: &str = "cpio newc";
 
-/// GNU cpio's block, which some readers insist on; the kernel asks for segments at multiples of 4 only.
+/// GNU cpio's block size, which some readers require; the kernel only needs segments at multiples of 4.
 const BLOCK: u64 = 512;
 
 /// One archive of an initrd.
 #[derive(Clone, Copy)]
 pub struct Segment<'a> {
-    /// What it holds.
+    /// Its content.
     pub tree: &'a Tree,
-    /// How it is compressed. Early microcode must not be: the kernel looks for it before it can decompress
+    /// Its compression. Early microcode must not be compressed: the kernel looks for it before it can decompress
     /// (Documentation/arch/x86/microcode.rst).
     pub compression: Compression,
 }
 
-/// Writes segments one after another. Each archive fills whole blocks; so does each compressed segment but the last, since
-/// decompressors other than the kernel's complain about zeros at the end.
+/// Writes segments one after another. Each archive is padded to whole blocks; so is each compressed segment but the
+/// last, since decompressors other than the kernel's complain about zeros at the end.
 ///
-/// Later segments win over earlier ones. Inode numbers run on from one segment to the next.
+/// Later segments override earlier ones. Inode numbers continue from one segment to the next.
 pub fn write_initrd(
     segments: &[Segment<'_>],
     contents: &dyn Contents,
@@ -98,8 +98,9 @@ fn write_entry(
         Node::Char { major, minor } | Node::Block { major, minor } => (major, minor),
         _ => (0, 0),
     };
-    // The link count of a folder is the host's business: 2, as if it held no folders. The kernel and GNU cpio look for names
-    // of one file by device (0:0), inode and a count above 1; the content stands at the last name, as cpio writes it.
+    // The link count of a folder depends on the host, so it is always 2, as for a folder without subfolders. The kernel
+    // and GNU cpio recognise the names of one file by device (0:0), inode and a link count above 1; the content is
+    // stored with the last name, as cpio does.
     let names = links.names(entry);
     let nlink = if entry.is_dir() { 2 } else { names.len().max(1) as u32 };
     let content = names.last().is_none_or(|last| *last == path);
@@ -125,7 +126,7 @@ fn write_entry(
     Ok(())
 }
 
-/// The length of the entry's body, if newc and the kernel can take the entry at all.
+/// The length of the entry's body; an error if newc or the kernel can't handle the entry.
 fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
     let refuse = |what: String| Err(ImageError::CantHold { format: FORMAT, path: path.clone(), what });
     if path.as_str().len() >= PATH_MAX {
@@ -148,20 +149,20 @@ fn check(path: &TreePath, entry: &Entry) -> Result<u32, ImageError> {
     }
 }
 
-/// Counts what passes.
+/// Counts the bytes that pass through.
 struct Counter<W> {
     out: W,
     count: u64,
 }
 
 impl<W: Write> Counter<W> {
-    /// Fills the block with zeros.
+    /// Pads the block with zeros.
     fn pad(&mut self) -> io::Result<()> {
         let padding = (BLOCK - self.count % BLOCK) % BLOCK;
         self.write_all(&[0; BLOCK as usize][..padding as usize])
     }
 
-    /// Fills the block with zeros; gives the writer behind.
+    /// Pads the block with zeros and returns the inner writer.
     fn padded(mut self) -> io::Result<W> {
         self.pad()?;
         Ok(self.out)

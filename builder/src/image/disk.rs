@@ -1,13 +1,14 @@
-//! A disk image: ext4 that holds a tree under one folder or several.
+//! A disk image: an ext4 file system that holds a tree under one or more folders.
 //!
-//! It has project quota, so that containers' disk space can be limited. The file system is made empty, then filled by a script for `debugfs`, in the tree's order. No file has to exist on this
-//! machine with its owner, mode or device number, and nothing depends on the order in which a host's folder is read.
+//! It has project quotas, so that the disk space of containers can be limited. The file system is created empty, then
+//! filled by a script for `debugfs`, in the tree's order. So no file has to exist on this machine with its owner, mode
+//! or device number, and nothing depends on the order in which the host lists a folder.
 
 use std::io::Write;
 
 use super::{ImageError, NAME_MAX, check_lengths, file_type};
 use crate::digest::Digest;
-use crate::execution::{Execution, IN, Input, Invocation, OutputPath};
+use crate::execution::{Execution, ExecutionInput, IN, Invocation, OutputPath};
 use crate::process::argv;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
@@ -16,21 +17,22 @@ const FORMAT: &str = "ext4 (through debugfs)";
 /// An ext4 image to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Disk<'a> {
-    /// The folders that the tree is put under: `system0`; the root puts it at the top. None makes it empty.
+    /// The folders that the tree is placed under, such as `system0`; the root (`/`) places it at the top. With none,
+    /// the image is empty.
     pub folders: &'a [TreePath],
-    /// Files beside these, at their paths.
+    /// Additional files, by their paths.
     pub files: &'a Tree,
-    /// Bytes of the image; None for what the tree needs and half as much again, at least 32 MiB.
+    /// Size of the image in bytes; None for the size of the tree and half as much again, at least 32 MiB.
     pub size: Option<u64>,
     /// Label of the file system, at most 16 bytes.
     pub label: &'a str,
-    /// Every time in it: seconds since 1970.
+    /// All of its times: seconds since 1970.
     pub epoch: u64,
 }
 
 const BLOCK: u64 = 4096;
 
-/// Namespace of the identifiers that are made from the image's own parameters.
+/// Namespace of the identifiers that are derived from the image's own parameters.
 const UUID_DOMAIN: &str = "dbco ext4";
 
 impl Disk<'_> {
@@ -59,7 +61,7 @@ impl Disk<'_> {
             Node::Dir | Node::Symlink { .. } => BLOCK,
             _ => 0,
         });
-        // As mke2fs has it by itself where a size is asked for: one for 16 KiB.
+        // The default of mke2fs for a stated size: one inode for every 16 KiB.
         let inodes = (whole.entries.len() as u64 + 1024).max(self.size.unwrap_or(0) / (16 << 10));
         let size = self.size.unwrap_or_else(|| {
             ((needed.sum::<u64>() + inodes * 256) * 3 / 2 + (8 << 20)).max(32 << 20).next_multiple_of(1 << 20)
@@ -91,10 +93,10 @@ impl Disk<'_> {
         ];
         run("ext4 file system", make);
 
-        // debugfs ends with status 0 whatever its commands do, and prints its version on the same stream as errors.
+        // debugfs exits with status 0 even if its commands fail, and prints its version on the same stream as errors.
         let fill = "if debugfs -w -f \"$1\" \"$2\" 2>&1 >/dev/null | grep -v '^debugfs [0-9]'; then exit 1; fi";
         run("content of the ext4 file system", argv!["sh", "-c", fill, "sh", format!("{IN}/{SCRIPT}"), FILE]);
-        // After the filling, so that what is there is counted.
+        // After the image is filled, so that its content is counted.
         run("project quota of the ext4 file system", argv!["tune2fs", "-O", "project", "-Q", "prjquota", FILE]);
         run("ext4 file system: e2fsck does not accept it", argv!["e2fsck", "-f", "-n", FILE]);
         execution.env.extend([("E2FSPROGS_FAKE_TIME".to_owned(), self.epoch.to_string())]);
@@ -103,15 +105,15 @@ impl Disk<'_> {
     }
 }
 
-/// Where mke2fs writes it.
+/// The path that mke2fs writes it to.
 pub const FILE: &str = "disk.img";
-/// debugfs's commands.
+/// The commands for debugfs.
 const SCRIPT: &str = "disk.debugfs";
-/// The files' contents, by their digests, and the values of extended attributes.
+/// The content of the files, by digest, and the values of extended attributes.
 const BLOBS: &str = "disk.blobs";
 
 /// The inputs from which debugfs fills the file system.
-fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<Input>, ImageError> {
+fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<ExecutionInput>, ImageError> {
     let mut script = Script { out: Vec::new(), epoch };
     let (mut blobs, mut values) = (Tree::new(), Vec::new());
     let links = tree.hard_links();
@@ -131,7 +133,7 @@ fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<Input>, ImageError> {
             return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
         }
         for (index, value) in entry.xattrs.values().enumerate() {
-            values.push(Input::bytes(format!("{IN}/{BLOBS}/{}", xattr_file(at, index)), value.clone()));
+            values.push(ExecutionInput::bytes(format!("{IN}/{BLOBS}/{}", xattr_file(at, index)), value.clone()));
         }
         check_lengths(FORMAT, at, entry, NAME_MAX)?;
         match links.earlier(at, entry) {
@@ -140,8 +142,10 @@ fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<Input>, ImageError> {
         }
         .map_err(ImageError::Write)?;
     }
-    let mut inputs =
-        vec![Input::files(format!("{IN}/{BLOBS}"), blobs), Input::bytes(format!("{IN}/{SCRIPT}"), script.out)];
+    let mut inputs = vec![
+        ExecutionInput::files(format!("{IN}/{BLOBS}"), blobs),
+        ExecutionInput::bytes(format!("{IN}/{SCRIPT}"), script.out),
+    ];
     inputs.append(&mut values);
     Ok(inputs)
 }
@@ -153,16 +157,16 @@ struct Script<W> {
 }
 
 impl<W: Write> Script<W> {
-    /// Another name of a file that was written before.
+    /// Another name of a file that has already been written.
     fn link(&mut self, path: &TreePath, first: &TreePath) -> std::io::Result<()> {
         writeln!(self.out, "ln {} {}", word(&first.to_string()), word(&path.to_string()))
     }
 
-    /// `names` is how many names a file has, where it has several: `ln` does not count.
+    /// `names` is the number of names of each file that has several: `ln` does not update the link count.
     fn entry(&mut self, path: &TreePath, entry: &Entry, names: usize) -> std::io::Result<()> {
         let full = word(&path.to_string());
         if let Some(parent) = path.parent() {
-            // `write` and `mknod` take a name in the current folder only.
+            // `write` and `mknod` only accept a name in the current folder.
             writeln!(self.out, "cd {}", word(&parent.to_string()))?;
         }
         let name = word(path.name());
@@ -200,12 +204,12 @@ fn xattr_file(path: &TreePath, index: usize) -> String {
     format!("{}.{index}", Digest::of(path.as_str()))
 }
 
-/// A word for libss, which debugfs reads its commands with: in double quotes, a quote in it doubled.
+/// A word for libss, which parses debugfs's commands: in double quotes, with quotes inside doubled.
 fn word(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-/// A UUID (RFC 9562, version 8) made of a text.
+/// A UUID (RFC 9562, version 8) derived from a text.
 fn uuid(text: &str) -> String {
     let hex = Digest::of(text).to_string();
     format!("{}-{}-8{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::ImageError;
 use super::serial::Serial;
 use crate::digest::Digest;
-use crate::execution::{Execution, IN, Input, Invocation, OutputPath};
+use crate::execution::{Execution, ExecutionInput, IN, Invocation, OutputPath};
 use crate::platform::{BiosNames, Platform};
 use crate::process::argv;
 
@@ -22,34 +22,34 @@ pub const INITRD: &str = "/boot/initrd.img";
 pub struct Menu {
     /// The architecture of the kernel.
     pub platform: Platform,
-    /// Seconds until the first entry starts by itself; 0 starts it at once.
+    /// Seconds until the first entry starts automatically; 0 starts it at once.
     pub timeout: u32,
-    /// The serial line that the menu also is on.
+    /// The serial line on which the menu is also shown.
     pub serial: Serial,
-    /// The entries, the first being the default.
+    /// The entries; the first is the default.
     pub entries: Vec<MenuEntry>,
 }
 
 /// One entry of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MenuEntry {
-    /// What the menu shows.
+    /// The text in the menu.
     pub title: String,
-    /// The name by which tools choose it.
+    /// The identifier by which tools select it.
     pub id: String,
-    /// The kernel's command line, every parameter included.
+    /// The kernel's command line, with all parameters.
     pub cmdline: String,
     /// Whether it loads the initrd.
     pub initrd: bool,
 }
 
-/// Keys that choose an entry at once. `c`, `e`, `v` and `^` have a meaning of their own in GRUB's menu.
+/// Keys that start an entry at once. `c`, `e`, `v` and `^` have a meaning of their own in GRUB's menu.
 const HOTKEYS: &str = "123456789abdfghijklmnopqrstuwxyz";
 
 impl Menu {
-    /// The key that starts entry `index` at once, for those entries that have one.
+    /// The key that starts entry `index` at once, if there are enough keys.
     ///
-    /// A single byte: escape sequences of arrow keys may be torn where firmware and GRUB read the same serial port.
+    /// A single byte: escape sequences of arrow keys may be split where firmware and GRUB read the same serial port.
     pub fn hotkey(index: usize) -> Option<char> {
         HOTKEYS.chars().nth(index)
     }
@@ -57,13 +57,13 @@ impl Menu {
     /// The text of `grub.cfg`.
     pub fn config(&self) -> Result<String, ImageError> {
         let mut text = String::from("# Written by dbco from the recipe's `boot:`; change it there.\n");
-        // UTF-8, so that titles survive; a machine without the port keeps its screen.
+        // UTF-8, so that titles are shown correctly; a machine without the port still has its screen.
         let _ = writeln!(
             text,
             "if {}; then\n  terminal_input console serial\n  terminal_output console serial\n  terminfo -u serial vt100\nfi",
             self.serial.grub()
         );
-        // Without a time to wait there is no menu to be seen; a key that is held (Esc, Shift, F4) still opens it.
+        // With a timeout of 0 no menu is shown; holding a key (Esc, Shift, F4) still opens it.
         let style = if self.timeout == 0 { "hidden" } else { "menu" };
         let _ = writeln!(text, "set timeout_style={style}\nset timeout={}\nset default=0", self.timeout);
         for (index, entry) in self.entries.iter().enumerate() {
@@ -85,13 +85,13 @@ impl Menu {
     }
 }
 
-/// A word as GRUB's script reads it back (GRUB manual, "Quoting"): plain, or in single quotes.
+/// A word quoted for GRUB's script (GRUB manual, "Quoting"): plain, or in single quotes.
 fn quote(what: &'static str, word: &str) -> Result<String, ImageError> {
     if word.chars().any(char::is_control) {
         return Err(ImageError::Grub { what, text: word.to_owned(), why: "it contains a control character" });
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "+,-./:=@_%".contains(c);
-    // A keyword of the script would end the entry.
+    // A keyword of the script language would end the entry.
     if !word.is_empty() && word.chars().all(plain) && word.contains(|c: char| !c.is_ascii_alphabetic()) {
         Ok(word.to_owned())
     } else {
@@ -99,11 +99,11 @@ fn quote(what: &'static str, word: &str) -> Result<String, ImageError> {
     }
 }
 
-/// A command line as the kernel's `next_arg` (`lib/cmdline.c`) splits it: at spaces outside of double quotes.
+/// Splits a command line as the kernel's `next_arg` (`lib/cmdline.c`) does: at spaces outside double quotes.
 ///
-/// GRUB puts double quotes around each word with a space in it, so quotes stand around the whole word in the end; the
-/// kernel reads `"a=b c"` as it reads `a="b c"`. It also puts a backslash before `\`, `'` and `"`
-/// (`grub-core/lib/cmdline.c`), which the kernel would keep: those can't be passed on.
+/// GRUB puts double quotes around each word that contains a space, so the quotes end up around the whole word; the
+/// kernel reads `"a=b c"` as it reads `a="b c"`. GRUB also puts a backslash before `\`, `'` and `"`
+/// (`grub-core/lib/cmdline.c`), which the kernel would keep: those characters can't be passed on.
 fn words(cmdline: &str) -> Result<Vec<String>, ImageError> {
     let refuse = |why| Err(ImageError::Grub { what: "the command line", text: cmdline.to_owned(), why });
     let mut words = Vec::new();
@@ -133,7 +133,7 @@ pub const ESP: &str = "esp.img";
 
 const MODULES: &str = "/usr/lib/grub";
 
-/// Modules in both images. There is no folder of modules on the medium: what a configuration may use is built in.
+/// Modules in both images. The medium has no folder of modules, so everything that a configuration may use is built in.
 const COMMON: [&str; 21] = [
     "normal",
     "linux",
@@ -158,15 +158,15 @@ const COMMON: [&str; 21] = [
     "chain",
 ];
 
-/// GRUB's boot images, for an ISO or a disk whose root file system GRUB reads `/boot/grub/grub.cfg` from.
+/// GRUB's boot images, for an ISO or for a disk from whose root file system GRUB reads `/boot/grub/grub.cfg`.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
     /// The architecture whose firmware starts them.
     pub platform: Platform,
-    /// Path of a file that only our medium has. UEFI's GRUB starts from the EFI system partition and finds by it the
-    /// file system that holds the configuration.
+    /// Path of a file that only this medium has. On UEFI, GRUB starts from the EFI system partition and searches for
+    /// this file to find the file system that holds the configuration.
     pub marker: &'a str,
-    /// Every time in the images: seconds since 1970.
+    /// All times in the images: seconds since 1970.
     pub epoch: u64,
 }
 
@@ -177,7 +177,7 @@ impl Images<'_> {
         let names = &self.platform.names().grub;
         let mut execution = Execution::new(root);
         if let Some(BiosNames { modules, cd }) = &names.bios {
-            // The firmware tells the core its drive: no configuration has to be embedded to find it.
+            // The firmware passes the boot drive to the core image, so no configuration has to be embedded to find it.
             let mut bios = mkimage(cd, modules, ELTORITO);
             bios.extend(COMMON.into_iter().chain(["biosdisk"]).map(str::to_owned));
             execution.commands.push(Invocation::new("BIOS boot image", bios));
@@ -186,7 +186,7 @@ impl Images<'_> {
             execution.outputs.extend([ELTORITO, HYBRID_MBR].map(OutputPath::file));
         }
 
-        execution.inputs.push(Input::bytes(format!("{IN}/{EARLY}"), self.early_config()?));
+        execution.inputs.push(ExecutionInput::bytes(format!("{IN}/{EARLY}"), self.early_config()?));
         let mut efi = mkimage(names.efi, names.efi, names.efi_program);
         efi.extend(argv!["-c", format!("{IN}/{EARLY}")]);
         efi.extend(COMMON.into_iter().chain(["efi_gop", "regexp"]).map(str::to_owned));
@@ -200,7 +200,8 @@ impl Images<'_> {
         Ok(execution)
     }
 
-    /// Looks on the disk that the firmware started us from first, so that another stick of the same recipe is not taken.
+    /// Searches the disk that the firmware started from first, so that another stick made from the same recipe is not
+    /// chosen.
     fn early_config(&self) -> Result<String, ImageError> {
         let marker = quote("the marker's path", &format!("/{}", self.marker.trim_start_matches('/')))?;
         Ok(format!(
@@ -214,8 +215,8 @@ impl Images<'_> {
 /// The configuration that is embedded in the UEFI image.
 const EARLY: &str = "early.cfg";
 
-/// Writes the EFI system partition `$2` with the program `$1`. FAT12: boot sector, two tables, a root folder of 16 sectors, two
-/// folders, the program; in tracks of 32 sectors.
+/// Writes the EFI system partition `$2` with the program `$1`. FAT12: boot sector, two tables, a root folder of 16
+/// sectors, two folders, the program; in tracks of 32 sectors.
 const WRITE_ESP: &str = r#"
 length=$(stat -c %s "$1")
 tracks=$(( ((length + 511) / 512 + 64 + 31) / 32 ))

@@ -1,7 +1,7 @@
-//! The hybrid ISO: boots as a CD and, written to a USB stick, as a disk, in BIOS and in UEFI.
+//! The hybrid ISO: it boots as a CD and, when written to a USB stick, as a disk, with BIOS and with UEFI.
 //!
-//! As `grub-mkrescue` lays it out: El Torito entries for BIOS and EFI, GRUB's MBR, a protective partition table with a GPT
-//! whose EFI system partition is the very FAT image of the El Torito entry.
+//! The layout is that of `grub-mkrescue`: El Torito entries for BIOS and EFI, GRUB's MBR, and a protective partition
+//! table with a GPT whose EFI system partition is the same FAT image as that of the El Torito entry.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::grub::HYBRID_MBR;
 use super::{ImageError, rooted};
 use crate::digest::Digest;
-use crate::execution::{BUILD, Execution, IN, Input, Invocation, OutputPath};
+use crate::execution::{BUILD, Execution, ExecutionInput, IN, Invocation, OutputPath};
 use crate::process::argv;
 use crate::store::Blob;
 use crate::tree::{Entry, Node, Tree, TreePath};
@@ -19,30 +19,30 @@ use crate::tree::{Entry, Node, Tree, TreePath};
 pub struct Iso<'a> {
     /// Volume name: up to 32 of `A-Z 0-9 _`; see [`volume_id`].
     pub volume: &'a str,
-    /// Every time in it: seconds since 1970.
+    /// All of its times: seconds since 1970.
     pub epoch: u64,
-    /// The file that [`grub::Images`](super::grub::Images) look for, as a path in the ISO.
+    /// The file that the GRUB of [`grub::Images`](super::grub::Images) searches for, as a path in the ISO.
     pub marker: &'a str,
 }
 
 const FORMAT: &str = "ISO 9660";
 
-/// Where xorriso writes it.
+/// The path that xorriso writes it to.
 pub const FILE: &str = "image.iso";
 
-/// The folder that it is made of.
+/// The folder with its content.
 const TOP: &str = "iso";
 
 /// The order of its files.
 const WEIGHTS: &str = "iso.weights";
 
-/// Where the El Torito image stands in the ISO.
+/// Path of the El Torito image in the ISO.
 const BOOT_IMAGE: &str = "boot/grub/eltorito.img";
 
-/// Where the EFI system partition's image stands in the ISO.
+/// Path of the EFI system partition's image in the ISO.
 const BOOT_ESP: &str = "boot/grub/efi.img";
 
-/// The boot images of GRUB, as made by [`grub::Images`](super::grub::Images) makes.
+/// The boot images of GRUB, as [`grub::Images`](super::grub::Images) makes them.
 #[derive(Clone, Copy, Debug)]
 pub struct BootImages {
     /// The BIOS boot image, [`ELTORITO`](super::grub::ELTORITO).
@@ -67,7 +67,7 @@ impl Iso<'_> {
         files.push(self.marker.to_owned());
         files.sort();
 
-        // libisofs orders the content by the inodes that the files happen to have; weights make the order the names'.
+        // libisofs orders the content by inode numbers, which are arbitrary; weights impose the order of the names.
         let mut weights = String::new();
         for (index, name) in files.iter().enumerate() {
             let _ = writeln!(weights, "{} /{name}", files.len() - index);
@@ -76,12 +76,12 @@ impl Iso<'_> {
         mbr.insert(at(HYBRID_MBR), file(images.mbr));
         Ok(Execution {
             inputs: vec![
-                Input::files(format!("{BUILD}/{TOP}"), tree),
-                Input::bytes(format!("{BUILD}/{TOP}/{}", self.marker), ""),
-                Input::files(IN, mbr),
-                Input::bytes(format!("{IN}/{WEIGHTS}"), weights),
+                ExecutionInput::files(format!("{BUILD}/{TOP}"), tree),
+                ExecutionInput::bytes(format!("{BUILD}/{TOP}/{}", self.marker), ""),
+                ExecutionInput::files(IN, mbr),
+                ExecutionInput::bytes(format!("{IN}/{WEIGHTS}"), weights),
             ],
-            // xorriso takes every time and identifier that has no option of its own from it.
+            // xorriso uses it for every time and identifier that has no option of its own.
             env: [("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string())].into(),
             commands: vec![Invocation::new("ISO", self.argv()?)],
             outputs: vec![OutputPath::file(FILE)],
@@ -111,13 +111,13 @@ impl Iso<'_> {
         ]);
         argv.extend(argv!["--grub2-boot-info", "--grub2-mbr", format!("{IN}/{HYBRID_MBR}")]);
         argv.extend(argv!["--efi-boot", BOOT_ESP, "-efi-boot-part", "--efi-boot-image"]);
-        // Some BIOSes start a disk only if a partition is marked active.
+        // Some BIOSes only start a disk that has a partition marked active.
         argv.extend(argv!["--protective-msdos-label", "--mbr-force-bootable", TOP]);
         Ok(argv)
     }
 }
 
-/// A volume name made of any text: upper-case letters, digits and `_`, at most 32.
+/// A volume name derived from any text: upper-case letters, digits and `_`, at most 32.
 pub fn volume_id(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     text.chars().map(plain).take(32).collect()

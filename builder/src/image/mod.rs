@@ -1,8 +1,8 @@
-//! From trees to the files that a machine boots: archives, file systems, GRUB's own files, the ISO.
+//! From trees to the files that a machine boots: archives, file systems, GRUB's files, the ISO.
 //!
-//! What is written here is a pure function of its arguments: every time is the recipe's epoch, every order is the
-//! tree's. Archives stream in constant memory; what foreign tools make is given as an
-//! [`Execution`](crate::execution::Execution), and this module runs none.
+//! Everything written here is a pure function of its arguments: all times are the recipe's epoch, and all orders are
+//! the tree's. Archives are streamed in constant memory. What third-party tools have to make is returned as an
+//! [`Execution`](crate::execution::Execution); this module runs none.
 
 pub mod compress;
 pub mod content;
@@ -29,43 +29,43 @@ pub enum ImageError {
     /// A file's content could not be read.
     #[error("can't read the content of {path}")]
     Content {
-        /// Where the file stands in the tree.
+        /// The file's path in the tree.
         path: TreePath,
-        /// What reading said.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A file's content is not what its tree says: it changed after it was looked at.
+    /// A file's content does not match its tree: it changed after it was read.
     #[error("{path} changed while it was read: expected {size} bytes with sha256 {want}, got {got}")]
     Changed {
-        /// Where the file stands in the tree.
+        /// The file's path in the tree.
         path: TreePath,
-        /// The tree's digest of it.
+        /// The digest in the tree.
         want: Digest,
-        /// The tree's length of it.
+        /// The length in the tree.
         size: u64,
-        /// What came instead.
+        /// What was read instead.
         got: String,
     },
-    /// The format has no place for what the tree holds.
+    /// The format can't represent something in the tree.
     #[error("{format} can't store {path}: {what}")]
     CantHold {
         /// The format: `cpio newc`, `tar`, …
         format: &'static str,
-        /// Where it stands in the tree.
+        /// Its path in the tree.
         path: TreePath,
-        /// What has no place, and what to do.
+        /// What can't be represented, and what to do.
         what: String,
     },
-    /// A path below something that is no folder.
+    /// A path whose parent is not a folder.
     #[error("{path} is below {parent}, which is not a folder in the tree")]
     NoParent {
-        /// Where it stands in the tree.
+        /// The path in the tree.
         path: TreePath,
-        /// Its missing folder.
+        /// The missing folder.
         parent: TreePath,
     },
-    /// A time that the format can't hold.
+    /// A time that the format can't represent.
     #[error("{format} can't store the time {epoch} s after 1970")]
     Epoch {
         /// The format.
@@ -76,10 +76,10 @@ pub enum ImageError {
     /// The output could not be written.
     #[error("can't write the image")]
     Write(#[source] io::Error),
-    /// A file of a folder that tools work in could not be made or read.
+    /// A file in a folder that tools work in could not be created or read.
     #[error(transparent)]
     Beneath(#[from] BeneathError),
-    /// Text that GRUB can't take as it is.
+    /// Text that GRUB can't accept as it is.
     #[error("GRUB does not support {what} `{text}`: {why}")]
     Grub {
         /// `the title`, `the command line` …
@@ -91,9 +91,9 @@ pub enum ImageError {
     },
 }
 
-/// All entries with the root first, whether the tree states it or not.
+/// All entries with the root first, even if the tree does not state it.
 ///
-/// An entry whose folder is missing is an error: the kernel's unpacker skips such entries in silence.
+/// An entry whose folder is missing is an error: the kernel's unpacker silently skips such entries.
 pub(crate) fn rooted(tree: &Tree) -> impl Iterator<Item = Result<(TreePath, Entry), ImageError>> {
     let root = tree.get(&TreePath::ROOT).cloned().unwrap_or_else(|| Entry::dir(0o755));
     let below = tree.entries.iter().filter(|(path, _)| !path.is_root()).map(|(path, entry)| match path.parent() {
@@ -105,12 +105,12 @@ pub(crate) fn rooted(tree: &Tree) -> impl Iterator<Item = Result<(TreePath, Entr
     std::iter::once(Ok((TreePath::ROOT, root))).chain(below)
 }
 
-/// The longest name that Linux takes (`NAME_MAX`).
+/// The longest file name that Linux accepts (`NAME_MAX`).
 pub(crate) const NAME_MAX: usize = 255;
-/// Bytes of a path or a link's text that Linux takes, the NUL at the end included.
+/// The longest path or link text that Linux accepts, in bytes, including the terminating NUL.
 pub(crate) const PATH_MAX: usize = 4096;
 
-/// Refuses names and link texts that the format, or Linux when it reads it, would cut or leave out.
+/// Rejects names and link texts that the format, or Linux when it reads it, would truncate or skip.
 pub(crate) fn check_lengths(
     format: &'static str,
     path: &TreePath,
@@ -129,7 +129,7 @@ pub(crate) fn check_lengths(
     }
 }
 
-/// The S_IFMT bits of inode(7), which cpio, debugfs and stat(2) share.
+/// The S_IFMT bits of inode(7), which are the same for cpio, debugfs and stat(2).
 pub(crate) fn file_type(node: &Node) -> u32 {
     match node {
         Node::Fifo => 0o010000,

@@ -1,5 +1,5 @@
 //! The serial console that a kernel's command line states: `console=ttyS1,9600n8`
-//! (Documentation/admin-guide/serial-console.rst), for all else that speaks on that line.
+//! (Documentation/admin-guide/serial-console.rst), for other programs that use the same line.
 
 use crate::platform::Platform;
 
@@ -12,9 +12,9 @@ pub struct Serial {
     pub speed: u32,
     /// Parity.
     pub parity: Parity,
-    /// Bits of a character, 5 to 8.
+    /// Bits per character, 5 to 8.
     pub bits: u8,
-    /// Whether RTS and CTS are heeded.
+    /// Whether RTS and CTS are used (hardware flow control).
     pub flow: bool,
 }
 
@@ -33,14 +33,13 @@ pub enum Parity {
 }
 
 impl Serial {
-    /// What the kernel takes where nothing else is stated: 9600n8.
+    /// The kernel's default: 9600n8.
     fn plain(port: u8) -> Self {
         Self { port, speed: 9600, parity: Parity::None, bits: 8, flow: false }
     }
 
-    /// The last serial console of a command line, which becomes `/dev/console` unless a terminal of another kind comes
-    /// later.
-    /// `None` if it has none; `Err` says what is wrong with one.
+    /// The last serial console of a command line, which becomes `/dev/console` unless a terminal of another kind
+    /// follows. `None` if it has none; `Err` says what is wrong with one.
     pub fn of(cmdline: &str, platform: Platform) -> Result<Option<Self>, String> {
         let device = platform.names().serial;
         let words = cmdline.split_ascii_whitespace();
@@ -48,7 +47,7 @@ impl Serial {
         lines.map(|line| Self::parse(line, device)).try_fold(None, |_, line| line.map(Some))
     }
 
-    /// Reads what follows the device's name without its number.
+    /// Parses what follows the device name without its number.
     fn parse(text: &str, device: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
@@ -102,7 +101,7 @@ impl Serial {
 }
 
 impl Default for Serial {
-    /// The first port, as fast as all of them are: where a command line names none.
+    /// The default where a command line names none: the first port, at the highest speed that all of them have.
     fn default() -> Self {
         Self { speed: 115_200, ..Self::plain(0) }
     }

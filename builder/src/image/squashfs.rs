@@ -13,16 +13,18 @@ use crate::platform::Platform;
 use crate::process::argv;
 use crate::tree::{Node, Tree, TreePath};
 
-/// Where mksquashfs writes it.
+/// The path that mksquashfs writes it to.
 pub const FILE: &str = "livefs.squashfs";
 
 /// How the blocks are compressed. The kernel needs CONFIG_SQUASHFS_ZSTD, SQUASHFS_XZ, SQUASHFS_ZLIB or SQUASHFS_LZ4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+// The `Debug` text is part of the keys of steps: a renamed variant changes them.
 pub enum Packing {
     /// Zstandard at its highest level.
     Zstd,
-    /// XZ, with and without the architecture's branch filter where there is one, the smaller of both for each block.
+    /// XZ, both with and without the architecture's branch filter where there is one; the smaller result is kept for
+    /// each block.
     Xz,
     /// Deflate, level 9.
     Gzip,
@@ -37,14 +39,15 @@ pub struct Squashfs {
     pub platform: Platform,
     /// Compression of its blocks.
     pub packing: Packing,
-    /// Bytes of a block: a power of two from 4 KiB to 1 MiB. Larger ones are smaller in all and slower to read from.
+    /// Block size in bytes: a power of two from 4 KiB to 1 MiB. Larger blocks make the image smaller and reading
+    /// slower.
     pub block: u32,
     /// Time of every file and of the file system itself: seconds since 1970.
     pub epoch: u64,
 }
 
 impl Squashfs {
-    /// Whether the format has blocks of that many bytes.
+    /// Whether the format allows this block size.
     pub fn can_have_block(bytes: u32) -> bool {
         bytes.is_power_of_two() && (4 << 10..=1 << 20).contains(&bytes)
     }
@@ -54,7 +57,7 @@ impl Squashfs {
         let format = "squashfs";
         let epoch = u32::try_from(self.epoch).map_err(|_| ImageError::Epoch { format, epoch: self.epoch })?;
         let top = rooted(&tree).next().transpose()?.map(|(_, entry)| entry).expect("the root comes first");
-        // Longer names mksquashfs cuts, and ends with status 0 (SQUASHFS_NAME_LEN).
+        // mksquashfs truncates longer names and still exits with status 0 (SQUASHFS_NAME_LEN).
         for (path, entry) in &tree.entries {
             check_lengths(format, path, entry, 256)?;
         }
@@ -69,8 +72,8 @@ impl Squashfs {
             "-exit-on-error",
             "-reproducible"
         ];
-        // Not `sqfstar`: that of 4.5.1 takes the level after `-Xcompression-level` for the file to write.
-        // mksquashfs makes the root itself, takes nothing of the archive's `./`, and gives it to whoever runs it.
+        // Not `sqfstar`: version 4.5.1 takes the level after `-Xcompression-level` for the file to write. mksquashfs
+        // creates the root itself, ignores the archive's `./` entry, and makes the user that runs it the owner.
         if (top.uid, top.gid) != (0, 0) {
             let what = format!("it belongs to {}:{}, the root of a squashfs must be 0:0", top.uid, top.gid);
             return Err(ImageError::CantHold { format, path: TreePath::ROOT, what });
@@ -97,13 +100,13 @@ impl Squashfs {
     }
 }
 
-/// How many different files of one size mksquashfs may search for duplicates: at this number it takes a second.
+/// How many different files of one size mksquashfs may search for duplicates: this many take a second.
 const SAME_SIZE: usize = 8192;
 
-/// Whether mksquashfs is to store files of one content once.
+/// Whether mksquashfs is to search for files with the same content, to store them once.
 ///
-/// It compares each file with all others of its size: 100,000 small files take minutes. The tree knows the contents, so
-/// there is nothing to search where no two files are the same.
+/// It compares each file with all others of its size: 100,000 small files take minutes. The tree has the digests, so
+/// the search is skipped if no two files are the same.
 fn search_for_duplicates(tree: &Tree) -> bool {
     let mut blobs: HashMap<Digest, u64> = HashMap::new();
     let mut repeated = false;

@@ -1,4 +1,4 @@
-//! A tree as a tar stream: POSIX ustar, with pax records (POSIX.1-2017, `pax`) where ustar has no room.
+//! A tree as a tar stream: POSIX ustar, with pax records (POSIX.1-2017, `pax`) for values that ustar has no room for.
 
 use std::io::Write;
 
@@ -8,11 +8,12 @@ use crate::tree::{Entry, Node, Tree, TreePath};
 
 const FORMAT: &str = "tar";
 
-/// A size or owner that does not fit into ustar's octal digits goes into a pax record.
+/// A size or owner that does not fit into ustar's octal digits is stored in a pax record.
 const MAX_SIZE: u64 = 0o77777777777;
 const MAX_ID: u32 = 0o7777777;
 
-/// Writes the whole tree, the root (`./`) first, every time being `epoch`. Memory use does not grow with the tree.
+/// Writes the whole tree, the root (`./`) first, with `epoch` as every time. Memory use does not depend on the size of
+/// the tree.
 pub fn write_tar(tree: &Tree, contents: &dyn Contents, epoch: u64, out: impl Write) -> Result<(), ImageError> {
     if epoch > MAX_SIZE {
         return Err(ImageError::Epoch { format: FORMAT, epoch });
@@ -55,7 +56,7 @@ fn write_entry<W: Write>(
     Ok(())
 }
 
-/// Another name of a file that came earlier: it has that one's attributes.
+/// Another name of an earlier file; it has the same attributes.
 fn write_link<W: Write>(
     path: &TreePath,
     entry: &Entry,
@@ -91,8 +92,8 @@ fn header(
     let mut header = tar::Header::new_ustar();
     let slash = if entry.is_dir() && !path.is_root() { "/" } else { "" };
     let name = format!("./{}{slash}", path.as_str());
-    // What does not fit is cut in the header: readers take the record's text. Names beyond ASCII are stated in a record
-    // too, where they are UTF-8 by definition.
+    // A value that does not fit is truncated in the header: readers use the record instead. Names with non-ASCII
+    // characters are also stored in a record, whose encoding is UTF-8 by definition.
     let split = if name.is_ascii() { split(&name) } else { None };
     if split.is_none() {
         records.push(("path".into(), name.clone().into_bytes()));
@@ -116,7 +117,7 @@ fn header(
         _ => first.map(|first| format!("./{}", first.as_str())),
     };
     if let Some(text) = link {
-        // The literal text: the crate's `set_link_name` would tidy it up.
+        // The literal text: the crate's `set_link_name` would normalise it.
         if !text.is_ascii() || text.len() > ustar.linkname.len() {
             records.push(("linkpath".into(), text.clone().into_bytes()));
         }
@@ -144,7 +145,7 @@ fn header(
     header
 }
 
-/// Prefix and name as ustar splits a path: at a slash, at most 155 and 100 bytes.
+/// Splits a path into ustar's prefix and name: at a slash, at most 155 and 100 bytes.
 fn split(name: &str) -> Option<(&str, &str)> {
     if name.len() <= 100 {
         return Some(("", name));
@@ -154,7 +155,7 @@ fn split(name: &str) -> Option<(&str, &str)> {
     (at <= 155).then(|| (&name[..at], &name[at + 1..]))
 }
 
-/// Copies as much as there is room for; the rest of the field is NUL already.
+/// Copies as much as fits; the rest of the field is already NUL.
 fn fill(field: &mut [u8], text: &str) {
     let length = text.len().min(field.len());
     field[..length].copy_from_slice(&text.as_bytes()[..length]);

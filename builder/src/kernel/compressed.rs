@@ -1,17 +1,16 @@
-//! Content that is read whole and may be compressed, told by its first bytes: patches, kernel modules.
+//! Content that is read whole and may be compressed, as its first bytes show: patches, kernel modules.
 
 use std::io::{self, Read};
 
 use crate::archive::{Budget, decompress_with};
 
-/// Bytes of a module. The largest modules of distributions have 30 MB.
+/// The largest size of a module, in bytes. The largest modules of distributions have 30 MB.
 const MOST: u64 = 256 << 20;
 
-/// Memory that unpacking may take: `xz -9` takes 65 MiB.
+/// Memory limit for decompression: `xz -9` needs 65 MiB.
 const MEMORY: u64 = 512 << 20;
 
-/// The content, decompressed where it starts as a gzip, xz, bzip2 or zstd stream does. More than [`MOST`] bytes are
-/// refused.
+/// The content, decompressed if it starts like a gzip, xz, bzip2 or zstd stream. More than [`MOST`] bytes are an error.
 pub fn unpack(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let budget = Budget { memory: MEMORY, ..Budget::USUAL };
     unpack_up_to(bytes, MOST, &budget)?.ok_or_else(|| {
@@ -20,7 +19,7 @@ pub fn unpack(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     })
 }
 
-/// As [`unpack`], within a budget; `None` for more than `most` bytes.
+/// As [`unpack`], with a size limit; `None` if the content is longer than `most` bytes.
 pub fn unpack_up_to(bytes: Vec<u8>, most: u64, budget: &Budget) -> io::Result<Option<Vec<u8>>> {
     let stream = decompress_with(io::Cursor::new(bytes), "it", 1, budget).map_err(io::Error::other)?;
     let mut plain = Vec::new();

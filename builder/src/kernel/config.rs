@@ -1,13 +1,13 @@
-//! A whole `.config`: reading one, and laying fragments over one.
+//! A complete `.config`: reading one, and applying fragments to one.
 
 use std::collections::{HashMap, HashSet};
 
-use super::fragment::{Fragment, Value, requests};
+use super::fragment::{Fragment, SymbolValue, requests};
 
 /// The values of a `.config`.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    values: HashMap<String, Value>,
+    values: HashMap<String, SymbolValue>,
 }
 
 /// The symbol that a line of a `.config` sets, and the text of its value; `None` as text for "is not set".
@@ -21,31 +21,32 @@ fn entry(line: &str) -> Option<(&str, Option<&str>)> {
 }
 
 impl Config {
-    /// Reads a `.config` as `conf` does: what is no setting is skipped, the last setting of a symbol counts.
+    /// Reads a `.config` as `conf` does: lines that are not settings are skipped, and the last setting of a symbol
+    /// counts.
     pub fn parse(text: &str) -> Self {
         let parsed = text.lines().filter_map(entry).map(|(symbol, value)| {
             let value = match value {
-                None => Value::No,
-                Some(text) => Value::parse(text).unwrap_or_else(|| Value::Text(text.to_owned())),
+                None => SymbolValue::No,
+                Some(text) => SymbolValue::parse(text).unwrap_or_else(|| SymbolValue::Text(text.to_owned())),
             };
             (symbol.to_owned(), value)
         });
         Self { values: parsed.collect() }
     }
 
-    /// The value of a symbol (named without `CONFIG_`); `None` where the file doesn't mention it.
-    pub fn get(&self, symbol: &str) -> Option<&Value> {
+    /// The value of a symbol (named without `CONFIG_`); `None` if the file doesn't mention it.
+    pub fn get(&self, symbol: &str) -> Option<&SymbolValue> {
         self.values.get(symbol)
     }
 
-    /// Whether the symbol has this value; one that is not mentioned is not set.
-    pub fn holds(&self, symbol: &str, wanted: &Value) -> bool {
-        self.get(symbol).unwrap_or(&Value::No).same(wanted)
+    /// Whether the symbol has this value; a symbol that is not mentioned is not set.
+    pub fn holds(&self, symbol: &str, wanted: &SymbolValue) -> bool {
+        self.get(symbol).unwrap_or(&SymbolValue::No).same(wanted)
     }
 }
 
-/// Lays fragments over a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line goes, the new ones
-/// stand at the end, the last fragment's setting wins. The result still needs `make olddefconfig`.
+/// Applies fragments to a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line is removed, the
+/// new settings are appended, and the last fragment's setting wins. The result still needs `make olddefconfig`.
 pub fn merge(base: &str, fragments: &[Fragment]) -> String {
     let requests = requests(fragments);
     let mut merged = String::with_capacity(base.len() + 64 * requests.len());
@@ -73,10 +74,10 @@ mod tests {
         let config = Config::parse(
             "#\n# Automatically generated\n#\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x y\"\n\nCONFIG_A=m\n",
         );
-        assert!(config.holds("A", &Value::Module));
-        assert!(config.holds("B", &Value::No) && config.get("B").is_some());
-        assert!(config.holds("C", &Value::Text("x y".into())));
-        assert!(config.holds("D", &Value::No) && config.get("D").is_none());
+        assert!(config.holds("A", &SymbolValue::Module));
+        assert!(config.holds("B", &SymbolValue::No) && config.get("B").is_some());
+        assert!(config.holds("C", &SymbolValue::Text("x y".into())));
+        assert!(config.holds("D", &SymbolValue::No) && config.get("D").is_none());
     }
 
     #[test]

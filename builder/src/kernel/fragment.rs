@@ -1,7 +1,7 @@
-//! Kconfig fragments: the settings that a recipe asks of a kernel (or of busybox), in the `.config` syntax.
+//! Kconfig fragments: the settings that a recipe requests for a kernel (or for busybox), in the `.config` syntax.
 //!
-//! A fragment is stricter than a `.config`, because `conf` ignores a line that it can't read and the setting is then
-//! silently lost. Here each such line is an error that says what was expected.
+//! A fragment is stricter than a `.config`: `conf` ignores a line that it can't parse, and the setting is silently
+//! lost. Here each such line is an error that says what was expected.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,21 +11,21 @@ use super::versions::{Blocks, Version, Versions};
 
 /// The value of a symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Value {
+pub enum SymbolValue {
     /// `# CONFIG_X is not set` (or, in a fragment, `CONFIG_X=n`).
     No,
     /// `CONFIG_X=m`
     Module,
     /// `CONFIG_X=y`
     Yes,
-    /// `CONFIG_X="text"`, held without quotes and escapes.
+    /// `CONFIG_X="text"`, stored without quotes and escapes.
     Text(String),
     /// `CONFIG_X=-5` or `CONFIG_X=0x1f`, as written.
     Number(String),
 }
 
-impl Value {
-    /// Reads what stands to the right of `CONFIG_X=`.
+impl SymbolValue {
+    /// Parses the text to the right of `CONFIG_X=`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "y" => Some(Self::Yes),
@@ -36,7 +36,7 @@ impl Value {
         }
     }
 
-    /// Whether both stand for the same value: `0x10` and `0X0010` do.
+    /// Whether both are the same value: `0x10` and `0X0010` are.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => number(a) == number(b),
@@ -53,7 +53,7 @@ impl Value {
     }
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SymbolValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::No => f.write_str("n"),
@@ -78,7 +78,7 @@ pub(super) fn number(text: &str) -> Option<(u32, i128)> {
     i128::from_str_radix(digits, radix).ok().map(|value| (radix, value))
 }
 
-/// The text between quotes, `\x` standing for `x`; `None` unless the closing quote is the last character.
+/// The text between quotes, with `\x` replaced by `x`; `None` unless the closing quote is the last character.
 fn unquote(quoted: &str) -> Option<String> {
     let mut chars = quoted.strip_prefix('"')?.chars();
     let mut text = String::new();
@@ -91,29 +91,29 @@ fn unquote(quoted: &str) -> Option<String> {
     }
 }
 
-/// One line of a fragment that asks for a value.
+/// One line of a fragment that requests a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Without `CONFIG_`.
     pub symbol: String,
-    /// What is asked for.
-    pub value: Value,
+    /// The requested value.
+    pub value: SymbolValue,
     /// Line of the fragment, from 1.
     pub line: usize,
-    /// The versions of the source that it is for.
+    /// The versions of the source that it applies to.
     pub versions: Versions,
 }
 
 /// A parsed fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// Its file, as messages should name it.
+    /// Its file name for messages.
     pub name: String,
-    /// In the order of the file; for each version a symbol appears once.
+    /// In the order of the file; each symbol appears once per version.
     pub settings: Vec<Setting>,
 }
 
-/// A line of a fragment that is no setting, comment or empty line, or that contradicts an earlier one.
+/// A line of a fragment that is not a setting, comment or empty line, or that contradicts an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{fragment}:{line}: {what}")]
 pub struct FragmentError {
@@ -128,7 +128,7 @@ pub struct FragmentError {
 }
 
 impl Fragment {
-    /// Reads a fragment. All lines that are wrong are returned, not only the first.
+    /// Parses a fragment. All invalid lines are returned, not only the first.
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<FragmentError>> {
         let mut settings: Vec<Setting> = Vec::new();
         let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -177,7 +177,7 @@ impl Fragment {
         if errors.is_empty() { Ok(Self { name: name.to_owned(), settings }) } else { Err(errors) }
     }
 
-    /// The first setting that is for some versions only.
+    /// The first setting that applies to some versions only.
     pub fn versioned(&self) -> Option<&Setting> {
         self.settings.iter().find(|setting| !setting.versions.is_all())
     }
@@ -195,18 +195,18 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The setting of one line, `None` for comments and empty lines, or what is wrong with it.
-fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
+fn parse_line(line: &str) -> Result<Option<(&str, SymbolValue)>, String> {
     let start = line.trim_start();
     if start.is_empty() {
         return Ok(None);
     }
     if let Some(comment) = start.strip_prefix('#') {
         return match not_set(comment) {
-            // Anything near the one exact form is meant as a setting, but `conf` would take it for a comment.
+            // Anything close to the one exact form is meant as a setting, but `conf` would treat it as a comment.
             Some(symbol) if line != format!("# CONFIG_{symbol} is not set") => {
                 Err(format!("this reads as a plain comment; write `# CONFIG_{symbol} is not set`"))
             }
-            Some(symbol) => Ok(Some((symbol, Value::No))),
+            Some(symbol) => Ok(Some((symbol, SymbolValue::No))),
             None => Ok(None),
         };
     }
@@ -231,10 +231,10 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
             shorten(right.trim())
         ));
     }
-    if let Some(value) = Value::parse(right) {
+    if let Some(value) = SymbolValue::parse(right) {
         return Ok(Some((symbol, value)));
     }
-    let trailing = right.match_indices('#').any(|(at, _)| Value::parse(right[..at].trim_end()).is_some());
+    let trailing = right.match_indices('#').any(|(at, _)| SymbolValue::parse(right[..at].trim_end()).is_some());
     Err(match right {
         _ if trailing => format!("a comment needs a line of its own, before `CONFIG_{symbol}=…`"),
         "" => "a value is missing: y, m, n, a number or \"text\"".to_owned(),
@@ -246,7 +246,7 @@ fn parse_line(line: &str) -> Result<Option<(&str, Value)>, String> {
     })
 }
 
-/// The symbol of a comment that is, or nearly is, ` CONFIG_X is not set`.
+/// The symbol of a comment that is, or almost is, ` CONFIG_X is not set`.
 fn not_set(comment: &str) -> Option<&str> {
     let mut words = comment.split_whitespace();
     let symbol = words.next()?.strip_prefix("CONFIG_").filter(|symbol| is_name(symbol))?;
@@ -262,35 +262,35 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// Where a setting stands.
+/// The place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct SettingPlace {
     /// The fragment's name.
     pub fragment: String,
     /// Line, from 1.
     pub line: usize,
-    /// The value asked for there.
-    pub value: Value,
+    /// The value requested there.
+    pub value: SymbolValue,
 }
 
-/// What the fragments of a recipe ask of one symbol, taken together.
+/// What the fragments of a recipe together request for one symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// The setting that holds: the last one.
-    pub origin: Origin,
+pub struct SymbolRequest {
+    /// The setting that takes effect: the last one.
+    pub origin: SettingPlace,
     /// Earlier settings of the same symbol to another value.
-    pub overridden: Vec<Origin>,
+    pub overridden: Vec<SettingPlace>,
 }
 
-/// The request for every symbol: of several fragments that set it, the last wins, as with `merge_config.sh`.
-pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, Request> {
-    let mut all: BTreeMap<String, Request> = BTreeMap::new();
+/// The request for every symbol: if several fragments set it, the last one wins, as with `merge_config.sh`.
+pub fn requests(fragments: &[Fragment]) -> BTreeMap<String, SymbolRequest> {
+    let mut all: BTreeMap<String, SymbolRequest> = BTreeMap::new();
     for fragment in fragments {
         for Setting { symbol, value, line, versions: _ } in &fragment.settings {
-            let origin = Origin { fragment: fragment.name.clone(), line: *line, value: value.clone() };
+            let origin = SettingPlace { fragment: fragment.name.clone(), line: *line, value: value.clone() };
             match all.entry(symbol.clone()) {
                 Entry::Vacant(free) => {
-                    free.insert(Request { origin, overridden: Vec::new() });
+                    free.insert(SymbolRequest { origin, overridden: Vec::new() });
                 }
                 Entry::Occupied(mut taken) => {
                     let request = taken.get_mut();
@@ -333,10 +333,10 @@ mod tests {
                 "CONFIG_H=\"\"",
             ]
         );
-        assert_eq!(fragment.settings[4].value, Value::Text("a \"b\" \\ # =".into()));
+        assert_eq!(fragment.settings[4].value, SymbolValue::Text("a \"b\" \\ # =".into()));
         assert_eq!(fragment.settings[6].line, 9);
-        assert!(Value::Number("0x1f".into()).same(&fragment.settings[6].value));
-        assert!(!Value::Number("31".into()).same(&fragment.settings[6].value));
+        assert!(SymbolValue::Number("0x1f".into()).same(&fragment.settings[6].value));
+        assert!(!SymbolValue::Number("31".into()).same(&fragment.settings[6].value));
     }
 
     #[test]
@@ -419,8 +419,8 @@ mod tests {
         let one = Fragment::parse("one", "CONFIG_A=y\nCONFIG_B=y\n").unwrap();
         let two = Fragment::parse("two", "CONFIG_B=y\nCONFIG_A=m\n").unwrap();
         let all = requests(&[one, two]);
-        assert_eq!(all["A"].origin, Origin { fragment: "two".into(), line: 2, value: Value::Module });
-        assert_eq!(all["A"].overridden, [Origin { fragment: "one".into(), line: 1, value: Value::Yes }]);
+        assert_eq!(all["A"].origin, SettingPlace { fragment: "two".into(), line: 2, value: SymbolValue::Module });
+        assert_eq!(all["A"].overridden, [SettingPlace { fragment: "one".into(), line: 1, value: SymbolValue::Yes }]);
         assert_eq!((all["B"].origin.fragment.as_str(), all["B"].overridden.len()), ("two", 0));
     }
 }

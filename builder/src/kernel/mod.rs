@@ -1,7 +1,8 @@
 //! The kernel's inputs and outputs as text: Kconfig fragments, `.config` files, patches, modules.
 //!
-//! Nothing here starts a process or touches the network. The executor runs patch and make in the toolchain, and this
-//! module says what to give them and what came of it. busybox uses the same Kconfig language, so it is served too.
+//! Nothing here starts a process or accesses the network. The executor runs patch and make in the toolchain; this
+//! module determines their input and interprets their results. busybox uses the same Kconfig language and is supported,
+//! too.
 
 mod compressed;
 pub mod config;
@@ -16,11 +17,11 @@ use std::cell::OnceCell;
 use std::fmt;
 
 pub use config::{Config, merge};
-pub use fragment::{Fragment, FragmentError, Setting, Value};
+pub use fragment::{Fragment, FragmentError, Setting, SymbolValue};
 
 use crate::beneath::{Dir, Links};
 use crate::platform::Platform;
-use fragment::{Origin, requests};
+use fragment::{SettingPlace, requests};
 use kconfig::Kconfig;
 use kconfig::explain::{explain, is_unknown};
 use versions::Version;
@@ -34,12 +35,12 @@ pub struct Mismatch {
     pub line: usize,
     /// Without `CONFIG_`.
     pub symbol: String,
-    /// What the fragment asks for.
-    pub wanted: Value,
-    /// What the final configuration holds; `None` where it doesn't mention the symbol.
-    pub got: Option<Value>,
+    /// The value that the fragment requests.
+    pub wanted: SymbolValue,
+    /// The value in the final configuration; `None` if it doesn't mention the symbol.
+    pub got: Option<SymbolValue>,
     /// Earlier settings of other fragments that this one overrode.
-    pub overridden: Vec<Origin>,
+    pub overridden: Vec<SettingPlace>,
     /// Why, in prose, with the place in the Kconfig files.
     pub reason: String,
 }
@@ -48,28 +49,28 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fragment, line, symbol, wanted, got, overridden, reason } = self;
         match (wanted, got) {
-            // It is not set, as wanted; the reason says why that is an error all the same.
-            (Value::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
-            (Value::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} is not wanted, but it is ")?,
+            // It is not set, as requested; the reason says why that is an error nevertheless.
+            (SymbolValue::No, None) => write!(f, "{fragment}:{line}: CONFIG_{symbol} can't be unset: ")?,
+            (SymbolValue::No, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol} is not wanted, but it is ")?,
             (wanted, _) => write!(f, "{fragment}:{line}: CONFIG_{symbol}={wanted} is wanted, but it is ")?,
         }
         match got {
-            None if *wanted == Value::No => return f.write_str(reason),
-            None | Some(Value::No) => f.write_str("not set")?,
-            Some(Value::Text(text)) if text.is_empty() => f.write_str("empty")?,
+            None if *wanted == SymbolValue::No => return f.write_str(reason),
+            None | Some(SymbolValue::No) => f.write_str("not set")?,
+            Some(SymbolValue::Text(text)) if text.is_empty() => f.write_str("empty")?,
             Some(got) => write!(f, "{got}")?,
         }
         if !reason.is_empty() {
             write!(f, ": {reason}")?;
         }
-        for Origin { fragment, line, value } in overridden {
+        for SettingPlace { fragment, line, value } in overridden {
             write!(f, " (it overrides {fragment}:{line}, which sets {value})")?;
         }
         Ok(())
     }
 }
 
-/// A fragment has settings for some versions only, and the source's version can't be read.
+/// A fragment has settings for some versions only, and the source's version can't be determined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{fragment}:{line}: the setting is for {versions} only, but the top Makefile of the source does not begin with `VERSION = …` \
@@ -80,11 +81,11 @@ pub struct NoVersion {
     pub fragment: String,
     /// The line of the first such setting.
     pub line: usize,
-    /// The versions that it is for.
+    /// The versions that it applies to.
     pub versions: versions::Versions,
 }
 
-/// The fragments with the settings for the version of the source of `source`.
+/// The fragments, reduced to the settings for the version of the source `source`.
 pub fn for_source(fragments: &[Fragment], source: &Dir) -> Result<Vec<Fragment>, NoVersion> {
     let version = source_version(source);
     let fit = |fragment: &Fragment| match (version, fragment.versioned()) {
@@ -98,7 +99,7 @@ pub fn for_source(fragments: &[Fragment], source: &Dir) -> Result<Vec<Fragment>,
     fragments.iter().map(fit).collect()
 }
 
-/// Linux' own has 70 KB.
+/// That of Linux has 70 KB.
 const MOST_MAKEFILE: u64 = 4 << 20;
 
 fn source_version(source: &Dir) -> Option<Version> {
@@ -106,20 +107,20 @@ fn source_version(source: &Dir) -> Option<Version> {
     Version::of_makefile(&String::from_utf8_lossy(&makefile))
 }
 
-/// Compares what the fragments ask for with the configuration that `make olddefconfig` (or busybox's `oldconfig`) left,
-/// and explains each difference from the Kconfig files of `source`, for an architecture.
-/// In the order of fragments and lines.
+/// Compares the settings that the fragments request with the configuration that `make olddefconfig` (or busybox's
+/// `oldconfig`) produced, and explains each difference from the Kconfig files of `source`, for an architecture. In the
+/// order of fragments and lines.
 ///
-/// A symbol that no Kconfig file of the source defines is a difference even where it is to be off: its name is misspelt or
-/// belongs to another version, and what it is meant to turn off may be on under its present name.
+/// A symbol that no Kconfig file of the source defines is a difference even if it is requested to be off: its name is
+/// misspelt or belongs to another version, and what it is meant to turn off may be on under its present name.
 pub fn check(fragments: &[Fragment], final_config: &str, source: &Dir, platform: Platform) -> Vec<Mismatch> {
     let config = Config::parse(final_config);
     let mut mismatches = Vec::new();
-    // Reading it takes a while, and most configurations are right.
+    // Reading the Kconfig files takes a while, and most configurations are right.
     let kconfig = OnceCell::new();
     let load = || kconfig.get_or_init(|| Kconfig::load(source, platform)).as_ref();
     for (symbol, request) in requests(fragments) {
-        let Origin { fragment, line, value: wanted } = request.origin;
+        let SettingPlace { fragment, line, value: wanted } = request.origin;
         let got = config.get(&symbol).cloned();
         let held = config.holds(&symbol, &wanted);
         let unknown = held && got.is_none() && load().is_ok_and(|kconfig| is_unknown(kconfig, &symbol));

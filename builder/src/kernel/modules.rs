@@ -1,7 +1,8 @@
 //! Modules of a distribution's kernel package: which files an initrd needs, in the order in which to load them.
 //!
-//! A package holds no `modules.dep`; depmod(8) writes that on the machine. What depmod reads is in the modules
-//! themselves: the ELF section `.modinfo`, of `key=value` strings that end in NUL (`include/linux/module.h`).
+//! A package has no `modules.dep`; depmod(8) writes that on the target machine. The information that depmod reads is in
+//! the modules themselves: the ELF section `.modinfo`, with NUL-terminated `key=value` strings
+//! (`include/linux/module.h`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,32 +17,32 @@ use crate::tree::{Node, Tree, TreePath};
 /// Reads a blob by its digest.
 pub type Read<'a> = &'a dyn Fn(&Digest) -> io::Result<Vec<u8>>;
 
-/// What to load.
+/// The modules to load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOrder {
-    /// Files in the tree, what a module depends on before it.
+    /// Files in the tree, each after the modules that it depends on.
     pub files: Vec<TreePath>,
-    /// Wanted modules that are part of the kernel itself.
+    /// Requested modules that are built into the kernel.
     pub built_in: Vec<String>,
 }
 
-/// Why there is no order.
+/// Why the modules could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
-    /// A name that the package doesn't know.
+    /// A name that the package doesn't have.
     #[error("the kernel package has no module {name}{}", or_did_you_mean(similar))]
     Unknown {
-        /// As asked for.
+        /// As requested.
         name: String,
-        /// Names near to it.
+        /// Similar names.
         similar: Vec<String>,
     },
-    /// The package lacks what one of its modules depends on.
+    /// The package lacks a module that one of its modules depends on.
     #[error("{path} depends on the module {name}, which is not in the kernel package")]
     Missing {
-        /// The module that depends.
+        /// The module with the dependency.
         path: TreePath,
-        /// On what.
+        /// The missing module.
         name: String,
     },
     /// There is no `lib/modules/<release>`, or there are several.
@@ -53,25 +54,25 @@ pub enum ModuleError {
     /// A file that can't be read.
     #[error("can't read {path}")]
     Read {
-        /// Which.
+        /// The file.
         path: TreePath,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A file that is no ELF object.
+    /// A file that is not an ELF object.
     #[error("{path} is not a kernel module")]
     NotElf {
-        /// Which.
+        /// The file.
         path: TreePath,
-        /// Why.
+        /// The cause.
         #[source]
         source: object::Error,
     },
 }
 
-/// Finds the wanted modules in a tree that holds `lib/modules/<release>/` (or the same below `usr/`), and all that they
-/// depend on. `-` and `_` in names are the same, as for modprobe(8).
+/// Finds the requested modules in a tree that holds `lib/modules/<release>/` (or the same below `usr/`), and all that
+/// they depend on. `-` and `_` in names are equivalent, as for modprobe(8).
 pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<LoadOrder, ModuleError> {
     let mut search =
         Search { package: Package::of(modules, read)?, order: LoadOrder::default(), seen: BTreeSet::new() };
@@ -92,25 +93,25 @@ pub fn load_order(names: &[String], modules: &Tree, read: Read<'_>) -> Result<Lo
     Ok(search.order)
 }
 
-/// A name as the kernel has it: its files may have `-` for `_`.
+/// A module name in the kernel's form: the file name may have `-` for `_`.
 pub fn normal(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The name of a module by its file's name; `None` for other files.
+/// The module name for a file name; `None` for other files.
 pub fn module_name(file: &str) -> Option<String> {
     let endings = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
     endings.iter().find_map(|ending| file.strip_suffix(ending)).map(normal)
 }
 
-/// What a package holds.
+/// The content of a package.
 struct Package<'a> {
     read: Read<'a>,
     /// Modules by name.
     files: BTreeMap<String, (&'a TreePath, &'a Digest)>,
-    /// Names of what `modules.builtin` lists.
+    /// Names of the modules listed in `modules.builtin`.
     built_in: BTreeSet<String>,
-    /// Aliases of those, from `modules.builtin.modinfo`.
+    /// Their aliases, from `modules.builtin.modinfo`.
     built_in_aliases: BTreeSet<String>,
 }
 
@@ -135,7 +136,7 @@ impl<'a> Package<'a> {
                 }
                 "modules.builtin.modinfo" => {
                     let list = package.bytes(path, blob)?;
-                    // Here each key has its module's name and a dot before it.
+                    // Here each key is prefixed with its module's name and a dot.
                     let aliases = pairs(&list).into_iter().filter(|(key, _)| key.ends_with(".alias"));
                     package.built_in_aliases.extend(aliases.map(|(_, alias)| normal(&alias)));
                 }
@@ -158,7 +159,7 @@ impl<'a> Package<'a> {
         bytes.map_err(|source| ModuleError::Read { path: path.clone(), source })
     }
 
-    /// The `.modinfo` of a module that [`Package::files`] has.
+    /// The `.modinfo` of a module in [`Package::files`].
     fn info(&self, name: &str) -> Result<Info, ModuleError> {
         let (path, blob) = self.files[name];
         let bytes = self.bytes(path, blob)?;
@@ -166,8 +167,8 @@ impl<'a> Package<'a> {
         Ok(Info::of(pairs))
     }
 
-    /// The module that carries an alias such as `crypto-crc32c`. Only files whose name starts as the alias does are read:
-    /// reading all of 4,000 compressed modules would take many seconds.
+    /// The module that has an alias such as `crypto-crc32c`. Only files whose names start like the alias are read:
+    /// reading all 4,000 compressed modules would take many seconds.
     fn by_alias(&self, alias: &str) -> Result<Option<&str>, ModuleError> {
         let plain = alias.strip_prefix("crypto_").unwrap_or(alias);
         let mut found = None;
@@ -186,7 +187,7 @@ impl<'a> Package<'a> {
     }
 }
 
-/// What a module's section `.modinfo` says.
+/// The content of a module's section `.modinfo`.
 pub(super) fn modinfo(module: &[u8]) -> object::Result<Vec<(String, String)>> {
     let file = object::File::parse(module)?;
     let section = file.section_by_name_bytes(b".modinfo");
@@ -199,11 +200,11 @@ fn pairs(section: &[u8]) -> Vec<(String, String)> {
     text.filter_map(|text| text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
 }
 
-/// What a module says of itself.
+/// The properties of a module.
 #[derive(Default)]
 struct Info {
     depends: Vec<String>,
-    /// To load before and after it, where present.
+    /// Modules to load before and after it, if present.
     before: Vec<String>,
     after: Vec<String>,
     aliases: BTreeSet<String>,
@@ -244,7 +245,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Puts a module that is a file behind all that it needs.
+    /// Appends a module that is a file after everything that it needs.
     fn load(&mut self, name: &str) -> Result<(), ModuleError> {
         if !self.seen.insert(name.to_owned()) {
             return Ok(());
@@ -289,7 +290,7 @@ mod tests {
     use crate::tree::Entry;
     use std::collections::HashMap;
 
-    /// A relocatable x86-64 object (ELF-64 Object File Format 1.5) that has a `.modinfo` and nothing else.
+    /// A relocatable x86-64 object (ELF-64 Object File Format 1.5) that has only the section `.modinfo`.
     fn module(info: &str) -> Vec<u8> {
         let info = info.replace('|', "\0") + "\0";
         let names = b"\0.modinfo\0.shstrtab\0";
@@ -308,7 +309,7 @@ mod tests {
             elf.extend([name, kind].map(u32::to_le_bytes).concat());
             elf.extend([0, 0, offset as u64, size as u64, 0, 1, 0].map(u64::to_le_bytes).concat());
         }
-        // e_flags stands between e_shoff and e_ehsize; the two zero halves above are it.
+        // e_flags is between e_shoff and e_ehsize; it is the two zero halves above.
         elf
     }
 

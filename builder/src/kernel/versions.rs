@@ -1,16 +1,16 @@
-//! The versions of a source that a part of a fragment is for: `#if version >= 6.9` … `#else` … `#endif`.
+//! The versions of a source that a part of a fragment applies to: `#if version >= 6.9` … `#else` … `#endif`.
 //!
-//! Each directive is a comment to Kconfig's own tools, so that a fragment stays one for `merge_config.sh`. Only `>=` and `<`
-//! exist, joined by `&&`: `<= 6.12` would leave open whether 6.12.5 is meant.
+//! To Kconfig's own tools each directive is a comment, so that a fragment still works with `merge_config.sh`. Only `>=`
+//! and `<` exist, joined by `&&`: with `<= 6.12` it would be unclear whether 6.12.5 is included.
 
 use std::fmt;
 
-/// A version's numbers; those that are missing are 0.
+/// The numbers of a version; missing ones are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version([u32; 3]);
 
 impl Version {
-    /// Reads `6`, `6.12` or `6.12.107`.
+    /// Parses `6`, `6.12` or `6.12.107`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = [0; 3];
         let mut parts = text.split('.');
@@ -23,8 +23,8 @@ impl Version {
         parts.next().is_none().then_some(Self(numbers))
     }
 
-    /// Reads `VERSION`, `PATCHLEVEL` and `SUBLEVEL` at the head of the top `Makefile` of a kernel or of busybox. What stands
-    /// in `EXTRAVERSION` does not count: 6.12-rc1 is 6.12.
+    /// Reads `VERSION`, `PATCHLEVEL` and `SUBLEVEL` at the start of the top-level `Makefile` of a kernel or of busybox.
+    /// `EXTRAVERSION` does not count: 6.12-rc1 is 6.12.
     pub fn of_makefile(makefile: &str) -> Option<Self> {
         let value = |name: &str| {
             let assigned = |line: &&str| {
@@ -46,7 +46,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A set of versions: ranges in ascending order that neither meet nor overlap. The second bound is not part of a range.
+/// A set of versions: ranges in ascending order that neither touch nor overlap. The second bound is excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versions(Vec<(Version, Option<Version>)>);
 
@@ -58,22 +58,22 @@ impl Default for Versions {
 }
 
 impl Versions {
-    /// Whether every version is in it.
+    /// Whether it contains every version.
     pub fn is_all(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether no version is in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this version is in it.
+    /// Whether it contains this version.
     pub fn contains(&self, version: Version) -> bool {
         self.0.iter().any(|(from, until)| *from <= version && until.is_none_or(|until| version < until))
     }
 
-    /// The versions in both.
+    /// The intersection.
     pub fn intersection(&self, other: &Self) -> Self {
         let mut ranges = Vec::new();
         for (from, until) in &self.0 {
@@ -92,7 +92,7 @@ impl Versions {
         Self(ranges)
     }
 
-    /// The versions that are not in it.
+    /// The complement.
     pub fn complement(&self) -> Self {
         let mut ranges = Vec::new();
         let mut from = Some(Version::default());
@@ -108,7 +108,7 @@ impl Versions {
         Self(ranges)
     }
 
-    /// Reads a condition: `version >= 6.9 && version < 7`.
+    /// Parses a condition: `version >= 6.9 && version < 7`.
     fn parse(condition: &str) -> Result<Self, String> {
         let expected = || format!("expected `version >= 6.12` or `version < 6.12`, found `{condition}`");
         let mut all = Self::default();
@@ -146,7 +146,7 @@ impl fmt::Display for Versions {
     }
 }
 
-/// A line that limits those after it.
+/// A line that limits the lines after it to some versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Directive {
     If(Versions),
@@ -155,8 +155,8 @@ enum Directive {
 }
 
 impl Directive {
-    /// Reads a line; `None` for one that is no directive. A comment that is nearly one is an error: as a comment it would let
-    /// settings take effect in versions that they are not meant for.
+    /// Parses a line; `None` if it is not a directive. A comment that is almost a directive is an error: as a comment
+    /// it would let settings take effect in versions that they are not meant for.
     fn parse(line: &str) -> Result<Option<Self>, String> {
         let Some(comment) = line.trim_start().strip_prefix('#') else { return Ok(None) };
         match comment {
@@ -189,7 +189,7 @@ fn compares_versions(comment: &str) -> bool {
     before.trim_end().ends_with("version") && number.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// Where in its `#if` blocks a fragment is.
+/// The position within the `#if` blocks of a fragment.
 #[derive(Default)]
 pub(super) struct Blocks {
     open: Option<Block>,
@@ -203,7 +203,7 @@ struct Block {
 }
 
 impl Blocks {
-    /// Takes a line: true for a directive, false for what is not for this module.
+    /// Processes a line: true for a directive, false for a line that is not for this module.
     pub fn take(&mut self, line: usize, text: &str) -> Result<bool, String> {
         let Some(directive) = Directive::parse(text)? else { return Ok(false) };
         match (directive, &mut self.open) {
@@ -225,7 +225,7 @@ impl Blocks {
         Ok(true)
     }
 
-    /// The versions that the next setting is for.
+    /// The versions that the next setting applies to.
     pub fn versions(&self) -> Versions {
         self.open.as_ref().map(|open| open.versions.clone()).unwrap_or_default()
     }

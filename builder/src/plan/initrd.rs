@@ -9,7 +9,7 @@ use crate::recipe::decode::At;
 use crate::recipe::image::{Kernel, Livefs};
 use crate::recipe::programs;
 use crate::rootfs::Assembly;
-use crate::step::{AssembleStep, ErofsStep, Firmware, Id, InitrdStep, LayerFrom, SquashfsStep};
+use crate::step::{AssembleStep, ErofsStep, FirmwareSources, Id, InitrdStep, LayerFrom, SquashfsStep};
 use crate::tree::{Entry, Tree, TreePath};
 
 impl Planner<'_> {
@@ -75,7 +75,7 @@ impl Planner<'_> {
     }
 
     /// The places of firmware for the kernel's modules.
-    fn firmware(&self, root: Id<AssembleStep>) -> Result<Option<Firmware>, PlanError> {
+    fn firmware(&self, root: Id<AssembleStep>) -> Result<Option<FirmwareSources>, PlanError> {
         let image = &self.recipe.image;
         let Kernel::Package { modules, absent_firmware, .. } = &image.kernel else { return Ok(None) };
         // The first path is the one that `firmware_class.path=` adds
@@ -88,7 +88,7 @@ impl Planner<'_> {
             let pattern = glob::Pattern::new(text).map_err(|error| PlanError::Pattern(error.to_string()))?;
             Ok((pattern, place(text)))
         };
-        Ok(Some(Firmware {
+        Ok(Some(FirmwareSources {
             root,
             folders: folders.map(TreePath::new).collect::<Result<_, _>>().map_err(PlanError::Path)?,
             places: modules.iter().map(|module| (normal(module), place(module))).collect(),

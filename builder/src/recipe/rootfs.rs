@@ -19,6 +19,7 @@ use attributes::{AccountNames, StatedAttributes};
 
 /// What is permitted at the top of the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The `Debug` text is part of the keys of steps: a renamed variant changes them.
 pub enum Layout {
     /// `/system` and `/usr`, in addition to the kernel's mount points `/dev`, `/proc` and `/sys`.
     Split,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 /// An account of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// The `Debug` text is part of the keys of steps: a renamed type or field changes them.
 pub struct Account {
     /// Login name.
     pub name: String,
@@ -15,7 +16,7 @@ pub struct Account {
     pub groups: Vec<String>,
     /// Full name.
     pub gecos: String,
-    /// Home folder.
+    /// Home directory.
     pub home: String,
     /// Login shell.
     pub shell: String,
@@ -32,7 +33,7 @@ pub fn passwd(accounts: &[Account]) -> String {
     text
 }
 
-/// The text of shadow(5). The day of the last change is left empty: no ageing, and nothing of the clock.
+/// The text of shadow(5). The day of the last change is left empty: no password ageing, and no dependence on the clock.
 pub fn shadow(accounts: &[Account]) -> String {
     let mut text = String::new();
     for Account { name, password, .. } in accounts {
@@ -41,7 +42,7 @@ pub fn shadow(accounts: &[Account]) -> String {
     text
 }
 
-/// The text of group(5): stated groups, and one for each account whose primary group has no other name.
+/// The text of group(5): the stated groups, and one for each account whose primary group has no other name.
 pub fn group(accounts: &[Account], groups: &[(String, u32)]) -> String {
     let mut names: Vec<(u32, &String)> = groups.iter().map(|(name, gid)| (*gid, name)).collect();
     for account in accounts {
@@ -49,7 +50,7 @@ pub fn group(accounts: &[Account], groups: &[(String, u32)]) -> String {
             names.push((account.gid, &account.name));
         }
     }
-    // Stable: several names of one number stay in the order stated.
+    // The sort is stable: several names with one number stay in the stated order.
     names.sort_by_key(|(gid, _)| *gid);
     let mut text = String::new();
     for (gid, name) in names {

@@ -1,4 +1,4 @@
-//! One root filesystem of its parts.
+//! Assembles one root filesystem from its parts.
 
 use std::io;
 
@@ -8,31 +8,31 @@ use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::store::{Store, StoreError};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
-/// What a root filesystem is put together from, layers aside.
+/// The parts of a root filesystem, except the layers.
 #[derive(Clone, Debug)]
 pub struct Assembly {
-    /// What may stand at its top; `None` where no rule holds (an initramfs).
+    /// What its top folder may contain; `None` if there is no rule (an initramfs).
     pub layout: Option<Layout>,
-    /// Accounts; none makes no account files.
+    /// Accounts; without any, no account files are written.
     pub accounts: Vec<Account>,
-    /// Groups beside those of the accounts.
+    /// Groups in addition to those of the accounts.
     pub groups: Vec<(String, u32)>,
-    /// Folders that have to be there, and what is stated of them.
+    /// Folders that have to exist, and their stated attributes.
     pub dirs: Vec<Attributes>,
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(String, String)>,
-    /// Modes, owners and extended attributes to set in the end, in order.
+    /// Modes, owners and extended attributes to set at the end, in order.
     pub attributes: Vec<(Pattern, Attributes)>,
-    /// Where a later layer may win.
+    /// Paths at which a later layer may replace an earlier one.
     pub replace: Vec<Pattern>,
-    /// What is started by its path.
+    /// Programs that something starts by path.
     pub programs: Vec<Program>,
 }
 
 impl Assembly {
-    /// Nothing but layers: an initramfs.
+    /// Layers only: an initramfs.
     pub fn empty(replace: Vec<Pattern>) -> Self {
         Self {
             layout: None,
@@ -48,39 +48,39 @@ impl Assembly {
     }
 }
 
-/// Why the parts make no root filesystem.
+/// Why the parts can't be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
-    /// Origins that disagree.
+    /// Origins that conflict.
     #[error("{}\nto let the later one win, list the path under `replace`", list(.0))]
     Conflicts(Vec<Conflict>),
-    /// Paths outside of the layout.
+    /// Paths outside the layout.
     #[error("outside of layout `{layout}` ({allowed}): {}", list(.paths))]
     Layout {
         /// The layout's name.
         layout: &'static str,
-        /// What may stand at its top.
+        /// What its top folder may contain.
         allowed: String,
-        /// The paths that don't fit.
+        /// The paths outside it.
         paths: Vec<String>,
     },
-    /// `attributes` names paths that nothing brings.
+    /// `attributes` names paths that no part provides.
     #[error("`attributes` names {0}, which no component, package or overlay provides")]
     NoSuchPath(String),
-    /// `attributes` states what a node of that type can't have.
+    /// `attributes` states something that an entry of that type can't have.
     #[error("`attributes` sets {what} on {path}, which is {kind}; give the path of a file")]
     NotAFile {
-        /// Which path.
+        /// The path.
         path: TreePath,
         /// A mode, capabilities …
         what: &'static str,
-        /// What stands there.
+        /// The type of the entry.
         kind: String,
     },
-    /// Programs that are started and not there.
+    /// Programs that something starts but that do not exist.
     #[error("required programs are missing:{}", list(.0))]
     Programs(Vec<String>),
-    /// A path that can't stand in a tree.
+    /// A path that is not allowed in a tree.
     #[error(transparent)]
     Path(#[from] crate::tree::BadPath),
     /// The store failed.
@@ -131,10 +131,10 @@ fn apply(stated: &Attributes, entry: &mut Entry) {
     entry.xattrs.extend(stated.all_xattrs());
 }
 
-/// Sets what is stated of a path, or of all paths that fit a pattern.
+/// Sets the stated attributes of a path, or of all paths that match a pattern.
 ///
-/// A path is taken by its word. A pattern fits what it fits: links keep their mode, which has no meaning, capabilities are for
-/// files, and a mode that lets somebody read a file lets them enter a folder, as chmod(1)'s `X` does.
+/// A path is taken literally. A pattern applies where that makes sense: links keep their mode, which has no meaning;
+/// capabilities are for files; and a mode that allows reading a file allows entering a folder, as with `X` in chmod(1).
 fn attribute(pattern: &Pattern, stated: &Attributes, tree: &mut Tree) -> Result<(), AssemblyError> {
     if !pattern.is_glob() {
         let path = TreePath::new(pattern.as_str())?;
@@ -169,7 +169,7 @@ fn attribute(pattern: &Pattern, stated: &Attributes, tree: &mut Tree) -> Result<
     if found { Ok(()) } else { Err(AssemblyError::NoSuchPath(pattern.as_str().to_owned())) }
 }
 
-/// The layer of what the recipe states itself.
+/// The layer with what the recipe itself states.
 fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     let mut tree = Tree::new();
     for dir in &assembly.dirs {
@@ -185,7 +185,7 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
         tree.insert(TreePath::new(path)?, Entry::symlink(target));
     }
     if let Some(layout) = assembly.layout {
-        // The kernel and the init mount here; the folders have to be there on a read-only root.
+        // The kernel and the init mount file systems here; on a read-only root the folders have to exist.
         let points: &[&str] = if layout == Layout::App { &[] } else { &["dev", "proc", "sys"] };
         for path in points {
             tree.entries.entry(TreePath::new(path)?).or_insert_with(|| Entry::dir(0o755));
@@ -214,12 +214,12 @@ fn add_accounts(assembly: &Assembly, layout: Layout, store: &Store, tree: &mut T
     Ok(())
 }
 
-/// Each account's home is its own. A home whose mode or owner another origin states stays as that says.
+/// Each account owns its home directory. If another origin states the mode or owner of that folder, those are kept.
 fn add_homes(accounts: &[Account], tree: &mut Tree) -> Result<(), AssemblyError> {
     for account in accounts {
         let home = TreePath::new(&account.home)?;
         let own = Entry { uid: account.uid, gid: account.gid, ..Entry::dir(0o700) };
-        // `/nonexistent` is nobody's home (Debian policy 9.2.3): nothing is made there.
+        // `/nonexistent` is the home of accounts without one (Debian policy 9.2.3): it is not created.
         let real = !home.is_root() && account.home != "/nonexistent";
         if real && tree.get(&home).is_none_or(|entry| *entry == Entry::dir(0o755)) {
             tree.insert(home, own);

@@ -1,4 +1,4 @@
-//! What leaks out of a root filesystem's layout: interpreters, run paths and absolute paths that point to folders which
+//! References that lead out of a root filesystem's layout: interpreters, run paths and absolute paths in folders that
 //! the layout does not have.
 
 use std::fmt;
@@ -11,12 +11,12 @@ use crate::image::Contents;
 use crate::recipe::rootfs::Layout;
 use crate::tree::{Node, Tree, TreePath};
 
-/// A path that lies outside of the layout, and the file that holds it.
+/// A path outside the layout, and the file that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leak {
     /// The file.
     pub file: TreePath,
-    /// How it stands there: `shebang`, `interpreter`, `run path`, `link`, `text`.
+    /// The form of the reference: `shebang`, `interpreter`, `run path`, `link`, `text`.
     pub kind: &'static str,
     /// The path.
     pub text: String,
@@ -28,7 +28,7 @@ impl fmt::Display for Leak {
     }
 }
 
-/// A leak that the recipe knows of: `<file>: <text>`, with `*` in either.
+/// A leak that the recipe allows: `<file>: <text>`, with `*` in either.
 #[derive(Clone, Debug)]
 pub struct Allow {
     line: String,
@@ -37,7 +37,7 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// Reads a line of `audit.allow`.
+    /// Parses a line of `audit.allow`.
     pub fn parse(line: &str) -> Result<Self, String> {
         let (file, text) = line.split_once(": ").ok_or_else(|| format!("`{line}`: expected `<file>: <text>`"))?;
         let pattern = |text: &str| glob::Pattern::new(text).map_err(|error| format!("`{line}`: {}", error.msg));
@@ -49,26 +49,26 @@ impl Allow {
     }
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Leaks that no line allows.
     pub leaks: Vec<Leak>,
     /// How many leaks were allowed.
     pub allowed: usize,
-    /// Lines that allowed nothing.
+    /// Lines that matched no leak.
     pub unused: Vec<String>,
-    /// How many files and links were looked at.
+    /// How many files and links were checked.
     pub files: usize,
 }
 
-/// Folders that a Unix program may name. A text that begins with none of them is no path but a coincidence.
+/// Top folders that a Unix program may refer to. A text that starts with none of them is not a path, but a coincidence.
 const FOLDERS: &[&str] = &[
     "bin", "boot", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "root", "run", "sbin",
     "srv", "tmp", "var", "init", "linuxrc",
 ];
 
-/// Looks at every file and link of a tree. A layout that allows everything has no leaks.
+/// Checks every file and link of a tree. A layout that allows everything has no leaks.
 pub fn audit(tree: &Tree, contents: &dyn Contents, layout: Layout, allow: &[Allow]) -> io::Result<Report> {
     let mut report = Report::default();
     let Some(top) = layout.reachable() else { return Ok(report) };
@@ -105,7 +105,7 @@ pub fn audit(tree: &Tree, contents: &dyn Contents, layout: Layout, allow: &[Allo
     Ok(report)
 }
 
-/// Whether a relative link leaves its folder upwards and arrives outside of the layout.
+/// Whether a relative link leads upwards out of its folder to a place outside the layout.
 fn climbs(link: &TreePath, target: &str, top: &[&str]) -> bool {
     if target.starts_with('/') {
         return false;
@@ -126,7 +126,8 @@ fn note(file: &TreePath, kind: &'static str, text: &str, top: &[&str], found: &m
     if !text.starts_with('/') {
         return;
     }
-    // In a text, `//` mostly is a URL's. What the kernel or the dynamic linker follows is a path, however it looks.
+    // In a text, `//` mostly belongs to a URL. Anything that the kernel or the dynamic linker follows is a path,
+    // whatever its form.
     let followed = kind != "text";
     let mut parts = text.split('/').skip(1).filter(|part| !followed || !["", "."].contains(part));
     let first = parts.next().unwrap_or_default();
@@ -139,8 +140,8 @@ fn note(file: &TreePath, kind: &'static str, text: &str, top: &[&str], found: &m
     }
 }
 
-/// How much of a file's start is kept for its headers: ELF's program headers and the dynamic section's texts may lie
-/// anywhere, so such files are read whole up to this many bytes.
+/// How much of a file's start is kept for its headers. ELF program headers and the strings of the dynamic section may
+/// be anywhere in the file, so such files are read whole, up to this many bytes.
 const MOST_ELF: u64 = 64 << 20;
 
 fn scan(path: &TreePath, mut input: Box<dyn Read>, top: &[&str], found: &mut Vec<Leak>) -> io::Result<()> {
@@ -172,7 +173,8 @@ fn scan(path: &TreePath, mut input: Box<dyn Read>, top: &[&str], found: &mut Vec
     Ok(())
 }
 
-/// Finds absolute paths in bytes, as strings(1) would: a `/` at the start of a word, then what paths are made of.
+/// Finds absolute paths in bytes, as strings(1) would: a `/` at the start of a word, then the characters that paths
+/// consist of.
 #[derive(Default)]
 struct Strings {
     word: String,
@@ -189,7 +191,7 @@ impl Strings {
                 self.word.push(byte.into());
             } else {
                 self.end(take);
-                // Inside a word a slash is part of a relative path or a URL.
+                // A slash inside a word is part of a relative path or a URL.
                 let inside = self.before.is_ascii_alphanumeric() || b"/._-+%@}~*)".contains(&self.before);
                 if byte == b'/' && !inside {
                     self.word.push('/');
@@ -207,7 +209,7 @@ impl Strings {
     }
 }
 
-/// The interpreter and the run paths of an ELF file; nothing of one that is broken.
+/// The interpreter and the run paths of an ELF file; none if the file is damaged.
 fn elf_paths(bytes: &[u8]) -> Vec<(&'static str, String)> {
     if let Ok(file) = ElfFile64::<object::Endianness>::parse(bytes) {
         return paths_of(file.elf_header(), file.endian(), bytes).unwrap_or_default();
@@ -288,7 +290,7 @@ mod tests {
     fn a_shebang_outside_of_the_layout_leaks() {
         let sample = Sample::default().file("system/a", "#! /bin/sh -e\n").file("system/b", "#!/system/bin/sh\n");
         assert_eq!(sample.leaks(), ["/system/a: /bin/sh (shebang)", "/system/a: /bin/sh (text)"]);
-        // No folder of Unix, but the kernel would look there all the same.
+        // Not a folder of Unix, but the kernel would look there nevertheless.
         let sample = Sample::default().file("system/a", "#!/toolchain/bin/perl\n").file("system/b", "#!//bin/sh\n");
         assert_eq!(sample.leaks(), ["/system/a: /toolchain/bin/perl (shebang)", "/system/b: //bin/sh (shebang)"]);
     }
@@ -329,7 +331,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("a.c");
         std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
-        // The linker of every Rust program is a C compiler: it is there where tests are.
+        // The linker for every Rust program is a C compiler, so one exists wherever the tests run.
         let flags = [
             "-nostdlib",
             "-pie",

@@ -1,4 +1,4 @@
-//! Between folders of this machine and trees.
+//! Converts between folders on this machine and trees.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -15,12 +15,12 @@ use crate::path_error::{FromPathError as _, PathError};
 use crate::store::Batch;
 use crate::tree::{Entry, Node, Tree, TreePath, capabilities};
 
-/// A folder of the project as a tree, and where each content stands.
+/// A folder of the project as a tree, and the path of each content.
 #[derive(Clone, Debug, Default)]
 pub struct Folder {
-    /// The tree: root's, mode 755 or 644 by the executable bit of the owner.
+    /// The tree: owned by root, with mode 755 or 644 by the owner's executable bit.
     pub tree: Tree,
-    /// Files of this machine by the digest that they had when they were looked at.
+    /// Files on this machine by the digest that they had when they were read.
     pub files: HashMap<Digest, PathBuf>,
 }
 
@@ -36,13 +36,13 @@ pub enum FolderError {
     /// A socket or a device.
     #[error("{}: only folders, files and links are copied from a folder; declare device nodes under `nodes`", .0.display())]
     Kind(PathBuf),
-    /// Capabilities of a file in a form that is unknown here.
+    /// Capabilities of a file in an unknown form.
     #[error("{}: its `security.capability` is neither revision 2 nor revision 3 (capabilities(7))", .0.display())]
     Capabilities(PathBuf),
-    /// A path of a folder that a tool has filled, longer than any system takes.
+    /// A path in a folder filled by a tool, longer than any system accepts.
     #[error("`{0}…` contains paths longer than {LONGEST_PATH} bytes")]
     TooDeep(String),
-    /// Something in a folder that a tool or an archive has filled.
+    /// An error in a folder filled by a tool or an archive.
     #[error(transparent)]
     Beneath(#[from] BeneathError),
     /// The store failed.
@@ -50,17 +50,17 @@ pub enum FolderError {
     Store(#[from] crate::store::StoreError),
 }
 
-/// How the modes of a folder of the project are read.
+/// How the modes of a project folder are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Modes {
-    /// 755 or 644 by the owner's executable bit: git keeps no more, and the rest is the umask's work.
+    /// 755 or 644 by the owner's executable bit: git stores no more, and the rest depends on the umask.
     Plain,
-    /// As they are.
+    /// Unchanged.
     Keep,
 }
 
-/// Reads a folder of the project. Owners and times are no part of it. Nor is
-/// what fits a pattern of `exclude`, and what lies below that; it is not even looked at.
+/// Reads a folder of the project. Owners and times are not read. Paths that match a pattern of `exclude`, and
+/// everything below them, are skipped and not even examined.
 pub fn scan(root: &Path, exclude: &[Pattern], modes: Modes) -> Result<Folder, FolderError> {
     let mut folder = Folder::default();
     walk(root, &TreePath::ROOT, &mut |host, path, metadata| {
@@ -90,12 +90,12 @@ pub fn scan(root: &Path, exclude: &[Pattern], modes: Modes) -> Result<Folder, Fo
     Ok(folder)
 }
 
-/// Reads what a build installed, contents into the store: modes, the names of one file, capabilities and attributes of
-/// the space `user`. All is root's: inside the sandbox there is nobody else. The other spaces of attributes belong to
-/// this machine, whose labels and default access lists every new file may get.
+/// Reads the files that a build installed, with their content into the store: modes, hard links, capabilities and
+/// attributes in the `user` namespace. Everything is owned by root: the sandbox has no other user. The other namespaces
+/// of attributes belong to this machine, whose labels and default access lists every new file may get.
 pub fn read_built(dir: &Dir, batch: &mut Batch) -> Result<Tree, FolderError> {
     let mut tree = Tree::new();
-    // Files with several names by device and inode.
+    // Files with several names, by device and inode.
     let mut linked: HashMap<(u64, u64), Entry> = HashMap::new();
     each(dir, &mut |item, path| {
         let mode = item.stat.st_mode & 0o7777;
@@ -170,10 +170,10 @@ fn link_text(item: &DirEntry, path: &TreePath) -> Result<String, FolderError> {
     text.into_string().map_err(|_| FolderError::Name(path.as_str().into()))
 }
 
-/// Longer paths have no place in an image: the kernel takes no more (`PATH_MAX`).
+/// Longer paths can't exist in an image: the kernel does not accept them (`PATH_MAX`).
 const LONGEST_PATH: usize = 4095;
 
-/// Calls `visit` for everything below a folder that others have filled, folders before what is in them.
+/// Calls `visit` for everything below a folder with untrusted content, folders before their content.
 fn each(dir: &Dir, visit: &mut dyn FnMut(&DirEntry, TreePath) -> Result<(), FolderError>) -> Result<(), FolderError> {
     let mut folders = vec![TreePath::ROOT];
     while let Some(folder) = folders.pop() {
@@ -200,7 +200,7 @@ fn symlink(host: &Path) -> Result<Entry, FolderError> {
     Ok(Entry::symlink(target))
 }
 
-/// Whether to look at what lies below.
+/// Whether to descend into the folder.
 #[derive(PartialEq)]
 enum Descend {
     Yes,
@@ -209,7 +209,7 @@ enum Descend {
 
 type Visit<'a> = &'a mut dyn FnMut(&Path, TreePath, &fs::Metadata) -> Result<Descend, FolderError>;
 
-/// Calls `visit` for everything below a folder, the folder itself aside. The order is the host's: trees sort.
+/// Calls `visit` for everything below a folder, not for the folder itself. The order is the host's: trees sort.
 fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderError> {
     for entry in fs::read_dir(host).map_err(FolderError::io("read", host))? {
         let entry = entry.map_err(FolderError::io("read", host))?;
@@ -226,10 +226,10 @@ fn walk(host: &Path, path: &TreePath, visit: Visit<'_>) -> Result<(), FolderErro
     Ok(())
 }
 
-/// The time that laid out files get.
+/// The modification time of laid-out files.
 pub type Times = std::time::SystemTime;
 
-/// Lays a tree out as plain folders, files and links for a build to read, with one time for all. Owners are not kept.
+/// Lays a tree out as plain folders, files and links for a build to read, all with the same time. Owners are not kept.
 pub fn lay_out(tree: &Tree, contents: &dyn Contents, to: &Dir, time: Times) -> Result<(), FolderError> {
     for (path, entry) in &tree.entries {
         let inside = Path::new(path.as_str());

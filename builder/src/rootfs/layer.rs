@@ -1,21 +1,21 @@
-//! What one origin brings to a root.
+//! The contribution of one origin to a root.
 
 use crate::tree::Tree;
 
-/// A tree and who brought it.
+/// A tree and its origin.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// For messages: `component busybox`, `overlay overlays/base`.
+    /// The origin, for messages: `component busybox`, `overlay overlays/base`.
     pub origin: String,
-    /// What it brings.
+    /// Its content.
     pub tree: Tree,
-    /// Whether the modes of its folders are meant, whatever they are. Else a folder of root's with mode 755 says nothing: most
-    /// folders are there for what they hold.
+    /// Whether the modes of its folders are always significant. Otherwise a folder that is owned by root and has mode
+    /// 755 states nothing: most folders exist only for their content.
     pub keep_modes: bool,
 }
 
 impl Layer {
-    /// A layer whose plain folders say nothing.
+    /// A layer whose plain folders state nothing.
     pub fn new(origin: String, tree: Tree) -> Self {
         Self { origin, tree, keep_modes: false }
     }

@@ -1,4 +1,4 @@
-//! Layers laid over each other, without silent winners.
+//! Layers merged into one tree, without silent overrides.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,23 +8,23 @@ use super::layer::Layer;
 use super::usrmerge::follow_usr_links;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
-/// What layers make together.
+/// The result of merging layers.
 #[derive(Debug)]
 pub struct Merged {
     /// The tree.
     pub tree: Tree,
-    /// Patterns of `replace` that let nothing win.
+    /// Patterns of `replace` that matched no conflict.
     pub unused: Vec<Pattern>,
 }
 
-/// Two origins that bring different things to the same path.
+/// Two origins with different content at the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The path.
     pub path: TreePath,
-    /// Who came first.
+    /// The earlier origin.
     pub first: String,
-    /// Who came later.
+    /// The later origin.
     pub second: String,
     /// How they differ.
     pub difference: String,
@@ -37,9 +37,10 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// Merges layers in order. The same entry twice is fine; different ones are a conflict unless a pattern of `replace`
-/// covers the path: then the later wins. Folders merge; one that is not plain (root's, mode 755) wins over a plain one, and
-/// one of a layer that keeps its modes over all before it. Where one layer has `/lib` as a link into `/usr`, the others follow it.
+/// Merges layers in order. Identical entries are fine; different ones are a conflict unless a pattern of `replace`
+/// matches the path: then the later one wins. Folders merge; one that is not plain (owned by root, mode 755) wins over
+/// a plain one, and one of a layer that keeps its modes wins over all before it. If one layer has `/lib` as a link into
+/// `/usr`, the others follow it.
 pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<Conflict>> {
     follow_usr_links(&mut layers);
     let mut used = vec![false; replace.len()];
@@ -49,7 +50,7 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
     let mut conflicts = Vec::new();
     for (number, layer) in layers.into_iter().enumerate() {
         names.push(layer.origin);
-        // Two layers' numbers have nothing to do with each other.
+        // The numbers of two layers are unrelated.
         let others = tree.free_inode();
         for (path, mut entry) in layer.tree.entries {
             entry.inode = entry.inode.map(|inode| inode + others);

@@ -1,21 +1,21 @@
-//! Programs that an image has to hold because something starts them.
+//! Programs that an image has to contain because something starts them.
 
 use crate::tree::{Node, Tree, TreePath};
 
 /// A program that is started.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Where it has to be.
+    /// Its path.
     pub path: TreePath,
-    /// What it is for: `the shell of account ann`.
+    /// Its purpose: `the shell of account ann`.
     pub role: String,
     /// Where the recipe states it: file, line and column.
     pub place: String,
-    /// What to do where it is missing.
+    /// What to do if it is missing.
     pub remedy: String,
 }
 
-/// Those that a tree does not hold, a line for each.
+/// The programs that a tree does not contain, one line each.
 pub(super) fn missing(programs: &[Program], tree: &Tree) -> Vec<String> {
     let line = |Program { path, role, place, remedy }: &Program| {
         let why = match tree.find(path) {

@@ -1,4 +1,4 @@
-//! Layers laid over a merged-/usr root.
+//! Layers merged over a root with merged /usr.
 
 use super::Layer;
 use crate::tree::usrmerge::{FOLDERS, is_link, is_within, resolve};
@@ -9,8 +9,9 @@ pub fn usr_links(layers: &[Layer]) -> Vec<&'static str> {
     FOLDERS.into_iter().filter(|name| layers.iter().any(|layer| has_link(&layer.tree, name))).collect()
 }
 
-/// Moves what layers bring below a top folder to where another layer's link leads: as dpkg and cp(1) do, which write through
-/// the link. What would then meet something else of its own layer stays, and is a conflict with the link.
+/// Moves files of layers below a top folder to the target of another layer's link, as dpkg and cp(1) do, which write
+/// through the link. A file that would collide with another one of its own layer stays, and is a conflict with the
+/// link.
 pub fn follow_usr_links(layers: &mut [Layer]) {
     let links = usr_links(layers);
     if links.is_empty() {
@@ -90,7 +91,7 @@ mod tests {
         let (one, two) = (layer("one", &[("lib/a", file("a"))]), layer("two", &[("usr/lib/a", file("b"))]));
         let conflicts = merge(vec![base.clone(), one, two], &[]).unwrap_err();
         assert_eq!(conflicts[0].to_string(), "/usr/lib/a comes from one and from two: the contents differ");
-        // A link that leads elsewhere is no merged folder.
+        // A link with another target is not a merged folder.
         let other = layer("other", &[("lib", Entry::symlink("opt/lib"))]);
         assert!(merge(vec![other, layer("one", &[("lib/a", file("a"))])], &[]).is_err());
     }

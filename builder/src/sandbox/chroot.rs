@@ -1,9 +1,9 @@
-//! The sandbox where neither namespaces nor mounts are allowed: a copy of the root, made of hard links, for each run.
+//! The sandbox where neither namespaces nor mounts are allowed: each run gets a copy of the root, made of hard links.
 //!
-//! - Folders of the copy have mode 555, and the files it shares with the root belong to an owner that no tool runs as.
-//!   The tools have uid 0 but no capability, so they can write to neither: the root stays as it was laid out.
+//! - Folders of the copy have mode 555, and the files that it shares with the root belong to an owner that no tool runs
+//!   as. The tools have uid 0 but no capability, so they can write to neither: the root does not change.
 //! - Work folders are moved into the copy by rename(2) and moved back at the end.
-//! - The copy is locked while in use. One whose owner was killed is removed by the next run.
+//! - The copy is locked while in use. A copy whose owner was killed is removed by the next run.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -22,10 +22,11 @@ use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_
 use super::{Job, SKELETON, Spec, Stage};
 use crate::beneath::{Dir, Links, remove_all};
 
-/// Owner of the files of a root that has been copied: "nobody", by the kernel's `overflowuid`.
+/// Owner of the files of a root that has been copied: "nobody", the kernel's `overflowuid`.
 const NOBODY: u32 = 65534;
 
-/// As init: makes the copy, runs the tool in it, ends what the tool left running, and moves the work folders back.
+/// As init: makes the copy, runs the tool in it, kills the processes that the tool left running, and moves the work
+/// folders back.
 pub fn init(job: Job, signals: &SigSet) -> Outcome {
     let Some(spec) = job.spec else {
         return try_out().map(|()| 0);
@@ -69,7 +70,7 @@ fn try_out() -> Result<(), String> {
     super::sys::give_up_capabilities().map_err(why("can't give up capabilities"))
 }
 
-/// Moving a folder that is not the build's own could take the host apart: `/usr`, say.
+/// Moving a folder that does not belong to the build, such as `/usr`, could break the host.
 fn check_places(root: &Path, binds: &[(PathBuf, PathBuf, bool)]) -> Result<(), String> {
     let root = root.canonicalize().map_err(why(format!("no toolchain root at {}", root.display())))?;
     let store = root.ancestors().nth(2).ok_or("the toolchain root is not in a store")?;
@@ -100,7 +101,7 @@ impl Copy {
             let path =
                 tempfile::Builder::new().prefix(&prefix).tempdir_in(above).map_err(why("can't copy the root"))?.keep();
             let lock = File::open(&path).and_then(|lock| lock.lock().map(|()| lock));
-            // Another run may have swept it away between its making and its locking: then there is none to open or hold.
+            // Another run may have removed it between its creation and its locking: then there is none to open or lock.
             match lock {
                 Ok(lock) if path.exists() => break (path, lock),
                 Err(error) if path.exists() => return Err(why("can't lock the copy of the root")(error)),
@@ -135,7 +136,7 @@ impl Copy {
             mknod(&target, kind, Mode::from_bits_truncate(0o666), meta.rdev()).map_err(why(failed("make")))?;
             set_mode(&target, 0o666)?;
         }
-        // On a file system mounted with `nodev` the nodes are there but dead.
+        // On a file system mounted with `nodev` the nodes exist but can't be opened.
         File::open(dev.join("null")).map_err(why(format!("the device nodes in {} don't work", dev.display())))?;
         for (name, text) in DEVICE_LINKS {
             symlink(text, dev.join(name)).map_err(why("can't fill /dev"))?;
@@ -152,7 +153,7 @@ impl Drop for Copy {
     }
 }
 
-/// Removes copies that nobody holds a lock on.
+/// Removes copies that no process has locked.
 fn sweep(above: &Path, prefix: &str) {
     for entry in fs::read_dir(above).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
@@ -170,7 +171,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
         .map_err(why(format!("can't set the mode of {}", path.display())))
 }
 
-/// Copies folders and links, and gives files a second name.
+/// Copies folders and links, and makes hard links of files.
 fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
     for entry in fs::read_dir(from).map_err(why(format!("can't read {}", from.display())))? {
         let entry = entry.map_err(why(format!("can't read {}", from.display())))?;
@@ -188,7 +189,7 @@ fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
             let text = fs::read_link(&source).map_err(why(&failed))?;
             symlink(text, &target).map_err(why(&failed))?;
         } else {
-            // Owned by root only until the first copy is made: nothing to be done again after.
+            // Files are owned by root only until the first copy is made: afterwards nothing is left to do.
             if entry.metadata().map_err(why(&failed))?.uid() != NOBODY {
                 std::os::unix::fs::lchown(&source, Some(NOBODY), Some(NOBODY)).map_err(why(&failed))?;
             }
@@ -198,7 +199,7 @@ fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Work folders that are inside the copy now, with the place they came from and what they are.
+/// Work folders that are currently inside the copy, with their original path and their identity.
 struct Moved {
     list: Vec<(PathBuf, PathBuf, Identity)>,
 }
@@ -211,8 +212,8 @@ fn identity(path: &Path) -> io::Result<Identity> {
 }
 
 impl Moved {
-    /// A bind may lie in the folder of another one, which archives and tools have filled: a link on the way is refused,
-    /// and as no tool runs yet none comes there before the move.
+    /// A bind may lie inside another one, which archives and tools have filled: a link on the way is an error. As no
+    /// tool runs yet, none can be created before the move.
     fn bring(&mut self, host: PathBuf, copy: &Dir, below: &Path) -> Result<(), String> {
         let failed = format!("can't move {} into the copy of the root", host.display());
         if let Some(parent) = below.parent() {
@@ -220,7 +221,7 @@ impl Moved {
         }
         let inside = copy.host_path().join(below);
         let identity = identity(&host).map_err(why(&failed))?;
-        // An empty folder in its place is replaced, a full one is an error.
+        // An empty folder in its place is replaced, a non-empty one is an error.
         fs::rename(&host, &inside).map_err(why(failed))?;
         self.list.push((host, inside, identity));
         Ok(())
@@ -229,8 +230,8 @@ impl Moved {
     fn back(&mut self) -> Result<(), String> {
         while let Some((host, inside, was)) = self.list.pop() {
             let failed = format!("can't move {} back", host.display());
-            // The tool has the uid that the copy's folders belong to: it can put a link there, and the next run would
-            // follow it.
+            // The tool has the uid that owns the copy's folders: it can put a link there, and the next run would follow
+            // it.
             if identity(&inside).map_err(why(&failed))? != was {
                 return Err(format!("{failed}: the tool has replaced it"));
             }
@@ -250,14 +251,14 @@ impl Drop for Moved {
     }
 }
 
-/// Kills all descendants: what loses its parent falls to this process, so that killing children until there are none
-/// finds every one.
+/// Kills all descendants: orphans become children of this process, so killing children until there are none finds every
+/// one.
 fn end_all() {
     loop {
         for pid in children() {
             let _ = kill(pid, Signal::SIGKILL);
         }
-        // No child is left to wait for: ECHILD.
+        // There is no child left to wait for: ECHILD.
         if waitpid(None, None).is_err() {
             return;
         }
@@ -269,7 +270,7 @@ fn children() -> Vec<Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let is_child = |pid: &i32| {
-        // proc_pid_stat(5): the name in parentheses may hold anything; after it state and parent follow.
+        // proc_pid_stat(5): the name in parentheses may contain any character; state and parent follow it.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(own.as_str())
     };

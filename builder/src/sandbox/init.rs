@@ -10,16 +10,16 @@ use nix::unistd::{Gid, Uid, getppid, setgroups, setsid};
 use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
 use super::{Job, Stage, Way, chroot, mounts, sys};
 
-/// The process that dbco starts: makes the namespaces, starts init in them and passes its status on.
+/// The process that dbco starts: creates the namespaces, starts init in them and passes its status on.
 pub fn outer(job: Job) -> Outcome {
     sys::keep_standard_streams_only();
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(why("prctl"))?;
     if getppid().as_raw() as u32 != job.parent {
         return Err("dbco has exited".to_owned());
     }
-    // ^C is dbco's to handle, and no tool gets the terminal.
+    // ^C is handled by dbco, and no tool gets the terminal.
     let _ = setsid();
-    // Only root may, and in a user namespace of an ordinary user nobody.
+    // Only root may do this, and in a user namespace of an ordinary user nobody.
     let _ = setgroups(&[]);
     if job.way != Way::Chroot {
         make_namespaces(job.way, job.spec.as_ref().is_some_and(|spec| spec.network))?;
@@ -49,7 +49,8 @@ fn make_namespaces(way: Way, network: bool) -> Result<(), String> {
         return unshare(others).map_err(why("unshare of mount, pid, network, UTS, IPC and cgroup namespaces"));
     }
     unshare(others | CloneFlags::CLONE_NEWUSER).map_err(why("unshare of a user namespace and the others in it"))?;
-    // user_namespaces(7): without privileges outside, only the own ids can be mapped, and setgroups(2) must be given up.
+    // user_namespaces(7): without privileges outside, only the process's own ids can be mapped, and setgroups(2) must
+    // be given up.
     let write = |file: &str, text: String| {
         let path = format!("/proc/self/{file}");
         fs::write(&path, text).map_err(why(format!("can't write {path}")))
@@ -59,17 +60,17 @@ fn make_namespaces(way: Way, network: bool) -> Result<(), String> {
     write("gid_map", format!("0 {gid} 1"))
 }
 
-/// Pid 1 of the sandbox; in a chroot, the one that orphans fall to.
+/// Pid 1 of the sandbox; in a chroot, the process that adopts orphans.
 pub fn init(job: Job) -> Outcome {
     let chrooted = job.way == Way::Chroot;
-    // Where a pid namespace ends with this process, an abrupt end is the right one. In a chroot the tools must be found
-    // and killed first.
+    // If the pid namespace ends with this process, it may simply be killed. In a chroot the tools must be found and
+    // killed first.
     prctl::set_pdeathsig(if chrooted { Signal::SIGTERM } else { Signal::SIGKILL }).map_err(why("prctl"))?;
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
     signals.thread_block().map_err(why("can't block signals"))?;
-    // From inside a new pid namespace getppid(2) says 0; /proc is still the host's.
+    // From inside a new pid namespace getppid(2) returns 0; /proc is still the host's.
     let status = fs::read_to_string("/proc/self/status").map_err(why("can't read /proc/self/status"))?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
     if parent != Some(job.parent.to_string().as_str()) {
@@ -86,12 +87,12 @@ pub fn init(job: Job) -> Outcome {
     sys::set_domain_name("(none)").map_err(why("setdomainname"))?;
     become_plain(&spec)?;
     let mut command = tool(&spec)?;
-    // A child inherits the mask. A SIGCHLD that is lost meanwhile does no harm: `wait_for` looks before it waits; and
-    // SIGTERM means nothing to pid 1.
+    // A child inherits the mask. A SIGCHLD that is lost in the meantime does no harm, as `wait_for` checks before it
+    // waits; and SIGTERM has no effect on pid 1.
     signals.thread_unblock().map_err(why("can't unblock signals"))?;
     let child = command.spawn();
     signals.thread_block().map_err(why("can't block signals"))?;
     let child = child.map_err(|error| cannot_start(&spec, error))?;
-    // When pid 1 ends the kernel kills what is left in its namespace, before anybody sees pid 1 end.
+    // When pid 1 exits, the kernel kills the other processes in its namespace before the exit of pid 1 becomes visible.
     Ok(wait_for(child.id(), &signals)?.unwrap_or(128 + Signal::SIGTERM as i32))
 }

@@ -1,22 +1,23 @@
-//! Runs foreign tools inside a toolchain root, where they see nothing of the host.
+//! Runs third-party tools inside a toolchain root, isolated from the host.
 //!
-//! Two modes give the tools the same view: uid 0 without any capability, a root that can't be written to, an empty
-//! `/tmp`, a `/dev` with the harmless nodes, the folders they work in, a fixed environment, umask, limits and memory
-//! layout.
+//! Both modes give the tools the same view: uid 0 without any capability, a root that can't be written to, an empty
+//! `/tmp`, a `/dev` with the harmless nodes, the folders that they work in, and a fixed environment, umask, limits and
+//! memory layout.
 //!
-//! - [`Mode::Namespaces`]: new user, mount, pid, network, UTS, IPC and cgroup namespaces. An unprivileged user suffices;
-//!   root does without the user namespace where that one alone is forbidden. No network, host name `dbco`.
+//! - [`Mode::Namespaces`]: new user, mount, pid, network, UTS, IPC and cgroup namespaces. An unprivileged user
+//!   suffices; root does without the user namespace if only that is forbidden. No network, host name `dbco`.
 //! - [`Mode::Chroot`]: for root where namespaces are forbidden, as in a container engine's default profile. Each run
-//!   gets a copy of the root made of hard links, and its work folders are moved into that copy and back out. There is no
-//!   `/proc`, and network and host name are the host's: the container around it is what isolates.
+//!   gets a copy of the root made of hard links, and its work folders are moved into that copy and back out. There is
+//!   no `/proc`, and network and host name are the host's: the surrounding container provides the isolation.
 //!
-//! What no mode can hide: the kernel's version, the number and kind of processors, and the clock. Linux has no namespace
-//! for the time of day; tools get `SOURCE_DATE_EPOCH` in [`Spec::env`], and a step whose output still holds the time is
-//! found by comparing two builds.
+//! Neither mode can hide the kernel's version, the number and kind of processors, and the clock. Linux has no namespace
+//! for the time of day; tools get `SOURCE_DATE_EPOCH` in [`Spec::env`], and a step whose output still contains the time
+//! is found by comparing two builds.
 //!
-//! Three processes, all this same program started anew with a hidden argument, since namespaces are entered by processes
-//! of one thread: the *outer* one makes the namespaces and dies with us; *init*, pid 1 of the new pid namespace, lays
-//! out the mounts and reaps orphans; the tool is init's child. When one dies the kernel kills those after it.
+//! There are three processes, all of them this program started again with a hidden argument, since entering namespaces
+//! requires a process with a single thread: the *outer* one creates the namespaces and dies with dbco; *init*, pid 1 of
+//! the new pid namespace, sets up the mounts and reaps orphans; the tool is init's child. When one dies, the kernel
+//! kills those after it.
 
 mod chroot;
 mod init;
@@ -37,54 +38,54 @@ use serde::{Deserialize, Serialize};
 use crate::process::{self, Feed, ProcessError, Run, Watch};
 
 /// Folders at the top of every toolchain root. All but `proc` and `sys` are empty and writable inside the sandbox, and
-/// gone after it; what is bound below them needs no mount point of its own. `sys` stays empty.
+/// are discarded afterwards; binds below them need no existing mount point. `sys` stays empty.
 pub const SKELETON: &[&str] = &["build", "deps", "dev", "in", "out", "proc", "run", "sys", "tmp"];
 
 /// Host name inside the sandbox.
 const HOST_NAME: &str = "dbco";
 
-/// The hidden first argument that makes this program a part of the sandbox.
+/// The hidden first argument with which this program becomes a process of the sandbox.
 const HIDDEN: &str = "__sandbox";
 
-/// Exit status when the sandbox could not be set up or the tool not be started, as env(1) and docker(1) have it.
+/// Exit status if the sandbox could not be set up or the tool could not be started, as for env(1) and docker(1).
 const SETUP_FAILED: u8 = 125;
 
-/// What the line that says why starts with.
+/// The start of the line that states the cause.
 const MARK: &str = "dbco-sandbox: ";
 
-/// A command and what it sees.
+/// A command and its view of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// The toolchain root, laid out by [`root::lay_out`]; the tools can't write to it.
     pub root: PathBuf,
-    /// What of the host is seen inside.
+    /// The parts of the host that are visible inside.
     pub binds: Vec<Bind>,
     /// Working directory inside.
     pub cwd: String,
     /// Command and arguments; without a slash the command is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
-    /// The whole environment.
+    /// The complete environment.
     pub env: BTreeMap<String, String>,
     /// Device nodes of the host that the tool may use, such as `/dev/kvm`.
     pub devices: Vec<PathBuf>,
-    /// Whether it stays in the host's network instead of one of its own where nothing is: for a machine under test that
-    /// is asked from outside, never for what makes a result.
+    /// Whether it stays in the host's network instead of an empty one of its own: for a machine under test that is
+    /// contacted from outside, never for anything that makes a result.
     pub network: bool,
 }
 
 /// A file or folder of the host at a path inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
-    /// Where it is on the host. In [`Mode::Chroot`] it must lie in the store that the root is in, is moved away for the
-    /// duration of the run, and so must be used by no other run.
+    /// Its path on the host. In [`Mode::Chroot`] it must be in the same store as the root, and is moved away during the
+    /// run, so no other run may use it at the same time.
     pub host: PathBuf,
     /// Absolute path inside: one that exists in the root, or any path below [`SKELETON`].
     pub inside: String,
-    /// Whether the tools may write to it. [`Mode::Chroot`] can't forbid it.
+    /// Whether the tools may write to it. [`Mode::Chroot`] can't prevent that.
     pub writable: bool,
 }
 
-/// How tools are kept apart from the host.
+/// How tools are isolated from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// In namespaces.
@@ -93,10 +94,10 @@ pub enum Mode {
     Chroot,
 }
 
-/// By which system calls; the first that works is taken.
+/// The system calls for the isolation; the first variant that works is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Way {
-    /// A user namespace, and the others inside of it.
+    /// A user namespace, and the others inside it.
     User,
     /// All but the user namespace.
     Root,
@@ -104,14 +105,14 @@ enum Way {
     Chroot,
 }
 
-/// The way to run tools on this host.
+/// No namespaces.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     way: Way,
     helper: PathBuf,
 }
 
-/// Why a tool did not do its work.
+/// Why a tool failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// This host allows no way to isolate tools.
@@ -123,10 +124,10 @@ pub enum SandboxError {
         namespaces: String,
         /// Why chroot can't be used.
         chroot: String,
-        /// What to change, a line each.
+        /// What to change, one line each.
         advice: String,
     },
-    /// The root, a bind or the command is not as it should be.
+    /// The root, a bind or the command is invalid.
     #[error("can't run `{command}` in its sandbox: {why}")]
     Setup {
         /// The command inside.
@@ -140,26 +141,26 @@ pub enum SandboxError {
 }
 
 impl Spec {
-    /// The command as a shell would take it.
+    /// The command as it would be typed in a shell.
     pub fn quoted(&self) -> String {
         self.argv.iter().map(|word| process::quote(word)).collect::<Vec<_>>().join(" ")
     }
 }
 
 impl Sandbox {
-    /// Finds the way that works here, by trying; takes a few milliseconds.
+    /// Finds the mode that works on this host by trying; takes a few milliseconds.
     pub fn detect() -> Result<Self, SandboxError> {
-        // Not its path: that may name another program after an upgrade during the build.
+        // Not its path, which may lead to another program after an upgrade during the build.
         Self::with_helper(Path::new("/proc/self/exe"))
     }
 
-    /// As [`Sandbox::detect`], with the program that calls [`entry`] first thing in its `main`: for tests of the
-    /// library, whose own program does not.
+    /// As [`Sandbox::detect`], with a program whose `main` calls [`entry`] first: for tests of the library, whose own
+    /// program does not.
     pub fn with_helper(helper: &Path) -> Result<Self, SandboxError> {
         Self::in_mode(helper, None)
     }
 
-    /// As [`Sandbox::with_helper`], but with the given mode only, if there is one.
+    /// As [`Sandbox::with_helper`], limited to the given mode, if any.
     pub fn in_mode(helper: &Path, mode: Option<Mode>) -> Result<Self, SandboxError> {
         probe::detect(helper, mode).map(|way| Self { way, helper: helper.to_owned() })
     }
@@ -172,9 +173,10 @@ impl Sandbox {
         }
     }
 
-    /// Runs a command to its end; any other end than exit status 0 is an error.
+    /// Runs a command until it exits; any result other than exit status 0 is an error.
     ///
-    /// `log` gets all it prints, `watch` sees each line, `feed` writes its standard input, which otherwise is empty.
+    /// `log` receives all that it prints, `watch` each line; `feed` writes its standard input, which is empty without
+    /// it.
     pub fn run<'a>(
         &self,
         spec: &Spec,
@@ -207,8 +209,8 @@ impl Sandbox {
 
     /// The command, for callers that handle its pipes themselves (QEMU's console); the environment is set.
     ///
-    /// The thread that spawns it must outlive it: its end is what the sandbox takes for the end of dbco. Register the
-    /// child with [`process::Registered`].
+    /// The thread that spawns it must outlive it: the sandbox takes the end of that thread for the end of dbco.
+    /// Register the child with [`process::Registered`].
     pub fn command(&self, spec: &Spec) -> Command {
         let mut command = process::command(&self.helper);
         command.args(Job::new(self.way, Some(spec)).arguments(Stage::Outer)).env_clear();
@@ -221,13 +223,13 @@ fn setup_failure(code: Option<i32>, tail: &[String]) -> Option<String> {
     line.strip_prefix(MARK).map(str::to_owned)
 }
 
-/// What one process of the sandbox is told by the one before.
+/// The message from one process of the sandbox to the next.
 #[derive(Debug, Serialize, Deserialize)]
 struct Job {
     way: Way,
-    /// Process id of the one before: when that is no more, nobody waits for the result.
+    /// Process id of the sender: once that has exited, nobody waits for the result.
     parent: u32,
-    /// `None` to only try whether the way works.
+    /// `None` to only test whether the isolation works.
     spec: Option<Spec>,
 }
 
@@ -243,8 +245,8 @@ impl Stage {
     const ALL: [(&'static str, Stage); 3] = [("outer", Stage::Outer), ("init", Stage::Init), ("enter", Stage::Enter)];
 }
 
-/// Bytes of one argument: the kernel takes no more than 128 KiB in one (`MAX_ARG_STRLEN`), and a build script is one
-/// argument of the tool already.
+/// Bytes per argument: the kernel limits a single argument to 128 KiB (`MAX_ARG_STRLEN`), and a build script alone is
+/// one argument of the tool.
 const PIECE: usize = 64 * 1024;
 
 impl Job {
@@ -260,8 +262,8 @@ impl Job {
     }
 }
 
-/// To be called first in `main`: becomes a part of the sandbox if that is what this process was started for, and then
-/// does not return.
+/// Must be called first in `main`: becomes a process of the sandbox if this process was started as one, and then does
+/// not return.
 pub fn entry() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|first| first != HIDDEN) {

@@ -1,4 +1,4 @@
-//! The file systems that a tool sees, made of mounts in a mount namespace of its own.
+//! The file systems that a tool sees, made from mounts in a separate mount namespace.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use super::tool::why;
 use super::{Bind, SKELETON, Spec};
 use crate::beneath::{self, BeneathError, Dir, Links, Refusal};
 
-/// Nodes that every host has and that carry nothing of it.
+/// Nodes that every host has and that reveal nothing about it.
 const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
 
 /// Links that programs expect in `/dev`.
@@ -29,7 +29,7 @@ pub const DEVICE_LINKS: &[(&str, &str)] = &[
 
 const NONE: Option<&str> = None;
 
-/// Tries the mounts that a sandbox is made of.
+/// Tries the mounts that a sandbox consists of.
 pub fn try_out() -> Result<(), String> {
     make_private()?;
     tmpfs(Path::new("/tmp"), "mode=0755")?;
@@ -39,14 +39,14 @@ pub fn try_out() -> Result<(), String> {
     nix::unistd::sethostname(super::HOST_NAME).map_err(why("sethostname"))
 }
 
-/// Makes `spec.root` the root of this process, with all that `spec` asks for in it.
+/// Makes `spec.root` the root of this process, with everything that `spec` requires in it.
 pub fn enter(spec: &Spec) -> Result<(), String> {
     make_private()?;
     let root = spec.root.canonicalize().map_err(why(format!("no toolchain root at {}", spec.root.display())))?;
     let binds = ordered(&spec.binds)?;
     bind(&root, &root)?;
     read_only(&root)?;
-    // The mount, not what it covers.
+    // The mount, not the folder below it.
     let dir = Dir::open(&root, Links::Never).map_err(why("can't open the toolchain root"))?;
     for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
         tmpfs(&root.join(name), if *name == "tmp" { "mode=1777" } else { "mode=0755" })?;
@@ -61,15 +61,15 @@ pub fn enter(spec: &Spec) -> Result<(), String> {
             read_only(&target)?;
         }
     }
-    // pivot_root(2), "pivot_root(".", ".")": the old root is stacked on the new one and taken off again, so that no
-    // folder for it is needed.
+    // pivot_root(2), "pivot_root(".", ".")": the old root is mounted on top of the new one and unmounted again, so that
+    // it needs no folder of its own.
     std::env::set_current_dir(&root).map_err(why("can't enter the root"))?;
     pivot_root(".", ".").map_err(why("pivot_root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(why("can't detach the host's root"))?;
     std::env::set_current_dir("/").map_err(why("can't enter the root"))
 }
 
-/// Binds by their path inside, without its leading slash, parents first; hosts' paths without links.
+/// Binds by their path inside, without its leading slash, parents first; paths on the host have their links resolved.
 pub fn ordered(binds: &[Bind]) -> Result<Vec<(PathBuf, PathBuf, bool)>, String> {
     let mut list = Vec::with_capacity(binds.len());
     for bind in binds {
@@ -84,7 +84,7 @@ pub fn ordered(binds: &[Bind]) -> Result<Vec<(PathBuf, PathBuf, bool)>, String> 
     Ok(list)
 }
 
-/// Nothing that is mounted here shall be seen outside, nor the other way round.
+/// Mounts made here must not be visible outside, nor the other way round.
 fn make_private() -> Result<(), String> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(why("can't make the mounts private"))
 }
@@ -95,8 +95,8 @@ fn tmpfs(target: &Path, options: &str) -> Result<(), String> {
         .map_err(why(format!("can't mount a tmpfs at {}", target.display())))
 }
 
-/// A bind of what stands at `host` alone. Where other file systems are mounted below it, in a user namespace, the kernel
-/// insists on taking these along: what they cover shall stay covered (mount_namespaces(7), "Restrictions").
+/// A bind of the single mount at `host`. If other file systems are mounted below it, the kernel, in a user namespace,
+/// requires that they are included: what they cover must stay covered (mount_namespaces(7), "Restrictions").
 fn bind(host: &Path, target: &Path) -> Result<(), String> {
     let bind = |flags| mount(Some(host), target, NONE, MsFlags::MS_BIND | flags, NONE);
     match bind(MsFlags::empty()) {
@@ -106,8 +106,8 @@ fn bind(host: &Path, target: &Path) -> Result<(), String> {
     .map_err(why(format!("can't bind {} to {}", host.display(), target.display())))
 }
 
-/// Makes the mount at `target` read-only. Flags that the file system was mounted with have to be repeated: in a user
-/// namespace they are locked.
+/// Makes the mount at `target` read-only. The flags that the file system was mounted with have to be repeated: in a
+/// user namespace they are locked.
 fn read_only(target: &Path) -> Result<(), String> {
     let failed = || format!("can't make {} read-only", target.display());
     let has = statvfs(target).map_err(why(failed()))?.flags();
@@ -149,8 +149,8 @@ fn devices(root: &Dir, more: &[PathBuf]) -> Result<(), String> {
     fs::set_permissions(&shm, fs::Permissions::from_mode(0o1777)).map_err(make)
 }
 
-/// A `/proc` of the new pid namespace. Container engines cover parts of theirs, and then the kernel allows no fresh one
-/// (`mount_too_revealing`); the engine's own, covers and all, must do.
+/// A `/proc` of the new pid namespace. Container engines cover parts of theirs, and then the kernel allows no new one
+/// (`mount_too_revealing`); in that case the engine's own is used, including the covers.
 fn proc(target: &Path) -> Result<(), String> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     match mount(Some("proc"), target, Some("proc"), flags, NONE) {
@@ -158,7 +158,7 @@ fn proc(target: &Path) -> Result<(), String> {
         other => other,
     }
     .map_err(why("can't mount /proc"))?;
-    // Where dbco itself runs as root, these heed the uid and no capability.
+    // If dbco itself runs as root, access to these is decided by the uid, not by capabilities.
     for knobs in ["bus", "fs", "irq", "sys", "sysrq-trigger"].map(|name| target.join(name)) {
         if knobs.exists() {
             bind(&knobs, &knobs)?;
@@ -168,8 +168,8 @@ fn proc(target: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes what `host` can be mounted on, if it is not there. A bind may lie in the folder of another one, which archives
-/// and tools have filled: a link on the way is refused, and as no tool runs yet none comes there before the mount.
+/// Creates the mount point for `host` if it does not exist. A bind may lie inside another one, which archives and tools
+/// have filled: a link on the way is an error. As no tool runs yet, none can be created before the mount.
 fn mount_point(host: &Path, root: &Dir, below: &Path) -> Result<(), String> {
     let failed = |error: BeneathError| {
         let read_only =

@@ -1,4 +1,4 @@
-//! Which way of isolating tools this host allows, found by trying, and what to change when it is none.
+//! Determines by trying which way of isolating tools this host allows, and what to change if there is none.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 use super::{Job, MARK, Mode, SandboxError, Stage, Way};
 use crate::process::{ProcessError, Run};
 
-/// The first way that works, among those of `mode` if that is given.
+/// The first way that works; limited to `mode`, if given.
 pub fn detect(helper: &Path, mode: Option<Mode>) -> Result<Way, SandboxError> {
     let root = Uid::effective().is_root();
     let try_way = |way, own: Mode, allowed: bool| match (mode.is_none_or(|mode| mode == own), allowed) {
@@ -35,16 +35,16 @@ fn attempt(helper: &Path, way: Way) -> Result<(), String> {
     })
 }
 
-/// What of the host decides which advice helps.
+/// The properties of the host that determine which advice helps.
 #[derive(Debug, Default)]
 struct Host {
-    /// `kernel.unprivileged_userns_clone`: Debian's and Arch's switch.
+    /// `kernel.unprivileged_userns_clone`: the switch of Debian and Arch.
     unprivileged_clone: Option<String>,
     /// `user.max_user_namespaces`.
     most_namespaces: Option<String>,
     /// `kernel.apparmor_restrict_unprivileged_userns`: Ubuntu's switch, since 23.10.
     apparmor: Option<String>,
-    /// A seccomp filter is in force, as inside of a container.
+    /// A seccomp filter is active, as inside a container.
     seccomp: bool,
     root: bool,
 }

@@ -1,12 +1,14 @@
-//! Lays a toolchain root out from Debian packages: unpacked side by side by our own code, no maintainer script run.
+//! Lays out a toolchain root from Debian packages: all are unpacked into one folder by dbco's own code, and no
+//! maintainer script is run.
 //!
-//! The root is merged-/usr (file-hierarchy(7)): `/bin`, `/sbin` and `/lib*` are links into `/usr`, and what a package ships
-//! below these lands there. There is no `ld.so.cache`: the loader of Debian's C library looks into `/lib/<triplet>` and
-//! `/usr/lib/<triplet>` by itself. Owners, setuid bits, device nodes and extended attributes are left out, and modes are
-//! 755 or 644: the tools run as the only user there is.
+//! The root has merged /usr (file-hierarchy(7)): `/bin`, `/sbin` and `/lib*` are links into `/usr`, and files that a
+//! package ships below them are placed there. There is no `ld.so.cache`: the loader of Debian's C library searches
+//! `/lib/<triplet>` and `/usr/lib/<triplet>` by default. Owners, setuid bits, device nodes and extended attributes are
+//! left out, and modes are 755 or 644: the tools run as the only user.
 //!
-//! Packages are unpacked in no certain order, so nothing may depend on it: a path that two packages ship must have the
-//! same content in both, unless one replaces the other, and no package may ship something below a link of another.
+//! Packages are unpacked in no particular order, so the result must not depend on it: a path that two packages ship
+//! must have the same content in both, unless one replaces the other, and no package may ship something below a link of
+//! another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -33,12 +35,13 @@ use crate::tree::TreePath;
 use crate::tree::contested::keepers;
 use crate::tree::usrmerge::{FOLDERS, is_link, is_within};
 
-/// Decoding takes up to 64 MiB for each package in work (the dictionary of `xz -9`), so there is an end to it.
+/// Decoding takes up to 64 MiB for each package that is being unpacked (the dictionary of `xz -9`), so their number is
+/// limited.
 const MOST_THREADS: usize = 4;
 
 /// A package to lay out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
+pub struct RootPackage {
     /// For messages: `gcc-12 12.2.0-14`.
     pub name: String,
     /// The `.deb` file in the store.
@@ -48,7 +51,7 @@ pub struct Package {
 /// Why a root could not be laid out.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
-    /// A package can't be read, or tries to leave the root.
+    /// A package can't be read, or has paths that lead out of the root.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// Two packages ship the same path with different content.
@@ -61,7 +64,7 @@ pub enum RootError {
         /// The other one.
         second: String,
     },
-    /// A link of the toolchain's file that leads nowhere.
+    /// A link from the toolchain's file whose target does not exist.
     #[error("the toolchain's link {link} points to `{target}`, which no package ships")]
     Dangling {
         /// Path of the link.
@@ -69,10 +72,10 @@ pub enum RootError {
         /// Its text.
         target: String,
     },
-    /// A path of the toolchain's file that can't be used.
+    /// A path from the toolchain's file that can't be used.
     #[error("the toolchain's path {path}: {why}")]
     Path {
-        /// As the file has it.
+        /// As written in the file.
         path: String,
         /// What is wrong with it.
         why: String,
@@ -85,27 +88,27 @@ pub enum RootError {
     Store(#[from] StoreError),
 }
 
-/// What a root is made of.
+/// The parts of a root.
 #[derive(Clone, Copy)]
-pub struct Layout<'a> {
+pub struct RootLayout<'a> {
     /// Packages, all in the store.
-    pub packages: &'a [Package],
-    /// Symbolic links to add, by absolute path; they win over what packages ship.
+    pub packages: &'a [RootPackage],
+    /// Symbolic links to add, by absolute path; they override what packages ship.
     pub links: &'a BTreeMap<String, String>,
-    /// Small files to add, by absolute path; they win too.
+    /// Small files to add, by absolute path; they override what packages ship, too.
     pub files: &'a BTreeMap<String, String>,
-    /// What each package may come to.
+    /// The limits for unpacking each package.
     pub budget: &'a Budget,
-    /// Whether the first package's files take the place of the second's, by their numbers (`Replaces`).
+    /// Whether the first package's files replace those of the second, by their numbers (`Replaces`).
     pub replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
 }
 
-/// Lays the root out at [`Store::root_path`] of `key`; does nothing if it stands there and is sound. `progress` hears the name of each
-/// package when it is begun.
+/// Lays the root out at [`Store::root_path`] of `key`; does nothing if an intact one exists. `progress` is called with
+/// the name of each package before it is unpacked.
 pub fn lay_out(
     store: &Store,
     key: &Digest,
-    layout: Layout<'_>,
+    layout: RootLayout<'_>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
     let target = store.root_path(key);
@@ -139,7 +142,7 @@ fn make_skeleton(top: &Dir) -> Result<(), BeneathError> {
     Ok(())
 }
 
-/// The path that `path` has in a merged-/usr root.
+/// The path in a merged-/usr root that corresponds to `path`.
 fn merged(path: &[u8]) -> Vec<u8> {
     if is_within(path, &FOLDERS) { [b"usr/", path].concat() } else { path.to_vec() }
 }
@@ -149,7 +152,7 @@ fn is_merged_link(member: &Member, path: &[u8]) -> bool {
     member.kind == MemberKind::Symlink && is_link(path, &member.link)
 }
 
-/// A path that was there already when a package came with it.
+/// A path that already existed when a package brought it.
 struct Again {
     path: Vec<u8>,
     package: usize,
@@ -157,7 +160,7 @@ struct Again {
 }
 
 enum Content {
-    /// Kept beside the root until all packages are unpacked and the two can be compared.
+    /// Stored beside the root until all packages are unpacked and the two can be compared.
     File {
         spare: String,
         mode: u32,
@@ -173,15 +176,15 @@ enum Content {
     },
 }
 
-/// What the threads share.
+/// The data shared by the threads.
 struct Shared<'a> {
     store: &'a Store,
-    packages: &'a [Package],
+    packages: &'a [RootPackage],
     budget: &'a Budget,
     replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
     top: &'a Dir,
     spare: &'a Dir,
-    /// Which package a path came from first.
+    /// Which package brought a path first.
     origins: Mutex<HashMap<Vec<u8>, usize>>,
     again: Mutex<Vec<Again>>,
     spares: AtomicUsize,
@@ -194,13 +197,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn unpack_all(
     store: &Store,
-    layout: Layout<'_>,
+    layout: RootLayout<'_>,
     top: &Dir,
     spare: &Dir,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), RootError> {
-    let Layout { packages, budget, replaces, .. } = layout;
-    // The largest first: one that is begun last would keep a single thread busy in the end.
+    let RootLayout { packages, budget, replaces, .. } = layout;
+    // The largest first: if it were started last, a single thread would be busy with it at the end.
     let mut order = Vec::with_capacity(packages.len());
     for (index, package) in packages.iter().enumerate() {
         let path = store.blob_path(&package.blob);
@@ -267,7 +270,7 @@ impl Unpack<'_> {
         Ok(())
     }
 
-    /// Gives the path if this package was the first to ship it.
+    /// Returns the path if this package was the first to ship it.
     fn member<R: Read>(&mut self, entries: &mut Entries<R>, member: &Member) -> Result<Option<Vec<u8>>, MemberFailure> {
         let inside_path = inside(&member.path)?;
         if is_merged_link(member, inside_path) {
@@ -328,7 +331,7 @@ impl Unpack<'_> {
 }
 
 impl Shared<'_> {
-    /// Settles what was shipped twice, now that all is unpacked.
+    /// Resolves paths that were shipped twice, after everything is unpacked.
     fn compare(self) -> Result<(), RootError> {
         let (mut again, origins) = (lock(&self.again), lock(&self.origins));
         again.sort_by(|a, b| (&a.path, a.package).cmp(&(&b.path, b.package)));
@@ -338,7 +341,7 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Settles a path that stood there, from the package `placed`, when others came with it.
+    /// Resolves a path that existed, from the package `placed`, when others brought it.
     fn settle_path(&self, others: &[Again], placed: Option<usize>) -> Result<(), RootError> {
         let path = &others[0].path;
         let at = os_path(path);
@@ -366,7 +369,7 @@ impl Shared<'_> {
         let replaces = |one: usize, other: usize| (self.replaces)(owners[one].0, owners[other].0);
         let kept = keepers(&all, |one, other| !differ(one, other), replaces);
         let contested = all.iter().find(|other| differ(0, **other)).copied();
-        // A file's further names have the content of whichever package was unpacked first.
+        // The further names of a file have the content of whichever package was unpacked first.
         let linked = self.top.stat(at)?.is_some_and(|stat| stat.st_nlink > 1);
         let (first, other) = match (kept.first(), contested) {
             (None, Some(other)) => return conflict(0, other),
@@ -393,7 +396,7 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// What a package shipped where something stood already.
+    /// What a package shipped at a path that already existed.
     fn what(&self, content: &Content) -> Result<What, RootError> {
         Ok(match content {
             Content::File { spare, .. } => What::stands_at(self.spare, Path::new(spare))?,
@@ -402,7 +405,7 @@ impl Shared<'_> {
         })
     }
 
-    /// Puts what another package ships in the place of what is there; whether it could.
+    /// Replaces the existing entry with that of another package; returns whether that was possible.
     fn replace(&self, at: &Path, content: &Content) -> Result<bool, RootError> {
         match content {
             Content::File { spare, mode, mtime } => {
@@ -423,7 +426,7 @@ impl Shared<'_> {
     }
 }
 
-/// What stands at a path, as far as two packages may differ in it.
+/// What is at a path, in the respects in which two packages may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum What {
     File(Digest),
@@ -446,7 +449,7 @@ impl What {
 }
 
 /// Adds the links and files that the toolchain's own file states.
-fn add_own(top: &Dir, layout: Layout<'_>) -> Result<(), RootError> {
+fn add_own(top: &Dir, layout: RootLayout<'_>) -> Result<(), RootError> {
     let dir = top.following(Links::InRoot);
     let place = |text: &str, make: &dyn Fn(&Path) -> Result<(), BeneathError>| -> Result<(), RootError> {
         let wrong = |why: String| RootError::Path { path: text.to_owned(), why };
@@ -472,7 +475,7 @@ fn add_own(top: &Dir, layout: Layout<'_>) -> Result<(), RootError> {
     Ok(())
 }
 
-/// Gives folders the time 0, since theirs tells when this root was made.
+/// Sets the time of folders to 0, since their real times tell when this root was made.
 fn settle(top: &Dir) -> Result<(), BeneathError> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {

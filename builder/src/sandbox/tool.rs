@@ -1,4 +1,5 @@
-//! What the processes of the sandbox have in common: how a tool is started, waited for, and what it has of the host.
+//! The parts that the processes of the sandbox share: how a tool is started and waited for, and which settings it
+//! inherits.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,22 +15,22 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use super::{Job, Spec, Stage, sys};
 use crate::process;
 
-/// What a process of the sandbox ends with: an exit status, or why there is none.
+/// The result of a process of the sandbox: an exit status, or why there is none.
 pub type Outcome = Result<i32, String>;
 
-/// For `map_err`: `what`, and what the kernel said.
+/// For `map_err`: `what`, and the system's error.
 pub fn why<E: Into<std::io::Error>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> String {
     move |error| format!("{what}: {}", error.into())
 }
 
-/// This program once more, as another stage.
+/// This program again, as another stage.
 pub fn this_program(job: &Job, stage: Stage) -> Command {
     let mut command = process::command("/proc/self/exe");
     command.args(job.arguments(stage)).env_clear();
     command
 }
 
-/// Reaps children until `child` has ended; `None` when told to end before.
+/// Reaps children until `child` has exited; `None` if a signal to stop arrives first.
 pub fn wait_for(child: u32, signals: &SigSet) -> Result<Option<i32>, String> {
     loop {
         loop {
@@ -51,7 +52,8 @@ pub fn wait_for(child: u32, signals: &SigSet) -> Result<Option<i32>, String> {
     }
 }
 
-/// Limits as every tool has them, soft and hard, unless this host allows less. GCC raises that of the stack to 64 MiB.
+/// Limits that are the same for every tool, soft and hard, unless this host allows less. GCC raises its stack limit to
+/// 64 MiB.
 const LIMITS: [(Resource, u64, u64); 5] = [
     (Resource::RLIMIT_CORE, 0, 0),
     (Resource::RLIMIT_STACK, 8 << 20, 64 << 20),
@@ -60,8 +62,8 @@ const LIMITS: [(Resource, u64, u64); 5] = [
     (Resource::RLIMIT_MSGQUEUE, 800 << 10, 800 << 10),
 ];
 
-/// What is the same for every tool on every host: signals, limits, umask, memory layout, no privileges. Inside the root
-/// already.
+/// Settings that are the same for every tool on every host: signals, limits, umask, memory layout, no privileges.
+/// Called after entering the root.
 pub fn become_plain(spec: &Spec) -> Result<(), String> {
     std::env::set_current_dir(&spec.cwd).map_err(why(format!("no folder `{}` in the sandbox", spec.cwd)))?;
     umask(Bits::from_bits_truncate(0o022));
@@ -70,7 +72,8 @@ pub fn become_plain(spec: &Spec) -> Result<(), String> {
         setrlimit(resource, soft.min(most), hard.min(most)).map_err(why("setrlimit"))?;
     }
     sys::forget_ignored_signals();
-    // Some programs let addresses decide an order. Container engines may forbid the call; it is a help, no promise.
+    // In some programs addresses determine an order. Container engines may forbid the call; it helps, but nothing
+    // relies on it.
     let _ = personality::set(Persona::ADDR_NO_RANDOMIZE);
     sys::give_up_capabilities().map_err(why("can't give up capabilities"))
 }
@@ -83,7 +86,7 @@ pub fn tool(spec: &Spec) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Why the tool could not be started, with the cause that a bare "not found" hides.
+/// Why the tool could not be started, including a cause that a bare "not found" hides.
 pub fn cannot_start(spec: &Spec, error: std::io::Error) -> String {
     let program = &spec.argv[0];
     let noexec = || statvfs(Path::new(program)).is_ok_and(|there| there.flags().contains(FsFlags::ST_NOEXEC));

@@ -1,8 +1,8 @@
-//! A tree as a tar archive: what containers and systems are made from, and what others unpack.
+//! A tree as a tar archive, from which containers and systems are made, and which other tools unpack.
 
 use std::collections::BTreeMap;
 
-use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, Work};
+use super::{Action, AssembleStep, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, Work};
 use crate::image::tar::write_tar;
 use crate::image::{Compression, ImageError};
 use crate::store::Key;
@@ -20,7 +20,7 @@ pub struct ArchiveStep {
 
 impl ArchiveStep {
     /// The archive.
-    pub const ARCHIVE: Name<Self, Blob> = Name::new("template");
+    pub const ARCHIVE: OutputName<Self, Blob> = OutputName::new("template");
 }
 
 impl Action for ArchiveStep {

@@ -1,26 +1,26 @@
-//! An ext4 image that holds systems, for boot tests.
+//! An ext4 image with systems, for boot tests.
 
 use std::collections::BTreeMap;
 
-use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
+use super::{Action, AssembleStep, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
 use crate::image::disk::Disk;
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
-/// Makes an ext4 image that holds a root under one folder or several.
+/// Makes an ext4 image that contains a root under one or more folders.
 #[derive(Clone, Debug)]
 pub struct DiskStep {
-    /// mke2fs's root.
+    /// The root with mke2fs.
     pub toolchain: Id<ToolchainStep>,
-    /// The step whose tree it holds.
+    /// The step whose tree it contains.
     pub root: Id<AssembleStep>,
     /// The folders: `system0`.
     pub folders: Vec<TreePath>,
-    /// A template, and where it stands.
+    /// A template, and its path.
     pub template: Option<(TreePath, Ref<Blob>)>,
     /// Label of the file system.
     pub label: String,
-    /// Bytes; None for as many as it needs.
+    /// Bytes; None for the size that the content needs.
     pub size: Option<u64>,
     /// Seconds since 1970.
     pub epoch: u64,
@@ -28,7 +28,7 @@ pub struct DiskStep {
 
 impl DiskStep {
     /// The image.
-    pub const IMAGE: Name<Self, Blob> = Name::new("disk");
+    pub const IMAGE: OutputName<Self, Blob> = OutputName::new("disk");
 }
 
 impl Action for DiskStep {

@@ -1,21 +1,21 @@
-//! A tree packed as erofs (Documentation/filesystems/erofs.rst), by `mkfs.erofs --tar=f` from a tar stream on its standard
-//! input: owners, device nodes and modes never have to exist on this machine's disk.
+//! A tree packed as erofs (Documentation/filesystems/erofs.rst), by `mkfs.erofs --tar=f` from a tar stream on its
+//! standard input, so owners, device nodes and modes never have to exist on this machine's disk.
 
 use std::collections::BTreeMap;
 
-use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work};
+use super::{Action, AssembleStep, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, ToolchainStep, Work};
 use crate::execution::{Execution, Invocation, OutputPath, Stdin};
 use crate::image::{NAME_MAX, check_lengths};
 use crate::process::argv;
 use crate::store::Key;
 
-/// Where mkfs.erofs writes it.
+/// The path that mkfs.erofs writes it to.
 const FILE: &str = "livefs.erofs";
 
-/// Packs a tree, with LZ4 in clusters of 64 KiB, which every kernel since 5.13 reads that has erofs.
+/// Packs a tree, with LZ4 in clusters of 64 KiB, which every kernel with erofs since 5.13 can read.
 #[derive(Clone, Debug)]
 pub struct ErofsStep {
-    /// The root of mkfs.erofs 1.7 or newer: older ones read no archive.
+    /// The root of mkfs.erofs 1.7 or newer: older versions can't read an archive.
     pub toolchain: Id<ToolchainStep>,
     /// The step whose tree is packed.
     pub root: Id<AssembleStep>,
@@ -25,7 +25,7 @@ pub struct ErofsStep {
 
 impl ErofsStep {
     /// The image.
-    pub const IMAGE: Name<Self, Blob> = Name::new("erofs");
+    pub const IMAGE: OutputName<Self, Blob> = OutputName::new("erofs");
 }
 
 impl Action for ErofsStep {
@@ -56,7 +56,7 @@ impl Action for ErofsStep {
         for (path, entry) in &tree.entries {
             check_lengths("erofs", path, entry, NAME_MAX)?;
         }
-        // The UUID is random where none is stated.
+        // The UUID is random if none is stated.
         let argv = argv![
             "mkfs.erofs",
             "--tar=f",

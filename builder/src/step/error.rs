@@ -32,13 +32,13 @@ pub enum StepError {
     NoOutput {
         /// The output's name.
         name: String,
-        /// Where it should be.
+        /// The expected path.
         path: String,
     },
-    /// An output of another step, which that did not give.
+    /// An output that another step did not make.
     #[error("{step} has no output `{output}`, which is needed here")]
     Lacking {
-        /// That step.
+        /// The other step.
         step: String,
         /// The output.
         output: String,
@@ -51,11 +51,11 @@ pub enum StepError {
     Script {
         /// `build` or `install`.
         script: &'static str,
-        /// How.
+        /// The cause.
         #[source]
         source: SandboxError,
     },
-    /// Paths that packages bring differently.
+    /// Paths at which packages differ.
     #[error("packages contain different versions of one path:{}\n{}", list(.conflicts), remedy(.conflicts, .diverting))]
     Packages {
         /// The paths.
@@ -71,16 +71,16 @@ pub enum StepError {
         /// What is wrong with it.
         why: String,
     },
-    /// More folders are to be taken off an archive than hold all of it.
+    /// The recipe removes more enclosing folders of an archive than there are.
     #[error("{archive}: `strip: {strip}` removes a folder only if it contains everything; {}", remaining(*level, items))]
     Strip {
         /// The archive.
         archive: String,
-        /// As the recipe states it.
+        /// The number in the recipe.
         strip: u32,
-        /// How many could be taken off.
+        /// How many could be removed.
         level: u32,
-        /// What stands there.
+        /// What is at that level.
         items: Vec<String>,
     },
     /// Debian packages that do not hold the source.
@@ -88,12 +88,12 @@ pub enum StepError {
     NoSource {
         /// The packages, each with its version.
         packages: Vec<String>,
-        /// The path that was asked for.
+        /// The requested path.
         stated: Option<String>,
         /// The archives in `usr/src`.
         archives: Vec<String>,
     },
-    /// Kernel packages that hold none.
+    /// Kernel packages that contain no kernel.
     #[error(
         "no kernel (boot/vmlinuz-* or usr/lib/modules/*/vmlinuz) in {}{}",
         source::list(packages),
@@ -102,7 +102,7 @@ pub enum StepError {
     NoKernel {
         /// The packages, each with its version.
         packages: Vec<String>,
-        /// What they depend on that may be one.
+        /// Their dependencies that may be kernel packages.
         depends: Vec<String>,
     },
     /// A third-party tool failed.
@@ -116,19 +116,19 @@ pub enum StepError {
         #[source]
         source: SandboxError,
     },
-    /// A module that the kernel package does not have.
+    /// A module that the kernel package does not contain.
     #[error(transparent)]
     Module(#[from] ModuleError),
     /// A tool failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// An archive is broken or climbs out.
+    /// An archive is damaged or has paths that lead outside.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// A toolchain's packages make no root.
+    /// The packages of a toolchain can't be laid out as a root.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// Layers that make no root filesystem.
+    /// Layers that can't be merged into a root filesystem.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
     /// An image could not be written.
@@ -143,7 +143,7 @@ pub enum StepError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A command of our own failed.
+    /// A command outside the sandbox failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// ^C.
@@ -164,7 +164,7 @@ impl From<ExecutionError> for StepError {
     }
 }
 
-/// What stands where no further folder can be taken off an archive, of which `level` were.
+/// What is at the level where no further folder of an archive can be removed; `level` were removed.
 fn remaining(level: u32, items: &[String]) -> String {
     let place = match level {
         0 => "at its top".to_owned(),
@@ -197,7 +197,7 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// So many lines of one kind are shown: of a long patch for another version thousands of hunks fail.
+/// The number of lines of one kind that are shown: with a long patch for another version, thousands of hunks fail.
 const SHOWN: usize = 30;
 
 fn list<T: ToString>(items: &[T]) -> String {

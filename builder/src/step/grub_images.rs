@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work, with_platform};
+use super::{Action, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, ToolchainStep, Work, with_platform};
 use crate::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use crate::platform::Platform;
 use crate::store::Key;
@@ -12,7 +12,7 @@ use crate::store::Key;
 pub struct GrubImagesStep {
     /// The architecture whose firmware starts them.
     pub platform: Platform,
-    /// GRUB's and mtools' root.
+    /// The root with GRUB and mtools.
     pub toolchain: Id<ToolchainStep>,
     /// The file by which GRUB recognises the medium that it was started from: a path on the medium.
     pub marker: String,
@@ -22,11 +22,11 @@ pub struct GrubImagesStep {
 
 impl GrubImagesStep {
     /// The BIOS boot image.
-    pub const ELTORITO: Name<Self, Blob> = Name::new(ELTORITO);
+    pub const ELTORITO: OutputName<Self, Blob> = OutputName::new(ELTORITO);
     /// The code of the master boot record.
-    pub const MBR: Name<Self, Blob> = Name::new(HYBRID_MBR);
+    pub const MBR: OutputName<Self, Blob> = OutputName::new(HYBRID_MBR);
     /// The EFI system partition.
-    pub const ESP: Name<Self, Blob> = Name::new(ESP);
+    pub const ESP: OutputName<Self, Blob> = OutputName::new(ESP);
 }
 
 impl Action for GrubImagesStep {
@@ -37,7 +37,7 @@ impl Action for GrubImagesStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `marker`, `epoch` | all there is |
-    /// | `platform` | see [`with_platform`] |
+    /// | `platform` | see `with_platform` |
     fn key(&self, graph: &Graph) -> Key {
         let key = Key::new("grub images", 1)
             .row("toolchain", graph.digest(self.toolchain))

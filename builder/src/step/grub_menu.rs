@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Blob, Graph, Name, Outputs, StepError, StepId, Work};
+use super::{Action, Blob, Graph, OutputName, Outputs, StepError, StepId, Work};
 use crate::store::Key;
 
 /// Writes GRUB's menu.
@@ -14,7 +14,7 @@ pub struct GrubMenuStep {
 
 impl GrubMenuStep {
     /// The file.
-    pub const MENU: Name<Self, Blob> = Name::new("grub.cfg");
+    pub const MENU: OutputName<Self, Blob> = OutputName::new("grub.cfg");
 }
 
 impl Action for GrubMenuStep {

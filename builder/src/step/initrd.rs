@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, Work, tree_digest};
+use super::{Action, AssembleStep, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, Work, tree_digest};
 use crate::image::Compression;
 use crate::image::cpio::{Segment, write_initrd};
 use crate::store::Key;
@@ -23,7 +23,7 @@ pub struct InitrdStep {
 
 impl InitrdStep {
     /// The initrd.
-    pub const INITRD: Name<Self, Blob> = Name::new("initrd");
+    pub const INITRD: OutputName<Self, Blob> = OutputName::new("initrd");
 }
 
 impl Action for InitrdStep {

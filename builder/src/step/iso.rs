@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Blob, Graph, GrubImagesStep, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work, with_platform,
+    Action, Blob, Graph, GrubImagesStep, Id, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work,
+    with_platform,
 };
 use crate::image::grub;
 use crate::image::iso::{BootImages, Iso};
@@ -16,7 +17,7 @@ use crate::tree::{Entry, Tree, TreePath};
 pub struct IsoStep {
     /// The architecture whose firmware starts it.
     pub platform: Platform,
-    /// xorriso's root.
+    /// The root with xorriso.
     pub toolchain: Id<ToolchainStep>,
     /// The kernel.
     pub kernel: Ref<Blob>,
@@ -24,7 +25,7 @@ pub struct IsoStep {
     pub initrd: Ref<Blob>,
     /// GRUB's menu.
     pub menu: Ref<Blob>,
-    /// What GRUB starts from.
+    /// The boot images of GRUB.
     pub images: Id<GrubImagesStep>,
     /// Volume name.
     pub volume: String,
@@ -33,10 +34,10 @@ pub struct IsoStep {
 }
 
 impl IsoStep {
-    /// By this file GRUB knows the medium that it was started from.
+    /// The file by which GRUB recognises the medium that it was started from.
     pub const MARKER: &str = "boot/grub/dbco.marker";
     /// The image.
-    pub const IMAGE: Name<Self, Blob> = Name::new("iso");
+    pub const IMAGE: OutputName<Self, Blob> = OutputName::new("iso");
 }
 
 impl Action for IsoStep {
@@ -47,7 +48,7 @@ impl Action for IsoStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `kernel`, `initrd`, `menu`, `images`, `volume`, `epoch` | all there is |
-    /// | `platform` | see [`with_platform`] |
+    /// | `platform` | see `with_platform` |
     fn key(&self, graph: &Graph) -> Key {
         let key = Key::new("iso", 2)
             .row("toolchain", graph.digest(self.toolchain))

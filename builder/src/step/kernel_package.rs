@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Blob, Graph, Name, Outputs, Package, StepError, StepId, Work};
+use super::{Action, Blob, Graph, OutputName, Outputs, Package, StepError, StepId, Work};
 use crate::archive::{deb, tar};
 use crate::beneath::Dir;
 use crate::digest::Digest;
@@ -13,26 +13,26 @@ use crate::rootfs::{AssemblyError, scan_unpacked};
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
-/// Takes a kernel from a package, or from the parts that it is split into.
+/// Takes a kernel from a package, or from the several packages that it is split into.
 #[derive(Clone, Debug)]
 pub struct KernelPackageStep {
-    /// The packages, the one that was asked for first.
+    /// The packages, the requested one first.
     pub packages: Vec<Package>,
     /// Modules by name.
     pub modules: Vec<String>,
-    /// Where modules stand in the image: `system/lib/modules`.
+    /// Path of the modules in the image: `system/lib/modules`.
     pub folder: String,
 }
 
 impl KernelPackageStep {
     /// The kernel.
-    pub const KERNEL: Name<Self, Blob> = Name::new("bzImage");
-    /// Its configuration, where the packages have it.
-    pub const CONFIG: Name<Self, Blob> = Name::new("config");
-    /// Its symbols, where the packages have them.
-    pub const SYSTEM_MAP: Name<Self, Blob> = Name::new("System.map");
-    /// The modules that the image takes.
-    pub const MODULES: Name<Self, Tree> = Name::new("modules");
+    pub const KERNEL: OutputName<Self, Blob> = OutputName::new("bzImage");
+    /// Its configuration, if the packages contain it.
+    pub const CONFIG: OutputName<Self, Blob> = OutputName::new("config");
+    /// Its symbols, if the packages contain them.
+    pub const SYSTEM_MAP: OutputName<Self, Blob> = OutputName::new("System.map");
+    /// The modules for the image.
+    pub const MODULES: OutputName<Self, Tree> = OutputName::new("modules");
 }
 
 impl Action for KernelPackageStep {
@@ -60,7 +60,7 @@ impl Action for KernelPackageStep {
         package_blobs(&self.packages)
     }
 
-    /// The packages are laid out as files first: they hold thousands of modules, the image takes a few.
+    /// The packages are first laid out as files: they contain thousands of modules, of which the image needs a few.
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let folder = work.store().work_dir()?;
         let dir = work.dir(&folder)?;
@@ -87,7 +87,7 @@ impl Action for KernelPackageStep {
 }
 
 impl KernelPackageStep {
-    /// The wanted modules with what they depend on, and the list `load` that the early init reads.
+    /// The requested modules with their dependencies, and the list `load` that the early init reads.
     fn modules(&self, work: &Work<'_>, dir: &Dir) -> Result<Tree, StepError> {
         let mut tree = Tree::new();
         if self.modules.is_empty() {
@@ -124,7 +124,7 @@ impl KernelPackageStep {
     }
 }
 
-/// What to say of packages without a kernel: a metapackage's dependencies name the real ones.
+/// The error for packages without a kernel: the dependencies of a metapackage name the real ones.
 fn no_kernel(work: &Work<'_>, packages: &[Package]) -> Result<StepError, StepError> {
     let mut depends = Vec::new();
     for package in packages {
@@ -134,7 +134,7 @@ fn no_kernel(work: &Work<'_>, packages: &[Package]) -> Result<StepError, StepErr
     Ok(StepError::NoKernel { packages: packages.iter().map(|package| package.name.clone()).collect(), depends })
 }
 
-/// Where unpacked packages have a file of the kernel: `boot/<name>-<release>`, or since 2026
+/// Paths of a kernel's file in unpacked packages: `boot/<name>-<release>`, or since 2026
 /// `usr/lib/modules/<release>/<name>`.
 fn of_kernel(dir: &Dir, name: &str) -> Result<Option<String>, StepError> {
     let names = |folder: &str| match dir.list(folder) {
@@ -154,7 +154,7 @@ fn of_kernel(dir: &Dir, name: &str) -> Result<Option<String>, StepError> {
     Ok(None)
 }
 
-/// Debian's kernel packages hold a `System.map` of one line, which says that the real one is in the `-dbg` package.
+/// Debian's kernel packages contain a `System.map` of one line, which says that the real one is in the `-dbg` package.
 fn is_placeholder(dir: &Dir, path: &str) -> bool {
     dir.read_text(path, 4096).is_ok_and(|text| text.contains("The real System.map is in"))
 }

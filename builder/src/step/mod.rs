@@ -1,10 +1,10 @@
-//! Steps: a file for each kind, with what it takes, what its key covers, what it starts from and how it runs.
+//! Steps: one file per kind, with its inputs, its key and its action.
 //!
-//! A step's key holds everything that its result depends on; inputs that are steps themselves enter by their own keys.
-//! So all keys are known before anything runs, and a build whose results are all there runs nothing. What is not in any
-//! key: the number of cores, host name, user, paths, locale, the clock, and the names of steps.
+//! A step's key contains everything that its result depends on; inputs that are steps themselves are represented by
+//! their own keys. So all keys are known before anything runs, and a build whose results all exist runs nothing. No key
+//! contains the number of cores, host name, user, paths, locale, the clock, or the names of steps.
 //!
-//! A new kind is a file with a type that implements [`Action`], its outputs as constants of the type [`Name`].
+//! A new kind is a file with a type that implements [`Action`], with its outputs as constants of the type [`OutputName`].
 
 mod archive;
 mod assemble;
@@ -37,7 +37,7 @@ use crate::tree::Tree;
 
 pub use crate::store::Blob;
 pub use archive::ArchiveStep;
-pub use assemble::{AssembleStep, Firmware, LayerFrom};
+pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};
 pub use component::{ComponentStep, ConfigBase, Configuration, Patch, PatchContent, Source};
 pub use disk::DiskStep;
 pub use erofs::ErofsStep;
@@ -47,24 +47,25 @@ pub use grub_menu::GrubMenuStep;
 pub use initrd::InitrdStep;
 pub use iso::IsoStep;
 pub use kernel_package::KernelPackageStep;
-pub use output::{Id, Name, Ref, StepId, Value};
+pub use output::{Id, OutputName, Ref, StepId, Value};
 pub use package::Package;
 pub use packages::{Diversion, PackagesStep};
 pub use squashfs::SquashfsStep;
 pub use toolchain::ToolchainStep;
 pub use work::{Context, Listener, Work};
 
-/// The row of a key for the architecture that a result is for. The build platform's has none: its keys are older than the row.
+/// The row of a key for the architecture that a result is for. For the build platform it is omitted, because its keys
+/// are older than the row.
 fn with_platform(key: Key, platform: Platform) -> Key {
     if platform == Platform::BUILD { key } else { key.row("platform", platform.names().arch) }
 }
 
-/// What a step gives, by name, as the store keeps it.
+/// The outputs of a step by name, as the store keeps them.
 pub type Outputs = BTreeMap<String, Output>;
 
 /// What a step does.
 pub trait Action: Debug + Send + Sync {
-    /// For people: `component busybox`.
+    /// For display: `component busybox`.
     fn label(&self) -> String;
 
     /// Everything that the result depends on; `graph` has the steps that are its inputs.
@@ -73,49 +74,50 @@ pub trait Action: Debug + Send + Sync {
     /// The steps that have to be done before.
     fn inputs(&self) -> Vec<StepId>;
 
-    /// Contents from outside that it starts from.
+    /// External contents that it needs.
     fn blobs(&self) -> Vec<Digest> {
         Vec::new()
     }
 
-    /// Whether it keeps all cores busy by itself.
+    /// Whether it uses all cores by itself.
     fn is_heavy(&self) -> bool {
         false
     }
 
-    /// Whether it runs foreign tools, and so needs a sandbox.
+    /// Whether it runs third-party tools, and so needs a sandbox.
     fn runs_tools(&self) -> bool {
         false
     }
 
-    /// Does it.
+    /// Runs it.
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError>;
 }
 
 /// One action with its key.
 #[derive(Debug)]
 pub struct Step {
-    /// For people: `component busybox`.
+    /// For display: `component busybox`.
     pub label: String,
     /// Everything that the result depends on.
     pub key: Key,
     /// The key's digest, which names the result.
     pub digest: Digest,
-    /// What is done.
+    /// Its action.
     pub action: Box<dyn Action>,
 }
 
-/// Steps, and what is the same for all of them.
+/// Steps, and settings that are the same for all of them.
 #[derive(Debug, Default)]
 pub struct Graph {
-    /// The steps. Inputs stand before what needs them.
+    /// The steps. Inputs precede the steps that need them.
     pub steps: Vec<Step>,
-    /// Contents that stay where the user has them: overlays.
+    /// Contents that stay in the user's project: overlays.
     pub files: HashMap<Digest, PathBuf>,
-    /// What an archive may come to, where the recipe states nothing else. In no key: it decides only whether there is a
-    /// result.
+    /// The limits for unpacking archives, unless the recipe states others. Not part of any key: they only decide
+    /// whether there is a result.
     pub budget: Budget,
-    /// What the archives of a step may come to, by the step's digest, where a component or a toolchain states it.
+    /// The limits for unpacking the archives of a step, by the step's digest, if a component or a toolchain states
+    /// them.
     pub budgets: HashMap<Digest, Budget>,
 }
 
@@ -136,17 +138,17 @@ impl Graph {
         &self.steps[id.0]
     }
 
-    /// What the archives of a step may come to.
+    /// The limits for unpacking the archives of a step.
     pub fn budget(&self, step: &Step) -> &Budget {
         self.budgets.get(&step.digest).unwrap_or(&self.budget)
     }
 
-    /// The digest of a step's key, for the keys of others.
+    /// The digest of a step's key, for the keys of other steps.
     fn digest<A>(&self, id: Id<A>) -> Digest {
         self.step(id.step()).digest
     }
 
-    /// An output of a step, for the keys of others.
+    /// An output of a step, for the keys of other steps.
     fn digest_of<T>(&self, from: &Ref<T>) -> String {
         format!("{} {}", self.step(from.step).digest, from.name())
     }

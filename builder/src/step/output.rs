@@ -1,4 +1,4 @@
-//! What steps give, by names that carry the step's kind and the type of what is given.
+//! The outputs of steps, by names that carry the step's kind and the type of the output.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -37,19 +37,19 @@ impl<A> Id<A> {
     }
 
     /// One of its outputs.
-    pub fn output<T>(self, name: Name<A, T>) -> Ref<T> {
+    pub fn output<T>(self, name: OutputName<A, T>) -> Ref<T> {
         Ref::new(self.step, name.name)
     }
 }
 
 /// The name of an output that each step of the kind `A` has.
 #[derive(Debug)]
-pub struct Name<A, T> {
+pub struct OutputName<A, T> {
     name: &'static str,
     kind: PhantomData<fn() -> (A, T)>,
 }
 
-impl<A, T> Name<A, T> {
+impl<A, T> OutputName<A, T> {
     pub(super) const fn new(name: &'static str) -> Self {
         Self { name, kind: PhantomData }
     }
@@ -59,15 +59,15 @@ impl<A, T> Name<A, T> {
     }
 }
 
-impl<A> Name<A, Blob> {
+impl<A> OutputName<A, Blob> {
     /// The output, as the store keeps it.
     pub(super) fn of(self, Blob { digest, size }: Blob) -> (String, Output) {
         (self.name.to_owned(), Output::Blob { digest, size })
     }
 }
 
-impl<A> Name<A, Tree> {
-    /// The output, as the store keeps it, from the digest that the store gave the tree.
+impl<A> OutputName<A, Tree> {
+    /// The output, as the store keeps it, from the digest that the store returned for the tree.
     pub(super) fn of(self, digest: Digest) -> (String, Output) {
         (self.name.to_owned(), Output::Tree { digest })
     }
@@ -95,7 +95,7 @@ impl<T> Ref<T> {
 
 /// What can be an output of a step.
 pub trait Value: Sized {
-    /// As the store's record of the output says; `None` if that is an output of another type.
+    /// Reads the store's record of the output; `None` if that is an output of another type.
     fn from(output: Output, store: &Store) -> Result<Option<Self>, StoreError>;
 }
 

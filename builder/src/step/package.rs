@@ -1,4 +1,4 @@
-//! Debian packages, as several kinds of step take them.
+//! Debian packages, as several kinds of step use them.
 
 use super::{StepError, Work};
 use crate::archive::deb;
@@ -8,7 +8,7 @@ use crate::source::debian::Control;
 /// A package's file.
 #[derive(Clone, Debug)]
 pub struct Package {
-    /// Name and version, for messages.
+    /// OutputName and version, for messages.
     pub name: String,
     /// The file.
     pub blob: Digest,
@@ -25,7 +25,7 @@ pub(super) fn package_blobs(packages: &[Package]) -> Vec<Digest> {
 }
 
 impl Work<'_> {
-    /// What a package's control file says, and whether its maintainer scripts divert paths.
+    /// The content of a package's control file, and whether its maintainer scripts divert paths.
     pub(super) fn control(&self, package: &Package) -> Result<(Control, bool), StepError> {
         const CALL: &[u8] = b"dpkg-divert";
         let Package { name, blob } = package;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, AssembleStep, Blob, Graph, Id, Name, Outputs, StepError, StepId, ToolchainStep, Work, with_platform,
+    Action, AssembleStep, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, ToolchainStep, Work, with_platform,
 };
 use crate::image::squashfs::{Packing, Squashfs};
 use crate::platform::Platform;
@@ -14,7 +14,7 @@ use crate::store::Key;
 pub struct SquashfsStep {
     /// The architecture that the tree is for.
     pub platform: Platform,
-    /// mksquashfs's root.
+    /// The root with mksquashfs.
     pub toolchain: Id<ToolchainStep>,
     /// The step whose tree is packed.
     pub root: Id<AssembleStep>,
@@ -28,7 +28,7 @@ pub struct SquashfsStep {
 
 impl SquashfsStep {
     /// The image.
-    pub const IMAGE: Name<Self, Blob> = Name::new("squashfs");
+    pub const IMAGE: OutputName<Self, Blob> = OutputName::new("squashfs");
 }
 
 impl Action for SquashfsStep {
@@ -39,7 +39,7 @@ impl Action for SquashfsStep {
     /// | row | why |
     /// |---|---|
     /// | `toolchain`, `root`, `packing`, `block`, `epoch` | all there is |
-    /// | `platform` | see [`with_platform`] |
+    /// | `platform` | see `with_platform` |
     fn key(&self, graph: &Graph) -> Key {
         let key = Key::new("squashfs", 3)
             .row("toolchain", graph.digest(self.toolchain))

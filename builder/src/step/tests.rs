@@ -1,5 +1,5 @@
-//! Every row of every key: changed alone it changes the key, and the difference carries the row's name. The rows of a
-//! component's key are tested by edits of a recipe, in `plan`.
+//! Tests every row of every key: changing one input changes the key, and the difference has the row's name. The rows of
+//! a component's key are tested by edits of a recipe, in `plan`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::tree::capabilities::Capabilities;
 use crate::tree::{Entry, TreePath};
 
-/// One input changed: the row that it stands in, and the change.
+/// One changed input: its row, and the change.
 type Change<A> = (&'static str, Box<dyn Fn(&mut A)>);
 
 fn change<A>(row: &'static str, change: impl Fn(&mut A) + 'static) -> Change<A> {
@@ -45,7 +45,7 @@ fn key(step: &impl Action) -> Key {
     step.key(&inputs())
 }
 
-/// Each change has to change the row of its name and no other; no row of the key may be without a change.
+/// Each change has to change the row of its name and no other; every row of the key must have a change.
 #[track_caller]
 fn every_row<A: Action + Clone>(base: &A, changes: Vec<Change<A>>) {
     let before = key(base);
@@ -87,7 +87,7 @@ fn an_output_that_a_step_did_not_give_is_an_error() {
     };
     lacking(work.get::<Blob>(&output(0, "other")).unwrap_err());
     lacking(work.get::<Blob>(&output(2, "grub.cfg")).unwrap_err());
-    // Of another type than it is asked for.
+    // Of another type than the requested one.
     lacking(work.get::<Tree>(&output(0, "grub.cfg")).unwrap_err());
     lacking(work.get::<Blob>(&output(0, "tree")).unwrap_err());
 }
@@ -265,7 +265,7 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
             of.assembly.attributes[0].1.xattrs.insert("user.a".into(), b"b".to_vec());
         }),
         change("stated", |of: &mut AssembleStep| of.assembly.replace = vec![Pattern::new("/r*").unwrap()]),
-        // From a folder to make, to a path to set: the same text in another list.
+        // Moved from the folders to make to the paths to set: the same text in another list.
         change("stated", |of: &mut AssembleStep| {
             of.assembly.dirs.extend(of.assembly.attributes.pop().map(|(_, stated)| stated))
         }),
@@ -415,4 +415,35 @@ fn an_archive_is_packed_again_for_each_of_its_inputs() {
         change("epoch", |of: &mut ArchiveStep| of.epoch = 2),
     ];
     every_row(&base, changes);
+}
+
+/// Rows that are made with `{:?}` hold the names of types, fields and variants: renaming one of these changes the keys of
+/// existing results.
+#[test]
+fn the_debug_texts_in_keys_are_fixed() {
+    let mut of = assembled();
+    of.assembly.attributes[0].1.xattrs.insert("user.a".into(), b"b".to_vec());
+    let stated = concat!(
+        "layout Some(Split)\n",
+        "account Account { name: \"a\", uid: 1, gid: 1, groups: [\"g\"], gecos: \"A\", home: \"/a\", ",
+        "shell: \"/sh\", password: \"!\" }\n",
+        "group (\"g\", 5)\n",
+        "dir \"/m\" Some(493) None None {}\n",
+        "node \"/n\" false 1:2 600\n",
+        "link (\"/l\", \"t\")\n",
+        "attributes \"/m\" Some(493) None None {\"user.a\": [98]}\n",
+        "replace \"/r\"",
+    );
+    assert_eq!(assemble::stated(&of.assembly), stated);
+    of.assembly.layout = None;
+    of.assembly.programs =
+        vec![Program { path: path("sbin/init"), role: String::new(), place: String::new(), remedy: String::new() }];
+    let text = assemble::stated(&of.assembly);
+    assert!(text.starts_with("layout None\n") && text.ends_with("\nstarts [\"sbin/init\"]"), "{text}");
+
+    assert_eq!(format!("{:?}", [Layout::Split, Layout::Fhs, Layout::App]), "[Split, Fhs, App]");
+    use Compression as C;
+    assert_eq!(format!("{:?}", [C::Zstd, C::Xz, C::Gzip, C::Lz4, C::None]), "[Zstd, Xz, Gzip, Lz4, None]");
+    use Packing as P;
+    assert_eq!(format!("{:?}", [P::Zstd, P::Xz, P::Gzip, P::Lz4]), "[Zstd, Xz, Gzip, Lz4]");
 }

@@ -1,4 +1,4 @@
-//! A toolchain's root: packages laid out as a folder, which tools are run in.
+//! A toolchain's root: packages laid out as a folder, in which tools are run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,13 +51,13 @@ impl Action for ToolchainStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let named = |package: &Package| root::Package { name: package.name.clone(), blob: package.blob };
+        let named = |package: &Package| root::RootPackage { name: package.name.clone(), blob: package.blob };
         let packages: Vec<_> = self.packages.iter().map(named).collect();
         let (links, files, budget) = (&self.links, &self.files, work.budget());
-        // Read where two packages bring one path differently; of one that can't be read nothing is known.
+        // Control files are only read if two packages differ at a path; one that can't be read provides no information.
         let control = |index: usize| work.control(&self.packages[index]).ok().map(|(control, _)| control);
         let replaces = |one, other| control(one).zip(control(other)).is_some_and(|(one, other)| one.replaces(&other));
-        let layout = root::Layout { packages: &packages, links, files, budget, replaces: &replaces };
+        let layout = root::RootLayout { packages: &packages, links, files, budget, replaces: &replaces };
         root::lay_out(work.store(), &work.step.digest, layout, &|package| work.line(&format!("unpacking {package}")))?;
         work.laid_out();
         Ok(BTreeMap::from([("root".to_owned(), Output::Root)]))
@@ -65,7 +65,7 @@ impl Action for ToolchainStep {
 }
 
 impl Work<'_> {
-    /// A toolchain's root by the digest of its step's key; it is what was laid out.
+    /// A toolchain's root by the digest of its step's key; its content is the laid-out folder.
     pub(super) fn root(&self, key: &Digest) -> Result<PathBuf, StoreError> {
         let mut sound = self.context.sound.lock().unwrap_or_else(|e| e.into_inner());
         if !sound.contains(key) {
@@ -75,7 +75,7 @@ impl Work<'_> {
         Ok(self.store().root_path(key))
     }
 
-    /// Remembers that this step has laid out its root itself.
+    /// Notes that this build has laid out its root itself.
     pub(super) fn laid_out(&self) {
         self.context.sound.lock().unwrap_or_else(|e| e.into_inner()).insert(self.step.digest);
     }

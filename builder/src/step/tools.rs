@@ -7,21 +7,21 @@ use super::{Id, StepError, ToolchainStep, Work};
 use crate::beneath::{Dir, Links};
 use crate::digest::Digest;
 use crate::execution::Execution;
-use crate::executor::{Call, Executed, Executor as _, Local, Progress, Runner};
+use crate::executor::{Call, CommandRunner, Executed, ExecutionProgress, Executor as _, Local};
 use crate::process::Feed;
 use crate::sandbox::{Sandbox, SandboxError, Spec};
 use crate::store::Blob;
 
-/// What glibc looks for to set the locale `C.UTF-8`.
+/// The file in which glibc looks for the locale `C.UTF-8`.
 const LOCALE: &str = "usr/lib/locale/C.utf8";
 
 /// The environment of every tool: nothing of the host's.
 ///
-/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it: mksquashfs refuses
-/// it beside options that say the same. Whoever wants it sets it.
+/// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>) is not part of it, because
+/// mksquashfs rejects it together with options for the same times. Steps that need it set it themselves.
 ///
-/// The locale is `C.UTF-8` where the toolchain has it (Debian keeps it in `libc-bin`, which no package depends on) and `C`
-/// elsewhere: with a locale that is not there programs fall back to `C`, and some complain at each start.
+/// The locale is `C.UTF-8` if the toolchain has it (Debian ships it in `libc-bin`, which no package depends on) and `C`
+/// otherwise: with a missing locale programs fall back to `C`, and some print a warning at each start.
 fn environment(root: &Path) -> BTreeMap<String, String> {
     let utf8 = Dir::open(root, Links::InRoot).is_ok_and(|dir| dir.exists(LOCALE).unwrap_or(false));
     let pairs = [
@@ -43,7 +43,7 @@ struct Sandboxed<'a> {
     log: &'a Path,
 }
 
-impl Runner for Sandboxed<'_> {
+impl CommandRunner for Sandboxed<'_> {
     fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
         let mut env = self.env.clone();
         env.extend(call.env.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -79,9 +79,9 @@ impl Work<'_> {
         let root = self.root(&execution.root)?;
         let runner = Sandboxed { sandbox: self.sandbox()?, env: environment(&root), root, log: &self.log };
         let local = Local { store: self.store(), contents: &self.contents(), runner: &runner };
-        let told = |event: Progress<'_>| match event {
-            Progress::Started(title) => self.line(title),
-            Progress::Line { command, text } => {
+        let told = |event: ExecutionProgress<'_>| match event {
+            ExecutionProgress::Started(title) => self.line(title),
+            ExecutionProgress::Line { command, text } => {
                 self.line(text);
                 watch(command, text);
             }
@@ -107,7 +107,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let locale = || environment(root.path())["LC_ALL"].clone();
         assert_eq!(locale(), "C");
-        // What stands on the host does not count.
+        // What exists on the host does not count.
         std::fs::create_dir_all(root.path().join("usr/lib")).unwrap();
         std::os::unix::fs::symlink("/nowhere", root.path().join("usr/lib/locale")).unwrap();
         assert_eq!(locale(), "C");

@@ -1,4 +1,4 @@
-//! What a running step has: the store, its inputs' outputs, a log, and whoever listens.
+//! The environment of a running step: the store, the outputs of its inputs, a log, and a listener.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,45 +15,46 @@ use crate::path_error::FromPathError as _;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::store::{Store, StoreError, WorkDir};
 
-/// Told what steps print and find; called from several threads.
+/// Receives what steps print and find; called from several threads.
 pub trait Listener: Sync {
     /// A step's command printed a line.
     fn line(&self, step: &Step, line: &str);
 
-    /// A step found something that fails nothing, such as a pattern that matches nothing; may have several lines.
+    /// A step found something that is no error, such as a pattern that matches nothing; the text may have several
+    /// lines.
     fn warning(&self, step: &Step, text: &str);
 }
 
-/// What the steps of one build are run with.
+/// The environment in which the steps of a build run.
 pub struct Context<'a> {
-    /// Where results go.
+    /// Where results are stored.
     pub store: &'a Store,
     /// How many processes a step may use.
     pub jobs: usize,
     /// The steps.
     pub graph: &'a Graph,
     listener: &'a dyn Listener,
-    /// Found when the first tool is needed: a build that only copies needs none.
+    /// Detected when the first tool is needed: a build that only copies needs no sandbox.
     sandbox: OnceLock<Sandbox>,
     /// Results of this build, by step.
     results: BTreeMap<StepId, OnceLock<Outputs>>,
-    /// Toolchain roots that have been looked at, or laid out, in this build.
+    /// Toolchain roots that have been checked, or laid out, in this build.
     pub(super) sound: Mutex<BTreeSet<Digest>>,
 }
 
 impl<'a> Context<'a> {
-    /// Nothing is done yet.
+    /// No step is done yet.
     pub fn new(graph: &'a Graph, store: &'a Store, jobs: usize, listener: &'a dyn Listener) -> Self {
         let results = (0..graph.steps.len()).map(|index| (StepId(index), OnceLock::new())).collect();
         Self { store, jobs, graph, listener, sandbox: OnceLock::new(), results, sound: Mutex::default() }
     }
 
-    /// Notes what a step gave, for those that it is an input of.
+    /// Records the outputs of a step, for the steps that need them.
     pub fn done(&self, id: StepId, outputs: Outputs) {
         let _ = self.results[&id].set(outputs);
     }
 
-    /// What each step gave that is done.
+    /// The outputs of each step that is done.
     pub fn results(&self) -> impl Iterator<Item = (StepId, &Outputs)> {
         self.results.iter().filter_map(|(id, outputs)| Some((*id, outputs.get()?)))
     }
@@ -67,13 +68,13 @@ impl<'a> Context<'a> {
     }
 }
 
-/// One step's work in hand.
+/// The environment of one running step.
 pub struct Work<'a> {
-    /// What all steps have.
+    /// The environment of all steps.
     pub context: &'a Context<'a>,
     /// The step.
     pub step: &'a Step,
-    /// Where all that its commands print is kept.
+    /// The log with all that its commands print.
     pub log: PathBuf,
 }
 
@@ -94,12 +95,12 @@ impl<'a> Work<'a> {
         self.context.sandbox()
     }
 
-    /// What the archives of this step may come to.
+    /// The limits for unpacking the archives of this step.
     pub(super) fn budget(&self) -> &Budget {
         self.context.graph.budget(self.step)
     }
 
-    /// An output of a step that is done. One that the step did not give is an error.
+    /// An output of a step that is done. A missing output is an error.
     pub(super) fn get<T: Value>(&self, from: &Ref<T>) -> Result<T, StepError> {
         let outputs = self.context.results[&from.step].get();
         let output = outputs.and_then(|outputs| outputs.get(from.name())).copied();
@@ -110,7 +111,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Every content that a tree may name: the store's, and what stays in the project.
+    /// Every content that a tree may refer to: the store's, and that of the project.
     pub(super) fn contents(&self) -> LocalFiles<Store> {
         LocalFiles::new(self.context.graph.files.clone(), self.store().clone())
     }
@@ -123,12 +124,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A work folder as tools and archives will fill it.
+    /// A work folder that tools and archives will fill.
     pub(super) fn dir(&self, work: &WorkDir) -> Result<Dir, StoreError> {
         Dir::open(work.path(), Links::Never).map_err(StoreError::io("open", work.path()))
     }
 
-    /// Keeps a file that a tool or an archive made.
+    /// Stores a file that a tool or an archive made.
     pub(super) fn keep(&self, dir: &Dir, path: &str) -> Result<Blob, StepError> {
         let mut file = dir.open_file(path)?;
         let mut writer = self.store().blob_writer()?;

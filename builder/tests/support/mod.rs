@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use dbco::digest::Digest;
 use dbco::execution::Execution;
-use dbco::executor::{Call, ExecutionError, Executor as _, Local, Runner};
+use dbco::executor::{Call, CommandRunner, ExecutionError, Executor as _, Local};
 use dbco::image::Contents;
 use dbco::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use dbco::image::iso::{BootImages, Iso};
@@ -152,7 +152,7 @@ done
 exec chroot "$top" "$@"
 "#;
 
-impl Runner for HostTools {
+impl CommandRunner for HostTools {
     fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, _: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
         let top = tempfile::tempdir_in(&self.folder).unwrap();
         let binds = call.binds.iter().flat_map(|bind| [bind.host.to_str().unwrap(), &bind.inside]);

@@ -1,4 +1,4 @@
-//! Copies of large files that are mostly holes.
+//! Copies of large files with many holes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use nix::unistd::{Whence, lseek};
 
-/// FICLONE (include/uapi/linux/fs.h): both files then share their blocks, where the file system can do that.
+/// FICLONE (include/uapi/linux/fs.h): both files then share their blocks, if the file system supports that.
 mod clone {
     nix::ioctl_write_int!(file, 0x94, 9);
 }
 
-/// Copies a file; what is a hole in it stays one. The copy is on the disk when this returns, its name need not be.
+/// Copies a file and keeps its holes. The content of the copy is on the disk when this returns; its name may not be.
 ///
 /// # Errors
 /// The disk is full; `to` is there.
@@ -39,7 +39,7 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     made.sync_all()
 }
 
-/// Where the next data, or the next hole, begins; None: there is none.
+/// The offset of the next data or of the next hole; None if there is none.
 fn seek(file: &File, from: u64, what: Whence) -> io::Result<Option<u64>> {
     let from = i64::try_from(from).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
     match lseek(file, from, what) {

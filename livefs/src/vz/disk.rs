@@ -1,10 +1,10 @@
-//! Folders that are made, and what is brought to the disk.
+//! Creating and removing folders, and syncing to the disk.
 
 use super::exit::{Error, Result};
 use std::fs::{self, File};
 use std::path::Path;
 
-/// Makes a folder and those above.
+/// Creates a folder and its parents.
 ///
 /// # Errors
 /// The disk is full, or one of them can't be written to.
@@ -13,7 +13,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
         .map_err(|error| Error::system(format!("Unable to create directory {}", path.display()), error))
 }
 
-/// Brings the file system that a folder is on to the disk.
+/// Syncs the file system of a folder to the disk.
 ///
 /// # Errors
 /// The disk's.
@@ -22,7 +22,7 @@ pub fn sync(folder: &Path) -> Result<()> {
     nix::unistd::syncfs(opened).map_err(|error| Error::file(folder, error.into()))
 }
 
-/// Removes a file or a folder with all that is in it, if it is there.
+/// Removes a file, or a folder with its content, if it exists.
 ///
 /// # Errors
 /// It can't be removed.

@@ -1,4 +1,4 @@
-//! Why a symbol did not get the value that was asked for.
+//! Why a symbol did not get the requested value.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,72 +6,72 @@ use std::fmt;
 use nix::sys::stat::SFlag;
 
 use super::super::config::Config;
-use super::super::fragment::{Value, number};
+use super::super::fragment::{SymbolValue, number};
 use super::super::versions::Version;
 use super::expr::{Atom, Tristate};
 use super::needs::listed;
 use super::values::Values;
-use super::{DefaultValue, Definition, Kconfig, Kind, Place, Symbol};
+use super::{DefaultValue, Definition, Kconfig, KconfigPlace, Symbol, SymbolType};
 
-/// The reason; `Display` gives it as a clause or two of prose that name the Kconfig file's line.
+/// The reason; `Display` formats it as a clause or two of prose that state the line of the Kconfig file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// No Kconfig file that this architecture reads defines it.
     NoSuchSymbol {
-        /// Names that it may have been meant to be, nearest first.
+        /// Similar names that may have been meant, nearest first.
         similar: Vec<String>,
-        /// Where it is defined for others.
-        elsewhere: Vec<Place>,
+        /// Where it is defined for other architectures.
+        elsewhere: Vec<KconfigPlace>,
     },
-    /// It only hands the value of an older configuration on, and is never set itself.
+    /// It only passes on the value of an older configuration, and is never set itself.
     Transitional {
         /// Its definition.
-        place: Place,
-        /// The symbols that take its value.
+        place: KconfigPlace,
+        /// The symbols that take over its value.
         heirs: Vec<String>,
     },
     /// It can't hold a value of this type.
     WrongType {
         /// Its type.
-        kind: Kind,
+        kind: SymbolType,
         /// What to write.
         expected: String,
         /// Its definition.
-        place: Place,
+        place: KconfigPlace,
     },
-    /// Users aren't asked, others turn it on; in prose.
+    /// It has no prompt and is selected by other symbols; in prose.
     NoPrompt(String),
     /// A condition is not met; in prose.
     Unmet(String),
-    /// Others turn it on.
+    /// Other symbols turn it on.
     Selected {
-        /// Who, with the value imposed and the line.
-        by: Vec<(String, Tristate, Place)>,
+        /// Each with the value that it imposes and the line.
+        by: Vec<(String, Tristate, KconfigPlace)>,
     },
-    /// Another member of its choice was taken.
+    /// Another member of its choice is set.
     Choice {
         /// The choice's title.
         title: String,
         /// The choice's line.
-        place: Place,
-        /// The member that holds.
+        place: KconfigPlace,
+        /// The member that is set.
         chosen: String,
         /// All members.
         members: Vec<String>,
     },
-    /// `m` was wanted, but this configuration has no modules.
+    /// `m` was requested, but this configuration has no modules.
     NoModules,
-    /// It is outside of a range.
+    /// It is out of range.
     Range {
         /// Least value.
         low: String,
         /// Greatest value.
         high: String,
         /// The range's line.
-        place: Place,
+        place: KconfigPlace,
     },
     /// Nothing in the Kconfig files explains it; its definition.
-    Unexplained(Place),
+    Unexplained(KconfigPlace),
 }
 
 impl fmt::Display for Reason {
@@ -123,7 +123,7 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
-    /// The prose; with what can be done about a name that this version of the source does not have.
+    /// The prose, with advice about a name that this version of the source does not have.
     pub fn at_version(&self, version: Option<Version>) -> String {
         match (self, version) {
             (Self::NoSuchSymbol { .. }, Some(version)) => {
@@ -134,27 +134,27 @@ impl Reason {
     }
 }
 
-/// Whether no Kconfig file of the source defines the symbol, for whatever architecture.
+/// Whether no Kconfig file of the source defines the symbol, for any architecture.
 pub fn is_unknown(kconfig: &Kconfig, symbol: &str) -> bool {
     !kconfig.symbols.contains_key(symbol) && elsewhere(kconfig, symbol).is_empty()
 }
 
-/// The architecture whose folder a file lies in.
+/// The architecture whose folder contains a file.
 fn arch_of(file: &str) -> Option<String> {
     file.strip_prefix("arch/")?.split_once('/').map(|(arch, _)| arch.to_owned())
 }
 
-fn tristate(value: &Value) -> Option<Tristate> {
+fn tristate(value: &SymbolValue) -> Option<Tristate> {
     match value {
-        Value::No => Some(Tristate::No),
-        Value::Module => Some(Tristate::Module),
-        Value::Yes => Some(Tristate::Yes),
-        Value::Text(_) | Value::Number(_) => None,
+        SymbolValue::No => Some(Tristate::No),
+        SymbolValue::Module => Some(Tristate::Module),
+        SymbolValue::Yes => Some(Tristate::Yes),
+        SymbolValue::Text(_) | SymbolValue::Number(_) => None,
     }
 }
 
-/// Says why `symbol` (without `CONFIG_`) does not have the value `wanted` in `config`.
-pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value) -> Reason {
+/// Explains why `symbol` (without `CONFIG_`) does not have the value `wanted` in `config`.
+pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &SymbolValue) -> Reason {
     let Some((known, first)) = kconfig.symbols.get(symbol).and_then(|known| Some((known, known.definitions.first()?)))
     else {
         return no_such_symbol(kconfig, symbol);
@@ -162,7 +162,7 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
     if known.definitions.iter().all(|block| block.transitional) {
         return Reason::Transitional { place: first.place.clone(), heirs: heirs(kconfig, symbol) };
     }
-    // First as if the toolchain had passed every test: a plain dependency is the better answer.
+    // First as if the toolchain had passed every test: a plain dependency is the better explanation.
     let values = Values { kconfig, config, unknown: Tristate::Yes };
     if let Some((kind, expected)) = known.kind.and_then(|kind| Some((kind, wrong_type(kind, wanted)?))) {
         return Reason::WrongType { kind, expected, place: first.place.clone() };
@@ -175,7 +175,7 @@ pub fn explain(kconfig: &Kconfig, config: &Config, symbol: &str, wanted: &Value)
     let level = values.level(known.kind, tristate(wanted).unwrap_or(Tristate::Module));
     reason
         .or_else(|| match toolchain.nearest(symbol, level) {
-            Some((_, needs)) if !needs.is_empty() && *wanted != Value::No => {
+            Some((_, needs)) if !needs.is_empty() && *wanted != SymbolValue::No => {
                 Some(Reason::Unmet(toolchain.tell_needs("it", &needs, level)))
             }
             _ => None,
@@ -194,20 +194,24 @@ fn heirs(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
     heirs
 }
 
-/// What to write instead, where a symbol of this type can't hold `wanted`.
-fn wrong_type(kind: Kind, wanted: &Value) -> Option<String> {
+/// What to write instead, if a symbol of this type can't hold `wanted`.
+fn wrong_type(kind: SymbolType, wanted: &SymbolValue) -> Option<String> {
     let hex = |number: &str| number.starts_with("0x") || number.starts_with("0X");
     let expected = match (kind, wanted) {
-        (Kind::Bool, Value::Module) => "y or n, it can't be a module",
-        (Kind::Bool, Value::Text(_) | Value::Number(_)) => "y or n",
-        (Kind::Tristate, Value::Text(_) | Value::Number(_)) => "y, m or n",
-        (Kind::Text, Value::Number(number)) => return Some(format!("\"{number}\"")),
-        (Kind::Text, Value::Yes | Value::Module | Value::No) => "a string in double quotes",
-        (Kind::Int, Value::Number(number)) if !hex(number) => return None,
-        (Kind::Int, _) => "a decimal number",
-        // `conf` takes 1000 for 0x1000.
-        (Kind::Hex, Value::Number(number)) if !hex(number) => return Some(format!("0x{number}, if that is meant")),
-        (Kind::Hex, Value::Text(_) | Value::Yes | Value::Module | Value::No) => "a hexadecimal number, 0x…",
+        (SymbolType::Bool, SymbolValue::Module) => "y or n, it can't be a module",
+        (SymbolType::Bool, SymbolValue::Text(_) | SymbolValue::Number(_)) => "y or n",
+        (SymbolType::Tristate, SymbolValue::Text(_) | SymbolValue::Number(_)) => "y, m or n",
+        (SymbolType::Text, SymbolValue::Number(number)) => return Some(format!("\"{number}\"")),
+        (SymbolType::Text, SymbolValue::Yes | SymbolValue::Module | SymbolValue::No) => "a string in double quotes",
+        (SymbolType::Int, SymbolValue::Number(number)) if !hex(number) => return None,
+        (SymbolType::Int, _) => "a decimal number",
+        // `conf` reads 1000 as 0x1000.
+        (SymbolType::Hex, SymbolValue::Number(number)) if !hex(number) => {
+            return Some(format!("0x{number}, if that is meant"));
+        }
+        (SymbolType::Hex, SymbolValue::Text(_) | SymbolValue::Yes | SymbolValue::Module | SymbolValue::No) => {
+            "a hexadecimal number, 0x…"
+        }
         _ => return None,
     };
     Some(expected.to_owned())
@@ -241,14 +245,14 @@ fn explain_tristate(values: Values<'_>, symbol: &str, known: &Symbol, wanted: Tr
     };
     if !needs.is_empty() {
         let told = if got > wanted {
-            // Its default holds because users aren't asked.
+            // Its default takes effect because it is not prompted for.
             let default = default_place(values, known)
                 .map(|place| format!("it is {got} by default ({place}), and "))
                 .unwrap_or_default();
             default + &values.tell_needs("setting another value", &needs, level)
         } else {
             let told = values.tell_needs("it", &needs, level);
-            // Only the question is hidden: who turns it on without asking is as good an answer.
+            // Only the prompt is hidden: the symbols that select it are an equally good explanation.
             match values.tell_selectors(symbol).filter(|_| values.dependencies_hold(definition) >= level) {
                 Some(selectors) => format!("{told}; it is otherwise turned on by {selectors}"),
                 None => told,
@@ -269,7 +273,7 @@ fn explain_tristate(values: Values<'_>, symbol: &str, known: &Symbol, wanted: Tr
     })
 }
 
-/// Says "it" for the symbol that the message began with.
+/// Says "it" for the symbol that the message starts with.
 struct It<'a>(&'a str, String);
 
 impl fmt::Display for It<'_> {
@@ -289,11 +293,11 @@ fn active_default<'a>(values: Values<'a>, known: &'a Symbol) -> Option<(&'a Defi
 }
 
 /// The line of that default.
-fn default_place<'a>(values: Values<'a>, known: &'a Symbol) -> Option<&'a Place> {
+fn default_place<'a>(values: Values<'a>, known: &'a Symbol) -> Option<&'a KconfigPlace> {
     active_default(values, known).map(|(_, default)| &default.place)
 }
 
-/// How a symbol without a prompt came to its value.
+/// How a symbol without a prompt got its value.
 fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> {
     let implied =
         values.kconfig.selectors(symbol).find(|(name, _, select)| values.imposed(name, &select.condition).is_some());
@@ -312,7 +316,7 @@ fn computed(values: Values<'_>, symbol: &str, known: &Symbol) -> Option<String> 
     Some(format!("it has no prompt, so it can't be set; {cause}"))
 }
 
-fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Value) -> Option<Reason> {
+fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &SymbolValue) -> Option<Reason> {
     let Some((definition, needs)) = values.nearest(symbol, Tristate::Module) else {
         let place = default_place(values, known).or(known.definitions.first().map(|block| &block.place))?;
         let text = format!("it has no prompt, so it can't be set; its value is computed ({place})");
@@ -321,7 +325,7 @@ fn explain_value(values: Values<'_>, symbol: &str, known: &Symbol, wanted: &Valu
     if !needs.is_empty() {
         return Some(Reason::Unmet(values.tell_needs("it", &needs, Tristate::Module)));
     }
-    let Value::Number(wanted) = wanted else { return None };
+    let SymbolValue::Number(wanted) = wanted else { return None };
     let (_, wanted) = number(wanted)?;
     let bound = |atom: &Atom| match atom {
         Atom::Symbol(name) => values.text_of(name),
@@ -339,16 +343,16 @@ fn no_such_symbol(kconfig: &Kconfig, symbol: &str) -> Reason {
     Reason::NoSuchSymbol { similar: similar(kconfig, symbol), elsewhere: elsewhere(kconfig, symbol) }
 }
 
-/// How a defined name may differ from the one that was meant, nearest first.
+/// How a defined name may differ from the requested one, nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
-    /// A slip of the hand: so many letters.
+    /// A typing error: this many letters differ.
     Letters(usize),
-    /// It gained words in front: `RETPOLINE` became `MITIGATION_RETPOLINE`.
+    /// Words were added in front: `RETPOLINE` became `MITIGATION_RETPOLINE`.
     Prefix,
-    /// It gained words at its end.
+    /// Words were added at the end.
     Suffix,
-    /// A word more or less, or at another place.
+    /// One word more or less, or at another position.
     Word,
     /// Another first word: `CPU_SRSO` became `MITIGATION_SRSO`.
     FirstWord,
@@ -368,20 +372,20 @@ fn likeness(wanted: &str, name: &str) -> Option<Likeness> {
     if wanted.contains('_') && words(wanted).symmetric_difference(&words(name)).count() == 1 {
         return Some(Likeness::Word);
     }
-    // The rest has to be telling: another word, or one that is not common.
+    // A rest of at most three characters says too little.
     let rest = |name: &str| name.split_once('_').map(|(_, rest)| rest.to_owned()).filter(|rest| rest.len() > 3);
     (rest(wanted).is_some() && rest(wanted) == rest(name)).then_some(Likeness::FirstWord)
 }
 
-/// More names than these that differ in their first word only have an ordinary rest.
+/// If more names than these differ only in their first word, the rest is too common.
 const MOST_FIRST_WORDS: usize = 2;
 
-/// Defined symbols with names near to `symbol`: a slip of the hand, or a name that changed from version to version.
+/// Defined symbols with names similar to `symbol`: typing errors, or names that changed from version to version.
 fn similar(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
     let upper = symbol.to_ascii_uppercase();
     let alike = |name: &'_ String| likeness(&upper, name).map(|likeness| (likeness, name.len(), name.clone()));
     let mut near: Vec<_> = kconfig.symbols.keys().filter_map(alike).collect();
-    // `_INTEL` or `_DEBUG` ends dozens of names, which tells nothing.
+    // `_INTEL` or `_DEBUG` ends dozens of names, so it is no hint.
     let first_words = near.iter().filter(|(likeness, ..)| *likeness == Likeness::FirstWord).count();
     near.retain(|(likeness, ..)| *likeness != Likeness::FirstWord || first_words <= MOST_FIRST_WORDS);
     near.sort();
@@ -389,17 +393,17 @@ fn similar(kconfig: &Kconfig, symbol: &str) -> Vec<String> {
 }
 
 /// Where files that this architecture doesn't read define a symbol; other architectures' folders first.
-fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<Place> {
+fn elsewhere(kconfig: &Kconfig, symbol: &str) -> Vec<KconfigPlace> {
     let all = kconfig.elsewhere.get_or_init(|| unread(kconfig));
     let mut found = all.get(symbol).cloned().unwrap_or_default();
     found.sort_by_key(|place| (arch_of(&place.file).is_none(), place.clone()));
     found
 }
 
-/// Every symbol that some Kconfig file below the root defines, but none that was read. Walking a kernel's 5,000 folders
+/// Every symbol that some Kconfig file below the root defines but that was not read. Walking a kernel's 5,000 folders
 /// takes longer than parsing, so it is done for unknown symbols only, and once.
-fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
-    let mut found: HashMap<String, Vec<Place>> = HashMap::new();
+fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<KconfigPlace>> {
+    let mut found: HashMap<String, Vec<KconfigPlace>> = HashMap::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         for item in kconfig.root.list(&folder).unwrap_or_default() {
@@ -411,7 +415,7 @@ fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
                 SFlag::S_IFREG if name.starts_with("Kconfig") || name.starts_with("Config.") => {
                     for (symbol, line) in defined_in(&kconfig.root.read(&path, MOST_BYTES).unwrap_or_default()) {
                         if !kconfig.symbols.contains_key(&symbol) {
-                            found.entry(symbol).or_default().push(Place { file: path.as_str().into(), line });
+                            found.entry(symbol).or_default().push(KconfigPlace { file: path.as_str().into(), line });
                         }
                     }
                 }
@@ -422,10 +426,10 @@ fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<Place>> {
     found
 }
 
-/// No Kconfig file has more.
+/// No Kconfig file has more lines.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The symbols that a file's content has `config` lines for, with those lines.
+/// The symbols that a file's content defines with `config` lines, with the numbers of those lines.
 fn defined_in(content: &[u8]) -> Vec<(String, usize)> {
     let defined = |line: &str| {
         let mut words = line.split_whitespace();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::token::{Op, Token};
 
-/// A three-valued truth.
+/// A tristate value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tristate {
     /// `n`
@@ -32,7 +32,7 @@ pub enum Atom {
     Symbol(Box<str>),
     /// A quoted constant.
     Text(Box<str>),
-    /// A macro such as `$(cc-option,-m64)`, whose value only the build's own compiler tells.
+    /// A macro such as `$(cc-option,-m64)`, whose value only the build's own compiler can determine.
     Unknown(Box<str>),
 }
 
@@ -61,11 +61,11 @@ pub enum Expr {
     Or(Vec<Expr>),
 }
 
-/// How deep parentheses and `!` may nest: each level is a few frames of the stack. Linux has 6.
+/// How deep parentheses and `!` may nest: each level takes a few stack frames. Linux has 6.
 const DEEPEST: usize = 100;
 
 impl Expr {
-    /// Reads an expression from the head of `tokens`, up to a closing parenthesis, `if` or the end.
+    /// Parses an expression from the start of `tokens`, up to a closing parenthesis, `if` or the end.
     pub(super) fn parse(tokens: &mut &[Token]) -> Result<Self, String> {
         Self::parse_or(tokens, 0)
     }
@@ -123,7 +123,7 @@ impl Expr {
         }
     }
 
-    /// The symbol, where the expression is nothing but one.
+    /// The symbol, if the expression is a single symbol.
     pub fn symbol(&self) -> Option<&str> {
         match self {
             Self::Atom(Atom::Symbol(name)) => Some(name),

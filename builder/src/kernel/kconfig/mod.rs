@@ -1,9 +1,9 @@
-//! The Kconfig language, read well enough to say why a symbol has the value it has.
+//! The Kconfig language, parsed in enough detail to explain why a symbol has its value.
 //!
-//! The grammar is that of the kernel's `Documentation/kbuild/kconfig-language.rst` and `kconfig-macro-language.rst`, with
-//! what older kernels (`---help---`, `option env=`, `$SRCARCH`), busybox (unquoted paths) and kconfiglib's users
-//! (`rsource`, globs) add. `conf` itself has accepted the files before they are read here, so a line that isn't
-//! understood costs only that line and is kept as an [`Oddity`].
+//! The grammar is that of the kernel's `Documentation/kbuild/kconfig-language.rst` and `kconfig-macro-language.rst`,
+//! with the additions of older kernels (`---help---`, `option env=`, `$SRCARCH`), busybox (unquoted paths) and
+//! kconfiglib's users (`rsource`, globs). `conf` itself has accepted the files before they are read here, so a line
+//! that can't be parsed is only recorded as an [`Oddity`].
 
 pub mod explain;
 mod expr;
@@ -28,14 +28,14 @@ use token::Variables;
 
 /// A line of a Kconfig file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct KconfigPlace {
     /// Relative to the root of the source.
     pub file: Arc<str>,
     /// From 1.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for KconfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Place {
 
 /// The type of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SymbolType {
     /// n or y
     Bool,
     /// n, m or y
@@ -56,7 +56,7 @@ pub enum Kind {
     Hex,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for SymbolType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bool => "bool",
@@ -68,24 +68,24 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A condition and where it is stated.
+/// A condition and its place.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// What must hold.
+    /// What must be true.
     pub condition: Expr,
-    /// Where that is said.
-    pub place: Place,
+    /// Its place.
+    pub place: KconfigPlace,
 }
 
-/// A text by which a user is asked.
+/// The text by which the user is prompted.
 #[derive(Clone, Debug)]
 pub struct Prompt {
-    /// The question.
+    /// The text.
     pub text: String,
-    /// When it is asked; always where `None`.
+    /// Its condition; `None` for always.
     pub condition: Option<Expr>,
-    /// Where it stands.
-    pub place: Place,
+    /// Its place.
+    pub place: KconfigPlace,
 }
 
 /// `default VALUE if CONDITION`, `def_bool` …
@@ -93,23 +93,23 @@ pub struct Prompt {
 pub struct DefaultValue {
     /// The value.
     pub value: Expr,
-    /// When it holds.
+    /// Its condition.
     pub condition: Option<Expr>,
-    /// Where it stands.
-    pub place: Place,
+    /// Its place.
+    pub place: KconfigPlace,
 }
 
 /// `select SYMBOL if CONDITION`, or `imply`.
 #[derive(Clone, Debug)]
 pub struct Select {
-    /// The symbol turned on.
+    /// The symbol that is turned on.
     pub symbol: String,
-    /// When.
+    /// Its condition.
     pub condition: Option<Expr>,
     /// Whether it is an `imply`, which the user may override.
     pub weak: bool,
-    /// Where it stands.
-    pub place: Place,
+    /// Its place.
+    pub place: KconfigPlace,
 }
 
 /// `range LOW HIGH if CONDITION`
@@ -119,38 +119,38 @@ pub struct Range {
     pub low: Atom,
     /// Greatest value.
     pub high: Atom,
-    /// When it holds.
+    /// Its condition.
     pub condition: Option<Expr>,
-    /// Where it stands.
-    pub place: Place,
+    /// Its place.
+    pub place: KconfigPlace,
 }
 
 /// One `config` block. A symbol may have several.
 #[derive(Clone, Debug)]
 pub struct Definition {
     /// Its first line.
-    pub place: Place,
-    /// What encloses it.
+    pub place: KconfigPlace,
+    /// The enclosing scope.
     pub scope: ScopeId,
-    /// How users are asked; a symbol without any is computed.
+    /// Its prompts; a symbol without any is computed.
     pub prompt: Option<Prompt>,
     /// Its own `depends on` lines.
     pub depends: Vec<Guard>,
-    /// Its defaults, the first that holds counts.
+    /// Its defaults; the first whose condition is true counts.
     pub defaults: Vec<DefaultValue>,
-    /// What it turns on.
+    /// The symbols that it turns on.
     pub selects: Vec<Select>,
     /// Its ranges.
     pub ranges: Vec<Range>,
-    /// `transitional`: an old name that only hands the value of an older configuration on (Linux 6.18 and later).
+    /// `transitional`: an old name that only passes on the value of an older configuration (Linux 6.18 and later).
     pub transitional: bool,
 }
 
 /// A symbol.
 #[derive(Clone, Debug, Default)]
 pub struct Symbol {
-    /// Its type, where a definition states one.
-    pub kind: Option<Kind>,
+    /// Its type, if a definition states one.
+    pub kind: Option<SymbolType>,
     /// Every `config` block of it.
     pub definitions: Vec<Definition>,
 }
@@ -159,47 +159,47 @@ pub struct Symbol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScopeId(usize);
 
-/// What a scope is.
+/// The kind of a scope.
 #[derive(Clone, Debug)]
 pub enum ScopeKind {
-    /// The whole.
+    /// The whole source.
     Root,
     /// `menu`
     Menu,
     /// `if`
     If,
-    /// `choice`: the symbols among which one is chosen.
+    /// `choice`: the symbols of which one is chosen.
     Choice {
         /// In the order of the file.
         members: Vec<String>,
     },
 }
 
-/// A block whose conditions hold for all that stands in it.
+/// A block whose conditions apply to everything inside it.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// What encloses it.
+    /// The enclosing scope.
     pub parent: Option<ScopeId>,
-    /// How many blocks enclose it.
+    /// The number of enclosing scopes.
     pub depth: usize,
-    /// What it is.
+    /// Its kind.
     pub kind: ScopeKind,
     /// A menu's or choice's title.
     pub title: String,
     /// Where it starts.
-    pub place: Place,
+    pub place: KconfigPlace,
     /// `depends on`, or the condition of an `if` or of a choice's prompt.
     pub depends: Vec<Guard>,
-    /// `visible if`: for prompts only.
+    /// `visible if`: applies to prompts only.
     pub visible: Vec<Guard>,
 }
 
-/// A line that was not understood.
+/// A line that could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oddity {
-    /// Where it stands.
-    pub place: Place,
-    /// What is odd.
+    /// Its place.
+    pub place: KconfigPlace,
+    /// What is wrong.
     pub what: String,
 }
 
@@ -208,16 +208,16 @@ pub struct Oddity {
 pub struct Kconfig {
     /// By name, without `CONFIG_`.
     pub symbols: HashMap<String, Symbol>,
-    /// Lines that were not understood.
+    /// Lines that could not be parsed.
     pub oddities: Vec<Oddity>,
     scopes: Vec<Scope>,
-    /// Who selects or implies a symbol, with where in its definitions: (name, definition, select).
+    /// The symbols that select or imply a symbol, with where in their definitions: (name, definition, select).
     selectors: HashMap<String, Vec<(String, usize, usize)>>,
     /// Symbols that take their value from the environment (`option env=`).
     environment: HashMap<String, String>,
     root: Dir,
-    /// Where files that were not read define symbols; filled when it is first asked for.
-    elsewhere: OnceLock<HashMap<String, Vec<Place>>>,
+    /// Where files that were not read define symbols; computed on first use.
+    elsewhere: OnceLock<HashMap<String, Vec<KconfigPlace>>>,
 }
 
 impl Kconfig {
@@ -237,12 +237,13 @@ impl Kconfig {
         Ok(parse::parse(root, top, variables))
     }
 
-    /// A scope and all that enclose it, from the inside out.
+    /// A scope and all that enclose it, from the innermost outwards.
     pub fn enclosing(&self, scope: ScopeId) -> impl Iterator<Item = &Scope> {
         std::iter::successors(Some(&self.scopes[scope.0]), |scope| scope.parent.map(|parent| &self.scopes[parent.0]))
     }
 
-    /// Every active or inactive `select` and `imply` of a symbol, with the definition that holds it and its symbol's name.
+    /// Every active or inactive `select` and `imply` of a symbol, with the enclosing definition and the name of its
+    /// symbol.
     pub fn selectors(&self, symbol: &str) -> impl Iterator<Item = (&str, &Definition, &Select)> {
         self.selectors.get(symbol).into_iter().flatten().map(|(name, definition, select)| {
             let definition = &self.symbols[name].definitions[*definition];

@@ -1,31 +1,31 @@
-//! The smallest part of a condition that is not met, and what in turn stands in its way.
+//! The smallest part of a condition that is not met, and what in turn keeps it from being met.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::expr::{Atom, Expr, Tristate};
 use super::values::Values;
-use super::{Definition, Guard, Kind, Place};
+use super::{Definition, Guard, KconfigPlace, SymbolType};
 
-/// How many steps from an unmet symbol to what it needs itself are told.
+/// How many levels of unmet dependencies are explained.
 const DEEPEST: usize = 3;
 
 /// How many names a list shows before "and N more".
 const LONGEST: usize = 4;
 
-/// A condition, cut down to what is not met.
+/// A condition, reduced to the parts that are not met.
 #[derive(Clone, Debug)]
 pub(super) struct Need {
     expr: Expr,
-    place: Place,
+    place: KconfigPlace,
 }
 
 impl<'a> Values<'a> {
-    /// The level that a symbol's conditions must reach for `wanted`: a bool can be y where its conditions are only m, and
+    /// The level that a symbol's conditions must reach for `wanted`: a bool can be y if its conditions are only m, and
     /// without modules there is no m.
-    pub(super) fn level(&self, kind: Option<Kind>, wanted: Tristate) -> Tristate {
+    pub(super) fn level(&self, kind: Option<SymbolType>, wanted: Tristate) -> Tristate {
         match kind {
-            Some(Kind::Tristate) if self.modules() => wanted,
+            Some(SymbolType::Tristate) if self.modules() => wanted,
             _ => Tristate::Module,
         }
     }
@@ -39,7 +39,7 @@ impl<'a> Values<'a> {
             Expr::And(all) => joined(all.iter().filter_map(|expr| self.unmet(expr, level)).collect(), Expr::And),
             Expr::Or(all) => {
                 let mut open: Vec<_> = all.iter().filter_map(|expr| self.unmet(expr, level)).collect();
-                // What another architecture's files define can't be met here; it is only in the way of reading.
+                // A symbol that another architecture's files define can't be met here, so it would only distract.
                 let possible: Vec<_> = open.iter().filter(|expr| self.possible(expr)).cloned().collect();
                 if !possible.is_empty() {
                     open = possible;
@@ -50,7 +50,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// Whether every symbol that the expression needs is one that this source and architecture define.
+    /// Whether every symbol that the expression needs is defined for this source and architecture.
     fn possible(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Atom(Atom::Symbol(name)) => &**name == "m" || self.kconfig.symbols.contains_key(&**name),
@@ -66,7 +66,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The unmet among `guards`, each once.
+    /// The unmet conditions among `guards`, each once.
     pub(super) fn needs<'g>(&self, guards: impl IntoIterator<Item = &'g Guard>, level: Tristate) -> Vec<Need> {
         let mut needs: Vec<Need> = Vec::new();
         for guard in guards {
@@ -79,7 +79,7 @@ impl<'a> Values<'a> {
         needs
     }
 
-    /// What keeps users from being asked about a block; the parts of an `&&` singly.
+    /// What keeps a block from being prompted for; the parts of an `&&` separately.
     pub(super) fn blockers(&self, definition: &'a Definition, level: Tristate) -> Vec<Need> {
         let visibility = self.visibility(definition);
         let guards = self.dependencies(definition).into_iter().chain(&visibility);
@@ -93,7 +93,7 @@ impl<'a> Values<'a> {
         self.needs(&parts.collect::<Vec<_>>(), level)
     }
 
-    /// The block with a prompt that is nearest to being asked about, and what is in its way.
+    /// The block with a prompt whose conditions are nearest to being met, and the unmet ones.
     pub(super) fn nearest(&self, symbol: &str, level: Tristate) -> Option<(&'a Definition, Vec<Need>)> {
         let prompted = self.kconfig.symbols.get(symbol)?.definitions.iter().filter(|block| block.prompt.is_some());
         let blocked = prompted.map(|definition| (definition, self.blockers(definition, level)));
@@ -101,7 +101,7 @@ impl<'a> Values<'a> {
     }
 
     /// `it depends on FOO, which is n (drivers/Kconfig:3), and on BAR || BAZ (both n; net/Kconfig:5)`, and then what
-    /// stands in the way of FOO. What was told once is not repeated.
+    /// keeps FOO from being set. Nothing is said twice.
     pub(super) fn tell_needs(&self, subject: &str, needs: &[Need], level: Tristate) -> String {
         self.tell(subject, needs, level, 0, &mut BTreeSet::new())
     }
@@ -118,7 +118,7 @@ impl<'a> Values<'a> {
         if needs.is_empty() {
             return String::new();
         }
-        // Symbols that share a value share a clause.
+        // Symbols with the same value share a clause.
         let mut plain: Vec<(String, Vec<String>)> = Vec::new();
         let mut clauses = Vec::new();
         for need in &needs {
@@ -148,13 +148,13 @@ impl<'a> Values<'a> {
         text
     }
 
-    /// A defined symbol that is the whole of an expression, with its value.
+    /// A defined symbol that is the whole expression, with its value.
     fn plain<'e>(&self, expr: &'e Expr) -> Option<(&'e str, String)> {
         let name = expr.symbol().filter(|name| self.kconfig.symbols.contains_key(*name))?;
         Some((name, self.shown(name)))
     }
 
-    /// The symbols that must rise for an expression to be met, where there is no alternative.
+    /// The symbols that must be raised for an expression to be met, if there is no alternative.
     fn wanted_symbols<'e>(&self, expr: &'e Expr) -> Vec<&'e str> {
         match expr {
             Expr::And(all) => all.iter().filter_map(Expr::symbol).collect(),
@@ -163,7 +163,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The one alternative of an `||` that this architecture has.
+    /// The only alternative of an `||` that this architecture has.
     fn only_defined<'e>(&self, all: &'e [Expr]) -> Option<&'e str> {
         let mut defined = all.iter().filter(|expr| self.possible(expr));
         defined.next().filter(|_| defined.next().is_none())?.symbol()
@@ -223,13 +223,13 @@ impl<'a> Values<'a> {
 
     fn shown(&self, symbol: &str) -> String {
         match self.kconfig.symbols.get(symbol).and_then(|known| known.kind) {
-            Some(Kind::Text) => format!("\"{}\"", self.text_of(symbol)),
-            Some(Kind::Int | Kind::Hex) => self.text_of(symbol),
+            Some(SymbolType::Text) => format!("\"{}\"", self.text_of(symbol)),
+            Some(SymbolType::Int | SymbolType::Hex) => self.text_of(symbol),
             _ => self.tristate_of(symbol).to_string(),
         }
     }
 
-    /// Why `symbol` is below `level` itself; `None` where the user has only to ask for it.
+    /// Why `symbol` itself is below `level`; `None` if the user only has to set it.
     fn follow(&self, symbol: &str, level: Tristate, depth: usize, told: &mut BTreeSet<String>) -> Option<String> {
         let known = self.kconfig.symbols.get(symbol)?;
         let level = self.level(known.kind, level);
@@ -245,7 +245,7 @@ impl<'a> Values<'a> {
         Some(format!("of the choice \"{title}\" ({place}) {chosen} is set, not {symbol}"))
     }
 
-    /// Who could turn on a symbol without a prompt.
+    /// What could turn on a symbol without a prompt.
     pub(super) fn tell_promptless(&self, symbol: &str, level: Tristate) -> String {
         let definitions = self.kconfig.symbols.get(symbol).map_or(&[][..], |known| &known.definitions[..]);
         let place = definitions.first().map(|block| format!(" ({})", block.place)).unwrap_or_default();
@@ -271,7 +271,8 @@ impl<'a> Values<'a> {
         format!("{symbol} can't be set{place}: it has no prompt, and {cause}")
     }
 
-    /// The symbols that select or imply one: first its namesakes, then those that could be asked for at once.
+    /// The symbols that select or imply one: first those whose names start with its name, then those that need the
+    /// fewest other changes.
     pub(super) fn tell_selectors(&self, symbol: &str) -> Option<String> {
         let mut selectors: Vec<(bool, usize, String)> = Vec::new();
         for (name, _, select) in self.kconfig.selectors(symbol) {
@@ -293,7 +294,7 @@ impl<'a> Values<'a> {
         (!names.is_empty()).then(|| listed(&names))
     }
 
-    /// The conditions of a block's defaults, its own dependencies first.
+    /// The conditions of a block's defaults, with its own dependencies first.
     fn default_guards(&self, definition: &'a Definition) -> Vec<Guard> {
         let depends = self.dependencies(definition).into_iter().cloned();
         let defaults = definition.defaults.iter().map(|default| {
@@ -305,7 +306,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// One expression as itself, several joined; none is always true.
+/// One expression as it is, several joined with `&&`; none is always true.
 fn joined(mut all: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
     match all.len() {
         0 => Expr::Atom(Atom::Symbol("y".into())),
@@ -314,7 +315,7 @@ fn joined(mut all: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
     }
 }
 
-/// An expression as text; a long `||` is cut.
+/// An expression as text; a long `||` is shortened.
 fn shown_expr(expr: &Expr) -> String {
     match expr {
         Expr::Or(all) if all.len() > LONGEST + 1 => {

@@ -1,4 +1,4 @@
-//! From Kconfig files to the table of symbols.
+//! Parses Kconfig files into the table of symbols.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,21 +9,23 @@ use crate::beneath::{Dir, Refusal};
 use super::expr::{Atom, Expr};
 use super::token::{Lines, Op, Token, Variables, tokens};
 use super::{
-    DefaultValue, Definition, Guard, Kconfig, Kind, Oddity, Place, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
+    DefaultValue, Definition, Guard, Kconfig, KconfigPlace, Oddity, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
+    SymbolType,
 };
 
-/// How deep files may include each other; Linux has 8.
+/// How deep files may include each other; Linux has 8 levels.
 const DEEPEST: usize = 64;
 
-/// How deep `if`, `menu` and `choice` may nest; Linux has 9.
+/// How deep `if`, `menu` and `choice` may nest; Linux has 9 levels.
 const DEEPEST_BLOCK: usize = 100;
 
-/// How many files are read, each as often as it is included, and how many bytes in all. Linux has 1,700 files and 5 MB.
+/// Limits on the number of files, each counted as often as it is included, and on their total bytes. Linux has 1,700
+/// files and 5 MB.
 const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 32 << 20;
 
 pub(super) fn parse(root: Dir, top: &str, variables: Variables) -> Kconfig {
-    let place = Place { file: top.into(), line: 1 };
+    let place = KconfigPlace { file: top.into(), line: 1 };
     let scope = Scope {
         parent: None,
         depth: 0,
@@ -76,7 +78,7 @@ struct Parser {
 
 /// What the attribute lines belong to.
 enum Subject {
-    /// A comment, or nothing: attributes say nothing about symbols.
+    /// A comment, or nothing: the attributes do not concern symbols.
     Nobody,
     /// The last definition of a symbol.
     Symbol(String),
@@ -85,7 +87,7 @@ enum Subject {
 }
 
 impl Parser {
-    /// Reads one file into a scope.
+    /// Parses one file into a scope.
     fn file(&mut self, path: &str, scope: ScopeId) -> Result<(), String> {
         if self.open.iter().any(|open| open == path) {
             return Err(format!("{path} includes itself"));
@@ -97,7 +99,7 @@ impl Parser {
         let mut lines = Lines::new(&text);
         let mut reader = File { scope, outermost: scope, subject: Subject::Nobody, path: file.clone() };
         while let Some((line, text)) = lines.next() {
-            let place = Place { file: file.clone(), line };
+            let place = KconfigPlace { file: file.clone(), line };
             match self.line(&mut reader, &place, &text) {
                 Ok(Next::Line) => {}
                 Ok(Next::Help) => lines.skip_help(),
@@ -123,9 +125,9 @@ impl Parser {
         Ok(bytes)
     }
 
-    fn line(&mut self, file: &mut File, place: &Place, text: &str) -> Result<Next, String> {
+    fn line(&mut self, file: &mut File, place: &KconfigPlace, text: &str) -> Result<Next, String> {
         let start = text.trim();
-        // A line that is nothing but a macro is run for what it prints or forbids.
+        // A line that consists of a macro is there for what it prints or rejects.
         if start.is_empty() || start.starts_with('#') || start.starts_with("$(") {
             return Ok(Next::Line);
         }
@@ -172,7 +174,7 @@ impl Parser {
         Ok(Next::Line)
     }
 
-    fn config(&mut self, file: &mut File, place: &Place, rest: &[Token]) -> Result<(), String> {
+    fn config(&mut self, file: &mut File, place: &KconfigPlace, rest: &[Token]) -> Result<(), String> {
         let [Token::Word(name)] = rest else {
             file.subject = Subject::Nobody;
             return Err("expected a symbol's name".to_owned());
@@ -188,7 +190,7 @@ impl Parser {
             transitional: false,
         };
         self.kconfig.symbols.entry(name.clone()).or_default().definitions.push(definition);
-        // A member may stand in an `if` within its choice.
+        // A member may be inside an `if` within its choice.
         let mut at = Some(file.scope);
         while let Some(id) = at {
             let scope = &mut self.kconfig.scopes[id.0];
@@ -202,7 +204,13 @@ impl Parser {
         Ok(())
     }
 
-    fn open(&mut self, file: &mut File, kind: ScopeKind, title: String, place: &Place) -> Result<ScopeId, String> {
+    fn open(
+        &mut self,
+        file: &mut File,
+        kind: ScopeKind,
+        title: String,
+        place: &KconfigPlace,
+    ) -> Result<ScopeId, String> {
         let id = ScopeId(self.kconfig.scopes.len());
         let parent = Some(file.scope);
         let depth = self.kconfig.scopes[file.scope.0].depth + 1;
@@ -240,7 +248,7 @@ impl Parser {
                 let folder = Path::new(&*file.path).parent().unwrap_or(Path::new(""));
                 folder.join(path).to_string_lossy().into_owned()
             }
-            // With a $(srctree) of its own, `conf` looks there first; here both are the same folder.
+            // If $(srctree) is another folder, `conf` looks there first; here both are the same folder.
             _ => path.strip_prefix("./").unwrap_or(path).to_owned(),
         };
         let path = below(&path).ok_or_else(|| format!("{path} is not below the source's root"))?;
@@ -260,7 +268,7 @@ impl Parser {
         result
     }
 
-    /// The files that a pattern names, sorted, relative to the root.
+    /// The files that match a pattern, sorted, relative to the root.
     fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
         let mut found = vec![String::new()];
         for part in pattern.split('/').filter(|part| !part.is_empty()) {
@@ -282,9 +290,9 @@ impl Parser {
         Ok(found)
     }
 
-    fn guard(&self, mut tokens: &[Token], place: &Place) -> Result<Guard, String> {
+    fn guard(&self, mut tokens: &[Token], place: &KconfigPlace) -> Result<Guard, String> {
         let mut condition = Expr::parse(&mut tokens)?;
-        // `depends on A if B`, of Linux 6.19: A matters only where B holds.
+        // `depends on A if B`, since Linux 6.19: A only matters if B is true.
         if let Some(when) = self.condition(&mut tokens)? {
             condition = Expr::Or(vec![condition, Expr::Not(Box::new(when))]);
         }
@@ -292,7 +300,7 @@ impl Parser {
         Ok(Guard { condition, place: place.clone() })
     }
 
-    /// `if EXPR`, where there is one.
+    /// `if EXPR`, if present.
     fn condition(&self, tokens: &mut &[Token]) -> Result<Option<Expr>, String> {
         match tokens.split_first() {
             Some((Token::Word(word), rest)) if word == "if" => {
@@ -303,7 +311,13 @@ impl Parser {
         }
     }
 
-    fn attribute(&mut self, subject: &Subject, keyword: &str, rest: &[Token], place: &Place) -> Result<(), String> {
+    fn attribute(
+        &mut self,
+        subject: &Subject,
+        keyword: &str,
+        rest: &[Token],
+        place: &KconfigPlace,
+    ) -> Result<(), String> {
         let mut rest = rest;
         let place = place.clone();
         let kind = kind_of(keyword);
@@ -393,7 +407,7 @@ impl Parser {
         Ok(())
     }
 
-    fn set_kind(&mut self, subject: &Subject, kind: Kind) {
+    fn set_kind(&mut self, subject: &Subject, kind: SymbolType) {
         if let Subject::Symbol(name) = subject {
             self.kconfig.symbols.entry(name.clone()).or_default().kind.get_or_insert(kind);
         }
@@ -405,10 +419,10 @@ impl Parser {
     }
 }
 
-/// Where the reading of a file stands.
+/// The state of parsing a file.
 struct File {
     scope: ScopeId,
-    /// The scope that the file was sourced into: what it may not close.
+    /// The scope that the file was included into, which it must not close.
     outermost: ScopeId,
     subject: Subject,
     path: Arc<str>,
@@ -419,7 +433,7 @@ enum Next {
     Help,
 }
 
-/// A path relative to the source's root, its `..` taken away; `None` where it leads out.
+/// A path relative to the source's root, with `..` resolved; `None` if it leads outside.
 fn below(path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in path.split('/') {
@@ -433,17 +447,17 @@ fn below(path: &str) -> Option<String> {
 }
 
 /// The type that a keyword states, and whether a default (not a prompt) follows.
-fn kind_of(keyword: &str) -> Option<(Kind, bool)> {
+fn kind_of(keyword: &str) -> Option<(SymbolType, bool)> {
     let (keyword, default) = match keyword.strip_prefix("def_") {
         Some(rest) => (rest, true),
         None => (keyword, false),
     };
     let kind = match keyword {
-        "bool" | "boolean" => Kind::Bool,
-        "tristate" => Kind::Tristate,
-        "string" => Kind::Text,
-        "int" => Kind::Int,
-        "hex" => Kind::Hex,
+        "bool" | "boolean" => SymbolType::Bool,
+        "tristate" => SymbolType::Tristate,
+        "string" => SymbolType::Text,
+        "int" => SymbolType::Int,
+        "hex" => SymbolType::Hex,
         _ => return None,
     };
     Some((kind, default))

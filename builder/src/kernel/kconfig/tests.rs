@@ -1,4 +1,4 @@
-//! The language and the explanations on small sources of our own.
+//! The language and the explanations, on small sources.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn source(files: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
-/// A folder as code sees it that does not trust what it holds.
+/// A folder as it is opened by code that does not trust its content.
 fn dir(root: &Path) -> Dir {
     Dir::open(root, Links::Never).unwrap()
 }
@@ -28,7 +28,7 @@ fn load(root: &Path) -> Kconfig {
     kconfig
 }
 
-/// The explanations for what a fragment asks, in its order, under a final configuration.
+/// The explanations for the settings of a fragment, in its order, under a final configuration.
 fn reasons(files: &[(&str, &str)], config: &str, wanted: &str) -> Vec<String> {
     let root = source(files);
     load(root.path());
@@ -119,7 +119,7 @@ fn definitions_carry_what_stands_in_and_around_them() {
     assert_eq!(kconfig.selectors("LIB").map(|(name, ..)| name).collect::<Vec<_>>(), ["DISK"]);
     assert_eq!(kconfig.symbols["SIZE"].definitions[0].ranges.len(), 2);
     assert_eq!(kconfig.symbols["NAME"].definitions[0].defaults[0].value.to_string(), "\"x86_64\"");
-    assert_eq!(kconfig.symbols["EXPERT"].kind, Some(Kind::Bool));
+    assert_eq!(kconfig.symbols["EXPERT"].kind, Some(SymbolType::Bool));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn modules_and_the_toolchain_limit_what_can_be_had() {
 
 #[test]
 fn older_and_other_dialects_are_read() {
-    // Linux 2.6.32 has no top file, and names the architecture through symbols.
+    // Linux 2.6.32 has no top-level file, and names the architecture through symbols.
     let old = source(&[
         (
             "arch/x86/Kconfig",
@@ -258,7 +258,7 @@ fn older_and_other_dialects_are_read() {
         ("arch/x86/Kconfig.cpu", "config CPU\n\tboolean 'Cpu'\n\tdepends EXTRA\nconfig EXTRA\n\tbool\n"),
     ]);
     let kconfig = load(old.path());
-    assert_eq!(kconfig.symbols["CPU"].kind, Some(Kind::Bool));
+    assert_eq!(kconfig.symbols["CPU"].kind, Some(SymbolType::Bool));
     let fragment = Fragment::parse("f", "CONFIG_64BIT=n\n").unwrap();
     let found = check(&[fragment], "CONFIG_64BIT=y\n", &dir(old.path()), Platform::X86_64);
     assert!(
@@ -267,7 +267,7 @@ fn older_and_other_dialects_are_read() {
         found[0]
     );
 
-    // busybox, and what kconfiglib adds.
+    // The extensions of busybox and kconfiglib.
     let other = source(&[
         (
             "Config.in",
@@ -329,7 +329,7 @@ fn a_mismatch_names_fragment_line_and_what_it_overrides() {
     assert!(lost[0].reason.starts_with("no Kconfig, arch/x86/Kconfig or Config.in in the source"), "{}", lost[0]);
 }
 
-/// Names that changed from one series of the kernel to the next: guesses from the old one to the new one.
+/// Names that changed from one series of the kernel to the next: the new name is suggested for the old one.
 #[test]
 fn a_former_name_leads_to_the_present_one() {
     let present = [
@@ -371,7 +371,7 @@ fn a_former_name_leads_to_the_present_one() {
         assert!(found[0].contains(expected), "{wanted}: {found:?}");
         assert!(found[0].ends_with("(the source's version is 6.12.107; `#if version …` limits settings to versions)"));
     }
-    // A name that is another architecture's is no mistake where it is to be off.
+    // A name of another architecture is no error if it is requested to be off.
     let off = Fragment::parse("f", "# CONFIG_ARM_ONLY is not set\n# CONFIG_BASE_SMALL is not set\n").unwrap();
     assert_eq!(check(&[off], "", &dir(root.path()), Platform::X86_64), []);
 }
@@ -408,7 +408,7 @@ fn the_fragments_of_a_source_are_for_its_version() {
 
 #[test]
 fn files_that_include_each_other_over_and_over_are_read_for_a_while_only() {
-    // 2^64 ways through them.
+    // There are 2^64 paths through them.
     let files: Vec<(String, String)> = (0..64)
         .map(|step| (format!("k{step}"), format!("source \"k{0}\"\nsource \"k{0}\"\n", step + 1)))
         .chain([("Kconfig".to_owned(), "source \"k0\"\nconfig LAST\n\tbool\n".to_owned())])

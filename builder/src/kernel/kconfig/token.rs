@@ -1,4 +1,5 @@
-//! Lines and words of a Kconfig file, and as much of the macro language (kconfig-macro-language.rst) as needs no shell.
+//! Lines and tokens of a Kconfig file, and the part of the macro language (kconfig-macro-language.rst) that needs no
+//! shell.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +21,7 @@ pub enum Op {
     Close,
 }
 
-/// Longer spellings first: the first that fits is taken.
+/// Longer spellings first: the first match is used.
 const OPERATORS: [(&str, Op); 11] = [
     ("&&", Op::And),
     ("||", Op::Or),
@@ -42,23 +43,23 @@ impl fmt::Display for Op {
     }
 }
 
-/// A word of a line.
+/// A token of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// A keyword, symbol, number or unquoted path.
     Word(String),
-    /// Text in quotes, without them.
+    /// Text in quotes, stored without them.
     Text(String),
-    /// A word or text with a macro in it that can't be expanded here; as it is written.
+    /// A word or text with a macro in it that can't be expanded here; stored as it is written.
     Unknown(String),
     /// An operator.
     Op(Op),
 }
 
-/// How many bytes the expansion of one text may look at: values that name others twice double at each step.
+/// How many bytes the expansion of one text may process: values that refer to others twice double at each level.
 const EXPANSION: usize = 1 << 16;
 
-/// Variables by name: those that make's environment gives and those that Kconfig files assign.
+/// Variables by name: those from make's environment and those that Kconfig files assign.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables(HashMap<String, String>);
 
@@ -77,13 +78,13 @@ impl Variables {
         self.0.get(name).map(String::as_str)
     }
 
-    /// `text` with every `$(name)` replaced; `None` where one is a function or not known, or where the text would be
-    /// longer than any is.
+    /// `text` with every `$(name)` replaced; `None` if one is a function or unknown, or if the result would be
+    /// unreasonably long.
     pub(super) fn expand(&self, text: &str) -> Option<String> {
         self.expand_within(text, 0, &mut EXPANSION.clone())
     }
 
-    /// `left` is how many bytes more may be looked at, at any depth.
+    /// `left` is how many more bytes may be processed, at any depth.
     fn expand_within(&self, text: &str, depth: usize, left: &mut usize) -> Option<String> {
         *left = left.checked_sub(text.len() + 1)?;
         let mut expanded = String::new();
@@ -94,12 +95,12 @@ impl Variables {
             if rest.starts_with("$(") {
                 let end = macro_end(rest)?;
                 let name = &rest[2..end - 1];
-                // A variable that names itself would not end.
+                // A variable that refers to itself would not end.
                 let value = (depth < 16).then(|| self.get(name)).flatten()?;
                 expanded.push_str(&self.expand_within(value, depth + 1, left)?);
                 rest = &rest[end..];
             } else {
-                // Before Linux 4.18, `$SRCARCH` in text stood for a symbol whose value the environment gives.
+                // Before Linux 4.18, `$SRCARCH` in text referred to a symbol whose value comes from the environment.
                 let length = rest[1..].find(|c: char| !is_name(c)).unwrap_or(rest.len() - 1);
                 match self.get(&rest[1..1 + length]) {
                     Some(value) => {
@@ -120,7 +121,7 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The length of the macro at the head of `text`, which starts with `$(`; parentheses inside are counted.
+/// The length of the macro at the start of `text`, which starts with `$(`; nested parentheses are counted.
 fn macro_end(text: &str) -> Option<usize> {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -134,7 +135,7 @@ fn macro_end(text: &str) -> Option<usize> {
     None
 }
 
-/// The words of a line, up to its comment.
+/// The tokens of a line, up to its comment.
 pub(super) fn tokens(line: &str, variables: &Variables) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = line.trim_start();
@@ -169,7 +170,7 @@ fn is_word(c: char) -> bool {
     is_name(c) || matches!(c, '-' | '/' | '.' | '$' | '*' | '?' | '+' | '@' | ',' | ':')
 }
 
-/// The length of the word at the head of `text`; macros in it may hold anything.
+/// The length of the word at the start of `text`; macros in it may contain any character.
 fn word(text: &str) -> Result<usize, String> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -184,11 +185,11 @@ fn word(text: &str) -> Result<usize, String> {
     Ok(at)
 }
 
-/// The text between quotes at the head of `line` and the length with quotes. Quotes within a macro don't end it.
+/// The text between quotes at the start of `line`, and its length with the quotes. Quotes inside a macro don't end it.
 fn quoted(line: &str, quote: char) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut at = 1;
-    // The end of each macro that is not closed is looked for in all that follows: a few are no macros at all.
+    // For each macro that is not closed, the whole rest is searched: after a few, the others are not treated as macros.
     let mut unclosed = 0;
     loop {
         let rest = &line[at..];
@@ -214,7 +215,7 @@ fn quoted(line: &str, quote: char) -> Option<(String, usize)> {
     }
 }
 
-/// The lines of a file, continued lines joined.
+/// The lines of a file, with continued lines joined.
 pub(super) struct Lines<'a> {
     lines: Vec<&'a str>,
     next: usize,
@@ -225,7 +226,7 @@ impl<'a> Lines<'a> {
         Self { lines: text.lines().collect(), next: 0 }
     }
 
-    /// The next line and its number from 1.
+    /// The next line and its number, from 1.
     pub(super) fn next(&mut self) -> Option<(usize, std::borrow::Cow<'a, str>)> {
         let number = self.next + 1;
         let first = *self.lines.get(self.next)?;
@@ -262,7 +263,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The column of the first character that is not blank, tabs at every 8; `None` for an empty line.
+/// The column of the first non-blank character, with tabs at every 8; `None` for an empty line.
 fn indent(line: &str) -> Option<usize> {
     let mut column = 0;
     for c in line.chars() {

@@ -1,47 +1,47 @@
-//! What expressions come to under a final configuration.
+//! The values of expressions under a final configuration.
 
 use super::super::config::Config;
-use super::super::fragment::{Value, number};
+use super::super::fragment::{SymbolValue, number};
 use super::expr::{Atom, Expr, Tristate};
 use super::token::Op;
-use super::{Definition, Guard, Kconfig, Kind, ScopeKind};
+use super::{Definition, Guard, Kconfig, ScopeKind, SymbolType};
 
 /// The symbols of a source with the values of one `.config`.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) kconfig: &'a Kconfig,
     pub(super) config: &'a Config,
-    /// What macros are taken for that only the build's compiler can answer.
+    /// The assumed value of macros that only the build's compiler can determine.
     pub(super) unknown: Tristate,
 }
 
 impl<'a> Values<'a> {
-    /// Whether modules exist at all.
+    /// Whether modules are enabled.
     pub(super) fn modules(&self) -> bool {
-        self.config.get("MODULES") == Some(&Value::Yes)
+        self.config.get("MODULES") == Some(&SymbolValue::Yes)
     }
 
-    /// A symbol's value; text and numbers count as n, as for `conf`.
+    /// A symbol's value; text and numbers count as n, as in `conf`.
     pub(super) fn tristate_of(&self, symbol: &str) -> Tristate {
         match (symbol, self.config.get(symbol)) {
-            ("y", _) | (_, Some(Value::Yes)) => Tristate::Yes,
+            ("y", _) | (_, Some(SymbolValue::Yes)) => Tristate::Yes,
             // `m` in an expression stands for `m && MODULES`.
             ("m", _) if self.modules() => Tristate::Module,
-            (_, Some(Value::Module)) => Tristate::Module,
+            (_, Some(SymbolValue::Module)) => Tristate::Module,
             _ => Tristate::No,
         }
     }
 
-    /// A symbol's value as text. One that no file defines stands for its own name, so that numbers need no quotes.
+    /// A symbol's value as text. An undefined symbol stands for its own name, so that numbers need no quotes.
     pub(super) fn text_of(&self, symbol: &str) -> String {
         if let Some(value) = self.kconfig.environment.get(symbol) {
             return value.clone();
         }
         let Some(known) = self.kconfig.symbols.get(symbol) else { return symbol.to_owned() };
         match (self.config.get(symbol), known.kind) {
-            (Some(Value::Text(text) | Value::Number(text)), _) => text.clone(),
+            (Some(SymbolValue::Text(text) | SymbolValue::Number(text)), _) => text.clone(),
             (Some(value), _) => value.to_string(),
-            (None, Some(Kind::Bool | Kind::Tristate)) => "n".to_owned(),
+            (None, Some(SymbolType::Bool | SymbolType::Tristate)) => "n".to_owned(),
             (None, _) => String::new(),
         }
     }
@@ -70,7 +70,7 @@ impl<'a> Values<'a> {
         condition.as_ref().map_or(Tristate::Yes, |expr| self.eval(expr))
     }
 
-    /// Numbers compare by value, anything else as text.
+    /// Numbers are compared by value, everything else as text.
     fn compare(&self, left: &Atom, op: Op, right: &Atom) -> Tristate {
         let text = |atom: &Atom| match atom {
             Atom::Symbol(name) => Some(self.text_of(name)),
@@ -94,13 +94,13 @@ impl<'a> Values<'a> {
         if holds { Tristate::Yes } else { Tristate::No }
     }
 
-    /// Everything that must hold for a block to count: its own `depends on` and those of all that encloses it.
+    /// All conditions under which a block counts: its own `depends on` and those of the enclosing scopes.
     pub(super) fn dependencies(&self, definition: &'a Definition) -> Vec<&'a Guard> {
         let outer = self.kconfig.enclosing(definition.scope).flat_map(|scope| &scope.depends);
         definition.depends.iter().chain(outer).collect()
     }
 
-    /// What must hold beyond that for a user to be asked.
+    /// The additional conditions under which the user is prompted.
     pub(super) fn visibility(&self, definition: &'a Definition) -> Vec<Guard> {
         let own = definition.prompt.iter().filter_map(|prompt| {
             let condition = prompt.condition.clone()?;
@@ -110,19 +110,22 @@ impl<'a> Values<'a> {
         own.chain(outer).collect()
     }
 
-    /// How far a block's dependencies hold.
+    /// The value of a block's dependencies.
     pub(super) fn dependencies_hold(&self, definition: &'a Definition) -> Tristate {
         let all = self.dependencies(definition).into_iter().map(|guard| self.eval(&guard.condition));
         all.min().unwrap_or(Tristate::Yes)
     }
 
-    /// The value that a `select` imposes on its target; `None` where it doesn't.
+    /// The value that a `select` imposes on its target; `None` if it imposes none.
     pub(super) fn imposed(&self, by: &str, condition: &Option<Expr>) -> Option<Tristate> {
         Some(self.tristate_of(by).min(self.holds(condition))).filter(|value| *value > Tristate::No)
     }
 
     /// The choice that a block is a member of: its title, place and members.
-    pub(super) fn choice(&self, definition: &'a Definition) -> Option<(&'a str, &'a super::Place, &'a [String])> {
+    pub(super) fn choice(
+        &self,
+        definition: &'a Definition,
+    ) -> Option<(&'a str, &'a super::KconfigPlace, &'a [String])> {
         self.kconfig.enclosing(definition.scope).find_map(|scope| match &scope.kind {
             ScopeKind::Choice { members } => Some((scope.title.as_str(), &scope.place, members.as_slice())),
             _ => None,

@@ -1,10 +1,10 @@
-//! What GNU patch says when it fails, as errors with their places.
+//! Parses the messages of a failed GNU patch into errors with their places.
 
 use std::collections::HashMap;
 
 use super::{FilePatch, PatchError};
 
-/// What GNU patch (2.7) said when it failed on a patch whose parts are `files`. Never empty.
+/// The errors in the messages of GNU patch (2.7), which failed on a patch whose parts are `files`. Never empty.
 pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchError> {
     let mut errors = Vec::new();
     let mut current: Option<&str> = None;
@@ -64,7 +64,7 @@ pub fn failures(patch: &str, files: &[FilePatch], output: &str) -> Vec<PatchErro
     errors
 }
 
-/// Hunk, line and whether line endings are to blame, of `Hunk #2 FAILED at 47 (different line endings).`
+/// The hunk, the line, and whether line endings are the cause, from `Hunk #2 FAILED at 47 (different line endings).`
 fn failed_hunk(line: &str) -> Option<(usize, usize, bool)> {
     let (hunk, at) = line.strip_prefix("Hunk #")?.split_once(" FAILED at ")?;
     let digits = at.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -78,7 +78,7 @@ mod tests {
     use super::super::{Budget, inspect};
     use super::*;
 
-    /// What GNU patch 2.7.6 prints with [`super::super::ARGUMENTS`].
+    /// The output of GNU patch 2.7.6 with [`super::super::ARGUMENTS`].
     #[test]
     fn patchs_own_words_become_findings() {
         let files = inspect("p", PATCH.as_bytes(), &Budget::USUAL).unwrap();

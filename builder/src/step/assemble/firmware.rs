@@ -1,21 +1,21 @@
-//! Firmware that an initramfs's modules ask for and nothing brings.
+//! Firmware that an initramfs's modules request but that is missing.
 
 use std::io::Read;
 
-use super::{AssembleStep, Firmware, StepError, Work};
+use super::{AssembleStep, FirmwareSources, StepError, Work};
 use crate::kernel::{firmware, modules::module_name};
 use crate::path_error::FromPathError as _;
 use crate::store::{Output, StoreError};
 use crate::tree::{Node, Tree, TreePath};
 
-/// How the kernel may find a firmware's file compressed (`CONFIG_FW_LOADER_COMPRESS`).
+/// The suffixes with which the kernel may find compressed firmware (`CONFIG_FW_LOADER_COMPRESS`).
 const ENDINGS: [&str; 3] = ["", ".xz", ".zst"];
 
-/// Names that a warning shows of one module.
+/// The number of names that a warning shows per module.
 const MOST: usize = 5;
 
-impl Firmware {
-    /// Says which modules of an initramfs ask for firmware that neither it nor the root has.
+impl FirmwareSources {
+    /// Reports which modules of an initramfs request firmware that neither it nor the root contains.
     pub(super) fn look(&self, work: &Work<'_>, initramfs: &Tree) -> Result<(), StepError> {
         let root = self.root_beside(work)?;
         let trees = [Some(initramfs), root.as_ref()];
@@ -48,7 +48,7 @@ impl Firmware {
         Ok(())
     }
 
-    /// The tree of the root that the initramfs hands over to, if that is made already.
+    /// The tree of the root that the initramfs switches to, if that is made already.
     fn root_beside(&self, work: &Work<'_>) -> Result<Option<Tree>, StepError> {
         let key = work.context.graph.step(self.root.step()).digest;
         let result = work.store().result(&key)?;

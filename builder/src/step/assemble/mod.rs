@@ -1,35 +1,36 @@
-//! A root filesystem, put together from layers.
+//! A root filesystem, assembled from layers.
 
 mod firmware;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, Work, tree_digest};
+use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, Work, tree_digest};
 use crate::recipe::rootfs::Attributes;
 use crate::rootfs::{Assembly, Layer, assemble};
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
-/// Puts a root filesystem together.
+/// Assembles a root filesystem.
 #[derive(Clone, Debug)]
 pub struct AssembleStep {
-    /// For people: `rootfs`. In no key.
+    /// For display: `rootfs`. Not part of the key.
     pub label: String,
-    /// What the recipe states itself.
+    /// What the recipe itself states.
     pub assembly: Assembly,
-    /// What is merged, in order.
+    /// The layers, in order.
     pub layers: Vec<LayerFrom>,
-    /// Of an initramfs with modules, where their firmware may be. In no key: it decides what is said, not what is made.
-    pub firmware: Option<Firmware>,
+    /// For an initramfs with modules: where their firmware may be. Not part of the key: it affects what is reported,
+    /// not what is made.
+    pub firmware: Option<FirmwareSources>,
 }
 
 /// Where the firmware of modules may be.
 #[derive(Clone, Debug)]
-pub struct Firmware {
-    /// The step whose tree the initramfs hands over to.
+pub struct FirmwareSources {
+    /// The step whose tree the initramfs switches to.
     pub root: Id<AssembleStep>,
-    /// The folders that the kernel looks into.
+    /// The folders that the kernel searches.
     pub folders: Vec<TreePath>,
     /// Modules that the recipe names, each with its place.
     pub places: Vec<(String, String)>,
@@ -37,38 +38,38 @@ pub struct Firmware {
     pub absent: Vec<(glob::Pattern, String)>,
 }
 
-/// Where a layer comes from.
+/// The source of a layer.
 #[derive(Clone, Debug)]
 pub enum LayerFrom {
     /// A step's tree.
     Tree {
         /// For messages.
         origin: String,
-        /// Which.
+        /// The tree.
         from: Ref<Tree>,
     },
     /// A folder of the project.
     Folder {
         /// For messages.
         origin: String,
-        /// What it holds.
+        /// Its content.
         tree: Arc<Tree>,
-        /// Whether its folders' modes are meant.
+        /// Whether the modes of its folders are significant.
         keep_modes: bool,
     },
     /// A step's file, at a path.
     File {
         /// For messages.
         origin: String,
-        /// Which.
+        /// The file.
         from: Ref<Blob>,
-        /// Where it stands.
+        /// Its path.
         path: TreePath,
     },
 }
 
 impl LayerFrom {
-    /// The step that gives it.
+    /// The step that makes it.
     pub fn step(&self) -> Option<StepId> {
         match self {
             Self::Tree { from, .. } => Some(from.step),
@@ -80,7 +81,7 @@ impl LayerFrom {
 
 impl AssembleStep {
     /// The root filesystem.
-    pub const TREE: Name<Self, Tree> = Name::new("tree");
+    pub const TREE: OutputName<Self, Tree> = OutputName::new("tree");
 }
 
 impl Action for AssembleStep {
@@ -110,7 +111,7 @@ impl Action for AssembleStep {
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let layers = self.layers.iter().map(|from| layer(work, from)).collect::<Result<Vec<_>, _>>()?;
         let merged = assemble(&self.assembly, layers, work.store())?;
-        // An initramfs that is the root itself is put together with the patterns of that.
+        // An initramfs that is the root itself is assembled with the patterns of the root.
         for pattern in merged.unused.iter().filter(|_| self.assembly.layout.is_some()) {
             let pattern = pattern.as_str();
             work.warn(&format!("`replace` has {pattern}, which is unused: no two origins differ there"));
@@ -137,8 +138,9 @@ fn layer(work: &Work<'_>, from: &LayerFrom) -> Result<Layer, StepError> {
     })
 }
 
-/// Everything that an assembly states, as canonical text. Every field is named, so that none can be forgotten.
-fn stated(assembly: &Assembly) -> String {
+/// Everything that an assembly states, as canonical text. All fields are destructured by name, so that none can be
+/// forgotten.
+pub(super) fn stated(assembly: &Assembly) -> String {
     let Assembly { layout, accounts, groups, dirs, nodes, links, attributes, replace, programs } = assembly;
     let given = |stated: &Attributes| {
         let Attributes { path, mode, uid, gid, capabilities: _, xattrs: _ } = stated;
@@ -154,7 +156,7 @@ fn stated(assembly: &Assembly) -> String {
     lines.extend(links.iter().map(|link| format!("link {link:?}")));
     lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
     lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
-    // Shells are part of the accounts, and `/init` alone goes without saying.
+    // Shells are part of the accounts, and `/init` is always required.
     let starts: Vec<_> = programs.iter().map(|program| program.path.as_str()).collect();
     if layout.is_none() && starts != ["init"] {
         lines.push(format!("starts {starts:?}"));

@@ -1,4 +1,4 @@
-//! Crates for cargo, which has no network in the sandbox and needs none.
+//! Crates for cargo, which has no network in the sandbox.
 
 use super::source::unpack_at;
 use crate::archive;
@@ -7,7 +7,7 @@ use crate::source::Crate;
 use crate::step::{StepError, Work};
 
 /// Cargo's home is `/build/.cargo`, as HOME is `/build`. A folder of crates ("directory source",
-/// <https://doc.rust-lang.org/cargo/reference/source-replacement.html>) stands for the registry.
+/// <https://doc.rust-lang.org/cargo/reference/source-replacement.html>) replaces the registry.
 const CONFIG: &str = "\
 [source.crates-io]
 replace-with = \"locked\"
@@ -19,8 +19,8 @@ directory = \"/build/crates\"
 offline = true
 ";
 
-/// Lays crates out beside the source folder: each in a folder of its own, with the checksum that cargo holds against
-/// the `Cargo.lock`. Checksums of their files are not listed: the archives were checked as a whole.
+/// Lays crates out beside the source folder: each in its own folder, with the checksum that cargo compares with
+/// `Cargo.lock`. Checksums of their files are not listed: the archives were verified as a whole.
 pub(super) fn vendor(work: &Work<'_>, crates: &[Crate], build: &Dir) -> Result<(), StepError> {
     let folder = build.make_dir("crates")?;
     for pinned in crates {

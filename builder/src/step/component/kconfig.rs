@@ -1,10 +1,10 @@
-//! Making a configuration of its start and the fragments, and checking that every setting took effect.
+//! Makes a configuration from its start and the fragments, and checks that every setting took effect.
 
 use std::io::Read;
 
 use super::SRC;
 use crate::digest::Digest;
-use crate::execution::{BUILD, Execution, Input, Invocation, Stdin, Workspace};
+use crate::execution::{BUILD, Execution, ExecutionInput, Invocation, Stdin, Workspace};
 use crate::kernel::{self, Fragment, Setting, config};
 use crate::path_error::FromPathError as _;
 use crate::platform::Platform;
@@ -13,7 +13,7 @@ use crate::recipe::Resolve;
 use crate::step::{StepError, Work};
 use crate::store::StoreError;
 
-/// Where the configuration is, below [`BUILD`]. Make's targets may have put anything there.
+/// Path of the configuration, below [`BUILD`]. Make's targets may have put anything there.
 const CONFIG: &str = "src/.config";
 
 /// A distribution's kernel has 300 KB of configuration.
@@ -22,13 +22,13 @@ const MOST_CONFIG: u64 = 16 << 20;
 /// A configuration to make and to check.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// The architecture whose Kconfig files explain what did not take effect.
+    /// The architecture whose Kconfig files explain settings that did not take effect.
     pub platform: Platform,
     /// Its start.
     pub base: ConfigBase,
     /// The make target that completes it.
     pub resolve: Resolve,
-    /// What is laid over the start.
+    /// What is applied to the start.
     pub fragments: Vec<Fragment>,
     /// Extra arguments of make.
     pub make: Vec<String>,
@@ -49,7 +49,7 @@ impl Configuration {
     /// | `config base`, `config resolve`, `config make` | how the configuration is made |
     /// | `config <n>` | each fragment's settings, with the versions that they are for: comments and blank lines don't count |
     ///
-    /// The architecture is not in the key: by it a failure is explained, and a failure is no result.
+    /// The architecture is not in the key: it is only used to explain a failure, and a failure is no result.
     pub(super) fn rows(&self) -> Vec<(String, String)> {
         let base = match &self.base {
             ConfigBase::Target(target) => target.clone(),
@@ -62,7 +62,7 @@ impl Configuration {
         fixed.chain(fragments.map(|(n, fragment)| (format!("config {n}"), settings(fragment)))).collect()
     }
 
-    /// The configuration that comes from outside.
+    /// The configuration, if it is an external file.
     pub(super) fn blob(&self) -> Option<Digest> {
         match self.base {
             ConfigBase::Blob(blob) => Some(blob),
@@ -70,7 +70,7 @@ impl Configuration {
         }
     }
 
-    /// Configures the source of a workspace; `execution` gives executions that begin in it.
+    /// Configures the source of a workspace; `execution` creates executions that start in it.
     pub(super) fn make(
         &self,
         work: &Work<'_>,
@@ -101,7 +101,7 @@ impl Configuration {
             }
         };
         let complete = Execution {
-            inputs: vec![Input::bytes(format!("{BUILD}/{CONFIG}"), config::merge(&base, &fragments))],
+            inputs: vec![ExecutionInput::bytes(format!("{BUILD}/{CONFIG}"), config::merge(&base, &fragments))],
             commands: vec![make(self.resolve.target(), Stdin::LineBreaks)],
             ..execution(workspace)
         };
@@ -112,7 +112,7 @@ impl Configuration {
     }
 }
 
-/// A fragment's settings as one canonical text.
+/// The settings of a fragment as one canonical text.
 fn settings(fragment: &Fragment) -> String {
     let line = |setting: &Setting| {
         let line = setting.value.line(&setting.symbol);

@@ -2,12 +2,12 @@
 
 use crate::tree::{Node, Tree, TreePath};
 
-/// Folders that exist during a component's build only.
+/// Folders that only exist during a component's build.
 const BUILD: [&str; 2] = ["build", "deps"];
 
-/// The symbolic links of an install tree whose target can't be there where the tree is used, each as `path -> target`: those that
-/// climb above the tree, as a link does that was copied out of the toolchain, and those into the folders of the build. A target
-/// below the tree's top that is missing is none of them: another component may bring it.
+/// The symbolic links of an install tree whose target can't exist where the tree is used, each as `path -> target`:
+/// those that lead above the tree, such as a link that was copied from the toolchain, and those into the folders of the
+/// build. A link to a missing target below the tree's top is not included: another component may provide the target.
 pub(super) fn astray(tree: &Tree) -> Vec<String> {
     let links = tree.entries.iter().filter_map(|(path, entry)| match &entry.node {
         Node::Symlink { target } => Some((path, target)),

@@ -9,9 +9,9 @@ mod source;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::{Action, Blob, Graph, Id, Name, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
+use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
 use crate::digest::Digest;
-use crate::execution::{BUILD, DEPS, Execution, Input, Invocation, OutputForm, OutputPath, Workspace};
+use crate::execution::{BUILD, DEPS, Execution, ExecutionInput, Invocation, OutputForm, OutputPath, Workspace};
 use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
 use crate::source::Crate;
@@ -23,7 +23,7 @@ pub use kconfig::{ConfigBase, Configuration};
 pub use patches::{Patch, PatchContent};
 pub use source::Source;
 
-/// Below [`BUILD`]: sources, and what is installed.
+/// Below [`BUILD`]: sources, and installed files.
 const SRC: &str = "src";
 const OUT: &str = "out";
 
@@ -38,9 +38,9 @@ pub struct ComponentStep {
     pub source: Source,
     /// The patch series.
     pub patches: Vec<Patch>,
-    /// Components whose install trees stand under `/deps`.
+    /// Components whose install trees are placed in `/deps`.
     pub needs: Vec<(String, Id<ComponentStep>)>,
-    /// Crates that cargo finds in place of a registry; `None` for a component that has nothing to do with cargo.
+    /// Crates that cargo uses instead of a registry; `None` for a component that does not use cargo.
     pub crates: Option<Vec<Crate>>,
     /// Its configuration.
     pub kconfig: Option<Configuration>,
@@ -57,12 +57,12 @@ pub struct ComponentStep {
 }
 
 impl ComponentStep {
-    /// What it installs. Its named files are outputs beside it, see [`Id::file`].
-    pub const INSTALL: Name<Self, Tree> = Name::new("install");
+    /// The installed files. Its named files are separate outputs, see [`Id::file`].
+    pub const INSTALL: OutputName<Self, Tree> = OutputName::new("install");
 }
 
 impl Id<ComponentStep> {
-    /// The output that the component's `files` have under that name.
+    /// The output with that name in the component's `files`.
     pub fn file(self, name: &str) -> Ref<Blob> {
         Ref::new(self.step(), name.to_owned())
     }
@@ -141,7 +141,7 @@ impl Action for ComponentStep {
         }
         let mut inputs = Vec::new();
         for (name, need) in &self.needs {
-            inputs.push(Input::tree(format!("{DEPS}/{name}"), work.get(&need.output(Self::INSTALL))?, time));
+            inputs.push(ExecutionInput::tree(format!("{DEPS}/{name}"), work.get(&need.output(Self::INSTALL))?, time));
         }
         let patching = self.execution(work, workspace, inputs);
         let mut workspace = patches::apply(&self.patches, work, patching)?;
@@ -153,8 +153,8 @@ impl Action for ComponentStep {
 }
 
 impl ComponentStep {
-    /// An execution of its commands, which begin in its source.
-    fn execution(&self, work: &Work<'_>, workspace: Workspace, inputs: Vec<Input>) -> Execution {
+    /// An execution of its commands, which start in its source folder.
+    fn execution(&self, work: &Work<'_>, workspace: Workspace, inputs: Vec<ExecutionInput>) -> Execution {
         let fixed = [
             ("JOBS", work.context.jobs.to_string()),
             ("OUT", format!("{BUILD}/{OUT}")),
@@ -171,7 +171,7 @@ impl ComponentStep {
         }
     }
 
-    /// Runs its scripts, and keeps what they made.
+    /// Runs its scripts, and stores their results.
     fn build(&self, work: &Work<'_>, workspace: Workspace) -> Result<Outputs, StepError> {
         let mut execution = self.execution(work, workspace, Vec::new());
         let scripts = [("build", &self.build), ("install", &self.install)];
@@ -181,9 +181,9 @@ impl ComponentStep {
         }
         let file = |(name, path): (&String, &String)| OutputPath {
             name: name.clone(),
-            // What is built outside of its source is named by `../`.
+            // Files built outside the source folder are named with `../`.
             path: path.strip_prefix("../").map_or_else(|| format!("{SRC}/{path}"), str::to_owned),
-            // A kernel has links at some of its outputs, to others.
+            // Some outputs of a kernel build are links to others.
             form: OutputForm::LinkedFile,
         };
         let install = OutputPath { name: Self::INSTALL.name().into(), path: OUT.into(), form: OutputForm::Tree };
@@ -205,7 +205,7 @@ impl ComponentStep {
     }
 }
 
-/// The error of a script without the script, whose length would hide what it printed.
+/// The error of a script without the script, whose length would hide its output.
 fn without_text(error: SandboxError) -> SandboxError {
     match error {
         SandboxError::Tool(ProcessError::Failed { status, tail, .. }) => {

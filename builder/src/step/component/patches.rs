@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
-use crate::execution::{Execution, IN, Input, Invocation, Workspace};
+use crate::execution::{Execution, ExecutionInput, IN, Invocation, Workspace};
 use crate::image::Contents;
 use crate::kernel::patch::{self, PatchError};
 use crate::path_error::FromPathError as _;
@@ -65,7 +65,7 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, mut execution: Execution)
         let argv = fixed.chain(["-i", &path]).map(str::to_owned).collect();
         let title = Some(format!("applying {name}"));
         execution.commands.push(Invocation { title, ..Invocation::new("patched source", argv) });
-        execution.inputs.push(Input::bytes(path, text));
+        execution.inputs.push(ExecutionInput::bytes(path, text));
     }
     let said = Mutex::new((0, String::new()));
     let listen = |command: usize, line: &str| {

@@ -1,4 +1,4 @@
-//! What a component is built from, unpacked.
+//! The source that a component is built from, unpacked.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::step::{Package, StepError, Work, tree_digest};
 use crate::store::StoreError;
 use crate::tree::Tree;
 
-/// What a component is built from.
+/// The source that a component is built from.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// An archive.
@@ -27,14 +27,14 @@ pub enum Source {
         name: String,
         /// Its content.
         blob: Digest,
-        /// How many folders that hold all of it are taken off; `None`: one where nothing is beside it.
+        /// How many enclosing folders are removed; `None`: one, if it is the only entry at the top.
         strip: Option<u32>,
     },
     /// An archive in Debian packages.
     Deb {
         /// The packages.
         packages: Vec<Package>,
-        /// Its path in them; `None`: the only one in `usr/src`.
+        /// Its path in them; `None`: the only archive in `usr/src`.
         inside: Option<String>,
         /// As for an archive.
         strip: Option<u32>,
@@ -44,7 +44,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// As the key has it: an archive's sha256 and what of its top is kept, or a folder's tree.
+    /// As in the key: an archive's sha256 and how its top is handled, or a folder's tree.
     pub(super) fn row(&self) -> String {
         match self {
             Self::Archive { blob, strip, .. } => format!("{}{blob}", stripped(*strip)),
@@ -56,7 +56,7 @@ impl Source {
         }
     }
 
-    /// The files that it comes in.
+    /// The blobs that contain it.
     pub(super) fn blobs(&self) -> Vec<Digest> {
         match self {
             Self::Archive { blob, .. } => vec![*blob],
@@ -65,7 +65,7 @@ impl Source {
         }
     }
 
-    /// Lays it out as the folder `src` of `build`, its own files as of `time` where it is a folder of the project.
+    /// Lays it out as the folder `src` of `build`; files of a project folder get the time `time`.
     pub(super) fn unpack(&self, work: &Work<'_>, build: &Dir, time: SystemTime) -> Result<(), StepError> {
         match self {
             Self::Folder(tree) => Ok(lay_out(tree, &work.contents(), &build.make_dir(SRC)?, time)?),
@@ -85,7 +85,7 @@ impl Source {
     }
 }
 
-/// What of an archive's top is kept, as the row `source` has it.
+/// How an archive's top is handled, as in the row `source`.
 fn stripped(strip: Option<u32>) -> String {
     match strip {
         None => String::new(),
@@ -107,7 +107,7 @@ fn unpack_archive(
     unpack_at(input, name, work.budget(), build, SRC, strip)
 }
 
-/// The archive in unpacked Debian packages that is a source.
+/// The source archive in unpacked Debian packages.
 fn archive_in(debs: &Dir, packages: &[Package], stated: Option<&str>) -> Result<String, StepError> {
     const FOLDER: &str = "usr/src";
     let items = match debs.list(FOLDER) {
@@ -128,8 +128,8 @@ fn archive_in(debs: &Dir, packages: &[Package], stated: Option<&str>) -> Result<
     Err(StepError::NoSource { packages, stated: stated.map(str::to_owned), archives })
 }
 
-/// Unpacks an archive as the new folder `to` of `dir`: whole, nothing of it dropped and nothing put over another.
-/// `strip` folders that hold all of it are taken off; where that is not stated one, if nothing is beside it.
+/// Unpacks an archive as the new folder `to` of `dir`: completely, without leaving out or overwriting anything. `strip`
+/// enclosing folders are removed; if that is not stated, one, if it is the only entry at the top.
 pub(super) fn unpack_at(
     input: impl Read,
     name: &str,
@@ -153,7 +153,7 @@ pub(super) fn unpack_at(
         }
     }
     dir.rename(&top, to)?;
-    // What was taken off.
+    // The removed folders.
     while top.pop() && !top.as_os_str().is_empty() {
         dir.remove_dir(&top)?;
     }

@@ -1,4 +1,4 @@
-//! Packages beside each other: what dpkg does where several bring one path.
+//! Packages in one tree: dpkg's behaviour if several bring the same path.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use crate::tree::contested::keepers;
 use crate::tree::usrmerge::resolve;
 use crate::tree::{Entry, TreePath};
 
-/// A path of packages that goes elsewhere (dpkg-divert(1)).
+/// A path of packages that is moved (dpkg-divert(1)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diversion {
     /// The path.
     pub from: TreePath,
-    /// Where it goes.
+    /// The new path.
     pub to: TreePath,
-    /// The package whose own file stays; `None` where all are diverted.
+    /// The package whose own file stays; `None` if the files of all packages are diverted.
     pub by: Option<String>,
-    /// Where the recipe states it, for messages.
+    /// Its place in the recipe, for messages.
     pub place: String,
 }
 
-/// A package that is unpacked.
+/// An unpacked package.
 pub(super) struct Unpacked {
     pub control: Control,
     pub layer: Layer,
@@ -34,13 +34,13 @@ pub(super) struct Unpacked {
 pub struct Diverting {
     /// Its name.
     pub package: String,
-    /// What its layer is called.
+    /// The name of its layer.
     pub origin: String,
 }
 
-/// Settles what packages bring twice, as dpkg does: diversions (dpkg-divert(1)) move a path of all packages but one,
-/// and a package that `Replaces` another one keeps the path ([`keepers`]). What remains is a conflict, for
-/// [`merge`](crate::rootfs::merge) to find. Gives the layers, and the diversions that moved nothing.
+/// Resolves paths that several packages bring, as dpkg does: diversions (dpkg-divert(1)) move a path of all packages
+/// but one, and a package that `Replaces` another one keeps the path ([`keepers`]). Anything else is a conflict, which
+/// [`merge`](crate::rootfs::merge) reports. Returns the layers, and the diversions that moved nothing.
 pub(super) fn settle(packages: Vec<Unpacked>, diversions: &[Diversion]) -> (Vec<Layer>, Vec<&Diversion>) {
     let (controls, mut layers): (Vec<Control>, Vec<Layer>) =
         packages.into_iter().map(|package| (package.control, package.layer)).unzip();
@@ -54,7 +54,8 @@ pub(super) fn settle(packages: Vec<Unpacked>, diversions: &[Diversion]) -> (Vec<
             if diversion.by.as_ref() == Some(&control.package) {
                 continue;
             }
-            // What would meet something of its own package stays, and is a conflict with the other's.
+            // A file that would collide with another one of its own package stays, and is a conflict with the other
+            // package's.
             if layer.tree.get(&from).is_none_or(Entry::is_dir) || layer.tree.get(&to).is_some() {
                 continue;
             }
@@ -71,7 +72,7 @@ pub(super) fn settle(packages: Vec<Unpacked>, diversions: &[Diversion]) -> (Vec<
         let entry = |owner: usize| layers[owner].tree.get(&path);
         let same = |one, other| entry(one).zip(entry(other)).is_some_and(|(one, other)| one.same(other));
         let kept = keepers(&owners, same, |one, other| controls[one].replaces(&controls[other]));
-        // Where all give way to each other, it is a conflict.
+        // If each of them gives way to another one, it is a conflict.
         for loser in owners.iter().filter(|owner| !kept.is_empty() && !kept.contains(owner)) {
             layers[*loser].tree.entries.remove(&path);
         }
@@ -79,7 +80,7 @@ pub(super) fn settle(packages: Vec<Unpacked>, diversions: &[Diversion]) -> (Vec<
     (layers, unused)
 }
 
-/// The paths that several layers have, differently, folders aside; each with the layers.
+/// The paths that several layers have with different content, except folders; each with the layers.
 fn contested(layers: &[Layer]) -> BTreeMap<TreePath, Vec<usize>> {
     let mut all: BTreeMap<&TreePath, Vec<(usize, &Entry)>> = BTreeMap::new();
     for (number, layer) in layers.iter().enumerate() {
@@ -94,7 +95,7 @@ fn contested(layers: &[Layer]) -> BTreeMap<TreePath, Vec<usize>> {
         .collect()
 }
 
-/// What to do about paths that packages bring differently, of which some have a maintainer script that diverts paths.
+/// Advice for paths at which packages differ, some of which have a maintainer script that diverts paths.
 pub(in crate::step) fn remedy(conflicts: &[Conflict], diverting: &[Diverting]) -> String {
     let Some(conflict) = conflicts.first() else { return String::new() };
     let path = &conflict.path;

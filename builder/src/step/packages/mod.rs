@@ -1,11 +1,11 @@
-//! Packages unpacked into one tree, as dpkg would.
+//! Packages unpacked into one tree, as by dpkg.
 
 mod dpkg;
 
 use std::collections::BTreeMap;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, Name, Outputs, Package, StepError, StepId, Work};
+use super::{Action, Graph, OutputName, Outputs, Package, StepError, StepId, Work};
 use crate::archive::{deb, tar};
 use crate::digest::Digest;
 use crate::rootfs::{Layer, Pattern, merge};
@@ -21,15 +21,15 @@ pub use dpkg::{Diversion, Diverting};
 pub struct PackagesStep {
     /// The packages.
     pub packages: Vec<Package>,
-    /// Paths that the image does not want; what lies below them goes, too.
+    /// Paths that the image does not need; everything below them is left out, too.
     pub exclude: Vec<Pattern>,
-    /// What maintainer scripts would have diverted.
+    /// Paths that maintainer scripts would have diverted.
     pub diversions: Vec<Diversion>,
 }
 
 impl PackagesStep {
-    /// All that they bring.
-    pub const TREE: Name<Self, Tree> = Name::new("tree");
+    /// Their content.
+    pub const TREE: OutputName<Self, Tree> = OutputName::new("tree");
 }
 
 impl Action for PackagesStep {

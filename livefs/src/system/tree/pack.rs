@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Packs what lies at `names` below `root` as a tar: in the order of names, with numeric owners, extended attributes and hard links. What
-/// `left_out` says of a path is not packed, nor what lies below it; sockets never are.
+/// Packs the files at `names` below `root` as a tar: in the order of names, with numeric owners, extended attributes
+/// and hard links. Paths for which `left_out` returns true, everything below them, and sockets are skipped.
 ///
 /// # Errors
 /// Reading or writing failed.
@@ -58,7 +58,7 @@ impl<W: Write> Packer<'_, W> {
             self.archive.append_pax_extensions(records)?;
         }
         if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() {
-            // The crate would take the path on this machine instead of the name.
+            // The crate would use the path on this machine instead of the name.
             let mut header = header(
                 &about,
                 match () {

@@ -1,10 +1,10 @@
-//! Names of a tree's files, which lead nowhere but into it.
+//! Names of a tree's files, which can't lead out of it.
 
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// A name's place in the tree, if all on the way are folders of the tree.
+/// The path of a name in the tree, if all its parents are folders of the tree.
 pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
     let mut path = tree.to_owned();
     let mut parts = name.components().filter(|part| *part != Component::CurDir).peekable();
@@ -18,7 +18,7 @@ pub(crate) fn inside(tree: &Path, name: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// A name's place in the tree; folders on the way that are not there are made.
+/// The path of a name in the tree; missing parent folders are created.
 pub(in crate::system) fn place(tree: &Path, name: &Path) -> io::Result<PathBuf> {
     let name = relative(name);
     for folder in name.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
@@ -30,7 +30,7 @@ pub(in crate::system) fn place(tree: &Path, name: &Path) -> io::Result<PathBuf> 
     inside(tree, &name)
 }
 
-/// A name as `tar` takes it, which makes absolute ones relative.
+/// A name as GNU `tar` reads it, which makes absolute names relative.
 pub(in crate::system) fn relative(name: &Path) -> PathBuf {
     name.components().filter(|part| !matches!(part, Component::RootDir)).collect()
 }

@@ -9,8 +9,8 @@ use nix::sys::time::TimeSpec;
 use super::place::{inside, outside, place, relative};
 use crate::system::attributes::{Attributes, without_attributes};
 
-/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing climbs out of it:
-/// a name with `..`, or below a symlink, is an error.
+/// Unpacks a tar into a folder, with numeric owners, modes, times, extended attributes, links and devices. Nothing is
+/// written outside the folder: a name with `..`, or below a symlink, is an error.
 ///
 /// # Errors
 /// The disk is full, or the archive is damaged.
@@ -24,7 +24,7 @@ pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
     archive.set_preserve_mtime(false);
     archive.set_overwrite(true);
     let mut entries = 0;
-    // What is made in a folder changes its time, so these come last.
+    // Creating a file in a folder changes the folder's time, so these are set last.
     let mut folders = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -77,7 +77,7 @@ pub fn unpack(reader: impl Read, into: &Path) -> io::Result<()> {
     folders.iter().try_for_each(|(path, changed)| set_time(path, *changed))
 }
 
-/// Gives a file that is there a further name, in the place of what has that name.
+/// Gives an existing file a further name, replacing what has that name.
 fn link(into: &Path, first: &Path, name: &Path) -> io::Result<()> {
     let (first, path) = (inside(into, first)?, place(into, name)?);
     if first == path {
@@ -92,15 +92,15 @@ fn link(into: &Path, first: &Path, name: &Path) -> io::Result<()> {
     })
 }
 
-/// Sets when a file was changed last; of a symlink its own time.
+/// Sets the modification time of a file; for a symlink, its own time.
 pub(super) fn set_time(path: &Path, changed: TimeSpec) -> io::Result<()> {
     use nix::sys::stat::{UtimensatFlags, utimensat};
     let accessed = TimeSpec::UTIME_OMIT;
     Ok(utimensat(nix::fcntl::AT_FDCWD, path, &accessed, &changed, UtimensatFlags::NoFollowSymlink)?)
 }
 
-/// Sets what a member's extended header says, after its owner, as that takes capabilities away. Who is not root may set `user.`
-/// attributes alone.
+/// Sets the attributes in a member's extended header, after its owner, as changing the owner removes capabilities. A
+/// user other than root may set `user.` attributes only.
 fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) -> io::Result<()> {
     let name = relative(name);
     for (attribute, value) in attributes {
@@ -114,10 +114,10 @@ fn set_attributes(into: &Path, name: &Path, attributes: Attributes, root: bool) 
     Ok(())
 }
 
-/// When a member was changed last: its extended header tells parts of seconds.
+/// The modification time of a member: its extended header has fractions of seconds.
 ///
-/// `tar` reads sparse files in the old GNU format only; one in a PAX archive, which would lose its holes, and its name, in silence, is an
-/// error (GNU tar's manual, "Storing Sparse Files").
+/// The crate `tar` reads sparse files in the old GNU format only. One in a PAX archive, which would silently lose its
+/// holes and its name, is an error (GNU tar's manual, "Storing Sparse Files").
 fn read_extensions<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<TimeSpec> {
     let mut changed = TimeSpec::new(i64::try_from(entry.header().mtime()?).unwrap_or(i64::MAX), 0);
     let Some(extensions) = entry.pax_extensions()? else { return Ok(changed) };
@@ -139,7 +139,7 @@ fn read_extensions<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<TimeSpe
     Ok(changed)
 }
 
-/// Seconds since 1970 with a decimal fraction, as extended headers have them.
+/// Seconds since 1970 with a decimal fraction, as in extended headers.
 pub(super) fn time(text: &str) -> Option<TimeSpec> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let (seconds, nanoseconds) = (whole.parse().ok()?, format!("{fraction:0<9.9}").parse().ok()?);

@@ -1,4 +1,4 @@
-//! `convert`: a container's files into an image.
+//! `convert`: moves a container's files into an image.
 //!
 //! A conversion has a configuration in waiting, as a creation has, from when its image is whole: with it a power cut leaves what
 //! [`finish`] finishes at the next start, without it the old files.
@@ -17,7 +17,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The configuration in waiting of a container.
+/// The pending configuration of a container.
 pub(crate) fn waiting(vz: &Vz, id: u32) -> PathBuf {
     vz.paths.conf().join(format!(".{id}.conf.converting"))
 }
@@ -56,7 +56,7 @@ pub(super) fn convert(vz: &Vz, call: &Call) -> Result<u8> {
     clear(&made)?;
     let done = copy(vz, &ct, wanted, &made, &root).and_then(|()| sync(&made)).and_then(|()| note(vz, &ct, wanted));
     if let Err(error) = done {
-        // Why it failed is more worth telling.
+        // The cause of the failure matters more.
         let _ = clear(&made);
         return Err(error);
     }
@@ -65,7 +65,7 @@ pub(super) fn convert(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
-/// Copies what a container sees as its root.
+/// Copies the files that a container sees as its root.
 fn copy(vz: &Vz, ct: &Ct, layout: Layout, made: &Path, root: &Path) -> Result<()> {
     // Both are mounted: the old one at its place, the new one beside it.
     let target = beside(root, "converting");
@@ -88,7 +88,7 @@ fn copy(vz: &Vz, ct: &Ct, layout: Layout, made: &Path, root: &Path) -> Result<()
     filled.and(unmounted)
 }
 
-/// Writes the configuration that the container will have.
+/// Writes the configuration for the converted container.
 fn note(vz: &Vz, ct: &Ct, layout: Layout) -> Result<()> {
     let path = waiting(vz, ct.id);
     let mut file = ct.file.clone().unwrap_or_default();
@@ -102,7 +102,7 @@ fn note(vz: &Vz, ct: &Ct, layout: Layout) -> Result<()> {
     written.map_err(|error| Error::Save(path, error))
 }
 
-/// Puts the image in the place of the old files, and its configuration in that of the old one. Each step may be done already.
+/// Replaces the old files with the image, and the old configuration with the new one. Each step may already be done.
 ///
 /// # Errors
 /// The disk's.
@@ -120,6 +120,6 @@ pub(crate) fn finish(vz: &Vz, id: u32, private: &Path) -> Result<()> {
     let named = fs::rename(waiting(vz, id), &conf).and_then(|()| sync_folder(&vz.paths.conf()));
     named.map_err(|error| Error::Save(conf, error))?;
     clear(&old)?;
-    // Else the next start would tell of an interruption that there was not.
+    // Otherwise the next start would report an interruption that did not happen.
     sync_folder(folder).map_err(|error| Error::file(folder, error))
 }

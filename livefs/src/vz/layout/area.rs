@@ -1,4 +1,4 @@
-//! Private areas: what each layout does in its own way, and what all of them have in common.
+//! Private areas: the operations that differ by layout, and those that are the same for all.
 
 use crate::durable::sync_folder;
 use crate::vz::conf::Config;
@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 
 /// A private area that is to be made.
 pub struct New<'a> {
-    /// What it begins as.
+    /// Its initial content.
     pub template: &'a Template,
     /// The template's name.
     pub name: &'a str,
     /// `TEMPLATE`
     pub templates: &'a Path,
-    /// Where it is made. Nothing is there.
+    /// Where it is made. The path does not exist.
     pub made: &'a Path,
-    /// Where it may be mounted meanwhile.
+    /// Where it may be mounted in the meantime.
     pub root: &'a Path,
     /// Root's user and group on the host, if the container has a user namespace.
     pub ids: Option<(u32, u32)>,
-    /// What is configured.
+    /// The configuration.
     pub config: &'a Config,
 }
 
@@ -40,9 +40,9 @@ pub struct Place<'a> {
     pub conf: &'a Path,
 }
 
-/// What each layout does in its own way.
+/// The operations that differ by layout.
 pub trait Area {
-    /// Looks whether all is configured that it takes to make one.
+    /// Checks whether the configuration has everything that is required to make one.
     ///
     /// # Errors
     /// Something is not.
@@ -50,19 +50,19 @@ pub trait Area {
         Ok(())
     }
 
-    /// Makes a private area. What is left of one that failed is removed by whoever asked for it.
+    /// Makes a private area. If that fails, the caller removes what is left of it.
     ///
     /// # Errors
     /// The disk is full; the template is damaged.
     fn fill(&self, node: &dyn Node, new: &New) -> Result<()>;
 
-    /// The mounts that make a container's root, the outermost first.
+    /// The mounts that make up a container's root, the outermost first.
     ///
     /// # Errors
     /// What describes the private area can't be read.
     fn mounts(&self, private: &Path, root: &Path, options: Option<&str>) -> Result<Vec<Mount>>;
 
-    /// Looks whether a private area that is not mounted is sound, and mends what can be mended.
+    /// Checks whether a private area that is not mounted is intact, and repairs what can be repaired.
     ///
     /// # Errors
     /// It is damaged.
@@ -70,15 +70,15 @@ pub trait Area {
         Ok(())
     }
 
-    /// Puts away what the next mount would have to, after a root was unmounted.
+    /// Cleans up after an unmount, so that the next mount does not have to.
     fn unmounted(&self, _private: &Path) {}
 
-    /// Whether it is bounded by its own size, and not by limits of the disk that it lies on.
+    /// Whether it has a size of its own, and is not limited by quotas of the disk that it is on.
     fn is_image(&self) -> bool {
         false
     }
 
-    /// Gives it another size, in bytes. One that has none of its own stays as it is.
+    /// Resizes it, in bytes. One without a size of its own stays unchanged.
     ///
     /// # Errors
     /// What it holds needs more; the disk is full.
@@ -86,12 +86,12 @@ pub trait Area {
         Ok(())
     }
 
-    /// How it has snapshots, if it can have any.
+    /// Its snapshot operations, if it supports snapshots.
     fn snapshots(&self) -> Option<&dyn Keeper> {
         None
     }
 
-    /// Puts right what a power cut left in a private area, and tells of it.
+    /// Repairs what a power cut left in a private area, and reports it.
     ///
     /// # Errors
     /// What is there can't be removed.
@@ -100,42 +100,44 @@ pub trait Area {
     }
 }
 
-/// How a layout keeps snapshots. A power cut leaves what was before or what comes after.
+/// How a layout keeps snapshots. After a power cut, the state is either the old or the new one.
 pub trait Keeper {
     /// Where a snapshot's configuration is kept.
     fn conf(&self, private: &Path, id: &str) -> PathBuf;
 
-    /// Keeps the files as they are. `state` has the new snapshot, and is written once these are on the disk.
+    /// Keeps the files in their current state. `state` contains the new snapshot, and is written once the files are on
+    /// the disk.
     ///
     /// # Errors
     /// The disk is full.
     fn take(&self, node: &dyn Node, at: Place, state: &mut Snapshots, id: &str) -> Result<()>;
 
-    /// Puts a snapshot in the place of the files of a private area that is not mounted, and its configuration in that of the container if
-    /// `conf` says so. Writes `state`.
+    /// Replaces the files of a private area that is not mounted with a snapshot, and the container's configuration with
+    /// the snapshot's if `conf` says so. Writes `state`.
     ///
     /// # Errors
     /// The disk is full.
     fn switch(&self, at: Place, state: &mut Snapshots, id: &str, conf: bool) -> Result<()>;
 
-    /// Removes what was kept of a snapshot that `state`, as it is on the disk, does not have any more.
+    /// Removes the data of a snapshot that `state`, as it is on the disk, no longer contains.
     ///
     /// # Errors
     /// It can't be removed.
     fn discard(&self, private: &Path, id: &str) -> Result<()>;
 
-    /// What shows a snapshot read-only.
+    /// The mounts that show a snapshot read-only.
     fn shown(&self, private: &Path, state: &Snapshots, id: &str) -> Source;
 }
 
-/// The name of a private area in the making, or about to go. A power cut leaves these, and nothing that looks whole.
+/// The name of a private area that is being created or removed. A power cut leaves such a name, and nothing that looks
+/// complete.
 pub fn beside(private: &Path, what: &str) -> PathBuf {
     let mut name = private.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{what}"));
     private.with_file_name(name)
 }
 
-/// Suffixes that [`beside`] gives, with what was interrupted.
+/// Suffixes for [`beside`], with the operation that was interrupted.
 pub const INTERRUPTED: &[(&str, &str)] = &[
     ("creating", "creation"),
     ("destroying", "destruction"),
@@ -146,7 +148,7 @@ pub const INTERRUPTED: &[(&str, &str)] = &[
     ("converted", "conversion"),
 ];
 
-/// What was interrupted in a folder of private areas: the path, and what it was.
+/// The interrupted operations in a folder of private areas: the path, and the operation.
 pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut all: Vec<(PathBuf, &'static str)> = entries
@@ -162,8 +164,8 @@ pub fn interrupted(folder: &Path) -> Vec<(PathBuf, &'static str)> {
     all
 }
 
-/// Removes a tree, first under a name that tells what it is, so that a power cut leaves nothing that looks whole. `between` is done
-/// once it has that name.
+/// Removes a tree, which is first renamed to a name for trees in removal, so that a power cut leaves nothing that looks
+/// complete. `between` is called after the renaming.
 ///
 /// # Errors
 /// [`Error::Delete`], or that of `between`.
@@ -177,7 +179,7 @@ pub fn remove(private: &Path, between: impl FnOnce() -> Result<()>) -> Result<()
     sync_folder(private.parent().unwrap_or(private)).map_err(failed)?;
     between()?;
     fs::remove_dir_all(&aside).map_err(failed)?;
-    // Else the next start would tell of an interruption that there was not.
+    // Otherwise the next start would report an interruption that did not happen.
     sync_folder(private.parent().unwrap_or(private)).map_err(failed)
 }
 

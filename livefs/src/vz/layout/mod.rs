@@ -1,4 +1,4 @@
-//! How a container's files are kept: what is in its private area, and which mounts make its root from it.
+//! How a container's files are stored: the content of its private area, and the mounts that make its root from it.
 //!
 //! | layout | private area | root |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | `app` | as `overlay` | the live system below; `/system` bound read-only from it |
 //! | `ploop` | `root.hdd/root.hdd`, an image of a disk; `root.hdd/root.hdd.UUID`, `dump`, `Snapshots.json` | the image, by a loop device |
 //!
-//! What differs between them is one trait, [`Area`]; commands know no layouts.
+//! The differences are behind one trait, [`Area`]; the commands do not depend on the layout.
 
 mod area;
 mod overlay;
@@ -19,16 +19,16 @@ pub use area::{Area, INTERRUPTED, Keeper, New, Place, beside, interrupted, remov
 use super::exit::{Error, Result};
 use std::path::Path;
 
-/// How a container's files are kept.
+/// How a container's files are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Files of its own.
     Simfs,
-    /// Its changes over a template.
+    /// Its changes on top of a template.
     Overlay,
-    /// Its changes over the live system, whose `/system` it shares and can't change.
+    /// Its changes on top of the live system, whose `/system` it shares and can't change.
     App,
-    /// One file that holds a file system.
+    /// One file that contains a file system.
     Ploop,
 }
 
@@ -37,7 +37,8 @@ const ALL: [(&str, Layout); 4] =
     [("simfs", Layout::Simfs), ("overlay", Layout::Overlay), ("app", Layout::App), ("ploop", Layout::Ploop)];
 
 impl Layout {
-    /// Reads `--layout` or `VE_LAYOUT`. Of ploop's kinds of images, which are told apart by what follows its name, there is one here.
+    /// Parses `--layout` or `VE_LAYOUT`. OpenVZ has several kinds of ploop images, distinguished by a suffix of the
+    /// name; here there is one.
     ///
     /// # Errors
     /// [`Error::Value`]: there is no such layout.
@@ -66,7 +67,7 @@ impl Layout {
         }
     }
 
-    /// What it does in its own way.
+    /// Its operations.
     pub fn area(self) -> &'static dyn Area {
         match self {
             Layout::Simfs => &simfs::Simfs,

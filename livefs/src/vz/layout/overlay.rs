@@ -1,4 +1,4 @@
-//! Layouts `overlay` and `app`: changes over a template, or over the live system. A snapshot is a layer.
+//! Layouts `overlay` and `app`: changes on top of a template, or of the live system. A snapshot is a layer.
 
 use super::area::{Area, Keeper, New, Place, beside, interrupted, shift};
 use crate::durable::{replace, unfinished};
@@ -12,9 +12,9 @@ use std::fs;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
-/// See the module.
+/// See the module's documentation.
 pub struct Overlay {
-    /// Whether it is over the live system, whose `/system` it shares and can't change.
+    /// Whether it is on top of the live system, whose `/system` it shares and can't change.
     pub app: bool,
 }
 
@@ -53,7 +53,7 @@ impl Area for Overlay {
         let source = Source::Overlay { lower, upper, metacopy: state.ids.is_some() };
         let mut all = vec![Mount { source, target: root.to_owned(), read_only: false }];
         if self.app {
-            // What the template's /system holds can't be changed, not even by copying up.
+            // The content of the template's /system can't be changed, not even by copying it up.
             all.push(bind(&state.template.join("system"), root.join("system"), true));
             for own in OWN {
                 let kept = private.join("upper/system").join(own);
@@ -65,7 +65,8 @@ impl Area for Overlay {
         Ok(all)
     }
 
-    /// Empties the work folder: the next mount would do it while somebody waits for a start, and does it if this fails.
+    /// Empties the work folder: otherwise the next mount would do it and delay a start. If this fails, the next mount
+    /// does it.
     fn unmounted(&self, private: &Path) {
         let _ = fs::remove_dir(private.join("work/work"));
     }
@@ -124,7 +125,7 @@ impl Keeper for Overlay {
     fn take(&self, _: &dyn Node, at: Place, state: &mut Snapshots, id: &str) -> Result<()> {
         let failed = |error: std::io::Error| Error::system("Failed to create snapshot", error);
         if at.mounted {
-            // The overlay in use keeps its upper folder: what is in it is copied, while nothing changes it.
+            // The overlay in use keeps its upper folder: its content is copied, while nothing changes it.
             let layer = Snapshots::layer(at.private, id);
             let made = beside(&layer, "creating");
             let _ = fs::remove_dir_all(&made);
@@ -217,14 +218,14 @@ fn area(made: &Path, template: PathBuf) -> Result<()> {
     for folder in ["upper", "work", "layers"] {
         make_folder(&made.join(folder))?;
     }
-    // The root of a tree is anybody's to enter, whatever our umask is.
+    // Every user may enter the root of a tree, whatever the umask is.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     let upper = made.join("upper");
     fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
     Snapshots { template, ..Snapshots::default() }.write(made)
 }
 
-/// An app's template holds its own content only: it is what was changed over the live system.
+/// The template of an application contains its own content only, which is the upper layer on top of the live system.
 fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     area(made, live.to_owned())?;
     let upper = made.join("upper");
@@ -238,12 +239,12 @@ fn app(template: &Template, live: &Path, made: &Path) -> Result<()> {
     fs::write(&inittab, APP_INITTAB).map_err(|error| Error::file(&inittab, error))
 }
 
-/// Whether a template brings nothing of a system of its own.
+/// Whether a template contains no system of its own.
 fn template_is_bare(upper: &Path) -> bool {
     fs::symlink_metadata(upper.join("system")).is_err()
 }
 
-/// What init does in an application's container: start it, and again when it ends.
+/// The task of init in an application's container: start the application, and restart it when it ends.
 const APP_INITTAB: &str = "\
 # What init starts in this container: the application alone.
 ::sysinit:/system/etc/init.d/rcS
@@ -272,7 +273,7 @@ fn own_system(live: &Path, upper: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A template's tree that overlays share; unpacked at its first use.
+/// A template's tree that overlays share; it is unpacked at its first use.
 fn shared(template: &Template, name: &str, templates: &Path) -> Result<PathBuf> {
     let tree = templates.join("root").join(name);
     if !tree.is_dir() {

@@ -1,4 +1,4 @@
-//! Layout `ploop`: the private area holds one image of a disk, an ext4 as it is, which a loop device shows.
+//! Layout `ploop`: the private area holds one disk image, a plain ext4, which is accessed through a loop device.
 //!
 //! Names are those of OpenVZ's ploop: `root.hdd/root.hdd`, `root.hdd/DiskDescriptor.xml`. Its format is not: there images are tables of
 //! blocks and a snapshot is what changed since, here both are whole, and take no room for what is not written. What counts of snapshots is
@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// See the module.
+/// See the module's documentation.
 pub struct Ploop;
 
 /// What describes the images to others. By it OpenVZ's tools, and scripts, tell that a private area is one of ploop.
@@ -53,7 +53,7 @@ fn configured(config: &Config) -> Result<(u64, Option<u64>)> {
     let pair = |key: &str, unit| config.get(key).and_then(|text| Pair::parse(text, unit).ok()).map(|pair| pair.limit);
     match pair("DISKSPACE", Unit::Kilobytes) {
         Some(kilobytes) if kilobytes > 0 => {
-            // Each takes room, also where there is no file for it: no more than there are blocks.
+            // Each inode takes space even without a file: so there are no more than blocks.
             let inodes = pair("DISKINODES", Unit::Items).filter(|inodes| *inodes > 0);
             Ok((kilobytes.saturating_mul(1024), inodes.map(|inodes| inodes.min(kilobytes / 4).max(1))))
         }
@@ -148,7 +148,7 @@ impl Area for Ploop {
                 .and_then(|()| node.shrink(&copy, bytes).map_err(failed))
                 .and_then(|()| put(&copy, &image));
             if done.is_err() {
-                // Why it failed is more worth telling.
+                // The cause of the failure matters more.
                 let _ = clear(&copy);
                 return done;
             }
@@ -271,7 +271,7 @@ fn put(made: &Path, image: &Path) -> Result<()> {
     done.map_err(|error| Error::file(image, error))
 }
 
-/// An error of the machine's with the code and the beginning that the classic tool has for it.
+/// An error of the machine with the exit code and the prefix of the classic tool.
 fn named(error: Error, code: u8, what: &str) -> Error {
     match error {
         Error::DiskFull(text) => Error::DiskFull(format!("{what}: {text}")),
@@ -284,7 +284,7 @@ fn named(error: Error, code: u8, what: &str) -> Error {
 const TOP: &str = "{5fbaabe3-6958-40ff-92a7-860e329aab41}";
 const NONE: &str = "{00000000-0000-0000-0000-000000000000}";
 
-/// Writes the descriptor, if it says anything else than what is there.
+/// Writes the descriptor, if its content differs from the existing one.
 fn describe(private: &Path, state: &Snapshots) -> Result<()> {
     let path = private.join(DESCRIPTOR);
     let text = descriptor(size(&image(private))? / 512, state);

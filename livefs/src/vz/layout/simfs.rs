@@ -1,11 +1,11 @@
-//! Layout `simfs`: the private area is the tree itself, and is bound.
+//! Layout `simfs`: the private area is the tree itself, and is bind-mounted.
 
 use super::area::{Area, New, shift};
 use crate::vz::exit::Result;
 use crate::vz::node::{Mount, Node, Source};
 use std::path::Path;
 
-/// See the module.
+/// See the module's documentation.
 pub struct Simfs;
 
 impl Area for Simfs {

@@ -1,4 +1,4 @@
-//! File systems in files: made, looked at, shown by loop devices, resized, held still.
+//! File systems in files: creating, checking, attaching to loop devices, resizing, freezing.
 //!
 //! Kernel: include/uapi/linux/loop.h, include/uapi/linux/fs.h, Documentation/filesystems/ext4/ioctl.rst, statvfs(3).
 
@@ -55,7 +55,7 @@ struct Range {
 }
 
 const READ_ONLY: u32 = 1;
-/// The device goes when nobody has it open or mounted any more.
+/// The device is removed once it is neither open nor mounted.
 const AUTOCLEAR: u32 = 4;
 /// Past the page cache, which else would hold all twice, and in the name of whoever wrote it.
 const DIRECT_IO: u32 = 16;
@@ -68,13 +68,13 @@ nix::ioctl_readwrite!(freeze, b'X', 119, libc::c_int);
 nix::ioctl_readwrite!(thaw, b'X', 120, libc::c_int);
 nix::ioctl_readwrite!(trim_free, b'X', 121, Range);
 
-/// Where the kernel tells of block devices.
+/// Where the kernel reports events of block devices.
 const BLOCKS: &str = "/sys/block";
 /// How long a device may take to let go of its file, and how long it is waited for at a time: where nothing tells of devices.
 const LETS_GO: Duration = Duration::from_secs(30);
 const TURN: Duration = Duration::from_millis(200);
 
-/// Looks whether nobody writes to a file by a device: two at a time would destroy what is in it.
+/// Checks that nobody writes to a file through a device: two writers would destroy its content.
 fn idle(image: &Path) -> Result<()> {
     let own = image.canonicalize().map_err(|error| Error::file(image, error))?;
     match writer(Path::new(BLOCKS), &own) {
@@ -86,7 +86,7 @@ fn idle(image: &Path) -> Result<()> {
     }
 }
 
-/// The loop device that a mounted root lies on, and the file that it shows. None: it lies on something else.
+/// The loop device of a mounted root, and the file behind it. None if the root is on something else.
 pub(super) fn shown(root: &Path) -> Option<(PathBuf, Vec<u8>)> {
     let about = std::fs::metadata(root).ok()?;
     let (major, minor) = (nix::sys::stat::major(about.dev()), nix::sys::stat::minor(about.dev()));
@@ -124,7 +124,7 @@ pub(super) fn let_go((file, image): (PathBuf, Vec<u8>)) -> Result<()> {
     Ok(())
 }
 
-/// The device by which a file can be written to.
+/// The device through which a file can be written to.
 fn writer(blocks: &Path, image: &Path) -> Option<String> {
     let entries = std::fs::read_dir(blocks).into_iter().flatten().flatten();
     let shows = |path: &Path| {
@@ -135,7 +135,8 @@ fn writer(blocks: &Path, image: &Path) -> Option<String> {
     entries.map(|entry| entry.path()).find(|path| shows(path))?.file_name()?.to_str().map(str::to_owned)
 }
 
-/// Shows a file as a device. It is the device's as long as what is given back is open, or mounted.
+/// Attaches a file to a loop device. It stays attached as long as the returned descriptor is open, or the device
+/// mounted.
 pub(super) fn attach(image: &Path, read_only: bool) -> Result<(File, PathBuf)> {
     let failed = |what: &Path, error: std::io::Error| {
         Error::Mount(format!("Can't mount {}: {}: {error}", image.display(), what.display()))
@@ -160,7 +161,7 @@ pub(super) fn attach(image: &Path, read_only: bool) -> Result<(File, PathBuf)> {
         config.info.file_name[..name.len()].copy_from_slice(name);
         // SAFETY: the structure is the one that the call reads.
         match unsafe { loop_configure(device.as_raw_fd(), &config) } {
-            // Somebody else has taken it meanwhile.
+            // Another process has taken it in the meantime.
             Err(nix::Error::EBUSY) => {}
             Err(error) => return Err(failed(&path, error.into())),
             Ok(_) => return Ok((device, path)),
@@ -168,7 +169,7 @@ pub(super) fn attach(image: &Path, read_only: bool) -> Result<(File, PathBuf)> {
     }
 }
 
-/// Makes a file that holds an empty ext4.
+/// Creates a file that contains an empty ext4.
 pub(super) fn format(image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()> {
     let file = File::create_new(image).map_err(|error| Error::file(image, error))?;
     file.set_len(bytes).map_err(|error| Error::file(image, error))?;
@@ -183,13 +184,13 @@ pub(super) fn format(image: &Path, bytes: u64, inodes: Option<u64>) -> Result<()
     run("mke2fs", &options, image, &[], 0)
 }
 
-/// Looks whether an ext4 is sound.
+/// Checks whether an ext4 is intact.
 pub(super) fn check(image: &Path) -> Result<()> {
     idle(image)?;
     run("e2fsck", &["-p".into()], image, &[], 1)
 }
 
-/// Lets a mounted one grow.
+/// Grows a mounted one.
 pub(super) fn grow(image: &Path, root: &Path, bytes: u64) -> Result<()> {
     let failed = |path: &Path, error: nix::Error| Error::system(path.display(), error.into());
     let file = File::options().write(true).open(image).map_err(|error| Error::file(image, error))?;
@@ -209,7 +210,7 @@ pub(super) fn grow(image: &Path, root: &Path, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Lets one that nobody uses shrink.
+/// Shrinks one that is not in use.
 pub(super) fn shrink(image: &Path, bytes: u64) -> Result<()> {
     run("e2fsck", &["-f".into(), "-p".into()], image, &[], 1)?;
     run("resize2fs", &[], image, &[format!("{}K", bytes / 1024)], 0)?;
@@ -217,7 +218,7 @@ pub(super) fn shrink(image: &Path, bytes: u64) -> Result<()> {
     file.set_len(bytes).and_then(|()| file.sync_all()).map_err(|error| Error::file(image, error))
 }
 
-/// Does something while a file system stands still. No signal ends us meanwhile, which would leave it so.
+/// Runs a closure while a file system is frozen. Signals are blocked meanwhile: one that ended this process would leave it frozen.
 pub(super) fn hold(root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     let top = File::open(root).map_err(|error| Error::file(root, error))?;
     let failed = |what: &str, error: nix::Error| Error::system(format!("{}: {what}", root.display()), error.into());
@@ -235,10 +236,10 @@ pub(super) fn hold(root: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<
     done
 }
 
-/// Gives back what is not used.
+/// Discards unused blocks.
 pub(super) fn trim(root: &Path) -> Result<()> {
     let top = File::open(root).map_err(|error| Error::file(root, error))?;
-    // What was removed is free when its transaction is on the disk.
+    // Removed blocks become free when their transaction is on the disk.
     nix::unistd::syncfs(&top).map_err(|error| Error::file(root, error.into()))?;
     let mut all = Range { start: 0, length: u64::MAX, least: 0 };
     // SAFETY: the structure is the one that the call reads and writes.
@@ -253,7 +254,7 @@ pub(super) fn used(root: &Path) -> Result<(u64, u64)> {
     Ok((blocks, about.files().saturating_sub(about.files_free())))
 }
 
-/// Runs one of ext4's programs. `most` is the highest exit code that is none of a failure.
+/// Runs one of ext4's programs. `most` is the highest exit code that is not a failure.
 fn run(program: &str, options: &[String], image: &Path, after: &[String], most: i32) -> Result<()> {
     let mut call = command(program);
     call.args(options).arg::<&OsStr>(image.as_ref()).args(after);
@@ -290,7 +291,7 @@ mod tests {
         let find = |file: &str| writer(folder.path(), Path::new(file));
         assert_eq!((find("/a"), find("/b").as_deref(), find("/c")), (None, Some("loop1"), None));
         idle(folder.path()).unwrap();
-        // It shows another file by now, or none.
+        // By now the device has another file, or none.
         let file = folder.path().join("loop1/loop/backing_file");
         let_go((file.clone(), b"/other\n".to_vec())).unwrap();
         let_go((folder.path().join("loop9"), b"/b\n".to_vec())).unwrap();
