@@ -8,7 +8,7 @@ use crate::source::debian::Control;
 /// A package's file.
 #[derive(Clone, Debug)]
 pub struct Package {
-    /// OutputName and version, for messages.
+    /// Name and version, for messages.
     pub name: String,
     /// The file.
     pub blob: Digest,

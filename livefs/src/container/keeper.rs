@@ -76,22 +76,22 @@ pub struct Kept<'a> {
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
 }
 
-/// A container that is being created. If it is dropped before [`Making::go`], everything created so far is killed.
+/// A container that is being created. If it is dropped before [`KeeperStart::go`], everything created so far is killed.
 #[derive(Debug)]
-pub struct Making {
+pub struct KeeperStart {
     /// None: PID 1 runs, and nothing more will be received.
     keeper: Option<UnixStream>,
     pid: Pid,
     socket: PathBuf,
 }
 
-impl Making {
+impl KeeperStart {
     /// The path of the network namespace that the keeper creates, valid while the engine works.
     pub fn network(&self) -> PathBuf {
         format!("/proc/{}/ns/net", self.pid).into()
     }
 
-    /// Waits for that network namespace, and gives it; must be called before [`Making::run`], after which the keeper
+    /// Waits for that network namespace, and gives it; must be called before [`KeeperStart::run`], after which the keeper
     /// may leave it again.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Making {
         let _ = self.keeper.as_mut().map(|keeper| keeper.write_all(&[1]));
     }
 
-    /// Waits until PID 1 runs, after [`Making::made`] and [`Making::go`].
+    /// Waits until PID 1 runs, after [`KeeperStart::made`] and [`KeeperStart::go`].
     ///
     /// # Errors
     /// The container could not be started, or its keeper was killed.
@@ -146,7 +146,7 @@ impl Making {
     }
 }
 
-impl Drop for Making {
+impl Drop for KeeperStart {
     fn drop(&mut self) {
         // Until the keeper has closed its socket: the container must not be removed while the engine is still working.
         if let Some(keeper) = &mut self.keeper {
@@ -156,7 +156,7 @@ impl Drop for Making {
     }
 }
 
-/// Creates a keeper, which runs the engine's `command` when told to ([`Making::run`]): the command creates the
+/// Creates a keeper, which runs the engine's `command` when told to ([`KeeperStart::run`]): the command creates the
 /// container `id`. Its last options are added here: where the terminal is sent and where PID 1's number is written. The
 /// sockets are in the bundle, which must exist. PID 1 waits for a byte from the engine's pipe `gate`. With `network`
 /// the keeper meanwhile creates a network namespace, and is in it while the engine works.
@@ -165,7 +165,14 @@ impl Drop for Making {
 ///
 /// # Errors
 /// The sockets, the log or the keeper can't be created.
-pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Kept, network: bool) -> Result<Making> {
+pub fn begin(
+    folder: &Path,
+    id: u32,
+    gate: &Path,
+    mut command: Command,
+    kept: Kept,
+    network: bool,
+) -> Result<KeeperStart> {
     let log = kept.log;
     let listen = |path: &Path| {
         let _ = fs::remove_file(path);
@@ -179,7 +186,7 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
     command.arg("--console-socket").arg(&socket).arg("--pid-file").arg(&number).arg(id.to_string());
     // SAFETY: this program has one thread.
     match unsafe { fork() }.map_err(failed("fork for", &socket))? {
-        ForkResult::Parent { child } => Ok(Making { keeper: Some(keeper), pid: child, socket }),
+        ForkResult::Parent { child } => Ok(KeeperStart { keeper: Some(keeper), pid: child, socket }),
         ForkResult::Child => {
             drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
@@ -193,7 +200,7 @@ pub fn begin(folder: &Path, id: u32, gate: &Path, mut command: Command, kept: Ke
             let init = fs::read_to_string(&number).and_then(|text| text.trim().parse().map_err(io::Error::other));
             match (made, init) {
                 (Ok((status, Some(terminal))), Ok(init)) => {
-                    let log = Log { file: written, path: log.to_owned() };
+                    let log = ConsoleLog { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
                     let opened = open(gate, &held, status);
                     // The rest can be done after answering those who wait.
@@ -364,12 +371,12 @@ fn release(terminal: &OwnedFd) -> Option<OwnedFd> {
 }
 
 /// The log of a console's output.
-struct Log {
+struct ConsoleLog {
     file: File,
     path: PathBuf,
 }
 
-impl Log {
+impl ConsoleLog {
     fn write(&mut self, bytes: &[u8]) {
         let _ = self.file.write_all(bytes);
         if self.file.metadata().is_ok_and(|about| about.len() > KEPT) {
@@ -384,7 +391,7 @@ impl Log {
 }
 
 /// Relays until no process of the container is left. Gives how PID 1 ended.
-fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: Log) -> io::Result<End> {
+fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: ConsoleLog) -> io::Result<End> {
     let process = crate::process::watch(init.as_raw())?;
     let mut end = None;
     let events = File::open(limits::cgroup(id).join("cgroup.events"))?;

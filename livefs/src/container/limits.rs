@@ -35,7 +35,7 @@ impl std::fmt::Display for Max {
 
 /// The limits to set; `None` leaves one unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct CgroupLimits {
     /// `memory.max`, bytes.
     pub memory: Option<Max>,
     /// `memory.high`, bytes: above it the container is throttled and its memory reclaimed.
@@ -75,7 +75,7 @@ pub struct IoMax {
 
 /// The current usage of a container. What the kernel does not count is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct CgroupUsage {
     /// Bytes of memory.
     pub memory: Option<u64>,
     /// The maximum so far, bytes (kernel 5.19 and later).
@@ -109,7 +109,7 @@ const DEFAULT_WEIGHT: u32 = 100;
 /// The period of `cpu.max`, microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
-impl Limits {
+impl CgroupLimits {
     /// The files to write, in order, with their content. `io.weight` is not included, as its name depends on the
     /// kernel.
     fn files(&self) -> Vec<(&'static str, String)> {
@@ -142,8 +142,8 @@ impl Limits {
 const ALL: &str = "\n";
 
 /// Sets the limits of a container's cgroup, running or about to. A limit whose file the kernel lacks is
-/// [`Error::Unsupported`]; those before it in the order of [`Limits`] are already set then.
-pub fn apply(limits: &Limits, cgroup: &Path) -> Result<()> {
+/// [`Error::Unsupported`]; those before it in the order of [`CgroupLimits`] are already set then.
+pub fn apply(limits: &CgroupLimits, cgroup: &Path) -> Result<()> {
     for (name, text) in limits.files() {
         if text == ALL {
             set_all(cgroup, name)?;
@@ -175,7 +175,7 @@ fn set_all(cgroup: &Path, name: &str) -> Result<()> {
 }
 
 /// As [`apply`], for a new cgroup: values that are the kernel's defaults are not written.
-pub fn apply_new(limits: &Limits, cgroup: &Path) -> Result<()> {
+pub fn apply_new(limits: &CgroupLimits, cgroup: &Path) -> Result<()> {
     let unlimited = |max: Option<Max>| max.filter(|max| *max != Max::Unlimited);
     let mut wanted = limits.clone();
     for max in [&mut wanted.memory, &mut wanted.memory_high, &mut wanted.swap, &mut wanted.pids] {
@@ -203,7 +203,7 @@ fn set(cgroup: &Path, name: &str, text: &str) -> Result<()> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io("write", &path))
 }
 
-/// The controllers of the limits in [`Limits`].
+/// The controllers of the limits in [`CgroupLimits`].
 const USED: &str = "cpu cpuset io memory pids";
 
 /// Creates a container's cgroup, which knows its number if the kernel supports that ([`ve`]), with every controller
@@ -246,7 +246,7 @@ pub fn events(id: u32, key: &str) -> Option<u64> {
 }
 
 /// Reads the current usage of a container.
-pub fn usage(cgroup: &Path) -> Result<Usage> {
+pub fn usage(cgroup: &Path) -> Result<CgroupUsage> {
     if !cgroup.is_dir() {
         return Err(Error::Io { what: "read", path: cgroup.into(), source: std::io::ErrorKind::NotFound.into() });
     }
@@ -257,7 +257,7 @@ pub fn usage(cgroup: &Path) -> Result<Usage> {
     let cpu = flat(&text("cpu.stat"));
     let (read, written) = io_bytes(&text("io.stat"));
     let get = |map: &BTreeMap<String, u64>, key: &str| map.get(key).copied().unwrap_or(0);
-    Ok(Usage {
+    Ok(CgroupUsage {
         memory: number("memory.current"),
         memory_peak: number("memory.peak"),
         swap: number("memory.swap.current"),
@@ -298,12 +298,12 @@ mod tests {
     #[test]
     fn texts_are_the_kernels() {
         let io = IoMax { major: 254, minor: 0, bytes: Max::Of(1 << 20), operations: Max::Unlimited };
-        let limits = Limits {
+        let limits = CgroupLimits {
             memory: Some(Max::Of(64 << 20)),
             pids: Some(Max::Unlimited),
             cpu_percent: Some(150),
             io: vec![io],
-            ..Limits::default()
+            ..CgroupLimits::default()
         };
         let files = limits.files();
         assert!(files.contains(&("memory.max", "67108864".into())));
@@ -317,7 +317,7 @@ mod tests {
     fn a_new_cgroup_is_told_only_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         // Writing to a missing file would be an error.
-        let defaults = Limits {
+        let defaults = CgroupLimits {
             memory: Some(Max::Unlimited),
             memory_low: Some(0),
             pids: Some(Max::Unlimited),
@@ -325,14 +325,14 @@ mod tests {
             cpu_percent: Some(0),
             cpus: Some(String::new()),
             mems: Some(String::new()),
-            ..Limits::default()
+            ..CgroupLimits::default()
         };
         for name in ["cpuset.cpus", "cpuset.mems"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         apply_new(&defaults, folder.path()).unwrap();
         fs::write(folder.path().join("memory.max"), "").unwrap();
-        apply_new(&Limits { memory: Some(Max::Of(4096)), ..defaults }, folder.path()).unwrap();
+        apply_new(&CgroupLimits { memory: Some(Max::Of(4096)), ..defaults }, folder.path()).unwrap();
         let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!((text("memory.max").as_str(), text("cpuset.cpus").as_str()), ("4096", ""));
     }
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_unsupported_and_not_made() {
         let folder = tempfile::tempdir().unwrap();
-        let limits = Limits { swap: Some(Max::Of(0)), ..Limits::default() };
+        let limits = CgroupLimits { swap: Some(Max::Of(0)), ..CgroupLimits::default() };
         assert!(matches!(apply(&limits, folder.path()), Err(Error::Unsupported(_))));
         assert!(!folder.path().join("memory.swap.max").exists());
     }

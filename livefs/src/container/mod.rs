@@ -1,6 +1,6 @@
 //! The container engine: a container as data, and running it with the OCI runtime crun.
 //!
-//! It is independent of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`Spec`]),
+//! It is independent of OpenVZ's configuration. A caller mounts a tree (`layout`), describes the container ([`ContainerSpec`]),
 //! starts creating it ([`Runtime::begin`], [`runtime::Making::create`]), meanwhile sets up its network, and starts it
 //! ([`runtime::Making::start`]).
 
@@ -18,9 +18,9 @@ pub mod spec;
 pub mod ve;
 
 pub use error::Error;
-pub use limits::Limits;
+pub use limits::CgroupLimits;
 pub use runtime::Runtime;
-pub use spec::Spec;
+pub use spec::ContainerSpec;
 
 /// The result of the engine's functions.
 pub type Result<T> = std::result::Result<T, Error>;

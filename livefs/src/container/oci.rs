@@ -1,13 +1,13 @@
-//! A [`Spec`] in the form of the OCI runtime specification 1.0.2 (`config.json`).
+//! A [`ContainerSpec`] in the form of the OCI runtime specification 1.0.2 (`config.json`).
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Spec;
+use super::ContainerSpec;
 use super::seccomp::{self, Profile};
-use super::spec::{Device, IdMap, Rlimit};
+use super::spec::{DeviceAccess, IdMap, Rlimit};
 
 /// The default size of `/dev/shm`, bytes.
 const SHARED: u64 = 64 << 20;
@@ -58,12 +58,12 @@ const READONLY: &[&str] = &[
 /// written, so it borrows what it can.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Config<'a> {
+pub struct OciConfig<'a> {
     oci_version: &'static str,
     hostname: &'a str,
     root: Root<'a>,
     process: Process<'a>,
-    mounts: Vec<Mount<'a>>,
+    mounts: Vec<OciMount<'a>>,
     linux: Linux<'a>,
 }
 
@@ -108,7 +108,7 @@ struct ProcessLimit<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Mount<'a> {
+struct OciMount<'a> {
     destination: &'a Path,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -120,7 +120,7 @@ struct Mount<'a> {
 #[serde(rename_all = "camelCase")]
 struct Linux<'a> {
     cgroups_path: String,
-    devices: Vec<Node<'a>>,
+    devices: Vec<OciNode<'a>>,
     resources: Resources<'a>,
     masked_paths: &'static [&'static str],
     readonly_paths: &'static [&'static str],
@@ -135,7 +135,7 @@ struct Linux<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Node<'a> {
+struct OciNode<'a> {
     path: &'a Path,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -182,9 +182,9 @@ struct Mapping {
 }
 
 /// The configuration of a container. It does not contain limits: they are set on the cgroup before.
-pub fn config(spec: &Spec) -> Config<'_> {
+pub fn config(spec: &ContainerSpec) -> OciConfig<'_> {
     let capabilities = &spec.capabilities;
-    Config {
+    OciConfig {
         oci_version: "1.0.2",
         hostname: &spec.hostname,
         root: Root { path: &spec.root, readonly: false },
@@ -221,9 +221,9 @@ fn mapping(host_id: u32, size: u32) -> Mapping {
     Mapping { container_id: 0, host_id, size }
 }
 
-fn mounts(spec: &Spec) -> Vec<Mount<'_>> {
-    fn mount<'a>(target: &'a Path, kind: &'static str, source: &'a Path, options: &[&'a str]) -> Mount<'a> {
-        Mount {
+fn mounts(spec: &ContainerSpec) -> Vec<OciMount<'_>> {
+    fn mount<'a>(target: &'a Path, kind: &'static str, source: &'a Path, options: &[&'a str]) -> OciMount<'a> {
+        OciMount {
             destination: target,
             kind,
             source,
@@ -258,7 +258,7 @@ fn mounts(spec: &Spec) -> Vec<Mount<'_>> {
     mounts
 }
 
-fn namespaces(spec: &Spec) -> Vec<Namespace<'_>> {
+fn namespaces(spec: &ContainerSpec) -> Vec<Namespace<'_>> {
     let new = |kind| Namespace { kind, path: None };
     let mut all: Vec<Namespace> = ["pid", "mount", "uts", "ipc", "cgroup"].into_iter().map(new).collect();
     all.push(Namespace { kind: "network", path: spec.network.as_deref() });
@@ -266,12 +266,12 @@ fn namespaces(spec: &Spec) -> Vec<Namespace<'_>> {
     all
 }
 
-fn kind(device: &Device) -> &'static str {
+fn kind(device: &DeviceAccess) -> &'static str {
     if device.block { "b" } else { "c" }
 }
 
 /// Only these; the runtime adds the usual ones.
-fn device_rules(devices: &[Device]) -> Vec<DeviceRule<'_>> {
+fn device_rules(devices: &[DeviceAccess]) -> Vec<DeviceRule<'_>> {
     let none = DeviceRule { allow: false, kind: "a", major: None, minor: None, access: "rwm" };
     let allowed = devices.iter().map(|device| DeviceRule {
         allow: true,
@@ -283,9 +283,9 @@ fn device_rules(devices: &[Device]) -> Vec<DeviceRule<'_>> {
     std::iter::once(none).chain(allowed).collect()
 }
 
-fn node(device: &Device) -> Option<Node<'_>> {
+fn node(device: &DeviceAccess) -> Option<OciNode<'_>> {
     let (path, minor) = (device.path.as_deref()?, device.minor?);
-    Some(Node { path, kind: kind(device), major: device.major, minor, file_mode: 0o600, uid: 0, gid: 0 })
+    Some(OciNode { path, kind: kind(device), major: device.major, minor, file_mode: 0o600, uid: 0, gid: 0 })
 }
 
 #[cfg(test)]
@@ -294,9 +294,9 @@ mod tests {
 
     #[test]
     fn a_container_has_all_its_namespaces_and_no_terminal_of_the_hosts() {
-        let mut spec = Spec::new(101, "/vz/root/101");
+        let mut spec = ContainerSpec::new(101, "/vz/root/101");
         spec.ptys = Some(16);
-        let config = |spec: &Spec| serde_json::to_value(super::config(spec)).unwrap();
+        let config = |spec: &ContainerSpec| serde_json::to_value(super::config(spec)).unwrap();
         let plain = config(&spec);
         assert_eq!(plain["linux"]["namespaces"].as_array().unwrap().len(), 6);
         assert_eq!(plain["linux"]["cgroupsPath"], "/vz/101");

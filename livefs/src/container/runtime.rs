@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::io;
 use super::keeper::{self, Kept};
-use super::{Error, Result, Spec, bundle, freeze, limits, oci, program};
+use super::{ContainerSpec, Error, Result, bundle, freeze, limits, oci, program};
 
 /// The runtime's program and its state folder.
 #[derive(Debug, Clone)]
@@ -30,17 +30,17 @@ impl Default for Runtime {
 
 /// A container known to the runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct State {
+pub struct EngineState {
     /// PID 1's number on the host; its namespaces are `/proc/PID/ns/*`.
     pub pid: i32,
     /// Its state.
-    pub status: Status,
+    pub status: RunState,
 }
 
 /// The state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum RunState {
     /// Its namespaces exist; PID 1 waits for `start`.
     Created,
     /// PID 1 is running.
@@ -58,7 +58,7 @@ impl Runtime {
     ///
     /// # Errors
     /// It is already running; the keeper can't be created.
-    pub fn begin(&self, spec: &Spec, kept: Kept, network: bool) -> Result<Making<'_>> {
+    pub fn begin(&self, spec: &ContainerSpec, kept: Kept, network: bool) -> Result<Creation<'_>> {
         check(spec)?;
         // It is removed with the bundle.
         let log = self.bundle(spec.id).join("log");
@@ -66,18 +66,18 @@ impl Runtime {
         command.arg("--bundle").arg(self.bundle(spec.id));
         let gate = self.notes(spec.id).join("exec.fifo");
         let keeper = keeper::begin(&self.folder, spec.id, &gate, command, kept, network)?;
-        Ok(Making { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
+        Ok(Creation { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
     }
 
     /// Prepares for a container that is run once: what a dead one with this number left is removed, including its
     /// cgroup, as a new container starts with a new cgroup.
-    fn clear(&self, spec: &Spec) -> Result<()> {
+    fn clear(&self, spec: &ContainerSpec) -> Result<()> {
         check(spec)?;
         let left = [self.notes(spec.id), limits::cgroup(spec.id), bundle::number(&self.folder, spec.id)];
         if left.iter().any(|path| path.exists()) { self.delete(spec.id) } else { Ok(()) }
     }
 
-    fn write_bundle(&self, spec: &Spec) -> Result<PathBuf> {
+    fn write_bundle(&self, spec: &ContainerSpec) -> Result<PathBuf> {
         let bundle = self.bundle(spec.id);
         let config = bundle.join("config.json");
         let text = serde_json::to_vec(&oci::config(spec)).map_err(std::io::Error::from).map_err(io("make", &config))?;
@@ -102,7 +102,7 @@ impl Runtime {
     }
 
     /// The runtime's state of a container; `None` if there is none.
-    pub fn state(&self, id: u32) -> Result<Option<State>> {
+    pub fn state(&self, id: u32) -> Result<Option<EngineState>> {
         if !self.notes(id).exists() {
             return Ok(None);
         }
@@ -132,12 +132,12 @@ impl Runtime {
     pub fn stop(&self, id: u32, signal: i32, limit: Duration) -> Result<bool> {
         match self.state(id)? {
             None => return Err(Error::State { id, expected: "running" }),
-            Some(State { status: Status::Stopped, .. }) => {
+            Some(EngineState { status: RunState::Stopped, .. }) => {
                 self.delete(id)?;
                 return Ok(false);
             }
             // A frozen process would only receive the signal after thawing.
-            Some(State { status: Status::Paused, .. }) => freeze::thaw(id)?,
+            Some(EngineState { status: RunState::Paused, .. }) => freeze::thaw(id)?,
             Some(_) => {}
         }
         self.kill(id, signal)?;
@@ -176,7 +176,7 @@ impl Runtime {
 
     /// Runs a container to its end, as [`Self::exec`] runs a command: its first process uses our standard streams.
     /// Nothing of it is left.
-    pub fn run_once(&self, spec: &Spec, input: Option<&[u8]>) -> Result<i32> {
+    pub fn run_once(&self, spec: &ContainerSpec, input: Option<&[u8]>) -> Result<i32> {
         self.clear(spec)?;
         self.prepare(spec.id)?;
         limits::apply(&spec.limits, &limits::make(spec.id)?)?;
@@ -283,7 +283,7 @@ fn message(log: &Path) -> Option<String> {
 
 /// A container that is being created. If this is dropped before it is started, nothing is left of the container.
 #[derive(Debug)]
-pub struct Making<'a> {
+pub struct Creation<'a> {
     runtime: &'a Runtime,
     id: u32,
     /// Whether its keeper creates its network namespace.
@@ -292,22 +292,22 @@ pub struct Making<'a> {
     /// The engine's messages about it.
     log: PathBuf,
     /// None: it is running.
-    keeper: Option<keeper::Making>,
+    keeper: Option<keeper::KeeperStart>,
 }
 
-impl Making<'_> {
-    /// The path of the network namespace that the keeper creates, for [`Spec::network`].
+impl Creation<'_> {
+    /// The path of the network namespace that the keeper creates, for [`ContainerSpec::network`].
     pub fn network(&self) -> Option<PathBuf> {
-        self.keeper.as_ref().filter(|_| self.network).map(keeper::Making::network)
+        self.keeper.as_ref().filter(|_| self.network).map(keeper::KeeperStart::network)
     }
 
     /// Creates the container's cgroup with its limits, and starts creating its namespaces and mounts. PID 1 does not
-    /// run before [`Making::start`], so that meanwhile the caller can set up the container's network. Gives the
+    /// run before [`Creation::start`], so that meanwhile the caller can set up the container's network. Gives the
     /// namespace that the keeper has created for it.
     ///
     /// # Errors
     /// A limit can't be set on its cgroup, or the kernel refuses a network namespace.
-    pub fn create(&mut self, spec: &Spec) -> Result<Option<OwnedFd>> {
+    pub fn create(&mut self, spec: &ContainerSpec) -> Result<Option<OwnedFd>> {
         limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
         self.runtime.write_bundle(spec)?;
         let Some(keeper) = &mut self.keeper else { return Ok(None) };
@@ -330,7 +330,7 @@ impl Making<'_> {
     /// # Errors
     /// The runtime failed.
     pub fn start(mut self) -> Result<()> {
-        self.keeper.iter_mut().for_each(keeper::Making::go);
+        self.keeper.iter_mut().for_each(keeper::KeeperStart::go);
         self.wait()?;
         match self.keeper.take() {
             Some(mut keeper) => keeper.started(),
@@ -350,7 +350,7 @@ impl Making<'_> {
     }
 }
 
-impl Drop for Making<'_> {
+impl Drop for Creation<'_> {
     fn drop(&mut self) {
         if let Some(keeper) = self.keeper.take() {
             // Stops the engine first.
@@ -362,7 +362,7 @@ impl Drop for Making<'_> {
 }
 
 /// Whether a container can be created: the spec is valid, and none with this number is running.
-fn check(spec: &Spec) -> Result<()> {
+fn check(spec: &ContainerSpec) -> Result<()> {
     spec.check()?;
     match limits::events(spec.id, "populated") {
         Some(1) => Err(Error::State { id: spec.id, expected: "stopped" }),
@@ -373,11 +373,11 @@ fn check(spec: &Spec) -> Result<()> {
 /// crun's log as JSON: a line for each message.
 fn last_error(text: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Line {
+    struct CommandWords {
         msg: String,
         level: String,
     }
-    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<CommandWords>(line).ok());
     lines.rfind(|line| line.level == "error").map(|line| line.msg)
 }
 
@@ -394,8 +394,9 @@ mod tests {
 
     #[test]
     fn a_state_is_read_and_an_unknown_container_has_none() {
-        let state: State = serde_json::from_str("{\"ociVersion\":\"1.0.0\",\"pid\":7,\"status\":\"running\"}").unwrap();
-        assert_eq!(state, State { pid: 7, status: Status::Running });
+        let state: EngineState =
+            serde_json::from_str("{\"ociVersion\":\"1.0.0\",\"pid\":7,\"status\":\"running\"}").unwrap();
+        assert_eq!(state, EngineState { pid: 7, status: RunState::Running });
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime { folder: folder.path().into(), ..Runtime::default() };
         assert_eq!(runtime.state(101).unwrap(), None);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Limits, Result};
+use super::{CgroupLimits, Error, Result};
 
 /// The default capabilities of a container's root: enough for an init, services and an SSH server. Not included: MKNOD,
 /// NET_ADMIN, SYS_ADMIN, SYS_MODULE, SYS_PTRACE, SYS_RAWIO, SYS_RESOURCE, SYS_TIME, DAC_READ_SEARCH, SYSLOG, BPF.
@@ -27,7 +27,7 @@ pub const CAPABILITIES: &[&str] = &[
 
 /// One container: everything that the runtime has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spec {
+pub struct ContainerSpec {
     /// The container's number (CTID); never 0.
     pub id: u32,
     /// The mounted tree, in the host's mount namespace.
@@ -55,7 +55,7 @@ pub struct Spec {
     /// Size of `/dev/shm`, bytes.
     pub shared: Option<u64>,
     /// Devices in addition to the usual ones (null zero full random urandom tty console ptmx pts).
-    pub devices: Vec<Device>,
+    pub devices: Vec<DeviceAccess>,
     /// Folders or files of the host that are mounted inside.
     pub binds: Vec<Bind>,
     /// The mapping of a user namespace; none: the host's IDs.
@@ -65,7 +65,7 @@ pub struct Spec {
     /// The maximum number of pseudo-terminals in its devpts.
     pub ptys: Option<u32>,
     /// Limits of the whole container, set before PID 1 runs.
-    pub limits: Limits,
+    pub limits: CgroupLimits,
 }
 
 /// A system call with certain arguments that fails.
@@ -81,7 +81,7 @@ pub struct Denial {
 
 /// A device that the container may use; its node is created in its /dev.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
+pub struct DeviceAccess {
     /// The node's path inside; none: it may create one itself.
     pub path: Option<PathBuf>,
     /// `true` for a block device.
@@ -127,7 +127,7 @@ pub struct Rlimit {
     pub hard: u64,
 }
 
-impl Spec {
+impl ContainerSpec {
     /// A container with restrictive defaults whose PID 1 is `/system/init`.
     pub fn new(id: u32, root: impl Into<PathBuf>) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Spec {
             ids: None,
             rlimits: Vec::new(),
             ptys: None,
-            limits: Limits::default(),
+            limits: CgroupLimits::default(),
         }
     }
 
@@ -188,10 +188,10 @@ mod tests {
 
     #[test]
     fn the_default_is_valid_and_its_mistakes_are_named() {
-        assert!(Spec::new(101, "/vz/root/101").check().is_ok());
-        assert!(Spec::new(0, "/vz/root/0").check().unwrap_err().to_string().contains("is the host"));
-        assert!(Spec::new(1, "root").check().unwrap_err().to_string().contains("not absolute"));
-        let mut spec = Spec::new(1, "/r");
+        assert!(ContainerSpec::new(101, "/vz/root/101").check().is_ok());
+        assert!(ContainerSpec::new(0, "/vz/root/0").check().unwrap_err().to_string().contains("is the host"));
+        assert!(ContainerSpec::new(1, "root").check().unwrap_err().to_string().contains("not absolute"));
+        let mut spec = ContainerSpec::new(1, "/r");
         spec.init = vec!["init".into()];
         assert!(spec.check().unwrap_err().to_string().contains("must be an absolute path"));
     }

@@ -13,7 +13,7 @@ pub const UNLIMITED: u64 = i64::MAX as u64;
 
 /// A beancounter, in the unit of its name: bytes, pages, or a count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counter {
+pub struct VeCounter {
     /// `numproc`, `physpages` and so on.
     pub name: String,
     /// The current value.
@@ -47,7 +47,7 @@ pub fn identify(cgroup: &Path, id: u32) -> Result<()> {
 }
 
 /// A container's beancounters; none if the kernel has none.
-pub fn counters(id: u32) -> Option<Vec<Counter>> {
+pub fn counters(id: u32) -> Option<Vec<VeCounter>> {
     parse_counters(&fs::read_to_string(format!("/proc/bc/{id}/resources")).ok()?)
 }
 
@@ -102,13 +102,13 @@ fn parse_load(text: &str) -> Option<[f64; 3]> {
 }
 
 /// Lines with a name and five numbers.
-fn parse_counters(text: &str) -> Option<Vec<Counter>> {
+fn parse_counters(text: &str) -> Option<Vec<VeCounter>> {
     let one = |line: &str| {
         let mut words = line.split_whitespace();
         let name = words.next()?.to_owned();
         let mut number = || words.next()?.parse().ok();
         let (held, maxheld, barrier, limit, failcnt) = (number()?, number()?, number()?, number()?, number()?);
-        Some(Counter { name, held, maxheld, barrier, limit, failcnt })
+        Some(VeCounter { name, held, maxheld, barrier, limit, failcnt })
     };
     text.lines().map(one).collect()
 }
@@ -166,7 +166,7 @@ mod tests {
             row("kmemsize", ["4096", "8192", &most, &most, "0"]) + &row("numproc", ["12", "15", "64", "64", "3"]);
         let counters = parse_counters(&text).unwrap();
         assert_eq!((counters[0].name.as_str(), counters[0].limit), ("kmemsize", UNLIMITED));
-        let numproc = Counter { name: "numproc".into(), held: 12, maxheld: 15, barrier: 64, limit: 64, failcnt: 3 };
+        let numproc = VeCounter { name: "numproc".into(), held: 12, maxheld: 15, barrier: 64, limit: 64, failcnt: 3 };
         assert_eq!(counters[1], numproc);
         assert_eq!(parse_counters("numproc 1 2 many\n"), None);
         let stat = "Version: 2.2\n VEID user nice system uptime idle strv uptime used maxlat totlat numsched\n \

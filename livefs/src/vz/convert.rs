@@ -10,12 +10,12 @@ use crate::{container, net};
 ///
 /// # Errors
 /// [`Error::BadTemplate`]: no init was found.
-pub fn engine(spec: &Spec) -> Result<container::Spec> {
+pub fn engine(spec: &Spec) -> Result<container::ContainerSpec> {
     let init = spec
         .init
         .as_ref()
         .ok_or_else(|| Error::BadTemplate("Unable to start init, probably incorrect template".into()))?;
-    let mut made = container::Spec::new(spec.id, &spec.root);
+    let mut made = container::ContainerSpec::new(spec.id, &spec.root);
     made.init = vec![init.display().to_string()];
     if let Some(hostname) = &spec.hostname {
         made.hostname.clone_from(hostname);
@@ -74,14 +74,14 @@ fn denial(denial: &net::DeniedCall) -> container::spec::Denial {
 
 /// Limits for the engine. Missing ones are set to unlimited, as they may have been set before. Those of input and
 /// output need the disk's numbers, which are added when the container is started.
-pub fn limits(limits: &Limits) -> container::Limits {
+pub fn limits(limits: &Limits) -> container::CgroupLimits {
     let max = |limit: Option<u64>| Some(limit.map_or(Max::Unlimited, Max::Of));
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let set = |all: &Option<Vec<u32>>| {
         let all = all.as_deref().unwrap_or_default();
         Some(all.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
     };
-    container::Limits {
+    container::CgroupLimits {
         memory: max(limits.memory),
         memory_high: None,
         memory_low: Some(limits.memory_low.unwrap_or(0)),

@@ -1,7 +1,7 @@
 //! The names of a container: its number, or its name, a symlink in `/etc/vz/names`.
 
 use super::conf::ConfFile;
-use super::conf::params::{Kind, Source};
+use super::conf::params::{Kind, ParamSource};
 use super::exit::{Error, Result, why};
 use super::paths::Paths;
 use std::fs;
@@ -41,7 +41,7 @@ pub fn by_name(paths: &Paths, name: &str) -> Option<u32> {
 
 /// Whether this is a valid name: letters, digits, `-+_. `. No link can be created with a folder's own two names.
 pub fn valid(name: &str) -> bool {
-    Kind::Name.parse(name, Source::Option).is_ok() && !["", ".", ".."].contains(&name)
+    Kind::Name.parse(name, ParamSource::Option).is_ok() && !["", ".", ".."].contains(&name)
 }
 
 /// Sets a container's name, or with an empty one removes it; the link of the old one is removed. False: it has that

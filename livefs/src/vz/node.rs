@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// What is mounted.
-    pub source: Source,
+    pub source: MountSource,
     /// Where.
     pub target: PathBuf,
     /// Whether it is read-only.
@@ -20,7 +20,7 @@ pub struct Mount {
 
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum MountSource {
     /// A folder.
     Bind(PathBuf),
     /// An overlay.
@@ -38,7 +38,7 @@ pub enum Source {
 
 /// A command inside.
 #[derive(Debug, Clone, Default)]
-pub struct Command {
+pub struct InnerCommand {
     /// The program and its arguments. Looked up in `PATH` inside.
     pub arguments: Vec<OsString>,
     /// Its complete environment.
@@ -126,7 +126,7 @@ pub trait Node {
         self.clean(id)
     }
     /// Runs a command inside, connected to our standard streams. Gives its exit code, or 128 + N for signal N.
-    fn exec(&self, id: u32, command: &Command) -> Result<u8>;
+    fn exec(&self, id: u32, command: &InnerCommand) -> Result<u8>;
     /// Connects our terminal to a console of the container.
     fn console(&self, id: u32, tty: u32) -> Result<()>;
     /// Freezes (true) or thaws all its processes.

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::host::host_script;
 use super::set;
 use crate::durable::sync_folder;
-use crate::vz::conf::params::{self, Source};
+use crate::vz::conf::params::{self, ParamSource};
 use crate::vz::conf::{ConfFile, Config, lists};
 use crate::vz::context::Vz;
 use crate::vz::disk::{make_folder, sync};
@@ -204,7 +204,7 @@ fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
             }
             _ => {
                 let param = params::by_option(name).ok_or_else(|| bad(name, value))?;
-                let stored = param.kind.parse(value, Source::Option).map_err(|_| bad(name, value))?;
+                let stored = param.kind.parse(value, ParamSource::Option).map_err(|_| bad(name, value))?;
                 (param.key.to_owned(), stored)
             }
         };

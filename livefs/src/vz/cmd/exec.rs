@@ -5,19 +5,19 @@ use super::host::PATH;
 use super::mount::{mount_root, umount_root};
 use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::Command;
+use crate::vz::node::InnerCommand;
 use crate::vz::spec::Spec;
 use std::io::Read;
 
 /// The container's shell with arguments and the environment of `exec`.
-pub(super) fn shell(spec: &Spec, arguments: &[String]) -> Result<Command> {
+pub(super) fn shell(spec: &Spec, arguments: &[String]) -> Result<InnerCommand> {
     let shell = spec.shell.clone().ok_or_else(|| {
         Error::BadTemplate("No shell found in the container: SHELL in vz.conf lists the paths to try".into())
     })?;
     let arguments = std::iter::once(shell.into_os_string()).chain(arguments.iter().map(Into::into)).collect();
     let environment =
         [("HOME", "/"), ("TERM", "linux"), ("PATH", PATH)].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok(Command { arguments, environment: environment.into(), ..Command::default() })
+    Ok(InnerCommand { arguments, environment: environment.into(), ..InnerCommand::default() })
 }
 
 /// A running container with its spec.
@@ -119,7 +119,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     read.map_err(|_| Error::NoScript(format!("Script not found: {script}")))?;
     let ct = vz.container(call.id)?;
     if vz.node.is_running(call.id)? {
-        let command = Command { input: Some(text), ..shell(&ct.spec(vz)?, &["-s".into()])? };
+        let command = InnerCommand { input: Some(text), ..shell(&ct.spec(vz)?, &["-s".into()])? };
         return vz.node.exec(call.id, &command);
     }
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
@@ -129,7 +129,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
     }
     let ran = ct.spec(vz).and_then(|spec| {
         let command = shell(&spec, &["-s".into()])?;
-        vz.node.exec(call.id, &Command { input: Some(text), stopped_root: Some(root), ids: spec.ids, ..command })
+        vz.node.exec(call.id, &InnerCommand { input: Some(text), stopped_root: Some(root), ids: spec.ids, ..command })
     });
     if ours {
         umount_root(vz, &ct)?;

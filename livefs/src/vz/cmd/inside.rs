@@ -5,7 +5,7 @@ use super::mount::{mount_root, umount_root};
 use crate::durable::replace;
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::Command;
+use crate::vz::node::InnerCommand;
 use crate::vz::spec::Spec;
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -38,7 +38,7 @@ pub(super) fn password(vz: &Vz, ct: &Ct, running: bool, pair: &str) -> Result<()
         let command = exec::shell(&spec, &["-c".into(), script])?;
         let input = Some(format!("{user}:{secret}\n").into_bytes());
         let stopped_root = (!running).then_some(root);
-        vz.node.exec(ct.id, &Command { input, stopped_root, ids: spec.ids, ..command })
+        vz.node.exec(ct.id, &InnerCommand { input, stopped_root, ids: spec.ids, ..command })
     });
     if mount {
         umount_root(vz, ct)?;

@@ -7,7 +7,7 @@ use super::mount::{mount_root, umount_root};
 use crate::container::keeper::End;
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::Command;
+use crate::vz::node::InnerCommand;
 use crate::vz::options::{Given, Known};
 use crate::vz::spec::{IMPOSSIBLE, Spec, impossible};
 use std::os::unix::fs::MetadataExt;
@@ -182,7 +182,7 @@ fn inside(vz: &Vz, spec: &Spec, action: &str) -> Result<()> {
     let name = format!("{}.{action}", spec.id);
     let Some(text) = inner_script(vz, &name)? else { return Ok(()) };
     vz.log.say(1, format_args!("Running container script: {name}"));
-    let command = Command { input: Some(text), ..super::exec::shell(spec, &["-s".to_owned()])? };
+    let command = InnerCommand { input: Some(text), ..super::exec::shell(spec, &["-s".to_owned()])? };
     match vz.node.exec(spec.id, &command)? {
         0 => Ok(()),
         _ => Err(Error::Script(format!("Error executing {action} script {}", vz.paths.conf().join(name).display()))),

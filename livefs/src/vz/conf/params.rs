@@ -41,7 +41,7 @@ pub enum Kind {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum ParamSource {
     /// On the command line.
     Option,
     /// In a file.
@@ -228,7 +228,7 @@ impl Kind {
     ///
     /// # Errors
     /// It is invalid, or larger than what can be stored.
-    pub fn parse(self, value: &str, from: Source) -> Result<String, Wrong> {
+    pub fn parse(self, value: &str, from: ParamSource) -> Result<String, Wrong> {
         let when = |good: bool| if good { Ok(value.to_owned()) } else { Err(Wrong::Form) };
         let plain = |text: &str| !text.contains(['"', '\n', '\r', '\0']);
         match self {
@@ -290,7 +290,7 @@ fn number(text: &str) -> Result<u64, Wrong> {
 }
 
 /// Bytes per second as they are stored, at most 2 GiB less one.
-fn rate(value: &str, from: Source) -> Result<String, Wrong> {
+fn rate(value: &str, from: ParamSource) -> Result<String, Wrong> {
     const MOST: u64 = i32::MAX as u64;
     if value == "unlimited" {
         return Ok("0".to_owned());
@@ -298,8 +298,8 @@ fn rate(value: &str, from: Source) -> Result<String, Wrong> {
     let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     let count: u64 = if digits == 0 { 0 } else { value[..digits].parse().map_err(|_| Wrong::Form)? };
     let one = match (&value[digits..], from) {
-        ("", Source::Option) => 1 << 20,
-        ("", Source::File) => 1,
+        ("", ParamSource::Option) => 1 << 20,
+        ("", ParamSource::File) => 1,
         (suffix, _) if suffix.len() == 1 => {
             size::parse(&format!("1{suffix}"), Bytes).filter(|_| suffix != ".").ok_or(Wrong::Form)?.units
         }
@@ -344,7 +344,7 @@ pub fn parse_set(text: &str) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
 
-    fn stored(option: &str, value: &str, from: Source) -> Option<String> {
+    fn stored(option: &str, value: &str, from: ParamSource) -> Option<String> {
         by_option(option).unwrap().kind.parse(value, from).ok()
     }
 
@@ -401,16 +401,16 @@ mod tests {
             ("meminfo", "privvmpages:0", None),
             ("cpuweight", "5", Some("5")),
         ] {
-            assert_eq!(stored(option, value, Source::Option).as_deref(), expected, "--{option} {value}");
+            assert_eq!(stored(option, value, ParamSource::Option).as_deref(), expected, "--{option} {value}");
         }
     }
 
     #[test]
     fn files_count_bytes() {
         for (value, expected) in [("10", "10"), ("10M", "10485760"), ("unlimited", "0")] {
-            assert_eq!(stored("iolimit", value, Source::File).as_deref(), Some(expected), "{value}");
+            assert_eq!(stored("iolimit", value, ParamSource::File).as_deref(), Some(expected), "{value}");
         }
-        assert_eq!(Kind::Rate.parse("3G", Source::File), Err(Wrong::Large("2147483647".into())));
+        assert_eq!(Kind::Rate.parse("3G", ParamSource::File), Err(Wrong::Large("2147483647".into())));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::lists;
 use super::netif::{self, Netif};
-use super::params::{self, Kind, Source};
+use super::params::{self, Kind, ParamSource};
 use super::size::Wrong;
 use std::path::Path;
 
@@ -180,7 +180,7 @@ fn known(key: &str) -> bool {
 }
 
 fn value(key: &str, text: &str, ctid: u32) -> Result<String, Wrong> {
-    let number = |kind: Kind| kind.parse(text, Source::File);
+    let number = |kind: Kind| kind.parse(text, ParamSource::File);
     match key {
         "NETIF" => Ok(netif::join(&Netif::read(text, ctid).ok_or(Wrong::Form)?)),
         // A path written by hand may end with a slash.
@@ -194,7 +194,7 @@ fn value(key: &str, text: &str, ctid: u32) -> Result<String, Wrong> {
             if good { Ok(text.to_owned()) } else { Err(Wrong::Form) }
         }
         _ => match params::by_key(key) {
-            Some(param) => param.kind.parse(text, Source::File),
+            Some(param) => param.kind.parse(text, ParamSource::File),
             None => Ok(text.to_owned()),
         },
     }

@@ -3,7 +3,7 @@
 use crate::durable::sync_folder;
 use crate::vz::conf::Config;
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Mount, Node, Source};
+use crate::vz::node::{Mount, MountSource, Node};
 use crate::vz::snapshots::Snapshots;
 use crate::vz::template::Template;
 use std::fs;
@@ -126,7 +126,7 @@ pub trait Keeper {
     fn discard(&self, private: &Path, id: &str) -> Result<()>;
 
     /// The mounts that show a snapshot read-only.
-    fn shown(&self, private: &Path, state: &Snapshots, id: &str) -> Source;
+    fn shown(&self, private: &Path, state: &Snapshots, id: &str) -> MountSource;
 }
 
 /// The name of a private area that is being created or removed. A power cut leaves such a name, and nothing that looks

@@ -5,7 +5,7 @@ use crate::durable::{replace, unfinished};
 use crate::system::tree::copy_tree;
 use crate::vz::disk::{clear, make_folder, sync};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Mount, Node, Source};
+use crate::vz::node::{Mount, MountSource, Node};
 use crate::vz::snapshots::Snapshots;
 use crate::vz::template::{LIVE, Template};
 use std::fs;
@@ -37,7 +37,7 @@ impl Area for Overlay {
 
     fn mounts(&self, private: &Path, root: &Path, _: Option<&str>) -> Result<Vec<Mount>> {
         let bind = |source: &Path, target: PathBuf, read_only| Mount {
-            source: Source::Bind(source.to_owned()),
+            source: MountSource::Bind(source.to_owned()),
             target,
             read_only,
         };
@@ -50,7 +50,7 @@ impl Area for Overlay {
             )));
         }
         let upper = Some((private.join("upper"), private.join("work")));
-        let source = Source::Overlay { lower, upper, metacopy: state.ids.is_some() };
+        let source = MountSource::Overlay { lower, upper, metacopy: state.ids.is_some() };
         let mut all = vec![Mount { source, target: root.to_owned(), read_only: false }];
         if self.app {
             // The content of the template's /system can't be changed, not even by copying it up.
@@ -171,8 +171,8 @@ impl Keeper for Overlay {
         clear(&Snapshots::layer(private, id))
     }
 
-    fn shown(&self, private: &Path, state: &Snapshots, id: &str) -> Source {
-        Source::Overlay { lower: state.lower(private, Some(id)), upper: None, metacopy: state.ids.is_some() }
+    fn shown(&self, private: &Path, state: &Snapshots, id: &str) -> MountSource {
+        MountSource::Overlay { lower: state.lower(private, Some(id)), upper: None, metacopy: state.ids.is_some() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::system::sparse;
 use crate::vz::conf::{Config, Pair, Unit};
 use crate::vz::disk::{clear, make_folder, sync};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Mount, Node, Source};
+use crate::vz::node::{Mount, MountSource, Node};
 use crate::vz::snapshots::{Snapshots, Switching};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -90,7 +90,7 @@ impl Area for Ploop {
     }
 
     fn mounts(&self, private: &Path, root: &Path, options: Option<&str>) -> Result<Vec<Mount>> {
-        let source = Source::Image(image(private), options.unwrap_or_default().to_owned());
+        let source = MountSource::Image(image(private), options.unwrap_or_default().to_owned());
         Ok(vec![Mount { source, target: root.to_owned(), read_only: false }])
     }
 
@@ -238,8 +238,8 @@ impl Keeper for Ploop {
         describe(private, &Snapshots::read(private)?)
     }
 
-    fn shown(&self, private: &Path, _: &Snapshots, id: &str) -> Source {
-        Source::Image(kept(private, id), String::new())
+    fn shown(&self, private: &Path, _: &Snapshots, id: &str) -> MountSource {
+        MountSource::Image(kept(private, id), String::new())
     }
 }
 

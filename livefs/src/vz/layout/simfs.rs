@@ -2,7 +2,7 @@
 
 use super::area::{Area, New, shift};
 use crate::vz::exit::Result;
-use crate::vz::node::{Mount, Node, Source};
+use crate::vz::node::{Mount, MountSource, Node};
 use std::path::Path;
 
 /// See the module's documentation.
@@ -15,6 +15,6 @@ impl Area for Simfs {
     }
 
     fn mounts(&self, private: &Path, root: &Path, _: Option<&str>) -> Result<Vec<Mount>> {
-        Ok(vec![Mount { source: Source::Bind(private.to_owned()), target: root.to_owned(), read_only: false }])
+        Ok(vec![Mount { source: MountSource::Bind(private.to_owned()), target: root.to_owned(), read_only: false }])
     }
 }

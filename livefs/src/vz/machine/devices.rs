@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::container::limits::{IoMax, Max};
-use crate::container::spec::Device;
+use crate::container::spec::DeviceAccess;
 use crate::vz::exit::{Error, Result};
 use crate::vz::spec::Spec;
 
@@ -19,7 +19,7 @@ fn access(letters: &str) -> String {
 ///
 /// # Errors
 /// [`Error::Device`]: the host has none of that name.
-pub fn resolve(spec: &Spec) -> Result<Vec<Device>> {
+pub fn resolve(spec: &Spec) -> Result<Vec<DeviceAccess>> {
     let mut all = Vec::new();
     for (name, letters) in &spec.devnodes {
         let path = Path::new("/dev").join(name);
@@ -31,9 +31,15 @@ pub fn resolve(spec: &Spec) -> Result<Vec<Device>> {
         let number = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
         let (major, minor) = (nix::sys::stat::major(data.rdev()), nix::sys::stat::minor(data.rdev()));
         let (major, minor) = (number(major), Some(number(minor)));
-        all.push(Device { path: Some(path), block: kind.is_block_device(), major, minor, access: access(letters) });
+        all.push(DeviceAccess {
+            path: Some(path),
+            block: kind.is_block_device(),
+            major,
+            minor,
+            access: access(letters),
+        });
     }
-    all.extend(spec.devices.iter().filter(|device| device.permissions != "none").map(|device| Device {
+    all.extend(spec.devices.iter().filter(|device| device.permissions != "none").map(|device| DeviceAccess {
         path: None,
         block: device.kind == 'b',
         major: device.major,

@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 
 use super::convert;
 use super::exit::{Error, Result};
-use super::node::{Command, Mount, Node, Usage};
+use super::node::{InnerCommand, Mount, Node, Usage};
 use super::paths::Paths;
 use super::spec::Spec;
 use super::{below, mark};
@@ -211,7 +211,7 @@ impl Node for Machine {
             _ => {
                 let arguments = ["halt".into()].into();
                 let environment = vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())];
-                self.exec(spec.id, &Command { arguments, environment, ..Command::default() })?;
+                self.exec(spec.id, &InnerCommand { arguments, environment, ..InnerCommand::default() })?;
             }
         }
         freeze::wait(&limits::cgroup(spec.id), "populated", 0, most).map_err(convert::engine_error)
@@ -231,13 +231,13 @@ impl Node for Machine {
         if self.runtime.knows(id) { self.clean(id) } else { Ok(()) }
     }
 
-    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
+    fn exec(&self, id: u32, command: &InnerCommand) -> Result<u8> {
         let text = |word: &std::ffi::OsString| word.to_string_lossy().into_owned();
         let arguments: Vec<String> = command.arguments.iter().map(text).collect();
         let input = command.input.as_deref();
         let code = match &command.stopped_root {
             Some(root) => {
-                let mut spec = container::Spec::new(id, root);
+                let mut spec = container::ContainerSpec::new(id, root);
                 spec.init = arguments;
                 spec.environment = command.environment.clone();
                 if let Some(ids) = command.ids {

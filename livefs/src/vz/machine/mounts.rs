@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Mount, Source};
+use crate::vz::node::{Mount, MountSource};
 
 /// Whether something is mounted at a path. Determined from the path itself: the table of mounts is long if many
 /// containers are running.
@@ -58,7 +58,7 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
     let target = &mount.target;
     let none = None::<&str>;
     match &mount.source {
-        Source::Bind(source) => {
+        MountSource::Bind(source) => {
             let what = || format!("{} {}", target.display(), source.display());
             call(Some(source), target, none, MsFlags::MS_BIND, none).map_err(failed(what()))?;
             if mount.read_only {
@@ -66,7 +66,7 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
                 call(none, target, none, flags, none).map_err(failed(what()))?;
             }
         }
-        Source::Overlay { lower, upper, metacopy } => {
+        MountSource::Overlay { lower, upper, metacopy } => {
             let list: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
             let mut data = format!("lowerdir={}", list.join(":"));
             if let Some((upper, work)) = upper {
@@ -78,7 +78,7 @@ pub(super) fn make(mount: &Mount) -> Result<()> {
             let flags = if mount.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
             call(Some("overlay"), target, Some("overlay"), flags, Some(data.as_str())).map_err(failed(data.clone()))?;
         }
-        Source::Image(image, options) => {
+        MountSource::Image(image, options) => {
             let (mut flags, data) = split(options);
             flags.set(MsFlags::MS_RDONLY, mount.read_only || flags.contains(MsFlags::MS_RDONLY));
             // Open until it is mounted: the device goes with its last user.

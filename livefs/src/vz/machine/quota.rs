@@ -14,7 +14,7 @@ use crate::vz::spec::Spec;
 /// `struct fsxattr`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-struct Attributes {
+struct QuotaAttributes {
     flags: u32,
     extent_size: u32,
     extents: u32,
@@ -26,8 +26,8 @@ struct Attributes {
 /// FS_XFLAG_PROJINHERIT: new files below belong to the same project.
 const INHERIT: u32 = 0x200;
 
-nix::ioctl_read!(get_attributes, b'X', 31, Attributes);
-nix::ioctl_write_ptr!(set_attributes, b'X', 32, Attributes);
+nix::ioctl_read!(get_attributes, b'X', 31, QuotaAttributes);
+nix::ioctl_write_ptr!(set_attributes, b'X', 32, QuotaAttributes);
 
 /// PRJQUOTA of include/uapi/linux/quota.h.
 const PROJECT: i32 = 2;
@@ -88,7 +88,7 @@ fn claim(folder: &Path, project: u32) -> Result<()> {
         ))
     };
     let file = File::open(folder).map_err(|error| Error::file(folder, error))?;
-    let mut attributes = Attributes::default();
+    let mut attributes = QuotaAttributes::default();
     // SAFETY: the structure is the one that the call writes.
     unsafe { get_attributes(file.as_raw_fd(), &mut attributes) }.map_err(failed)?;
     if attributes.project == project && attributes.flags & INHERIT != 0 {

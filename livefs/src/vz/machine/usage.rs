@@ -21,13 +21,13 @@ pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
     Ok(Usage { counters, uptime, disk: None })
 }
 
-fn kept(counter: ve::Counter) -> Counter {
-    let ve::Counter { name, held, maxheld, barrier, limit, failcnt } = counter;
+fn kept(counter: ve::VeCounter) -> Counter {
+    let ve::VeCounter { name, held, maxheld, barrier, limit, failcnt } = counter;
     Counter { name, held, maxheld, set: Some((barrier, limit)), failcnt }
 }
 
 /// The counters for which a cgroup has an equivalent.
-fn nearest(used: &limits::Usage) -> Vec<Counter> {
+fn nearest(used: &limits::CgroupUsage) -> Vec<Counter> {
     let mut counters = Vec::new();
     let mut put = |name: &str, held: Option<u64>, maxheld: Option<u64>, failcnt| {
         counters.extend(held.map(|held| {

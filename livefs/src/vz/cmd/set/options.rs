@@ -3,7 +3,7 @@
 use crate::vz::conf::Config;
 use crate::vz::conf::lists::{self, canonical_address, find_address};
 use crate::vz::conf::netif::{self, Netif};
-use crate::vz::conf::params::{self, Kind, Source};
+use crate::vz::conf::params::{self, Kind, ParamSource};
 use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
@@ -86,7 +86,7 @@ impl Changes {
                     if first && changes.get(param.key).is_some() {
                         continue;
                     }
-                    let stored = param.kind.parse(value, Source::Option).map_err(|_| {
+                    let stored = param.kind.parse(value, ParamSource::Option).map_err(|_| {
                         if param.key == "NETFILTER" {
                             vz.log.error(format_args!("Incorrect netfilter value: {value}"));
                         }

@@ -2,7 +2,7 @@
 
 use crate::system::tree::{pack, unpack};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Command, Counter, Mount, Node, Source, Usage};
+use crate::vz::node::{Counter, InnerCommand, Mount, MountSource, Node, Usage};
 use crate::vz::spec::Spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,9 +79,9 @@ impl Node for Notes {
         // The tree of a simple bind mount is visible at its target, so that files in a root are found.
         for mount in mounts {
             let shown = match &mount.source {
-                Source::Bind(source) => source.clone(),
-                Source::Overlay { lower, .. } => lower.last().unwrap().clone(),
-                Source::Image(image, _) => {
+                MountSource::Bind(source) => source.clone(),
+                MountSource::Overlay { lower, .. } => lower.last().unwrap().clone(),
+                MountSource::Image(image, _) => {
                     let folder = tempfile::tempdir().unwrap();
                     read_image(image, folder.path());
                     let path = folder.path().to_owned();
@@ -171,7 +171,7 @@ impl Node for Notes {
         self.0.borrow_mut().left.remove(&id);
         Ok(())
     }
-    fn exec(&self, id: u32, command: &Command) -> Result<u8> {
+    fn exec(&self, id: u32, command: &InnerCommand) -> Result<u8> {
         let words: Vec<String> = command.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let input = command
             .input
