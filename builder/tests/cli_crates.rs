@@ -201,7 +201,7 @@ fn a_host_without_cargo_and_a_cargo_that_fails_are_told() {
     let ran = crates.project.dbco_with(&[("PATH", "/nonexistent")], &["fetch", "small.yaml"]).ends(1);
     ran.says(&[
         "crates are fetched with `cargo`, which is not installed on this host: install it",
-        "error: 2 sources could not be fetched",
+        "error: 2 files could not be fetched",
     ]);
     let ran = crates.fetch_by("echo 'error: no such host' >&2; echo '  in its index' >&2; exit 101").ends(1);
     ran.says(&["cargo reported: error: no such host\n  in its index"]);

@@ -126,7 +126,7 @@ fn a_source_that_changed_since_it_was_locked_is_refused_with_both_digests() {
     std::fs::remove_dir_all(project.path("store")).unwrap();
     project.write("mirror/kernel.tar", "NOT MUCH OF AN ARCHIVE");
     let ran = project.dbco(&["fetch", "small.yaml"]).ends(1);
-    ran.says(&["can't get kernel.tar", "sha256 is ", "expected ", "1 source could not be fetched"]);
+    ran.says(&["can't get kernel.tar", "sha256 is ", "expected ", "1 file could not be fetched"]);
 }
 
 #[test]

@@ -37,12 +37,12 @@ fn files_that_one_cause_keeps_away_are_counted_each() {
     let project = with_sources(&names.map(|name| server.file(name, name)));
     project.dbco(&["lock", "small.yaml"]).ends(0);
     std::fs::remove_dir_all(project.path("store")).unwrap();
-    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["3 sources could not be fetched"]);
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["3 files could not be fetched"]);
     let (address, dead) = (server.url.clone(), dead_url());
     for name in ["dbco.lock", "components/part0.yaml", "components/part1.yaml", "components/part2.yaml"] {
         project.write(name, project.read(name).replace(&address, &dead));
     }
-    let ran = project.dbco(&["fetch", "small.yaml"]).ends(1).says(&["3 sources could not be fetched"]);
+    let ran = project.dbco(&["fetch", "small.yaml"]).ends(1).says(&["3 files could not be fetched"]);
     assert_eq!(ran.err.matches("can't get ").count(), 1, "{}", ran.err);
 }
 

@@ -68,8 +68,10 @@ pub enum Error {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// Sources could not be locked or fetched.
-    #[error("{} {what}", count(sources(failures), "source"))]
+    #[error("{} {what}", count(sources(failures), unit))]
     Sources {
+        /// What is counted: `source` while locking, `file` while fetching.
+        unit: &'static str,
         /// What failed: `could not be locked`, `could not be fetched`.
         what: &'static str,
         /// Each source with its error.

@@ -98,7 +98,7 @@ impl Session<'_> {
             let failure =
                 |FetchFailure { error, files }| SourceFailure { place: None, error: error.into(), sources: files };
             let failures = errors.into_iter().map(failure).collect();
-            Error::Sources { what: "could not be fetched", failures }
+            Error::Sources { unit: "file", what: "could not be fetched", failures }
         })
     }
 }

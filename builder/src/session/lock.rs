@@ -112,7 +112,11 @@ impl Session<'_> {
                 return Err(Error::Interrupted);
             }
         }
-        if failures.is_empty() { Ok(entries) } else { Err(Error::Sources { what: "could not be locked", failures }) }
+        if failures.is_empty() {
+            Ok(entries)
+        } else {
+            Err(Error::Sources { unit: "source", what: "could not be locked", failures })
+        }
     }
 
     /// Rejects an entry from an older index than the locked one, and names packages that would be downgraded.
