@@ -1,7 +1,7 @@
 //! `convert`: moves a container's files into an image.
 //!
-//! A conversion has a configuration in waiting, as a creation has, from when its image is whole: with it a power cut leaves what
-//! [`finish`] finishes at the next start, without it the old files.
+//! As a creation does, a conversion writes a pending configuration once its image is complete. After a power cut [`finish`] completes
+//! the conversion at the next start if there is a pending configuration; otherwise the old files stay.
 
 use super::call::Call;
 use super::mount::{mount_root, umount_root};
@@ -67,7 +67,7 @@ pub(super) fn convert(vz: &Vz, call: &Call) -> Result<u8> {
 
 /// Copies the files that a container sees as its root.
 fn copy(vz: &Vz, ct: &Ct, layout: Layout, made: &Path, root: &Path) -> Result<()> {
-    // Both are mounted: the old one at its place, the new one beside it.
+    // Both are mounted, the old one in its place and the new one beside it.
     let target = beside(root, "converting");
     mount_root(vz, ct, true)?;
     vz.log.info("Copying content to ploop...");
@@ -78,7 +78,7 @@ fn copy(vz: &Vz, ct: &Ct, layout: Layout, made: &Path, root: &Path) -> Result<()
         templates: root,
         made,
         root: &target,
-        // Their owners are shifted already.
+        // The owners are already shifted.
         ids: None,
         config: &ct.config,
     };
@@ -105,7 +105,7 @@ fn note(vz: &Vz, ct: &Ct, layout: Layout) -> Result<()> {
 /// Replaces the old files with the image, and the old configuration with the new one. Each step may already be done.
 ///
 /// # Errors
-/// The disk's.
+/// The disk is full, or fails.
 pub(crate) fn finish(vz: &Vz, id: u32, private: &Path) -> Result<()> {
     let (made, old) = (beside(private, "converting"), beside(private, "converted"));
     let (conf, folder) = (vz.paths.container_conf(id), private.parent().unwrap_or(private));

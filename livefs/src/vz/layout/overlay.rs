@@ -79,7 +79,8 @@ impl Area for Overlay {
         let (private, mut said) = (at.private, Vec::new());
         clear(&unfinished(&private.join(Snapshots::FILE)))?;
         for (path, what) in interrupted(private).into_iter().chain(interrupted(&private.join("layers"))) {
-            // A switch is finished below: what it set aside is not needed any more, unless nothing has replaced it yet.
+            // A switch is completed below: the changes that it set aside are not needed any more, unless they have not been
+            // replaced yet.
             if path.ends_with("upper.switching") && !private.join("upper").exists() && !switched(private) {
                 fs::rename(&path, private.join("upper")).map_err(|error| Error::file(&path, error))?;
             } else {
@@ -97,10 +98,10 @@ impl Area for Overlay {
 }
 
 impl Overlay {
-    /// Gives a private area to the users of a user namespace. It is mounted for it: of what the template holds, owners alone come to lie
-    /// above it.
+    /// Shifts the owners of a private area to those of a user namespace. The overlay is mounted for this, so that only the owners of
+    /// the template's files are stored above it, not their content.
     fn own(&self, node: &dyn Node, new: &New, ids: (u32, u32)) -> Result<()> {
-        // Of an application's container /system is the machine's, except for what is its own in it.
+        // /system of an application's container belongs to the machine, except for the container's own parts of it.
         let theirs = |path: &Path| {
             let mut parts = path.iter().map(|part| part.to_string_lossy());
             let system = self.app && parts.next().is_some_and(|part| part == "system");
@@ -137,8 +138,8 @@ impl Keeper for Overlay {
                 return settled;
             }
         } else {
-            // After the description is written, the tree is renamed, and a power cut between the two leaves a layer without a
-            // tree, which `repair` finishes.
+            // The tree is renamed after the description is written; a power cut between the two leaves a layer without a tree,
+            // which `repair` completes.
             state.base = Some(id.to_owned());
             state.write(at.private)?;
             repair(at.private, state)?;
@@ -150,7 +151,7 @@ impl Keeper for Overlay {
         let private = at.private;
         let failed =
             |error: std::io::Error| Error::Snapshot(159, format!("Failed to switch to snapshot {id}: {error}"));
-        // The changes go aside first: they are gone by definition, and what is left of them is swept.
+        // The changes are renamed first: from then on they no longer count, and leftovers are removed at the next start.
         let aside = private.join("upper.switching");
         let _ = fs::remove_dir_all(&aside);
         fs::rename(private.join("upper"), &aside).map_err(failed)?;
@@ -176,12 +177,13 @@ impl Keeper for Overlay {
     }
 }
 
-/// Whether a switch got as far as its description: the changes that were set aside lie on another layer than the base is now.
+/// Whether a switch got as far as its description: the changes that were set aside belong to another layer than the current base.
 fn switched(private: &Path) -> bool {
     Snapshots::read(private).is_ok_and(|state| state.base.is_some() && state.base == state.current)
 }
 
-/// Finishes a snapshot of a stopped container that a power cut interrupted: its base has no tree yet, so that is still the upper one.
+/// Completes a snapshot of a stopped container that a power cut interrupted: its base has no tree yet, as the tree is still the upper
+/// folder.
 fn repair(private: &Path, state: &Snapshots) -> Result<bool> {
     let Some(base) = &state.base else { return Ok(false) };
     let (layer, upper) = (Snapshots::layer(private, base), private.join("upper"));
@@ -206,7 +208,7 @@ fn empty_upper(private: &Path, state: &Snapshots) -> Result<()> {
     let upper = private.join("upper");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&upper, mode).map_err(|error| Error::file(&upper, error))?;
-    // It is the root that the container sees.
+    // This folder becomes the root of the container.
     match state.ids {
         Some((uid, gid)) => lchown(&upper, Some(uid), Some(gid)).map_err(|error| Error::file(&upper, error)),
         None => Ok(()),
@@ -260,7 +262,7 @@ fn own_system(live: &Path, upper: &Path) -> Result<()> {
     }
     let etc = system.join("etc");
     copy_tree(&from, &etc).map_err(|error| Error::file(&from, error))?;
-    // How the live system starts its own containers is none of theirs.
+    // The container configuration of the live system does not belong in its containers.
     match fs::remove_dir_all(etc.join("vz")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(&etc, error)),
         _ => {}

@@ -1,8 +1,8 @@
 //! Layout `ploop`: the private area holds one disk image, a plain ext4, which is accessed through a loop device.
 //!
-//! Names are those of OpenVZ's ploop: `root.hdd/root.hdd`, `root.hdd/DiskDescriptor.xml`. Its format is not: there images are tables of
-//! blocks and a snapshot is what changed since, here both are whole, and take no room for what is not written. What counts of snapshots is
-//! `Snapshots.json`; the descriptor is written for others.
+//! The names are those of OpenVZ's ploop: `root.hdd/root.hdd`, `root.hdd/DiskDescriptor.xml`. The format is not: OpenVZ's images
+//! contain a block table, and its snapshots are differences; here images and snapshots are complete, sparse files. The snapshots are
+//! described by `Snapshots.json`; the descriptor is only written for other programs.
 
 use super::area::{Area, Keeper, New, Place, interrupted, shift};
 use crate::durable::{replace, sync_folder, unfinished};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// See the module's documentation.
 pub struct Ploop;
 
-/// What describes the images to others. By it OpenVZ's tools, and scripts, tell that a private area is one of ploop.
+/// The description of the images for other programs. OpenVZ's tools and scripts recognise the layout by it.
 pub const DESCRIPTOR: &str = "root.hdd/DiskDescriptor.xml";
 
 /// The image.
@@ -48,7 +48,7 @@ fn size(image: &Path) -> Result<u64> {
     fs::metadata(image).map(|about| about.len()).map_err(|error| Error::file(image, error))
 }
 
-/// The image's size and how many files it has to hold, as configured.
+/// The configured size of the image in bytes, and the configured number of files.
 fn configured(config: &Config) -> Result<(u64, Option<u64>)> {
     let pair = |key: &str, unit| config.get(key).and_then(|text| Pair::parse(text, unit).ok()).map(|pair| pair.limit);
     match pair("DISKSPACE", Unit::Kilobytes) {
@@ -76,7 +76,7 @@ impl Area for Ploop {
         make_folder(new.root)?;
         node.umount(new.root)?;
         node.mount(&self.mounts(new.made, new.root, None)?)?;
-        // The root may be named by a link, whose own owner is not meant.
+        // The path of the root may be a symlink: its own owner must not change.
         let top = new.root.canonicalize().map_err(|error| Error::file(new.root, error));
         let owned = top.and_then(|top| {
             new.template.lay_out_into(&top)?;
@@ -123,8 +123,8 @@ impl Area for Ploop {
         let failed = |error| named(error, RESIZE, "Failed to resize image");
         let now = size(&image)?;
         if bytes >= now {
-            // The kernel's own, of one that is mounted: its journal leaves what was or what will be. Also where the file has its size
-            // already, as a power cut leaves it.
+            // The kernel grows a mounted file system; after a power cut its journal gives the old or the new size. This also
+            // runs if the file already has the new size, as a power cut may leave it.
             if !at.mounted {
                 self.check(node, at.private)?;
                 make_folder(at.root)?;
@@ -140,7 +140,7 @@ impl Area for Ploop {
                 let text = "Failed to resize image: it can't shrink while the container is mounted: stop it first";
                 return Err(Error::Image(RESIZE, text.into()));
             }
-            // Of a copy: a power cut while a file system shrinks would leave neither.
+            // On a copy: a power cut while a file system is shrunk would leave neither the old nor the new one.
             let copy = images(at.private).join(format!("{IMAGE}.resizing"));
             clear(&copy)?;
             let done = sparse::copy(&image, &copy)
@@ -175,7 +175,7 @@ impl Area for Ploop {
             clear(&path)?;
             said.push(format!("{what} was interrupted"));
         }
-        // What has no description was about to come, or to go.
+        // Files without a description belong to an interrupted creation or deletion.
         let known = |id: &str| state.all.iter().any(|one| one.id == id);
         let prefix = format!("{IMAGE}.");
         for entry in fs::read_dir(&folder).map_err(|error| Error::file(&folder, error))?.flatten() {
@@ -192,7 +192,7 @@ impl Area for Ploop {
     }
 }
 
-/// ext4's mark, and where it is in an image (Documentation/filesystems/ext4/super.rst).
+/// ext4's magic number, and its offset in an image (Documentation/filesystems/ext4/super.rst).
 const MAGIC: [u8; 2] = [0x53, 0xef];
 const MAGIC_AT: u64 = 1024 + 0x38;
 
@@ -209,7 +209,7 @@ impl Keeper for Ploop {
             sparse::copy(&image(at.private), &made).map_err(|error| Error::system("Failed to create snapshot", error))
         };
         let copied = if at.mounted { node.hold(at.root, &mut copy) } else { copy() };
-        // The configuration that is kept with it, too.
+        // This includes the snapshot's configuration.
         let settled = copied.and_then(|()| sync(at.private)).and_then(|()| put(&made, &kept));
         if settled.is_err() {
             let _ = clear(&made);
@@ -227,7 +227,7 @@ impl Keeper for Ploop {
             let _ = clear(&made);
             return Err(Error::Snapshot(159, format!("Failed to switch to snapshot {id}: {error}")));
         }
-        // From here on a power cut leaves what is finished at the next start.
+        // After a power cut from here on, the switch is completed at the next start.
         state.switching = Some(Switching { id: id.to_owned(), conf });
         state.write(at.private)?;
         self.finish(at, state)
@@ -243,11 +243,11 @@ impl Keeper for Ploop {
     }
 }
 
-/// The image that a switch puts in the place of the former.
+/// The copy of a snapshot that is to replace the image.
 const SWITCHING: &str = "root.hdd.switching";
 
 impl Ploop {
-    /// Does what is left of a switch.
+    /// Completes a switch.
     fn finish(&self, at: Place, state: &mut Snapshots) -> Result<()> {
         let Some(Switching { id, conf }) = state.switching.take() else { return Ok(()) };
         let made = images(at.private).join(SWITCHING);
@@ -265,7 +265,7 @@ impl Ploop {
     }
 }
 
-/// Gives an image that is on the disk its name, on the disk, too.
+/// Renames an image whose data is on the disk, and syncs the folder.
 fn put(made: &Path, image: &Path) -> Result<()> {
     let done = fs::rename(made, image).and_then(|()| sync_folder(image.parent().unwrap_or(image)));
     done.map_err(|error| Error::file(image, error))
@@ -280,7 +280,7 @@ fn named(error: Error, code: u8, what: &str) -> Error {
     }
 }
 
-/// The image's own name, and none, in OpenVZ's descriptors.
+/// The identifiers of the image itself and of no image in OpenVZ's descriptors.
 const TOP: &str = "{5fbaabe3-6958-40ff-92a7-860e329aab41}";
 const NONE: &str = "{00000000-0000-0000-0000-000000000000}";
 
@@ -294,7 +294,7 @@ fn describe(private: &Path, state: &Snapshots) -> Result<()> {
     replace(&path, text.as_bytes(), 0o600).map_err(|error| Error::file(&path, error))
 }
 
-/// `DiskDescriptor.xml`: the size in sectors, each image, whose each is.
+/// The text of `DiskDescriptor.xml`: the size in sectors, the images, and the snapshots that they belong to.
 fn descriptor(sectors: u64, state: &Snapshots) -> String {
     let (heads, track) = (16, 63);
     let image = |id: &str, file: &str| {
