@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use ar::ar;
 use dbco::archive::Budget;
-use dbco::sandbox::root::{RootError, RootLayout, RootPackage, lay_out};
+use dbco::archive::{Deb, PackageFile};
+use dbco::sandbox::root::{RootError, RootLayout, lay_out};
 use dbco::store::Store;
 
 /// A member of a package: its path and, for a link, the target; otherwise a file's content. A path that ends in `/` is
@@ -60,12 +61,13 @@ fn root_where(
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let mut batch = store.batch().unwrap();
-    let packages: Vec<RootPackage> = packages
+    let packages: Vec<PackageFile> = packages
         .iter()
         .enumerate()
-        .map(|(n, members)| RootPackage {
+        .map(|(n, members)| PackageFile {
             name: format!("p{n}"),
             blob: batch.add(package(members).as_slice()).unwrap().0,
+            format: &Deb,
         })
         .collect();
     batch.commit().unwrap();

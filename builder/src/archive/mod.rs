@@ -8,6 +8,7 @@ pub mod deb;
 mod decompress;
 mod entries;
 mod header;
+mod package;
 mod pax;
 mod streams;
 pub mod tar;
@@ -17,6 +18,7 @@ use std::io;
 pub use budget::{ALWAYS, Budget, Exceeded};
 pub use decompress::{ahead, decompress, decompress_with};
 pub use entries::{Entries, Member, MemberKind};
+pub use package::{Deb, PackageFile, PackageFormat};
 
 /// Why an archive could not be read or unpacked.
 #[derive(Debug, thiserror::Error)]

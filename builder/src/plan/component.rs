@@ -79,14 +79,14 @@ fn source(planner: &mut Planner<'_>, component: &Component) -> Result<Source, Pl
     let Unpacking { strip, inside } = &component.unpacking;
     let strip = strip.as_ref().map(|strip| strip.value);
     match &component.source.value {
-        Origin::Remote(request) if request.kind().content() == SourceContent::Packages => {
+        Origin::Remote(request) if matches!(request.kind().content(), SourceContent::Packages(_)) => {
             let packages = packages::packages(planner.entry(request)?);
             Ok(Source::Deb { packages, inside: inside.clone(), strip })
         }
         Origin::Remote(request) => {
             let file = planner.locked_file(request)?;
             // A commit's tree has no folder around it.
-            let strip = strip.or((request.kind().content() == SourceContent::Tree).then_some(0));
+            let strip = strip.or(matches!(request.kind().content(), SourceContent::Tree).then_some(0));
             Ok(Source::Archive { name: file.name.clone(), blob: file.sha256, strip })
         }
         Origin::Path { path, exclude } if path.is_dir() => {

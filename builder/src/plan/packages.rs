@@ -6,18 +6,20 @@ use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Layout, Rootfs, StatedDiversion};
 use crate::recipe::{Toolchain, rootfs};
 use crate::rootfs::Pattern;
-use crate::source::Request;
-use crate::step::{self, Id, KernelPackageStep, Package, PackagesStep, ToolchainStep};
+use crate::source::{Request, SourceContent};
+use crate::step::{self, Id, KernelPackageStep, PackageFile, PackagesStep, ToolchainStep};
 use crate::tree::TreePath;
 
 /// The packages of a lock's entry.
-pub(super) fn packages(entry: &LockEntry) -> Vec<Package> {
-    let package = |file: &LockedFile| Package {
+pub(super) fn packages(entry: &LockEntry) -> Vec<PackageFile> {
+    let SourceContent::Packages(format) = entry.request.kind().content() else { return Vec::new() };
+    let package = |file: &LockedFile| PackageFile {
         name: match &file.version {
             Some(version) => format!("{} {version}", file.name),
             None => file.name.clone(),
         },
         blob: file.sha256,
+        format,
     };
     entry.files.iter().map(package).collect()
 }

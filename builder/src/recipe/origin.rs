@@ -52,7 +52,7 @@ pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink
     if let Some(strip) = unpacking.strip {
         sink.borrow_mut().add("source-kind", strip.span, "`strip` is only valid in the source of a component");
     }
-    if origin.request().is_some_and(|request| request.kind().content() == SourceContent::Packages) {
+    if origin.request().is_some_and(|request| matches!(request.kind().content(), SourceContent::Packages(_))) {
         sink.borrow_mut().add("source-kind", node.span, "`deb` is only valid as the source of a component");
         return None;
     }

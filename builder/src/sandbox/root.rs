@@ -25,7 +25,7 @@ use nix::unistd::{linkat, symlinkat};
 
 use super::SKELETON;
 use crate::archive::tar::{MemberFailure, fill, inside};
-use crate::archive::{ArchiveError, Budget, Entries, Member, MemberKind, deb, os_path};
+use crate::archive::{ArchiveError, Budget, Entries, Member, MemberKind, PackageFile, os_path};
 use crate::beneath::{BeneathError, Dir, Folders, Links, create, kind, set_time};
 use crate::digest::Digest;
 use crate::path_error::FromPathError as _;
@@ -38,15 +38,6 @@ use crate::tree::usrmerge::{FOLDERS, is_link, is_within};
 /// Decoding takes up to 64 MiB for each package that is being unpacked (the dictionary of `xz -9`), so their number is
 /// limited.
 const MOST_THREADS: usize = 4;
-
-/// A package to lay out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootPackage {
-    /// For messages: `gcc-12 12.2.0-14`.
-    pub name: String,
-    /// The `.deb` file in the store.
-    pub blob: Digest,
-}
 
 /// Why a root could not be laid out.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +83,7 @@ pub enum RootError {
 #[derive(Clone, Copy)]
 pub struct RootLayout<'a> {
     /// Packages, all in the store.
-    pub packages: &'a [RootPackage],
+    pub packages: &'a [PackageFile],
     /// Symbolic links to add, by absolute path; they override what packages ship.
     pub links: &'a BTreeMap<String, String>,
     /// Small files to add, by absolute path; they override what packages ship, too.
@@ -179,7 +170,7 @@ enum Content {
 /// The data shared by the threads.
 struct Shared<'a> {
     store: &'a Store,
-    packages: &'a [RootPackage],
+    packages: &'a [PackageFile],
     budget: &'a Budget,
     replaces: &'a (dyn Fn(usize, usize) -> bool + Sync),
     top: &'a Dir,
@@ -259,7 +250,8 @@ impl Unpack<'_> {
     fn run(&mut self) -> Result<(), RootError> {
         let package = &self.shared.packages[self.package];
         let (file, budget) = (self.shared.store.open_blob(&package.blob)?, self.shared.budget);
-        let mut entries = Entries::new(deb::data(file, &package.name, 1, budget)?, &package.name, budget);
+        let mut entries =
+            Entries::new(package.format.files(Box::new(file), &package.name, 1, budget)?, &package.name, budget);
         let mut own = Vec::new();
         while let Some(member) = entries.next_member()? {
             if let Some(path) = self.member(&mut entries, &member).map_err(|failure| failure.of(&entries, &member))? {

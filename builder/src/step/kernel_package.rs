@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Blob, Graph, OutputName, Outputs, Package, StepError, StepId, Work};
-use crate::archive::{deb, tar};
+use super::{Action, Blob, Graph, OutputName, Outputs, PackageFile, StepError, StepId, Work};
+use crate::archive::tar;
 use crate::beneath::Dir;
 use crate::digest::Digest;
 use crate::kernel::modules::load_order;
@@ -17,7 +17,7 @@ use crate::tree::{Entry, Tree, TreePath};
 #[derive(Clone, Debug)]
 pub struct KernelPackageStep {
     /// The packages, the requested one first.
-    pub packages: Vec<Package>,
+    pub packages: Vec<PackageFile>,
     /// Modules by name.
     pub modules: Vec<String>,
     /// Path of the modules in the image: `system/lib/modules`.
@@ -64,9 +64,9 @@ impl Action for KernelPackageStep {
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let folder = work.store().work_dir()?;
         let dir = work.dir(&folder)?;
-        for Package { name, blob } in &self.packages {
+        for PackageFile { name, blob, format } in &self.packages {
             work.line(&format!("unpacking {name}"));
-            let data = deb::data(work.store().open_blob(blob)?, name, work.context.jobs, work.budget())?;
+            let data = format.files(Box::new(work.store().open_blob(blob)?), name, work.context.jobs, work.budget())?;
             tar::unpack_to_dir(data, name, work.budget(), &dir)?;
         }
         let kernel = match of_kernel(&dir, "vmlinuz")? {
@@ -125,7 +125,7 @@ impl KernelPackageStep {
 }
 
 /// The error for packages without a kernel: the dependencies of a metapackage name the real ones.
-fn no_kernel(work: &Work<'_>, packages: &[Package]) -> Result<StepError, StepError> {
+fn no_kernel(work: &Work<'_>, packages: &[PackageFile]) -> Result<StepError, StepError> {
     let mut depends = Vec::new();
     for package in packages {
         depends.extend(work.control(package)?.0.depends());

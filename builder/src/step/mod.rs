@@ -35,6 +35,7 @@ use crate::platform::Platform;
 use crate::store::{Key, Output};
 use crate::tree::Tree;
 
+pub use crate::archive::PackageFile;
 pub use crate::store::Blob;
 pub use archive::ArchiveStep;
 pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};
@@ -48,7 +49,6 @@ pub use initrd::InitrdStep;
 pub use iso::IsoStep;
 pub use kernel_package::KernelPackageStep;
 pub use output::{Id, OutputName, Ref, StepId, Value};
-pub use package::Package;
 pub use packages::{Diversion, PackagesStep};
 pub use squashfs::SquashfsStep;
 pub use toolchain::ToolchainStep;

@@ -1,35 +1,26 @@
-//! Debian packages, as several kinds of step use them.
+//! Packages, as several kinds of step use them.
 
 use super::{StepError, Work};
-use crate::archive::deb;
+use crate::archive::PackageFile;
 use crate::digest::Digest;
 use crate::source::debian::Control;
 
-/// A package's file.
-#[derive(Clone, Debug)]
-pub struct Package {
-    /// Name and version, for messages.
-    pub name: String,
-    /// The file.
-    pub blob: Digest,
-}
-
 /// Packages in the lock's order, which is part of the key: it decides which of two equal files is written.
-pub(super) fn package_rows(packages: &[Package]) -> impl Iterator<Item = (String, Digest)> {
+pub(super) fn package_rows(packages: &[PackageFile]) -> impl Iterator<Item = (String, Digest)> {
     packages.iter().enumerate().map(|(index, package)| (format!("package {index}"), package.blob))
 }
 
 /// The packages' files.
-pub(super) fn package_blobs(packages: &[Package]) -> Vec<Digest> {
+pub(super) fn package_blobs(packages: &[PackageFile]) -> Vec<Digest> {
     packages.iter().map(|package| package.blob).collect()
 }
 
 impl Work<'_> {
     /// The content of a package's control file, and whether its maintainer scripts divert paths.
-    pub(super) fn control(&self, package: &Package) -> Result<(Control, bool), StepError> {
+    pub(super) fn control(&self, package: &PackageFile) -> Result<(Control, bool), StepError> {
         const CALL: &[u8] = b"dpkg-divert";
-        let Package { name, blob } = package;
-        let files = deb::control(self.store().open_blob(blob)?, name, self.budget())?;
+        let PackageFile { name, blob, format } = package;
+        let files = format.metadata(Box::new(self.store().open_blob(blob)?), name, self.budget())?;
         let text = files.get("control").map(Vec::as_slice).unwrap_or_default();
         let control = Control::parse(text).map_err(|why| StepError::Control { package: name.to_owned(), why })?;
         let mut scripts = ["preinst", "postinst"].iter().filter_map(|name| files.get(*name));

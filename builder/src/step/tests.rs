@@ -92,8 +92,8 @@ fn an_output_that_a_step_did_not_give_is_an_error() {
     lacking(work.get::<Blob>(&output(0, "tree")).unwrap_err());
 }
 
-fn package(name: &str, content: &str) -> Package {
-    Package { name: name.into(), blob: Digest::of(content) }
+fn package(name: &str, content: &str) -> PackageFile {
+    PackageFile { name: name.into(), blob: Digest::of(content), format: &crate::archive::Deb }
 }
 
 fn tree(path: &str, content: &str) -> Tree {

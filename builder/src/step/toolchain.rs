@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, Outputs, Package, StepError, StepId, Work};
+use super::{Action, Graph, Outputs, PackageFile, StepError, StepId, Work};
 use crate::digest::Digest;
 use crate::sandbox::root;
 use crate::store::{Key, Output, StoreError};
@@ -15,7 +15,7 @@ pub struct ToolchainStep {
     /// Its name.
     pub name: String,
     /// Its packages.
-    pub packages: Vec<Package>,
+    pub packages: Vec<PackageFile>,
     /// Links that maintainer scripts would have made.
     pub links: BTreeMap<String, String>,
     /// Files that maintainer scripts would have made.
@@ -51,13 +51,11 @@ impl Action for ToolchainStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let named = |package: &Package| root::RootPackage { name: package.name.clone(), blob: package.blob };
-        let packages: Vec<_> = self.packages.iter().map(named).collect();
         let (links, files, budget) = (&self.links, &self.files, work.budget());
         // Control files are only read if two packages differ at a path; one that can't be read provides no information.
         let control = |index: usize| work.control(&self.packages[index]).ok().map(|(control, _)| control);
         let replaces = |one, other| control(one).zip(control(other)).is_some_and(|(one, other)| one.replaces(&other));
-        let layout = root::RootLayout { packages: &packages, links, files, budget, replaces: &replaces };
+        let layout = root::RootLayout { packages: &self.packages, links, files, budget, replaces: &replaces };
         root::lay_out(work.store(), &work.step.digest, layout, &|package| work.line(&format!("unpacking {package}")))?;
         work.laid_out();
         Ok(BTreeMap::from([("root".to_owned(), Output::Root)]))

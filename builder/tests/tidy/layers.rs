@@ -89,7 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("printable", &[]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "path_error", "threads", "tree"]),
-    ("archive", &["beneath", "interrupt", "path_error", "printable", "store", "threads", "tree"]),
+    ("archive", &["beneath", "digest", "interrupt", "path_error", "printable", "store", "threads", "tree"]),
     // Work on data, independent of a recipe's stages.
     ("kernel", &["archive", "beneath", "digest", "platform", "similar", "tree"]),
     ("execution", &["beneath", "digest", "store", "tree"]),
@@ -112,6 +112,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "source",
         &[
+            "archive",
             "beneath",
             "digest",
             "input",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::suites::{SourceContext, archive_differences, decode_suites};
 use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, misplaced};
+use crate::archive::Deb;
 use crate::similar;
 use crate::source::debian::offline::compare_versions;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
@@ -80,7 +81,7 @@ impl SourceKind for DebianPackages {
     }
 
     fn content(&self) -> SourceContent {
-        SourceContent::Packages
+        SourceContent::Packages(&Deb)
     }
 
     fn archives(&self) -> &[Archive] {

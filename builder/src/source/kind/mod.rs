@@ -19,6 +19,7 @@ use super::download::{Download, fetch_file};
 use super::locked::{ArchiveDate, LockedFile};
 use super::network::join;
 use super::{Archive, Mirrors, Network, Progress, Resolver, SourceError};
+use crate::archive::PackageFormat;
 use crate::mask;
 use crate::store::Store;
 use crate::yaml::decode::{FindingSink, Table};
@@ -78,10 +79,10 @@ impl StatedSource {
 }
 
 /// What the files of a request are, which determines how they are unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum SourceContent {
-    /// Binary packages.
-    Packages,
+    /// Binary packages in this format.
+    Packages(&'static dyn PackageFormat),
     /// One file.
     File,
     /// An archive of a tree, without an enclosing folder.

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use nix::sys::stat::SFlag;
 
 use super::SRC;
-use crate::archive::{self, Budget, deb, tar};
+use crate::archive::{self, Budget, tar};
 use crate::beneath::Dir;
 use crate::digest::Digest;
 use crate::path_error::FromPathError as _;
 use crate::rootfs::lay_out;
 use crate::step::package::package_blobs;
-use crate::step::{Package, StepError, Work, tree_digest};
+use crate::step::{PackageFile, StepError, Work, tree_digest};
 use crate::store::StoreError;
 use crate::tree::Tree;
 
@@ -33,7 +33,7 @@ pub enum Source {
     /// An archive in Debian packages.
     Deb {
         /// The packages.
-        packages: Vec<Package>,
+        packages: Vec<PackageFile>,
         /// Its path in them; `None`: the only archive in `usr/src`.
         inside: Option<String>,
         /// As for an archive.
@@ -73,9 +73,9 @@ impl Source {
             Self::Deb { packages, inside, strip } => {
                 let folder = work.store().work_dir()?;
                 let debs = work.dir(&folder)?;
-                for Package { name, blob } in packages {
+                for PackageFile { name, blob, format } in packages {
                     work.line(&format!("unpacking {name}"));
-                    let data = deb::data(work.read(blob)?, name, work.context.jobs, work.budget())?;
+                    let data = format.files(Box::new(work.read(blob)?), name, work.context.jobs, work.budget())?;
                     tar::unpack_to_dir(data, name, work.budget(), &debs)?;
                 }
                 let path = archive_in(&debs, packages, inside.as_deref())?;
@@ -108,7 +108,7 @@ fn unpack_archive(
 }
 
 /// The source archive in unpacked Debian packages.
-fn archive_in(debs: &Dir, packages: &[Package], stated: Option<&str>) -> Result<String, StepError> {
+fn archive_in(debs: &Dir, packages: &[PackageFile], stated: Option<&str>) -> Result<String, StepError> {
     const FOLDER: &str = "usr/src";
     let items = match debs.list(FOLDER) {
         Err(error) if error.is_missing() => Vec::new(),

@@ -5,8 +5,8 @@ mod dpkg;
 use std::collections::BTreeMap;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, OutputName, Outputs, Package, StepError, StepId, Work};
-use crate::archive::{deb, tar};
+use super::{Action, Graph, OutputName, Outputs, PackageFile, StepError, StepId, Work};
+use crate::archive::tar;
 use crate::digest::Digest;
 use crate::rootfs::{Layer, Pattern, merge};
 use crate::store::Key;
@@ -20,7 +20,7 @@ pub use dpkg::{Diversion, Diverting};
 #[derive(Clone, Debug)]
 pub struct PackagesStep {
     /// The packages.
-    pub packages: Vec<Package>,
+    pub packages: Vec<PackageFile>,
     /// Paths that the image does not need; everything below them is left out, too.
     pub exclude: Vec<Pattern>,
     /// Paths that maintainer scripts would have diverted.
@@ -65,9 +65,9 @@ impl Action for PackagesStep {
         let mut batch = work.store().batch()?;
         let mut packages = Vec::new();
         for package in &self.packages {
-            let Package { name, blob } = package;
+            let PackageFile { name, blob, format } = package;
             work.line(&format!("unpacking {name}"));
-            let data = deb::data(work.store().open_blob(blob)?, name, 1, work.budget())?;
+            let data = format.files(Box::new(work.store().open_blob(blob)?), name, 1, work.budget())?;
             let mut tree = tar::read_tree(data, name, work.budget(), &mut batch)?;
             for (used, here) in used.iter_mut().zip(exclude(&mut tree, &self.exclude)) {
                 *used |= here;
