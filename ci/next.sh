@@ -76,7 +76,7 @@ lay_out() {
     for file in "$folder"/recipes/components/*.yaml; do
       name=$(basename "$file" .yaml)
       case $name in
-        linux-* | musl | libcap | libseccomp) ;;
+        linux-* | musl | libcap | libnet | libnl | libseccomp | protobuf-c) ;;
         *) echo "    - $name" ;;
       esac
     done
