@@ -1,5 +1,5 @@
 #!/system/bin/sh
-# A process tree of the live system is saved by CRIU, ends, and goes on from the files.
+# CRIU checkpoints a process tree of the live system, and restores it.
 set -eu
 
 fail() {
