@@ -11,6 +11,7 @@ use crate::process::ProcessError;
 use crate::recipe::{BadRecipe, LoadError};
 use crate::sandbox::SandboxError;
 use crate::session::RecipeLocation;
+use crate::step::CommandFailure;
 use crate::step::StepError;
 
 /// Prints why a command failed, and gives its exit status.
@@ -94,7 +95,9 @@ pub fn chain(error: &anyhow::Error) -> String {
 
 fn tail(error: &StepError) -> &[String] {
     let sandbox = match error {
-        StepError::Script { source, .. } | StepError::Command { source, .. } | StepError::Sandbox(source) => source,
+        StepError::Script { source, .. }
+        | StepError::Command(CommandFailure { source, .. })
+        | StepError::Sandbox(source) => source,
         _ => return &[],
     };
     match sandbox {

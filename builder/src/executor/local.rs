@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{Executed, ExecutionError, ExecutionObserver, ExecutionProgress, Executor};
+use super::{CommandFailure, Executed, ExecutionError, ExecutionObserver, ExecutionProgress, Executor};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::digest::{self, Digest};
 use crate::execution::{
@@ -18,7 +18,7 @@ use crate::path_error::FromPathError as _;
 use crate::process::Feed;
 use crate::rootfs::{lay_out, read_built};
 use crate::sandbox::{Bind, SandboxError};
-use crate::store::{Output, Store, StoreError};
+use crate::store::{Blob, Output, Store, StoreError};
 use crate::tree::{Node, Tree};
 
 /// A command to run, for a [`CommandRunner`].
@@ -47,7 +47,7 @@ pub trait CommandRunner: Sync {
 pub struct Local<'a> {
     /// The store, for the folders and the outputs.
     pub store: &'a Store,
-    /// Runs single commands.
+    /// The contents of trees.
     pub contents: &'a dyn Contents,
     /// Runs the commands.
     pub runner: &'a dyn CommandRunner,
@@ -86,7 +86,7 @@ impl Executor for Local<'_> {
             let call = Call { root: &root, argv: &argv, env: &env, cwd: &cwd, binds: &binds };
             let line = |text: &str| watch(ExecutionProgress::Line { command: index, text });
             let ended = self.run(call, stdin, &line)?;
-            ended.map_err(|source| ExecutionError::Command { command: index, makes, source })?;
+            ended.map_err(|source| CommandFailure { command: index, makes, source })?;
         }
         let outputs = outputs.into_iter().map(|output| self.keep(&workspace, output)).collect::<Result<_, _>>()?;
         Ok(Executed { outputs, workspace })
@@ -146,8 +146,8 @@ impl Local<'_> {
         let OutputPath { name, path, form } = output;
         let build = workspace.build();
         let kept = match form {
-            OutputForm::File => self.keep_file(build, &path),
-            OutputForm::LinkedFile => self.keep_file(&build.following(Links::Within), &path),
+            OutputForm::File => keep_file(self.store, build, &path).map(Output::from),
+            OutputForm::LinkedFile => keep_file(self.store, &build.following(Links::Within), &path).map(Output::from),
             OutputForm::Tree => self.keep_tree(build, &path),
         };
         match kept {
@@ -157,20 +157,21 @@ impl Local<'_> {
         }
     }
 
-    fn keep_file(&self, dir: &Dir, path: &str) -> Result<Output, ExecutionError> {
-        let mut file = dir.open_file(path)?;
-        let mut writer = self.store.blob_writer()?;
-        digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", Path::new(path)))?;
-        let (digest, size) = writer.commit()?;
-        Ok(Output::Blob { digest, size })
-    }
-
     fn keep_tree(&self, dir: &Dir, path: &str) -> Result<Output, ExecutionError> {
         let mut batch = self.store.batch()?;
         let tree = read_built(&dir.dir(path)?, &mut batch)?;
         batch.commit()?;
         Ok(Output::Tree { digest: self.store.add_tree(&tree)? })
     }
+}
+
+/// Stores a file that a tool or an archive made.
+pub fn keep_file(store: &Store, dir: &Dir, path: &str) -> Result<Blob, ExecutionError> {
+    let mut file = dir.open_file(path)?;
+    let mut writer = store.blob_writer()?;
+    digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", Path::new(path)))?;
+    let (digest, size) = writer.commit()?;
+    Ok(Blob { digest, size })
 }
 
 /// Places regular files and folders in a folder.

@@ -11,7 +11,7 @@ use crate::rootfs::FolderError;
 use crate::sandbox::SandboxError;
 use crate::store::{Blob, Output, StoreError};
 
-pub use local::{Call, CommandRunner, Local};
+pub use local::{Call, CommandRunner, Local, keep_file};
 
 /// Runs executions, on this machine ([`Local`]) or elsewhere.
 pub trait Executor: Sync {
@@ -57,20 +57,25 @@ impl Executed {
     }
 }
 
+/// A command of an execution that could not be run, or ended with another status than 0.
+#[derive(Debug, thiserror::Error)]
+#[error("can't make the {makes}")]
+pub struct CommandFailure {
+    /// Which of the commands, from 0.
+    pub command: usize,
+    /// What it was to make.
+    pub makes: String,
+    /// The cause, with the end of the tool's output.
+    #[source]
+    pub source: SandboxError,
+}
+
 /// Why an execution failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutionError {
-    /// A command could not be run, or ended with another status than 0.
-    #[error("can't make the {makes}")]
-    Command {
-        /// Which of the commands, from 0.
-        command: usize,
-        /// What it was to make.
-        makes: String,
-        /// The cause, with the end of the tool's output.
-        #[source]
-        source: SandboxError,
-    },
+    /// A command failed.
+    #[error(transparent)]
+    Command(#[from] CommandFailure),
     /// An output that the commands did not make.
     #[error("no `{path}` was made")]
     NoOutput {

@@ -3,7 +3,7 @@
 use super::packages::{Diverting, remedy};
 use crate::archive::ArchiveError;
 use crate::beneath::BeneathError;
-use crate::executor::ExecutionError;
+use crate::executor::{CommandFailure, ExecutionError};
 use crate::image::ImageError;
 use crate::kernel::modules::ModuleError;
 use crate::kernel::patch::PatchError;
@@ -106,16 +106,8 @@ pub enum StepError {
         depends: Vec<String>,
     },
     /// A third-party tool failed.
-    #[error("can't make the {makes}")]
-    Command {
-        /// Which of the execution's commands, from 0.
-        command: usize,
-        /// What it was to make.
-        makes: String,
-        /// The cause, with the end of the tool's output.
-        #[source]
-        source: SandboxError,
-    },
+    #[error(transparent)]
+    Command(#[from] CommandFailure),
     /// A module that the kernel package does not contain.
     #[error(transparent)]
     Module(#[from] ModuleError),
@@ -154,7 +146,7 @@ pub enum StepError {
 impl From<ExecutionError> for StepError {
     fn from(error: ExecutionError) -> Self {
         match error {
-            ExecutionError::Command { command, makes, source } => Self::Command { command, makes, source },
+            ExecutionError::Command(failure) => failure.into(),
             ExecutionError::NoOutput { name, path } => Self::NoOutput { name, path },
             ExecutionError::Content(error) => error.into(),
             ExecutionError::Folder(error) => error.into(),

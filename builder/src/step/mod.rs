@@ -36,6 +36,7 @@ use crate::store::{Key, Output};
 use crate::tree::Tree;
 
 pub use crate::archive::PackageFile;
+pub use crate::executor::CommandFailure;
 pub use crate::store::Blob;
 pub use archive::ArchiveStep;
 pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};

@@ -61,8 +61,8 @@ impl<A, T> OutputName<A, T> {
 
 impl<A> OutputName<A, Blob> {
     /// The output, as the store keeps it.
-    pub(super) fn of(self, Blob { digest, size }: Blob) -> (String, Output) {
-        (self.name.to_owned(), Output::Blob { digest, size })
+    pub(super) fn of(self, blob: Blob) -> (String, Output) {
+        (self.name.to_owned(), blob.into())
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use super::output::{Ref, StepId, Value};
 use super::{Blob, Graph, Outputs, Step, StepError};
 use crate::archive::Budget;
 use crate::beneath::{Dir, Links};
-use crate::digest::{self, Digest};
+use crate::digest::Digest;
+use crate::executor::keep_file;
 use crate::image::LocalFiles;
 use crate::path_error::FromPathError as _;
 use crate::sandbox::{Sandbox, SandboxError};
@@ -131,10 +132,6 @@ impl<'a> Work<'a> {
 
     /// Stores a file that a tool or an archive made.
     pub(super) fn keep(&self, dir: &Dir, path: &str) -> Result<Blob, StepError> {
-        let mut file = dir.open_file(path)?;
-        let mut writer = self.store().blob_writer()?;
-        digest::copy(&mut file, &mut writer).map_err(StoreError::io("copy", Path::new(path)))?;
-        let (digest, size) = writer.commit()?;
-        Ok(Blob { digest, size })
+        Ok(keep_file(self.store(), dir, path)?)
     }
 }

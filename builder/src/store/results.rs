@@ -74,6 +74,12 @@ impl Key {
     }
 }
 
+impl From<Blob> for Output {
+    fn from(Blob { digest, size }: Blob) -> Self {
+        Self::Blob { digest, size }
+    }
+}
+
 /// One output of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

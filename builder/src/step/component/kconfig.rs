@@ -5,6 +5,7 @@ use std::io::Read;
 use super::SRC;
 use crate::digest::Digest;
 use crate::execution::{BUILD, Execution, ExecutionInput, Invocation, Stdin, Workspace};
+use crate::executor::CommandFailure;
 use crate::kernel::{self, Fragment, Setting, config};
 use crate::path_error::FromPathError as _;
 use crate::platform::Platform;
@@ -82,7 +83,7 @@ impl Configuration {
             Invocation::new(CONFIG, argv).reading(stdin)
         };
         let run = |execution: Execution| match work.execute(execution) {
-            Err(StepError::Command { source, .. }) => Err(source.into()),
+            Err(StepError::Command(CommandFailure { source, .. })) => Err(source.into()),
             other => other,
         };
         let fragments = kernel::for_source(&self.fragments, &workspace.build().dir(SRC)?)?;

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
 use crate::digest::Digest;
 use crate::execution::{BUILD, DEPS, Execution, ExecutionInput, Invocation, OutputForm, OutputPath, Workspace};
+use crate::executor::CommandFailure;
 use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
 use crate::source::Crate;
@@ -189,7 +190,7 @@ impl ComponentStep {
         let install = OutputPath { name: Self::INSTALL.name().into(), path: OUT.into(), form: OutputForm::Tree };
         execution.outputs = self.files.iter().map(file).chain([install]).collect();
         let outcome = work.execute(execution).map_err(|error| match error {
-            StepError::Command { command, source, .. } => {
+            StepError::Command(CommandFailure { command, source, .. }) => {
                 StepError::Script { script: scripts[command].0, source: without_text(source) }
             }
             StepError::NoOutput { name, path } => match self.files.get(&name) {

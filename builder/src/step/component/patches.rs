@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
 use crate::execution::{Execution, ExecutionInput, IN, Invocation, Workspace};
+use crate::executor::CommandFailure;
 use crate::image::Contents;
 use crate::kernel::patch::{self, PatchError};
 use crate::path_error::FromPathError as _;
@@ -81,12 +82,14 @@ pub(super) fn apply(series: &[Patch], work: &Work<'_>, mut execution: Execution)
         said.1.push('\n');
     };
     let outcome = work.execute_watched(execution, &listen).map_err(|error| match error {
-        StepError::Command { command, source: SandboxError::Tool(ProcessError::Failed { .. }), .. } => {
+        StepError::Command(CommandFailure {
+            command, source: SandboxError::Tool(ProcessError::Failed { .. }), ..
+        }) => {
             let said = said.lock().unwrap_or_else(|e| e.into_inner());
             let text = if said.0 == command { said.1.as_str() } else { "" };
             failed(patch::failures(&series[command].name, &texts[command], text))
         }
-        StepError::Command { source, .. } => source.into(),
+        StepError::Command(CommandFailure { source, .. }) => source.into(),
         other => other,
     })?;
     Ok(outcome.workspace)
