@@ -99,6 +99,11 @@ for what in create start; do
 		figure "$what-p$percent" "$(percentile /system/tmp/$what $percent)" ms
 	done
 done
+# Whether a start costs more, the more containers there are: the first twenty and the last twenty.
+for end in head tail; do
+	$end -n 20 /system/tmp/start >/system/tmp/$end
+	figure "start-$end" "$(middle /system/tmp/$end)" ms
+done
 
 # The last one answers, so they run; what they take is what is no longer available, caches given back.
 until wget -q -O- "http://10.9.$(((1000 + count) / 250)).$(((1000 + count) % 250 + 1))/" >/dev/null 2>&1; do usleep 100000; done
@@ -106,6 +111,9 @@ sync
 echo 3 >/proc/sys/vm/drop_caches
 figure running "$(vzlist -H -o ctid | wc -l)" containers
 figure memory-each $(((before - $(available)) / count)) KiB
+: >/system/tmp/list
+for round in 1 2 3 4 5; do elapsed /system/tmp/list vzlist -a >/dev/null; done
+figure list-all "$(middle /system/tmp/list)" us
 
 vzctl --quiet stop 1001 --fast
 beside 1001
