@@ -67,7 +67,7 @@ pub fn extract(opened: &Opened, output: &Path, most: u64) -> Result<Extracted, C
                 (true, _) => continue,
                 (false, _) => entry.name().to_vec(),
             }
-        } else if is_below(&entry.path, &base) {
+        } else if is_below(&entry.path, &base) && (!entry.beside || !base.is_empty()) {
             let skip = if base.is_empty() { 0 } else { base.len() + 1 };
             entry.path[skip..].to_vec()
         } else {

@@ -117,7 +117,7 @@ pub fn ls(session: &CliSession<'_>, args: &LsArgs) -> CommandResult {
     };
     for entry in listing.entries() {
         let itself = entry.path == base;
-        if !itself && !is_below(&entry.path, &base) {
+        if (!itself && !is_below(&entry.path, &base)) || (entry.beside && base.is_empty()) {
             continue;
         }
         // A folder is named by what it contains, and a file by itself.

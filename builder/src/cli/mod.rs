@@ -5,6 +5,7 @@ mod boot;
 mod build;
 mod cache;
 mod check;
+mod diff;
 mod extract;
 mod fetch;
 mod gc;
@@ -159,6 +160,13 @@ enum Command {
     /// folder) is listed, and the exit status is 1 then.
     #[command(after_help = image::ADDRESSES)]
     Extract(image::ExtractArgs),
+    /// Compare two images, or two folders of images, by meaning
+    ///
+    /// Compared are the kernel's version and configuration, files (content, mode, owner, extended attributes, devices, links) of all images inside each
+    /// other, GRUB's entries, boot structures, partition tables, packages and SBOMs. How something is stored (compression
+    /// levels, order, sizes) is only noted. Exit status: 0 equal, 1 different or not readable, 2 wrong usage.
+    #[command(after_help = image::ADDRESSES)]
+    Diff(diff::DiffArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -188,6 +196,7 @@ pub fn main() -> ExitCode {
         Command::Ls(args) => image::ls(&session, &args),
         Command::Cat(args) => image::cat(&session, &args),
         Command::Extract(args) => image::extract_command(&session, &args),
+        Command::Diff(args) => diff::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();

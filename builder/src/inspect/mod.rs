@@ -6,7 +6,7 @@ mod report;
 mod sbom;
 
 pub use grub::{GrubEntry, entries as grub_entries};
-pub use packages::{Packages, dpkg_status};
+pub use packages::{Packages, dpkg_status, installed};
 pub use report::{Report, Totals, examine};
 pub use sbom::{Sbom, parse as parse_sbom};
 

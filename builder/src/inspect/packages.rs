@@ -12,7 +12,7 @@ pub type Packages = BTreeMap<String, String>;
 const MOST: u64 = 64 << 20;
 
 /// The packages that are installed according to dpkg's `status`, or its parts in `status.d`, as images without dpkg have.
-pub(crate) fn installed(filesystem: &dyn Filesystem) -> Result<Packages, Fault> {
+pub fn installed(filesystem: &dyn Filesystem) -> Result<Packages, Fault> {
     let mut packages = Packages::new();
     let listing = filesystem.listing();
     for entry in listing.entries() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{GrubEntry, grub_entries, packages, small};
 use crate::printable::printable;
-use crate::reader::{Entry, Fault, Filesystem, Format, Image, Kind, Limits};
+use crate::reader::{Entry, Fault, Filesystem, Format, Image, Kind, Limits, Region};
 
 /// What is known of an image.
 #[derive(Clone, Debug, Serialize)]
@@ -87,13 +87,14 @@ fn within(image: &Image, path: String, limits: &Limits, depth: usize) -> Result<
         faults: Vec::new(),
     };
     let Some(filesystem) = image.filesystem() else { return Ok(report) };
-    let entries = filesystem.listing().entries();
+    let listing = filesystem.listing();
     let is_tree = !matches!(image.format, Format::Kernel(_) | Format::Uki(_) | Format::EfiProgram(_) | Format::Disk(_));
     if is_tree {
-        report.totals = Some(totals(entries));
+        report.totals = Some(totals(listing.tree()));
         report.packages = packages::installed(filesystem)?.len();
     }
-    for entry in entries {
+    let mut seen: Vec<Region> = Vec::new();
+    for entry in listing.entries() {
         let shown = printable(&entry.path).to_string();
         if is_tree && entry.is_file() && entry.name() == b"grub.cfg" && entry.size <= GRUB {
             let script = small(filesystem, entry, GRUB)?;
@@ -106,7 +107,7 @@ fn within(image: &Image, path: String, limits: &Limits, depth: usize) -> Result<
         }
         let inside = depth + 1 < DEPTH && entry.is_file() && entry.size >= SMALLEST && report.images.len() < MOST;
         if inside && !matches!(image.format, Format::Kernel(_)) && may_be_image(entry, &image.format) {
-            match open(filesystem, entry, limits).and_then(|inner| match inner {
+            match open(filesystem, entry, &mut seen, limits).and_then(|inner| match inner {
                 Some(inner) => within(&inner, shown.clone(), limits, depth + 1).map(Some),
                 None => Ok(None),
             }) {
@@ -123,7 +124,7 @@ fn within(image: &Image, path: String, limits: &Limits, depth: usize) -> Result<
 fn may_be_image(entry: &Entry, container: &Format) -> bool {
     match container {
         Format::Disk(_) | Format::Uki(_) => return true,
-        Format::Iso(_) if entry.path.starts_with(b"@") => return true,
+        _ if entry.beside => return true,
         _ => {}
     }
     let name = String::from_utf8_lossy(entry.name()).to_ascii_lowercase();
@@ -135,14 +136,24 @@ fn may_be_image(entry: &Entry, container: &Format) -> bool {
     !below_modules && (starts.iter().any(|start| name.starts_with(start)) || ends.iter().any(|end| name.ends_with(end)))
 }
 
-/// A file as an image; `None` if it is none.
-fn open(filesystem: &dyn Filesystem, entry: &Entry, limits: &Limits) -> Result<Option<Image>, Fault> {
+/// A file as an image; `None` if it is none, or if it is the one at the same place under another name, as an ISO's boot
+/// images are.
+fn open(
+    filesystem: &dyn Filesystem,
+    entry: &Entry,
+    seen: &mut Vec<Region>,
+    limits: &Limits,
+) -> Result<Option<Image>, Fault> {
     let data = filesystem.open(entry)?.region(limits)?;
+    if seen.iter().any(|other| other.starts_as(&data)) {
+        return Ok(None);
+    }
+    seen.push(data.clone());
     let image = Image::open(&data, limits)?;
     Ok(Some(image).filter(|image| !matches!(image.format, Format::Unknown | Format::EfiProgram(_))))
 }
 
-fn totals(entries: &[Entry]) -> Totals {
+fn totals<'a>(entries: impl Iterator<Item = &'a Entry>) -> Totals {
     let mut totals = Totals::default();
     let mut seen = std::collections::HashSet::new();
     for entry in entries {
@@ -154,8 +165,7 @@ fn totals(entries: &[Entry]) -> Totals {
             Kind::Fifo | Kind::Socket => totals.others += 1,
         }
         let first = entry.inode.is_none_or(|inode| seen.insert((entry.segment, inode)));
-        // Boot images of an ISO are mostly files of its tree as well.
-        if first && entry.is_file() && !entry.path.starts_with(b"@") {
+        if first && entry.is_file() {
             totals.bytes += entry.size;
             let mut parts = entry.path.splitn(2, |&byte| byte == b'/');
             let top = parts.next().filter(|_| parts.next().is_some()).unwrap_or_default();

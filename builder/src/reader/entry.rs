@@ -88,6 +88,8 @@ pub struct Entry {
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The segment of an initrd that it is in, from 0; 0 for other formats.
     pub segment: usize,
+    /// Not part of the tree: a boot image or a partition of an ISO.
+    pub beside: bool,
     /// What its reader finds the content by.
     pub(crate) content: u64,
 }
@@ -107,6 +109,7 @@ impl Entry {
             inode: None,
             xattrs,
             segment: 0,
+            beside: false,
             content: 0,
         }
     }
@@ -171,6 +174,11 @@ impl Listing {
     /// All entries, in the order of their container.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The entries of the tree itself, without boot images and partitions of an ISO.
+    pub fn tree(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.beside)
     }
 
     /// The entries, to change them.

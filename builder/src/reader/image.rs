@@ -244,32 +244,30 @@ impl Format {
 
 /// Boot images and appended partitions, which need not be files of the tree, as `@boot/1` … and `@partition/1` ….
 ///
-/// The size of a boot image is not stated: what the firmware loads is only its beginning. It ends where the next
-/// partition, file or boot image begins.
+/// The size of a boot image is not stated: what the firmware loads may be only its beginning. It is that of the partition or
+/// of the file at the same place.
 fn with_boot_images(stored: Stored, data: &Region, info: &IsoInfo) -> Stored {
     let Stored { listing, mut regions } = stored;
     let mut entries = listing.into_entries();
-    let mut add = |name: String, region: Region| {
+    let files = regions.len();
+    let mut add = |name: String, offset: u64, size: Option<u64>, otherwise: u64| {
+        let rest = data.from(offset);
+        // Mostly it is a file of the tree as well, whose length is known.
+        let own = regions[..files].iter().find(|file| !file.is_empty() && file.starts_as(&rest)).map(Region::len);
+        let length = size.or(own).unwrap_or(otherwise).min(rest.len());
+        let region = rest.slice(0, length).unwrap_or(rest);
         let mut entry = super::Entry::new(name.into_bytes(), super::Kind::File, 0o444);
-        (entry.size, entry.content) = (region.len(), regions.len() as u64);
+        (entry.beside, entry.size, entry.content) = (true, region.len(), regions.len() as u64);
         regions.push(region);
         entries.push(entry);
     };
+    let partitions = || info.table.iter().flat_map(|table| &table.partitions);
     for (index, image) in info.boot.iter().enumerate() {
-        let partitions = info.table.iter().flat_map(|table| table.partitions.iter().chain(&table.hybrid));
-        let own =
-            partitions.filter(|partition| partition.start == image.offset()).map(|partition| partition.size).next();
-        let size = own.unwrap_or(u64::from(image.load) * 512);
-        let rest = data.from(image.offset());
-        let region = rest.slice(0, size.min(rest.len())).unwrap_or(rest);
-        add(format!("@boot/{}", index + 1), region);
+        let size = partitions().find(|partition| partition.start == image.offset()).map(|partition| partition.size);
+        add(format!("@boot/{}", index + 1), image.offset(), size, u64::from(image.load) * 512);
     }
-    if let Some(table) = &info.table {
-        for partition in &table.partitions {
-            let rest = data.from(partition.start);
-            let region = rest.slice(0, partition.size.min(rest.len())).unwrap_or(rest);
-            add(format!("@partition/{}", partition.number), region);
-        }
+    for partition in partitions() {
+        add(format!("@partition/{}", partition.number), partition.start, Some(partition.size), 0);
     }
     Stored { listing: Listing::new(entries), regions }
 }

@@ -45,6 +45,11 @@ impl Region {
         self.length == 0
     }
 
+    /// Whether both are the same place of the same source, whatever their lengths.
+    pub fn starts_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.start == other.start
+    }
+
     /// A part of it, which must lie inside.
     pub fn slice(&self, offset: u64, length: u64) -> Result<Self, Fault> {
         match offset.checked_add(length) {

@@ -93,6 +93,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Images of any origin, and what they mean.
     ("reader", &["archive", "input", "interrupt", "printable"]),
     ("inspect", &["printable", "reader"]),
+    ("compare", &["beneath", "inspect", "interrupt", "printable", "reader"]),
     // Work on data, independent of a recipe's stages.
     ("kernel", &["archive", "beneath", "digest", "platform", "similar", "tree"]),
     ("execution", &["beneath", "digest", "store", "tree"]),
@@ -187,6 +188,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "beneath",
             "boot",
             "build",
+            "compare",
             "image",
             "inherited",
             "input",
