@@ -5,13 +5,17 @@ mod boot;
 mod build;
 mod cache;
 mod check;
+mod diff;
+mod extract;
 mod fetch;
 mod gc;
+mod image;
 mod interrupt;
 mod lock;
 mod merge_errors;
 mod printer;
 mod prose;
+mod report;
 mod session;
 
 use std::num::NonZero;
@@ -141,6 +145,28 @@ enum Command {
         #[command(flatten)]
         args: BuildArgs,
     },
+    /// Show what an image is and how it boots
+    #[command(after_help = image::ADDRESSES)]
+    Inspect(image::InspectArgs),
+    /// List the files in an image
+    #[command(after_help = image::ADDRESSES)]
+    Ls(image::LsArgs),
+    /// Write a file in an image to standard output
+    #[command(after_help = image::ADDRESSES)]
+    Cat(image::CatArgs),
+    /// Write files of an image to a new folder, without root
+    ///
+    /// Owners and extended attributes are not set, set-user-ID bits are left out. What can't be written (devices, pipes, paths that lead out of the
+    /// folder) is listed, and the exit status is 1 then.
+    #[command(after_help = image::ADDRESSES)]
+    Extract(image::ExtractArgs),
+    /// Compare two images, or two folders of images, by meaning
+    ///
+    /// Compared are the kernel's version and configuration, files (content, mode, owner, extended attributes, devices, links) of all images inside each
+    /// other, GRUB's entries, boot structures, partition tables, packages and SBOMs. How something is stored (compression
+    /// levels, order, sizes) is only noted. Exit status: 0 equal, 1 different or not readable, 2 wrong usage.
+    #[command(after_help = image::ADDRESSES)]
+    Diff(diff::DiffArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -166,6 +192,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Audit { args } => audit::run(&session, &args),
+        Command::Inspect(args) => image::inspect(&session, &args),
+        Command::Ls(args) => image::ls(&session, &args),
+        Command::Cat(args) => image::cat(&session, &args),
+        Command::Extract(args) => image::extract_command(&session, &args),
+        Command::Diff(args) => diff::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();
