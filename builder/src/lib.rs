@@ -32,4 +32,5 @@ pub mod step;
 pub mod store;
 pub mod threads;
 pub mod tree;
+pub mod vendor;
 pub mod yaml;

@@ -13,6 +13,7 @@ mod merge_errors;
 mod printer;
 mod prose;
 mod session;
+mod vendor;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::OutputKind;
 use crate::recipe::Settings;
+use crate::source::VendoredPlace;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
 #[derive(Debug, Parser)]
@@ -52,6 +54,10 @@ struct Global {
     /// A Debian mirror's base URL, in place of all others; may be repeated (DBCO_MIRROR: separated by spaces)
     #[arg(long, global = true, value_name = "URL", env = "DBCO_MIRROR", value_delimiter = ' ', hide_env_values = true)]
     mirror: Vec<String>,
+    /// Take all sources from what `dbco vendor` made, a folder, an archive or the URL of a folder, and use no other network
+    /// (implies --locked)
+    #[arg(long, global = true, value_name = "DIR|ARCHIVE|URL", env = "DBCO_VENDOR", value_parser = vendored, hide_env_values = true)]
+    vendor: Option<VendoredPlace>,
     /// Events as JSON, one a line, on standard output
     #[arg(long, global = true)]
     json: bool,
@@ -141,6 +147,8 @@ enum Command {
         #[command(flatten)]
         args: BuildArgs,
     },
+    /// Copy everything that is locked into one folder or archive, from which builds need no network
+    Vendor(vendor::VendorArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -166,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Audit { args } => audit::run(&session, &args),
+        Command::Vendor(args) => vendor::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();
@@ -208,6 +217,13 @@ fn usage(error: impl Into<anyhow::Error>) -> CommandError {
 
 fn positive(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a positive whole number".to_owned())
+}
+
+fn vendored(text: &str) -> Result<VendoredPlace, String> {
+    match text {
+        "" if std::env::var_os("DBCO_VENDOR").is_none() => Err("expected a folder, an archive or a URL".into()),
+        text => Ok(VendoredPlace::parse(text)),
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
