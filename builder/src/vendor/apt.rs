@@ -19,7 +19,7 @@ pub fn index(
     let mut packages = BTreeMap::new();
     for file in manifest.0.values() {
         let Some(pool) = file.pool.as_deref().filter(|pool| is_package(pool)) else { continue };
-        packages.insert(pool, stanza(file, pool, open(&file.sha256)?)?);
+        packages.extend(stanza(file, pool, open(&file.sha256)?)?.map(|text| (pool, text)));
     }
     Ok(packages.into_values().collect())
 }
@@ -28,11 +28,15 @@ fn is_package(pool: &str) -> bool {
     pool.ends_with(".deb")
 }
 
-/// The package's own control file, with its location (deb822 of an index, <https://wiki.debian.org/DebianRepository/Format>).
-fn stanza(file: &VendoredFile, pool: &str, content: Box<dyn Read + Send>) -> Result<String, VendorError> {
+/// The package's own control file, with its location; `None` if it does not name the package, since apt rejects an index with
+/// such a stanza (deb822 of an index, <https://wiki.debian.org/DebianRepository/Format>).
+fn stanza(file: &VendoredFile, pool: &str, content: Box<dyn Read + Send>) -> Result<Option<String>, VendorError> {
     let mut metadata = Deb.metadata(content, &file.name, &Budget::USUAL)?;
     let control = metadata.remove("control").unwrap_or_default();
-    let mut text = String::from_utf8_lossy(&control).trim_end().to_owned();
+    let mut text = String::from_utf8_lossy(&control).trim().to_owned();
+    if !text.lines().any(|line| line.to_ascii_lowercase().starts_with("package:")) {
+        return Ok(None);
+    }
     let _ = write!(text, "\nFilename: {pool}\nSize: {}\nSHA256: {}\n\n", file.size, file.sha256);
-    Ok(text.trim_start().to_owned())
+    Ok(Some(text))
 }
