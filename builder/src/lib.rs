@@ -6,6 +6,7 @@ pub mod beneath;
 pub mod boot;
 pub mod build;
 pub mod cli;
+pub mod cve;
 pub mod digest;
 pub mod execution;
 pub mod executor;

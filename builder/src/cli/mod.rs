@@ -14,6 +14,7 @@ mod printer;
 mod prose;
 mod session;
 mod vendor;
+mod vulnerabilities;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -142,10 +143,15 @@ enum Command {
     /// Run the boot tests that a recipe declares
     #[command(after_help = "Examples:\n  dbco test\n  dbco test --filter uefi --junit report.xml")]
     Test(boot::TestArgs),
-    /// Find references that leak out of the root filesystem's layout
+    /// Find references that leak out of the root filesystem's layout; or known vulnerabilities, with --cve
+    #[command(
+        after_help = "Examples:\n  dbco audit\n  dbco audit --cve tracker.json --cve crates.io.zip --fail-on high --sarif cve.sarif"
+    )]
     Audit {
         #[command(flatten)]
         args: BuildArgs,
+        #[command(flatten)]
+        cve: vulnerabilities::CveArgs,
     },
     /// Copy everything that is locked into one folder or archive, from which builds need no network
     Vendor(vendor::VendorArgs),
@@ -173,7 +179,8 @@ pub fn main() -> ExitCode {
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
-        Command::Audit { args } => audit::run(&session, &args),
+        Command::Audit { args, cve } if cve.cve.is_empty() => audit::run(&session, &args),
+        Command::Audit { args, cve } => vulnerabilities::run(&session, &args, &cve),
         Command::Vendor(args) => vendor::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };

@@ -53,6 +53,7 @@ mod prune;
 mod sources;
 mod stated;
 mod vendor;
+mod vulnerabilities;
 
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,7 @@ pub use prune::requests_of_project;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 pub use vendor::LockedSources;
+pub use vulnerabilities::KernelBuild;
 
 /// The configuration shared by all calls of a session.
 #[derive(Clone, Debug, Default)]
