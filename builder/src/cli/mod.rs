@@ -17,6 +17,8 @@ mod printer;
 mod prose;
 mod report;
 mod session;
+mod vendor;
+mod vulnerabilities;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::OutputKind;
 use crate::recipe::Settings;
+use crate::source::VendoredPlace;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
 #[derive(Debug, Parser)]
@@ -56,6 +59,10 @@ struct Global {
     /// A Debian mirror's base URL, in place of all others; may be repeated (DBCO_MIRROR: separated by spaces)
     #[arg(long, global = true, value_name = "URL", env = "DBCO_MIRROR", value_delimiter = ' ', hide_env_values = true)]
     mirror: Vec<String>,
+    /// Take all sources from what `dbco vendor` made, a folder, an archive or the URL of a folder, and use no other network
+    /// (implies --locked)
+    #[arg(long, global = true, value_name = "DIR|ARCHIVE|URL", env = "DBCO_VENDOR", value_parser = vendored, hide_env_values = true)]
+    vendor: Option<VendoredPlace>,
     /// Events as JSON, one a line, on standard output
     #[arg(long, global = true)]
     json: bool,
@@ -140,10 +147,15 @@ enum Command {
     /// Run the boot tests that a recipe declares
     #[command(after_help = "Examples:\n  dbco test\n  dbco test --filter uefi --junit report.xml")]
     Test(boot::TestArgs),
-    /// Find references that leak out of the root filesystem's layout
+    /// Find references that leak out of the root filesystem's layout; or known vulnerabilities, with --cve
+    #[command(
+        after_help = "Examples:\n  dbco audit\n  dbco audit --cve tracker.json --cve crates.io.zip --fail-on high --sarif cve.sarif"
+    )]
     Audit {
         #[command(flatten)]
         args: BuildArgs,
+        #[command(flatten)]
+        cve: vulnerabilities::CveArgs,
     },
     /// Show what an image is and how it boots
     #[command(after_help = image::ADDRESSES)]
@@ -167,6 +179,8 @@ enum Command {
     /// levels, order, sizes) is only noted. Exit status: 0 equal, 1 different or not readable, 2 wrong usage.
     #[command(after_help = image::ADDRESSES)]
     Diff(diff::DiffArgs),
+    /// Copy everything that is locked into one folder or archive, from which builds need no network
+    Vendor(vendor::VendorArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -191,12 +205,14 @@ pub fn main() -> ExitCode {
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
-        Command::Audit { args } => audit::run(&session, &args),
         Command::Inspect(args) => image::inspect(&session, &args),
         Command::Ls(args) => image::ls(&session, &args),
         Command::Cat(args) => image::cat(&session, &args),
         Command::Extract(args) => image::extract_command(&session, &args),
         Command::Diff(args) => diff::run(&session, &args),
+        Command::Audit { args, cve } if cve.cve.is_empty() => audit::run(&session, &args),
+        Command::Audit { args, cve } => vulnerabilities::run(&session, &args, &cve),
+        Command::Vendor(args) => vendor::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();
@@ -239,6 +255,13 @@ fn usage(error: impl Into<anyhow::Error>) -> CommandError {
 
 fn positive(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a positive whole number".to_owned())
+}
+
+fn vendored(text: &str) -> Result<VendoredPlace, String> {
+    match text {
+        "" if std::env::var_os("DBCO_VENDOR").is_none() => Err("expected a folder, an archive or a URL".into()),
+        text => Ok(VendoredPlace::parse(text)),
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

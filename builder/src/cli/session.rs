@@ -6,7 +6,7 @@ use super::{BuildArgs, CommandError, Global, RecipeArgs, usage};
 use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
 use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
-use crate::source::{Meter, Progress};
+use crate::source::{Meter, Progress, VendoredPlace};
 
 /// The command line as a reporter: text and events go to the printer, and the state of the outputs to the message for
 /// signals.
@@ -64,7 +64,10 @@ impl<'a> CliSession<'a> {
         // An empty variable counts as unset: pipelines also set variables without a value.
         let from_variable = std::env::var_os("DBCO_MIRROR").is_some();
         let mirrors = global.mirror.into_iter().filter(|url| !(url.is_empty() && from_variable)).collect();
-        let library = session::Session::new(SessionConfig { store: global.store, mirrors }, reporter)
+        let unset = |place: &VendoredPlace| *place == VendoredPlace::Path("".into());
+        let empty_variable = std::env::var_os("DBCO_VENDOR").is_some_and(|text| text.is_empty());
+        let vendored = global.vendor.filter(|place| !(unset(place) && empty_variable));
+        let library = session::Session::new(SessionConfig { store: global.store, mirrors, vendored }, reporter)
             .with_cancel(reporter.interrupt.cancel.clone());
         Self { printer: reporter.printer, reporter, library }
     }

@@ -11,6 +11,7 @@ use crate::plan::PlanError;
 use crate::recipe::{LoadError, OutputKind};
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
+use crate::vendor::VendorError;
 
 /// One or more sources that could not be locked or fetched, for one reason.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,9 @@ pub enum Error {
     /// The outputs can't be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// Sources could not be vendored.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
     /// A signal interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -124,6 +128,7 @@ impl Error {
                         | LockError::Conflict { .. }
                         | LockError::Format { .. }
                 )
+                | Self::Vendor(VendorError::NotOurs { .. })
                 | Self::Stale { .. }
                 | Self::Plan(_)
         )

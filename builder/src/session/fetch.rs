@@ -10,7 +10,9 @@ use crate::digest::Digest;
 use crate::lock::{Lock, LockEntry};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
-use crate::source::{Access, CONNECTIONS, Crate, FetchFailure, FetchReport, fetch, fetch_crates};
+use crate::source::{
+    Access, CONNECTIONS, CargoLock, Crate, FetchFailure, FetchReport, Vendored, VendoredPlace, fetch, fetch_crates,
+};
 use crate::step::StepId;
 use crate::store::Store;
 
@@ -51,19 +53,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn fetch_entries<'e>(
+    pub(super) fn fetch_entries<'e>(
         &self,
         entries: impl IntoIterator<Item = &'e LockEntry>,
         store: &Store,
         offline: bool,
         connections: usize,
     ) -> Result<FetchReport, Error> {
-        let report = if offline {
-            fetch(entries, store, Access::Offline, connections, self.reporter)
-        } else {
-            let (network, mirrors) = (self.network()?, self.mirrors()?);
-            fetch(entries, store, Access::Online { network: &network, mirrors: &mirrors }, connections, self.reporter)
-        };
+        let report = self.with_access(offline, |access| fetch(entries, store, access, connections, self.reporter))?;
         self.fetched(report)
     }
 
@@ -81,13 +78,37 @@ impl Session<'_> {
             .into_iter()
             .map(|lock| (lock, lock.crates.iter().filter(wanted).collect::<Vec<_>>()))
             .collect();
-        let report = if offline {
-            fetch_crates(&locks, store, Access::Offline, self.reporter)
-        } else {
-            let (network, mirrors) = (self.network()?, self.mirrors()?);
-            fetch_crates(&locks, store, Access::Online { network: &network, mirrors: &mirrors }, self.reporter)
-        };
+        self.fetch_locked_crates(&locks, store, offline)
+    }
+
+    pub(super) fn fetch_locked_crates(
+        &self,
+        locks: &[(&CargoLock, Vec<&Crate>)],
+        store: &Store,
+        offline: bool,
+    ) -> Result<FetchReport, Error> {
+        let report = self.with_access(offline, |access| fetch_crates(locks, store, access, self.reporter))?;
         self.fetched(report)
+    }
+
+    /// Calls `work` with what it may use: the vendored place alone if there is one, otherwise the network unless offline.
+    fn with_access<T>(&self, offline: bool, work: impl FnOnce(Access<'_>) -> T) -> Result<T, Error> {
+        Ok(match &self.places.vendored {
+            Some(VendoredPlace::Path(path)) => work(Access::Vendored(Vendored::Path(path))),
+            Some(VendoredPlace::Url(url)) if offline => {
+                let url = crate::mask::text(url);
+                return Err(Error::Request(format!("--offline: the files of --vendor {url} need the network")));
+            }
+            Some(VendoredPlace::Url(url)) => {
+                let network = self.network()?;
+                work(Access::Vendored(Vendored::Url { url, network: &network }))
+            }
+            None if offline => work(Access::Offline),
+            None => {
+                let (network, mirrors) = (self.network()?, self.mirrors()?);
+                work(Access::Online { network: &network, mirrors: &mirrors })
+            }
+        })
     }
 
     fn fetched(&self, report: Result<FetchReport, Vec<FetchFailure>>) -> Result<FetchReport, Error> {

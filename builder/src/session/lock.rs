@@ -28,7 +28,7 @@ impl Session<'_> {
     pub fn lock(&self, recipe: &Recipe, options: &Options, store: &Store) -> Result<Lock, Error> {
         let locks = Locks::open(recipe, options.lock.as_deref())?;
         let wanted = recipe.requests();
-        let fixed = options.locked || options.offline;
+        let fixed = options.locked || options.offline || self.places.vendored.is_some();
         match locks.current() {
             Ok((_, lock)) if lock.fits(&wanted) => return Ok(lock.only(&wanted)),
             Ok((path, lock)) if fixed => {
@@ -51,6 +51,10 @@ impl Session<'_> {
         renewal: LockUpdate<'_>,
     ) -> Result<Lock, Error> {
         let LockUpdate { requests: renewed, allow_downgrade, used } = renewal;
+        if self.places.vendored.is_some() {
+            let text = "--vendor: a vendored place has what is locked, and no indexes to lock from; run `dbco lock` without it";
+            return Err(Error::Request(text.into()));
+        }
         let wanted = recipe.requests();
         let LockBase { lock: before, taken, from } = locks.base(&wanted);
         let open: Vec<&Request> = wanted

@@ -52,11 +52,13 @@ mod notice;
 mod prune;
 mod sources;
 mod stated;
+mod vendor;
+mod vulnerabilities;
 
 use std::path::{Path, PathBuf};
 
 use crate::build::Observer;
-use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig};
+use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig, VendoredPlace};
 use crate::store::{Sharing, Store};
 
 pub use build::{BuiltRecipe, Options, OutputOptions};
@@ -68,6 +70,8 @@ pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::requests_of_project;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
+pub use vendor::LockedSources;
+pub use vulnerabilities::KernelBuild;
 
 /// The configuration shared by all calls of a session.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +80,8 @@ pub struct SessionConfig {
     pub store: Option<PathBuf>,
     /// Base URLs of Debian mirrors, instead of those of the user and the host.
     pub mirrors: Vec<String>,
+    /// The vendored place that all locked files are taken from. With it nothing is locked, and no mirror is used.
+    pub vendored: Option<VendoredPlace>,
 }
 
 /// Receives events; called from several threads.

@@ -25,6 +25,8 @@ pub enum Notice<'a> {
     OpenParameters(&'a Path, &'a [&'a str]),
     /// A recipe of the project can't be read, so nothing is removed from its lock.
     NothingDropped(&'a Path),
+    /// Sources of a recipe that are not in the lock.
+    NotLocked(&'a Path, usize),
     /// Something in a recipe that is probably a mistake.
     Plan(&'a str),
     /// The number of files fetched, and their total bytes.
@@ -63,6 +65,12 @@ impl fmt::Display for Notice<'_> {
                 "--prune: the sources of {} are unknown, as it can't be read; nothing was removed",
                 path.display()
             ),
+            Self::NotLocked(path, open) => {
+                write!(f, "{}: {} of it not in the lock", path.display(), match open {
+                    1 => "1 source".to_owned() + " is",
+                    many => format!("{many} sources are"),
+                })
+            }
             Self::Plan(text) => write!(f, "warning: {text}"),
             Self::Fetched(files, bytes) => {
                 write!(f, "fetched {}, {}", count(*files, "file"), self::bytes(*bytes))

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use super::debian::error::{ClosureError, IndexError, SignatureError};
 use super::list::list;
 use super::suites::suggested_suite;
+use super::vendored::VendorFault;
 
 /// An attempt at one place, and why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,22 @@ pub enum SourceError {
     Offline {
         /// Their names.
         missing: Vec<String>,
+    },
+    /// Files are missing or damaged in a vendored place, which is the only one that may be used.
+    #[error("{place}{}\n  run `dbco vendor -o {place}` where the sources can be fetched", fault_list(.faults))]
+    Vendored {
+        /// The folder or archive.
+        place: String,
+        /// Each file.
+        faults: Vec<VendorFault>,
+    },
+    /// A vendored place can't be read at all.
+    #[error("--vendor {place}: {message}")]
+    VendoredPlace {
+        /// The folder or archive.
+        place: String,
+        /// The error.
+        message: String,
     },
     /// No mirror is known for an archive.
     #[error(
@@ -189,7 +206,7 @@ impl SourceError {
     pub fn stops_all(&self) -> bool {
         match self {
             SourceError::Store(error) => error.is_disk_full(),
-            SourceError::Cancelled | SourceError::Client(_) => true,
+            SourceError::Cancelled | SourceError::Client(_) | SourceError::VendoredPlace { .. } => true,
             _ => false,
         }
     }
@@ -202,6 +219,20 @@ fn flag(family: &str) -> String {
 
 fn places(attempts: &[Attempt]) -> String {
     attempts.iter().map(|attempt| format!("\n  {attempt}")).collect()
+}
+
+fn fault_list(faults: &[VendorFault]) -> String {
+    const SHOWN: usize = 20;
+    let line = |VendorFault { name, path, problem, locked_by }: &VendorFault| {
+        format!("\n  {path} {problem}: {name}, locked for {locked_by}")
+    };
+    let more = faults.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("\n  and {more} more")).unwrap_or_default();
+    format!(": {}{}{more}", count_of(faults.len()), faults.iter().take(SHOWN).map(line).collect::<String>())
+}
+
+fn count_of(faults: usize) -> String {
+    if faults == 1 { "1 file is not as locked".to_owned() } else { format!("{faults} files are not as locked") }
 }
 
 fn no_suite(suite: &str, attempts: &[Attempt]) -> String {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::store::Store;
 use crate::threads;
 
+use super::failures::tidy;
 use super::kind::{Fetching, SourceKind};
-use super::list::list;
-use super::{Attempt, LockEntry, LockedFile, Mirrors, Network, Progress, SourceError};
+use super::vendored::{Vendored, WantedFile, fetch_vendored};
+use super::{FetchFailure, LockEntry, LockedFile, Mirrors, Network, Progress, SourceError};
 
 /// The default number of connections.
 pub const CONNECTIONS: usize = 6;
@@ -29,6 +30,8 @@ pub enum Access<'a> {
         /// The mirrors of Debian archives.
         mirrors: &'a Mirrors,
     },
+    /// Missing files are taken from there, and from nowhere else.
+    Vendored(Vendored<'a>),
 }
 
 /// The result of [`fetch`].
@@ -51,16 +54,6 @@ impl std::ops::Add for FetchReport {
     }
 }
 
-/// Why files could not be fetched.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct FetchFailure {
-    /// The cause.
-    pub error: SourceError,
-    /// How many files could not be fetched for it.
-    pub files: usize,
-}
-
 /// A file to fetch, and its request.
 struct FetchJob<'a> {
     kind: &'a dyn SourceKind,
@@ -75,6 +68,10 @@ pub fn fetch<'a>(
     connections: usize,
     progress: &dyn Progress,
 ) -> Result<FetchReport, Vec<FetchFailure>> {
+    if let Access::Vendored(from) = access {
+        let wanted = entries.into_iter().flat_map(WantedFile::of_entry).collect();
+        return fetch_vendored(wanted, store, from, connections, progress);
+    }
     let mut seen = HashSet::new();
     let files = entries
         .into_iter()
@@ -138,54 +135,4 @@ pub fn fetch<'a>(
         }
     }
     if errors.is_empty() { Ok(report) } else { Err(tidy(errors, jobs.len() - report.fetched)) }
-}
-
-/// Each cause once: what stopped everything; servers that failed for every file in the same way; the rest in a stable
-/// order.
-///
-/// `lacking` files were not fetched in total.
-fn tidy(mut errors: Vec<FetchFailure>, lacking: usize) -> Vec<FetchFailure> {
-    if let Some(index) = errors.iter().position(|failure| failure.error.stops_all()) {
-        return vec![FetchFailure { files: lacking, ..errors.swap_remove(index) }];
-    }
-    errors.sort_by_cached_key(ToString::to_string);
-    errors.dedup_by(|later, first| {
-        let same = later.to_string() == first.to_string();
-        first.files += if same { later.files } else { 0 };
-        same
-    });
-    let mut grouped: Vec<(Vec<Attempt>, Vec<String>, usize)> = Vec::new();
-    let mut rest = Vec::new();
-    for FetchFailure { error, files } in errors {
-        match error {
-            SourceError::Unreachable { name, attempts, hint: None }
-                if !attempts.is_empty() && attempts.iter().all(|attempt| attempt.server.is_some()) =>
-            {
-                let same = |(known, ..): &&mut (Vec<Attempt>, _, _)| {
-                    let servers = |attempts: &[Attempt]| {
-                        attempts.iter().map(|attempt| attempt.server.clone()).collect::<Vec<_>>()
-                    };
-                    servers(known) == servers(&attempts)
-                };
-                match grouped.iter_mut().find(same) {
-                    Some((_, names, known)) => {
-                        names.push(name);
-                        *known += files;
-                    }
-                    None => grouped.push((attempts, vec![name], files)),
-                }
-            }
-            error => rest.push(FetchFailure { error, files }),
-        }
-    }
-    let one = |(mut attempts, mut names, files): (Vec<Attempt>, Vec<String>, usize)| {
-        if names.len() > 1 {
-            for attempt in &mut attempts {
-                attempt.url = attempt.server.clone().unwrap_or_default();
-            }
-        }
-        let name = if names.len() == 1 { names.remove(0) } else { list(&names) };
-        FetchFailure { error: SourceError::Unreachable { name, attempts, hint: None }, files }
-    };
-    grouped.into_iter().map(one).chain(rest).collect()
 }

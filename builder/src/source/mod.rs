@@ -13,6 +13,7 @@ pub mod debian;
 mod download;
 mod entry;
 mod error;
+mod failures;
 mod fetch;
 mod git;
 pub mod kind;
@@ -26,13 +27,15 @@ mod race;
 mod resolve;
 mod submodules;
 mod suites;
+mod vendored;
 
 pub use cancel::Cancel;
 pub use cargo::{CargoLock, CargoLockError, Crate, fetch_crates};
 pub use config::UserConfig;
 pub use entry::LockEntry;
 pub use error::{Attempt, SourceError, without_counts};
-pub use fetch::{Access, CONNECTIONS, FetchFailure, FetchReport, fetch};
+pub use failures::FetchFailure;
+pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use kind::{
     DebianPackages, DebianSource, GitCommit, PackageText, Request, SourceContent, SourceContext, SourceKind, UrlFile,
     decode_suites, packages_of,
@@ -45,3 +48,7 @@ pub use network::{Network, NetworkLimits};
 pub use progress::{Meter, NoProgress, Progress};
 pub use resolve::Resolver;
 pub use suites::{Archive, PackageRequest, Suites, SuitesError, suggested_suite};
+pub use vendored::{
+    CONTENTS, MANIFEST, VendorFault, Vendored, VendoredPlace, WantedFile, content_digest, content_path,
+    fetch_vendored,
+};

@@ -173,12 +173,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "path_error", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "path_error", "plan", "step", "store"]),
+    (
+        "vendor",
+        &[
+            "archive", "beneath", "digest", "image", "inherited", "input", "interrupt", "path_error", "printable",
+            "source", "store", "tree",
+        ],
+    ),
     // All stages as a library.
     (
         "session",
         &[
-            "beneath", "boot", "build", "digest", "kernel", "lock", "output", "plan", "process", "recipe", "sandbox",
-            "similar", "source", "step", "store", "threads",
+            "beneath", "boot", "build", "digest", "kernel", "lock", "mask", "output", "plan", "process", "recipe",
+            "sandbox", "similar", "source", "step", "store", "threads", "vendor",
         ],
     ),
     // The command line, which may use everything and is used by nothing.
@@ -209,6 +216,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "step",
             "store",
             "threads",
+            "vendor",
         ],
     ),
     ("lib", &[]),

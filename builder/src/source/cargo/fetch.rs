@@ -24,7 +24,8 @@ use crate::beneath::{BeneathError, Dir, Links};
 use crate::path_error::FromPathError as _;
 use crate::process::{ProcessError, Run};
 use crate::source::network::TO_THE_NETWORK;
-use crate::source::{Access, FetchFailure, FetchReport, Meter, Progress, SourceError};
+use crate::source::vendored::{WantedFile, fetch_vendored};
+use crate::source::{Access, CONNECTIONS, FetchFailure, FetchReport, Meter, Progress, SourceError};
 use crate::store::{Store, StoreError};
 
 /// The environment variables that cargo, and rustup in front of it, may need, in addition to [`TO_THE_NETWORK`] and
@@ -48,6 +49,10 @@ pub fn fetch_crates(
     access: Access<'_>,
     progress: &dyn Progress,
 ) -> Result<FetchReport, Vec<FetchFailure>> {
+    if let Access::Vendored(from) = access {
+        let wanted = locks.iter().flat_map(|(lock, crates)| WantedFile::of_crates(lock, crates)).collect();
+        return fetch_vendored(wanted, store, from, CONNECTIONS, progress);
+    }
     let mut seen = HashSet::new();
     let mut report = FetchReport::default();
     let mut missing: Vec<(&CargoLock, Vec<&Crate>)> = Vec::new();

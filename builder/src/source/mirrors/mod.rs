@@ -58,6 +58,11 @@ impl Family {
     }
 }
 
+/// The name of the archive that has a suite: `debian`, `debian-security`. Each has its own pool.
+pub fn archive_name(suite: &str) -> &'static str {
+    Family::of(suite).name()
+}
+
 /// All mirrors known to this run.
 #[derive(Clone, Debug, Default)]
 pub struct Mirrors {
