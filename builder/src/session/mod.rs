@@ -50,6 +50,8 @@ mod locks;
 mod machines;
 mod notice;
 mod prune;
+mod rebuild;
+mod release;
 mod sources;
 mod stated;
 
@@ -66,6 +68,8 @@ pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::requests_of_project;
+pub use rebuild::{PROJECT_KEYS, RebuildOptions, RebuildOutcome, project_keys};
+pub use release::ReleaseOptions;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 
