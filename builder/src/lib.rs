@@ -27,6 +27,7 @@ pub mod printable;
 pub mod process;
 pub mod reader;
 pub mod recipe;
+pub mod release;
 pub mod rootfs;
 pub mod sandbox;
 pub mod session;

@@ -38,6 +38,11 @@ impl Built {
         }
     }
 
+    /// The outputs of a step, if the build needed them.
+    pub fn outputs(&self, step: StepId) -> Option<&Outputs> {
+        self.outputs.get(&step)
+    }
+
     fn output<T>(&self, from: &Ref<T>) -> Option<Output> {
         self.outputs.get(&from.step)?.get(from.name()).copied()
     }

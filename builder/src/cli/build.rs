@@ -5,14 +5,32 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::anyhow;
+use clap::Args;
 use nix::unistd::AccessFlags;
 
 use super::session::CliSession;
 use super::{BuildArgs, CommandResult, usage};
 use crate::recipe::OutputKind;
-use crate::session::OutputOptions;
+use crate::session::{OutputOptions, ReleaseOptions};
 
-pub fn run(session: &CliSession<'_>, args: &BuildArgs, only: &[OutputKind], overwrite: bool) -> CommandResult {
+/// What makes a build a release.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// Build all outputs from the project's git commit, and write SBOMs and provenance beside them (implies --locked)
+    #[arg(long, conflicts_with = "only")]
+    release: bool,
+    /// The URL of the project's repository in the provenance [default: that of the remote `origin`]
+    #[arg(long, requires = "release", value_name = "URL")]
+    source_url: Option<String>,
+}
+
+pub fn run(
+    session: &CliSession<'_>,
+    args: &BuildArgs,
+    only: &[OutputKind],
+    overwrite: bool,
+    release: &ReleaseArgs,
+) -> CommandResult {
     let begin = Instant::now();
     let (recipe, store) = (session.recipe(&args.recipe)?, session.store()?);
     // Checked before the work starts: anything that prevents writing the outputs.
@@ -20,8 +38,9 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, only: &[OutputKind], over
     if !args.output.join(&*recipe.image.name.value).exists() {
         session.printer.is_new();
     }
-    let outputs =
-        OutputOptions { folder: args.output.clone(), only: only.to_vec(), overwrite, options: args.options() };
+    let release = release.release.then(|| ReleaseOptions { source_url: release.source_url.clone() });
+    let (folder, options) = (args.output.clone(), args.options());
+    let outputs = OutputOptions { folder, only: only.to_vec(), overwrite, release, options };
     let (done, report) = session.outputs(recipe, store, &outputs)?;
     session.printer.outputs(&report, done.built.ran.len(), begin.elapsed().as_secs_f64());
     Ok(())

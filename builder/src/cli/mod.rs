@@ -19,6 +19,8 @@ mod report;
 mod session;
 mod vendor;
 mod vulnerabilities;
+mod sign;
+mod verify;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -49,7 +51,8 @@ Examples:
   dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
   dbco check my.yaml                     reports all errors in a recipe, without building
 
-Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 128 + N ended by signal N.";
+Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 3 to 10 see `dbco help verify`, 128 + N ended by
+signal N.";
 
 #[derive(Debug, Args)]
 struct Global {
@@ -117,6 +120,8 @@ enum Command {
         /// Replace outputs that were edited since dbco wrote them; they are kept in <recipe>.edited/ beside
         #[arg(long)]
         overwrite: bool,
+        #[command(flatten)]
+        release: build::ReleaseArgs,
     },
     /// Pin every source of a recipe to its sha256, in the lock that the recipes of a project share
     #[command(
@@ -181,6 +186,10 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Copy everything that is locked into one folder or archive, from which builds need no network
     Vendor(vendor::VendorArgs),
+    /// Sign a release
+    Sign(sign::SignArgs),
+    /// Verify the signatures, files and statement of a release
+    Verify(verify::VerifyArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -199,7 +208,7 @@ pub fn main() -> ExitCode {
     let reporter = session::CliReporter::new(&printer, &interrupt);
     let session = session::CliSession::new(cli.global, &reporter);
     let result = match cli.command {
-        Command::Build { args, only, overwrite } => build::run(&session, &args, &only, overwrite),
+        Command::Build { args, only, overwrite, release } => build::run(&session, &args, &only, overwrite, &release),
         Command::Lock(args) => lock::run(&session, &args),
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
@@ -213,6 +222,8 @@ pub fn main() -> ExitCode {
         Command::Audit { args, cve } if cve.cve.is_empty() => audit::run(&session, &args),
         Command::Audit { args, cve } => vulnerabilities::run(&session, &args, &cve),
         Command::Vendor(args) => vendor::run(&session, &args),
+        Command::Sign(args) => sign::run(&session, &args),
+        Command::Verify(args) => verify::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();
@@ -237,6 +248,8 @@ enum CommandError {
     Usage(anyhow::Error),
     /// A build or a test failed: exit status 1.
     Failed(anyhow::Error),
+    /// A release is not what it should be: this exit status.
+    Status(u8, anyhow::Error),
     /// It has been reported already: exit status 1.
     Reported,
 }

@@ -22,6 +22,10 @@ pub fn fail(printer: &Printer, failure: &CommandError) -> ExitCode {
             print_error(printer, error);
             ExitCode::FAILURE
         }
+        CommandError::Status(status, error) => {
+            print_error(printer, error);
+            ExitCode::from(*status)
+        }
         CommandError::Usage(error) => {
             print_error(printer, error);
             ExitCode::from(2)

@@ -19,6 +19,9 @@ const HEADER: &str = "\
 dbco-outputs 1
 ";
 
+/// What follows the name of a file in the name of its signature: minisign's and SSH's.
+pub const SIGNATURES: [&str; 2] = [".minisig", ".sig"];
+
 /// Files by name, with digest and length in bytes.
 pub type FileDigests = BTreeMap<String, (Digest, u64)>;
 
@@ -37,6 +40,11 @@ pub fn parse(text: &str) -> Option<FileDigests> {
         files.insert(name.to_owned(), (digest.parse().ok()?, size.parse().ok()?));
     }
     (files.keys().all(|name| is_name(name)) && format(&files) == text).then_some(files)
+}
+
+/// Whether a file is a signature of one of `files`. Signatures are made after the files, and are in no list of digests.
+pub fn is_signature(name: &str, files: &FileDigests) -> bool {
+    SIGNATURES.iter().any(|ending| name.strip_suffix(ending).is_some_and(|signed| files.contains_key(signed)))
 }
 
 /// The text of [`SUMS`].

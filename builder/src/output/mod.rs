@@ -10,9 +10,11 @@ mod folder;
 mod logs;
 mod mark;
 mod replace;
+mod sign;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,11 +27,11 @@ use crate::step::Blob;
 use crate::store::{Store, StoreError};
 
 use folder::{FolderScanner, FolderState};
-use mark::FileDigests;
 use replace::{StagingFolder, sweep};
 
 pub use logs::{LogFolder, LogWriter};
-pub use mark::{MARK, SUMS};
+pub use mark::{FileDigests, MARK, SUMS, parse as parse_mark, parse_sums};
+pub use sign::{SignError, add_signatures};
 
 /// A file of the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,9 +191,17 @@ impl OutputFolder {
         Ok(found)
     }
 
-    /// Writes a plan's products into the folder, which is replaced atomically (renameat2(2) with `RENAME_EXCHANGE`).
-    pub fn write(&mut self, plan: &Plan, built: &Built, store: &Store) -> Result<WriteReport, OutputError> {
-        let mut products = FileDigests::new();
+    /// Writes a plan's products and the documents beside them into the folder, which is replaced atomically
+    /// (renameat2(2) with `RENAME_EXCHANGE`).
+    pub fn write(
+        &mut self,
+        plan: &Plan,
+        built: &Built,
+        documents: &BTreeMap<String, Blob>,
+        store: &Store,
+    ) -> Result<WriteReport, OutputError> {
+        let documents = documents.iter().map(|(name, blob)| (name.clone(), (blob.digest, blob.size)));
+        let mut products: FileDigests = documents.collect();
         for product in &plan.products {
             match built.blob(&product.from) {
                 Some(Blob { digest, size }) => {
@@ -239,5 +249,7 @@ fn holds(found: &FolderState, products: &FileDigests) -> bool {
     let text = mark::sums(products);
     let mut all = products.clone();
     all.insert(SUMS.to_owned(), (Digest::of(&text), text.len() as u64));
-    found.marked && found.edited.is_empty() && found.unchanged == all
+    // Signatures of what is there are still valid.
+    let unsigned = found.unchanged.iter().filter(|(name, _)| !mark::is_signature(name, &all));
+    found.marked && found.edited.is_empty() && unsigned.eq(all.iter())
 }

@@ -1,6 +1,7 @@
 //! Turns recipe, lock and local files into a DAG of steps. Nothing is run or fetched: local files are read and hashed.
 
 mod component;
+mod facts;
 mod initrd;
 mod outputs;
 mod packages;
@@ -41,6 +42,12 @@ pub struct Plan {
     pub boot: Option<Id<ToolchainStep>>,
     /// Disks of boot tests, by the test's name and their position in it; blank ones are not built.
     pub disks: BTreeMap<(String, usize), Ref<Blob>>,
+    /// The configuration of the kernel that is part of the outputs.
+    pub kernel_config: Option<Ref<Blob>>,
+    /// What packages and crates state about themselves, if the targets include it.
+    pub facts: Vec<Ref<Blob>>,
+    /// Whether every step is a target, also those whose results only other steps need.
+    pub every_step: bool,
     /// Suspicious findings that do not prevent a build, each with its location.
     pub warnings: Vec<String>,
 }
@@ -48,6 +55,9 @@ pub struct Plan {
 impl Plan {
     /// The steps that produce what was requested.
     pub fn targets(&self) -> Vec<StepId> {
+        if self.every_step {
+            return (0..self.graph.steps.len()).map(StepId).collect();
+        }
         let products = self.products.iter().map(|product| product.from.step);
         let disks = self.disks.values().map(|disk| disk.step);
         let boot = self.boot.map(Id::step);

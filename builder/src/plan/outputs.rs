@@ -73,6 +73,7 @@ impl Planner<'_> {
                 }
             }
         };
+        self.plan.kernel_config = Some(kernel.config.clone());
         Ok(self.kernel.insert(kernel).clone())
     }
 

@@ -26,6 +26,8 @@ pub struct PlanTargets {
     pub boot: bool,
     /// The disks of the boot tests.
     pub disks: bool,
+    /// Every step's result, and what packages and crates state about themselves: for the documents of a release.
+    pub release: bool,
 }
 
 /// Why planning failed.
@@ -146,6 +148,13 @@ impl Planner<'_> {
             kinds.extend([OutputKind::BzImage, OutputKind::Initrd]);
         }
         kinds.into_iter().try_for_each(|kind| self.output(kind))?;
-        if wanted.disks { self.disks() } else { Ok(()) }
+        if wanted.disks {
+            self.disks()?;
+        }
+        if wanted.release {
+            self.facts();
+            self.plan.every_step = true;
+        }
+        Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub struct Recipe {
     pub project: PathBuf,
     /// Its parameters, by name.
     pub params: BTreeMap<String, Parameter>,
+    /// The values of parameters that were set.
+    pub settings: Settings,
     /// The recipe itself.
     pub image: Image,
     /// Every component that it needs, by name, including indirect dependencies.
@@ -66,8 +68,20 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
         Some(parts) if findings.is_empty() => {
             let Parts { image, params, components, own, toolchains: [build, packer, boot] } = parts;
             let Loader { files, project, .. } = loader;
-            let path = path.to_owned();
-            Ok(Recipe { path, project, params, image, components, build, toolchains: own, packer, boot, files })
+            let (path, settings) = (path.to_owned(), settings.clone());
+            Ok(Recipe {
+                path,
+                project,
+                params,
+                settings,
+                image,
+                components,
+                build,
+                toolchains: own,
+                packer,
+                boot,
+                files,
+            })
         }
         _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
     }

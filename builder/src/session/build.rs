@@ -1,8 +1,10 @@
 //! Building the targets of a recipe.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notice::Notice;
+use super::release::{self, ReleaseOptions};
 use super::stated::stated;
 use super::{Error, OutputsState, Session};
 use crate::build::{Built, build, repair, steps_to_run};
@@ -46,6 +48,8 @@ pub struct OutputOptions {
     pub only: Vec<OutputKind>,
     /// Replace outputs that were edited since they were written; the edited files are kept beside.
     pub overwrite: bool,
+    /// Whether it is a release: the outputs of a commit, with documents beside them. Then the lock is never changed.
+    pub release: Option<ReleaseOptions>,
     /// How they are built.
     pub options: Options,
 }
@@ -73,18 +77,30 @@ impl Session<'_> {
         self.reporter.outputs(OutputsState::Before);
         // Anything that prevents writing the outputs is found before the work starts.
         let mut target = OutputFolder::new(&outputs.folder, &recipe.image.name.value, outputs.overwrite, &store)?;
-        let wanted = PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() };
-        let mut done = self.build_once(recipe, store, &outputs.options, &wanted)?;
+        let mut options = outputs.options.clone();
+        options.locked |= outputs.release.is_some();
+        let (wanted, commit) = match &outputs.release {
+            Some(release) => (release::targets(), Some(self.commit_of(&recipe, release, &options, &store)?)),
+            None => (PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() }, None),
+        };
+        let mut done = self.build_once(recipe, store, &options, &wanted)?;
         let mut round = 0;
         let report = loop {
+            let documents = match &commit {
+                Some(commit) => self.documents(&done, commit, &options),
+                None => Ok(BTreeMap::new()),
+            };
             self.reporter.outputs(OutputsState::Writing);
-            match target.write(&done.plan, &done.built, &done.store) {
-                Err(OutputError::Store(StoreError::Damaged(_))) if round < ROUNDS => round += 1,
+            let written = documents.and_then(|documents| {
+                target.write(&done.plan, &done.built, &documents, &done.store).map_err(Error::from)
+            });
+            match written {
+                Err(error) if round < ROUNDS && is_damage(&error) => round += 1,
                 other => break other?,
             }
             self.reporter.outputs(OutputsState::Before);
             self.report_damages(&done.store);
-            done = self.build_once(done.recipe, done.store, &outputs.options, &wanted)?;
+            done = self.build_once(done.recipe, done.store, &options, &wanted)?;
         };
         self.reporter.outputs(OutputsState::Complete);
         Ok((done, report))
@@ -162,6 +178,11 @@ impl BuiltRecipe {
         }
         Ok(())
     }
+}
+
+/// Whether an object of the store was damaged, which the build then makes again.
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Output(OutputError::Store(StoreError::Damaged(_)))) || release::is_damage(error)
 }
 
 fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {

@@ -6,9 +6,12 @@ use super::notice::count;
 use super::stated::RecipeLocation;
 use crate::build::BuildError;
 use crate::lock::{LockError, StaleEntry};
-use crate::output::OutputError;
+use crate::output::{OutputError, SignError};
 use crate::plan::PlanError;
 use crate::recipe::{LoadError, OutputKind};
+use crate::release::ReleaseError;
+use crate::release::signature::KeyError;
+use crate::release::verify::VerifyError;
 use crate::sandbox::SandboxError;
 use crate::store::StoreError;
 use crate::vendor::VendorError;
@@ -102,6 +105,18 @@ pub enum Error {
     /// Sources could not be vendored.
     #[error(transparent)]
     Vendor(#[from] VendorError),
+    /// The documents of a release can't be made.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A release is not what it should be.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Signatures can't be written.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A signal interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -114,6 +129,9 @@ fn lines(stale: &[StaleEntry]) -> String {
 impl Error {
     /// Whether the request is at fault, and not something that happened while carrying it out.
     pub fn is_usage(&self) -> bool {
+        if let Self::Release(error) = self {
+            return error.is_usage();
+        }
         matches!(
             self,
             Self::StorePath(_)
@@ -131,6 +149,7 @@ impl Error {
                 | Self::Vendor(VendorError::NotOurs { .. })
                 | Self::Stale { .. }
                 | Self::Plan(_)
+                | Self::Key(_)
         )
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Blob, Graph, Id, OutputName, Outputs, StepError, StepId, ToolchainStep, Work, with_platform};
+use super::{
+    Action, Blob, Graph, Id, Materials, OutputName, Outputs, StepError, StepId, ToolchainStep, Work, with_platform,
+};
 use crate::image::grub::{ELTORITO, ESP, HYBRID_MBR, Images};
 use crate::platform::Platform;
 use crate::store::Key;
@@ -52,6 +54,10 @@ impl Action for GrubImagesStep {
 
     fn runs_tools(&self) -> bool {
         true
+    }
+
+    fn materials(&self) -> Materials<'_> {
+        Materials::BootLoader(self.toolchain)
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {

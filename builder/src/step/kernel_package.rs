@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Blob, Graph, OutputName, Outputs, PackageFile, StepError, StepId, Work};
+use super::{Action, Blob, Graph, Materials, OutputName, Outputs, PackageFile, StepError, StepId, Work};
 use crate::archive::tar;
 use crate::beneath::Dir;
 use crate::digest::Digest;
@@ -58,6 +58,10 @@ impl Action for KernelPackageStep {
 
     fn blobs(&self) -> Vec<Digest> {
         package_blobs(&self.packages)
+    }
+
+    fn materials(&self) -> Materials<'_> {
+        Materials::Kernel(self)
     }
 
     /// The packages are first laid out as files: they contain thousands of modules, of which the image needs a few.

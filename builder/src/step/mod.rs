@@ -12,6 +12,7 @@ mod component;
 mod disk;
 mod erofs;
 mod error;
+mod facts;
 mod grub_images;
 mod grub_menu;
 mod initrd;
@@ -44,6 +45,7 @@ pub use component::{ComponentStep, ConfigBase, Configuration, Patch, PatchConten
 pub use disk::DiskStep;
 pub use erofs::ErofsStep;
 pub use error::StepError;
+pub use facts::{CopyrightFile, CrateFacts, Facts, FactsStep, PackageFacts};
 pub use grub_images::GrubImagesStep;
 pub use grub_menu::GrubMenuStep;
 pub use initrd::InitrdStep;
@@ -64,6 +66,23 @@ fn with_platform(key: Key, platform: Platform) -> Key {
 /// The outputs of a step by name, as the store keeps them.
 pub type Outputs = BTreeMap<String, Output>;
 
+/// What a step takes from outside, for the bill of materials of an image.
+#[derive(Clone, Copy, Debug)]
+pub enum Materials<'a> {
+    /// Nothing, or only what other steps made.
+    None,
+    /// Packages whose files are part of the image.
+    Packages(&'a [PackageFile]),
+    /// A distribution's kernel.
+    Kernel(&'a KernelPackageStep),
+    /// A toolchain: its packages are tools.
+    Toolchain(&'a ToolchainStep),
+    /// A component that is built from source.
+    Component(&'a ComponentStep),
+    /// Boot loaders that are copied from a toolchain's packages into the image.
+    BootLoader(Id<ToolchainStep>),
+}
+
 /// What a step does.
 pub trait Action: Debug + Send + Sync {
     /// For display: `component busybox`.
@@ -78,6 +97,11 @@ pub trait Action: Debug + Send + Sync {
     /// External contents that it needs.
     fn blobs(&self) -> Vec<Digest> {
         Vec::new()
+    }
+
+    /// What it takes from outside.
+    fn materials(&self) -> Materials<'_> {
+        Materials::None
     }
 
     /// Whether it uses all cores by itself.

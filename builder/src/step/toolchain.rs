@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, Outputs, PackageFile, StepError, StepId, Work};
+use super::{Action, Graph, Materials, Outputs, PackageFile, StepError, StepId, Work};
 use crate::digest::Digest;
 use crate::sandbox::root;
 use crate::store::{Key, Output, StoreError};
@@ -48,6 +48,10 @@ impl Action for ToolchainStep {
 
     fn is_heavy(&self) -> bool {
         true
+    }
+
+    fn materials(&self) -> Materials<'_> {
+        Materials::Toolchain(self)
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {

@@ -4,13 +4,19 @@ use deb822_fast::Deb822;
 
 use super::relation;
 
-/// The fields of a package's control file that concern other packages.
+/// The fields of a package's control file that are used here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// `Package`.
     pub package: String,
     /// `Version`.
     pub version: String,
+    /// `Architecture`; empty if the package states none.
+    pub architecture: String,
+    /// `Maintainer`.
+    pub maintainer: Option<String>,
+    /// `Homepage`.
+    pub homepage: Option<String>,
     /// `Replaces`, unparsed.
     replaces: String,
     /// `Pre-Depends` and `Depends`, unparsed.
@@ -30,7 +36,9 @@ impl Control {
         relation::parse(&replaces)
             .map_err(|part| format!("`Replaces` contains `{part}`, which is not a valid relation"))?;
         let depends = ["Pre-Depends", "Depends"].map(|name| field(name).unwrap_or_default());
-        Ok(Self { package, version, replaces, depends })
+        let architecture = field("Architecture").unwrap_or_default();
+        let (maintainer, homepage) = (field("Maintainer"), field("Homepage"));
+        Ok(Self { package, version, architecture, maintainer, homepage, replaces, depends })
     }
 
     /// The names of its dependencies, with all alternatives.

@@ -9,7 +9,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
+use super::{Action, Blob, Graph, Id, Materials, OutputName, Outputs, Ref, StepError, StepId, ToolchainStep, Work};
 use crate::digest::Digest;
 use crate::execution::{BUILD, DEPS, Execution, ExecutionInput, Invocation, OutputForm, OutputPath, Workspace};
 use crate::executor::CommandFailure;
@@ -129,6 +129,10 @@ impl Action for ComponentStep {
 
     fn runs_tools(&self) -> bool {
         true
+    }
+
+    fn materials(&self) -> Materials<'_> {
+        Materials::Component(self)
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {

@@ -34,7 +34,8 @@ pub enum PatchContent {
 }
 
 impl PatchContent {
-    pub(super) fn digest(&self) -> Digest {
+    /// The sha256 of the patch's file.
+    pub fn digest(&self) -> Digest {
         match self {
             Self::Bytes(bytes) => Digest::of(bytes.as_slice()),
             Self::Blob(digest) => *digest,

@@ -56,8 +56,24 @@ impl Source {
         }
     }
 
+    /// The digest of a folder's tree; `None` for an archive.
+    pub fn tree(&self) -> Option<Digest> {
+        match self {
+            Self::Folder(tree) => Some(tree_digest(tree)),
+            Self::Archive { .. } | Self::Deb { .. } => None,
+        }
+    }
+
+    /// The packages that contain it, if it is in packages.
+    pub fn packages(&self) -> &[PackageFile] {
+        match self {
+            Self::Deb { packages, .. } => packages,
+            Self::Archive { .. } | Self::Folder(_) => &[],
+        }
+    }
+
     /// The blobs that contain it.
-    pub(super) fn blobs(&self) -> Vec<Digest> {
+    pub fn blobs(&self) -> Vec<Digest> {
         match self {
             Self::Archive { blob, .. } => vec![*blob],
             Self::Deb { packages, .. } => package_blobs(packages),

@@ -5,7 +5,7 @@ mod dpkg;
 use std::collections::BTreeMap;
 
 use super::package::{package_blobs, package_rows};
-use super::{Action, Graph, OutputName, Outputs, PackageFile, StepError, StepId, Work};
+use super::{Action, Graph, Materials, OutputName, Outputs, PackageFile, StepError, StepId, Work};
 use crate::archive::tar;
 use crate::digest::Digest;
 use crate::rootfs::{Layer, Pattern, merge};
@@ -58,6 +58,10 @@ impl Action for PackagesStep {
 
     fn blobs(&self) -> Vec<Digest> {
         package_blobs(&self.packages)
+    }
+
+    fn materials(&self) -> Materials<'_> {
+        Materials::Packages(&self.packages)
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
