@@ -23,6 +23,7 @@ pub mod platform;
 pub mod printable;
 pub mod process;
 pub mod recipe;
+pub mod repro;
 pub mod rootfs;
 pub mod sandbox;
 pub mod session;

@@ -12,6 +12,7 @@ mod lock;
 mod merge_errors;
 mod printer;
 mod prose;
+mod repro;
 mod session;
 
 use std::num::NonZero;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::OutputKind;
 use crate::recipe::Settings;
+use crate::sandbox::Mode;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
 #[derive(Debug, Parser)]
@@ -89,6 +91,9 @@ struct BuildArgs {
     /// Processes that a build may run in parallel [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = positive)]
     jobs: Option<NonZero<usize>>,
+    /// How tools are isolated [default: in namespaces if possible]
+    #[arg(long, value_name = "MODE", value_parser = Mode::parse, hide = true)]
+    sandbox: Option<Mode>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +146,13 @@ enum Command {
         #[command(flatten)]
         args: BuildArgs,
     },
+    /// Build twice in different surroundings, and name the cause of each difference
+    #[command(
+        after_help = "Each build has an empty store of its own; sources are taken from the user's. Exit status 1 if anything \
+                      differs.\n\nExamples:\n  dbco repro recipes/quick.yaml\n  dbco repro --vary=-user,-sandbox --html report.html\n  \
+                      dbco repro --vary jobs,listing-order --only initrd"
+    )]
+    Repro(repro::ReproArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -150,6 +162,9 @@ enum Command {
 
 /// Runs the command given by this process's arguments.
 pub fn main() -> ExitCode {
+    if let Some(ended) = repro::stage() {
+        return ended;
+    }
     let cli = Cli::parse();
     let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
     let interrupt = match interrupt::listen(&printer) {
@@ -166,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Audit { args } => audit::run(&session, &args),
+        Command::Repro(args) => repro::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();
