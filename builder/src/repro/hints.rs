@@ -11,7 +11,8 @@ const MOST: usize = 64 << 20;
 /// The values that are looked for.
 pub struct Hints {
     folders: [String; 2],
-    words: Vec<(&'static str, [String; 2])>,
+    jobs: [String; 2],
+    hosts: [String; 2],
     /// When each build began and ended, in seconds since 1970.
     times: [(i64, i64); 2],
 }
@@ -20,11 +21,10 @@ impl Hints {
     /// The values of two builds.
     pub fn new(sides: [&Side; 2], times: [(i64, i64); 2]) -> Self {
         let both = |value: &dyn Fn(&Side) -> String| sides.map(value);
-        let words = vec![
-            ("the number of jobs", both(&|side| side.jobs.to_string())),
-            ("the host name", both(&|side| side.surroundings.host_name.clone().unwrap_or_else(host_name))),
-        ];
-        Self { folders: both(&|side| side.folder.display().to_string()), words, times }
+        let folders = both(&|side| side.folder.display().to_string());
+        let jobs = both(&|side| side.jobs.to_string());
+        let hosts = both(&|side| side.surroundings.host_name.clone().unwrap_or_else(host_name));
+        Self { folders, jobs, hosts, times }
     }
 
     /// What two different values are. `contents` are the whole contents that have them.
@@ -39,10 +39,13 @@ impl Hints {
             return Some("the path of the store".to_owned());
         }
         let only = words_that_differ(values);
-        for (meaning, both) in &self.words {
-            if both[0] != both[1] && (0..2).all(|n| only[n].iter().any(|word| *word == both[n])) {
-                return Some((*meaning).to_owned());
-            }
+        let has = |n: usize, both: &[String; 2]| only[n].contains(&both[n].as_str());
+        if has(0, &self.jobs) && has(1, &self.jobs) {
+            return Some("the number of jobs".to_owned());
+        }
+        // Namespaces have a name of their own, so only one of them may be that of the host.
+        if has(0, &self.hosts) || has(1, &self.hosts) {
+            return Some("the host name".to_owned());
         }
         let seconds = |n: usize| {
             let (from, to) = self.times[n];
@@ -107,7 +110,8 @@ mod tests {
     fn values_of_the_surroundings_are_recognised() {
         let hints = Hints {
             folders: ["/a/1".into(), "/b/second".into()],
-            words: vec![("the number of jobs", ["2".into(), "3".into()])],
+            jobs: ["2".into(), "3".into()],
+            hosts: ["here".into(), "there".into()],
             times: [(1_700_000_000, 1_700_000_010), (1_700_000_020, 1_700_000_030)],
         };
         let find = |one: &str, two: &str| hints.find(&[one.into(), two.into()], None);
@@ -115,6 +119,7 @@ mod tests {
         assert_eq!(find("make -j 2", "make -j 3").as_deref(), Some("the number of jobs"));
         assert_eq!(find("at 1700000004", "at 1700000025").unwrap(), "the time of the build, in seconds since 1970");
         assert_eq!(find("Tue Nov 14 22:13:21", "Tue Nov 14 22:13:41").unwrap(), "the date or time of the build");
+        assert_eq!(find("on dbco", "on there").as_deref(), Some("the host name"));
         assert_eq!(find("x 12", "x 13"), None);
         let contents: [&[u8]; 2] = [b"..//a/1/store", b"..//b/second/store"];
         let lines: [&[u8]; 2] = [b"a\nb\n", b"b\na\n"];

@@ -158,7 +158,11 @@ pub fn repro(
             other => other,
         })
     };
-    let ran_first = build(0, &first, " as they are here")?;
+    let own = match first.sandbox {
+        Some(mode) => format!(" as they are here, with the tools in the sandbox `{}` (see --vary)", mode.name()),
+        None => " as they are here".to_owned(),
+    };
+    let ran_first = build(0, &first, &own)?;
 
     let second = settling.second(&first, &mut scratch, &|side| sources.provide(side, &targets))?;
     let Settled { side: second, varied, not_varied } = second;
