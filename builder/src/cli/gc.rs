@@ -175,7 +175,8 @@ fn age(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes as written in a recipe, or 0.
-fn size(text: &str) -> Result<u64, String> {
+/// A size with a unit, or 0.
+pub fn size(text: &str) -> Result<u64, String> {
     let size = if text == "0" { Some(0) } else { crate::recipe::decode::size(text) };
     size.ok_or_else(|| "expected a whole number with K, M, G or T: 500M, 10G".to_owned())
 }

@@ -5,14 +5,17 @@ mod boot;
 mod build;
 mod cache;
 mod check;
+mod extract;
 mod fetch;
 mod gc;
+mod image;
 mod interrupt;
 mod lock;
 mod merge_errors;
 mod printer;
 mod prose;
 mod repro;
+mod report;
 mod session;
 
 use std::num::NonZero;
@@ -153,6 +156,21 @@ enum Command {
                       dbco repro --vary jobs,listing-order --only initrd"
     )]
     Repro(repro::ReproArgs),
+    /// Show what an image is and how it boots
+    #[command(after_help = image::ADDRESSES)]
+    Inspect(image::InspectArgs),
+    /// List the files in an image
+    #[command(after_help = image::ADDRESSES)]
+    Ls(image::LsArgs),
+    /// Write a file in an image to standard output
+    #[command(after_help = image::ADDRESSES)]
+    Cat(image::CatArgs),
+    /// Write files of an image to a new folder, without root
+    ///
+    /// Owners and extended attributes are not set, set-user-ID bits are left out. What can't be written (devices, pipes, paths that lead out of the
+    /// folder) is listed, and the exit status is 1 then.
+    #[command(after_help = image::ADDRESSES)]
+    Extract(image::ExtractArgs),
     /// Inspect and clean up the store of results
     Cache {
         #[command(subcommand)]
@@ -182,6 +200,10 @@ pub fn main() -> ExitCode {
         Command::Test(args) => boot::test(&session, &args),
         Command::Audit { args } => audit::run(&session, &args),
         Command::Repro(args) => repro::run(&session, &args),
+        Command::Inspect(args) => image::inspect(&session, &args),
+        Command::Ls(args) => image::ls(&session, &args),
+        Command::Cat(args) => image::cat(&session, &args),
+        Command::Extract(args) => image::extract_command(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
     };
     printer.finish();

@@ -127,7 +127,7 @@ fn inputs(tree: &Tree, epoch: u64) -> Result<Vec<ExecutionInput>, ImageError> {
             return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });
         }
         if let Node::Char { major, minor } | Node::Block { major, minor } = entry.node
-            && major.max(minor) > u16::MAX.into()
+            && major.max(minor) > u32::from(u16::MAX)
         {
             let what = format!("device {major}:{minor}; debugfs supports numbers up to 65535");
             return Err(ImageError::CantHold { format: FORMAT, path: at.clone(), what });

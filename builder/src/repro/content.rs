@@ -1,15 +1,16 @@
-//! The first difference of two contents, with the place inside archives and compressed files that has it.
+//! The first difference of two contents, with the place inside of images, archives and compressed files that has it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use super::name::name;
-use crate::archive::{Budget, Entries, MemberKind, decompress};
+use crate::printable::printable;
+use crate::reader::{Entry, Filesystem, Image, Kind, Limits, Region};
 
-/// How deep archives in archives are opened.
+/// How deep containers in containers are opened.
 const DEEPEST: usize = 8;
 
-/// The largest decompressed content.
+/// The largest content that is compared.
 const MOST: u64 = 512 << 20;
 
 /// Bytes shown around a difference.
@@ -40,92 +41,91 @@ fn at_depth(first: &[u8], second: &[u8], depth: usize) -> Option<ContentDifferen
     if first == second {
         return None;
     }
-    let deeper = depth.checked_sub(1).and_then(|depth| {
-        unpacked(first, second, depth).or_else(|| in_tar(first, second, depth))
-    });
+    let deeper = depth.checked_sub(1).and_then(|depth| inside(first, second, depth));
     deeper.or_else(|| Some(plain(first, second)))
 }
 
-/// Inside of a compressed file; `None` if they are not compressed, or only the compression differs.
-fn unpacked(first: &[u8], second: &[u8], depth: usize) -> Option<ContentDifference> {
-    let kind = compression(first).filter(|kind| compression(second) == Some(kind))?;
-    let (one, two) = (read(first)?, read(second)?);
+/// Inside of a compressed file or a container; `None` if they are none, can't be read, or only differ in how they hold
+/// the same content.
+fn inside(first: &[u8], second: &[u8], depth: usize) -> Option<ContentDifference> {
+    let open = |bytes: &[u8]| Image::open(&Region::of_bytes(bytes.to_vec()), &Limits::USUAL).ok();
+    let (one, two) = (open(first)?, open(second)?);
+    if one.format.word() != two.format.word() || one.codec != two.codec {
+        return None;
+    }
+    if let (Some(one), Some(two)) = (one.filesystem(), two.filesystem())
+        && let Some(found) = entries(one, two, depth)
+    {
+        return Some(found);
+    }
+    let codec = one.codec?;
+    let (one, two) = (read(&mut one.data.cursor())?, read(&mut two.data.cursor())?);
     let mut found = at_depth(&one, &two, depth)?;
-    found.inside.insert(0, format!("({kind})"));
+    found.inside.insert(0, format!("({codec})"));
     Some(found)
 }
 
-fn compression(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x1f, 0x8b, ..] => Some("gzip"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("bzip2"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-        _ => None,
-    }
-}
-
-fn read(bytes: &[u8]) -> Option<Vec<u8>> {
+fn read(reader: &mut dyn Read) -> Option<Vec<u8>> {
     let mut content = Vec::new();
-    let stream = decompress(bytes, "a file", &Budget::default()).ok()?;
-    stream.take(MOST).read_to_end(&mut content).ok()?;
+    reader.take(MOST).read_to_end(&mut content).ok()?;
     Some(content)
 }
 
-/// A member of a tar archive: its attributes as text, and its content.
-type Member = (String, Vec<u8>);
-
-/// Inside of a tar archive.
-fn in_tar(first: &[u8], second: &[u8], depth: usize) -> Option<ContentDifference> {
-    let is_tar = |bytes: &[u8]| bytes.get(257..262) == Some(b"ustar");
-    if !is_tar(first) || !is_tar(second) {
-        return None;
-    }
-    let (one, two) = (members(first).ok()?, members(second).ok()?);
-    let names = |all: &[(String, Member)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let (names_one, names_two) = (names(&one), names(&two));
-    let by_name: BTreeMap<&str, &Member> = two.iter().map(|(name, member)| (name.as_str(), member)).collect();
-    for (name, (attributes, content)) in &one {
-        let Some((other_attributes, other_content)) = by_name.get(name.as_str()) else {
-            return Some(entry(name, "presence", ["present".to_owned(), "absent".to_owned()]));
-        };
-        if attributes != other_attributes {
-            return Some(entry(name, "attributes", [attributes.clone(), other_attributes.clone()]));
+/// The first entry that differs.
+fn entries(first: &dyn Filesystem, second: &dyn Filesystem, depth: usize) -> Option<ContentDifference> {
+    let (one, two) = (first.listing(), second.listing());
+    let told = |entry: Option<&Entry>| entry.map_or_else(|| "absent".to_owned(), attributes);
+    for entry in one.entries() {
+        let other = two.get(&entry.path);
+        if other.is_none_or(|other| attributes(other) != attributes(entry)) {
+            let what = if other.is_some() { "attributes" } else { "presence" };
+            return Some(of_entry(entry, what, [attributes(entry), told(other)]));
         }
-        if let Some(mut found) = at_depth(content, other_content, depth) {
-            found.inside.insert(0, name.clone());
+    }
+    for entry in two.entries().iter().filter(|entry| one.get(&entry.path).is_none()) {
+        return Some(of_entry(entry, "presence", ["absent".to_owned(), attributes(entry)]));
+    }
+    for entry in one.entries().iter().filter(|entry| entry.is_file()) {
+        let content = |filesystem: &dyn Filesystem, entry| read(&mut *filesystem.open(entry).ok()?.reader());
+        let (content, other) = (content(first, entry)?, content(second, two.get(&entry.path)?)?);
+        if let Some(mut found) = at_depth(&content, &other, depth) {
+            found.inside.insert(0, path(entry));
             return Some(found);
         }
     }
-    if let Some(name) = names_two.iter().find(|name| !names_one.contains(name)) {
-        return Some(entry(name, "presence", ["absent".to_owned(), "present".to_owned()]));
-    }
-    let at = (0..names_one.len()).find(|&at| names_one[at] != names_two[at])?;
-    let values = [names_one[at].clone(), names_two[at].clone()];
+    let names = [one, two].map(|listing| listing.entries().iter().map(path).collect::<Vec<_>>());
+    let at = (0..names[0].len()).find(|&at| names[0][at] != names[1][at])?;
+    let values = names.map(|names| names[at].clone());
     let place = Some(format!("entry {}", at + 1));
     Some(ContentDifference { inside: Vec::new(), what: "order of the entries".to_owned(), place, values })
 }
 
-fn entry(name: &str, what: &str, values: [String; 2]) -> ContentDifference {
-    ContentDifference { inside: vec![name.to_owned()], what: what.to_owned(), place: None, values }
+fn path(entry: &Entry) -> String {
+    format!("/{}", printable(&entry.path))
 }
 
-fn members(bytes: &[u8]) -> Result<Vec<(String, Member)>, crate::archive::ArchiveError> {
-    let mut entries = Entries::new(bytes, "a tar archive", &Budget::default());
-    let mut all = Vec::new();
-    while let Some(member) = entries.next_member()? {
-        let mut content = Vec::new();
-        if matches!(member.kind, MemberKind::File) {
-            entries.read_to_end(&mut content).map_err(|error| entries.reading(error))?;
-        }
-        let name = String::from_utf8_lossy(&member.path).into_owned();
-        let attributes = format!(
-            "{:?}, mode {:o}, owner {}:{}, time {}",
-            member.kind, member.mode, member.uid, member.gid, member.mtime
-        );
-        all.push((name, (attributes, content)));
+fn of_entry(entry: &Entry, what: &str, values: [String; 2]) -> ContentDifference {
+    ContentDifference { inside: vec![path(entry)], what: what.to_owned(), place: None, values }
+}
+
+/// Everything of an entry but its path and its content.
+fn attributes(entry: &Entry) -> String {
+    let mut text = format!("{} {}:{}", entry.permissions(), entry.uid, entry.gid);
+    if let Some(time) = entry.mtime {
+        text += &format!(", time {time}");
     }
-    Ok(all)
+    match &entry.kind {
+        Kind::Symlink(target) => text += &format!(", to {}", printable(target)),
+        Kind::Char(device) | Kind::Block(device) => text += &format!(", device {device:?}"),
+        _ => {}
+    }
+    let named: BTreeSet<String> = entry
+        .xattrs
+        .iter()
+        .map(|(name, value)| format!(", {}={}", printable(name), printable(value)))
+        .collect();
+    named.into_iter().for_each(|one| text += &one);
+    text
 }
 
 /// The first difference of contents that are not opened.
@@ -187,4 +187,38 @@ pub fn read_content(mut reader: impl Read) -> io::Result<(Vec<u8>, bool)> {
     reader.by_ref().take(MOST).read_to_end(&mut bytes)?;
     let whole = reader.read(&mut [0])? == 0;
     Ok((bytes, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).unwrap();
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn the_innermost_file_is_found() {
+        let nested = |text: &str| packed("outer/a.tar.gz", &packed("etc/motd", text.as_bytes()));
+        let found = difference(&nested("one\ntwo\n"), &nested("one\n2\n")).unwrap();
+        assert_eq!(found.inside, ["/outer/a.tar.gz", "/etc/motd"]);
+        assert_eq!(found.place.as_deref(), Some("line 2"));
+        assert_eq!(found.values, ["two", "2"]);
+        assert_eq!(difference(b"same", b"same"), None);
+    }
+
+    #[test]
+    fn what_only_the_container_has_is_found_too() {
+        let (mut one, two) = (packed("a", b"x"), packed("a", b"x"));
+        one[4] = 7;
+        let found = difference(&one, &two).unwrap();
+        assert!(found.inside.is_empty() && found.place.unwrap().starts_with("time in the gzip header"));
+        let found = difference(&packed("a", b"x"), &packed("b", b"x")).unwrap();
+        assert_eq!((found.inside, &*found.what), (vec!["/a".to_owned()], "presence"));
+    }
 }

@@ -4,7 +4,7 @@ mod json;
 mod plain;
 mod terminal;
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::build::{BuildEvent, Observer};
@@ -98,6 +98,28 @@ impl Printer {
             json::print(&serde_json::json!({"event": "line", "text": text}));
         } else {
             print(&printable::lines(text).to_string());
+        }
+    }
+
+    /// Copies bytes to standard output as they are. A closed reader (`| head`) ends it without an error.
+    ///
+    /// # Errors
+    /// The source could not be read; that standard output can't be written is reported at the end.
+    pub fn raw(&self, from: &mut dyn Read) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = from.read(&mut buffer)?;
+            match out.write_all(&buffer[..count]).and_then(|()| out.flush()) {
+                Ok(()) if count > 0 => {}
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    if error.kind() != std::io::ErrorKind::BrokenPipe {
+                        LOST.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+            }
         }
     }
 

@@ -1,0 +1,103 @@
+//! The content of files: blocks, each compressed by itself, and a fragment with the end.
+
+use std::io::{self, Read};
+
+use super::super::region::Region;
+use super::metadata::decompress;
+use super::{Fault, Limits, SquashfsInfo};
+
+/// Where a file's content is.
+pub struct FileData {
+    /// Offset of its first block.
+    pub start: u64,
+    /// Bytes of content.
+    pub size: u64,
+    /// Stored sizes; 0 for a hole, [`PLAIN`] is set if a block is not compressed.
+    pub blocks: Vec<u32>,
+    /// The fragment that contains its end: number, and offset in it.
+    pub fragment: Option<(u32, u32)>,
+}
+
+/// The bit of a stored size that means "not compressed".
+const PLAIN: u32 = 1 << 24;
+
+/// Reads a file from start to end.
+pub struct FileReader<'a> {
+    file: &'a FileData,
+    image: &'a Region,
+    fragments: &'a [(u64, u32)],
+    info: &'a SquashfsInfo,
+    limits: &'a Limits,
+    next: usize,
+    offset: u64,
+    left: u64,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> FileReader<'a> {
+    pub fn new(
+        file: &'a FileData,
+        image: &'a Region,
+        fragments: &'a [(u64, u32)],
+        info: &'a SquashfsInfo,
+        limits: &'a Limits,
+    ) -> Self {
+        let (next, offset, left) = (0, file.start, file.size);
+        Self { file, image, fragments, info, limits, next, offset, left, block: Vec::new(), at: 0 }
+    }
+
+    fn load(&mut self) -> Result<(), Fault> {
+        crate::interrupt::check()?;
+        let most = u64::from(self.info.block).min(self.left) as usize;
+        self.at = 0;
+        if let Some(&stored) = self.file.blocks.get(self.next) {
+            self.next += 1;
+            if stored == 0 {
+                self.block = vec![0; most];
+            } else {
+                self.block = self.stored(self.offset, stored)?;
+                self.offset += u64::from(stored & !PLAIN);
+            }
+        } else {
+            let (index, offset) = self.file.fragment.ok_or_else(|| Fault::damaged("a file without its end"))?;
+            let &(at, stored) = self
+                .fragments
+                .get(index as usize)
+                .ok_or_else(|| Fault::Damaged(format!("fragment {index} is not in its table")))?;
+            let fragment = self.stored(at, stored)?;
+            let part = (offset as usize).checked_add(most).and_then(|end| fragment.get(offset as usize..end));
+            self.block = part.ok_or_else(|| Fault::damaged("a file's end lies beyond its fragment"))?.to_vec();
+        }
+        if self.block.len() < most {
+            return Err(Fault::damaged("a block is shorter than its part of the file"));
+        }
+        self.block.truncate(most);
+        self.left -= most as u64;
+        Ok(())
+    }
+
+    fn stored(&self, at: u64, size: u32) -> Result<Vec<u8>, Fault> {
+        let length = (size & !PLAIN) as usize;
+        if length > self.info.block as usize {
+            return Err(Fault::Damaged(format!("a block of {length} bytes")));
+        }
+        let bytes = self.image.bytes(at, length)?;
+        match size & PLAIN != 0 {
+            true => Ok(bytes),
+            false => decompress(self.info.codec, &bytes, self.info.block as usize, self.limits),
+        }
+    }
+}
+
+impl Read for FileReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.block.len() && self.left > 0 {
+            self.load()?;
+        }
+        let count = buffer.len().min(self.block.len() - self.at);
+        buffer[..count].copy_from_slice(&self.block[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
