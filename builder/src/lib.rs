@@ -28,6 +28,7 @@ pub mod process;
 pub mod reader;
 pub mod recipe;
 pub mod release;
+pub mod repro;
 pub mod rootfs;
 pub mod sandbox;
 pub mod session;

@@ -8,7 +8,7 @@ use super::needed::look;
 use super::{BuildError, BuildEvent, Observer};
 use crate::digest::Digest;
 use crate::interrupt;
-use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Step, StepError, StepId, Work};
+use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Resources, Step, StepError, StepId, Work};
 use crate::store::{Output, StepResult, Store, StoreError};
 use crate::threads;
 use crate::tree::Tree;
@@ -79,16 +79,16 @@ pub fn build(
     graph: &Graph,
     targets: &[StepId],
     store: &Store,
-    jobs: usize,
+    resources: Resources,
     observer: &dyn Observer,
 ) -> Result<Built, BuildError> {
     let relay = StepObserver(observer);
-    let run = BuildRun { context: Context::new(graph, store, jobs, &relay), observer };
+    let run = BuildRun { context: Context::new(graph, store, resources, &relay), observer };
     let missing = run.missing(targets)?;
     let cached = run.context.results().count();
     observer.event(&BuildEvent::Planned { cached, to_run: missing.len() });
     let queue = Queue::new(graph, &missing);
-    let workers = missing.len().min(jobs.max(2));
+    let workers = missing.len().min(resources.jobs.max(2));
     threads::side_by_side(workers, &|| run.work(&queue));
     let state = queue.state.into_inner().unwrap_or_else(|e| e.into_inner());
     if let Some(error) = state.failed {

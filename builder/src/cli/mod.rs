@@ -16,11 +16,12 @@ mod merge_errors;
 mod printer;
 mod prose;
 mod report;
+mod repro;
 mod session;
-mod vendor;
-mod vulnerabilities;
 mod sign;
+mod vendor;
 mod verify;
+mod vulnerabilities;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::OutputKind;
 use crate::recipe::Settings;
+use crate::sandbox::Mode;
 use crate::source::VendoredPlace;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
@@ -103,6 +105,9 @@ struct BuildArgs {
     /// Processes that a build may run in parallel [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = positive)]
     jobs: Option<NonZero<usize>>,
+    /// How tools are isolated [default: in namespaces if possible]
+    #[arg(long, value_name = "MODE", value_parser = Mode::parse, hide = true)]
+    sandbox: Option<Mode>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -162,6 +167,13 @@ enum Command {
         #[command(flatten)]
         cve: vulnerabilities::CveArgs,
     },
+    /// Build twice in different surroundings, and name the cause of each difference
+    #[command(
+        after_help = "Each build has an empty store of its own; sources are taken from the user's. Exit status 1 if anything \
+                      differs.\n\nExamples:\n  dbco repro recipes/quick.yaml\n  dbco repro --vary=-user,-sandbox --html report.html\n  \
+                      dbco repro --vary jobs,listing-order --only initrd"
+    )]
+    Repro(repro::ReproArgs),
     /// Show what an image is and how it boots
     #[command(after_help = image::ADDRESSES)]
     Inspect(image::InspectArgs),
@@ -199,6 +211,9 @@ enum Command {
 
 /// Runs the command given by this process's arguments.
 pub fn main() -> ExitCode {
+    if let Some(ended) = repro::stage() {
+        return ended;
+    }
     let cli = Cli::parse();
     let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
     let interrupt = match interrupt::listen(&printer) {
@@ -214,6 +229,7 @@ pub fn main() -> ExitCode {
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
+        Command::Repro(args) => repro::run(&session, &args),
         Command::Inspect(args) => image::inspect(&session, &args),
         Command::Ls(args) => image::ls(&session, &args),
         Command::Cat(args) => image::cat(&session, &args),

@@ -132,6 +132,7 @@ impl BuildArgs {
             locked: self.locked,
             offline: self.offline,
             jobs: self.jobs.map_or(0, std::num::NonZero::get),
+            sandbox: self.sandbox,
         }
     }
 }

@@ -86,12 +86,29 @@ pub struct Bind {
 }
 
 /// How tools are isolated from the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// In namespaces.
     Namespaces,
     /// In a chroot, as root.
     Chroot,
+}
+
+impl Mode {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Chroot => "chroot",
+        }
+    }
+
+    /// The mode with that name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let modes = [Self::Namespaces, Self::Chroot];
+        modes.into_iter().find(|mode| mode.name() == name).ok_or_else(|| "expected `namespaces` or `chroot`".to_owned())
+    }
 }
 
 /// The system calls for the isolation; the first variant that works is used.
@@ -148,10 +165,10 @@ impl Spec {
 }
 
 impl Sandbox {
-    /// Finds the mode that works on this host by trying; takes a few milliseconds.
-    pub fn detect() -> Result<Self, SandboxError> {
+    /// Finds the mode that works on this host by trying, limited to the given one, if any; takes a few milliseconds.
+    pub fn detect(mode: Option<Mode>) -> Result<Self, SandboxError> {
         // Not its path, which may lead to another program after an upgrade during the build.
-        Self::with_helper(Path::new("/proc/self/exe"))
+        Self::in_mode(Path::new("/proc/self/exe"), mode)
     }
 
     /// As [`Sandbox::detect`], with a program whose `main` calls [`entry`] first: for tests of the library, whose own

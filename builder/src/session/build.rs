@@ -12,8 +12,8 @@ use crate::lock::Lock;
 use crate::output::{OutputError, OutputFolder, WriteReport};
 use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
-use crate::sandbox::Sandbox;
-use crate::step::StepId;
+use crate::sandbox::{self, Sandbox};
+use crate::step::{Resources, StepId};
 use crate::store::{Store, StoreError};
 
 /// How often damage in the store may be repaired in one build. More means that the disk alters what is written.
@@ -30,12 +30,15 @@ pub struct Options {
     pub offline: bool,
     /// The number of parallel processes; 0 for one per processor.
     pub jobs: usize,
+    /// How tools have to be isolated; `None` for the first mode that this host allows.
+    pub sandbox: Option<sandbox::Mode>,
 }
 
 impl Options {
-    /// The number of parallel processes.
-    pub fn jobs(&self) -> usize {
-        if self.jobs == 0 { crate::threads::processors() } else { self.jobs }
+    /// What the steps may use.
+    pub fn resources(&self) -> Resources {
+        let jobs = if self.jobs == 0 { crate::threads::processors() } else { self.jobs };
+        Resources { jobs, sandbox: self.sandbox }
     }
 }
 
@@ -146,11 +149,11 @@ impl Session<'_> {
             if round == 0 {
                 plan.warnings.iter().for_each(|warning| self.reporter.notice(&Notice::Plan(warning)));
             }
-            can_run_tools(&plan, &targets, &store)?;
+            can_run_tools(&plan, &targets, &store, options.sandbox)?;
             let fetched = self.fetch_for((&recipe, &lock), &plan, &targets, &store, options.offline);
             self.report_damages(&store);
             fetched?;
-            let built = build(&plan.graph, &targets, &store, options.jobs(), self.reporter);
+            let built = build(&plan.graph, &targets, &store, options.resources(), self.reporter);
             if built.is_err() && round < ROUNDS && !self.cancel.is_cancelled() {
                 repair(&plan.graph, &store)?;
             }
@@ -193,7 +196,7 @@ fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -
 }
 
 /// Whether this host can run the tools of the steps to run; checked before anything is fetched for them.
-fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store) -> Result<(), Error> {
+fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store, mode: Option<sandbox::Mode>) -> Result<(), Error> {
     if !steps_to_run(&plan.graph, targets, store)?.iter().any(|step| step.action.runs_tools()) {
         return Ok(());
     }
@@ -208,6 +211,6 @@ fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store) -> Result<(), E
                     proc proc /proc` (`unshare --mount-proc`)";
         return Err(Error::Host(text.into()));
     }
-    Sandbox::detect()?;
+    Sandbox::detect(mode)?;
     Ok(())
 }

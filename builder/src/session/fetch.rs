@@ -37,6 +37,17 @@ impl Session<'_> {
         offline: bool,
     ) -> Result<(), Error> {
         let needed = needed_blobs(&plan.graph, targets, store)?;
+        self.fetch_blobs((recipe, lock), &needed, store, offline)
+    }
+
+    /// Fetches what the store lacks of the given contents, all of which the lock or a `Cargo.lock` names.
+    pub fn fetch_blobs(
+        &self,
+        (recipe, lock): (&Recipe, &Lock),
+        needed: &BTreeSet<Digest>,
+        store: &Store,
+        offline: bool,
+    ) -> Result<(), Error> {
         if needed.is_empty() {
             return Ok(());
         }
@@ -46,7 +57,7 @@ impl Session<'_> {
         }
         entries.retain(|entry| !entry.files.is_empty());
         let files = self.fetch_entries(&entries, store, offline, CONNECTIONS)?;
-        let report = files + self.fetch_crates(recipe, Some(&needed), store, offline)?;
+        let report = files + self.fetch_crates(recipe, Some(needed), store, offline)?;
         if report.fetched > 0 {
             self.reporter.notice(&Notice::Fetched(report.fetched, report.bytes));
         }

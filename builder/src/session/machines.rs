@@ -48,7 +48,7 @@ impl BuiltRecipe {
     pub fn launch(&self, host: bool) -> Result<Box<dyn Launch>, Error> {
         let Some(step) = self.plan.boot.filter(|_| !host) else { return Ok(Box::new(HostQemu)) };
         let root = self.store.root_path(&self.plan.graph.step(step.step()).digest);
-        Ok(Box::new(Locked { sandbox: Sandbox::detect()?, root }))
+        Ok(Box::new(Locked { sandbox: Sandbox::detect(None)?, root }))
     }
 
     fn blob(&self, from: &Ref<Blob>) -> Option<PathBuf> {

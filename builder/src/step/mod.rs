@@ -55,7 +55,7 @@ pub use output::{Id, OutputName, Ref, StepId, Value};
 pub use packages::{Diversion, PackagesStep};
 pub use squashfs::SquashfsStep;
 pub use toolchain::ToolchainStep;
-pub use work::{Context, Listener, Work};
+pub use work::{Context, Listener, Resources, Work};
 
 /// The row of a key for the architecture that a result is for. For the build platform it is omitted, because its keys
 /// are older than the row.

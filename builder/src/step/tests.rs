@@ -74,7 +74,7 @@ fn an_output_that_a_step_did_not_give_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let graph = inputs();
-    let context = Context::new(&graph, &store, 1, &Silent);
+    let context = Context::new(&graph, &store, Resources { jobs: 1, sandbox: None }, &Silent);
     let work = Work { context: &context, step: graph.step(StepId(1)), log: folder.path().join("log") };
     let blob = Blob { digest: store.add_bytes(b"menu").unwrap(), size: 4 };
     let tree = store.add_tree(&tree("a", "1")).unwrap();

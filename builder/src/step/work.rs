@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::executor::keep_file;
 use crate::image::LocalFiles;
 use crate::path_error::FromPathError as _;
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::sandbox::{self, Sandbox, SandboxError};
 use crate::store::{Store, StoreError, WorkDir};
 
 /// Receives what steps print and find; called from several threads.
@@ -26,12 +26,21 @@ pub trait Listener: Sync {
     fn warning(&self, step: &Step, text: &str);
 }
 
+/// What the steps of a build may use of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    /// How many processes a step may run in parallel.
+    pub jobs: usize,
+    /// How tools have to be isolated; `None` for the first mode that this host allows.
+    pub sandbox: Option<sandbox::Mode>,
+}
+
 /// The environment in which the steps of a build run.
 pub struct Context<'a> {
     /// Where results are stored.
     pub store: &'a Store,
-    /// How many processes a step may use.
-    pub jobs: usize,
+    /// What a step may use.
+    pub resources: Resources,
     /// The steps.
     pub graph: &'a Graph,
     listener: &'a dyn Listener,
@@ -45,9 +54,9 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// No step is done yet.
-    pub fn new(graph: &'a Graph, store: &'a Store, jobs: usize, listener: &'a dyn Listener) -> Self {
+    pub fn new(graph: &'a Graph, store: &'a Store, resources: Resources, listener: &'a dyn Listener) -> Self {
         let results = (0..graph.steps.len()).map(|index| (StepId(index), OnceLock::new())).collect();
-        Self { store, jobs, graph, listener, sandbox: OnceLock::new(), results, sound: Mutex::default() }
+        Self { store, resources, graph, listener, sandbox: OnceLock::new(), results, sound: Mutex::default() }
     }
 
     /// Records the outputs of a step, for the steps that need them.
@@ -64,7 +73,7 @@ impl<'a> Context<'a> {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
-        let found = Sandbox::detect()?;
+        let found = Sandbox::detect(self.resources.sandbox)?;
         Ok(self.sandbox.get_or_init(|| found))
     }
 }

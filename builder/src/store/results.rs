@@ -50,6 +50,11 @@ impl Key {
         self
     }
 
+    /// The value of a row.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.rows.iter().find(|(row, _)| row == name).map(|(_, value)| value.as_str())
+    }
+
     /// The digests in the rows: of sources, of trees, of the keys of other steps.
     pub(super) fn named(&self) -> impl Iterator<Item = Digest> {
         let words = self.rows.iter().flat_map(|(_, value)| value.split(|c: char| !c.is_ascii_alphanumeric()));

@@ -46,6 +46,13 @@ impl Store {
         self.root.join("seals").join(format!("{key}.{what}"))
     }
 
+    /// The list of the files of a toolchain root with their digests, made when it was laid out. Lines are in the order
+    /// of the paths.
+    pub fn root_files(&self, key: &Digest) -> Result<String, StoreError> {
+        let path = self.seal_path(key, "files");
+        fs::read_to_string(&path).map_err(StoreError::io("read", &path))
+    }
+
     /// Records the content of a root that is laid out and about to get its name; meanwhile flushes the root to disk.
     pub fn seal_root(&self, top: &Path, key: &Digest) -> Result<(), StoreError> {
         let folder = fs::File::open(top).map_err(StoreError::io("open", top))?;

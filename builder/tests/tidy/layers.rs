@@ -176,8 +176,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "vendor",
         &[
-            "archive", "beneath", "digest", "image", "inherited", "input", "interrupt", "path_error", "printable",
-            "source", "store", "tree",
+            "archive",
+            "beneath",
+            "digest",
+            "image",
+            "inherited",
+            "input",
+            "interrupt",
+            "path_error",
+            "printable",
+            "source",
+            "store",
+            "tree",
         ],
     ),
     // All stages as a library.
@@ -186,6 +196,28 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "beneath", "boot", "build", "digest", "kernel", "lock", "mask", "output", "plan", "process", "recipe",
             "sandbox", "similar", "source", "step", "store", "threads", "vendor",
+        ],
+    ),
+    // Two builds, each a process of its own, and their comparison.
+    (
+        "repro",
+        &[
+            "build",
+            "digest",
+            "interrupt",
+            "lock",
+            "path_error",
+            "plan",
+            "printable",
+            "process",
+            "reader",
+            "recipe",
+            "sandbox",
+            "session",
+            "similar",
+            "step",
+            "store",
+            "tree",
         ],
     ),
     // The command line, which may use everything and is used by nothing.
@@ -208,6 +240,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "process",
             "reader",
             "recipe",
+            "repro",
             "rootfs",
             "sandbox",
             "session",

@@ -161,7 +161,7 @@ impl ComponentStep {
     /// An execution of its commands, which start in its source folder.
     fn execution(&self, work: &Work<'_>, workspace: Workspace, inputs: Vec<ExecutionInput>) -> Execution {
         let fixed = [
-            ("JOBS", work.context.jobs.to_string()),
+            ("JOBS", work.context.resources.jobs.to_string()),
             ("OUT", format!("{BUILD}/{OUT}")),
             ("SOURCE_DATE_EPOCH", self.epoch.to_string()),
             ("DEPS", DEPS.to_owned()),
