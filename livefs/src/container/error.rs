@@ -25,6 +25,15 @@ pub enum Error {
         /// The runtime's message.
         message: String,
     },
+    /// CRIU failed.
+    Checkpoint {
+        /// CRIU's command: "dump" or "restore".
+        action: &'static str,
+        /// The container.
+        id: u32,
+        /// CRIU's reason.
+        message: String,
+    },
     /// The container is not running, or, for `create`, is already running.
     State {
         /// The container.
@@ -50,6 +59,7 @@ impl fmt::Display for Error {
         match self {
             Self::Io { what, path, source } => write!(f, "cannot {what} {}: {source}", path.display()),
             Self::Runtime { action, id, message } => write!(f, "container {id}: crun {action}: {message}"),
+            Self::Checkpoint { action, id, message } => write!(f, "container {id}: criu {action}: {message}"),
             Self::State { id, expected } => write!(f, "container {id} is not {expected}"),
             Self::Unsupported(why) => write!(f, "not supported: {why}"),
             Self::Invalid(why) => f.write_str(why),

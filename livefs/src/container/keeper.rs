@@ -23,7 +23,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use super::bundle::{bundle, console_socket, number};
+use super::checkpoint::Restore;
 use super::error::io as failed;
+use super::restored::{self, Created};
 use super::{Result, freeze, limits};
 
 /// How many bytes of the output are kept; the previous file (`.1`) has as many again.
@@ -70,6 +72,8 @@ impl End {
 pub struct Kept<'a> {
     /// The console's output is appended to this file.
     pub log: &'a Path,
+    /// Saved processes that take the place of PID 1.
+    pub restore: Option<Restore>,
     /// Called in the keeper while the engine works.
     pub meanwhile: Box<dyn FnOnce() + 'a>,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
@@ -119,6 +123,18 @@ impl KeeperStart {
         let mut told = [0; 4];
         self.hear(&mut told).map_err(failed("read from the keeper at", &self.socket))?;
         Ok(ExitStatus::from_raw(i32::from_ne_bytes(told)))
+    }
+
+    /// Waits until the saved processes exist, after [`KeeperStart::made`]; they do not run before [`KeeperStart::go`].
+    /// Gives whether CRIU has succeeded.
+    ///
+    /// # Errors
+    /// The keeper failed or was killed.
+    pub fn restored(&mut self) -> Result<bool> {
+        self.say();
+        let mut told = [0; 4];
+        self.hear(&mut told).map_err(failed("restore the processes that wait at", &self.socket))?;
+        Ok(i32::from_ne_bytes(told) == 0)
     }
 
     /// Permits PID 1 to run: at once, or as soon as the engine has created it.
@@ -190,8 +206,12 @@ pub fn begin(
         ForkResult::Child => {
             drop(keeper);
             detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
+            let mut own = None;
             let status = prepare(network, &held).and_then(|host| {
                 let status = run(command, kept.meanwhile)?;
+                if kept.restore.is_some() {
+                    own = Some(File::open("/proc/self/ns/net")?);
+                }
                 host.map_or(Ok(()), |host| setns(host, CloneFlags::CLONE_NEWNET))?;
                 Ok(status)
             });
@@ -202,7 +222,20 @@ pub fn begin(
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = ConsoleLog { file: written, path: log.to_owned() };
                     let slave = release(&terminal);
-                    let opened = open(gate, &held, status);
+                    let mut init = Pid::from_raw(init);
+                    let opened = match kept.restore.zip(own) {
+                        None => open(gate, &held, status),
+                        Some((restore, network)) => {
+                            let (terminal, slave) = (terminal.as_fd(), slave.as_ref().map(AsFd::as_fd));
+                            let (bundle, network) = (&*bundle(folder, id), network.into());
+                            let made = Created { id, bundle, gate, init, network, terminal, slave };
+                            restored::replace(&restore, made, status, &held).and_then(|new| {
+                                init = new;
+                                fs::write(&number, format!("{new}"))?;
+                                (&held).write_all(&[0])
+                            })
+                        }
+                    };
                     // The rest can be done after answering those who wait.
                     nix::sched::sched_yield().ok();
                     // A caller that gave up waits until nothing is left that could be taken for the next container with
@@ -218,13 +251,13 @@ pub fn begin(
                         }
                     };
                     // If even this fails, there is nobody left to tell.
-                    let ended = keep(id, Pid::from_raw(init), File::from(terminal), viewers, log);
+                    let ended = keep(id, init, File::from(terminal), viewers, log);
                     drop(slave);
                     drop(waiting);
                     // A program started later must not ignore it as well. SAFETY: as above.
                     unsafe { nix::libc::signal(nix::libc::SIGHUP, nix::libc::SIG_DFL) };
                     if let Ok(end) = ended {
-                        (kept.ended)(init, end);
+                        (kept.ended)(init.as_raw(), end);
                     }
                 }
                 // The engine failed, and has printed why.

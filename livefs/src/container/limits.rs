@@ -245,6 +245,19 @@ pub fn events(id: u32, key: &str) -> Option<u64> {
     flat(&fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?).get(key).copied()
 }
 
+/// The processes of a cgroup and of those below, by their numbers on the host.
+pub fn processes(cgroup: &Path) -> Result<Vec<i32>> {
+    let path = cgroup.join("cgroup.procs");
+    let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+    let mut all: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    for entry in fs::read_dir(cgroup).map_err(io("read", cgroup))?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(processes(&entry.path())?);
+        }
+    }
+    Ok(all)
+}
+
 /// Reads the current usage of a container.
 pub fn usage(cgroup: &Path) -> Result<CgroupUsage> {
     if !cgroup.is_dir() {

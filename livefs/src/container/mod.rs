@@ -5,6 +5,7 @@
 //! ([`runtime::Making::start`]).
 
 mod bundle;
+pub mod checkpoint;
 pub mod console;
 pub mod error;
 pub mod freeze;
@@ -12,6 +13,7 @@ pub mod keeper;
 pub mod limits;
 pub mod oci;
 mod program;
+mod restored;
 pub mod runtime;
 mod seccomp;
 pub mod spec;

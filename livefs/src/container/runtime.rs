@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::io;
 use super::keeper::{self, Kept};
-use super::{ContainerSpec, Error, Result, bundle, freeze, limits, oci, program};
+use super::{ContainerSpec, Error, Result, bundle, checkpoint, freeze, limits, oci, program};
 
 /// The runtime's program and its state folder.
 #[derive(Debug, Clone)]
@@ -115,6 +115,28 @@ impl Runtime {
         let _ = fs::remove_file(self.log(id));
         let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
         serde_json::from_slice(&output.stdout).map(Some).map_err(wrong)
+    }
+
+    /// Corrects the engine's record of a container whose PID 1 was replaced: its number and the time of its start, by
+    /// which the engine recognizes it (crun's `status.c`).
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub fn adopt(&self, id: u32) -> Result<()> {
+        let path = self.notes(id).join("status");
+        let pid = self.left(id).ok_or(Error::State { id, expected: "running" })?;
+        let stat = PathBuf::from(format!("/proc/{pid}/stat"));
+        let text = fs::read_to_string(&stat).map_err(io("read", &stat))?;
+        let started = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(19)?.parse::<u64>().ok());
+        let text = fs::read(&path).map_err(io("read", &path))?;
+        let wrong = |error: serde_json::Error| Error::Runtime { action: "state", id, message: error.to_string() };
+        let mut record: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text).map_err(wrong)?;
+        record.insert("pid".into(), pid.into());
+        record.insert("process-start-time".into(), started.unwrap_or_default().into());
+        let text = serde_json::to_vec(&record).map_err(wrong)?;
+        // Other commands read it at any time.
+        let beside = path.with_extension("new");
+        fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path)).map_err(io("write", &path))
     }
 
     /// PID 1's number on the host of a container that is running, or has ended and is not deleted yet.
@@ -323,6 +345,20 @@ impl Creation<'_> {
     pub fn pid(&mut self) -> Result<i32> {
         self.wait()?;
         self.runtime.left(self.id).ok_or(Error::State { id: self.id, expected: "created" })
+    }
+
+    /// Puts the saved processes of [`Kept::restore`] in the place of PID 1, after [`Creation::pid`]. They do not run
+    /// before [`Creation::start`]; until then this can be dropped, and nothing of them has had an effect.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] with CRIU's reason; `log` is [`super::checkpoint::Restore::log`].
+    pub fn restore(&mut self, log: &Path) -> Result<()> {
+        let restored = self.keeper.as_mut().map_or(Ok(true), keeper::KeeperStart::restored)?;
+        if restored {
+            return Ok(());
+        }
+        let message = checkpoint::reason(log).unwrap_or_else(|| "it gave no reason".into());
+        Err(Error::Checkpoint { action: "restore", id: self.id, message })
     }
 
     /// Lets PID 1 run.

@@ -224,6 +224,23 @@ pub fn set_forwards(ctid: Ctid, addresses: &[IpAddr], forwards: &[Forward]) -> R
     nftables::set_ports(ctid, addresses, forwards)
 }
 
+/// Drops every packet to and from a container's processes until [`release`], so that its peers notice neither that it is
+/// saved nor that it is gone: they repeat what is not answered.
+///
+/// # Errors
+/// Errors of the kernel.
+pub fn hold(netns: &Netns) -> Result<(), Error> {
+    nftables::hold(netns)
+}
+
+/// Undoes [`hold`]; it is not an error if nothing is held.
+///
+/// # Errors
+/// Errors of the kernel.
+pub fn release(netns: &Netns) -> Result<(), Error> {
+    nftables::release(netns)
+}
+
 /// The traffic of all links of a container since it was started.
 ///
 /// # Errors

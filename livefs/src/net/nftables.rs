@@ -15,7 +15,7 @@
 
 use super::netlink::{ACK_MISSING, CREATE, Message, NESTED, NEW, Socket, attribute, text};
 use super::route::octets;
-use super::{Ctid, Error, Forward, Protocol};
+use super::{Ctid, Error, Forward, Netns, Protocol};
 use nix::libc;
 use std::io;
 use std::net::IpAddr;
@@ -37,8 +37,11 @@ const RULE_EXPRESSIONS: u16 = 4;
 const RULE_NOTE: u16 = 7;
 
 const HOOK_PREROUTING: u32 = 0;
+const HOOK_INPUT: u32 = 1;
 const HOOK_OUTPUT: u32 = 3;
 const HOOK_POSTROUTING: u32 = 4;
+/// Before every other filter.
+const PRIORITY_HELD: i32 = -400;
 const PRIORITY_DNAT: i32 = -100;
 const PRIORITY_SNAT: i32 = 100;
 
@@ -322,6 +325,38 @@ fn has(socket: &Socket, family: Family, table: &str) -> Result<bool, Error> {
 /// Removes all tables of a container.
 pub fn remove(ctid: Ctid) -> Result<(), Error> {
     remove_tables(&socket()?, &[ports_table(ctid), out_table(ctid)])
+}
+
+/// The table that [`hold`] creates in a container's namespace.
+const HELD: &str = "vz-held";
+
+/// Drops every packet to and from the processes of a network namespace, also on its loopback, until [`release`].
+pub fn hold(netns: &Netns) -> Result<(), Error> {
+    let failed = |error| Error::kernel("holding a container's packets", error);
+    let family = libc::NFPROTO_INET as u8;
+    let chain = |name, hook| {
+        head(NEWCHAIN, CREATE, family, 0)
+            .put_text(1, HELD)
+            .put_text(3, name)
+            .nest(NESTED | 4, |place| place.put_be32(1, hook).put(2, &PRIORITY_HELD.to_be_bytes()))
+            // NFTA_CHAIN_POLICY.
+            .put_be32(5, libc::NF_DROP as u32)
+            .put_text(7, "filter")
+    };
+    let table = head(NEWTABLE, CREATE, family, 0).put_text(1, HELD);
+    let messages = vec![table, chain("input", HOOK_INPUT), chain("output", HOOK_OUTPUT)];
+    let socket = netns.within(Socket::netfilter)?.map_err(failed)?;
+    commit(&socket, messages).map_err(failed)
+}
+
+/// Undoes [`hold`]; it is not an error if nothing is held.
+pub fn release(netns: &Netns) -> Result<(), Error> {
+    let failed = |error| Error::kernel("releasing a container's packets", error);
+    let socket = netns.within(Socket::netfilter)?.map_err(failed)?;
+    match commit(&socket, vec![head(DELTABLE, 0, libc::NFPROTO_INET as u8, 0).put_text(1, HELD)]) {
+        Err(error) if ACK_MISSING.contains(&error.raw_os_error().unwrap_or_default()) => Ok(()),
+        done => done.map_err(failed),
+    }
 }
 
 fn remove_tables(socket: &Socket, tables: &[String]) -> Result<(), Error> {

@@ -149,6 +149,8 @@ pub fn engine_error(error: container::Error) -> Error {
         container::Error::Invalid(_) => Error::InvalidConfig(text),
         container::Error::Timeout { .. } => Error::Stop(text),
         container::Error::Runtime { .. } => Error::Resource(text),
+        container::Error::Checkpoint { action: "restore", .. } => Error::Resume(text),
+        container::Error::Checkpoint { .. } => Error::Suspend(text),
         container::Error::Io { source, .. } => match source.raw_os_error() {
             Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(text),
             _ => Error::System(text),

@@ -14,6 +14,7 @@
 //! | `below` | files of a container's root, from outside |
 //! | `node` | what is needed of the machine, behind one trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
+//! | `dump` | the dump of a suspended container: its name says what it is worth |
 //! | `mark` | which containers are running, for the next boot |
 //! | `options` | command lines, parsed as by getopt_long(3) |
 //! | `cmd` | the commands, a file per family |
@@ -27,6 +28,7 @@ pub mod conf;
 pub mod context;
 pub mod convert;
 pub mod disk;
+pub mod dump;
 pub mod exit;
 pub mod layout;
 pub mod list;

@@ -113,6 +113,13 @@ pub trait Node {
     fn used(&self, root: &Path) -> Result<(u64, u64)>;
     /// Starts a container whose root is mounted: its namespaces, limits, network and init.
     fn start(&self, spec: &Spec) -> Result<()>;
+    /// Whether the machine can save the processes of a container.
+    fn can_checkpoint(&self) -> bool;
+    /// Saves the processes of a frozen container to an empty folder; it stays frozen.
+    fn dump(&self, id: u32, folder: &Path) -> Result<()>;
+    /// Starts a container whose root is mounted from processes that were saved to a folder. They do not run before
+    /// `commit` has returned; if that fails they are discarded, and had no effect.
+    fn restore(&self, spec: &Spec, folder: &Path, commit: &mut dyn FnMut() -> Result<()>) -> Result<()>;
     /// Waits until it reports that it has started, or until the time is over (false).
     fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool>;
     /// Asks its init to halt and waits for its end. False: the time is over and it is still running.

@@ -6,7 +6,7 @@ use super::exit::{Error, Result};
 use super::layout::{self, Place};
 use super::list::configured;
 use super::lock::Lock;
-use super::{cmd, names};
+use super::{cmd, dump, names};
 use crate::durable::sync_folder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -86,6 +86,12 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
     }
     for (_, path) in claims.ours(in_the_making(&vz.paths.names(), ".new")) {
         remove_file(&path)?;
+    }
+    for (id, path, written) in dump::interrupted(&vz.dump_folder(0)) {
+        if claims.is_ours(id) {
+            dump::remove(&path)?;
+            said.extend(written.then(|| format!("CT {id}: suspending was interrupted; it was not suspended")));
+        }
     }
     named(vz, &mut claims, &mut said)?;
     drop(claims);

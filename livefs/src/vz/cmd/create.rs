@@ -13,7 +13,7 @@ use crate::vz::layout::{self, Layout, New};
 use crate::vz::options::{Given, Known};
 use crate::vz::spec::Spec;
 use crate::vz::template::{LIVE, Template};
-use crate::vz::{mark, names};
+use crate::vz::{dump, mark, names};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -296,6 +296,7 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     names::remove_all(&vz.paths, id)?;
     let mark = vz.paths.running(id);
     mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
+    dump::remove(&vz.dump_place(id))?;
     for script in FILES {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {

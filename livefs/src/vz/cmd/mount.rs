@@ -90,6 +90,7 @@ pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
     let (private, root) = (vz.paths.at(ct.config.path("VE_PRIVATE")?), vz.paths.at(ct.config.path("VE_ROOT")?));
     let exists = ct.file.is_some() && private.is_dir();
     let running = vz.node.is_running(ct.id)?;
+    let suspended = if running { vz.node.is_frozen(ct.id)? } else { exists && vz.is_suspended(ct.id) };
     let word = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
     vz.log.print(format_args!(
         "CTID {} {} {} {}{}",
@@ -97,7 +98,7 @@ pub(super) fn status(vz: &Vz, call: &Call) -> Result<u8> {
         word(exists, "exist", "deleted"),
         word(vz.node.is_mounted(&root)?, "mounted", "unmounted"),
         word(running, "running", "down"),
-        word(running && vz.node.is_frozen(ct.id)?, " suspended", ""),
+        word(suspended, " suspended", ""),
     ));
     Ok(0)
 }

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::host::inner_script;
 use super::inside::write_inside;
 use super::mount::{mount_root, umount_root};
+use super::suspend;
 use crate::container::keeper::End;
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
@@ -97,6 +98,9 @@ fn start(vz: &Vz, ct: &Ct, given: &Given) -> Result<u8> {
     }
     if vz.node.is_running(ct.id)? {
         return Err(Error::running());
+    }
+    if suspend::try_restore(vz, ct, !given.has("skip-fsck"), !given.has("skip-remount"))? {
+        return Ok(0);
     }
     vz.log.info("Starting container...");
     vz.node.clean_if_needed(ct.id)?;

@@ -5,6 +5,7 @@ mod compatibility;
 mod notes;
 mod ploop;
 mod scripts;
+mod suspend;
 
 use super::main;
 use crate::vz::log::Log;
@@ -64,6 +65,9 @@ impl World {
     /// The complete output, including what precedes a command, as services have it. Afterwards nothing is running.
     pub(crate) fn after_a_cut(&self) -> crate::vz::context::Vz {
         self.node.0.borrow_mut().running.clear();
+        self.vz()
+    }
+    pub(crate) fn vz(&self) -> crate::vz::context::Vz {
         let paths = Paths::under(self.folder.path());
         let global = crate::vz::context::Vz::global(&paths).unwrap();
         crate::vz::context::Vz { paths, node: Box::new(self.node.clone()), log: Log::captured(), global }
@@ -143,10 +147,10 @@ fn wrong_command_lines() {
         ("convert 101 --layout simfs", 21, "! Only conversion to ploop is supported"),
         ("compact 101", 0, "Compact only makes sense for ploop containers"),
         ("suspend 101", 31, "container is not running"),
-        ("suspend 101 --dumpfile /x", 16, "saving a container to disk is not supported"),
+        ("suspend 101 --dumpfile /x", 31, "container is not running"),
         ("suspend 101 --kill", 16, "not suspended"),
         ("suspend 101 --suspend --resume", 20, "only one sub command may be used"),
-        ("resume 101 --dumpfile /x", 17, "saving a container to disk is not supported"),
+        ("resume 101 --dumpfile /x", 17, "Unable to open /x: No such file or directory"),
         ("snapshot 101", 156, "only available for CTs of layout ploop, overlay or app"),
         ("snapshot-switch 101", 20, "! Invalid syntax: snapshot id is missing"),
         ("quotaon 101", 63, "! Error: Not enough parameters, diskspace quota not set"),
@@ -200,9 +204,9 @@ fn start_and_stop() {
     assert_eq!(world.run("exec2 101 false"), (3, String::new()));
     assert_eq!(world.node.taken(), ["exec 101 /bin/sh|-c|false x", "exec 101 /bin/sh|-c|false"]);
     world.node.0.borrow_mut().exit = 0;
-    world.ok("suspend 101");
+    world.ok("chkpnt 101 --suspend");
     assert_eq!(world.ok("status 101"), "CTID 101 exist mounted running suspended\n");
-    assert_eq!(world.run("suspend 101").0, 16);
+    assert_eq!(world.run("chkpnt 101 --suspend").0, 16);
     world.ok("resume 101");
     assert_eq!(world.run("resume 101").0, 32);
     fs::write(world.at("etc/vz/conf/101.stop"), "sync\n").unwrap();

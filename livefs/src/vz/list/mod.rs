@@ -66,7 +66,7 @@ pub(super) enum Status {
     Mounted,
     /// Not running.
     Stopped,
-    /// Frozen.
+    /// Frozen, or saved to disk.
     Suspended,
 }
 
@@ -255,6 +255,7 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
         (true, _) if vz.node.is_frozen(id)? => Status::Suspended,
         (true, _) => Status::Running,
         (false, true) => Status::Mounted,
+        (false, false) if vz.is_suspended(id) => Status::Suspended,
         (false, false) => Status::Stopped,
     };
     let kept = private.as_ref().and_then(|private| ct.layout(private).ok());

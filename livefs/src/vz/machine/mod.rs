@@ -1,5 +1,6 @@
 //! The machine that this runs on: the engine, the network and mounts, in the form that the commands use.
 
+mod checkpoint;
 mod devices;
 mod image;
 mod mounts;
@@ -33,6 +34,9 @@ const LOGS: &str = "/system/var/log/vz";
 /// systemd's signal for "power off": SIGRTMIN+4, with glibc's SIGRTMIN (34).
 const SYSTEMD_POWEROFF: i32 = 38;
 
+/// Saved processes, and what is called when they exist, before they run: if it fails they are discarded.
+type Saved<'a> = (container::checkpoint::Restore, &'a mut dyn FnMut() -> Result<()>);
+
 /// The machine.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -50,7 +54,8 @@ impl Machine {
         net::Netns::of_pid(self.init(id)?).map_err(convert::network_error)
     }
 
-    fn start_engine(&self, spec: &Spec) -> Result<()> {
+    /// Starts a container's init, or saved processes in its place, which run after a second function has returned.
+    fn start_engine(&self, spec: &Spec, saved: Option<Saved>) -> Result<()> {
         let mut made = convert::engine(spec)?;
         // Its cgroup is new, without such a limit.
         if spec.limits.io_rate.is_some() || spec.limits.io_operations.is_some() {
@@ -66,7 +71,9 @@ impl Machine {
         let mark = Paths::system().running(spec.id);
         // The kernel reports a failing disk; a container that is not on it can run.
         let meanwhile = Box::new(|| drop(mark::settle(&mark)));
-        let kept = keeper::Kept { log: &log, meanwhile, ended: Box::new(|pid, end| ended(spec.id, pid, end)) };
+        let ended = Box::new(|pid, end| ended(spec.id, pid, end));
+        let restore = saved.as_ref().map(|(restore, _)| restore.clone());
+        let kept = keeper::Kept { log: &log, restore, meanwhile, ended };
         let network = convert::network(spec, true, net::Neighbours::Detect)?;
         let (engine, wrong) = (convert::engine_error, convert::network_error);
         // In a user namespace it has to be created inside of that, by the engine.
@@ -77,8 +84,17 @@ impl Machine {
             Some(netns) => net::Netns::of_fd(netns),
             None => net::Netns::of_pid(making.pid().map_err(engine)?).map_err(wrong)?,
         };
-        net::up(&network, &netns).map_err(wrong)?;
-        making.start().map_err(engine)
+        let Some((restore, commit)) = saved else {
+            net::up(&network, &netns).map_err(wrong)?;
+            return making.start().map_err(engine);
+        };
+        // Until the saved connections exist again, the kernel would reject what belongs to them.
+        net::hold(&netns).and_then(|()| net::up(&network, &netns)).map_err(wrong)?;
+        making.pid().map_err(engine)?;
+        making.restore(&restore.log).map_err(engine)?;
+        commit()?;
+        making.start().and_then(|()| self.runtime.adopt(spec.id)).map_err(engine)?;
+        net::release(&netns).map_err(wrong)
     }
 }
 
@@ -163,7 +179,19 @@ impl Node for Machine {
 
     fn start(&self, spec: &Spec) -> Result<()> {
         let _ = below::remove(&spec.root, Path::new(below::STARTED));
-        self.start_engine(spec)
+        self.start_engine(spec, None)
+    }
+
+    fn can_checkpoint(&self) -> bool {
+        container::checkpoint::available()
+    }
+
+    fn dump(&self, id: u32, folder: &Path) -> Result<()> {
+        self.save(id, folder)
+    }
+
+    fn restore(&self, spec: &Spec, folder: &Path, commit: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.start_saved(spec, folder, commit)
     }
 
     fn wait_started(&self, spec: &Spec, most: Duration) -> Result<bool> {
@@ -266,7 +294,14 @@ impl Node for Machine {
     }
 
     fn freeze(&self, id: u32, frozen: bool) -> Result<()> {
-        if frozen { freeze::freeze(id) } else { freeze::thaw(id) }.map_err(convert::engine_error)
+        if frozen {
+            return freeze::freeze(id).map_err(convert::engine_error);
+        }
+        // Held since a dump.
+        if let Some(pid) = self.runtime.left(id) {
+            net::Netns::of_pid(pid).and_then(|netns| net::release(&netns)).map_err(convert::network_error)?;
+        }
+        freeze::thaw(id).map_err(convert::engine_error)
     }
 
     fn apply(&self, old: &Spec, new: &Spec, keys: &[String]) -> Result<()> {

@@ -23,6 +23,10 @@ pub struct State {
     pub images: BTreeMap<PathBuf, (PathBuf, tempfile::TempDir, bool)>,
     pub notes: Vec<String>,
     pub exit: u8,
+    /// The machine has no CRIU.
+    pub without_criu: bool,
+    /// CRIU fails.
+    pub fails: bool,
 }
 
 #[derive(Clone, Default)]
@@ -155,6 +159,30 @@ impl Node for Notes {
         self.0.borrow_mut().running.insert(spec.id);
         Ok(())
     }
+    fn can_checkpoint(&self) -> bool {
+        !self.0.borrow().without_criu
+    }
+    fn dump(&self, id: u32, folder: &Path) -> Result<()> {
+        assert!(self.is_frozen(id)? && fs::read_dir(folder).unwrap().next().is_none());
+        fs::write(folder.join("core"), "memory").unwrap();
+        if self.0.borrow().fails {
+            return Err(Error::Suspend("criu dump: it has a reason".into()));
+        }
+        fs::write(folder.join(crate::container::checkpoint::NOTES), "{}").unwrap();
+        self.note(format!("dump {id}"));
+        Ok(())
+    }
+    fn restore(&self, spec: &Spec, folder: &Path, commit: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        assert!(self.is_mounted(&spec.root)?);
+        assert_eq!(fs::read_to_string(folder.join("core")).unwrap(), "memory");
+        if self.0.borrow().fails {
+            return Err(Error::Resume("criu restore: it has a reason".into()));
+        }
+        commit()?;
+        self.start(spec)?;
+        self.note(format!("restore {}", spec.id));
+        Ok(())
+    }
     fn wait_started(&self, _: &Spec, _: Duration) -> Result<bool> {
         Ok(true)
     }
@@ -164,7 +192,9 @@ impl Node for Notes {
     }
     fn kill(&self, id: u32) -> Result<()> {
         self.note(format!("kill {id}"));
-        self.0.borrow_mut().running.remove(&id);
+        let mut state = self.0.borrow_mut();
+        state.running.remove(&id);
+        state.frozen.remove(&id);
         Ok(())
     }
     fn clean(&self, id: u32) -> Result<()> {

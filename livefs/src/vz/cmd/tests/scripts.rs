@@ -189,7 +189,7 @@ fn what_scripts_pass_is_taken() {
     world.ok("restore 101");
     for kill in ["chkpnt 101 --kill", "restore 101 --kill"] {
         assert_ne!(world.run(kill).0, 0, "it is not suspended");
-        world.ok("suspend 101");
+        world.ok("chkpnt 101 --suspend");
         world.ok(kill);
         assert!(world.node.0.borrow().running.is_empty(), "{kill}");
         world.ok("start 101");

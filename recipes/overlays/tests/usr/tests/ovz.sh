@@ -175,7 +175,7 @@ case $(listed laverage) in
 [0-9]*.[0-9][0-9]/[0-9]*.[0-9][0-9]/[0-9]*.[0-9][0-9]) ;;
 *) fail "vzlist's load: $(listed laverage)" ;;
 esac
-vzctl --quiet suspend 401
+vzctl --quiet chkpnt 401 --suspend
 same "a suspended container's load" "$(listed laverage)" -
 vzctl --quiet resume 401
 between "vzlist's failcnt" "$(listed numproc.f)" 1 1000
