@@ -122,7 +122,13 @@ impl Session<'_> {
         let outputs = OutputOptions {
             folder: work.path().join("out"),
             release: Some(ReleaseOptions { source_url: url.map(str::to_owned) }),
-            options: Options { lock: Some(lock_path), locked: true, offline: options.offline, jobs: options.jobs },
+            options: Options {
+                lock: Some(lock_path),
+                locked: true,
+                offline: options.offline,
+                jobs: options.jobs,
+                ..Options::default()
+            },
             ..OutputOptions::default()
         };
         self.outputs(recipe, store, &outputs)?;
