@@ -58,7 +58,7 @@ pub fn files(
 ) -> Result<(), Fault> {
     let (a, b) = sides;
     let depth = place.matches("//").count();
-    if depth < DEPTH && a.len() >= 512 && b.len() >= 512 {
+    if depth < DEPTH {
         match (Image::open(a, &options.limits), Image::open(b, &options.limits)) {
             (Ok(old), Ok(new)) if is_image(&old) && is_image(&new) => {
                 return images(out, &inside(place, path), &old, &new, options);
