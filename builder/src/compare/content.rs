@@ -117,14 +117,19 @@ fn texts(out: &mut Comparison, place: &str, path: &str, old: &[u8], new: &[u8]) 
     }
 }
 
-/// Entries by title, as text.
+/// Entries by title, as text. Of several with the same title the later ones get a number.
 fn menu(script: &str) -> BTreeMap<String, String> {
-    let text = |entry: crate::inspect::GrubEntry| {
+    let mut menu = BTreeMap::new();
+    for entry in grub_entries(script) {
         let initrd = entry.initrd.join(" ");
         let initrd = if initrd.is_empty() { initrd } else { format!("; initrd {initrd}") };
-        (entry.title, format!("{} {}{initrd}", entry.kernel, entry.command_line))
-    };
-    grub_entries(script).into_iter().map(text).collect()
+        let title = match menu.contains_key(&entry.title) {
+            true => (2..).map(|number| format!("{} ({number})", entry.title)).find(|title| !menu.contains_key(title)),
+            false => None,
+        };
+        menu.insert(title.unwrap_or(entry.title), format!("{} {}{initrd}", entry.kernel, entry.command_line));
+    }
+    menu
 }
 
 /// Settings by symbol. One that is not set is not mentioned.
