@@ -58,7 +58,7 @@ pub fn files(
 ) -> Result<(), Fault> {
     let (a, b) = sides;
     let depth = place.matches("//").count();
-    if depth < DEPTH && a.len() >= 512 && b.len() >= 512 {
+    if depth < DEPTH {
         match (Image::open(a, &options.limits), Image::open(b, &options.limits)) {
             (Ok(old), Ok(new)) if is_image(&old) && is_image(&new) => {
                 return images(out, &inside(place, path), &old, &new, options);
@@ -117,14 +117,19 @@ fn texts(out: &mut Comparison, place: &str, path: &str, old: &[u8], new: &[u8]) 
     }
 }
 
-/// Entries by title, as text.
+/// Entries by title, as text. Of several with the same title the later ones get a number.
 fn menu(script: &str) -> BTreeMap<String, String> {
-    let text = |entry: crate::inspect::GrubEntry| {
+    let mut menu = BTreeMap::new();
+    for entry in grub_entries(script) {
         let initrd = entry.initrd.join(" ");
         let initrd = if initrd.is_empty() { initrd } else { format!("; initrd {initrd}") };
-        (entry.title, format!("{} {}{initrd}", entry.kernel, entry.command_line))
-    };
-    grub_entries(script).into_iter().map(text).collect()
+        let title = match menu.contains_key(&entry.title) {
+            true => (2..).map(|number| format!("{} ({number})", entry.title)).find(|title| !menu.contains_key(title)),
+            false => None,
+        };
+        menu.insert(title.unwrap_or(entry.title), format!("{} {}{initrd}", entry.kernel, entry.command_line));
+    }
+    menu
 }
 
 /// Settings by symbol. One that is not set is not mentioned.

@@ -32,11 +32,11 @@ pub fn entries(script: &str) -> Vec<GrubEntry> {
             "}" => drop(open.pop()),
             "menuentry" | "submenu" if found.len() < MOST => {
                 let (title, id) = title_and_id(&command[1..]);
-                let parents = open.iter().filter_map(|block| match block {
+                let parent = open.iter().rev().find_map(|block| match block {
                     Block::Submenu(title) => Some(title.as_str()),
                     _ => None,
                 });
-                let title = parents.chain([title.as_str()]).collect::<Vec<_>>().join(" > ");
+                let title = parent.map(|parent| format!("{parent} > {title}")).unwrap_or(title);
                 if name == "submenu" {
                     open.push(Block::Submenu(title));
                 } else {
@@ -158,6 +158,7 @@ menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simpl
 }
 submenu "Advanced \"options\"" {
   menuentry "recovery" --id=rec { linux /vmlinuz single }
+  submenu more { menuentry deep { true } }
 }
 menuentry plain {
   chainloader /efi/x.efi
@@ -165,7 +166,10 @@ menuentry plain {
 "#;
         let found = entries(script);
         let titles: Vec<&str> = found.iter().map(|entry| entry.title.as_str()).collect();
-        assert_eq!(titles, ["Debian GNU/Linux", "Advanced \"options\" > recovery", "plain"]);
+        assert_eq!(
+            titles,
+            ["Debian GNU/Linux", "Advanced \"options\" > recovery", "Advanced \"options\" > more > deep", "plain"]
+        );
         assert_eq!(found[0].id, "gnulinux-simple");
         assert_eq!(
             (found[0].kernel.as_str(), found[0].command_line.as_str()),
@@ -173,6 +177,6 @@ menuentry plain {
         );
         assert_eq!(found[0].initrd, ["/intel-ucode.img", "/initrd.img"]);
         assert_eq!((found[1].id.as_str(), found[1].command_line.as_str()), ("rec", "single"));
-        assert_eq!(found[2].kernel, "");
+        assert_eq!(found[3].kernel, "");
     }
 }

@@ -59,8 +59,8 @@ pub struct Totals {
 
 /// Images inside each other that are reported.
 const DEPTH: usize = 4;
-/// Files of more bytes are looked at: a smaller one is no image of interest.
-const SMALLEST: u64 = 4096;
+/// A smaller file is no image.
+const SMALLEST: u64 = 32;
 /// Images in one container that are reported.
 const MOST: usize = 100;
 /// The most bytes of a GRUB configuration.

@@ -251,6 +251,11 @@ mod tests {
             let (content, end) = unpack(codec, &region, &Limits::USUAL).unwrap();
             assert_eq!(end, stream.len() as u64, "{codec}");
             assert!(content.bytes(0, text.len()).unwrap() == text && content.len() == text.len() as u64, "{codec}");
+            // A cursor that has read nothing yet, as at an initrd's segment.
+            let mut decoder = codec.decoder(region.cursor(), &Limits::USUAL).unwrap();
+            let mut content = Vec::new();
+            decoder.read_to_end(&mut content).unwrap();
+            assert!(content == text && decoder.into_cursor().position() == stream.len() as u64, "{codec}");
             let cut = Region::of_bytes(stream[..stream.len() / 2].to_vec());
             assert!(unpack(codec, &cut, &Limits::USUAL).is_err(), "{codec}");
             let small = Limits { unpacked: 1000, ..Limits::USUAL };

@@ -1,6 +1,6 @@
 //! LZ4's legacy frame (doc/lz4_Frame_format.md, "Legacy frame"), as lib/decompress_unlz4.c of the kernel reads it.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use super::region::Cursor;
 
@@ -34,9 +34,8 @@ impl Legacy {
     fn next_block(&mut self) -> io::Result<()> {
         if !self.started {
             self.started = true;
-            self.cursor.consume(MAGIC.len());
+            self.cursor.read_exact(&mut [0; MAGIC.len()])?;
         }
-        // A length that is split between two buffers is not possible to put back, so it is looked at first.
         let mut length = [0; 4];
         let before = self.cursor.position();
         let mut count = 0;
