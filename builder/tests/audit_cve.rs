@@ -52,7 +52,11 @@ impl Image {
     fn new() -> Self {
         let root = "layout: split\n  components: [tool]\n  debian: {suite: bookworm}\n  packages: [libx1]";
         let project = Project::with("layout: split", root);
-        project.edit("small.yaml", "  component: kernel\n  patches: [first.patch]\n  config: [tiny]\n", "  component: kernel\n");
+        project.edit(
+            "small.yaml",
+            "  component: kernel\n  patches: [first.patch]\n  config: [tiny]\n",
+            "  component: kernel\n",
+        );
         project.edit("small.yaml", "outputs: [initrd, grub-cfg]", "outputs: [bzimage, initrd, grub-cfg]");
         let deb = host::deb("Package: libx1\nSource: xlib (1.2-3)\nVersion: 1.2-3+b1\n", &[("./usr/share/x", b"x")]);
         host::provide_packages(&project, &[("libx1", "1.2-3+b1", deb)]);
@@ -65,7 +69,10 @@ impl Image {
             ("linux-6.1.81/net/Makefile", "obj-$(CONFIG_NET) += socket.o\n"),
         ]);
         let url = server.file("linux-6.1.81.tar", kernel.clone());
-        project.write("components/kernel.yaml", KERNEL.replace("URL", &url).replace("SUM", &Digest::of(&kernel).to_string()));
+        project.write(
+            "components/kernel.yaml",
+            KERNEL.replace("URL", &url).replace("SUM", &Digest::of(&kernel).to_string()),
+        );
         project.write("components/tool.yaml", TOOL);
         project.write("sources/tool/tool.txt", "tool\n");
         project.write(
@@ -111,7 +118,9 @@ impl Image {
 
     fn states(&self, more: &[&str]) -> Vec<(String, String, String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let of = |event: &Value| (text(&event["id"]), text(&event["subject"]), text(&event["status"]), text(&event["severity"]));
+        let of = |event: &Value| {
+            (text(&event["id"]), text(&event["subject"]), text(&event["status"]), text(&event["severity"]))
+        };
         let mut all: Vec<_> = self.found(more).iter().map(of).collect();
         all.sort();
         all
@@ -171,7 +180,9 @@ fn kernel_record(id: &str, file: &str) -> Value {
 #[test]
 fn packages_components_crates_and_the_kernel_are_compared_with_all_formats_of_data() {
     let image = Image::new();
-    let own = |list: &[[&str; 4]]| list.iter().map(|[a, b, c, d]| (a.to_string(), b.to_string(), c.to_string(), d.to_string())).collect::<Vec<_>>();
+    let own = |list: &[[&str; 4]]| {
+        list.iter().map(|[a, b, c, d]| (a.to_string(), b.to_string(), c.to_string(), d.to_string())).collect::<Vec<_>>()
+    };
     let expected = own(&[
         ["CVE-2099-0001", "xlib", "affected", "critical"],
         ["CVE-2099-0002", "tool", "fixed", "critical"],
@@ -184,7 +195,8 @@ fn packages_components_crates_and_the_kernel_are_compared_with_all_formats_of_da
     let parts = ["--cve", "data/tracker.json", "--cve", "data/osv", "--cve", "data/cves"];
     assert_eq!(image.states(&parts), expected);
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for name in ["tracker.json", "osv/crate.json", "osv/debian.json", "osv/tool.json", "cves/usb.json", "cves/net.json"] {
+    for name in ["tracker.json", "osv/crate.json", "osv/debian.json", "osv/tool.json", "cves/usb.json", "cves/net.json"]
+    {
         zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(image.project.read(&format!("data/{name}")).as_bytes()).unwrap();
     }
@@ -220,12 +232,16 @@ fn exceptions_have_reasons_and_days_and_must_match_something() {
                 - {id: CVE-2099-0006, package: xlib, reason: mended soon, until: 2098-12-31}\n";
     let ran = with(both).ends(0);
     assert!(ran.out.contains("ignored") && ran.out.contains("mended soon until 2098-12-31"), "{}", ran.out);
-    with(&both.replace("2098-12-31", "2020-01-31")).ends(1).says(&["vulnerabilities.yaml:3: ", "expired on 2020-01-31"]);
+    with(&both.replace("2098-12-31", "2020-01-31"))
+        .ends(1)
+        .says(&["vulnerabilities.yaml:3: ", "expired on 2020-01-31"]);
     with(&format!("{both}  - {{id: CVE-2099-0099, package: xlib, reason: gone, until: 2098-01-01}}\n"))
         .ends(1)
         .says(&["vulnerabilities.yaml:4: ", "CVE-2099-0099 in xlib matches nothing"]);
     with(&both.replace(", until: 2098-12-31", "")).ends(2).says(&["vulnerabilities.yaml:3: ", "needs `until`"]);
-    with(&both.replace("in_execute_path", "in_execute_pth")).ends(2).says(&["did you mean `vulnerable_code_not_in_execute_path`?"]);
+    with(&both.replace("in_execute_path", "in_execute_pth"))
+        .ends(2)
+        .says(&["did you mean `vulnerable_code_not_in_execute_path`?"]);
     with(&both.replace("reason", "because")).ends(2).says(&["vulnerabilities.yaml:2:"]);
     with(&both.replace("2098-12-31", "soon")).ends(2).says(&["`until: soon` is not a date"]);
     image.project.write("vulnerabilities.yaml", "aliases: {tol: [x]}\n");
@@ -261,7 +277,8 @@ fn validators_accept_the_documents() {
          - {id: CVE-2099-0099, package: xlib, reason: gone, until: 2098-12-31}\n",
     );
     image.audit(&["--cve", "data", "--sarif", "out.sarif", "--vex", "out.vex.json"]).ends(1);
-    let python = Path::new(&std::env::var("DBCO_PIPELINE_TOOLS").expect("DBCO_PIPELINE_TOOLS is a folder")).join("bin/python");
+    let python =
+        Path::new(&std::env::var("DBCO_PIPELINE_TOOLS").expect("DBCO_PIPELINE_TOOLS is a folder")).join("bin/python");
     let script = repository().join("ci/validate-audit.py");
     let arguments = [script, image.project.path("out.sarif"), image.project.path("out.vex.json")];
     Run::new(python.to_str().unwrap()).args(arguments).run().unwrap_or_else(|error| panic!("{error:?}"));
@@ -270,10 +287,12 @@ fn validators_accept_the_documents() {
     assert_eq!(results.len(), 7);
     let open = results.iter().filter(|result| result["suppressions"].as_array().unwrap().is_empty()).count();
     assert_eq!(open, 3, "a crate, the kernel, and the exception that matches nothing");
-    let uris: Vec<_> = results.iter().map(|one| &one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]).collect();
+    let uris: Vec<_> =
+        results.iter().map(|one| &one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]).collect();
     assert!(uris.contains(&&json!("Cargo.lock")) && uris.contains(&&json!("components/kernel.yaml")), "{uris:?}");
     let vex: Value = serde_json::from_str(&image.project.read("out.vex.json")).unwrap();
-    let statuses: Vec<_> = vex["statements"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
+    let statuses: Vec<_> =
+        vex["statements"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == "not_affected").count(), 2);
     assert_eq!(statuses.iter().filter(|status| **status == "fixed").count(), 1);
 }

@@ -75,7 +75,11 @@ fn scripts_are_sound() {
     for (name, script) in &all {
         let path = folder.path().join("script");
         fs::write(&path, format!("#!/bin/bash\n{script}\n")).unwrap();
-        Run::new("shellcheck").args([path]).env("PATH", "/usr/bin:/bin").run().unwrap_or_else(|error| panic!("{name}: {error:?}\n{script}"));
+        Run::new("shellcheck")
+            .args([path])
+            .env("PATH", "/usr/bin:/bin")
+            .run()
+            .unwrap_or_else(|error| panic!("{name}: {error:?}\n{script}"));
         for word in ["RECIPE", "SIGNING_KEY"] {
             assert!(!script.contains(&format!("${{{{ {word}")), "{name}: an expression in a script can inject code");
         }
@@ -120,7 +124,10 @@ fn a_pipeline_of_gitlab_does_the_same_and_its_report_names_lines() {
     let issue = &report[0];
     assert_eq!(issue["location"]["path"], "recipes/small.yaml");
     assert!(issue["location"]["lines"]["begin"].as_u64().unwrap() > 1, "{issue}");
-    assert!(issue["fingerprint"].is_string() && issue["severity"] == "major" && issue["check_name"] == "unknown-key", "{issue}");
+    assert!(
+        issue["fingerprint"].is_string() && issue["severity"] == "major" && issue["check_name"] == "unknown-key",
+        "{issue}"
+    );
 }
 
 /// A step that fails has its line: a component whose script fails.
@@ -129,8 +136,57 @@ fn a_failed_step_is_annotated_on_its_line() {
     let project = Project::new();
     project::host::add_tool(&project, "source: {path: ../sources/kernel}\nbuild: |\n  true\n  false-command\n");
     let ran = project.dbco(&["build", "small.yaml", "--offline", "--annotations", "github"]).ends(1);
-    let line = ran.out.lines().find(|line| line.starts_with("::error ")).unwrap_or_else(|| panic!("{}{}", ran.out, ran.err));
+    let line =
+        ran.out.lines().find(|line| line.starts_with("::error ")).unwrap_or_else(|| panic!("{}{}", ran.out, ran.err));
     assert!(line.starts_with("::error file=components/tool.yaml,line=7,"), "{line}");
+}
+
+/// The commands of dbco in all scripts, with the recipe that the pipelines are for.
+fn commands() -> Vec<(String, Vec<String>)> {
+    let gitlab = gitlab().into_iter().map(|(name, lines)| (name, lines.join("\n")));
+    let mut found = Vec::new();
+    for (name, script) in github().into_iter().chain(gitlab) {
+        for line in script.lines().filter(|line| line.trim().starts_with("target/release/dbco")) {
+            let words = line.replace('"', "").replace("$RECIPE", "dbcolinux");
+            found.push((name.clone(), words.split_whitespace().skip(1).map(str::to_owned).collect()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_subcommands_flags_and_recipes_of_the_pipelines_exist() {
+    let project = Project::new();
+    let commands = commands();
+    assert!(commands.len() > 10, "{commands:?}");
+    for (name, arguments) in commands {
+        for recipe in arguments.iter().filter(|word| word.ends_with(".yaml")) {
+            assert!(repository().join(recipe).exists(), "{name}: {recipe}");
+        }
+        // The job `release` is run where releases are tested.
+        if arguments.iter().any(|word| word == "--release" || word == "sign") {
+            continue;
+        }
+        let ran = project.unshared(&format!("\"$DBCO\" {} --help", arguments.join(" ")));
+        assert_eq!(ran.code, Some(0), "{name}: {arguments:?}\n{}", ran.err);
+    }
+}
+
+/// The parts of the store that the pipelines keep exist in a store.
+#[test]
+fn the_parts_of_the_store_that_are_cached_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = dbco::store::Store::open(&folder.path().join(".dbco-store")).unwrap();
+    store.add_bytes(b"x").unwrap();
+    for name in ["github-actions.yaml", "gitlab-ci.yml"] {
+        let text = fs::read_to_string(repository().join("ci").join(name)).unwrap();
+        let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+        let paths: Vec<&str> = lines.filter(|line| line.starts_with(".dbco-store/")).collect();
+        assert_eq!(paths.len(), 4, "{name}");
+        for path in paths {
+            assert!(folder.path().join(path).exists(), "{name}: a store has no `{path}`");
+        }
+    }
 }
 
 /// The linters of `ci/requirements-pipelines.txt`; `$DBCO_PIPELINE_TOOLS` is where they are.
@@ -142,7 +198,10 @@ fn linters_accept_the_pipelines() {
     let (actions, gitlab) = (repository().join("ci/github-actions.yaml"), repository().join("ci/gitlab-ci.yml"));
     let run = |name: &str, arguments: &[&std::ffi::OsStr]| {
         let path = tool(name);
-        let done = Run::new(path.to_str().unwrap()).args(arguments.iter().map(|one| one.to_owned())).env("PATH", "/usr/bin:/bin").run();
+        let done = Run::new(path.to_str().unwrap())
+            .args(arguments.iter().map(|one| one.to_owned()))
+            .env("PATH", "/usr/bin:/bin")
+            .run();
         done.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     };
     run("actionlint", &[actions.as_ref()]);

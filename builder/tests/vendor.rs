@@ -76,7 +76,9 @@ impl Sources {
         let server = Server::start();
         let url = server.file("data.patch", PATCH);
         let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-        for (name, text) in [("Cargo.toml", "[package]\nname = \"leaf\"\nversion = \"1.0.0\"\n"), ("src/lib.rs", "// leaf\n")] {
+        for (name, text) in
+            [("Cargo.toml", "[package]\nname = \"leaf\"\nversion = \"1.0.0\"\n"), ("src/lib.rs", "// leaf\n")]
+        {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
@@ -145,7 +147,10 @@ fn an_http_server_of_the_folder_is_a_mirror() {
     let sources = Sources::new();
     sources.vendor(&["-o", "vendor"]).ends(0);
     let server = Server::start();
-    let tools: Digest = sources.project.read("dbco.lock").split("name: tools").nth(1).unwrap().split("sha256: ").nth(1).unwrap()[..64].parse().unwrap();
+    let tools: Digest =
+        sources.project.read("dbco.lock").split("name: tools").nth(1).unwrap().split("sha256: ").nth(1).unwrap()[..64]
+            .parse()
+            .unwrap();
     for digest in [&sources.deb, &sources.leaf, &sources.patch, &tools] {
         server.file(&format!("v/{}", dbco::source::content_path(digest)), fs::read(sources.content(digest)).unwrap());
     }
@@ -227,7 +232,9 @@ fn archives_are_the_same_whenever_and_wherever_they_are_made() {
     let read = |name: &str| fs::read(sources.project.path(name)).unwrap();
     assert!(read("one.tar.zst") == read("deep/two.tar.zst"));
     // GNU tar unpacks it to a folder that is the same as the other.
-    let ran = sources.project.unshared("mkdir t; tar --zstd -xf one.tar.zst -C t; diff -r t vendor && stat -c %h t/debian/pool/hello.deb");
+    let ran = sources
+        .project
+        .unshared("mkdir t; tar --zstd -xf one.tar.zst -C t; diff -r t vendor && stat -c %h t/debian/pool/hello.deb");
     assert_eq!(ran.ends(0).out, "2\n");
 }
 
@@ -240,7 +247,11 @@ fn what_the_user_has_is_not_overwritten() {
     sources.vendor(&["-o", "mine.tar"]).ends(2).says(&["did not make is there"]);
     assert_eq!(sources.project.read("mine.tar"), "not an archive");
     sources.vendor(&["-o", "x.tar.gz"]).ends(2).says(&["ends in .tar or .tar.zst"]);
-    sources.project.dbco(&["lock", "small.yaml", "--update", "--vendor", "vendor"]).ends(2).says(&["run `dbco lock` without it"]);
+    sources
+        .project
+        .dbco(&["lock", "small.yaml", "--update", "--vendor", "vendor"])
+        .ends(2)
+        .says(&["run `dbco lock` without it"]);
     sources.project.dbco(&["fetch", "small.yaml", "--vendor", "nowhere"]).ends(0);
     let nowhere = ["fetch", "small.yaml", "--vendor", "nowhere"];
     sources.project.dbco_with(&[("DBCO_STORE", "empty")], &nowhere).ends(1).says(&["--vendor nowhere: No such file"]);

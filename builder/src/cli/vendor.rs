@@ -74,7 +74,9 @@ pub fn run(session: &CliSession<'_>, args: &VendorArgs) -> CommandResult {
     }
     let output = args.output.as_deref().unwrap_or(Path::new(""));
     let format = ArchiveFormat::of(output);
-    if format.is_none() && output.extension().is_some_and(|end| ["gz", "xz", "zip", "tgz"].iter().any(|other| end == *other)) {
+    if format.is_none()
+        && output.extension().is_some_and(|end| ["gz", "xz", "zip", "tgz"].iter().any(|other| end == *other))
+    {
         let text = format!("-o {}: expected a folder, or an archive that ends in .tar or .tar.zst", output.display());
         return Err(usage(anyhow!(text)));
     }

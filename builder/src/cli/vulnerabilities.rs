@@ -11,7 +11,8 @@ use super::prose::count;
 use super::session::CliSession;
 use super::{BuildArgs, CommandError, CommandResult, usage};
 use crate::cve::{
-    Database, Exceptions, FILE, Judged, Match, Severity, Status, Subject, SubjectKind, VexHeader, fails, judge, openvex, sarif,
+    Database, Exceptions, FILE, Judged, Match, Severity, Status, Subject, SubjectKind, VexHeader, fails, judge,
+    openvex, sarif,
 };
 use crate::session::KernelBuild;
 use crate::store::write_atomically;
@@ -48,7 +49,8 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
     let subjects = session.subjects(&recipe, &lock, &exceptions, &store, options.offline)?;
     known_components(&exceptions, &subjects)?;
     let mut matches: Vec<(&Subject, Match)> = Vec::new();
-    let databases = cve.cve.iter().map(|path| Database::of(path, &subjects)).collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    let databases =
+        cve.cve.iter().map(|path| Database::of(path, &subjects)).collect::<Result<Vec<_>, _>>().map_err(usage)?;
     for subject in &subjects {
         let mut found: Vec<Match> = Vec::new();
         for one in databases.iter().flat_map(|database| database.matches(subject)) {
@@ -56,7 +58,8 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
         }
         matches.extend(found.into_iter().map(|found| (subject, found)));
     }
-    let of_files = matches.iter().any(|(subject, found)| subject.kind == SubjectKind::Kernel && !found.files.is_empty());
+    let of_files =
+        matches.iter().any(|(subject, found)| subject.kind == SubjectKind::Kernel && !found.files.is_empty());
     let name = recipe.image.name.value.to_string();
     // A kernel is only built if its configuration can change the result.
     let kernel = if of_files { session.kernel_build(recipe, store, &options)? } else { None };
@@ -72,7 +75,8 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
         write(path, &sarif(&judged, &findings, &project))?;
     }
     if let Some(path) = &cve.vex {
-        let header = VexHeader { author: "dbco".to_owned(), timestamp: timestamp()?, image: format!("pkg:generic/{name}") };
+        let header =
+            VexHeader { author: "dbco".to_owned(), timestamp: timestamp()?, image: format!("pkg:generic/{name}") };
         write(path, &openvex(&judged, &header))?;
     }
     let limit = cve.fail_on.unwrap_or(Severity::Low);
@@ -94,7 +98,12 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
 
 /// A component that only the file of exceptions has is a mistake there.
 fn known_components(exceptions: &Exceptions, subjects: &[Subject]) -> CommandResult {
-    let names = || subjects.iter().filter(|one| matches!(one.kind, SubjectKind::Component | SubjectKind::Kernel)).map(|one| one.name.as_str());
+    let names = || {
+        subjects
+            .iter()
+            .filter(|one| matches!(one.kind, SubjectKind::Component | SubjectKind::Kernel))
+            .map(|one| one.name.as_str())
+    };
     match exceptions.aliases.keys().find(|alias| !names().any(|name| name == *alias)) {
         // Another recipe of the project may have it.
         Some(unknown) => {

@@ -78,7 +78,9 @@ impl Database {
             }
         }
         if database.documents == 0 {
-            return Err(fail("it contains no JSON document; expected Debian's security tracker, OSV records or CVE records".into()));
+            return Err(fail(
+                "it contains no JSON document; expected Debian's security tracker, OSV records or CVE records".into(),
+            ));
         }
         Ok(database)
     }
@@ -147,7 +149,9 @@ impl Database {
         crate::interrupt::check().map_err(|error| at(&error))?;
         self.total += bytes.len() as u64;
         if bytes.len() as u64 > MAX_DOCUMENT || self.total > MAX_TOTAL || self.documents >= MAX_DOCUMENTS {
-            return Err(at(&"more data than any known database has (1 GiB in one document, 32 GiB or 2,000,000 documents in all)"));
+            return Err(at(
+                &"more data than any known database has (1 GiB in one document, 32 GiB or 2,000,000 documents in all)",
+            ));
         }
         if bytes.trim_ascii_start().starts_with(b"[") {
             let records: Vec<OsvRecord> = serde_json::from_slice(&bytes).map_err(|error| at(&error))?;

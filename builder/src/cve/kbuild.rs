@@ -40,7 +40,9 @@ impl Makefiles {
         // Those of x86 use no other architecture's files; others share some.
         let other = file.strip_prefix("arch/").and_then(|rest| rest.split('/').next()).filter(|arch| *arch != "x86");
         if let Some(other) = other.filter(|_| config.holds("X86", &SymbolValue::Yes)) {
-            return Some(format!("{file} is not compiled: CONFIG_X86 is set, and arch/{other} is of another architecture"));
+            return Some(format!(
+                "{file} is not compiled: CONFIG_X86 is set, and arch/{other} is of another architecture"
+            ));
         }
         let object = name.strip_suffix(".c").or_else(|| name.strip_suffix(".S"))?;
         if let Some(why) = self.why_folder_absent(folder, config) {
@@ -59,10 +61,13 @@ impl Makefiles {
         let mentions = self.mentions(parent, &|word| word.trim_end_matches('/') == name && word.ends_with('/'));
         // Another makefile may name the folder by a longer path.
         let inside = format!("/{name}/");
-        let brings = |line: &str| line.contains(&inside) && line.contains("-y") | line.contains("obj") && !line.contains("flags");
-        let elsewhere = self.0.iter().any(|(path, text)| {
-            path.rsplit_once('/').is_none_or(|(of, _)| of != parent) && text.lines().any(brings)
-        });
+        let brings = |line: &str| {
+            line.contains(&inside) && line.contains("-y") | line.contains("obj") && !line.contains("flags")
+        };
+        let elsewhere = self
+            .0
+            .iter()
+            .any(|(path, text)| path.rsplit_once('/').is_none_or(|(of, _)| of != parent) && text.lines().any(brings));
         if elsewhere { None } else { unset(&mentions, config, parent) }
     }
 
@@ -118,7 +123,8 @@ fn assignment(words: &[String]) -> Option<Assignment> {
     if !matches!(operator.as_str(), "+=" | ":=" | "=") {
         return None;
     }
-    let (list, condition) = target.rsplit_once('-').filter(|(_, condition)| !condition.contains(')') || condition.starts_with("$("))?;
+    let (list, condition) =
+        target.rsplit_once('-').filter(|(_, condition)| !condition.contains(')') || condition.starts_with("$("))?;
     let option = condition.strip_prefix("$(CONFIG_").and_then(|rest| rest.strip_suffix(')')).map(str::to_owned);
     Some(Assignment { list: list.to_owned(), option, words: rest.to_vec() })
 }
@@ -150,12 +156,21 @@ mod tests {
         let mut makefiles = Makefiles::default();
         for (path, text) in [
             ("Makefile", "core-y += kernel/\n"),
-            ("drivers/Makefile", "obj-y += base/\nobj-$(CONFIG_USB) += usb/\nobj-$(CONFIG_A) += both/\nobj-y += both/\n"),
+            (
+                "drivers/Makefile",
+                "obj-y += base/\nobj-$(CONFIG_USB) += usb/\nobj-$(CONFIG_A) += both/\nobj-y += both/\n",
+            ),
             ("drivers/usb/Makefile", "obj-y += core.o\n"),
-            ("drivers/base/Makefile", "obj-y := core.o \\\n  bus.o\nobj-$(CONFIG_OFF)\t+= off.o shared.o\nobj-$(CONFIG_ON) += shared.o\n"),
+            (
+                "drivers/base/Makefile",
+                "obj-y := core.o \\\n  bus.o\nobj-$(CONFIG_OFF)\t+= off.o shared.o\nobj-$(CONFIG_ON) += shared.o\n",
+            ),
             ("fs/Makefile", "obj-$(CONFIG_EXT4_FS) += ext4/\nobj-$(CONFIG_ON) += on/\n"),
             ("fs/ext4/Makefile", "obj-$(CONFIG_EXT4_FS) += ext4.o\n"),
-            ("fs/on/Makefile", "obj-$(CONFIG_ON) += on.o\non-y := main.o\non-$(CONFIG_OFF) += part.o # on.o\nobj-$(CONFIG_OFF) += whole.o\nwhole-objs := piece.o\n"),
+            (
+                "fs/on/Makefile",
+                "obj-$(CONFIG_ON) += on.o\non-y := main.o\non-$(CONFIG_OFF) += part.o # on.o\nobj-$(CONFIG_OFF) += whole.o\nwhole-objs := piece.o\n",
+            ),
             ("drivers/both/Makefile", "obj-y += x.o\nCFLAGS_y.o += -O\n"),
         ] {
             makefiles.add(path, text);

@@ -23,7 +23,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use data::{Database, DataError};
+pub use data::{DataError, Database};
 pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE};
 pub use judge::{Finding, Judged, Status, fails, judge};
 pub use openvex::{VexHeader, openvex};
@@ -154,7 +154,9 @@ impl Subject {
         let encode = |text: &str| percent_encoding::utf8_percent_encode(text, KEPT).to_string();
         let (name, version) = (encode(&self.name), encode(&self.version));
         match &self.kind {
-            SubjectKind::Debian { release, .. } => format!("pkg:deb/debian/{name}@{version}?arch=source&distro={release}"),
+            SubjectKind::Debian { release, .. } => {
+                format!("pkg:deb/debian/{name}@{version}?arch=source&distro={release}")
+            }
             SubjectKind::Crate => format!("pkg:cargo/{name}@{version}"),
             SubjectKind::Component | SubjectKind::Kernel => format!("pkg:generic/{name}@{version}"),
         }

@@ -153,7 +153,10 @@ impl Affected {
                 return Some(fixed);
             }
         }
-        let listed = self.versions.iter().any(|known| known == version || (order == VersionOrder::Upstream && same_release(known, version)));
+        let listed = self
+            .versions
+            .iter()
+            .any(|known| known == version || (order == VersionOrder::Upstream && same_release(known, version)));
         listed.then_some(None)
     }
 }
@@ -193,13 +196,9 @@ mod tests {
     fn ranges_are_evaluated_event_by_event() {
         let two = range(r#"[{"introduced": "0"}, {"fixed": "1.0.5"}, {"introduced": "2.0.0"}, {"fixed": "2.1.0"}]"#);
         let order = VersionOrder::Semver;
-        for (version, fixed) in [
-            ("0.1.0", Some("1.0.5")),
-            ("1.0.5", None),
-            ("1.9.0", None),
-            ("2.0.0", Some("2.1.0")),
-            ("2.1.0", None),
-        ] {
+        for (version, fixed) in
+            [("0.1.0", Some("1.0.5")), ("1.0.5", None), ("1.9.0", None), ("2.0.0", Some("2.1.0")), ("2.1.0", None)]
+        {
             assert_eq!(two.affects(version, order).map(Option::unwrap).as_deref(), fixed, "{version}");
         }
         let last = range(r#"[{"introduced": "1.0.0"}, {"last_affected": "1.2.0"}]"#);

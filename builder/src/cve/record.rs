@@ -95,7 +95,8 @@ impl CveRecord {
         }
         let scores = [&self.containers.cna].into_iter().chain(&self.containers.adp).flat_map(|one| &one.metrics);
         let severity = scores.flat_map(severity).max().unwrap_or_default();
-        let text = if cna.title.is_empty() { cna.descriptions.first().map_or("", |text| &text.value) } else { &cna.title };
+        let text =
+            if cna.title.is_empty() { cna.descriptions.first().map_or("", |text| &text.value) } else { &cna.title };
         Some(Match {
             id: self.cve_metadata.cve_id.clone(),
             aliases: [].into(),
@@ -110,7 +111,12 @@ impl CveRecord {
 
 /// The severities in an object of `metrics`, one for each version of CVSS.
 fn severity(metrics: &Value) -> impl Iterator<Item = Severity> + '_ {
-    metrics.as_object().into_iter().flatten().filter_map(|(_, metric)| metric["baseSeverity"].as_str()).map(Severity::of_word)
+    metrics
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, metric)| metric["baseSeverity"].as_str())
+        .map(Severity::of_word)
 }
 
 impl Product {
@@ -121,7 +127,10 @@ impl Product {
     /// The status of the first range that includes a version, otherwise the default (schema, "Version status decision algorithm").
     fn affects(&self, version: &str) -> bool {
         let ranges = self.versions.iter().filter(|range| range.version_type != "git");
-        let status = ranges.into_iter().find(|range| range.includes(version)).map_or(&self.default_status, |range| &range.status);
+        let status = ranges
+            .into_iter()
+            .find(|range| range.includes(version))
+            .map_or(&self.default_status, |range| &range.status);
         // What the record calls unknown may be affected.
         status != "unaffected" && !(status.is_empty() && self.versions.is_empty())
     }
@@ -129,7 +138,8 @@ impl Product {
     /// The lowest version after this one that is stated to be unaffected, in the same series if there is one.
     fn fixed(&self, version: &str) -> Option<String> {
         let starts = self.versions.iter().filter(|range| range.status == "unaffected" && range.version != "0");
-        let ends = self.versions.iter().filter(|range| range.status == "affected").filter_map(|range| range.less_than.clone());
+        let ends =
+            self.versions.iter().filter(|range| range.status == "affected").filter_map(|range| range.less_than.clone());
         let all = starts.map(|range| range.version.clone()).chain(ends);
         let mut later: Vec<String> = all.filter(|one| one.starts_with(|c: char| c.is_ascii_digit())).collect();
         later.retain(|one| VersionOrder::Upstream.compare(version, one).is_lt());

@@ -34,7 +34,9 @@ pub fn sarif(judged: &[Judged<'_>], findings: &[Finding], project: &Path) -> Val
             Finding::Expired(_) => "An exception whose last day has passed",
             Finding::Unused(_) => "An exception that matches nothing",
         };
-        rules.entry(finding.rule()).or_insert_with(|| json!({"id": finding.rule(), "shortDescription": {"text": text}}));
+        rules
+            .entry(finding.rule())
+            .or_insert_with(|| json!({"id": finding.rule(), "shortDescription": {"text": text}}));
     }
     let index: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(index, id)| (*id, index)).collect();
     let location = |place: &Place| {

@@ -66,10 +66,15 @@ impl fmt::Display for Notice<'_> {
                 path.display()
             ),
             Self::NotLocked(path, open) => {
-                write!(f, "{}: {} of it not in the lock", path.display(), match open {
-                    1 => "1 source".to_owned() + " is",
-                    many => format!("{many} sources are"),
-                })
+                write!(
+                    f,
+                    "{}: {} of it not in the lock",
+                    path.display(),
+                    match open {
+                        1 => "1 source".to_owned() + " is",
+                        many => format!("{many} sources are"),
+                    }
+                )
             }
             Self::Plan(text) => write!(f, "warning: {text}"),
             Self::Fetched(files, bytes) => {

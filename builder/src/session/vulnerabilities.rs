@@ -106,7 +106,8 @@ impl Session<'_> {
                 let Some(archive) = request.kind().archive_of(file) else { continue };
                 let content = io::BufReader::new(store.open_blob(&file.sha256)?);
                 let metadata = Deb.metadata(Box::new(content), &file.name, &Budget::USUAL);
-                let control = metadata.map_err(|error| Error::Source(error.into()))?.remove("control").unwrap_or_default();
+                let control =
+                    metadata.map_err(|error| Error::Source(error.into()))?.remove("control").unwrap_or_default();
                 let version = file.version.clone().unwrap_or_default();
                 let (source, version) = source_package(&String::from_utf8_lossy(&control), &file.name, &version);
                 let release = release(&archive.suite);
@@ -164,12 +165,7 @@ impl Session<'_> {
 
     /// Builds a recipe's kernel, unless the store has it, and reads its configuration and its source's makefiles. `None` if
     /// it is not built from an archive, or not an output of the recipe.
-    pub fn kernel_build(
-        &self,
-        recipe: Recipe,
-        store: Store,
-        options: &Options,
-    ) -> Result<Option<KernelBuild>, Error> {
+    pub fn kernel_build(&self, recipe: Recipe, store: Store, options: &Options) -> Result<Option<KernelBuild>, Error> {
         let Kernel::Component { component, .. } = &recipe.image.kernel else { return Ok(None) };
         let Some(component) = recipe.components.get(&component.value).cloned() else { return Ok(None) };
         if !recipe.image.gives(OutputKind::BzImage) {
@@ -204,7 +200,8 @@ fn makefiles(component: &Component, entry: &LockEntry, store: &Store) -> Result<
     let mut makefiles = Makefiles::default();
     while let Some(member) = entries.next_member().map_err(failed)? {
         let path = String::from_utf8_lossy(&member.path).into_owned();
-        let path = path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
+        let path =
+            path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
         if member.kind == MemberKind::File && member.size <= MAX_MAKEFILE && Makefiles::is_one(path) {
             let mut text = Vec::new();
             entries.read_to_end(&mut text).map_err(|error| Error::Source(error.into()))?;
@@ -246,7 +243,8 @@ fn source_names(source: &Origin) -> BTreeSet<String> {
     for name in names {
         let last = name.rsplit('/').next().unwrap_or_default().trim_end_matches(".git").to_ascii_lowercase();
         // `busybox-1.35.0.tar.bz2`, `linux_6.1.170.orig.tar.xz`
-        let version = last.match_indices(['-', '_']).find(|(at, _)| last[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
+        let version =
+            last.match_indices(['-', '_']).find(|(at, _)| last[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
         let stem = version.map_or(last.as_str(), |(at, _)| &last[..at]);
         if !stem.is_empty() && !stem.contains(".tar") {
             found.insert(stem.to_owned());
@@ -257,9 +255,9 @@ fn source_names(source: &Origin) -> BTreeSet<String> {
 
 /// The identifiers in lines `CVE: CVE-2024-1234` of a patch's header, which ends where its first file begins.
 fn stated_fixes(patch: &str) -> Vec<String> {
-    let header = patch.lines().take_while(|line| {
-        *line != "---" && !["diff ", "--- ", "Index: "].iter().any(|start| line.starts_with(start))
-    });
+    let header = patch
+        .lines()
+        .take_while(|line| *line != "---" && !["diff ", "--- ", "Index: "].iter().any(|start| line.starts_with(start)));
     let lines = header.filter_map(|line| line.strip_prefix("CVE:"));
     let words = lines.flat_map(|line| line.split([' ', ',', '\t'])).filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()

@@ -49,6 +49,5 @@ pub use progress::{Meter, NoProgress, Progress};
 pub use resolve::Resolver;
 pub use suites::{Archive, PackageRequest, Suites, SuitesError, suggested_suite};
 pub use vendored::{
-    CONTENTS, MANIFEST, VendorFault, Vendored, VendoredPlace, WantedFile, content_digest, content_path,
-    fetch_vendored,
+    CONTENTS, MANIFEST, VendorFault, Vendored, VendoredPlace, WantedFile, content_digest, content_path, fetch_vendored,
 };

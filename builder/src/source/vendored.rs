@@ -161,8 +161,11 @@ pub fn fetch_vendored(
         Vendored::Path(path) => (path.display().to_string(), from_path(path, &missing, store, progress)),
         Vendored::Url { url, network } => {
             network.start().map_err(whole)?;
-            return from_url(url, network, &missing, store, connections, progress)
-                .map(|bytes| FetchReport { present, fetched: missing.len(), bytes });
+            return from_url(url, network, &missing, store, connections, progress).map(|bytes| FetchReport {
+                present,
+                fetched: missing.len(),
+                bytes,
+            });
         }
     };
     match outcome.map_err(whole)? {
@@ -177,12 +180,7 @@ pub fn fetch_vendored(
 /// The number of bytes taken, and what is wrong.
 type Taken = (u64, Vec<VendorFault>);
 
-fn from_path(
-    path: &Path,
-    wanted: &[WantedFile],
-    store: &Store,
-    progress: &dyn Progress,
-) -> Result<Taken, SourceError> {
+fn from_path(path: &Path, wanted: &[WantedFile], store: &Store, progress: &dyn Progress) -> Result<Taken, SourceError> {
     let unusable = |message: String| SourceError::VendoredPlace { place: path.display().to_string(), message };
     let metadata = std::fs::metadata(path).map_err(|error| {
         unusable(format!("{error}; expected a folder or an archive that `dbco vendor` made, or the URL of one"))
@@ -198,12 +196,7 @@ fn from_path(
     }
 }
 
-fn from_folder(
-    dir: &Dir,
-    wanted: &[WantedFile],
-    store: &Store,
-    progress: &dyn Progress,
-) -> Result<Taken, SourceError> {
+fn from_folder(dir: &Dir, wanted: &[WantedFile], store: &Store, progress: &dyn Progress) -> Result<Taken, SourceError> {
     let (mut bytes, mut faults) = (0, Vec::new());
     for file in wanted {
         let meter = progress.start(&file.name, file.size);
@@ -270,7 +263,8 @@ fn from_archive(
     store: &Store,
     progress: &dyn Progress,
 ) -> Result<Taken, SourceError> {
-    let unreadable = |error: ArchiveError| SourceError::VendoredPlace { place: name.to_owned(), message: error.to_string() };
+    let unreadable =
+        |error: ArchiveError| SourceError::VendoredPlace { place: name.to_owned(), message: error.to_string() };
     let budget = Budget { unpacked: u64::MAX, ..Budget::USUAL };
     let stream = decompress(file, name, &budget).map_err(unreadable)?;
     let mut entries = Entries::new(stream, name, &budget);

@@ -186,7 +186,8 @@ impl Folder<'_> {
 
     fn publish(&self, file: &File, name: &str) -> Result<(), VendorError> {
         let mode = crate::inherited::mode_for_user() & 0o666;
-        let written = file.set_permissions(std::fs::Permissions::from_mode(mode | 0o400)).and_then(|()| file.sync_data());
+        let written =
+            file.set_permissions(std::fs::Permissions::from_mode(mode | 0o400)).and_then(|()| file.sync_data());
         written.map_err(VendorError::io("write", &self.path.join(PARTIAL)))?;
         let name = Path::new(name);
         let failed = |error| self.below(error);

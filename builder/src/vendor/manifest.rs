@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::path_error::FromPathError as _;
 use crate::source::mirrors::archive_name;
-use crate::source::{CargoLock, LockEntry, Location};
+use crate::source::{CargoLock, Location, LockEntry};
 use crate::store::{Store, StoreError};
 
 /// The version of the manifest's format.

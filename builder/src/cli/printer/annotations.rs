@@ -165,7 +165,10 @@ mod tests {
         for (text, expected) in [
             ("a/b.yaml:3:5: wrong", Some(("a/b.yaml", 3, 5, "wrong"))),
             ("b.yaml:3: wrong: very", Some(("b.yaml", 3, 0, "wrong: very"))),
-            ("b.yaml:3:5: component x failed: a: 1: b\nmore", Some(("b.yaml", 3, 5, "component x failed: a: 1: b\nmore"))),
+            (
+                "b.yaml:3:5: component x failed: a: 1: b\nmore",
+                Some(("b.yaml", 3, 5, "component x failed: a: 1: b\nmore")),
+            ),
             ("no place: here", None),
             ("", None),
         ] {
