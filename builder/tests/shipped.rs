@@ -11,7 +11,6 @@ use dbco::recipe::Settings;
 use dbco::recipe::checks::CHECKS;
 use dbco::recipe::image::Kernel;
 use dbco::recipe::load;
-use dbco::store::Store;
 use project::{Project, repository};
 
 /// The image recipes under `recipes/`.
@@ -139,107 +138,6 @@ fn the_recipes_in_the_readme_are_accepted() {
         }
         project.dbco(&["check", &name]).ends(0);
     }
-}
-
-/// A pipeline that users copy, as data.
-fn pipeline(name: &str) -> serde_json::Value {
-    let text = fs::read_to_string(repository().join("ci").join(name)).unwrap();
-    serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// The commands of a pipeline, with the values of its variables.
-fn commands(scripts: &[&str], recipe: &str) -> Vec<Vec<String>> {
-    let lines = scripts.iter().flat_map(|script| script.lines()).filter(|line| !line.trim().is_empty());
-    let words = |line: &str| line.replace('"', "").replace("$RECIPE", recipe);
-    lines.map(|line| words(line).split_whitespace().map(str::to_owned).collect()).collect()
-}
-
-/// Each can be run in a clone: the program, its subcommand and flags exist, and so do the files that it names.
-fn can_be_run(name: &str, commands: &[Vec<String>]) {
-    let project = Project::new();
-    assert!(!commands.is_empty());
-    for words in commands {
-        let (program, arguments) = words.split_first().unwrap();
-        let ran = match program.as_str() {
-            "target/release/dbco" => {
-                let recipe = arguments.iter().find(|word| word.ends_with(".yaml")).expect("it names a recipe");
-                assert!(repository().join(recipe).exists(), "{name}: {recipe}");
-                // `--locked` without a lock would fail.
-                assert!(is_locked(Path::new(recipe)), "{name}: {recipe}");
-                project.unshared(&format!("\"$DBCO\" {} --help", arguments.join(" ")))
-            }
-            "cargo" => {
-                assert_eq!(arguments, ["build", "--release", "--locked"], "{name}");
-                continue;
-            }
-            "ci/test.sh" => {
-                let script = repository().join(program);
-                project
-                    .unshared(&format!("sh -n '{0}' 2>/dev/null || bash -n '{0}'; test -x '{0}'", script.display()))
-                    .ends(0);
-                let tier = format!("\n  {})", arguments[0]);
-                assert!(fs::read_to_string(script).unwrap().contains(&tier), "{name}: {words:?}");
-                continue;
-            }
-            other => panic!("{name}: nobody says that `{other}` is there"),
-        };
-        assert_eq!(ran.code, Some(0), "{name}: {words:?}\n{}", ran.err);
-    }
-}
-
-/// The parts of the store that the pipelines keep exist in a store.
-fn of_the_store<'a>(name: &str, paths: impl Iterator<Item = &'a str>) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join(".dbco-store")).unwrap();
-    store.add_bytes(b"x").unwrap();
-    let paths: Vec<&str> = paths.filter(|path| path.starts_with(".dbco-store/")).collect();
-    assert!(paths.len() > 2, "{name}");
-    for path in paths {
-        assert!(folder.path().join(path).exists(), "{name}: a store has no `{path}`");
-    }
-}
-
-#[test]
-fn the_pipeline_for_github_can_be_run() {
-    let name = "github-actions.yaml";
-    let file = pipeline(name);
-    let job = &file["jobs"]["image"];
-    let recipe = job["env"]["RECIPE"].as_str().unwrap();
-    let mut scripts = Vec::new();
-    for job in file["jobs"].as_object().unwrap().values() {
-        for step in job["steps"].as_array().unwrap() {
-            assert!(step["uses"].is_string() != step["run"].is_string(), "{step}");
-            scripts.extend(step["run"].as_str());
-        }
-    }
-    assert!(scripts.len() >= 4);
-    can_be_run(name, &commands(&scripts, recipe));
-    let steps = job["steps"].as_array().unwrap();
-    of_the_store(name, steps.iter().filter_map(|step| step["with"]["path"].as_str()).flat_map(str::lines));
-    assert!(job["env"]["DBCO_MIRROR"].as_str().unwrap().contains("vars.DBCO_MIRROR"));
-    assert!(job["container"]["image"].as_str().unwrap().ends_with("bookworm"), "a Debian, whose apt names a mirror");
-}
-
-#[test]
-fn the_pipeline_for_gitlab_can_be_run() {
-    let name = "gitlab-ci.yml";
-    let file = pipeline(name);
-    let recipe = file["build-image"]["variables"]["RECIPE"].as_str().unwrap();
-    let scripts: Vec<&str> = file
-        .as_object()
-        .unwrap()
-        .values()
-        .flat_map(|job| job["script"].as_array().unwrap())
-        .map(|line| line.as_str().unwrap())
-        .collect();
-    assert!(scripts.len() >= 4);
-    can_be_run(name, &commands(&scripts, recipe));
-    let caches = file["build-image"]["cache"].as_array().unwrap();
-    of_the_store(
-        name,
-        caches.iter().flat_map(|cache| cache["paths"].as_array().unwrap()).map(|path| path.as_str().unwrap()),
-    );
-    assert!(file["build-image"]["image"].as_str().unwrap().ends_with("bookworm"), "a Debian, whose apt names a mirror");
 }
 
 /// A pipeline's variable without a value is unset.

@@ -71,6 +71,10 @@ struct Global {
     /// Events as JSON, one a line, on standard output
     #[arg(long, global = true)]
     json: bool,
+    /// Also report findings and errors as annotations on the lines of files: github, by workflow commands, or gitlab=FILE, a code
+    /// quality report
+    #[arg(long, global = true, value_name = "github|gitlab=FILE", value_parser = printer::AnnotationFormat::parse)]
+    annotations: Option<printer::AnnotationFormat>,
     /// Colours and progress display
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: clap::ColorChoice,
@@ -215,7 +219,7 @@ pub fn main() -> ExitCode {
         return ended;
     }
     let cli = Cli::parse();
-    let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color));
+    let printer = Arc::new(printer::Printer::new(cli.global.json, cli.global.color, cli.global.annotations.clone()));
     let interrupt = match interrupt::listen(&printer) {
         Ok(interrupt) => interrupt,
         Err(error) => return prose::fail(&printer, &CommandError::from(error)),
@@ -247,13 +251,21 @@ pub fn main() -> ExitCode {
         printer.note(&text);
         return ExitCode::from(status);
     }
+    let status = status(result, &printer, &session);
+    match printer.write_annotations() {
+        Ok(()) => status,
+        Err(error) => prose::fail(&printer, &CommandError::from(error)),
+    }
+}
+
+fn status(result: CommandResult, printer: &printer::Printer, session: &session::CliSession<'_>) -> ExitCode {
     match result {
         Ok(()) if printer.could_print() => ExitCode::SUCCESS,
         Ok(()) => {
             printer.error("standard output could not be written: the output is incomplete");
             ExitCode::FAILURE
         }
-        Err(failure) => prose::fail(&printer, &session.failure(failure)),
+        Err(failure) => prose::fail(printer, &session.failure(failure)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::CommandError;
-use super::printer::Printer;
+use super::printer::{Annotation, AnnotationLevel, Printer};
 use crate::beneath::Refusal;
 use crate::build::BuildError;
 use crate::process::ProcessError;
@@ -66,6 +66,15 @@ fn from_home(path: &Path) -> String {
 }
 
 fn findings(printer: &Printer, bad: &BadRecipe) {
+    for finding in &bad.findings {
+        let (line, column) = bad.files.position(finding.span);
+        let message = match &finding.help {
+            Some(help) => format!("{}\n{help}", finding.message),
+            None => finding.message.clone(),
+        };
+        let place = Some((bad.files.path(finding.span.file), line, column));
+        printer.annotate(&Annotation { level: AnnotationLevel::Error, code: finding.id, message: &message, place });
+    }
     let mut printed = false;
     for finding in &bad.findings {
         let (line, column) = bad.files.position(finding.span);

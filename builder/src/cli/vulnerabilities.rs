@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::printer::{Annotation, AnnotationLevel};
 use super::prose::count;
 use super::session::CliSession;
 use super::{BuildArgs, CommandError, CommandResult, usage};
@@ -78,8 +79,9 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
             VexHeader { author: "dbco".to_owned(), timestamp: timestamp()?, image: format!("pkg:generic/{name}") };
         write(path, &openvex(&judged, &header))?;
     }
+    let limit = cve.fail_on.unwrap_or(Severity::Low);
     for one in &judged {
-        print(session, one);
+        print(session, one, limit);
     }
     for finding in &findings {
         let place = format!("{}:{}", finding.place().file.display(), finding.place().line);
@@ -91,7 +93,6 @@ pub fn run(session: &CliSession<'_>, args: &BuildArgs, cve: &CveArgs) -> Command
     }
     let documents = databases.iter().map(Database::documents).sum();
     summary(session, &judged, subjects.len(), documents);
-    let limit = cve.fail_on.unwrap_or(Severity::Low);
     if fails(&judged, limit) || !findings.is_empty() { Err(CommandError::Reported) } else { Ok(()) }
 }
 
@@ -147,7 +148,7 @@ fn write(path: &Path, document: &Value) -> CommandResult {
     Ok(())
 }
 
-fn print(session: &CliSession<'_>, judged: &Judged<'_>) {
+fn print(session: &CliSession<'_>, judged: &Judged<'_>, limit: Severity) {
     let Judged { subject, found, status } = judged;
     let (word, why) = match status {
         Status::Affected => ("affected", None),
@@ -162,6 +163,12 @@ fn print(session: &CliSession<'_>, judged: &Judged<'_>) {
         SubjectKind::Debian { binaries, .. } => binaries.iter().collect(),
         _ => Vec::new(),
     };
+    if *status == Status::Affected {
+        let message = format!("{} ({}) affects {subject}", found.id, found.severity.word());
+        let level = if found.severity.reaches(limit) { AnnotationLevel::Error } else { AnnotationLevel::Warning };
+        let place = Some((subject.place.file.as_path(), subject.place.line, 0));
+        session.printer.annotate(&Annotation { level, code: &found.id, message: &message, place });
+    }
     let value = json!({
         "event": "vulnerability", "id": found.id, "aliases": found.aliases, "severity": found.severity.word(), "status": word,
         "why": why, "subject": subject.name, "version": subject.version, "purl": subject.purl(), "packages": binaries,

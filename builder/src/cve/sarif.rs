@@ -67,8 +67,9 @@ pub fn sarif(judged: &[Judged<'_>], findings: &[Finding], project: &Path) -> Val
                 Some(format!("{reason}{until}"))
             }
         };
+        // Without `status`, which means accepted (section 3.35.3): schemas made before the final one call it `state`.
         result["suppressions"] = match suppressed {
-            Some(text) => json!([{"kind": "external", "status": "accepted", "justification": text}]),
+            Some(text) => json!([{"kind": "external", "justification": text}]),
             None => json!([]),
         };
         results.push(result);

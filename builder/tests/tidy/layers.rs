@@ -190,12 +190,13 @@ const LAYERS: &[(&str, &[&str])] = &[
             "tree",
         ],
     ),
+    ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source"]),
     // All stages as a library.
     (
         "session",
         &[
-            "beneath", "boot", "build", "digest", "kernel", "lock", "mask", "output", "plan", "process", "recipe",
-            "sandbox", "similar", "source", "step", "store", "threads", "vendor",
+            "archive", "beneath", "boot", "build", "cve", "digest", "input", "kernel", "lock", "mask", "output",
+            "plan", "process", "recipe", "sandbox", "similar", "source", "step", "store", "threads", "vendor",
         ],
     ),
     // Two builds, each a process of its own, and their comparison.
@@ -228,6 +229,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "boot",
             "build",
             "compare",
+            "cve",
+            "digest",
             "image",
             "inherited",
             "input",
@@ -235,6 +238,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "interrupt",
             "lock",
             "output",
+            "path_error",
             "plan",
             "printable",
             "process",

@@ -1,5 +1,6 @@
 //! The one place that prints: moving progress on a terminal, plain lines in a pipe, JSON events for machines.
 
+mod annotations;
 mod json;
 mod plain;
 mod terminal;
@@ -13,6 +14,8 @@ use crate::printable;
 use crate::session::bytes;
 use crate::source::{Meter, NoProgress, Progress};
 use crate::step::Step;
+
+pub use annotations::{Annotation, AnnotationFormat, AnnotationLevel};
 
 /// A way to display progress.
 trait ProgressView: Sync + Send {
@@ -46,13 +49,14 @@ pub struct Printer {
     show: Box<dyn ProgressView>,
     json: bool,
     color: bool,
+    annotations: annotations::Annotations,
     /// Whether this target was never built before.
     new: AtomicBool,
 }
 
 impl Printer {
     /// Determined by the flags and the type of the standard streams.
-    pub fn new(json: bool, color: clap::ColorChoice) -> Self {
+    pub fn new(json: bool, color: clap::ColorChoice, annotations: Option<AnnotationFormat>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let color = match color {
             clap::ColorChoice::Always => true,
@@ -64,7 +68,8 @@ impl Printer {
             (false, true) => Box::new(terminal::Terminal::new(color)),
             (false, false) => Box::new(plain::Plain::default()),
         };
-        Self { show, json, color, new: AtomicBool::new(false) }
+        let annotations = annotations::Annotations::new(annotations);
+        Self { show, json, color, annotations, new: AtomicBool::new(false) }
     }
 
     /// Whether colours may be used.
@@ -123,8 +128,23 @@ impl Printer {
         }
     }
 
+    /// Also reports something on a line of a file, if annotations are wanted.
+    pub fn annotate(&self, annotation: &Annotation<'_>) {
+        if let Some(line) = self.annotations.add(annotation) {
+            print(&printable::lines(&line).to_string());
+        }
+    }
+
+    /// Writes the report of annotations, if there is one.
+    pub fn write_annotations(&self) -> Result<(), crate::store::StoreError> {
+        self.annotations.finish()
+    }
+
     /// Something failed.
     pub fn error(&self, text: &str) {
+        if let Some(line) = self.annotations.add_error(text) {
+            print(&printable::lines(&line).to_string());
+        }
         if self.json {
             json::print(&serde_json::json!({"event": "error", "text": text}));
             return;
