@@ -5,6 +5,9 @@
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
 #   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); takes half an hour, run separately
+#   ci/test.sh validators
+#                         third-party validators on the documents of a release: $DBCO_VALIDATORS is the folder in which
+#                         ci/requirements-validators.txt is installed (pip install --target)
 #   ci/test.sh machines   the integration tests that boot machines with a third-party kernel: $DBCO_TEST_KERNEL,
 #                         or otherwise the one built by recipes/quick.yaml; takes minutes, run separately
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of race tests on a debug kernel
@@ -21,7 +24,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,20s/^# \{0,1\}//p' "$0"
+  sed -n '2,23s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -48,6 +51,14 @@ machines() {
     export DBCO_TEST_KERNEL=$PWD/out/quick/bzImage
   fi
   cargo test --locked --test boot_machines -- --ignored
+}
+
+validators() {
+  if [ -z "${DBCO_VALIDATORS:-}" ]; then
+    echo "set DBCO_VALIDATORS to a folder: pip install --no-deps --require-hashes --target DIR -r ci/requirements-validators.txt" >&2
+    return 1
+  fi
+  cargo test --locked --test release -- --ignored validators
 }
 
 debug() {
@@ -104,6 +115,7 @@ case "${1:-all}" in
   quick) units ;;
   cuts) cuts "${2:-20}" ;;
   machines) machines ;;
+  validators) validators ;;
   debug) debug ;;
   next) ci/next.sh "${@:2}" ;;
   packages)

@@ -30,8 +30,8 @@ def spdx(path):
 
 def ntia(path):
     checker = SbomChecker(str(path), compliance="ntia")
-    if checker.parsing_error:
-        return [str(checker.parsing_error)]
+    if checker.parsing_errors:
+        return [str(checker.parsing_errors)]
     return [] if checker.compliant else [json.dumps(checker.output_json(), default=str)]
 
 

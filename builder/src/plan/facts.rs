@@ -18,8 +18,10 @@ impl Planner<'_> {
             };
             Some(FactsStep { packages, crates })
         };
-        let steps: Vec<FactsStep> =
-            self.plan.graph.steps.iter().filter_map(|step| of(step.action.materials())).collect();
+        let products: Vec<_> = self.plan.products.iter().map(|product| product.from.step).collect();
+        let needed = self.plan.needed_for(products);
+        let steps = needed.into_iter().map(|id| self.plan.graph.step(id));
+        let steps: Vec<FactsStep> = steps.filter_map(|step| of(step.action.materials())).collect();
         for step in steps.into_iter().filter(|step| !step.packages.is_empty() || !step.crates.is_empty()) {
             let facts = self.plan.graph.add(step).output(FactsStep::FACTS);
             self.plan.facts.push(facts);

@@ -8,10 +8,10 @@ mod packages;
 mod planner;
 mod rootfs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recipe::OutputKind;
-use crate::step::{Blob, Graph, Id, Ref, StepId, ToolchainStep};
+use crate::step::{Blob, Graph, Id, Ref, Step, StepId, ToolchainStep};
 use crate::tree::Tree;
 
 pub use planner::{PlanError, PlanTargets, plan};
@@ -46,7 +46,7 @@ pub struct Plan {
     pub kernel_config: Option<Ref<Blob>>,
     /// What packages and crates state about themselves, if the targets include it.
     pub facts: Vec<Ref<Blob>>,
-    /// Whether every step is a target, also those whose results only other steps need.
+    /// Whether all steps that the products are made from are targets, also those whose results only other steps need.
     pub every_step: bool,
     /// Suspicious findings that do not prevent a build, each with its location.
     pub warnings: Vec<String>,
@@ -55,13 +55,30 @@ pub struct Plan {
 impl Plan {
     /// The steps that produce what was requested.
     pub fn targets(&self) -> Vec<StepId> {
-        if self.every_step {
-            return (0..self.graph.steps.len()).map(StepId).collect();
-        }
         let products = self.products.iter().map(|product| product.from.step);
         let disks = self.disks.values().map(|disk| disk.step);
         let boot = self.boot.map(Id::step);
-        products.chain(disks).chain(self.rootfs.iter().map(|rootfs| rootfs.step)).chain(boot).collect()
+        let facts = self.facts.iter().map(|facts| facts.step);
+        let requested =
+            products.chain(disks).chain(self.rootfs.iter().map(|rootfs| rootfs.step)).chain(boot).chain(facts);
+        if self.every_step { self.needed_for(requested).into_iter().collect() } else { requested.collect() }
+    }
+
+    /// These steps and all that they are made from, in the order of the graph. Other steps may have been planned for an
+    /// output that then did not need them.
+    pub fn needed_for(&self, steps: impl IntoIterator<Item = StepId>) -> BTreeSet<StepId> {
+        let (mut needed, mut open) = (BTreeSet::new(), Vec::from_iter(steps));
+        while let Some(step) = open.pop() {
+            if needed.insert(step) {
+                open.extend(self.graph.step(step).action.inputs());
+            }
+        }
+        needed
+    }
+
+    /// The steps that are targets, with their places in the graph.
+    pub fn target_steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
+        self.targets().into_iter().map(|id| (id, self.graph.step(id)))
     }
 }
 

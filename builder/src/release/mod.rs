@@ -1,6 +1,6 @@
 //! Releases: the bill of materials and the provenance of an image, signatures, and how others check all of it.
 //!
-//! A release is a folder of outputs with four more files, which `SHA256SUMS` lists with the outputs, and signatures of
+//! A release is a folder of outputs with three more files, which `SHA256SUMS` lists with the outputs, and signatures of
 //! `SHA256SUMS` and of the statement beside these.
 
 pub mod input;

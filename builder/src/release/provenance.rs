@@ -3,7 +3,7 @@
 //!
 //! It holds nothing of the machine or the time of the build: two builds of one commit give the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::input::{HOME, ReleaseError, ReleaseInput, TOOL, TOOL_VERSION};
 use super::sbom::model::git_uri;
 use crate::digest::Digest;
 use crate::lock::{Location, LockEntry, LockedFile};
+use crate::step::{Step, StepId};
 use crate::store::Output;
 
 /// The type of the statement.
@@ -235,8 +236,7 @@ fn dependencies(input: &ReleaseInput<'_>) -> Result<Vec<Resource>, ReleaseError>
         ..Resource::default()
     };
     let lock = Digest::of_file(input.lock_path).map_err(|error| ReleaseError::read(input.lock_path, error))?.0;
-    let used: std::collections::BTreeSet<Digest> =
-        input.plan.graph.steps.iter().flat_map(|step| step.action.blobs()).collect();
+    let used: BTreeSet<Digest> = input.plan.target_steps().flat_map(|(_, step)| step.action.blobs()).collect();
     let entries = input.lock.entries().flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
     let mut sources: Vec<Resource> = entries
         .filter(|(_, file)| used.contains(&file.sha256))
@@ -273,9 +273,8 @@ fn source(entry: &LockEntry, file: &LockedFile) -> Resource {
 
 /// The steps in the order of the plan, in which inputs come first.
 fn steps(input: &ReleaseInput<'_>) -> Vec<Resource> {
-    let steps = input.plan.graph.steps.iter().enumerate();
-    let one = |(index, step): (usize, &crate::step::Step)| {
-        let outputs = input.built.outputs(crate::step::StepId(index));
+    let one = |(id, step): (StepId, &Step)| {
+        let outputs = input.built.outputs(id);
         let digest = |output: &Output| match output {
             Output::Blob { digest, .. } | Output::Tree { digest } => json!(digest),
             // Identified by the key of its step.
@@ -286,7 +285,7 @@ fn steps(input: &ReleaseInput<'_>) -> Vec<Resource> {
         let annotations = BTreeMap::from([("outputs".to_owned(), json!(outputs))]);
         Resource { annotations, ..Resource::file(&step.label, &step.digest) }
     };
-    steps.map(one).collect()
+    input.plan.target_steps().map(one).collect()
 }
 
 /// The first step whose key or outputs differ between two statements, as a sentence.

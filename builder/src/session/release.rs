@@ -35,9 +35,10 @@ impl Session<'_> {
         options: &Options,
         store: &Store,
     ) -> Result<ProjectCommit, Error> {
+        let lock = self.lock(recipe, options, store)?;
         let project = ProjectCommit::of(&recipe.project, release.source_url.as_deref()).map_err(ReleaseError::from)?;
         let locks = Locks::open(recipe, options.lock.as_deref())?;
-        let (lock_path, lock) = locks.current()?;
+        let (lock_path, _) = locks.current()?;
         let lock_name = project.relative(lock_path);
         let recipe_name = project.relative(&recipe.path);
         for path in [&recipe_name, &lock_name] {
@@ -45,7 +46,7 @@ impl Session<'_> {
                 return Err(not_in_commit(&project, path));
             }
         }
-        let here = plan(recipe, &lock.only(&recipe.requests()), &targets(), store)?;
+        let here = plan(recipe, &lock, &targets(), store)?;
         let work = store.work_dir()?;
         let folder = work.path().join("commit");
         std::fs::create_dir(&folder).map_err(|error| ReleaseError::read(&folder, error))?;
@@ -82,8 +83,8 @@ fn not_in_commit(project: &ProjectCommit, path: &str) -> Error {
 
 /// Compares the plan of the work tree with that of the commit, in the order of the steps: inputs come first.
 fn same_steps(project: &ProjectCommit, here: &Plan, there: &Plan) -> Result<(), Error> {
-    let (own, other) = (&here.graph.steps, &there.graph.steps);
-    let different = own.iter().zip(other).find(|(own, other)| own.digest != other.digest);
+    let [own, other] = [here, there].map(|plan| plan.target_steps().map(|(_, step)| step).collect::<Vec<_>>());
+    let different = own.iter().zip(&other).find(|(own, other)| own.digest != other.digest);
     if different.is_none() && own.len() == other.len() {
         return Ok(());
     }

@@ -125,17 +125,21 @@ impl Action for FactsStep {
 fn of_package(work: &Work<'_>, package: &PackageFile) -> Result<PackageFacts, StepError> {
     let PackageFile { name, blob, format } = package;
     work.line(&format!("reading {name}"));
-    let (control, _) = work.control(package)?;
     let data = format.files(Box::new(work.store().open_blob(blob)?), name, 1, work.budget())?;
-    let copyright = copyright_file(Entries::new(data, name, work.budget()), &control.package)?;
+    // A toolchain's package may do without a control file: what is known of it then is what the lock has.
+    let control = work.control(package).ok().map(|(control, _)| control);
+    let stated = name.split_once(' ').unwrap_or((name, ""));
+    let (own, version) = control.as_ref().map_or(stated, |control| (&control.package, &control.version));
+    let copyright = copyright_file(Entries::new(data, name, work.budget()), own)?;
+    let control = control.as_ref();
     Ok(PackageFacts {
         sha256: *blob,
-        depends: control.depends(),
-        name: control.package,
-        version: control.version,
-        architecture: control.architecture,
-        maintainer: control.maintainer,
-        homepage: control.homepage,
+        name: own.to_owned(),
+        version: version.to_owned(),
+        architecture: control.map(|control| control.architecture.clone()).unwrap_or_default(),
+        maintainer: control.and_then(|control| control.maintainer.clone()),
+        homepage: control.and_then(|control| control.homepage.clone()),
+        depends: control.map(|control| control.depends()).unwrap_or_default(),
         copyright,
     })
 }

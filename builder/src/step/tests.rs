@@ -11,6 +11,7 @@ use crate::image::squashfs::Packing;
 use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::rootfs::{Account, Assembly, Pattern, Program};
+use crate::source::Crate;
 use crate::store::Store;
 use crate::tree::capabilities::Capabilities;
 use crate::tree::{Entry, TreePath};
@@ -170,6 +171,18 @@ fn a_kernel_package_is_taken_again_for_each_of_its_inputs() {
         change("module 0", |of: &mut KernelPackageStep| of.modules[0] = "two".into()),
         change("module 1", |of: &mut KernelPackageStep| of.modules.push("two".into())),
         change("folder", |of: &mut KernelPackageStep| of.folder.push('x')),
+    ];
+    every_row(&base, changes);
+}
+
+#[test]
+fn facts_are_read_again_for_each_package_and_crate() {
+    let pinned = |name: &str| Crate { name: name.into(), version: "1".into(), sha256: Digest::of(name) };
+    let base = FactsStep { packages: vec![package("a 1", "A")], crates: vec![pinned("b"), pinned("c")] };
+    let changes = vec![
+        change("package 0", |of: &mut FactsStep| of.packages[0].blob = Digest::of("other")),
+        change("crate 0", |of: &mut FactsStep| of.crates[0].version = "2".into()),
+        change("crate 1", |of: &mut FactsStep| drop(of.crates.pop())),
     ];
     every_row(&base, changes);
 }

@@ -34,8 +34,8 @@ pub fn inventory(input: &ReleaseInput<'_>) -> Result<Inventory, ReleaseError> {
     let image = &input.recipe.image;
     let created = Timestamp::from_second(image.epoch).map(|time| time.to_string()).unwrap_or_default();
     let mut collector = Collector::new(input)?;
-    for (index, step) in input.plan.graph.steps.iter().enumerate() {
-        collector.step(StepId(index), step)?;
+    for (id, step) in input.plan.target_steps() {
+        collector.step(id, step)?;
     }
     collector.kernel()?;
     let Collector { parts, relations, licenses, .. } = collector;

@@ -3,6 +3,8 @@
 use std::io::{self, Cursor};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use minisign::{PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 
 use super::{KeyError, SignatureFault};
@@ -15,6 +17,9 @@ const LONGEST_PUBLIC: usize = 100;
 
 /// The characters of 64 bytes in base64, two of which are padding.
 const SIGNATURE_CHARS: usize = 88;
+
+/// The algorithm by which a key is encrypted, after two bytes for that of its signatures.
+const NOT_ENCRYPTED: [u8; 2] = [0, 0];
 
 /// Whether a file's text is that of a secret key.
 pub fn is_secret(text: &str) -> bool {
@@ -56,13 +61,16 @@ pub fn secret(
             "expected a line `{COMMENT} …` and a line with the key, or `BEGIN OPENSSH PRIVATE KEY`"
         )));
     }
-    let read = || SecretKeyBox::from_string(text).map_err(|error| invalid(error.to_string()));
-    if let Ok(key) = read()?.into_unencrypted_secret_key() {
+    // `minisign -G -W` writes no checksum, without which the library refuses a key file (0.11 and 0.10.0).
+    let encoded = text.lines().nth(1).unwrap_or_default().trim();
+    let bytes = STANDARD.decode(encoded).map_err(|error| invalid(error.to_string()))?;
+    let key = SecretKey::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
+    if bytes[2..4] == NOT_ENCRYPTED {
         return Ok(key);
     }
     let passphrase = passphrase().map_err(|source| KeyError::Passphrase { path: path.to_owned(), source })?;
-    read()?
-        .into_secret_key(Some(passphrase))
+    SecretKeyBox::from_string(text)
+        .and_then(|read| read.into_secret_key(Some(passphrase)))
         .map_err(|error| KeyError::Decrypt { path: path.to_owned(), why: error.to_string() })
 }
 

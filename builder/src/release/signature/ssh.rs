@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
 use super::{KeyError, SignatureFault};
 
@@ -44,8 +44,14 @@ pub fn private(
     key.decrypt(passphrase).map_err(|error| KeyError::Decrypt { path: path.to_owned(), why: error.to_string() })
 }
 
-/// Signs.
+/// Signs. The library can't make signatures of RSA: it takes a key's first prime for both (ssh-key 0.6.7).
 pub fn sign(key: &PrivateKey, content: &[u8]) -> Result<String, String> {
+    if matches!(key.algorithm(), Algorithm::Rsa { .. }) {
+        return Err(format!(
+            "dbco can't sign with a key of RSA: use one of ed25519, or `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE` for \
+             SHA256SUMS and the statement"
+        ));
+    }
     let signature = key.sign(NAMESPACE, HashAlg::Sha512, content).map_err(|error| error.to_string())?;
     let pem = signature.to_pem(LineEnding::LF).map_err(|error| error.to_string())?;
     Ok(if pem.ends_with('\n') { pem } else { pem + "\n" })
