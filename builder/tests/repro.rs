@@ -99,7 +99,11 @@ fn each_leak_is_named_with_its_file_and_what_it_is() {
          a b:\n\tif [ $(JOBS) -ge 3 ]; then until [ -e c.done ]; do :; done; fi; echo $@ >> log\n\
          c:\n\techo c >> log; echo > c.done\n",
     );
-    project.edit("components/tool.yaml", "cat /proc/uptime > uptime\n", "cat /proc/uptime > uptime\n  make -C /build/src -f jobs.mk -j$JOBS; cp /build/src/log log\n");
+    project.edit(
+        "components/tool.yaml",
+        "cat /proc/uptime > uptime\n",
+        "cat /proc/uptime > uptime\n  make -C /build/src -f jobs.mk -j$JOBS; cp /build/src/log log\n",
+    );
     let found = report(&project, &["--vary=-sandbox"], 1);
     let differences = cause(&found)["differences"].as_array().unwrap().clone();
     let leak = |name: &str| {

@@ -187,8 +187,13 @@ pub fn test(session: &CliSession<'_>, args: &TestArgs) -> CommandResult {
     let accel = Accel::detect(&*launch, probe.path(), done.recipe.image.platform);
     session.printer.note(&format!("{} with {accel}", count(tests.len(), "boot test")));
     let place = TestLogs { folder: logs.path(), writing: logs.begin()? };
-    let runner =
-        TestRunner { launch: &*launch, accel, work: work.path(), logs: &place, jobs: args.build.options().resources().jobs };
+    let runner = TestRunner {
+        launch: &*launch,
+        accel,
+        work: work.path(),
+        logs: &place,
+        jobs: args.build.options().resources().jobs,
+    };
     let outcomes = runner.run(&tests, &|event| match event {
         TestEvent::Phase { name, phase } => session.printer.machine(name, phase, None),
         TestEvent::Started { name, last_line } => {

@@ -14,8 +14,8 @@ mod lock;
 mod merge_errors;
 mod printer;
 mod prose;
-mod repro;
 mod report;
+mod repro;
 mod session;
 
 use std::num::NonZero;

@@ -45,7 +45,8 @@ fn always(_: &Values<'_>) -> bool {
 
 const SEED: &str = "a patch that makes scripts/gen-randstruct-seed.sh write a fixed seed (a file scripts/basic/randstruct.seed alone is \
                     overwritten), or do without it";
-const SEED_FILE: &str = "a patch that adds scripts/gcc-plugins/randomize_layout_seed.h with a fixed seed, or do without it";
+const SEED_FILE: &str =
+    "a patch that adds scripts/gcc-plugins/randomize_layout_seed.h with a fixed seed, or do without it";
 const KEY: &str = "set CONFIG_MODULE_SIG_KEY=\"\" and `# CONFIG_MODULE_SIG_ALL is not set`, and attach detached signatures \
                    (Documentation/kbuild/reproducible-builds.rst), or do without it";
 
@@ -167,14 +168,18 @@ mod tests {
 
     fn symbols(version: &str, config: &str, scripts: &str) -> Vec<&'static str> {
         let config = Config::parse(config);
-        let found = unstable(Version::parse(version), &|symbol| config.get(symbol).cloned(), &|word| scripts.contains(word));
+        let found =
+            unstable(Version::parse(version), &|symbol| config.get(symbol).cloned(), &|word| scripts.contains(word));
         found.iter().map(|setting| setting.symbol).collect()
     }
 
     #[test]
     fn each_row_applies_to_its_versions_and_conditions() {
         assert_eq!(symbols("6.1", "CONFIG_MODULE_SIG=y\n", ""), ["MODULE_SIG"]);
-        assert_eq!(symbols("6.1", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_KEY=\"certs/signing_key.pem\"\n", ""), ["MODULE_SIG"]);
+        assert_eq!(
+            symbols("6.1", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_KEY=\"certs/signing_key.pem\"\n", ""),
+            ["MODULE_SIG"]
+        );
         assert!(symbols("6.1", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_KEY=\"\"\n", "").is_empty());
         let given = "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_KEY=\"/deps/key/key.pem\"\n";
         assert!(symbols("6.1", given, "").is_empty());

@@ -72,7 +72,8 @@ fn is_remedied(component: &Component, patches: &[At<Origin>], word: &str) -> boo
 pub fn unpinned(recipe: &Recipe) -> Vec<String> {
     let Ok(project) = recipe.project.canonicalize() else { return Vec::new() };
     let Some(top) = project.ancestors().find(|folder| project::is_repository(folder)) else { return Vec::new() };
-    let sources = recipe.components.values().flat_map(|component| std::iter::once(&component.source).chain(&component.patches));
+    let sources =
+        recipe.components.values().flat_map(|component| std::iter::once(&component.source).chain(&component.patches));
     let sources = sources.filter_map(|origin| match &origin.value {
         Origin::Path { path, .. } => Some((path, origin.span)),
         Origin::Remote(_) => None,

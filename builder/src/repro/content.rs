@@ -119,11 +119,8 @@ fn attributes(entry: &Entry) -> String {
         Kind::Char(device) | Kind::Block(device) => text += &format!(", device {device:?}"),
         _ => {}
     }
-    let named: BTreeSet<String> = entry
-        .xattrs
-        .iter()
-        .map(|(name, value)| format!(", {}={}", printable(name), printable(value)))
-        .collect();
+    let named: BTreeSet<String> =
+        entry.xattrs.iter().map(|(name, value)| format!(", {}={}", printable(name), printable(value))).collect();
     named.into_iter().for_each(|one| text += &one);
     text
 }

@@ -40,7 +40,11 @@ fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
     writeln!(out, "<title>Two builds of {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>")?;
     let class = if report.is_identical() { "good" } else { "bad" };
-    writeln!(out, "<h1>Two builds of {name}</h1>\n<p class=\"{class}\"><strong>{}</strong></p>", escape(&verdict(report)))?;
+    writeln!(
+        out,
+        "<h1>Two builds of {name}</h1>\n<p class=\"{class}\"><strong>{}</strong></p>",
+        escape(&verdict(report))
+    )?;
     writeln!(out, "<p class=\"dim\">dbco {}</p>", escape(&report.builder))?;
     if !report.inputs.is_empty() {
         writeln!(out, "<h2>Different inputs</h2>\n<div class=\"rows\">")?;

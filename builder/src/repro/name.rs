@@ -7,8 +7,11 @@ use object::{Endianness, elf};
 type Field = (usize, usize, &'static str);
 
 /// RFC 1952, section 2.3.
-const GZIP: [Field; 3] =
-    [(4, 4, "time in the gzip header"), (8, 1, "compression level in the gzip header"), (9, 1, "system in the gzip header")];
+const GZIP: [Field; 3] = [
+    (4, 4, "time in the gzip header"),
+    (8, 1, "compression level in the gzip header"),
+    (9, 1, "system in the gzip header"),
+];
 
 /// Documentation/filesystems/squashfs.rst of Linux, and `struct squashfs_super_block`.
 const SQUASHFS: [Field; 1] = [(8, 4, "creation time in the squashfs superblock")];

@@ -93,7 +93,9 @@ mod tests {
     fn a_copy_has_the_files_and_not_what_was_made_from_them() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("project"), folder.path().join("a/copy"));
-        for name in ["a.yaml", "overlay/x", "target/CACHEDIR.TAG", "out/small/.dbco-outputs", ".git/HEAD", "cache/format"] {
+        for name in
+            ["a.yaml", "overlay/x", "target/CACHEDIR.TAG", "out/small/.dbco-outputs", ".git/HEAD", "cache/format"]
+        {
             fs::create_dir_all(from.join(name).parent().unwrap()).unwrap();
             fs::write(from.join(name), name).unwrap();
         }

@@ -155,12 +155,7 @@ impl<'a> Settling<'a> {
                 format!("uid {own}"),
                 format!("uid {OTHER_USER}{}", user()),
             ),
-            (
-                Variation::Umask,
-                Surroundings { umask: Some(0o077), ..base.clone() },
-                "022".to_owned(),
-                "077".to_owned(),
-            ),
+            (Variation::Umask, Surroundings { umask: Some(0o077), ..base.clone() }, "022".to_owned(), "077".to_owned()),
             (
                 Variation::Time,
                 Surroundings { clock_ahead: Some(AHEAD), ..base.clone() },

@@ -66,7 +66,12 @@ impl Action for KernelPackageStep {
         let dir = work.dir(&folder)?;
         for PackageFile { name, blob, format } in &self.packages {
             work.line(&format!("unpacking {name}"));
-            let data = format.files(Box::new(work.store().open_blob(blob)?), name, work.context.resources.jobs, work.budget())?;
+            let data = format.files(
+                Box::new(work.store().open_blob(blob)?),
+                name,
+                work.context.resources.jobs,
+                work.budget(),
+            )?;
             tar::unpack_to_dir(data, name, work.budget(), &dir)?;
         }
         let kernel = match of_kernel(&dir, "vmlinuz")? {

@@ -193,10 +193,14 @@ impl ComponentStep {
         };
         let remedied = |word: &str| {
             let arguments = kconfig.make.iter().chain(self.env.values()).chain([&self.build]);
-            arguments.into_iter().any(|text| text.contains(word)) || self.patches.iter().any(|patch| in_patch(patch, word))
+            arguments.into_iter().any(|text| text.contains(word))
+                || self.patches.iter().any(|patch| in_patch(patch, word))
         };
         for setting in unstable(version, &|symbol| config.get(symbol).cloned(), &remedied) {
-            work.warn(&format!("CONFIG_{}=y: builds differ: {}\n  help: {}", setting.symbol, setting.why, setting.remedy));
+            work.warn(&format!(
+                "CONFIG_{}=y: builds differ: {}\n  help: {}",
+                setting.symbol, setting.why, setting.remedy
+            ));
         }
         Ok(())
     }

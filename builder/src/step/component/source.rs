@@ -75,7 +75,8 @@ impl Source {
                 let debs = work.dir(&folder)?;
                 for PackageFile { name, blob, format } in packages {
                     work.line(&format!("unpacking {name}"));
-                    let data = format.files(Box::new(work.read(blob)?), name, work.context.resources.jobs, work.budget())?;
+                    let data =
+                        format.files(Box::new(work.read(blob)?), name, work.context.resources.jobs, work.budget())?;
                     tar::unpack_to_dir(data, name, work.budget(), &debs)?;
                 }
                 let path = archive_in(&debs, packages, inside.as_deref())?;
