@@ -6,6 +6,7 @@ use super::prose::count;
 use super::session::CliSession;
 use super::{CommandResult, RecipeArgs, usage};
 use crate::lock::StaleEntry;
+use crate::recipe::{unpinned, unstable_kernel};
 use crate::session::{Error, Locks, stale};
 
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
@@ -32,5 +33,11 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
     let (components, tests) = (count(recipe.components.len(), "component"), count(tests, "test"));
     let summary = format!("{}: {components}, {entries}, {tests}{note}", image.name.value);
     session.printer.note(&summary);
-    Ok(())
+    let findings = [unstable_kernel(&recipe), unpinned(&recipe)].concat();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    findings.iter().for_each(|finding| session.printer.error(finding));
+    let found = count(findings.len(), "finding");
+    Err(usage(anyhow!("{found}: builds of this recipe may differ, or can't be repeated elsewhere")))
 }

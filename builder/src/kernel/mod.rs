@@ -11,6 +11,7 @@ pub mod fragment;
 pub mod kconfig;
 pub mod modules;
 pub mod patch;
+pub mod reproducible;
 pub mod versions;
 
 use std::cell::OnceCell;
@@ -102,7 +103,8 @@ pub fn for_source(fragments: &[Fragment], source: &Dir) -> Result<Vec<Fragment>,
 /// That of Linux has 70 KB.
 const MOST_MAKEFILE: u64 = 4 << 20;
 
-fn source_version(source: &Dir) -> Option<Version> {
+/// The version that the top `Makefile` of a source states.
+pub fn source_version(source: &Dir) -> Option<Version> {
     let makefile = source.following(Links::Within).read("Makefile", MOST_MAKEFILE).ok()?;
     Version::of_makefile(&String::from_utf8_lossy(&makefile))
 }

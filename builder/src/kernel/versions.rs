@@ -10,6 +10,11 @@ use std::fmt;
 pub struct Version([u32; 3]);
 
 impl Version {
+    /// A version of two numbers.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self([major, minor, 0])
+    }
+
     /// Parses `6`, `6.12` or `6.12.107`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = [0; 3];

@@ -1,5 +1,7 @@
 //! Recognises values of a build's surroundings in what differs.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -21,7 +23,8 @@ impl Hints {
     /// The values of two builds.
     pub fn new(sides: [&Side; 2], times: [(i64, i64); 2]) -> Self {
         let both = |value: &dyn Fn(&Side) -> String| sides.map(value);
-        let folders = both(&|side| side.folder.display().to_string());
+        // Without its beginning, which mountinfo(5) has only for the file system that is the root.
+        let folders = both(&|side| end_of(&side.folder));
         let jobs = both(&|side| side.jobs.to_string());
         let hosts = both(&|side| side.surroundings.host_name.clone().unwrap_or_else(host_name));
         Self { folders, jobs, hosts, times }
@@ -79,6 +82,12 @@ fn host_name() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// The last two names of a path; the first of them is unique.
+fn end_of(folder: &Path) -> String {
+    let names: Vec<_> = folder.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+    names.into_iter().rev().collect::<Vec<_>>().join("/")
+}
+
 /// The words of each value that the other does not have.
 fn words_that_differ(values: &[String; 2]) -> [Vec<&str>; 2] {
     let words = |text: &'_ str| -> Vec<String> { split(text).map(str::to_owned).collect() };
@@ -109,7 +118,7 @@ mod tests {
     #[test]
     fn values_of_the_surroundings_are_recognised() {
         let hints = Hints {
-            folders: ["/a/1".into(), "/b/second".into()],
+            folders: [end_of(Path::new("/x/a/1")), end_of(Path::new("/b/second"))],
             jobs: ["2".into(), "3".into()],
             hosts: ["here".into(), "there".into()],
             times: [(1_700_000_000, 1_700_000_010), (1_700_000_020, 1_700_000_030)],
@@ -121,7 +130,7 @@ mod tests {
         assert_eq!(find("Tue Nov 14 22:13:21", "Tue Nov 14 22:13:41").unwrap(), "the date or time of the build");
         assert_eq!(find("on dbco", "on there").as_deref(), Some("the host name"));
         assert_eq!(find("x 12", "x 13"), None);
-        let contents: [&[u8]; 2] = [b"..//a/1/store", b"..//b/second/store"];
+        let contents: [&[u8]; 2] = [b"../a/1/store", b"../b/second/store"];
         let lines: [&[u8]; 2] = [b"a\nb\n", b"b\na\n"];
         assert_eq!(hints.find(&["a".into(), "b".into()], Some(lines)).unwrap(), "the same lines in another order");
         assert_eq!(hints.find(&["00".into(), "01".into()], Some(contents)).as_deref(), Some("the path of the store"));

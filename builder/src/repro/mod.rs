@@ -143,7 +143,7 @@ pub fn repro(
     let lock = session.lock(&recipe, &wanted.options, &store)?;
     let targets = PlanTargets { only: wanted.only.clone(), ..PlanTargets::default() };
     let mut scratch = Scratch::new(&store, wanted.keep)?;
-    let settling = Settling::new(wanted, programs, &recipe);
+    let settling = Settling::new(wanted, programs, &recipe, store.path().to_owned());
 
     let first = settling.first(&scratch.first)?;
     let sources = Sources { session, recipe: &recipe, lock: &lock, store: &store, offline: wanted.options.offline };

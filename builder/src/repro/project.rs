@@ -27,9 +27,11 @@ pub fn top(recipe: &Recipe) -> io::Result<PathBuf> {
     Ok(repository.unwrap_or(&project).to_owned())
 }
 
-/// What a copy may differ in.
+/// What a copy may differ in, and what it leaves out.
 #[derive(Clone, Copy, Debug)]
-pub struct CopyStyle {
+pub struct CopyStyle<'a> {
+    /// The store, which may be in the project, and has the folders of the builds.
+    pub without: &'a Path,
     /// Whether files are created in the reverse order of their names.
     pub reversed: bool,
     /// Whether files get other modification times.
@@ -38,7 +40,7 @@ pub struct CopyStyle {
 
 /// Copies a project: regular files, folders and symbolic links, without folders that are made from it, and without the
 /// repository's data.
-pub fn copy(from: &Path, to: &Path, style: CopyStyle) -> io::Result<()> {
+pub fn copy(from: &Path, to: &Path, style: CopyStyle<'_>) -> io::Result<()> {
     let mut left = MOST;
     copy_folder(from, to, style, &mut left)?;
     // The search for a project's lock ends at a repository.
@@ -48,7 +50,7 @@ pub fn copy(from: &Path, to: &Path, style: CopyStyle) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_folder(from: &Path, to: &Path, style: CopyStyle, left: &mut (u64, usize)) -> io::Result<()> {
+fn copy_folder(from: &Path, to: &Path, style: CopyStyle<'_>, left: &mut (u64, usize)) -> io::Result<()> {
     fs::create_dir_all(to)?;
     let mut names: Vec<OsString> =
         fs::read_dir(from)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
@@ -66,7 +68,7 @@ fn copy_folder(from: &Path, to: &Path, style: CopyStyle, left: &mut (u64, usize)
             _ => return Err(io::Error::other(format!("it has more than {} GiB or {} files", MOST.0 >> 30, MOST.1))),
         };
         if metadata.is_dir() {
-            if !MADE.iter().any(|mark| from.join(mark).symlink_metadata().is_ok()) {
+            if from != style.without && !MADE.iter().any(|mark| from.join(mark).symlink_metadata().is_ok()) {
                 copy_folder(&from, &to, style, left)?;
             }
         } else if metadata.is_symlink() {
@@ -91,16 +93,18 @@ mod tests {
     fn a_copy_has_the_files_and_not_what_was_made_from_them() {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("project"), folder.path().join("a/copy"));
-        for name in ["a.yaml", "overlay/x", "target/CACHEDIR.TAG", "out/small/.dbco-outputs", ".git/HEAD"] {
+        for name in
+            ["a.yaml", "overlay/x", "target/CACHEDIR.TAG", "out/small/.dbco-outputs", ".git/HEAD", "cache/format"]
+        {
             fs::create_dir_all(from.join(name).parent().unwrap()).unwrap();
             fs::write(from.join(name), name).unwrap();
         }
         symlink("x", from.join("overlay/link")).unwrap();
-        copy(&from, &to, CopyStyle { reversed: true, times: true }).unwrap();
+        copy(&from, &to, CopyStyle { without: &from.join("cache"), reversed: true, times: true }).unwrap();
         assert_eq!(fs::read_to_string(to.join("overlay/x")).unwrap(), "overlay/x");
         assert_eq!(fs::read_link(to.join("overlay/link")).unwrap(), Path::new("x"));
         assert!(to.join("a.yaml").metadata().unwrap().mtime() < 1_000_000_000);
-        assert!(!to.join("target").exists() && !to.join("out/small").exists());
+        assert!(!to.join("target").exists() && !to.join("cache").exists() && !to.join("out/small").exists());
         assert!(to.join(".git").is_dir() && !to.join(".git/HEAD").exists());
     }
 }

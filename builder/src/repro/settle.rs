@@ -62,13 +62,15 @@ pub struct Settling<'a> {
     wanted: &'a ReproOptions,
     programs: &'a Programs,
     recipe: &'a Recipe,
+    /// The user's store.
+    store: PathBuf,
     varied: Vec<Varied>,
     not_varied: Vec<NotVaried>,
 }
 
 impl<'a> Settling<'a> {
-    pub fn new(wanted: &'a ReproOptions, programs: &'a Programs, recipe: &'a Recipe) -> Self {
-        Self { wanted, programs, recipe, varied: Vec::new(), not_varied: Vec::new() }
+    pub fn new(wanted: &'a ReproOptions, programs: &'a Programs, recipe: &'a Recipe, store: PathBuf) -> Self {
+        Self { wanted, programs, recipe, store, varied: Vec::new(), not_varied: Vec::new() }
     }
 
     fn selects(&self, variation: Variation) -> bool {
@@ -310,8 +312,12 @@ impl<'a> Settling<'a> {
         if !kinds.iter().any(|kind| self.selects(*kind)) {
             return Ok(());
         }
-        let style =
-            CopyStyle { reversed: self.selects(Variation::ListingOrder), times: self.selects(Variation::FileTimes) };
+        let style = CopyStyle {
+            without: &self.store,
+            reversed: self.selects(Variation::ListingOrder),
+            times: self.selects(Variation::FileTimes),
+        };
+        let times = style.times;
         let to = side.folder.join("a/longer/path/than/that/of/the/first").join("project");
         match self.copy(&to, style) {
             Ok((top, recipe)) => {
@@ -321,7 +327,7 @@ impl<'a> Settling<'a> {
                     let path = |top: &Path, side: &Side| format!("{}, store {}", top.display(), side.folder.display());
                     self.vary(Variation::Folder, path(&top, first), path(&to, side));
                 }
-                if style.times {
+                if times {
                     self.vary(Variation::FileTimes, "as they are", "all 1999-12-31");
                 }
             }
@@ -338,7 +344,7 @@ impl<'a> Settling<'a> {
     }
 
     /// Copies the project; gives its top and the recipe's path in the copy.
-    fn copy(&self, to: &Path, style: CopyStyle) -> Result<(PathBuf, PathBuf), String> {
+    fn copy(&self, to: &Path, style: CopyStyle<'_>) -> Result<(PathBuf, PathBuf), String> {
         let top = project::top(self.recipe).map_err(|error| error.to_string())?;
         let path = self.recipe.path.canonicalize().map_err(|error| error.to_string())?;
         let below = path.strip_prefix(&top).map_err(|_| format!("the recipe is not in {}", top.display()))?;

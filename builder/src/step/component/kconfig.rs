@@ -6,7 +6,7 @@ use super::SRC;
 use crate::digest::Digest;
 use crate::execution::{BUILD, Execution, ExecutionInput, Invocation, Stdin, Workspace};
 use crate::executor::CommandFailure;
-use crate::kernel::{self, Fragment, Setting, config};
+use crate::kernel::{self, Config, Fragment, Setting, config};
 use crate::path_error::FromPathError as _;
 use crate::platform::Platform;
 use crate::process::{argv, quote};
@@ -71,13 +71,13 @@ impl Configuration {
         }
     }
 
-    /// Configures the source of a workspace; `execution` creates executions that start in it.
+    /// Configures the source of a workspace; `execution` creates executions that start in it. Gives the result, too.
     pub(super) fn make(
         &self,
         work: &Work<'_>,
         mut workspace: Workspace,
         execution: impl Fn(Workspace) -> Execution,
-    ) -> Result<Workspace, StepError> {
+    ) -> Result<(Workspace, Config), StepError> {
         let make = |target: &str, stdin: Stdin| {
             let argv = argv!["make", target].into_iter().chain(self.make.iter().cloned()).collect();
             Invocation::new(CONFIG, argv).reading(stdin)
@@ -109,7 +109,7 @@ impl Configuration {
         let workspace = run(complete)?.workspace;
         let result = workspace.build().read_text(CONFIG, MOST_CONFIG)?;
         let mismatches = kernel::check(&fragments, &result, &workspace.build().dir(SRC)?, self.platform);
-        if mismatches.is_empty() { Ok(workspace) } else { Err(StepError::Config(mismatches)) }
+        if mismatches.is_empty() { Ok((workspace, Config::parse(&result))) } else { Err(StepError::Config(mismatches)) }
     }
 }
 

@@ -13,6 +13,8 @@ use super::{Action, Blob, Graph, Id, Materials, OutputName, Outputs, Ref, StepEr
 use crate::digest::Digest;
 use crate::execution::{BUILD, DEPS, Execution, ExecutionInput, Invocation, OutputForm, OutputPath, Workspace};
 use crate::executor::CommandFailure;
+use crate::kernel::reproducible::unstable;
+use crate::kernel::{Config, source_version};
 use crate::process::{ProcessError, argv};
 use crate::sandbox::SandboxError;
 use crate::source::Crate;
@@ -151,7 +153,10 @@ impl Action for ComponentStep {
         let patching = self.execution(work, workspace, inputs);
         let mut workspace = patches::apply(&self.patches, work, patching)?;
         if let Some(kconfig) = &self.kconfig {
-            workspace = kconfig.make(work, workspace, |workspace| self.execution(work, workspace, Vec::new()))?;
+            let config;
+            (workspace, config) =
+                kconfig.make(work, workspace, |workspace| self.execution(work, workspace, Vec::new()))?;
+            self.warn_of_unstable(work, kconfig, &config, &workspace)?;
         }
         self.build(work, workspace)
     }
@@ -174,6 +179,34 @@ impl ComponentStep {
             cwd: format!("{BUILD}/{SRC}"),
             ..Execution::new(work.root_of(self.toolchain))
         }
+    }
+
+    /// Warns of settings with which builds differ, including those that are on by default. A remedy may be in the scripts,
+    /// or in the patched source.
+    fn warn_of_unstable(
+        &self,
+        work: &Work<'_>,
+        kconfig: &Configuration,
+        config: &Config,
+        workspace: &Workspace,
+    ) -> Result<(), StepError> {
+        let version = source_version(&workspace.build().dir(SRC)?);
+        let in_patch = |patch: &Patch, word: &str| match &patch.content {
+            PatchContent::Bytes(bytes) => String::from_utf8_lossy(bytes).contains(word),
+            PatchContent::Blob(_) => false,
+        };
+        let remedied = |word: &str| {
+            let arguments = kconfig.make.iter().chain(self.env.values()).chain([&self.build]);
+            arguments.into_iter().any(|text| text.contains(word))
+                || self.patches.iter().any(|patch| in_patch(patch, word))
+        };
+        for setting in unstable(version, &|symbol| config.get(symbol).cloned(), &remedied) {
+            work.warn(&format!(
+                "CONFIG_{}=y: builds differ: {}\n  help: {}",
+                setting.symbol, setting.why, setting.remedy
+            ));
+        }
+        Ok(())
     }
 
     /// Runs its scripts, and stores their results.
