@@ -75,7 +75,7 @@ make() {
 # A connection from here, or from inside: fd 3 writes to it, and what comes back is in a file.
 answer() { # FILE LINE TEXT
 	tries=0
-	until [ "$(sed -n "$2p" "$1")" = "$3" ]; do
+	until [ "$(sed -n "$2p" "$1" 2>/dev/null)" = "$3" ]; do
 		tries=$((tries + 1))
 		[ $tries -lt 1500 ] || fail "no answer: $3; there is: $(cat "$1")"
 		usleep 20000
@@ -228,7 +228,7 @@ refused_() {
 left() {
 	# Those of the host, by name; those of the container come and go by themselves.
 	for process in /proc/[0-9]*; do
-		grep -q '^0::/vz/' "$process/cgroup" 2>/dev/null || tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c 1-40
+		grep -q '^0::/vz/' "$process/cgroup" 2>/dev/null || cat "$process/cmdline" 2>/dev/null | tr '\0' ' ' | cut -c 1-40
 		echo
 	done | grep . | sed 's/[0-9][0-9]*/N/g' | sort
 	echo "mounts $(wc -l </proc/self/mountinfo)"
