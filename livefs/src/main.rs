@@ -18,6 +18,7 @@ const APPLETS: &[Applet] = &[
     ("vz", livefs::vz::vz),
     ("vzctl", livefs::vz::vzctl),
     ("vzlist", livefs::vz::vzlist),
+    ("vzmigrate", livefs::vz::vzmigrate),
 ];
 
 /// The C library's `main`, instead of the standard library's: the latter's setup took a fifth of the instructions of a

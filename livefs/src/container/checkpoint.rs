@@ -67,8 +67,7 @@ pub fn available() -> bool {
 /// Options that dump and restore share.
 fn options(command: &mut Command, folder: &Path, log: &Path) {
     command.arg("-D").arg(folder).arg("-o").arg(log);
-    // The network is held by the caller: CRIU would need iptables for it.
-    command.args(["--manage-cgroups=ignore", "--network-lock", "skip"]);
+    command.arg("--manage-cgroups=ignore");
     command.args(["--tcp-established", "--file-locks", "--ext-unix-sk", "--ghost-limit", GHOSTS]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
 }
@@ -89,6 +88,8 @@ pub fn dump(id: u32, pid: i32, folder: &Path, earlier: Option<&Path>, log: &Path
     command.args(["dump", "-t"]).arg(pid.to_string()).arg("--leave-running");
     command.arg("--freeze-cgroup").arg(limits::cgroup(id));
     options(&mut command, folder, log);
+    // The caller holds it: CRIU would need iptables for it.
+    command.args(["--network-lock", "skip"]);
     command.args(["--external", "mnt[]", "--external"]).arg(format!("mnt[/dev/console]:{CONSOLE}"));
     command.arg("--external").arg(&notes.terminal).arg("--external").arg(format!("net[{network}]:{NETWORK}"));
     if let Some(earlier) = earlier {
@@ -205,10 +206,11 @@ fn parent(pid: i32) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Why CRIU failed: the first error in its log, as those after it are its consequences.
+/// Why CRIU failed: the first error in its log, as those after it are its consequences. Before it come errors that CRIU
+/// goes on from: it can't raise its own limit of open files.
 pub(super) fn reason(log: &Path) -> Option<String> {
     let lines = BufReader::new(File::open(log).ok()?).lines().map_while(|line| line.ok());
-    lines.into_iter().find_map(|line| told(&line))
+    lines.into_iter().filter_map(|line| told(&line)).find(|text| !text.starts_with("rlimit: Can't setup RLIMIT_NOFILE"))
 }
 
 /// The text of an error's line: `(00.004321)  1: Error (criu/sk-unix.c:123): unix: …`.
@@ -227,6 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let text = "(00.001) Warn  (criu/kerndat.c:1): nothing\n\
+            Error (criu/util.c:1533): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n\
             (00.004321)     12: Error (criu/sk-netlink.c:77): netlink: The socket has data to read\n\
             (00.005) Error (criu/cr-dump.c:2111): Dumping FAILED.\n";
         fs::write(&log, text).unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -17,23 +18,24 @@ use super::{Result, limits};
 /// Esc; followed by `.` it detaches from a console, followed by `!` it kills what runs there.
 const ESCAPE: u8 = 0x1b;
 
-/// The device number of a container's first terminal, as in `/proc/PID/stat`: UNIX98_PTY_SLAVE_MAJOR, minor 0.
-const CONSOLE: i32 = 136 << 8;
-
 /// Kills the processes of a container whose terminal is its console: the login, and what was started there.
 fn kill_there(id: u32) {
     let all = fs::read_to_string(limits::cgroup(id).join("cgroup.procs")).unwrap_or_default();
     for pid in all.lines().filter_map(|line| line.parse().ok()) {
-        if fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| terminal_of(&stat) == Some(CONSOLE)) {
+        // A container that was restored has one of the host's.
+        let console = fs::metadata(format!("/proc/{pid}/root/dev/console")).map(|about| about.rdev());
+        let terminal = fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| terminal_of(&stat));
+        if terminal.is_some() && terminal == console.ok() {
             // A process that has ended meanwhile needs no killing.
             let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }
 
-/// A process's terminal (proc_pid_stat(5), field 7).
-fn terminal_of(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()
+/// A process's terminal, as stat(2) has it (proc_pid_stat(5), field 7).
+fn terminal_of(stat: &str) -> Option<u64> {
+    let number: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(4)?.parse().ok()?;
+    Some(nix::sys::stat::makedev(u64::from(number >> 8 & 0xfff), u64::from(number & 0xff | number >> 12 & 0xfff00)))
 }
 
 /// Connects our standard streams to a container's console, until Esc `.` is typed, the input ends, or the container
@@ -111,7 +113,11 @@ mod tests {
 
     #[test]
     fn a_terminal_by_the_kernels_text() {
-        assert_eq!(terminal_of("9 (a) b) S 1 9 9 34816 9 4194560 0"), Some(CONSOLE));
+        assert_eq!(terminal_of("9 (a) b) S 1 9 9 34816 9 4194560 0"), Some(nix::sys::stat::makedev(136, 0)));
+        assert_eq!(
+            terminal_of("9 (a) S 1 9 9 1083393 9 4194560 0"),
+            Some(nix::sys::stat::makedev(136, 257 + (4 << 8) - 1024))
+        );
         assert_eq!(terminal_of("9 (a) S 1 9 9 0 -1 4194560 0"), Some(0));
     }
 }

@@ -20,10 +20,11 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, setsid};
+use nix::unistd::{ForkResult, Pid, fork};
 
 use super::bundle::{bundle, console_socket, number};
 use super::checkpoint::Restore;
+use super::detached::detach;
 use super::error::io as failed;
 use super::restored::{self, Created};
 use super::{Result, freeze, limits};
@@ -221,17 +222,17 @@ pub fn begin(
             match (made, init) {
                 (Ok((status, Some(terminal))), Ok(init)) => {
                     let log = ConsoleLog { file: written, path: log.to_owned() };
-                    let slave = release(&terminal);
-                    let mut init = Pid::from_raw(init);
+                    let mut slave = release(&terminal);
+                    let (mut init, mut terminal) = (Pid::from_raw(init), terminal);
                     let opened = match kept.restore.zip(own) {
                         None => open(gate, &held, status),
                         Some((restore, network)) => {
-                            let (terminal, slave) = (terminal.as_fd(), slave.as_ref().map(AsFd::as_fd));
                             let (bundle, network) = (&*bundle(folder, id), network.into());
-                            let made = Created { id, bundle, gate, init, network, terminal, slave };
+                            let made = Created { id, bundle, gate, init, network };
                             restored::replace(&restore, made, status, &held).and_then(|new| {
-                                init = new;
-                                fs::write(&number, format!("{new}"))?;
+                                init = new.init;
+                                (terminal, slave) = (new.terminal.master, Some(new.terminal.slave));
+                                fs::write(&number, format!("{init}"))?;
                                 (&held).write_all(&[0])
                             })
                         }
@@ -324,36 +325,6 @@ fn gone(held: &UnixStream) -> bool {
 
 fn report(mut held: &UnixStream, status: ExitStatus) -> io::Result<()> {
     held.write_all(&status.into_raw().to_ne_bytes())
-}
-
-/// Turns this process into the keeper: in its own session, with nothing inherited from its creator, and as the parent
-/// of orphaned descendants.
-fn detach(own: &[i32]) {
-    let _ = setsid();
-    let _ = std::env::set_current_dir("/");
-    // A reader of the output of `vzctl start` must see its end.
-    if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
-        let _ = nix::unistd::dup2_stdin(&null);
-        let _ = nix::unistd::dup2_stdout(&null);
-        let _ = nix::unistd::dup2_stderr(&null);
-    }
-    leave_others(own);
-    let _ = nix::sys::prctl::set_child_subreaper(true);
-}
-
-/// Closes everything but the standard streams and the keeper's own descriptors: locks of the creator, ends of other
-/// pipes.
-fn leave_others(own: &[i32]) {
-    let mut kept: Vec<u32> = own.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
-    kept.sort_unstable();
-    let mut from = 3;
-    for fd in kept.into_iter().chain([u32::MAX]) {
-        if from < fd {
-            // SAFETY: nothing in this process uses these from here on.
-            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, from, fd - 1, 0) };
-        }
-        from = fd.saturating_add(1);
-    }
 }
 
 /// Runs the engine, and something else meanwhile.

@@ -7,6 +7,7 @@
 mod bundle;
 pub mod checkpoint;
 pub mod console;
+mod detached;
 pub mod error;
 pub mod freeze;
 pub mod keeper;

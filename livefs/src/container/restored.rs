@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{OpenptyResult, openpty};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
@@ -36,18 +37,29 @@ pub(super) struct Created<'a> {
     pub init: Pid,
     /// Its network namespace.
     pub network: OwnedFd,
-    /// The keeper's end of its terminal.
-    pub terminal: BorrowedFd<'a>,
-    /// The container's end, if the keeper has it open.
-    pub slave: Option<BorrowedFd<'a>>,
+}
+
+/// What has taken its place.
+pub(super) struct Restored {
+    /// PID 1.
+    pub init: Pid,
+    /// The keeper's end of its terminal, and the container's.
+    pub terminal: OpenptyResult,
 }
 
 /// Tells the caller how the engine ended, waits for permission, and replaces PID 1 by the saved processes: the caller is
-/// told CRIU's status (0: they exist), and permits them to run. Gives the number of the new PID 1.
+/// told CRIU's status (0: they exist), and permits them to run.
+///
+/// Their terminal is one of the host's: the one that the engine has made is in the devpts of the container that is gone.
 ///
 /// # Errors
 /// CRIU failed, or the caller gave up; nothing runs.
-pub(super) fn replace(restore: &Restore, made: Created, engine: ExitStatus, mut held: &UnixStream) -> io::Result<Pid> {
+pub(super) fn replace(
+    restore: &Restore,
+    made: Created,
+    engine: ExitStatus,
+    mut held: &UnixStream,
+) -> io::Result<Restored> {
     held.write_all(&engine.into_raw().to_ne_bytes())?;
     held.read_exact(&mut [0])?;
     kill(made.init, Signal::SIGKILL)?;
@@ -62,7 +74,8 @@ pub(super) fn replace(restore: &Restore, made: Created, engine: ExitStatus, mut 
     // Opened for both, so that neither end waits for the other.
     let mut reports = OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open(&restored)?;
     let mut permits = OpenOptions::new().read(true).write(true).open(&permitted)?;
-    let mut criu = start(restore, &made, &script, &number)?;
+    let terminal = openpty(None, None)?;
+    let mut criu = start(restore, &made, &terminal, &script, &number)?;
     let existing = await_report(&mut reports, &mut criu)?;
     let status = existing.map_or(0, |status| status.into_raw().max(1));
     held.write_all(&status.to_ne_bytes())?;
@@ -77,7 +90,11 @@ pub(super) fn replace(restore: &Restore, made: Created, engine: ExitStatus, mut 
         return Err(io::Error::other(format!("criu restore ended with {ended}")));
     }
     let pid = fs::read_to_string(&number)?.trim().parse().map_err(io::Error::other)?;
-    Ok(Pid::from_raw(pid))
+    // Only warnings are in the log.
+    for path in [&restored, &permitted, &script, &number, &restore.log] {
+        let _ = fs::remove_file(path);
+    }
+    Ok(Restored { init: Pid::from_raw(pid), terminal })
 }
 
 /// The script that CRIU calls, by the stage's name in its environment (criu(8), `--action-script`).
@@ -95,15 +112,19 @@ fn write_script(bundle: &Path, restored: &Path, permitted: &Path) -> io::Result<
 
 /// Starts CRIU in the container's cgroup and in a cgroup namespace of which that is the root, as it was for the saved
 /// processes.
-fn start(restore: &Restore, made: &Created, script: &Path, number: &Path) -> io::Result<Child> {
-    let slave = made.slave.ok_or(io::ErrorKind::NotFound)?;
+fn start(
+    restore: &Restore,
+    made: &Created,
+    terminal: &OpenptyResult,
+    script: &Path,
+    number: &Path,
+) -> io::Result<Child> {
     // Both are inherited by CRIU alone: they are closed when this returns.
-    let (network, terminal) = (inheritable(made.network.as_fd())?, inheritable(slave)?);
-    let terminal_path = PathBuf::from(format!("/dev/pts/{}", terminal_number(made.terminal)?));
+    let (network, slave) = (inheritable(made.network.as_fd())?, inheritable(terminal.slave.as_fd())?);
     let given = Inherited {
         network: network.as_raw_fd(),
-        terminal: terminal.as_raw_fd(),
-        terminal_path: &terminal_path,
+        terminal: slave.as_raw_fd(),
+        terminal_path: &nix::unistd::ttyname(&terminal.slave)?,
         script,
         number,
     };
@@ -125,15 +146,6 @@ fn inheritable(fd: BorrowedFd) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
     // SAFETY: dup(2) gives a descriptor of our own, which is not closed by execve(2).
     unsafe { Ok(OwnedFd::from_raw_fd(nix::Error::result(nix::libc::dup(fd.as_raw_fd()))?)) }
-}
-
-/// Which of the host's terminals this is the other end of (ioctl_tty(2), TIOCGPTN).
-fn terminal_number(terminal: BorrowedFd) -> io::Result<u32> {
-    let mut number: nix::libc::c_uint = 0;
-    let fd: RawFd = terminal.as_raw_fd();
-    // SAFETY: the call writes one integer.
-    nix::Error::result(unsafe { nix::libc::ioctl(fd, nix::libc::TIOCGPTN, &raw mut number) })?;
-    Ok(number)
 }
 
 /// Waits until the script reports that all processes exist (`None`), or CRIU has ended (its status).

@@ -10,7 +10,7 @@ mod pack;
 mod place;
 mod unpack;
 
-pub use pack::pack;
+pub use pack::{pack, pack_exactly};
 pub use unpack::unpack;
 
 /// Copies a tree with everything that an overlay stores in it: owners, modes, times, extended attributes, devices (a

@@ -54,7 +54,7 @@ pub fn begin(path: &Path) -> Result<PathBuf> {
     let failed = |path: &Path, error| Error::Suspend(format!("Can not create dump file {}: {error}", path.display()));
     match fs::symlink_metadata(path) {
         // An empty file, as mktemp(1) makes it, is what a script has reserved for the dump.
-        Ok(about) if !is_dump(path) && !(about.is_file() && about.len() == 0) => {
+        Ok(about) if !(is_dump(path) || about.is_file() && about.len() == 0) => {
             return Err(failed(path, io::Error::other("it exists and is not a dump")));
         }
         _ => {}

@@ -18,6 +18,7 @@
 //! | `mark` | which containers are running, for the next boot |
 //! | `options` | command lines, parsed as by getopt_long(3) |
 //! | `cmd` | the commands, a file per family |
+//! | `migrate` | `vzmigrate`: to another machine |
 //! | `list` | `vzlist` |
 //! | `recovery` | repairs what a power cut left, at the next start |
 //! | `service` | `vz`: all containers at boot and at shutdown |
@@ -36,6 +37,7 @@ pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod mark;
+mod migrate;
 pub mod names;
 pub mod node;
 pub mod options;
@@ -56,6 +58,10 @@ pub fn vzctl(arguments: Vec<OsString>) -> u8 {
     cmd::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0)).0
 }
 
+/// The applet `vzlist`.
+pub fn vzmigrate(arguments: Vec<OsString>) -> u8 {
+    migrate::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0)).0
+}
 /// The applet `vzlist`.
 pub fn vzlist(arguments: Vec<OsString>) -> u8 {
     list::main(&Paths::system(), Box::new(machine::Machine::default()), arguments, Log::console(false, 0)).0

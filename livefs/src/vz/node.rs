@@ -115,8 +115,11 @@ pub trait Node {
     fn start(&self, spec: &Spec) -> Result<()>;
     /// Whether the machine can save the processes of a container.
     fn can_checkpoint(&self) -> bool;
-    /// Saves the processes of a frozen container to an empty folder; it stays frozen.
-    fn dump(&self, id: u32, folder: &Path) -> Result<()>;
+    /// Saves the processes of a frozen container to a folder; it stays frozen. `earlier` is the last of the folders of
+    /// [`Node::pre_dump`], relative to this one.
+    fn dump(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()>;
+    /// Saves the memory of a running container to an empty folder, as far as it has changed since `earlier`.
+    fn pre_dump(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()>;
     /// Starts a container whose root is mounted from processes that were saved to a folder. They do not run before
     /// `commit` has returned; if that fails they are discarded, and had no effect.
     fn restore(&self, spec: &Spec, folder: &Path, commit: &mut dyn FnMut() -> Result<()>) -> Result<()>;

@@ -225,7 +225,7 @@ fn chosen(given: &Given) -> Result<Vec<(String, String)>> {
 /// A container consists of its private area and its configuration. The configuration has an unfinished name until the
 /// private area has its final one: if both exist, [`crate::vz::recovery`] finishes the creation, otherwise it undoes
 /// it. A configuration that existed before stays until then.
-fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: Option<&str>) -> Result<()> {
+pub(crate) fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &Path, name: Option<&str>) -> Result<()> {
     sync(made)?;
     if let Some(name) = name {
         names::set(&vz.paths, id, name, None)?;

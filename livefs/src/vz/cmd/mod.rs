@@ -36,7 +36,9 @@ vzctl exec | exec2 CTID COMMAND [ARG ...]
 vzctl enter CTID [--exec COMMAND [ARG ...]]
 vzctl console CTID [TTYNUM]
 vzctl runscript CTID SCRIPT
-vzctl suspend | resume CTID
+vzctl suspend | resume CTID [--dumpfile NAME]
+vzctl chkpnt CTID --suspend | --dump --dumpfile NAME | --resume | --kill
+vzctl restore CTID --undump --dumpfile NAME | --resume | --kill
 vzctl convert CTID [--layout ploop]
 vzctl compact CTID
 vzctl snapshot CTID [--id UUID] [--name NAME] [--description TEXT] [--skip-suspend] [--skip-config]

@@ -147,7 +147,7 @@ fn save(vz: &Vz, ct: &Ct, path: &Path) -> Result<()> {
     }
     vz.log.info("\tdump...");
     let made = dump::begin(path)?;
-    let saved = vz.node.dump(ct.id, &made).and_then(|()| dump::commit(&made, path, &[&spec.root, &spec.private]));
+    let saved = vz.node.dump(ct.id, &made, None).and_then(|()| dump::commit(&made, path, &[&spec.root, &spec.private]));
     if saved.is_err() {
         let _ = dump::remove(&made);
     }

@@ -77,6 +77,12 @@ impl World {
         assert_eq!(code, 0, "vzctl {line}: {said}");
         said
     }
+    pub(crate) fn migrate(&self, line: &str) -> (u8, String) {
+        let words = line.split_whitespace().map(Into::into).collect();
+        let paths = Paths::under(self.folder.path());
+        let (code, log) = crate::vz::migrate::main(&paths, Box::new(self.node.clone()), words, Log::captured());
+        (code, log.taken())
+    }
     pub(crate) fn list(&self, line: &str) -> (u8, String) {
         let words = line.split_whitespace().map(Into::into).collect();
         let (code, log) = crate::vz::list::main(

@@ -12,16 +12,22 @@ use crate::vz::spec::Spec;
 
 impl Machine {
     /// Saves the processes of a frozen container. Its packets are held from then on, as long as it is frozen.
-    pub(super) fn save(&self, id: u32, folder: &Path) -> Result<()> {
+    pub(super) fn save(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()> {
         let pid = self.init(id)?;
         let netns = net::Netns::of_pid(pid).map_err(convert::network_error)?;
         net::hold(&netns).map_err(convert::network_error)?;
-        let saved = checkpoint::dump(id, pid, folder, None, &log(id, "dump")?).map_err(convert::engine_error);
+        let saved = checkpoint::dump(id, pid, folder, earlier, &log(id, "dump")?).map_err(convert::engine_error);
         if saved.is_err() {
             // The failure is more useful to report.
             let _ = net::release(&netns);
         }
         saved
+    }
+
+    /// Saves the memory of a running container.
+    pub(super) fn save_memory(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()> {
+        let pid = self.init(id)?;
+        checkpoint::pre_dump(id, pid, folder, earlier, &log(id, "dump")?).map_err(convert::engine_error)
     }
 
     /// Starts a container whose root is mounted from saved processes.

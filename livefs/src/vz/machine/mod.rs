@@ -186,8 +186,12 @@ impl Node for Machine {
         container::checkpoint::available()
     }
 
-    fn dump(&self, id: u32, folder: &Path) -> Result<()> {
-        self.save(id, folder)
+    fn dump(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()> {
+        self.save(id, folder, earlier)
+    }
+
+    fn pre_dump(&self, id: u32, folder: &Path, earlier: Option<&Path>) -> Result<()> {
+        self.save_memory(id, folder, earlier)
     }
 
     fn restore(&self, spec: &Spec, folder: &Path, commit: &mut dyn FnMut() -> Result<()>) -> Result<()> {

@@ -162,7 +162,10 @@ impl Node for Notes {
     fn can_checkpoint(&self) -> bool {
         !self.0.borrow().without_criu
     }
-    fn dump(&self, id: u32, folder: &Path) -> Result<()> {
+    fn pre_dump(&self, _: u32, _: &Path, _: Option<&Path>) -> Result<()> {
+        Ok(())
+    }
+    fn dump(&self, id: u32, folder: &Path, _: Option<&Path>) -> Result<()> {
         assert!(self.is_frozen(id)? && fs::read_dir(folder).unwrap().next().is_none());
         fs::write(folder.join("core"), "memory").unwrap();
         if self.0.borrow().fails {

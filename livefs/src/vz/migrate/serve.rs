@@ -1,0 +1,192 @@
+//! The destination of a migration: `vzmigrate --serve`, started by the source over SSH. If the connection ends before the
+//! source has said that the migration is complete, everything is undone.
+
+use super::sync;
+use super::wire::{Reply, Request, VERSION, Wire};
+use super::{COPY, EXISTS, IN_USE, LOCKED, START, USAGE};
+use crate::durable;
+use crate::net;
+use crate::system::tree::unpack;
+use crate::vz::cmd::create::{retire, settle};
+use crate::vz::conf::{ConfFile, Config};
+use crate::vz::context::Vz;
+use crate::vz::layout::beside;
+use crate::vz::lock::Lock;
+use crate::vz::{disk, dump, names, process};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// A failure: the exit code of `vzmigrate`, and why.
+type Failure = (u8, String);
+
+/// Answers the source until the connection ends. Gives the exit code.
+pub fn serve(vz: &Vz, input: impl Read, output: impl Write) -> u8 {
+    let mut wire = Wire::new(input, output);
+    let mut arriving = Arriving { vz, id: None, lock: None, made: None };
+    let mut done = false;
+    while let Ok(Some(request)) = wire.receive() {
+        done = matches!(request, Request::Done);
+        let answer = arriving.answer(request, &mut wire);
+        let reply = answer.unwrap_or_else(|(code, text)| Reply::No { code, text });
+        if wire.send(&reply).is_err() || done {
+            break;
+        }
+    }
+    if !done {
+        arriving.undo();
+    }
+    0
+}
+
+/// The container that arrives.
+struct Arriving<'a> {
+    vz: &'a Vz,
+    id: Option<u32>,
+    /// As long as no `vzctl` has to work on it.
+    lock: Option<Lock>,
+    made: Option<Made>,
+}
+
+/// What there is of it.
+struct Made {
+    file: ConfFile,
+    private: PathBuf,
+    /// The private area until it is published.
+    unfinished: PathBuf,
+    published: bool,
+    keep: bool,
+}
+
+fn copy(error: io::Error) -> Failure {
+    (COPY, error.to_string())
+}
+
+impl Arriving<'_> {
+    fn answer<R: Read, W: Write>(&mut self, request: Request, wire: &mut Wire<R, W>) -> Result<Reply, Failure> {
+        match request {
+            Request::Hello { .. } => {
+                let kernel = nix::sys::utsname::uname().map_err(|error| copy(error.into()))?;
+                let kernel = kernel.release().to_string_lossy().into_owned();
+                Ok(Reply::Hello { version: VERSION, kernel, criu: self.vz.node.can_checkpoint() })
+            }
+            Request::Check { id, name, addresses } => self.check(id, name.as_deref(), &addresses),
+            Request::Begin { conf, scripts, keep } => self.begin(&conf, &scripts, keep),
+            Request::List => sync::list(&self.made()?.unfinished).map(Reply::Files).map_err(copy),
+            Request::Remove(gone) => sync::remove(&self.made()?.unfinished, &gone).map(|()| Reply::Yes).map_err(copy),
+            Request::Files => {
+                let into = self.made()?.unfinished.clone();
+                receive(wire, &into)
+            }
+            Request::Dump => {
+                let into = self.vz.dump_place(self.id.unwrap_or_default());
+                disk::make_folder(&into).map_err(|error| (COPY, error.to_string()))?;
+                receive(wire, &into)
+            }
+            Request::Publish => self.publish(),
+            Request::Restore => {
+                let id = self.id.unwrap_or_default();
+                let place = self.vz.dump_place(id).display().to_string();
+                self.vzctl(&["restore".into(), id.to_string(), "--undump".into(), "--dumpfile".into(), place])
+            }
+            Request::Vzctl(words) => self.vzctl(&words),
+            Request::Done => Ok(Reply::Yes),
+        }
+    }
+
+    fn made(&self) -> Result<&Made, Failure> {
+        self.made.as_ref().ok_or_else(|| (USAGE, "nothing has been begun".into()))
+    }
+
+    fn check(&mut self, id: u32, name: Option<&str>, addresses: &[std::net::IpAddr]) -> Result<Reply, Failure> {
+        self.lock = Some(self.vz.lock(id, "").map_err(|error| (LOCKED, error.to_string()))?);
+        let taken = name.is_some_and(|name| names::by_name(&self.vz.paths, name).is_some());
+        if self.vz.paths.container_conf(id).exists() || taken {
+            return Err((EXISTS, format!("CT #{id} already exists on destination node")));
+        }
+        let used = net::in_use(addresses).map_err(|error| (IN_USE, error.to_string()))?;
+        if let Some((address, user)) = used.first() {
+            return Err((IN_USE, format!("IP address {address} already in use on destination node, by {user}")));
+        }
+        self.id = Some(id);
+        Ok(Reply::Yes)
+    }
+
+    fn begin(&mut self, conf: &str, scripts: &[(String, String)], keep: bool) -> Result<Reply, Failure> {
+        let (vz, id) = (self.vz, self.id.ok_or_else(|| (USAGE, "nothing has been checked".into()))?);
+        let file = ConfFile::parse(conf);
+        let config = Config::layered([&vz.global, &file], id);
+        let private = config.path("VE_PRIVATE").map_err(|error| (COPY, error.to_string()))?;
+        let private = vz.paths.at(private);
+        if private.exists() {
+            return Err((EXISTS, format!("{} already exists on destination node", private.display())));
+        }
+        let unfinished = beside(&private, "creating");
+        disk::make_folder(&unfinished).map_err(|error| (COPY, error.to_string()))?;
+        for (ending, text) in scripts {
+            if !["premount", "mount", "umount", "postumount", "start", "stop"].contains(&ending.as_str()) {
+                return Err((USAGE, format!("{id}.{ending} is no action script")));
+            }
+            let path = vz.paths.conf().join(format!("{id}.{ending}"));
+            durable::replace(&path, text.as_bytes(), 0o755).map_err(copy)?;
+        }
+        self.made = Some(Made { file, private, unfinished, published: false, keep });
+        Ok(Reply::Yes)
+    }
+
+    fn publish(&mut self) -> Result<Reply, Failure> {
+        let (vz, id) = (self.vz, self.id.unwrap_or_default());
+        let made = self.made.as_mut().ok_or_else(|| (USAGE, "nothing has been begun".into()))?;
+        let name = made.file.get("NAME").filter(|name| names::valid(name)).map(str::to_owned);
+        settle(vz, id, &made.file, &made.unfinished, &made.private, name.as_deref())
+            .map_err(|error| (COPY, error.to_string()))?;
+        made.published = true;
+        self.lock = None;
+        Ok(Reply::Yes)
+    }
+
+    fn vzctl(&self, words: &[String]) -> Result<Reply, Failure> {
+        let mut command = process::command("/proc/self/exe");
+        let output = command.arg("vzctl").args(words).stderr(Stdio::piped()).output().map_err(copy)?;
+        if output.status.success() {
+            return Ok(Reply::Yes);
+        }
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err((START, format!("vzctl {}: {text}", words.join(" "))))
+    }
+
+    /// Leaves nothing of the container, unless its files are to be kept for another attempt.
+    fn undo(&mut self) {
+        let Some((made, id)) = self.made.take().zip(self.id) else { return };
+        let vz = self.vz;
+        if made.published {
+            for words in [["restore", "--kill"].as_slice(), &["stop", "--fast"], &["umount"]] {
+                let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+                words.insert(1, id.to_string());
+                let _ = self.vzctl(&words);
+            }
+        }
+        let _ = dump::remove(&vz.dump_place(id));
+        let _ = retire(vz, id);
+        // `retire` keeps them for the case that the container was destroyed by mistake.
+        for ending in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
+            let _ = fs::remove_file(vz.paths.conf().join(format!("{id}.{ending}.destroyed")));
+        }
+        if made.published {
+            let _ = fs::rename(&made.private, &made.unfinished);
+        }
+        if !made.keep {
+            let _ = fs::remove_dir_all(&made.unfinished);
+        }
+        self.lock = None;
+    }
+}
+
+/// Unpacks what the source streams.
+fn receive<R: Read, W: Write>(wire: &mut Wire<R, W>, into: &Path) -> Result<Reply, Failure> {
+    let mut stream = wire.streamed();
+    let unpacked = unpack(&mut stream, into);
+    stream.finish().map_err(copy)?;
+    unpacked.map(|()| Reply::Yes).map_err(copy)
+}
