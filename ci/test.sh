@@ -15,13 +15,15 @@
 #                         compares what dbco reads from N random packages of bookworm and N of trixie (500) with dpkg-deb
 #                         (ci/packages.py); needs apt with a Debian mirror and Python, downloads some 300 MB, takes ten minutes
 #   ci/test.sh suites     compares the packages that dbco and apt-get choose from several suites (ci/suites.sh); five minutes
+#   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
+#                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
 #                         failing inputs go to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,20s/^# \{0,1\}//p' "$0"
+  sed -n '2,22s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -111,6 +113,10 @@ case "${1:-all}" in
     ci/packages.py target/release/examples/deb_tree "${@:2}"
     ;;
   suites) ci/suites.sh "${@:2}" ;;
+  inspect)
+    cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
+    ci/inspect.sh target/release/dbco out/quick/quick.iso
+    ;;
   fuzz) fuzz "${2:-600}" ;;
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;
