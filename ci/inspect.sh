@@ -67,9 +67,15 @@ for line in sys.stdin:
     print(permissions[0], mode(permissions), uid, gid, size, path.removeprefix("./"), target)' | sort
 }
 
-netboot() {
+# The installer's files, once.
+installer() {
+  [ ! -d net ] || return 0
   apt-get download -qq debian-installer-12-netboot-amd64
   dpkg-deb -x debian-installer-12-netboot-amd64_*.deb net
+}
+
+netboot() {
+  installer
   local images=net/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
   zcat "$images/initrd.gz" | theirs_cpio > theirs
   ours "$images/initrd.gz" > ours
@@ -121,6 +127,7 @@ dracut_image() {
 
 uki() {
   local stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub kernel
+  installer
   kernel=net/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
   echo -n 'root=/dev/none quiet' > cmdline
   cp "$kernel/linux" linux

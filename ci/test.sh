@@ -21,6 +21,8 @@
 #   ci/test.sh repro [RECIPE...]
 #                         two builds of each recipe in different surroundings (dbco repro), with reports in out/repro/; by default of
 #                         all shipped recipes, which takes most of a day, as each build starts with an empty store
+#   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
+#                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
 #                         failing inputs go to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
 set -euo pipefail
@@ -29,6 +31,7 @@ cd "$(dirname "$0")/.."
 usage() {
   sed -n '2,23s/^# \{0,1\}//p' "$0"
   sed -n '2,24s/^# \{0,1\}//p' "$0"
+  sed -n '2,22s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -145,6 +148,10 @@ case "${1:-all}" in
     ;;
   suites) ci/suites.sh "${@:2}" ;;
   repro) repro "${@:2}" ;;
+  inspect)
+    cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
+    ci/inspect.sh target/release/dbco out/quick/quick.iso
+    ;;
   fuzz) fuzz "${2:-600}" ;;
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;

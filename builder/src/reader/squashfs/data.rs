@@ -1,6 +1,7 @@
 //! The content of files: blocks, each compressed by itself, and a fragment with the end.
 
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
 
 use super::super::region::Region;
 use super::metadata::decompress;
@@ -21,11 +22,39 @@ pub struct FileData {
 /// The bit of a stored size that means "not compressed".
 const PLAIN: u32 = 1 << 24;
 
+/// The blocks with the ends of files: offsets and stored sizes. The last one that was read is kept, as files with their ends
+/// in the same block mostly follow each other.
+pub struct Fragments {
+    rows: Vec<(u64, u32)>,
+    last: Mutex<Option<(u32, Arc<Vec<u8>>)>>,
+}
+
+impl Fragments {
+    pub fn new(rows: Vec<(u64, u32)>) -> Self {
+        Self { rows, last: Mutex::new(None) }
+    }
+
+    /// The fragment of a number, unpacked by `read`.
+    fn get(&self, index: u32, read: impl FnOnce(u64, u32) -> Result<Vec<u8>, Fault>) -> Result<Arc<Vec<u8>>, Fault> {
+        let mut last = self.last.lock().unwrap_or_else(|error| error.into_inner());
+        if let Some((_, bytes)) = last.as_ref().filter(|(number, _)| *number == index) {
+            return Ok(Arc::clone(bytes));
+        }
+        let &(at, stored) = self
+            .rows
+            .get(index as usize)
+            .ok_or_else(|| Fault::Damaged(format!("fragment {index} is not in its table")))?;
+        let bytes = Arc::new(read(at, stored)?);
+        *last = Some((index, Arc::clone(&bytes)));
+        Ok(bytes)
+    }
+}
+
 /// Reads a file from start to end.
 pub struct FileReader<'a> {
     file: &'a FileData,
     image: &'a Region,
-    fragments: &'a [(u64, u32)],
+    fragments: &'a Fragments,
     info: &'a SquashfsInfo,
     limits: &'a Limits,
     next: usize,
@@ -39,7 +68,7 @@ impl<'a> FileReader<'a> {
     pub fn new(
         file: &'a FileData,
         image: &'a Region,
-        fragments: &'a [(u64, u32)],
+        fragments: &'a Fragments,
         info: &'a SquashfsInfo,
         limits: &'a Limits,
     ) -> Self {
@@ -61,11 +90,7 @@ impl<'a> FileReader<'a> {
             }
         } else {
             let (index, offset) = self.file.fragment.ok_or_else(|| Fault::damaged("a file without its end"))?;
-            let &(at, stored) = self
-                .fragments
-                .get(index as usize)
-                .ok_or_else(|| Fault::Damaged(format!("fragment {index} is not in its table")))?;
-            let fragment = self.stored(at, stored)?;
+            let fragment = self.fragments.get(index, |at, stored| self.stored(at, stored))?;
             let part = (offset as usize).checked_add(most).and_then(|end| fragment.get(offset as usize..end));
             self.block = part.ok_or_else(|| Fault::damaged("a file's end lies beyond its fragment"))?.to_vec();
         }

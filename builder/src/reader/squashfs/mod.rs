@@ -15,7 +15,7 @@ use super::filesystem::{Content, Filesystem};
 use super::limits::Allowance;
 use super::region::{le, le16, le32};
 use super::{Entry, Fault, Kind, Limits, Listing, Region};
-use data::FileReader;
+use data::{FileReader, Fragments};
 use inode::{Inode, InodeKind};
 use metadata::{Metadata, Reference};
 
@@ -33,7 +33,7 @@ pub struct Squashfs {
     limits: Limits,
     /// Its super block.
     pub info: SquashfsInfo,
-    fragments: Vec<(u64, u32)>,
+    fragments: Fragments,
     /// Files by [`Entry::content`].
     files: Vec<data::FileData>,
 }
@@ -111,7 +111,14 @@ impl Squashfs {
         let root = walk.inode(Reference(le(&block, 32, 8)))?;
         walk.add(Vec::new(), root, 0)?;
         let Walk { entries, files, .. } = walk;
-        Ok(Self { listing: Listing::new(entries), image: image.clone(), limits: *limits, info, fragments, files })
+        Ok(Self {
+            listing: Listing::new(entries),
+            image: image.clone(),
+            limits: *limits,
+            info,
+            fragments: Fragments::new(fragments),
+            files,
+        })
     }
 }
 
