@@ -58,7 +58,7 @@ validators() {
     echo "set DBCO_VALIDATORS to a folder: pip install --no-deps --require-hashes --target DIR -r ci/requirements-validators.txt" >&2
     return 1
   fi
-  cargo test --locked --test release -- --ignored validators
+  cargo test --locked --test release_validators -- --ignored
 }
 
 debug() {
