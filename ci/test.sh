@@ -83,6 +83,7 @@ repro() {
     echo "not reproducible, or failed: ${failed[*]}; the reports are in out/repro/"
     return 1
   }
+  cargo test --locked --test release_validators -- --ignored
 }
 
 debug() {

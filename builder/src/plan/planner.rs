@@ -30,6 +30,13 @@ pub struct PlanTargets {
     pub release: bool,
 }
 
+impl PlanTargets {
+    /// All that a release has to produce.
+    pub fn for_release() -> Self {
+        Self { release: true, ..Self::default() }
+    }
+}
+
 /// Why planning failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {

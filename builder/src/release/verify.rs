@@ -231,7 +231,7 @@ impl Release<'_> {
             let known = name.is_some_and(|name| {
                 name == SUMS || sums.contains_key(name) || signatures.iter().any(|signature| signature == name)
             });
-            if !known && !(name == Some(MARK) && self.is_mark(sums, &signatures)?) {
+            if !(known || name == Some(MARK) && self.is_mark(sums, &signatures)?) {
                 return Err(VerifyError::Extra(self.folder.join(entry.name)));
             }
         }

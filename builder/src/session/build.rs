@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::notice::Notice;
-use super::release::{self, ReleaseOptions};
 use super::stated::stated;
 use super::{Error, OutputsState, Session};
 use crate::build::{Built, build, repair, steps_to_run};
@@ -14,6 +13,9 @@ use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
 use crate::sandbox::{self, Sandbox};
 use crate::step::{Resources, StepId};
+use crate::release::ReleaseError;
+use crate::sandbox::Sandbox;
+use crate::step::StepId;
 use crate::store::{Store, StoreError};
 
 /// How often damage in the store may be repaired in one build. More means that the disk alters what is written.
@@ -40,6 +42,13 @@ impl Options {
         let jobs = if self.jobs == 0 { crate::threads::processors() } else { self.jobs };
         Resources { jobs, sandbox: self.sandbox }
     }
+}
+
+/// What makes a build a release.
+#[derive(Clone, Debug, Default)]
+pub struct ReleaseOptions {
+    /// The URL of the project's repository in the statement; by default that of the remote `origin`.
+    pub source_url: Option<String>,
 }
 
 /// Which outputs to write, and where.
@@ -83,7 +92,7 @@ impl Session<'_> {
         let mut options = outputs.options.clone();
         options.locked |= outputs.release.is_some();
         let (wanted, commit) = match &outputs.release {
-            Some(release) => (release::targets(), Some(self.commit_of(&recipe, release, &options, &store)?)),
+            Some(release) => (PlanTargets::for_release(), Some(self.commit_of(&recipe, release, &options, &store)?)),
             None => (PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() }, None),
         };
         let mut done = self.build_once(recipe, store, &options, &wanted)?;
@@ -185,7 +194,11 @@ impl BuiltRecipe {
 
 /// Whether an object of the store was damaged, which the build then makes again.
 fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Output(OutputError::Store(StoreError::Damaged(_)))) || release::is_damage(error)
+    let store = match error {
+        Error::Output(OutputError::Store(error)) | Error::Release(ReleaseError::Store(error)) => error,
+        _ => return false,
+    };
+    matches!(store, StoreError::Damaged(_))
 }
 
 fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {

@@ -63,7 +63,7 @@ use crate::build::Observer;
 use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig, VendoredPlace};
 use crate::store::{Sharing, Store};
 
-pub use build::{BuiltRecipe, Options, OutputOptions};
+pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
 pub use error::{Error, SourceFailure};
 pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};
@@ -71,7 +71,6 @@ pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::requests_of_project;
 pub use rebuild::{PROJECT_KEYS, RebuildOptions, RebuildOutcome, project_keys};
-pub use release::ReleaseOptions;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 pub use vendor::LockedSources;

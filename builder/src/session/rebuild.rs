@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::build::{Options, OutputOptions};
-use super::release::{ReleaseOptions, is_inside};
+use super::build::{Options, OutputOptions, ReleaseOptions};
+use super::release::is_inside;
 use super::sources::digests;
 use super::{Error, Session};
 use crate::digest::Digest;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::build::{BuiltRecipe, Options};
+use super::build::{BuiltRecipe, Options, ReleaseOptions};
 use super::locks::Locks;
 use super::{Error, Session};
 use crate::lock::Lock;
@@ -11,19 +11,7 @@ use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{Recipe, load};
 use crate::release::{ProjectCommit, ReleaseError, ReleaseInput, check_out, documents};
 use crate::step::Blob;
-use crate::store::{Store, StoreError};
-
-/// What makes a build a release.
-#[derive(Clone, Debug, Default)]
-pub struct ReleaseOptions {
-    /// The URL of the project's repository in the statement; by default that of the remote `origin`.
-    pub source_url: Option<String>,
-}
-
-/// What a release has to produce.
-pub(super) fn targets() -> PlanTargets {
-    PlanTargets { release: true, ..PlanTargets::default() }
-}
+use crate::store::Store;
 
 impl Session<'_> {
     /// The commit that a recipe is part of, if a build of the work tree is one of the commit: nothing differs from the
@@ -46,7 +34,7 @@ impl Session<'_> {
                 return Err(not_in_commit(&project, path));
             }
         }
-        let here = plan(recipe, &lock, &targets(), store)?;
+        let here = plan(recipe, &lock, &PlanTargets::for_release(), store)?;
         let work = store.work_dir()?;
         let folder = work.path().join("commit");
         std::fs::create_dir(&folder).map_err(|error| ReleaseError::read(&folder, error))?;
@@ -57,7 +45,7 @@ impl Session<'_> {
         if !lock.fits(&wanted) {
             return Err(not_in_commit(&project, &lock_name));
         }
-        let there = plan(&there, &lock.only(&wanted), &targets(), store)?;
+        let there = plan(&there, &lock.only(&wanted), &PlanTargets::for_release(), store)?;
         same_steps(&project, &here, &there)?;
         Ok(project)
     }
@@ -93,11 +81,6 @@ fn same_steps(project: &ProjectCommit, here: &Plan, there: &Plan) -> Result<(), 
         None => ("the number of steps".to_owned(), vec![format!("{} and {}", own.len(), other.len())]),
     };
     Err(ReleaseError::CommitDiffers { commit: project.commit.clone(), step, rows }.into())
-}
-
-/// A damaged object of the store that the documents are made from; the build makes it again.
-pub(super) fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Release(ReleaseError::Store(StoreError::Damaged(_))))
 }
 
 /// Whether a path of a statement stays inside a work tree.

@@ -6,6 +6,7 @@
 
 pub mod ar;
 pub mod host;
+pub mod releases;
 pub mod seccomp;
 
 use std::fs;

@@ -26,6 +26,9 @@ use crate::step::{
 };
 use crate::store::Store;
 
+/// How many links from one package's documentation to another's are followed.
+const LINKS: usize = 5;
+
 /// A kernel's configuration has some 300 KB.
 const MOST_CONFIG: u64 = 16 << 20;
 
@@ -103,16 +106,16 @@ impl FactsByFile {
         Ok(all)
     }
 
-    /// The text of a package's copyright file, which may be that of another package.
-    fn copyright<'f>(&'f self, of: &'f PackageFacts) -> Option<(&'f str, &'f str)> {
-        match &of.copyright {
-            CopyrightFile::Text(text) => Some((&of.name, text)),
-            CopyrightFile::Of(other) => self.packages.values().find_map(|facts| match &facts.copyright {
-                CopyrightFile::Text(text) if facts.name == *other => Some((facts.name.as_str(), text.as_str())),
-                _ => None,
-            }),
-            CopyrightFile::Missing => None,
+    /// The text of a package's copyright file, which may be that of another package, and the package that has it.
+    fn copyright<'f>(&'f self, mut of: &'f PackageFacts) -> Option<(&'f str, &'f str)> {
+        for _ in 0..LINKS {
+            match &of.copyright {
+                CopyrightFile::Text(text) => return Some((&of.name, text)),
+                CopyrightFile::Of(other) => of = self.packages.values().find(|facts| facts.name == *other)?,
+                CopyrightFile::Missing => return None,
+            }
         }
+        None
     }
 }
 

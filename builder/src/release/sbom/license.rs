@@ -53,7 +53,12 @@ impl LicenseCollector {
 
 /// All of these licences apply.
 pub fn all_of(expressions: impl IntoIterator<Item = String>) -> License {
-    let mut each: Vec<String> = expressions.into_iter().collect();
+    // Parts that all apply anyway are not repeated.
+    let split = |text: String| match text.contains(" OR ") {
+        true => vec![text],
+        false => text.split(" AND ").map(|part| part.trim_matches(['(', ')']).to_owned()).collect(),
+    };
+    let mut each: Vec<String> = expressions.into_iter().flat_map(split).collect();
     each.sort();
     each.dedup();
     match each.len() {
@@ -174,6 +179,7 @@ mod tests {
         let of = |list: &[&str]| all_of(list.iter().map(|text| text.to_string()));
         assert_eq!(of(&[]), License::Unknown);
         assert_eq!(of(&["MIT", "MIT"]), License::Expression("MIT".into()));
+        assert_eq!(of(&["MIT AND ISC", "MIT"]), License::Expression("ISC AND MIT".into()));
         assert_eq!(of(&["MIT OR ISC", "0BSD"]), License::Expression("0BSD AND (MIT OR ISC)".into()));
     }
 }
