@@ -189,7 +189,6 @@ for line in sys.stdin:
   (cd squash && find . -type f -exec sha256sum {} + | sort -k 2) > theirs
   (cd erofs.ours && find . -type f -exec sha256sum {} + | sort -k 2) > ours
   same "the same as erofs, lz4hc: its files" theirs ours
-  local nid
   "$dbco" ls --json livefs.erofs | python3 -c '
 import json, sys
 for line in sys.stdin:

@@ -6,8 +6,8 @@
 #   ci/test.sh quick      unit and integration tests only
 #   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); takes half an hour, run separately
 #   ci/test.sh validators
-#                         third-party validators on the documents of a release: $DBCO_VALIDATORS is the folder in which
-#                         ci/requirements-validators.txt is installed (pip install --target)
+#                         third-party validators read releases' documents, audits and the pipelines of ci/. $DBCO_VALIDATORS is a folder of
+#                         virtual environments, `release` and `pipelines`, with the packages of ci/requirements-NAME.txt
 #   ci/test.sh machines   the integration tests that boot machines with a third-party kernel: $DBCO_TEST_KERNEL,
 #                         or otherwise the one built by recipes/quick.yaml; takes minutes, run separately
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of race tests on a debug kernel
@@ -29,9 +29,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
-  sed -n '2,23s/^# \{0,1\}//p' "$0"
-  sed -n '2,24s/^# \{0,1\}//p' "$0"
-  sed -n '2,22s/^# \{0,1\}//p' "$0"
+  sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -62,28 +60,35 @@ machines() {
 
 validators() {
   if [ -z "${DBCO_VALIDATORS:-}" ]; then
-    echo "set DBCO_VALIDATORS to a folder: pip install --no-deps --require-hashes --target DIR -r ci/requirements-validators.txt" >&2
+    echo 'set DBCO_VALIDATORS to a folder. For each NAME of `release` and `pipelines`:' >&2
+    echo '  python3 -m venv DIR/NAME && DIR/NAME/bin/pip install --no-deps --require-hashes -r ci/requirements-NAME.txt' >&2
     return 1
   fi
-  cargo test --locked --test release -- --ignored validators
-# debian-kernel.yaml is not in the repository's lock.
+  cargo test --locked --test audit_cve --test pipelines --test release_validators -- --ignored
+}
+
 repro() {
   local recipe failed=()
+  cargo build --locked --release --quiet
   if [ $# -eq 0 ]; then
     for recipe in recipes/*.yaml; do
-      [ "$recipe" = recipes/debian-kernel.yaml ] || set -- "$@" "$recipe"
+      # Recipes with sources of suites that drop old versions are not in the repository's lock.
+      if target/release/dbco check --locked "$recipe" > /dev/null 2>&1; then
+        set -- "$@" "$recipe"
+      else
+        echo "not in dbco.lock: $recipe"
+      fi
     done
   fi
   mkdir -p out/repro
   for recipe; do
-    cargo run --locked --release --quiet -- repro --locked --html "out/repro/$(basename "$recipe" .yaml).html" "$recipe" ||
+    target/release/dbco repro --locked --html "out/repro/$(basename "$recipe" .yaml).html" "$recipe" ||
       failed+=("$recipe")
   done
   [ ${#failed[@]} -eq 0 ] || {
     echo "not reproducible, or failed: ${failed[*]}; the reports are in out/repro/"
     return 1
   }
-  cargo test --locked --test release_validators -- --ignored
 }
 
 debug() {

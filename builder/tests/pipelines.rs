@@ -189,12 +189,12 @@ fn the_parts_of_the_store_that_are_cached_exist() {
     }
 }
 
-/// The linters of `ci/requirements-pipelines.txt`; `$DBCO_PIPELINE_TOOLS` is where they are.
+/// Run by `ci/test.sh validators`, which provides the linters.
 #[test]
 #[ignore = "needs the tools of ci/requirements-pipelines.txt"]
 fn linters_accept_the_pipelines() {
-    let tools = std::env::var("DBCO_PIPELINE_TOOLS").expect("DBCO_PIPELINE_TOOLS is a folder");
-    let tool = |name: &str| Path::new(&tools).join("bin").join(name);
+    let tools = std::env::var("DBCO_VALIDATORS").expect("DBCO_VALIDATORS names the folder of the validators");
+    let tool = |name: &str| Path::new(&tools).join("pipelines/bin").join(name);
     let (actions, gitlab) = (repository().join("ci/github-actions.yaml"), repository().join("ci/gitlab-ci.yml"));
     let run = |name: &str, arguments: &[&std::ffi::OsStr]| {
         let path = tool(name);

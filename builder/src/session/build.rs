@@ -11,11 +11,11 @@ use crate::lock::Lock;
 use crate::output::{OutputError, OutputFolder, WriteReport};
 use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
-use crate::sandbox::{self, Sandbox};
-use crate::step::{Resources, StepId};
 use crate::release::ReleaseError;
 use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use crate::step::StepId;
+use crate::step::{Resources, StepId};
 use crate::store::{Store, StoreError};
 
 /// How often damage in the store may be repaired in one build. More means that the disk alters what is written.

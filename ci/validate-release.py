@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Validates the documents of a release with programs that others wrote: ci/validate.py DIR...
+"""Validates the documents of a release with programs that others wrote: ci/validate-release.py DIR...
 
-The versions that are expected are in ci/requirements-validators.txt. Prints a line for each document; ends with 1 if
+The versions that are expected are in ci/requirements-release.txt. Prints a line for each document; ends with 1 if
 one is not accepted.
 """
 
