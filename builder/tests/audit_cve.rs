@@ -267,7 +267,7 @@ fn bad_data_is_named() {
 
 /// Third-party libraries read both documents. Run by `ci/test.sh validators`, which provides them.
 #[test]
-#[ignore = "needs the tools of ci/requirements-pipelines.txt"]
+#[ignore = "needs the validators of ci/requirements-pipelines.txt"]
 fn validators_accept_the_documents() {
     let image = Image::new();
     image.project.write(

@@ -191,7 +191,7 @@ fn the_parts_of_the_store_that_are_cached_exist() {
 
 /// Run by `ci/test.sh validators`, which provides the linters.
 #[test]
-#[ignore = "needs the tools of ci/requirements-pipelines.txt"]
+#[ignore = "needs the validators of ci/requirements-pipelines.txt"]
 fn linters_accept_the_pipelines() {
     let tools = std::env::var("DBCO_VALIDATORS").expect("DBCO_VALIDATORS names the folder of the validators");
     let tool = |name: &str| Path::new(&tools).join("pipelines/bin").join(name);

@@ -12,9 +12,7 @@ use crate::output::{OutputError, OutputFolder, WriteReport};
 use crate::plan::{Plan, PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe};
 use crate::release::ReleaseError;
-use crate::sandbox::Sandbox;
 use crate::sandbox::{self, Sandbox};
-use crate::step::StepId;
 use crate::step::{Resources, StepId};
 use crate::store::{Store, StoreError};
 

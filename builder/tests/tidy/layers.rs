@@ -191,6 +191,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source"]),
+    (
         "release",
         &[
             "beneath",
@@ -215,7 +216,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "session",
         &[
             "archive", "beneath", "boot", "build", "cve", "digest", "input", "kernel", "lock", "mask", "output",
-            "plan", "process", "recipe", "sandbox", "similar", "source", "step", "store", "threads", "vendor",
+            "plan", "process", "recipe", "release", "sandbox", "similar", "source", "step", "store", "threads",
+            "vendor",
         ],
     ),
     // Two builds, each a process of its own, and their comparison.
@@ -238,8 +240,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "step",
             "store",
             "tree",
-            "beneath", "boot", "build", "digest", "input", "kernel", "lock", "output", "plan", "process", "recipe",
-            "release", "sandbox", "similar", "source", "step", "store", "threads",
         ],
     ),
     // The command line, which may use everything and is used by nothing.
