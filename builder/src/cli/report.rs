@@ -103,7 +103,9 @@ fn details(report: &Report, line: &mut dyn FnMut(String)) {
         "fat" => line(format!("label: {}, serial number {}", text("label"), text("serial"))),
         "ext" => line(format!("label: {}", text("label"))),
         "iso" => {
-            line(format!("label: {}; made by: {}; names: {}", text("label"), text("application"), text("names")));
+            let maker = text("application");
+            let maker = if maker.is_empty() { maker } else { format!("; made by: {maker}") };
+            line(format!("label: {}{maker}; names: {}", text("label"), text("names")));
             for (index, image) in details["boot"].as_array().into_iter().flatten().enumerate() {
                 let platform = image["platform"].as_str().unwrap_or_default();
                 let emulation = image["emulation"].as_str().unwrap_or_default();

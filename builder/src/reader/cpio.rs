@@ -40,7 +40,7 @@ impl Segment<'_> {
             let mut magic = [0; 6];
             let count = data.read_at(start, &mut magic)?;
             // As in the kernel's unpacker, an archive starts at a multiple of 4.
-            if !is_cpio(&magic[..count]) || (start - offset) % 4 != 0 {
+            if !is_cpio(&magic[..count]) || !(start - offset).is_multiple_of(4) {
                 self.settle(links);
                 return Ok(start);
             }

@@ -125,7 +125,7 @@ impl Image {
         let mut head = vec![0; 4096];
         let count = data.read_at(0, &mut head)?;
         head.truncate(count);
-        if pe::is_pe(&head) && !head.get(4..8).is_some_and(|mark| mark == b"zimg") {
+        if pe::is_pe(&head) && head.get(4..8).is_none_or(|mark| mark != b"zimg") {
             let (sections, stored) = pe::open(data)?;
             if sections.iter().any(|section| section.name == ".linux") {
                 return Ok(Self::new(data, Format::Uki(sections), stored));
