@@ -206,11 +206,14 @@ fn parent(pid: i32) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Why CRIU failed: the first error in its log, as those after it are its consequences. Before it come errors that CRIU
-/// goes on from: it can't raise its own limit of open files.
+/// Errors that CRIU goes on from, when it looks what it and the kernel can do.
+const HARMLESS: [&str; 2] = ["rlimit: Can't setup RLIMIT_NOFILE", "tun: Unable to create tun"];
+
+/// Why CRIU failed: the first error in its log that is not harmless, as those after it are its consequences.
 pub(super) fn reason(log: &Path) -> Option<String> {
     let lines = BufReader::new(File::open(log).ok()?).lines().map_while(|line| line.ok());
-    lines.into_iter().filter_map(|line| told(&line)).find(|text| !text.starts_with("rlimit: Can't setup RLIMIT_NOFILE"))
+    let harmless = |text: &String| HARMLESS.iter().any(|known| text.starts_with(known));
+    lines.into_iter().filter_map(|line| told(&line)).find(|text| !harmless(text))
 }
 
 /// The text of an error's line: `(00.004321)  1: Error (criu/sk-unix.c:123): unix: …`.

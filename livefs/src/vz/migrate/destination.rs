@@ -1,7 +1,8 @@
 //! The destination as the source sees it: a program over SSH that answers requests.
 
+use super::asked::{CONNECT, COPY, Failure, Options, Result, copy};
+use super::sync;
 use super::wire::{Reply, Request, Wire};
-use super::{CONNECT, COPY, Failure, Options, Result, copy, sync};
 use crate::vz::process;
 use std::io;
 use std::path::Path;

@@ -4,6 +4,7 @@
 //! Until the container runs at the destination a failure leaves it running here. With `--live` its memory is copied while
 //! it runs, then it is frozen, what has changed since is copied, and it is restored there before it is killed here.
 
+mod asked;
 mod destination;
 mod moving;
 mod serve;
@@ -11,32 +12,18 @@ mod sync;
 mod wire;
 
 use super::context::Vz;
-use super::exit::Error;
 use super::log::Log;
 use super::names;
 use super::node::Node;
 use super::options::{self, Known};
 use super::paths::Paths;
+use asked::{CONNECT, Failure, KERNEL, LOCKED, MISSING, NO_CRIU, Options, Result, STOP, STOPPED, USAGE, copy, with};
 use destination::Destination;
 use moving::Moving;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use wire::{Reply, Request, VERSION};
-
-/// Exit codes (vzmigrate(8)).
-const USAGE: u8 = 1;
-const STOPPED: u8 = 2;
-const CONNECT: u8 = 4;
-const COPY: u8 = 6;
-const START: u8 = 7;
-const STOP: u8 = 8;
-const EXISTS: u8 = 9;
-const MISSING: u8 = 10;
-const IN_USE: u8 = 12;
-const NO_CRIU: u8 = 14;
-const KERNEL: u8 = 17;
-const LOCKED: u8 = 20;
 
 const KNOWN: &[Known] = &[
     ("remove-area", Some('r'), true),
@@ -71,35 +58,6 @@ Options:
 -f, --nodeps               go on with another kernel at the destination
 -t, --times                print how long it was not running
 -v                         tell more";
-
-/// A failure: the exit code, and why.
-#[derive(Debug)]
-struct Failure(u8, String);
-
-type Result<T> = std::result::Result<T, Failure>;
-
-fn copy(error: io::Error) -> Failure {
-    Failure(COPY, error.to_string())
-}
-
-/// For `map_err`.
-fn with(code: u8) -> impl Fn(Error) -> Failure {
-    move |error| Failure(code, error.to_string())
-}
-
-/// What is asked for.
-#[derive(Debug, Default)]
-struct Options {
-    live: bool,
-    remove: bool,
-    keep: bool,
-    check: bool,
-    any_kernel: bool,
-    times: bool,
-    ssh: Vec<String>,
-    host: String,
-    container: String,
-}
 
 /// Runs `vzmigrate`. Gives the exit code.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut log: Log) -> (u8, Log) {

@@ -1,8 +1,8 @@
 //! The part of a migration after the first copy: until the container runs at the destination, a failure leaves it here.
 
+use super::asked::{COPY, Failure, Options, Result, START, STOP, copy, with};
 use super::destination::{Counted, Destination};
 use super::wire::Request;
-use super::{COPY, Failure, Options, Result, START, STOP, copy, with};
 use crate::system::tree::pack;
 use crate::vz::cmd::mount::umount_root;
 use crate::vz::context::{Ct, Vz};

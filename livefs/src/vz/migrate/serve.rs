@@ -1,9 +1,9 @@
 //! The destination of a migration: `vzmigrate --serve`, started by the source over SSH. If the connection ends before the
 //! source has said that the migration is complete, everything is undone.
 
+use super::asked::{COPY, EXISTS, IN_USE, LOCKED, START, USAGE};
 use super::sync;
 use super::wire::{Reply, Request, VERSION, Wire};
-use super::{COPY, EXISTS, IN_USE, LOCKED, START, USAGE};
 use crate::durable;
 use crate::net;
 use crate::system::tree::unpack;
