@@ -78,7 +78,9 @@ fn a_build_whose_tools_leak_nothing_is_identical_in_all_surroundings() {
 #[test]
 fn each_leak_is_named_with_its_file_and_what_it_is() {
     let program = fs::read("/bin/true").unwrap();
-    let id = program.windows(4).position(|bytes| bytes == b"GNU\0").expect("a build id") + 4;
+    // A note of type 3 (elf(5)): lengths of name and content, type, name.
+    let note = [4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, b'G', b'N', b'U', 0];
+    let id = program.windows(note.len()).position(|bytes| bytes == note).expect("a build id") + note.len();
     let project = project(&format!(
         "top=$OUT/usr/leaks; mkdir -p $top/order.d; cd $top\n\
          date +%s > time\n\

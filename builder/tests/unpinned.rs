@@ -10,7 +10,7 @@ use project::{Project, host};
 /// Every kind of source, as the kernel's, with a word of the message.
 const SOURCES: [(&str, &str); 5] = [
     ("{url: 'http://127.0.0.1:9/a.tar.gz'}", "a.tar.gz"),
-    ("{git: 'http://127.0.0.1:9/a.git', commit: 0123456789abcdef0123456789abcdef01234567}", "a.git"),
+    ("{git: {url: 'http://127.0.0.1:9/a.git', commit: 0123456789abcdef0123456789abcdef01234567}}", "a.git"),
     ("{debian-source: {suite: bookworm, package: linux, version: 6.1.1-1, file: linux_6.1.1.orig.tar.xz}}", "linux"),
     ("{debian-source: {suite: bookworm, package: hello, version: 2.10-3, file: hello_2.10.orig.tar.gz}}", "hello"),
     ("{deb: {package: linux-source-6.1, debian: bookworm}}", "linux-source-6.1"),
@@ -73,6 +73,7 @@ fn local_inputs_outside_of_the_repository_are_findings() {
 #[test]
 fn kernel_settings_with_which_builds_differ_are_findings_before_anything_is_built() {
     let project = Project::new();
+    project.edit("components/kernel.yaml", "version: '1'", "version: '6.1'");
     project.write("kernel-config/tiny.config", "CONFIG_64BIT=y\nCONFIG_MODULE_SIG=y\nCONFIG_GCOV_KERNEL=y\n");
     let ran = project.dbco(&["check", "small.yaml"]).ends(2);
     let ran = ran.says(&[

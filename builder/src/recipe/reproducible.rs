@@ -24,7 +24,9 @@ pub fn unstable_kernel(recipe: &Recipe) -> Vec<String> {
     let Kernel::Component { component, config, patches } = &recipe.image.kernel else { return Vec::new() };
     let Some(component) = recipe.components.get(&component.value) else { return Vec::new() };
     let Some(kconfig) = &component.kconfig else { return Vec::new() };
-    let version = Version::parse(&component.version);
+    // What follows the numbers is a distribution's: 2.6.32-042stab145.3.
+    let numbers = component.version.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();
+    let version = Version::parse(numbers);
     let read = |path: &Path| {
         let text = read_text(path, LIMIT).ok()?;
         let fragment = Fragment::parse(&path.display().to_string(), &text).ok()?;

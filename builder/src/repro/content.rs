@@ -82,7 +82,7 @@ fn entries(first: &dyn Filesystem, second: &dyn Filesystem, depth: usize) -> Opt
             return Some(of_entry(entry, what, [attributes(entry), told(other)]));
         }
     }
-    for entry in two.entries().iter().filter(|entry| one.get(&entry.path).is_none()) {
+    if let Some(entry) = two.entries().iter().find(|entry| one.get(&entry.path).is_none()) {
         return Some(of_entry(entry, "presence", ["absent".to_owned(), attributes(entry)]));
     }
     for entry in one.entries().iter().filter(|entry| entry.is_file()) {
