@@ -5,7 +5,6 @@ mod project;
 
 use std::fs;
 
-use dbco::digest::Digest;
 use dbco::process::command;
 use project::releases::{BUILD, flip, keys, released, run, sign_again, succeeds, verify};
 
