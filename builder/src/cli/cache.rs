@@ -26,14 +26,14 @@ pub enum CacheCommand {
     /// running builds, and builds that start meanwhile wait until it is done. If it is interrupted, the store stays
     /// consistent.
     #[command(
-        after_help = "Examples:\n  dbco cache gc --dry-run\n  dbco cache gc --older-than 8w --max-size 10G\n  dbco cache gc --keep recipes/"
+        after_help = "Examples:\n  dbco cache gc --dry-run\n  dbco cache gc --older-than 8w --max-size 10G\n  dbco cache gc --keep recipes/\n  dbco cache gc --keep-seen"
     )]
     Gc(GcArgs),
 }
 
 /// All folders of a store, in the order in which its layout is documented.
-const FOLDERS: [&str; 11] =
-    ["blobs", "checked", "steps", "newest", "roots", "seals", "damaged", "logs", "locks", "partial", "tmp"];
+const FOLDERS: [&str; 12] =
+    ["blobs", "checked", "steps", "newest", "roots", "seals", "recipes", "damaged", "logs", "locks", "partial", "tmp"];
 
 pub fn run(session: &CliSession<'_>, command: &CacheCommand) -> CommandResult {
     match command {

@@ -31,6 +31,10 @@ pub struct GcArgs {
     /// --older-than and --max-size everything else is removed
     #[arg(long, value_name = "RECIPE|DIR")]
     keep: Vec<PathBuf>,
+    /// Keep everything that the recipes use that were built with this store, in all projects, as long as they exist. As with
+    /// --keep, everything else is removed without --older-than and --max-size
+    #[arg(long)]
+    keep_seen: bool,
     /// Show what would be removed, and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -41,7 +45,7 @@ const DEFAULT_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl GcArgs {
     fn unused_for(&self) -> Option<Duration> {
-        self.older_than.or(match (self.max_size, self.keep.is_empty()) {
+        self.older_than.or(match (self.max_size, self.keep.is_empty() && !self.keep_seen) {
             (Some(_), _) => None,
             (None, true) => Some(DEFAULT_AGE),
             (None, false) => Some(Duration::ZERO),
@@ -55,6 +59,9 @@ pub fn run(session: &CliSession<'_>, args: &GcArgs) -> CommandResult {
     let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: KeptObjects::default() };
     for recipe in &recipes {
         keep(session, &store, recipe, &mut policy.kept)?;
+    }
+    if args.keep_seen {
+        keep_seen(session, &store, args, &mut policy.kept)?;
     }
     let garbage = store.garbage(&policy)?;
     if !args.dry_run {
@@ -86,6 +93,23 @@ fn recipes(paths: &[PathBuf]) -> Result<Vec<KeptRecipe>, CommandError> {
         recipes.extend(found.into_iter().map(|path| KeptRecipe { path, found: true }));
     }
     Ok(recipes)
+}
+
+/// Adds what the recipes use that were built with this store. Those that are gone are forgotten.
+fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut KeptObjects) -> CommandResult {
+    for path in store.seen_recipes()? {
+        if !path.exists() {
+            if !args.dry_run {
+                store.forget_recipe(&path)?;
+            }
+        } else if load(&path, &Settings::default()).is_err() {
+            let path = path.display();
+            session.printer.note(&format!("{path}: it has errors (`dbco check`), so none of its results are kept"));
+        } else {
+            keep(session, store, &KeptRecipe { path, found: true }, kept)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its

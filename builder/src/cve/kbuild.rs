@@ -9,8 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::kernel::{Config, SymbolValue};
 
 /// The makefiles of a source tree, by path: `net/Makefile`, `net/ipv4/Kbuild`.
-#[derive(Clone, Debug, Default)]
-pub struct Makefiles(BTreeMap<String, String>);
+#[derive(Clone, Debug)]
+pub struct Makefiles {
+    /// The architecture's folder below `arch`.
+    arch: &'static str,
+    files: BTreeMap<String, String>,
+}
 
 /// A line `NAME-CONDITION += WORDS`.
 struct Assignment {
@@ -22,6 +26,11 @@ struct Assignment {
 }
 
 impl Makefiles {
+    /// Those of a kernel for an architecture, by its folder below `arch`; none yet.
+    pub fn new(arch: &'static str) -> Self {
+        Self { arch, files: BTreeMap::new() }
+    }
+
     /// Whether a path in a kernel's source is one of a makefile that matters.
     pub fn is_one(path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -31,18 +40,20 @@ impl Makefiles {
     /// Adds a makefile.
     pub fn add(&mut self, path: &str, text: &str) {
         // A line that ends with a backslash goes on.
-        self.0.insert(path.to_owned(), text.replace("\\\n", " "));
+        self.files.insert(path.to_owned(), text.replace("\\\n", " "));
     }
 
     /// Why a file is not compiled with a configuration, as a sentence; `None` if it is, or may be.
     pub fn why_absent(&self, file: &str, config: &Config) -> Option<String> {
         let (folder, name) = file.rsplit_once('/')?;
-        // Those of x86 use no other architecture's files; others share some.
-        let other = file.strip_prefix("arch/").and_then(|rest| rest.split('/').next()).filter(|arch| *arch != "x86");
-        if let Some(other) = other.filter(|_| config.holds("X86", &SymbolValue::Yes)) {
-            return Some(format!(
-                "{file} is not compiled: CONFIG_X86 is set, and arch/{other} is of another architecture"
-            ));
+        if let Some(other) =
+            file.strip_prefix("arch/").and_then(|rest| rest.split('/').next()).filter(|arch| *arch != self.arch)
+        {
+            // An architecture may use files of another one.
+            let used = format!("/{other}/");
+            let own = format!("arch/{other}/");
+            let shared = self.files.iter().any(|(path, text)| !path.starts_with(&own) && text.contains(&used));
+            return (!shared).then(|| format!("{file} is not compiled: the kernel is built from arch/{}", self.arch));
         }
         let object = name.strip_suffix(".c").or_else(|| name.strip_suffix(".S"))?;
         if let Some(why) = self.why_folder_absent(folder, config) {
@@ -65,7 +76,7 @@ impl Makefiles {
             line.contains(&inside) && line.contains("-y") | line.contains("obj") && !line.contains("flags")
         };
         let elsewhere = self
-            .0
+            .files
             .iter()
             .any(|(path, text)| path.rsplit_once('/').is_none_or(|(of, _)| of != parent) && text.lines().any(brings));
         if elsewhere { None } else { unset(&mentions, config, parent) }
@@ -102,7 +113,7 @@ impl Makefiles {
     /// The lines of a folder's makefiles that have a word.
     fn mentions(&self, folder: &str, is: &dyn Fn(&str) -> bool) -> Vec<Assignment> {
         let files = ["Makefile", "Kbuild"].map(|name| format!("{folder}/{name}"));
-        let texts = files.iter().filter_map(|path| self.0.get(path));
+        let texts = files.iter().filter_map(|path| self.files.get(path));
         let mut found = Vec::new();
         for line in texts.flat_map(|text| text.lines()) {
             let line = line.split('#').next().unwrap_or_default();
@@ -153,9 +164,10 @@ mod tests {
 
     #[test]
     fn a_file_is_absent_only_if_every_line_that_brings_it_is_off() {
-        let mut makefiles = Makefiles::default();
+        let mut makefiles = Makefiles::new("one");
         for (path, text) in [
             ("Makefile", "core-y += kernel/\n"),
+            ("arch/one/Makefile", "obj-y += ../../three/lib/\n"),
             (
                 "drivers/Makefile",
                 "obj-y += base/\nobj-$(CONFIG_USB) += usb/\nobj-$(CONFIG_A) += both/\nobj-y += both/\n",
@@ -188,6 +200,9 @@ mod tests {
             ("fs/on/main.c", None),
             ("fs/on/part.c", Some("CONFIG_OFF is not set (fs/on/Makefile)")),
             ("fs/on/piece.c", Some("CONFIG_OFF is not set (fs/on/Makefile)")),
+            ("arch/one/kernel/head.S", None),
+            ("arch/two/kernel/head.S", Some("the kernel is built from arch/one")),
+            ("arch/three/kernel/head.S", None),
             ("include/linux/usb.h", None),
             ("kernel/fork.c", None),
             ("Makefile", None),

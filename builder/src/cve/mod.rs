@@ -15,6 +15,7 @@ mod openvex;
 mod osv;
 mod record;
 mod sarif;
+mod text;
 mod tracker;
 mod versions;
 

@@ -111,7 +111,7 @@ impl OsvRecord {
             id,
             aliases,
             severity,
-            summary: super::data::one_line(text),
+            summary: super::text::one_line(text),
             fixed,
             files: [].into(),
             source: source.to_owned(),

@@ -101,7 +101,7 @@ impl CveRecord {
             id: self.cve_metadata.cve_id.clone(),
             aliases: [].into(),
             severity,
-            summary: super::data::one_line(text),
+            summary: super::text::one_line(text),
             fixed: by_release().find_map(|product| product.fixed(&subject.version)),
             files: products().flat_map(|product| product.program_files.iter().cloned()).collect(),
             source: source.to_owned(),

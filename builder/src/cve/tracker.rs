@@ -48,7 +48,7 @@ pub fn matches(tracker: &Tracker, subject: &Subject, source: &str) -> Vec<Match>
             id: id.clone(),
             aliases: [].into(),
             severity: Severity::of_word(&state.urgency),
-            summary: super::data::one_line(&issue.description),
+            summary: super::text::one_line(&issue.description),
             fixed: fixed.filter(|_| state.status == "resolved").map(str::to_owned),
             files: [].into(),
             source: source.to_owned(),

@@ -148,6 +148,7 @@ impl Session<'_> {
         wanted: &PlanTargets,
     ) -> Result<BuiltRecipe, Error> {
         let lock = self.lock(&recipe, options, &store)?;
+        store.note_recipe(&recipe.path);
         let mut round = 0;
         loop {
             let known = store.damages().len();

@@ -174,7 +174,9 @@ impl Session<'_> {
         let lock = self.lock(&recipe, options, &store)?;
         let Some(entry) = component.source.request().and_then(|request| lock.find(request)) else { return Ok(None) };
         self.fetch_entries([entry], &store, options.offline, 1)?;
-        let Some(makefiles) = makefiles(&component, entry, &store)? else { return Ok(None) };
+        let Some(makefiles) = makefiles(&component, entry, recipe.image.platform.names().kernel.source, &store)? else {
+            return Ok(None);
+        };
         let wanted = PlanTargets { only: vec![OutputKind::BzImage], ..PlanTargets::default() };
         let BuiltRecipe { store, plan, built, .. } = self.build(recipe, store, options, &wanted)?;
         let config = plan.products.iter().find(|product| product.name == "config");
@@ -187,7 +189,12 @@ impl Session<'_> {
 }
 
 /// The makefiles in a kernel's source archive.
-fn makefiles(component: &Component, entry: &LockEntry, store: &Store) -> Result<Option<Makefiles>, Error> {
+fn makefiles(
+    component: &Component,
+    entry: &LockEntry,
+    arch: &'static str,
+    store: &Store,
+) -> Result<Option<Makefiles>, Error> {
     let strip = match entry.request.kind().content() {
         SourceContent::Packages(_) => return Ok(None),
         SourceContent::File => component.unpacking.strip.as_ref().map_or(1, |strip| strip.value),
@@ -197,7 +204,7 @@ fn makefiles(component: &Component, entry: &LockEntry, store: &Store) -> Result<
     let failed = |error: crate::archive::ArchiveError| Error::Source(error.into());
     let stream = decompress(store.open_blob(&file.sha256)?, &file.name, &Budget::USUAL).map_err(failed)?;
     let mut entries = Entries::new(stream, &file.name, &Budget::USUAL);
-    let mut makefiles = Makefiles::default();
+    let mut makefiles = Makefiles::new(arch);
     while let Some(member) = entries.next_member().map_err(failed)? {
         let path = String::from_utf8_lossy(&member.path).into_owned();
         let path =

@@ -227,7 +227,7 @@ fn fault_list(faults: &[VendorFault]) -> String {
         format!("\n  {path} {problem}: {name}, locked for {locked_by}")
     };
     let more = faults.len().saturating_sub(SHOWN);
-    let more = (more > 0).then(|| format!("\n  and {more} more")).unwrap_or_default();
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     format!(": {}{}{more}", count_of(faults.len()), faults.iter().take(SHOWN).map(line).collect::<String>())
 }
 

@@ -12,6 +12,7 @@
 //! <store>/newest/<label>        digest of the newest key of the steps with a label, to report what changed
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
 //! <store>/seals/<key>.files     the content of a toolchain root; <key>.stamps: that all of it was read (`roots`)
+//! <store>/recipes/<digest>      the path of a recipe that was built with this store (`seen`)
 //! <store>/damaged/<kind>-<name> damaged objects (`damage`)
 //! <store>/logs/<key>.log        the output of a step's commands
 //! <store>/locks/<name>          flock(2) files; one builder of a step at a time
@@ -30,6 +31,7 @@ mod listing;
 pub mod parallel;
 mod results;
 mod roots;
+mod seen;
 mod stamp;
 mod upgrade;
 mod usage;

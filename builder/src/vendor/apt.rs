@@ -11,11 +11,14 @@ use crate::digest::Digest;
 /// The name of the index.
 pub const INDEX: &str = "Packages";
 
+/// Opens the content of a file.
+pub type OpenContent<'a> = &'a dyn Fn(&Digest) -> Result<Content, VendorError>;
+
+/// A file's content, from its start.
+pub type Content = Box<dyn Read + Send>;
+
 /// The index of a manifest's Debian packages, ordered by their paths; `open` gives the content of a file.
-pub fn index(
-    manifest: &Manifest,
-    open: &dyn Fn(&Digest) -> Result<Box<dyn Read + Send>, VendorError>,
-) -> Result<String, VendorError> {
+pub fn index(manifest: &Manifest, open: OpenContent<'_>) -> Result<String, VendorError> {
     let mut packages = BTreeMap::new();
     for file in manifest.0.values() {
         let Some(pool) = file.pool.as_deref().filter(|pool| is_package(pool)) else { continue };
@@ -30,7 +33,7 @@ fn is_package(pool: &str) -> bool {
 
 /// The package's own control file, with its location; `None` if it does not name the package, since apt rejects an index with
 /// such a stanza (deb822 of an index, <https://wiki.debian.org/DebianRepository/Format>).
-fn stanza(file: &VendoredFile, pool: &str, content: Box<dyn Read + Send>) -> Result<Option<String>, VendorError> {
+fn stanza(file: &VendoredFile, pool: &str, content: Content) -> Result<Option<String>, VendorError> {
     let mut metadata = Deb.metadata(content, &file.name, &Budget::USUAL)?;
     let control = metadata.remove("control").unwrap_or_default();
     let mut text = String::from_utf8_lossy(&control).trim().to_owned();
