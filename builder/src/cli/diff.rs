@@ -10,7 +10,7 @@ use serde_json::json;
 use super::image::{LimitArgs, open};
 use super::session::CliSession;
 use super::{CommandError, CommandResult, usage};
-use crate::compare::{CompareOptions, Comparison, Topic, folders, images, page};
+use crate::compare::{CompareOptions, Comparison, Topic, folders, html, images};
 use crate::printable::printable;
 use crate::reader::ReaderError;
 
@@ -54,7 +54,7 @@ pub fn run(session: &CliSession<'_>, args: &DiffArgs) -> CommandResult {
     }
     if let Some(path) = &args.html {
         let shown = crate::printable::path(path).to_string();
-        std::fs::write(path, page(&found, &before, &after))
+        std::fs::write(path, html(&found, &before, &after))
             .with_context(|| format!("can't write {shown}"))
             .map_err(usage)?;
     }

@@ -3,33 +3,27 @@
 use std::fmt::Write as _;
 
 use super::{Comparison, Topic};
+use crate::html::{escape, page};
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--text:#1d2126;--dim:#5b6470;--back:#fff;--line:#d9dee4;--head:#f3f5f7;--del:#b3261e;--ins:#146c2e}
-@media(prefers-color-scheme:dark){:root{--text:#e4e7eb;--dim:#9aa5b1;--back:#15181c;--line:#333a42;--head:#1f242a;--del:#ff8a80;--ins:#7ddc93}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem;max-width:90rem;font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back)}
-h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}
-p{margin:.3rem 0}code,td{overflow-wrap:anywhere}code{font:.9em ui-monospace,monospace}
+body{max-width:90rem}
 nav{display:flex;flex-wrap:wrap;gap:.5rem;margin:1rem 0}nav a{padding:.15rem .6rem;border:1px solid var(--line);border-radius:1rem;color:inherit;text-decoration:none}
 table{border-collapse:collapse;width:100%;table-layout:fixed}
 th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid var(--line)}
 th{background:var(--head);font-weight:600}th:nth-child(2){width:9rem}
 .place{color:var(--dim)}.old{color:var(--del)}.new{color:var(--ins)}.none{color:var(--dim)}
 li{margin:.2rem 0;overflow-wrap:anywhere}
-@media(max-width:45rem){body{padding:1rem}thead{display:none}table,tbody,tr,td{display:block;width:100%}
+@media(max-width:45rem){thead{display:none}table,tbody,tr,td{display:block;width:100%}
 tr{border-bottom:1px solid var(--line);padding:.5rem 0}td{border:0;padding:.1rem 0}td[data-label]:before{content:attr(data-label) \": \";color:var(--dim)}}";
 
 /// The page. `before` and `after` are the names of the two sides.
-pub fn page(comparison: &Comparison, before: &str, after: &str) -> String {
+pub fn html(comparison: &Comparison, before: &str, after: &str) -> String {
     let mut out = String::new();
-    let (old, new) = (text(before), text(after));
+    let (old, new) = (escape(before), escape(after));
     let count = comparison.differences.len();
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
-         initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>dbco diff</title><style>{STYLE}</style></head>\n<body><h1>{}</h1>\n\
-         <p><span class=\"old\">−</span> <code>{old}</code></p>\n<p><span class=\"new\">+</span> <code>{new}</code></p>\n",
+        "<h1>{}</h1>\n<p><span class=\"old\">−</span> <code>{old}</code></p>\n<p><span class=\"new\">+</span> <code>{new}</code></p>\n",
         match count {
             0 => "No differences".to_owned(),
             1 => "1 difference".to_owned(),
@@ -57,7 +51,7 @@ pub fn page(comparison: &Comparison, before: &str, after: &str) -> String {
         for difference in comparison.differences.iter().filter(|difference| difference.topic == topic) {
             let place = match difference.place.as_str() {
                 "" => String::new(),
-                place => format!("<span class=\"place\">{}//</span>", text(place)),
+                place => format!("<span class=\"place\">{}//</span>", escape(place)),
             };
             let property = match (difference.property, &difference.before, &difference.after) {
                 ("", None, _) => "added",
@@ -66,13 +60,13 @@ pub fn page(comparison: &Comparison, before: &str, after: &str) -> String {
                 (property, ..) => property,
             };
             let value = |value: &Option<String>, class: &str| match value {
-                Some(value) => format!("<code class=\"{class}\">{}</code>", text(value)),
+                Some(value) => format!("<code class=\"{class}\">{}</code>", escape(value)),
                 None => "<span class=\"none\">—</span>".to_owned(),
             };
             let _ = writeln!(
                 out,
                 "<tr><td>{place}<code>{}</code></td><td>{property}</td><td data-label=\"before\">{}</td><td data-label=\"after\">{}</td></tr>",
-                text(&difference.subject),
+                escape(&difference.subject),
                 value(&difference.before, "old"),
                 value(&difference.after, "new")
             );
@@ -82,18 +76,11 @@ pub fn page(comparison: &Comparison, before: &str, after: &str) -> String {
     if !comparison.notes.is_empty() {
         out.push_str("<h2>Without meaning</h2>\n<ul>\n");
         for note in &comparison.notes {
-            let _ = writeln!(out, "<li>{}</li>", text(note));
+            let _ = writeln!(out, "<li>{}</li>", escape(note));
         }
         out.push_str("</ul>\n");
     }
-    out.push_str("</body></html>\n");
-    out
-}
-
-/// Foreign text for HTML.
-fn text(text: &str) -> String {
-    let text = crate::printable::printable(text).to_string();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    page("dbco diff", STYLE, &out)
 }
 
 #[cfg(test)]
@@ -102,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_stays_text() {
+    fn foreign_text_stays_escape() {
         let difference = Difference {
             topic: Topic::File,
             place: "a.iso".into(),
@@ -111,7 +98,7 @@ mod tests {
             before: Some("\"a\" & b\u{202e}".into()),
             after: None,
         };
-        let page = page(&Comparison { differences: vec![difference], notes: vec!["<b>".into()] }, "<A>", "B");
+        let page = html(&Comparison { differences: vec![difference], notes: vec!["<b>".into()] }, "<A>", "B");
         assert!(
             !page.contains("<script") && !page.contains("<b>") && !page.contains("<A>") && !page.contains('\u{202e}')
         );

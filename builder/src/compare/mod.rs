@@ -10,7 +10,7 @@ mod tree;
 use serde::Serialize;
 
 pub use folder::folders;
-pub use html::page;
+pub use html::html;
 pub use image::images;
 
 /// What a difference is about.

@@ -4,41 +4,28 @@ use std::fmt::Write as _;
 
 use super::report::{Cause, Report};
 use super::text::{compared, subject, verdict};
-use crate::printable::printable;
+use crate::html::{escape, page};
 
 const STYLE: &str = "\
-:root { color-scheme: light dark; --line: #d0d0d0; --dim: #5c5c5c; --bad: #b00020; --good: #1b6e20; --code: #f3f3f3 }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --dim: #aaa; --bad: #ff8a80; --good: #81c784; --code: #222 } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin-top: 2rem } h3 { font-size: 1rem; margin-bottom: .3rem }
-.good { color: var(--good) } .bad { color: var(--bad) } .dim { color: var(--dim) }
-.rows { border-top: 1px solid var(--line) }
-.rows > div { border-bottom: 1px solid var(--line); padding: .4rem 0; display: grid; grid-template-columns: 10rem 1fr; gap: 0 1rem }
-.rows > div > * { overflow-wrap: anywhere; min-width: 0 }
-code, pre { font: .875rem/1.4 ui-monospace, monospace; background: var(--code); border-radius: 3px }
-code { padding: .1em .3em; overflow-wrap: anywhere }
-pre { padding: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0 }
-@media (max-width: 40rem) { .rows > div { grid-template-columns: 1fr } }
-";
+body{max-width:60rem}
+.good{color:var(--ins)}.bad{color:var(--del)}.dim{color:var(--dim)}
+.rows{border-top:1px solid var(--line)}
+.rows>div{border-bottom:1px solid var(--line);padding:.4rem 0;display:grid;grid-template-columns:10rem 1fr;gap:0 1rem}
+.rows>div>*{overflow-wrap:anywhere;min-width:0}
+code,pre{background:var(--head);border-radius:3px}
+code{padding:.1em .3em}
+pre{padding:.5rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0}
+@media(max-width:40rem){.rows>div{grid-template-columns:1fr}}";
 
 /// The page.
 pub fn html(report: &Report) -> String {
     let mut out = String::new();
-    let _ = write_page(&mut out, report);
-    out
+    let _ = write_body(&mut out, report);
+    page(&format!("Two builds of {}", report.recipe), STYLE, &out)
 }
 
-/// Text of a page: control characters are shown as escapes, and what has a meaning in HTML is escaped.
-fn escape(text: &str) -> String {
-    let text = printable(text).to_string();
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
+fn write_body(out: &mut String, report: &Report) -> std::fmt::Result {
     let name = escape(&report.recipe);
-    writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-    writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-    writeln!(out, "<title>Two builds of {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>")?;
     let class = if report.is_identical() { "good" } else { "bad" };
     writeln!(
         out,
@@ -82,7 +69,7 @@ fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         writeln!(out, "</div>")?;
     }
-    writeln!(out, "</body>\n</html>")
+    Ok(())
 }
 
 /// A name, and a value that is HTML.

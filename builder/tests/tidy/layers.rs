@@ -87,13 +87,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("process", &["interrupt", "mask"]),
     ("platform", &[]),
     ("printable", &[]),
+    ("html", &["printable"]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "path_error", "threads", "tree"]),
     ("archive", &["beneath", "digest", "interrupt", "path_error", "printable", "store", "threads", "tree"]),
     // Images of any origin, and what they mean.
     ("reader", &["archive", "input", "interrupt", "printable"]),
     ("inspect", &["printable", "reader"]),
-    ("compare", &["beneath", "inspect", "interrupt", "printable", "reader"]),
+    ("compare", &["beneath", "html", "inspect", "interrupt", "printable", "reader"]),
     // Work on data, independent of a recipe's stages.
     ("kernel", &["archive", "beneath", "digest", "platform", "similar", "tree"]),
     ("execution", &["beneath", "digest", "store", "tree"]),
@@ -226,6 +227,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "build",
             "digest",
+            "html",
             "interrupt",
             "lock",
             "path_error",
