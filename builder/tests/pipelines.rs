@@ -163,13 +163,24 @@ fn the_subcommands_flags_and_recipes_of_the_pipelines_exist() {
         for recipe in arguments.iter().filter(|word| word.ends_with(".yaml")) {
             assert!(repository().join(recipe).exists(), "{name}: {recipe}");
         }
-        // The job `release` is run where releases are tested.
-        if arguments.iter().any(|word| word == "--release" || word == "sign") {
-            continue;
-        }
         let ran = project.unshared(&format!("\"$DBCO\" {} --help", arguments.join(" ")));
         assert_eq!(ran.code, Some(0), "{name}: {arguments:?}\n{}", ran.err);
     }
+}
+
+#[test]
+fn the_tiers_of_tests_that_the_pipelines_run_exist() {
+    let tests = fs::read_to_string(repository().join("ci/test.sh")).unwrap();
+    let gitlab = gitlab().into_iter().map(|(name, lines)| (name, lines.join("\n")));
+    let mut tiers = 0;
+    for (name, script) in github().into_iter().chain(gitlab) {
+        for tier in script.lines().filter_map(|line| line.trim().strip_prefix("ci/test.sh ")) {
+            tiers += 1;
+            let word = tier.split(' ').next().unwrap();
+            assert!(tests.contains(&format!("\n  {word})")), "{name}: {tier}");
+        }
+    }
+    assert!(tiers >= 4);
 }
 
 /// The parts of the store that the pipelines keep exist in a store.
