@@ -123,10 +123,12 @@ fn commands(script: &str) -> Vec<Vec<String>> {
                     all.push(std::mem::take(&mut command));
                 }
             }
-            '{' | '}' if word.is_none() => {
+            '{' if word.is_none() => {
                 command.push(c.to_string());
                 all.push(std::mem::take(&mut command));
             }
+            // A closing brace also ends a command before it.
+            '}' if word.is_none() => all.extend([std::mem::take(&mut command), vec![c.to_string()]]),
             c if c.is_whitespace() => command.extend(word.take()),
             c => word.get_or_insert_default().push(c),
         }
