@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use dbco::process::command;
 
+#[path = "tidy/allowed.rs"]
+mod allowed;
 #[path = "tidy/layers.rs"]
 mod layers;
 
