@@ -24,7 +24,8 @@ fuzz_target!(|data: &[u8]| {
 fn image(mut data: &[u8]) -> Vec<u8> {
     let mut image = Vec::new();
     while let &[a, b, c, d, low, high, ref rest @ ..] = data {
-        let (offset, length) = (u32::from_le_bytes([a, b, c, d]) as usize % MOST, usize::from(u16::from_le_bytes([low, high])));
+        let (offset, length) =
+            (u32::from_le_bytes([a, b, c, d]) as usize % MOST, usize::from(u16::from_le_bytes([low, high])));
         let (piece, left) = rest.split_at(length.min(rest.len()));
         let end = (offset + piece.len()).min(MOST);
         if image.len() < end {
