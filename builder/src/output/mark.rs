@@ -31,7 +31,7 @@ pub fn format(files: &FileDigests) -> String {
     lines.fold(HEADER.to_owned(), |text, line| text + &line)
 }
 
-/// The files of a mark; `None` if the text is not exactly what [`format()`] gives.
+/// The files of a mark; `None` if the text is not exactly what `format` gives.
 pub fn parse(text: &str) -> Option<FileDigests> {
     let mut files = FileDigests::new();
     for line in text.strip_prefix(HEADER)?.lines() {
@@ -52,7 +52,7 @@ pub fn sums(files: &FileDigests) -> String {
     files.iter().map(|(name, (digest, _))| format!("{digest}  {name}\n")).collect()
 }
 
-/// The digests of a [`SUMS`] file that is exactly what [`sums`] gives for its files.
+/// The digests of a [`SUMS`] file that is exactly what `sums` gives for its files.
 pub fn parse_sums(text: &str) -> Option<BTreeMap<String, Digest>> {
     let pairs = text.lines().map(|line| {
         let (digest, name) = line.split_once("  ")?;
