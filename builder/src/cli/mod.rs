@@ -53,7 +53,7 @@ Examples:
   dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
   dbco check my.yaml                     reports all errors in a recipe, without building
 
-Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 3 to 10 see `dbco help verify`, 128 + N ended by
+Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 3 to 10 see `dbco help verify`, 128 + N ended by \
 signal N.";
 
 #[derive(Debug, Args)]
