@@ -140,9 +140,15 @@ fn the_root_stays_as_it_is() {
     in_each_mode(|place| {
         let shell = place.root().join("usr/bin/sh");
         let before = fs::read(&shell).unwrap();
-        for script in
-            [">/usr/new", ">/new", "rm /usr/bin/cat", "echo x >/usr/bin/sh", "mkdir /usr/lib/x", "mknod /build/n c 1 3"]
-        {
+        for script in [
+            ">/usr/new",
+            ">/new",
+            "rm /usr/bin/cat",
+            "echo x >/usr/bin/sh",
+            "mkdir /usr/lib/x",
+            "chmod 777 /usr/lib",
+            "mknod /build/n c 1 3",
+        ] {
             let error = place.lines(&place.spec(script)).expect_err(script);
             assert!(matches!(error, SandboxError::Tool(ProcessError::Failed { .. })), "{script}: {error:?}");
         }
@@ -158,22 +164,37 @@ fn the_root_stays_as_it_is() {
     });
 }
 
-/// In a chroot the tool owns the copy of the root, and can replace its own work folder.
+/// As installers do. GNU's cp has to change the mode of a copy if the original is read-only.
+#[test]
+fn folders_of_the_root_can_be_copied() {
+    in_each_mode(|place| {
+        ["cp", "stat"].iter().for_each(|tool| place.install(tool));
+        assert_eq!(place.sh("cp -RL /usr/lib copied; stat -c %a:%u copied"), ["755:0"]);
+        assert!(fs::read_dir(place.work().join("copied")).unwrap().count() > 0);
+    });
+}
+
+/// In a chroot a tool can replace a work folder that is inside another one of its work folders.
 #[test]
 fn a_work_folder_that_was_exchanged_does_not_come_back() {
     in_each_mode(|place| {
-        for exchange in ["ln -s /tmp /build", "mkdir /build", "ln -s /usr/lib /build"] {
-            let script = format!("chmod 755 / && mv /build /was && {exchange}");
-            let error = place.lines(&place.spec(&script)).expect_err("it was exchanged");
+        let out = place.folder.path().join("tmp/out");
+        fs::create_dir(&out).unwrap();
+        for exchange in ["ln -s /tmp out", "mkdir out", "ln -s /usr/lib out"] {
+            let mut spec = place.spec(&format!("mv out was && {exchange}"));
+            spec.binds.push(Bind { host: out.clone(), inside: "/build/out".into(), writable: true });
+            let error = place.lines(&spec).expect_err("it was exchanged");
             match place.sandbox.mode() {
                 Mode::Namespaces => assert!(matches!(error, SandboxError::Tool(_)), "{error:?}"),
                 Mode::Chroot => {
                     assert!(error.to_string().contains("the tool has replaced it"), "{error}");
-                    assert!(fs::symlink_metadata(place.work()).is_err());
-                    fs::create_dir(place.work()).unwrap();
+                    assert!(fs::symlink_metadata(&out).is_err());
+                    fs::create_dir(&out).unwrap();
                 }
             }
-            assert!(fs::symlink_metadata(place.work()).unwrap().is_dir());
+            assert!(fs::symlink_metadata(&out).unwrap().is_dir());
+            fs::remove_dir_all(place.work()).unwrap();
+            fs::create_dir(place.work()).unwrap();
         }
     });
 }

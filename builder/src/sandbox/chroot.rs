@@ -1,7 +1,8 @@
 //! The sandbox where neither namespaces nor mounts are allowed: each run gets a copy of the root, made of hard links.
 //!
-//! - Folders of the copy have mode 555, and the files that it shares with the root belong to an owner that no tool runs
-//!   as. The tools have uid 0 but no capability, so they can write to neither: the root does not change.
+//! - Folders of the copy, and the files that it shares with the root, belong to an owner that no tool runs as. The tools
+//!   have uid 0 but no capability, so they can write to neither: the root does not change. The modes are the root's, as tools
+//!   copy them: cp(1) would have to change a read-only folder's mode, and without /proc the C library can't.
 //! - Work folders are moved into the copy by rename(2) and moved back at the end.
 //! - The copy is locked while in use. A copy whose owner was killed is removed by the next run.
 
@@ -22,7 +23,7 @@ use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_
 use super::{Job, SKELETON, Spec, Stage};
 use crate::beneath::{Dir, Links, remove_all};
 
-/// Owner of the files of a root that has been copied: "nobody", the kernel's `overflowuid`.
+/// Owner of a copy's folders, and of the files of a root that has been copied: "nobody", the kernel's `overflowuid`.
 const NOBODY: u32 = 65534;
 
 /// As init: makes the copy, runs the tool in it, kills the processes that the tool left running, and moves the work
@@ -111,12 +112,14 @@ impl Copy {
         let copy = Self { path, _lock: lock };
         crate::inherited::make_plain(&copy.path).map_err(why("can't set the mode of the copy of the root"))?;
         link_all(&root, &copy.path, true)?;
-        set_mode(&copy.path, 0o555)?;
+        protect(&copy.path, &root)?;
         for name in SKELETON.iter().filter(|name| !matches!(**name, "proc" | "sys")) {
             if !fs::symlink_metadata(copy.path.join(name)).is_ok_and(|metadata| metadata.is_dir()) {
                 return Err(format!("/{name} is not a folder in the toolchain root {}", root.display()));
             }
-            set_mode(&copy.path.join(name), if *name == "tmp" { 0o1777 } else { 0o755 })?;
+            let folder = copy.path.join(name);
+            std::os::unix::fs::lchown(&folder, Some(0), Some(0)).map_err(why("can't prepare the copy of the root"))?;
+            set_mode(&folder, if *name == "tmp" { 0o1777 } else { 0o755 })?;
         }
         copy.devices(&spec.devices)?;
         Ok(copy)
@@ -171,6 +174,15 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), String> {
         .map_err(why(format!("can't set the mode of {}", path.display())))
 }
 
+/// Gives a folder of the copy the mode that it has in the root, and an owner that no tool runs as.
+fn protect(folder: &Path, original: &Path) -> Result<(), String> {
+    let failed = format!("can't protect {}", folder.display());
+    let mode = fs::symlink_metadata(original).map_err(why(&failed))?.mode();
+    std::os::unix::fs::lchown(folder, Some(NOBODY), Some(NOBODY)).map_err(why(&failed))?;
+    // Nobody else may write there, whatever the root's umask was.
+    set_mode(folder, mode & 0o755 | 0o555)
+}
+
 /// Copies folders and links, and makes hard links of files.
 fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
     for entry in fs::read_dir(from).map_err(why(format!("can't read {}", from.display())))? {
@@ -184,7 +196,7 @@ fn link_all(from: &Path, to: &Path, top: bool) -> Result<(), String> {
             if !skeleton {
                 link_all(&source, &target, false)?;
             }
-            set_mode(&target, 0o555)?;
+            protect(&target, &source)?;
         } else if kind.is_symlink() {
             let text = fs::read_link(&source).map_err(why(&failed))?;
             symlink(text, &target).map_err(why(&failed))?;
