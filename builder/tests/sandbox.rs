@@ -3,89 +3,22 @@
 //! The root is made of a few of the host's programs with the libraries they need, so that nothing has to be downloaded.
 #![allow(clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use dbco::process::ProcessError;
 use dbco::sandbox::{Bind, Mode, SKELETON, Sandbox, SandboxError, Spec};
 
+#[path = "sandbox/place.rs"]
+mod place;
+
+use place::Place;
+
 const DBCO: &str = env!("CARGO_BIN_EXE_dbco");
-const TOOLS: &[&str] =
-    &["sh", "cat", "chmod", "id", "ln", "ls", "mkdir", "mknod", "mv", "rm", "setsid", "sleep", "uname", "wc"];
-
-/// A folder like a store, with a root and a work folder.
-struct Place {
-    folder: tempfile::TempDir,
-    sandbox: Sandbox,
-}
-
-impl Place {
-    fn new(sandbox: Sandbox) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Self { folder, sandbox };
-        fs::create_dir_all(place.work()).unwrap();
-        for name in SKELETON.iter().chain(&["usr/bin", "usr/lib"]) {
-            fs::create_dir_all(place.root().join(name)).unwrap();
-        }
-        for name in ["bin", "lib", "lib64"] {
-            let to = if name == "bin" { "usr/bin" } else { "usr/lib" };
-            symlink(to, place.root().join(name)).unwrap();
-        }
-        for tool in TOOLS {
-            place.install(tool);
-        }
-        place
-    }
-
-    /// Copies a program of the host, and each library listed by ldd(1), into the root.
-    fn install(&self, tool: &str) {
-        let find = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {tool}");
-        let found = Command::new("sh").args(["-c", &find]).output().unwrap();
-        let program = String::from_utf8(found.stdout).unwrap().trim().to_owned();
-        fs::copy(&program, self.root().join("usr/bin").join(tool)).unwrap_or_else(|e| panic!("{tool}: {e}"));
-        let listed = Command::new("ldd").arg(&program).output().unwrap();
-        for word in String::from_utf8(listed.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/')) {
-            let name = Path::new(word).file_name().unwrap();
-            // The loader's path is fixed; libraries are found in /lib by default.
-            let _ = fs::copy(word, self.root().join("usr/lib").join(name)).unwrap();
-        }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("roots/key")
-    }
-
-    fn work(&self) -> PathBuf {
-        self.folder.path().join("tmp/work")
-    }
-
-    fn spec(&self, script: &str) -> Spec {
-        Spec {
-            root: self.root(),
-            binds: vec![Bind { host: self.work(), inside: "/build".into(), writable: true }],
-            cwd: "/build".into(),
-            argv: ["sh", "-euc", script].map(String::from).into(),
-            env: BTreeMap::from([("PATH".into(), "/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
-            devices: Vec::new(),
-            network: false,
-        }
-    }
-
-    fn lines(&self, spec: &Spec) -> Result<Vec<String>, SandboxError> {
-        let lines = Mutex::new(Vec::new());
-        self.sandbox.run(spec, None, Some(&|line: &str| lines.lock().unwrap().push(line.to_owned())), None)?;
-        Ok(lines.into_inner().unwrap())
-    }
-
-    fn sh(&self, script: &str) -> Vec<String> {
-        self.lines(&self.spec(script)).unwrap_or_else(|error| panic!("{script}: {error:?}"))
-    }
-}
 
 fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
