@@ -83,6 +83,7 @@ fn each_leak_is_named_with_its_file_and_what_it_is() {
     let id = program.windows(note.len()).position(|bytes| bytes == note).expect("a build id") + note.len();
     let project = project(&format!(
         "top=$OUT/usr/leaks; mkdir -p $top/order.d; cd $top\n\
+         begin=$(date +%s); until [ $(date +%s) != $begin ]; do :; done\n\
          date +%s > time\n\
          date +%F > date\n\
          echo content > packed; gzip packed\n\
