@@ -3,22 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::process::{ProcessError, Run};
-
-/// The environment variables that git may need: for programs, settings, keys and proxies.
-const PASSED: [&str; 12] = [
-    "PATH",
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "USER",
-    "SSH_AUTH_SOCK",
-    "GIT_SSL_CAINFO",
-    "GIT_SSH_COMMAND",
-    "GIT_CONFIG_GLOBAL",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-];
+use crate::source::host_git;
 
 /// Settings that would change files of a checkout, or run programs of the repository.
 const SETTINGS: [&str; 8] = [
@@ -187,16 +172,9 @@ fn output(folder: &Path, arguments: &[&str]) -> Result<String, ProcessError> {
 }
 
 fn git<'a>(folder: &Path, arguments: &[&str]) -> Run<'a> {
-    let mut run = Run::new("git")
+    host_git()
         .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
         .args(["--no-optional-locks"])
         .args(arguments)
-        .cwd(folder);
-    for name in PASSED {
-        if let Some(value) = std::env::var_os(name) {
-            run = run.env(name, value);
-        }
-    }
-    // English messages, and no prompts at the terminal.
-    run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").group()
+        .cwd(folder)
 }

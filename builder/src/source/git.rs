@@ -267,15 +267,20 @@ impl Git<'_> {
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(self.folder);
         let settings = ["-c", LOW_SPEED[0], "-c", LOW_SPEED[1]];
-        let mut run = Run::new("git").args(settings).args([git_dir]).args(arguments);
-        for name in PASSED.iter().chain(&TO_THE_NETWORK) {
-            if let Some(value) = std::env::var_os(name) {
-                run = run.env(name, value);
-            }
-        }
-        // English messages, and no prompts at the terminal.
-        run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").group()
+        host_git().args(settings).args([git_dir]).args(arguments)
     }
+}
+
+/// The host's git, without arguments yet, with the environment that it may need and English messages. It does not prompt
+/// at the terminal.
+pub fn host_git<'a>() -> Run<'a> {
+    let mut run = Run::new("git");
+    for name in PASSED.iter().chain(&TO_THE_NETWORK) {
+        if let Some(value) = std::env::var_os(name) {
+            run = run.env(name, value);
+        }
+    }
+    run.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").group()
 }
 
 enum Normalize {

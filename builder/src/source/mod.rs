@@ -36,6 +36,7 @@ pub use entry::LockEntry;
 pub use error::{Attempt, SourceError, without_counts};
 pub use failures::FetchFailure;
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
+pub use git::host_git;
 pub use kind::{
     DebianPackages, DebianSource, GitCommit, PackageText, Request, SourceContent, SourceContext, SourceKind, UrlFile,
     decode_suites, packages_of,
