@@ -2,23 +2,11 @@
 # A container moves to another machine, over SSH. The other machine is a second system here, in namespaces of its own (mounts,
 # network, processes) and with its own root and cgroups: what that does not try is another kernel, and another clock.
 set -eu
+. /usr/tests/helpers.sh
 
 fail() {
 	echo "migrate.sh: $*" >&2
 	exit 1
-}
-same() { # WHAT FOUND EXPECTED
-	[ "$2" = "$3" ] || fail "$1: $2; expected: $3"
-}
-refused() { # CODE TEXT COMMAND...
-	expected=$1 text=$2 code=0
-	shift 2
-	said=$("$@" 2>&1) || code=$?
-	same "the exit code of $*: $said" "$code" "$expected"
-	case $said in
-	*"$text"*) ;;
-	*) fail "$*: $said; expected: $text" ;;
-	esac
 }
 other=/system/tmp/other
 key=/system/root/.ssh/id_dropbear

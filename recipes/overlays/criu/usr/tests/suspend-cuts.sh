@@ -5,22 +5,12 @@
 #   suspend-cuts.sh outcome OPERATION   after a cut: fails if anything is wrong, else prints what it came to, in a word:
 #                                       running (started anew), resumed (from the dump, by the machine's start), suspended
 set -eu
+. /usr/tests/helpers.sh
 
 fail() {
 	echo "suspend-cuts.sh: $*" >&2
 	tail -n 20 /system/var/log/vz/101.dump /system/var/log/vz/101.restore /system/var/log/vzctl.log >&2 2>/dev/null
 	exit 1
-}
-numbers() {
-	awk '$1 != NR { exit 1 } END { print NR }' /vz/root/101/usr/numbers || fail "a number is missing or there twice"
-}
-more() { # THAN: waits until there are more
-	tries=0
-	until [ "$(numbers)" -gt "$1" ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 1000 ] || fail "the shell counts no more"
-		usleep 20000
-	done
 }
 # The machine's own start of containers goes on behind the login.
 started() {

@@ -7,43 +7,18 @@
 #   suspend.sh refused      what can't be saved goes on as it was
 #   suspend.sh cycles N     suspends and resumes N times: nothing is left behind
 set -eu
+. /usr/tests/helpers.sh
 
 fail() {
 	echo "suspend.sh: $*" >&2
 	tail -n 20 /system/var/log/vz/101.dump /system/var/log/vz/101.restore >&2 2>/dev/null
 	exit 1
 }
-same() { # WHAT FOUND EXPECTED
-	[ "$2" = "$3" ] || fail "$1: $2; expected: $3"
-}
-refused() { # CODE TEXT COMMAND...
-	expected=$1 text=$2 code=0
-	shift 2
-	said=$("$@" 2>&1) || code=$?
-	same "the exit code of $*" "$code" "$expected"
-	case $said in
-	*"$text"*) ;;
-	*) fail "$*: $said; expected: $text" ;;
-	esac
-}
 inside() { # a shell's text, in 101
 	vzctl exec2 101 "$@"
 }
 status() {
 	vzctl status 101
-}
-
-# What the shell in 101 has counted: each number has to be there once.
-numbers() {
-	awk '$1 != NR { exit 1 } END { print NR }' /vz/root/101/usr/numbers || fail "a number is missing or there twice"
-}
-more() { # THAN: waits until there are more
-	tries=0
-	until [ "$(numbers)" -gt "$1" ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 500 ] || fail "the shell counts no more: $(inside ps)"
-		usleep 20000
-	done
 }
 
 # A shell that counts, and a server that numbers what it is told on a connection: both numbers are only in memory.
