@@ -4,6 +4,8 @@
 #
 #   ci/test.sh            unit and integration tests, then the boot tests that the shipped recipes declare
 #   ci/test.sh quick      unit and integration tests only
+#   ci/test.sh upstream   the containers' boot tests on a kernel without OpenVZ's series (recipes/upstream.yaml); builds that kernel,
+#                         a quarter of an hour, run separately
 #   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); takes half an hour, run separately
 #   ci/test.sh validators
 #                         third-party validators read releases' documents, audits and the pipelines of ci/. $DBCO_VALIDATORS is a folder of
@@ -38,11 +40,15 @@ units() {
   cargo test --locked --manifest-path livefs/Cargo.toml
 }
 
-# Builds what is missing, then boots it.
+# Builds what is missing, then boots it: all with one kernel, but for quick's.
 boots() {
-  for recipe in dbcolinux quick containers debian upstream redis http; do
-    cargo run --locked --release --quiet -- test --locked "recipes/$recipe.yaml"
+  for recipe in dbcolinux quick containers debian redis http; do
+    booted "$recipe"
   done
+}
+
+booted() {
+  cargo run --locked --release --quiet -- test --locked "recipes/$1.yaml"
 }
 
 # Prints the outcome of each cut.
@@ -89,10 +95,6 @@ repro() {
     echo "not reproducible, or failed: ${failed[*]}; the reports are in out/repro/"
     return 1
   }
-}
-
-debug() {
-  cargo run --locked --release --quiet -- test --locked recipes/debug.yaml
 }
 
 # libFuzzer, with rustc's own LLVM: the flags are those of cargo-fuzz, without a sanitizer, which stable rustc lacks.
@@ -146,7 +148,7 @@ case "${1:-all}" in
   cuts) cuts "${2:-20}" ;;
   machines) machines ;;
   validators) validators ;;
-  debug) debug ;;
+  debug | upstream) booted "$1" ;;
   next) ci/next.sh "${@:2}" ;;
   packages)
     cargo build --locked --release --quiet --example deb_tree

@@ -164,6 +164,8 @@ impl Network {
 
 impl Engine {
     fn start(limits: &NetworkLimits) -> Result<Self, String> {
+        // An error says that the process has one already, as after another engine's start.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             Client::builder()
                 .user_agent(concat!("dbco/", env!("CARGO_PKG_VERSION")))
