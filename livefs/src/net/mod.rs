@@ -241,6 +241,26 @@ pub fn release(netns: &Netns) -> Result<(), Error> {
     nftables::release(netns)
 }
 
+/// Lets the host reject what is sent to a running container's routed addresses once its network is removed, until the
+/// next [`unpark`]. Otherwise it would follow the default route, and who is there could end the connections of a
+/// container that is saved.
+///
+/// # Errors
+/// Errors of the kernel.
+pub fn park(ctid: Ctid) -> Result<(), Error> {
+    let socket = Socket::route()?;
+    venet::addresses(&socket, ctid)?.into_iter().try_for_each(|ip| route::add_unreachable(&socket, ctid, ip))
+}
+
+/// Undoes [`park`]; it is not an error if there is nothing.
+///
+/// # Errors
+/// Errors of the kernel.
+pub fn unpark(ctid: Ctid) -> Result<(), Error> {
+    let socket = Socket::route()?;
+    route::unreachable(&socket, ctid)?.into_iter().try_for_each(|ip| route::remove_unreachable(&socket, ctid, ip))
+}
+
 /// The traffic of all links of a container since it was started.
 ///
 /// # Errors

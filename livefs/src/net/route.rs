@@ -2,7 +2,7 @@
 
 use super::link::Link;
 use super::netlink::{CREATE, Message, NEW, REPLACE, Socket, attribute, attributes, number};
-use super::{Address, Error};
+use super::{Address, Ctid, Error};
 use nix::libc;
 use std::io;
 use std::net::IpAddr;
@@ -153,10 +153,62 @@ pub fn host_routes(socket: &Socket) -> Result<Vec<HostRoute>, Error> {
 }
 
 fn read_route(body: &[u8]) -> Option<HostRoute> {
-    let rest = body.get(12..)?;
-    let ip = from_octets(attribute(rest, libc::RTA_DST)?)?;
-    let link = number(attribute(rest, libc::RTA_OIF)?)?;
-    (body[5] == OURS && body[1] == Address::bits(ip)).then_some(HostRoute { ip, link })
+    let ip = destination(body, libc::RTN_UNICAST)?;
+    Some(HostRoute { ip, link: number(attribute(&body[12..], libc::RTA_OIF)?)? })
+}
+
+/// The address that a route of ours and of this type leads to.
+fn destination(body: &[u8], of_type: u8) -> Option<IpAddr> {
+    let ip = from_octets(attribute(body.get(12..)?, libc::RTA_DST)?)?;
+    (body[5] == OURS && body[7] == of_type && body[1] == Address::bits(ip)).then_some(ip)
+}
+
+/// A route by which nothing reaches an address. Its metric names its container, and any other route comes before it.
+fn unreachable_message(kind: u16, flags: u16, ctid: Ctid, ip: IpAddr) -> Message {
+    let fixed = [
+        family(ip),
+        Address::bits(ip),
+        0,
+        0,
+        libc::RT_TABLE_MAIN,
+        OURS,
+        libc::RT_SCOPE_UNIVERSE,
+        libc::RTN_UNREACHABLE,
+    ];
+    let message = Message::new(kind, flags, &[&fixed[..], &[0; 4]].concat()).put(libc::RTA_DST, &octets(ip));
+    message.put_u32(libc::RTA_PRIORITY, unreachable_metric(ctid))
+}
+
+/// Container numbers have 31 bits.
+fn unreachable_metric(ctid: Ctid) -> u32 {
+    1 << 31 | ctid
+}
+
+/// Lets the host reject what is sent to an address of a container, as long as it has no other route to it. A route that
+/// exists is not an error.
+pub fn add_unreachable(socket: &Socket, ctid: Ctid, ip: IpAddr) -> Result<(), Error> {
+    match socket.request(unreachable_message(libc::RTM_NEWROUTE, NEW, ctid, ip)) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        done => done.map_err(|error| Error::kernel(format!("adding an unreachable route to {ip}"), error)),
+    }
+}
+
+/// Removes such a route. A missing one is not an error.
+pub fn remove_unreachable(socket: &Socket, ctid: Ctid, ip: IpAddr) -> Result<(), Error> {
+    ignore_missing(socket.request(unreachable_message(libc::RTM_DELROUTE, 0, ctid, ip)))
+        .map_err(|error| Error::kernel(format!("removing the unreachable route to {ip}"), error))
+}
+
+/// The addresses of the routes that [`add_unreachable`] created for a container.
+pub fn unreachable(socket: &Socket, ctid: Ctid) -> Result<Vec<IpAddr>, Error> {
+    let answers = socket.dump(Message::new(libc::RTM_GETROUTE, 0, &[0; 12]));
+    let answers = answers.map_err(|error| Error::kernel("reading the routes", error))?;
+    Ok(answers.iter().filter_map(|(_, body)| read_unreachable(body, ctid)).collect())
+}
+
+fn read_unreachable(body: &[u8], ctid: Ctid) -> Option<IpAddr> {
+    let ip = destination(body, libc::RTN_UNREACHABLE)?;
+    (number(attribute(&body[12..], libc::RTA_PRIORITY)?)? == unreachable_metric(ctid)).then_some(ip)
 }
 
 /// `struct ndmsg`: family, link, state, flags, type.
@@ -223,6 +275,18 @@ mod tests {
             assert_eq!(read_route(&others), None);
         }
         assert_eq!(read_route(route_message(libc::RTM_NEWROUTE, 0, None, true, 7).body()), None);
+    }
+
+    #[test]
+    fn unreachable_routes_belong_to_a_container_and_are_no_host_routes() {
+        for text in ["10.0.0.1", "2001:db8::1"] {
+            let message = unreachable_message(libc::RTM_NEWROUTE, 0, 101, ip(text));
+            assert_eq!(read_unreachable(message.body(), 101), Some(ip(text)));
+            assert_eq!(read_unreachable(message.body(), 102), None);
+            assert_eq!(read_route(message.body()), None);
+            let route = route_message(libc::RTM_NEWROUTE, 0, Some(ip(text)), ip(text).is_ipv4(), 7);
+            assert_eq!(read_unreachable(route.body(), 101), None);
+        }
     }
 
     #[test]

@@ -297,6 +297,7 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     let mark = vz.paths.running(id);
     mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
     dump::remove(&vz.dump_place(id))?;
+    vz.node.unpark(id)?;
     for script in FILES {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {

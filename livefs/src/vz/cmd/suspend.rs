@@ -130,6 +130,7 @@ fn checkpoint(vz: &Vz, ct: &Ct, path: &Path) -> Result<()> {
         return Err(error);
     }
     vz.log.info("\tkill...");
+    vz.node.park(ct.id)?;
     vz.node.kill(ct.id)?;
     vz.node.clean(ct.id)?;
     vz.mark(ct.id, false)
@@ -276,9 +277,9 @@ fn undump(vz: &Vz, ct: &Ct, path: &Path, how: Restore) -> Result<()> {
         vz.log.info("\tresume...");
     }
     vz.log.info("Container start in progress...");
-    // It is running: that something of its dump is left is not worth an error.
-    if let Some(error) = retired.and_then(|retired| dump::remove(&retired).err()) {
-        vz.log.error(error);
+    // It is running: that something is left of its time as a dump is not worth an error.
+    for error in [retired.and_then(|retired| dump::remove(&retired).err()), vz.node.unpark(ct.id).err()] {
+        error.into_iter().for_each(|error| vz.log.error(error));
     }
     Ok(())
 }
@@ -297,6 +298,7 @@ pub(super) fn try_restore(vz: &Vz, ct: &Ct, fsck: bool, remount: bool) -> Result
     let Err(error) = restore(vz, ct, &path, Restore { fsck, remount, frozen: false }) else { return Ok(true) };
     vz.log.error(error);
     let aside = dump::set_aside(&path)?;
+    vz.node.unpark(ct.id)?;
     vz.log.error(format_args!("The container is started anew; the dump is kept as {}", aside.display()));
     Ok(false)
 }

@@ -259,6 +259,14 @@ impl Node for Machine {
         net::down(id, None).map_err(convert::network_error)
     }
 
+    fn park(&self, id: u32) -> Result<()> {
+        net::park(id).map_err(convert::network_error)
+    }
+
+    fn unpark(&self, id: u32) -> Result<()> {
+        net::unpark(id).map_err(convert::network_error)
+    }
+
     fn clean_if_needed(&self, id: u32) -> Result<()> {
         if self.runtime.knows(id) { self.clean(id) } else { Ok(()) }
     }

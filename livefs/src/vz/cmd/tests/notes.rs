@@ -18,6 +18,8 @@ pub struct State {
     pub running: BTreeSet<u32>,
     pub frozen: BTreeSet<u32>,
     pub left: BTreeMap<u32, i32>,
+    /// Containers whose addresses the host rejects.
+    pub parked: BTreeSet<u32>,
     pub mounted: BTreeSet<PathBuf>,
     /// Images that are mounted: where, their file, the folder that shows what is in them, and whether it goes back.
     pub images: BTreeMap<PathBuf, (PathBuf, tempfile::TempDir, bool)>,
@@ -198,6 +200,17 @@ impl Node for Notes {
         let mut state = self.0.borrow_mut();
         state.running.remove(&id);
         state.frozen.remove(&id);
+        Ok(())
+    }
+    fn park(&self, id: u32) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        // Its addresses are known from its network, which ends with it.
+        assert!(state.running.contains(&id));
+        state.parked.insert(id);
+        Ok(())
+    }
+    fn unpark(&self, id: u32) -> Result<()> {
+        self.0.borrow_mut().parked.remove(&id);
         Ok(())
     }
     fn clean(&self, id: u32) -> Result<()> {

@@ -164,6 +164,31 @@ fn a_destroyed_one_leaves_no_dump() {
     assert_eq!(world.ok("status 101"), "CTID 101 exist unmounted down\n");
 }
 
+/// Otherwise what is sent to it would follow the host's default route.
+#[test]
+fn the_host_rejects_what_is_sent_to_a_suspended_one() {
+    let world = running();
+    let parked = || world.node.0.borrow().parked.contains(&101);
+    world.node.0.borrow_mut().fails = true;
+    assert_eq!(world.run("suspend 101").0, 16);
+    assert!(!parked(), "it runs on");
+    world.node.0.borrow_mut().fails = false;
+    world.ok("suspend 101");
+    assert!(parked());
+    world.node.0.borrow_mut().fails = true;
+    assert_eq!(world.run("resume 101").0, 17);
+    assert!(parked(), "it is still suspended");
+    world.ok("start 101");
+    assert!(!parked(), "it is started anew");
+    world.node.0.borrow_mut().fails = false;
+    for end in ["resume 101", "start 101", "destroy 101"] {
+        world.ok("suspend 101");
+        assert!(parked());
+        world.ok(end);
+        assert!(!parked(), "{end}");
+    }
+}
+
 #[test]
 fn a_power_cut_meanwhile() {
     let world = running();
