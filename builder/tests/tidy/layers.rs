@@ -138,6 +138,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
         ],
     ),
     ("vz::dump", &["container", "durable", "vz::context", "vz::exit"]),
+    ("vz::suspended", &["vz::context", "vz::dump", "vz::exit"]),
     // the tools.
     (
         "vz::cmd",
@@ -161,6 +162,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "vz::process",
             "vz::snapshots",
             "vz::spec",
+            "vz::suspended",
             "vz::template",
         ],
     ),
@@ -198,6 +200,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
             "vz::options",
             "vz::paths",
             "vz::process",
+            "vz::suspended",
         ],
     ),
     (

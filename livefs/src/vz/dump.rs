@@ -127,6 +127,17 @@ fn move_to(path: &Path, target: PathBuf) -> Result<PathBuf> {
     Ok(target)
 }
 
+/// Removes a complete dump, if there is one: after a power cut it is there, or it is no dump.
+///
+/// # Errors
+/// Errors of the disk.
+pub fn discard(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => remove(&retire(path)?),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Removes a dump, complete or not; it is not an error if there is none.
 ///
 /// # Errors

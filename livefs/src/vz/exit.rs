@@ -121,6 +121,15 @@ pub enum Error {
     Convert(String),
     /// 151 create, 152 mount, 153 umount, 154 resize: an image.
     Image(u8, String),
+    /// The container is suspended, and what was asked for would change what its saved processes rely on.
+    Suspended {
+        /// The code of a failure of that operation.
+        code: u8,
+        /// What is not possible, as a verb.
+        what: &'static str,
+        /// The container.
+        id: u32,
+    },
     /// 156 create, 158 delete, 159 switch, 160 mount, 161 umount, 167 list: a snapshot.
     Snapshot(u8, String),
 }
@@ -183,7 +192,7 @@ impl Error {
             Error::Save(..) => 139,
             Error::Io(_) => 148,
             Error::Convert(_) => 155,
-            Error::Image(code, _) | Error::Snapshot(code, _) => *code,
+            Error::Image(code, _) | Error::Snapshot(code, _) | Error::Suspended { code, .. } => *code,
         }
     }
 
@@ -268,6 +277,10 @@ impl fmt::Display for Error {
             | Error::Convert(text)
             | Error::Image(_, text)
             | Error::Snapshot(_, text) => out.write_str(text),
+            Error::Suspended { what, id, .. } => write!(
+                out,
+                "Unable to {what}: container is suspended\nvzctl resume {id} continues it, vzctl chkpnt {id} --kill gives its saved processes up"
+            ),
             Error::Child(_) | Error::Told(_) => Ok(()),
             Error::Locked { pid, command } => {
                 write!(out, "Locked by: pid {pid}, cmdline {command}\nContainer already locked")

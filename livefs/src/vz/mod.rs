@@ -15,6 +15,7 @@
 //! | `node` | what is needed of the machine, behind one trait |
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
 //! | `dump` | the dump of a suspended container: its name says what it is worth |
+//! | `suspended` | what may be done to a suspended container |
 //! | `mark` | which containers are running, for the next boot |
 //! | `options` | command lines, parsed as by getopt_long(3) |
 //! | `cmd` | the commands, a file per family |
@@ -47,6 +48,7 @@ pub mod recovery;
 pub mod service;
 pub mod snapshots;
 pub mod spec;
+pub mod suspended;
 pub mod template;
 
 use log::Log;

@@ -34,14 +34,12 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         }
     }
     creations(vz, &mut claims, &mut folders, &mut said)?;
-    for (id, _) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.converting")) {
-        let private = vz.paths.at(vz.container(id)?.config.path("VE_PRIVATE")?);
-        cmd::convert::finish(vz, id, &private)?;
-        said.push(format!("CT {id}: conversion was interrupted and is now complete"));
-    }
     for id in configured(vz) {
         if !claims.is_ours(id) {
             continue;
+        }
+        if vz.container(id).is_ok() {
+            said.extend(cmd::pending::finish(vz, id)?.into_iter().map(|text| format!("CT {id}: {text}")));
         }
         let Ok(ct) = vz.container(id) else { continue };
         let Some(private) = ct.config.get("VE_PRIVATE").map(|path| vz.paths.at(path)) else { continue };
@@ -51,13 +49,15 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
         // What a tree holds is the container's own, so there nothing is looked for.
         let Ok(layout) = ct.layout(&private) else { continue };
         let mounted = vz.node.is_mounted(&root)?;
-        let at = Place { private: &private, root: &root, mounted, conf: &conf };
+        let at = Place { private: &private, root: &root, mounted, suspended: vz.is_suspended(id), conf: &conf };
         said.extend(layout.area().repair(at)?.into_iter().map(|text| format!("CT {id}: {text}")));
     }
     for folder in folders {
         for (path, what) in layout::interrupted(&folder) {
             let id = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
-            if id.is_some_and(|id| !claims.is_ours(id)) {
+            // A conversion that could not be completed, as the container is mounted, still needs it.
+            let needed = |id| what == "conversion" && cmd::convert::waiting(vz, id).exists();
+            if id.is_some_and(|id| !claims.is_ours(id) || needed(id)) {
                 continue;
             }
             fs::remove_dir_all(&path).map_err(|error| Error::file(&path, error))?;

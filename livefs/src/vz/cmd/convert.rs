@@ -12,6 +12,7 @@ use crate::vz::disk::{clear, make_folder, sync};
 use crate::vz::exit::{Error, Result};
 use crate::vz::layout::{Layout, New, beside};
 use crate::vz::snapshots::Snapshots;
+use crate::vz::suspended::Operation;
 use crate::vz::template::Template;
 use std::fs::{self, File};
 use std::io::Write;
@@ -43,6 +44,7 @@ pub(super) fn convert(vz: &Vz, call: &Call) -> Result<u8> {
     if vz.node.is_running(ct.id)? {
         return Err(Error::Running("CT is running (stop it first)".into()));
     }
+    vz.ask(ct.id, Operation::Convert)?;
     if vz.node.is_mounted(&root)? {
         return Err(Error::Mounted("CT is mounted (umount it first)".into()));
     }

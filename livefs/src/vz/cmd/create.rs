@@ -12,8 +12,9 @@ use crate::vz::exit::{Error, Result, why};
 use crate::vz::layout::{self, Layout, New};
 use crate::vz::options::{Given, Known};
 use crate::vz::spec::Spec;
+use crate::vz::suspended::Operation;
 use crate::vz::template::{LIVE, Template};
-use crate::vz::{dump, mark, names};
+use crate::vz::{mark, names};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -105,7 +106,8 @@ fn make(vz: &Vz, id: u32, given: &Given, chosen: &[(String, String)]) -> Result<
     let (templates, config) = (&templates, &config);
     let new = New { template: &template, name: &name, templates, made: &made, root: &root, ids, config };
     let filled = layout.area().fill(&*vz.node, &new);
-    let done = filled.and_then(|()| settle(vz, id, &file, &made, &private, new_name));
+    let ready = filled.and_then(|()| vz.ask(id, Operation::Create));
+    let done = ready.and_then(|()| settle(vz, id, &file, &made, &private, new_name));
     if let Err(error) = done {
         let _ = fs::remove_dir_all(&made);
         return Err(error);
@@ -296,8 +298,7 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     names::remove_all(&vz.paths, id)?;
     let mark = vz.paths.running(id);
     mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
-    dump::remove(&vz.dump_place(id))?;
-    vz.node.unpark(id)?;
+    vz.ask(id, Operation::Destroy)?;
     for script in FILES {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {

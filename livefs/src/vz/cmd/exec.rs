@@ -7,6 +7,7 @@ use crate::vz::context::Vz;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::InnerCommand;
 use crate::vz::spec::Spec;
+use crate::vz::suspended::Operation;
 use std::io::Read;
 
 /// The container's shell with arguments and the environment of `exec`.
@@ -122,6 +123,7 @@ pub(super) fn runscript(vz: &Vz, call: &Call) -> Result<u8> {
         let command = InnerCommand { input: Some(text), ..shell(&ct.spec(vz)?, &["-s".into()])? };
         return vz.node.exec(call.id, &command);
     }
+    vz.ask(ct.id, Operation::RunScript)?;
     let root = vz.paths.at(ct.config.path("VE_ROOT")?);
     let ours = !vz.node.is_mounted(&root)?;
     if ours {

@@ -7,6 +7,7 @@ mod exec;
 mod host;
 mod inside;
 pub(crate) mod mount;
+pub(crate) mod pending;
 mod run;
 mod set;
 mod snapshot;
@@ -177,7 +178,10 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
     if !command.bare && !vz.paths.container_conf(call.id).exists() {
         return Err(Error::NoConfig);
     }
-    let _lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
+    let lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
+    if lock.is_some() && call.id > 0 {
+        pending::finish(vz, call.id)?.into_iter().for_each(|text| vz.log.error(text));
+    }
     (command.run)(vz, call)
 }
 

@@ -6,6 +6,7 @@ use crate::vz::below;
 use crate::vz::context::{Ct, Vz};
 use crate::vz::disk::make_folder;
 use crate::vz::exit::{Error, Result};
+use crate::vz::suspended::Operation;
 use std::path::Path;
 
 /// Mounts a container's root: `vps.premount`, `CTID.premount`, the mounts, `vps.mount`, `CTID.mount`. A failing script
@@ -75,6 +76,7 @@ pub(super) fn mount_command(vz: &Vz, call: &Call) -> Result<u8> {
         vz.log.error("Container is already mounted");
         return Ok(0);
     }
+    vz.ask(ct.id, Operation::Mount)?;
     mount_root(vz, &ct, true).map(|()| 0)
 }
 
@@ -115,6 +117,7 @@ pub(super) fn compact(vz: &Vz, call: &Call) -> Result<u8> {
         vz.log.info("Compact only makes sense for ploop containers");
         return Ok(0);
     }
+    vz.ask(ct.id, Operation::Compact)?;
     let mounted = vz.node.is_mounted(&root)?;
     if !mounted {
         mount_root(vz, &ct, true)?;
@@ -150,6 +153,7 @@ pub(super) fn quota(vz: &Vz, call: &Call) -> Result<u8> {
             return Err(Error::DiskLimitNotSet(key));
         }
     }
+    vz.ask(ct.id, Operation::Quota)?;
     vz.node.quota(&ct.spec(vz)?, on)?;
     Ok(0)
 }

@@ -9,6 +9,7 @@ use crate::vz::exit::{Error, Result};
 use crate::vz::layout::Place;
 use crate::vz::names;
 use crate::vz::options::{Given, Known};
+use crate::vz::suspended::Operation;
 use options::Changes;
 use std::path::Path;
 
@@ -159,6 +160,7 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     let image = matches!(layout, Some(Ok(layout)) if layout.area().is_image());
     check(given, image)?;
     let running = vz.node.is_running(ct.id)?;
+    suspended(vz, ct, given, &changes.merged(&own, &ct.config))?;
     if let Some(name) = ct.config.get("NAME").filter(|_| given.has("applyconfig_map")) {
         names::set(&vz.paths, ct.id, name, Some(name))?;
     }
@@ -194,6 +196,7 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     }
     if let Some(name) = given.first("applyconfig") {
         sample(vz, ct.id, name, changes)?;
+        suspended(vz, ct, given, &changes.merged(&own, &ct.config))?;
     }
     if let (true, Some(private), Some(root)) = (image, private, root) {
         resize(vz, ct, &vz.paths.at(private), &vz.paths.at(root), given, changes)?;
@@ -229,6 +232,26 @@ fn set(vz: &Vz, ct: &Ct, given: &Given, changes: &mut Changes) -> Result<Done> {
     Ok(Done { new, warns })
 }
 
+/// What a suspended container allows of the options, and of the values that are to be stored.
+fn suspended(vz: &Vz, ct: &Ct, given: &Given, new: &[(String, String)]) -> Result<()> {
+    // `--local_uid` is not an option of `set`, but a sample may have it.
+    let users =
+        |(key, value): &(String, String)| key.starts_with("LOCAL_") && ct.config.get(key) != Some(value.as_str());
+    let kept = later(&ct.config, new);
+    let asked = [
+        (given.has("private") || given.has("root"), Operation::SetPlace),
+        (given.has("userpasswd"), Operation::SetPassword),
+        (!kept.is_empty() || new.iter().any(users), Operation::SetForStart),
+        (true, Operation::SetForResume),
+    ];
+    for (_, operation) in asked.into_iter().filter(|(is, _)| *is) {
+        vz.ask(ct.id, operation).inspect_err(|_| {
+            kept.iter().for_each(|text| vz.log.error(text.replace("running", "suspended")));
+        })?;
+    }
+    Ok(())
+}
+
 /// Gives an image the size that `--diskspace` says.
 fn resize(vz: &Vz, ct: &Ct, private: &Path, root: &Path, given: &Given, changes: &Changes) -> Result<()> {
     if let Some(text) = changes.get("DISKSPACE") {
@@ -241,7 +264,10 @@ fn resize(vz: &Vz, ct: &Ct, private: &Path, root: &Path, given: &Given, changes:
         let bad = |_| Error::InvalidConfig(format!("Invalid value for DISKSPACE: {text}"));
         let bytes = Pair::parse(text, Unit::Kilobytes).map_err(bad)?.limit.saturating_mul(1024);
         let conf = vz.paths.container_conf(ct.id);
-        ct.layout(private)?.area().resize(&*vz.node, Place { private, root, mounted, conf: &conf }, bytes)?;
+        let area = ct.layout(private)?.area();
+        vz.ask(ct.id, if area.shrinks(private, bytes)? { Operation::Shrink } else { Operation::Grow })?;
+        let at = Place { private, root, mounted, suspended: vz.is_suspended(ct.id), conf: &conf };
+        area.resize(&*vz.node, at, bytes)?;
     }
     if changes.get("DISKINODES").is_some() {
         vz.log.info("Warning: --diskinodes is ignored for ploop-based container");

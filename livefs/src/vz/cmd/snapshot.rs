@@ -12,6 +12,7 @@ use crate::vz::log;
 use crate::vz::node::Mount;
 use crate::vz::options::{self, Given, Known};
 use crate::vz::snapshots::{Snapshot, Snapshots, new_uuid, uuid};
+use crate::vz::suspended::Operation;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ struct Opened {
     private: PathBuf,
     root: PathBuf,
     mounted: bool,
+    suspended: bool,
     conf: PathBuf,
     keeper: &'static dyn Keeper,
     state: Snapshots,
@@ -38,7 +40,8 @@ struct Opened {
 
 impl Opened {
     fn place(&self) -> Place<'_> {
-        Place { private: &self.private, root: &self.root, mounted: self.mounted, conf: &self.conf }
+        let Opened { private, root, mounted, suspended, conf, .. } = self;
+        Place { private, root, mounted: *mounted, suspended: *suspended, conf }
     }
 }
 
@@ -54,7 +57,8 @@ fn open(vz: &Vz, id: u32, code: u8) -> Result<Opened> {
     })?;
     let state = Snapshots::read(&private)?;
     let mounted = vz.node.is_mounted(&root)?;
-    Ok(Opened { conf: vz.paths.container_conf(id), ct, private, root, mounted, keeper, state })
+    let suspended = vz.is_suspended(id);
+    Ok(Opened { conf: vz.paths.container_conf(id), ct, private, root, mounted, suspended, keeper, state })
 }
 
 /// Parses options, and the snapshot's UUID if it is required.
@@ -90,6 +94,7 @@ pub(super) fn create(vz: &Vz, call: &Call) -> Result<u8> {
     if state.all.iter().any(|one| one.id == id) {
         return Err(Error::Value(format!("Invalid guid {id} specified: already exists")));
     }
+    vz.ask(call.id, Operation::Snapshot)?;
     vz.log.info(format_args!("Creating snapshot {id}"));
     let failed = |error: std::io::Error| Error::system("Failed to create snapshot", error);
     if at.ct.file.is_some() && !given.has("skip-config") {
@@ -144,6 +149,7 @@ pub(super) fn switch(vz: &Vz, call: &Call) -> Result<u8> {
     if given.has("must-resume") {
         return Err(Error::Snapshot(SWITCH, "Error: no dump in snapshot, unable to resume".into()));
     }
+    vz.ask(call.id, Operation::SnapshotSwitch)?;
     vz.log.info(format_args!("Switching to snapshot {id}"));
     if vz.node.is_running(at.ct.id)? {
         stop(vz, &at.ct, Stop { fast: true, ..Stop::default() })?;
@@ -163,6 +169,7 @@ pub(super) fn delete(vz: &Vz, call: &Call) -> Result<u8> {
     let mut at = open(vz, call.id, DELETE)?;
     let state = &mut at.state;
     let parent = state.find(&id).ok_or_else(|| missing(DELETE, &id))?.parent.clone();
+    vz.ask(call.id, Operation::SnapshotDelete)?;
     vz.log.info(format_args!("Deleting snapshot {id}"));
     for one in &mut state.all {
         if one.id == id {

@@ -6,6 +6,7 @@ use super::mount::{mount_root, umount_root};
 use crate::vz::context::{Ct, Vz};
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
+use crate::vz::suspended::Operation;
 use crate::vz::{dump, mark};
 use std::path::{Path, PathBuf};
 
@@ -54,8 +55,23 @@ fn place(vz: &Vz, id: u32, given: &Given) -> Result<PathBuf> {
     }
 }
 
-/// Ends a frozen container, without asking its init.
+/// Whether a path, however it is spelled, leads to the container's own dump.
+fn is_own(vz: &Vz, id: u32, path: &Path) -> bool {
+    let own = vz.dump_place(id);
+    path == own || own.canonicalize().is_ok_and(|own| path.canonicalize().is_ok_and(|path| path == own))
+}
+
+/// Ends a frozen container, without asking its init, or gives up the saved processes of one that does not run.
 fn kill(vz: &Vz, call: &Call, error: fn(String) -> Error) -> Result<u8> {
+    if !vz.node.is_running(call.id)? && vz.is_suspended(call.id) {
+        vz.log.info("Killing...");
+        let ct = vz.container(call.id)?;
+        // A power cut in between leaves it suspended, not one that starts anew.
+        vz.mark(ct.id, false)?;
+        vz.ask(ct.id, Operation::Kill)?;
+        let mounted = vz.node.is_mounted(&vz.paths.at(ct.config.path("VE_ROOT")?))?;
+        return if mounted { umount_root(vz, &ct).map(|()| 0) } else { Ok(0) };
+    }
     if !vz.node.is_running(call.id)? || !vz.node.is_frozen(call.id)? {
         return Err(error("Unable to kill: container is not suspended".into()));
     }
@@ -173,9 +189,13 @@ pub(super) fn resume(vz: &Vz, call: &Call) -> Result<u8> {
     if given.has("undump") && !given.has("dumpfile") {
         return Err(Error::Resume("Error: dumpfile is not specified".into()));
     }
+    let path = place(vz, call.id, &given)?;
+    if !is_own(vz, call.id, &path) {
+        vz.ask(call.id, Operation::ResumeOther)?;
+    }
     let how =
         Restore { fsck: !given.has("skip-fsck"), remount: !given.has("skip-remount"), frozen: given.has("undump") };
-    restore(vz, &vz.container(call.id)?, &place(vz, call.id, &given)?, how)?;
+    restore(vz, &vz.container(call.id)?, &path, how)?;
     Ok(0)
 }
 
@@ -253,7 +273,7 @@ fn undump(vz: &Vz, ct: &Ct, path: &Path, how: Restore) -> Result<()> {
     }
     vz.log.info("\tundump...");
     // What is started with the machine would be restored a second time, from files that have changed since.
-    let spent = !how.frozen || path == vz.dump_place(ct.id);
+    let spent = !how.frozen || is_own(vz, ct.id, path);
     let mut retired = None;
     let done = vz.node.restore(&spec, path, &mut || {
         let running = vz.paths.running(ct.id);

@@ -6,6 +6,7 @@ mod notes;
 mod ploop;
 mod scripts;
 mod suspend;
+mod suspended;
 
 use super::main;
 use crate::vz::log::Log;

@@ -36,6 +36,8 @@ pub struct Place<'a> {
     pub root: &'a Path,
     /// Whether it is mounted.
     pub mounted: bool,
+    /// Whether saved processes are to continue on its files.
+    pub suspended: bool,
     /// The container's configuration file.
     pub conf: &'a Path,
 }
@@ -78,6 +80,14 @@ pub trait Area {
         false
     }
 
+    /// Whether a size in bytes is less than its own.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn shrinks(&self, _private: &Path, _bytes: u64) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Resizes it, in bytes. One without a size of its own stays unchanged.
     ///
     /// # Errors
@@ -89,6 +99,19 @@ pub trait Area {
     /// Its snapshot operations, if it supports snapshots.
     fn snapshots(&self) -> Option<&dyn Keeper> {
         None
+    }
+
+    /// Whether a switch to a snapshot was interrupted after its data was on the disk.
+    fn is_switching(&self, _private: &Path) -> bool {
+        false
+    }
+
+    /// Completes such a switch of a private area that is not mounted.
+    ///
+    /// # Errors
+    /// The disk is full, or fails.
+    fn finish(&self, _at: Place) -> Result<()> {
+        Ok(())
     }
 
     /// Repairs what a power cut left in a private area, and reports it.

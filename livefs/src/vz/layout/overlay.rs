@@ -125,8 +125,10 @@ impl Keeper for Overlay {
 
     fn take(&self, _: &dyn Node, at: Place, state: &mut Snapshots, id: &str) -> Result<()> {
         let failed = |error: std::io::Error| Error::system("Failed to create snapshot", error);
-        if at.mounted {
-            // The overlay in use keeps its upper folder: its content is copied, while nothing changes it.
+        if at.mounted || at.suspended {
+            // The overlay in use keeps its upper folder: its content is copied, while nothing changes it. The same for saved
+            // processes: a file with several names is one file in the upper folder, and not any more in a layer once it
+            // is written to.
             let layer = Snapshots::layer(at.private, id);
             let made = beside(&layer, "creating");
             let _ = fs::remove_dir_all(&made);

@@ -118,11 +118,14 @@ impl Area for Ploop {
         true
     }
 
+    fn shrinks(&self, private: &Path, bytes: u64) -> Result<bool> {
+        Ok(bytes < size(&image(private))?)
+    }
+
     fn resize(&self, node: &dyn Node, at: Place, bytes: u64) -> Result<()> {
         let image = image(at.private);
         let failed = |error| named(error, RESIZE, "Failed to resize image");
-        let now = size(&image)?;
-        if bytes >= now {
+        if !self.shrinks(at.private, bytes)? {
             // The kernel grows a mounted file system; after a power cut its journal gives the old or the new size. This also
             // runs if the file already has the new size, as a power cut may leave it.
             if !at.mounted {
@@ -160,18 +163,24 @@ impl Area for Ploop {
         Some(self)
     }
 
+    fn is_switching(&self, private: &Path) -> bool {
+        Snapshots::read(private).is_ok_and(|state| state.switching.is_some())
+    }
+
+    fn finish(&self, at: Place) -> Result<()> {
+        self.replace_image(at, &mut Snapshots::read(at.private)?)
+    }
+
     fn repair(&self, at: Place) -> Result<Vec<String>> {
         let folder = images(at.private);
         let mut said = Vec::new();
         for file in [at.private.join(Snapshots::FILE), at.private.join(DESCRIPTOR)] {
             clear(&unfinished(&file))?;
         }
-        let Ok(mut state) = Snapshots::read(at.private) else { return Ok(said) };
-        if state.switching.is_some() {
-            self.finish(at, &mut state)?;
-            said.push("switch of a snapshot was interrupted and is now complete".into());
-        }
-        for (path, what) in interrupted(&folder) {
+        let Ok(state) = Snapshots::read(at.private) else { return Ok(said) };
+        // The image that a switch still needs; see `finish`.
+        let needed = state.switching.as_ref().map(|_| folder.join(SWITCHING));
+        for (path, what) in interrupted(&folder).into_iter().filter(|(path, _)| Some(path) != needed.as_ref()) {
             clear(&path)?;
             said.push(format!("{what} was interrupted"));
         }
@@ -230,7 +239,7 @@ impl Keeper for Ploop {
         // After a power cut from here on, the switch is completed at the next start.
         state.switching = Some(Switching { id: id.to_owned(), conf });
         state.write(at.private)?;
-        self.finish(at, state)
+        self.replace_image(at, state)
     }
 
     fn discard(&self, private: &Path, id: &str) -> Result<()> {
@@ -248,7 +257,7 @@ const SWITCHING: &str = "root.hdd.switching";
 
 impl Ploop {
     /// Completes a switch.
-    fn finish(&self, at: Place, state: &mut Snapshots) -> Result<()> {
+    fn replace_image(&self, at: Place, state: &mut Snapshots) -> Result<()> {
         let Some(Switching { id, conf }) = state.switching.take() else { return Ok(()) };
         let made = images(at.private).join(SWITCHING);
         if made.exists() {

@@ -17,6 +17,7 @@ use super::names;
 use super::node::Node;
 use super::options::{self, Known};
 use super::paths::Paths;
+use super::suspended::Operation;
 use asked::{CONNECT, Failure, KERNEL, LOCKED, MISSING, NO_CRIU, Options, Result, STOP, STOPPED, USAGE, copy, with};
 use destination::Destination;
 use moving::Moving;
@@ -149,6 +150,7 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
     if version != VERSION {
         return Err(Failure(KERNEL, format!("the destination has version {version} of vzmigrate, not {VERSION}")));
     }
+    vz.ask(id, Operation::Migrate).map_err(with(STOP))?;
     let suspended = !running && vz.is_suspended(id);
     if options.live || suspended {
         if !(vz.node.can_checkpoint() && criu) {

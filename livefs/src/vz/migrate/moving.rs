@@ -157,7 +157,7 @@ impl Moving<'_> {
         if self.options.remove {
             return self.vzctl(&["destroy"], 0).or(Ok(()));
         }
-        dump::remove(&vz.dump_place(self.ct.id)).and_then(|()| vz.node.unpark(self.ct.id)).map_err(with(COPY))?;
+        dump::discard(&vz.dump_place(self.ct.id)).and_then(|()| vz.node.unpark(self.ct.id)).map_err(with(COPY))?;
         let conf = vz.paths.container_conf(self.ct.id);
         fs::rename(&conf, conf.with_extension("conf.migrated")).map_err(copy)
     }

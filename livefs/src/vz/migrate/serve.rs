@@ -12,6 +12,7 @@ use crate::vz::conf::{ConfFile, Config};
 use crate::vz::context::Vz;
 use crate::vz::layout::beside;
 use crate::vz::lock::Lock;
+use crate::vz::suspended::Operation;
 use crate::vz::{disk, dump, names, process};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -122,6 +123,7 @@ impl Arriving<'_> {
         if private.exists() {
             return Err((EXISTS, format!("{} already exists on destination node", private.display())));
         }
+        vz.ask(id, Operation::Create).map_err(|error| (COPY, error.to_string()))?;
         let unfinished = beside(&private, "creating");
         disk::make_folder(&unfinished).map_err(|error| (COPY, error.to_string()))?;
         for (ending, text) in scripts {
@@ -189,4 +191,29 @@ fn receive<R: Read, W: Write>(wire: &mut Wire<R, W>, into: &Path) -> Result<Repl
     let unpacked = unpack(&mut stream, into);
     stream.finish().map_err(copy)?;
     unpacked.map(|()| Reply::Yes).map_err(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vz::cmd::tests::World;
+
+    #[test]
+    fn a_container_arrives_without_another_ones_dump() {
+        let world = World::new();
+        let old = world.at("vz/dump/Dump.101");
+        fs::create_dir_all(&old).unwrap();
+        fs::write(old.join("dump.json"), "{}").unwrap();
+        let vz = world.vz();
+        let mut arriving = Arriving { vz: &vz, id: Some(101), lock: None, made: None };
+        // Nothing is lost if it can't arrive.
+        fs::create_dir_all(world.at("vz/private/101")).unwrap();
+        assert_eq!(arriving.begin("", &[], false).unwrap_err().0, EXISTS);
+        assert!(old.exists());
+        fs::remove_dir(world.at("vz/private/101")).unwrap();
+        arriving.begin("", &[], false).unwrap();
+        assert!(!old.exists());
+        arriving.undo();
+        assert!(!world.at("vz/private/101.creating").exists());
+    }
 }

@@ -188,7 +188,21 @@ refused_() {
 	mv /vz/pstree.img /vz/dump/Dump.101/pstree.img
 	vzctl resume 101 >/dev/null || fail "resume"
 	whole
-	vzctl stop 101 >/dev/null
+	# Nothing changes underneath a suspended one, and it goes on after what is allowed.
+	vzctl suspend 101 >/dev/null
+	refused 50 "container is suspended" vzctl mount 101
+	refused 32 "container is suspended" vzctl set 101 --capability sys_time:on --save
+	refused 155 "container is suspended" vzctl convert 101
+	vzctl snapshot 101 >/dev/null || fail "snapshot"
+	vzctl set 101 --ram 300M --save >/dev/null || fail "set"
+	vzctl resume 101 >/dev/null || fail "resume after a snapshot"
+	node
+	whole
+	# It is given up.
+	vzctl suspend 101 >/dev/null
+	vzctl chkpnt 101 --kill >/dev/null || fail "kill"
+	same "the status" "$(status)" "CTID 101 exist unmounted down"
+	[ -z "$(ls -A /vz/dump)" ] || fail "something is left of the dump"
 	# User namespaces.
 	vzctl create 102 --ostemplate live --config basic --local_uid 100000 --local_gid 100000 >/dev/null
 	vzctl start 102 --wait >/dev/null
