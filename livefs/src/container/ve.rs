@@ -1,6 +1,7 @@
 //! Support of a kernel with OpenVZ's identities (`CONFIG_VE`, `CONFIG_BEANCOUNTERS`; its
 //! Documentation/admin-guide/ve.rst) for a container. Without it there is nothing here, and the cgroup has to be used.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -51,9 +52,9 @@ pub fn counters(id: u32) -> Option<Vec<VeCounter>> {
     parse_counters(&fs::read_to_string(format!("/proc/bc/{id}/resources")).ok()?)
 }
 
-/// How long a container has existed; none if the kernel does not say.
-pub fn uptime(id: u32) -> Option<Duration> {
-    parse_uptime(&fs::read_to_string("/proc/vz/vestat").ok()?, id)
+/// How long each container has existed; none if the kernel does not say.
+pub fn uptimes() -> Option<BTreeMap<u32, Duration>> {
+    Some(parse_uptimes(&fs::read_to_string("/proc/vz/vestat").ok()?))
 }
 
 /// The load of the last 1, 5 and 15 minutes of a container that is not frozen; none if the kernel has no separate one
@@ -115,10 +116,13 @@ fn parse_counters(text: &str) -> Option<Vec<VeCounter>> {
 
 /// The eighth column of the line that begins with the VEID, in nanoseconds: the fifth, in ticks, only has a resolution
 /// of 10 ms.
-fn parse_uptime(text: &str, id: u32) -> Option<Duration> {
-    let id = id.to_string();
-    let line = text.lines().find(|line| line.split_whitespace().next() == Some(&id))?;
-    Some(Duration::from_nanos(line.split_whitespace().nth(7)?.parse().ok()?))
+fn parse_uptimes(text: &str) -> BTreeMap<u32, Duration> {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let id = words.next()?.parse().ok()?;
+        Some((id, Duration::from_nanos(words.nth(6)?.parse().ok()?)))
+    };
+    text.lines().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -171,8 +175,8 @@ mod tests {
         assert_eq!(parse_counters("numproc 1 2 many\n"), None);
         let stat = "Version: 2.2\n VEID user nice system uptime idle strv uptime used maxlat totlat numsched\n \
                     10 1 0 2 300 0 0 3000000000 0 0 0 0\n 101 1 0 2 300 0 0 3500000000 30000000 0 0 0\n";
-        assert_eq!(parse_uptime(stat, 101), Some(Duration::from_millis(3500)));
-        assert_eq!(parse_uptime(stat, 1), None);
+        let ages = [(10, Duration::from_secs(3)), (101, Duration::from_millis(3500))];
+        assert_eq!(parse_uptimes(stat), BTreeMap::from(ages));
         assert_eq!(parse_load("0.10 0.20 1.30 1/12 345\n"), Some([0.1, 0.2, 1.3]));
         assert_eq!(parse_load("0.10 0.20\n"), None);
     }

@@ -3,6 +3,7 @@
 
 use super::exit::Result;
 use super::spec::Spec;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,17 +67,6 @@ pub struct Counter {
     pub set: Option<(u64, u64)>,
     /// How often the limit was hit.
     pub failcnt: u64,
-}
-
-/// The usage of a container, in the units of the beancounters: bytes, pages, or a count.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Usage {
-    /// Beancounters.
-    pub counters: Vec<Counter>,
-    /// Seconds since it started.
-    pub uptime: Option<f64>,
-    /// Blocks of 1024 bytes in use, and inodes.
-    pub disk: Option<(u64, u64)>,
 }
 
 /// The machine.
@@ -150,8 +140,10 @@ pub trait Node {
     fn apply(&self, old: &Spec, new: &Spec, keys: &[String]) -> Result<()>;
     /// Switches a container's disk limits on (with the spec's values) or off.
     fn quota(&self, spec: &Spec, on: bool) -> Result<()>;
-    /// Its usage.
-    fn usage(&self, id: u32) -> Result<Usage>;
+    /// The usage of a running one, in the units of the beancounters: bytes, pages, or a count.
+    fn counters(&self, id: u32) -> Result<Vec<Counter>>;
+    /// How many seconds ago each of these was started, of those that are running.
+    fn uptimes(&self, ids: &[u32]) -> BTreeMap<u32, f64>;
     /// The load of the last 1, 5 and 15 minutes of one that is running and not frozen, if the kernel provides it.
     fn load(&self, id: u32) -> Option<[f64; 3]>;
 }

@@ -465,6 +465,18 @@ fn listed() {
     assert_eq!(world.list("-j -o ctid,ip,numproc"), (0, json.into()));
     let all: serde_json::Value = serde_json::from_str(&world.list("-a -j").1).unwrap();
     assert_eq!(all[1]["hostname"], "mail.example.org");
+    // Each of these takes time for each container: only what is shown or sorted by is read.
+    world.node.taken();
+    for (arguments, read) in [
+        ("-a", "counters 101"),
+        ("-a1", ""),
+        ("-o status,hostname,ip", ""),
+        ("-o ctid -s uptime", "uptimes"),
+        ("-o numproc,laverage", "counters 101 load 101"),
+    ] {
+        world.list(arguments);
+        assert_eq!(world.node.taken().join(" "), read, "vzlist {arguments}");
+    }
     assert_eq!(world.list("-o color"), (1, "! Unknown field: color\n".into()));
     assert_eq!(world.list("-s color"), (1, "! Invalid sort field name: color\n".into()));
     assert_eq!(world.list("-j -o numproc.m").0, 1);

@@ -5,6 +5,21 @@ use crate::vz::conf::lists::switch_of;
 use crate::vz::conf::params::by_key;
 use crate::vz::conf::{Pair, UNLIMITED, params::Kind};
 
+/// Where the values of a column come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The configuration and the status, which are always read.
+    Always,
+    /// Beancounters.
+    Counters,
+    /// The time of the start.
+    Uptime,
+    /// The disk space in use.
+    Disk,
+    /// The load.
+    Load,
+}
+
 /// A column.
 #[derive(Debug, Clone)]
 pub(super) struct Field {
@@ -22,6 +37,8 @@ pub(super) struct Field {
     pub part: bool,
     /// The key or counter, and the index of the number.
     pub key: &'static str,
+    /// What has to be read for it.
+    pub origin: Origin,
     /// Its value for a container.
     pub cell: fn(&Field, &Row) -> Cell,
 }
@@ -164,7 +181,7 @@ fn vswap(_: &Field, row: &Row) -> Cell {
 }
 
 fn load(_: &Field, row: &Row) -> Cell {
-    row.load.map_or_else(none, |[a, b, c]| {
+    row.usage.load.map_or_else(none, |[a, b, c]| {
         cell(format!("{a:.2}/{b:.2}/{c:.2}"), format!("[{a:.2}, {b:.2}, {c:.2}]"), Key::Number(a))
     })
 }
@@ -234,7 +251,7 @@ fn one(name: &str, heading: &'static str, width: i32, key: &'static str, cell: M
     // Numbers are never cut.
     let cuts = width < 0 || name == "smart_name";
     let heading_width = if key == "ORIGIN_SAMPLE" { -width } else { width };
-    Field { name: name.to_owned(), heading, heading_width, width, cuts, part: false, key, cell }
+    Field { name: name.to_owned(), heading, heading_width, width, cuts, part: false, key, origin: Origin::Always, cell }
 }
 
 /// All fields, in the order of `vzlist -L`.
@@ -267,7 +284,8 @@ pub(super) fn all() -> Vec<Field> {
                 Box::leak(format!("{heading}{}", suffix.to_uppercase()).into_boxed_str())
             };
             let key: &'static str = by_key(&name.to_uppercase()).map_or("", |param| param.key);
-            all.push(Field { part: place > 0, ..one(&format!("{name}{suffix}"), heading, 10, key, counter) });
+            let origin = Origin::Counters;
+            all.push(Field { part: place > 0, origin, ..one(&format!("{name}{suffix}"), heading, 10, key, counter) });
         }
     }
     for (name, headings, key) in [
@@ -275,12 +293,17 @@ pub(super) fn all() -> Vec<Field> {
         ("diskinodes", ["DINODES", "DINODES.S", "DINODES.H"], "DISKINODES"),
     ] {
         for (suffix, heading) in ["", ".s", ".h"].iter().zip(headings) {
-            all.push(Field { part: !suffix.is_empty(), ..one(&format!("{name}{suffix}"), heading, 10, key, disk) });
+            let origin = Origin::Disk;
+            all.push(Field {
+                part: !suffix.is_empty(),
+                origin,
+                ..one(&format!("{name}{suffix}"), heading, 10, key, disk)
+            });
         }
     }
     all.extend([
-        one("laverage", "LAVERAGE", 14, "", load),
-        one("uptime", "UPTIME", 15, "", uptime),
+        Field { origin: Origin::Load, ..one("laverage", "LAVERAGE", 14, "", load) },
+        Field { origin: Origin::Uptime, ..one("uptime", "UPTIME", 15, "", uptime) },
         one("cpulimit", "CPULIM", 7, "CPULIMIT", processor),
         one("cpuunits", "CPUUNI", 7, "CPUUNITS", processor),
         one("cpus", "CPUS", 5, "CPUS", positive),

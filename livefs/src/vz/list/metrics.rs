@@ -48,7 +48,7 @@ const METRICS: &[Metric] = &[
         row.usage.uptime.into_iter().for_each(|seconds| samples.add(&[], seconds));
     }),
     ("vz_container_load", "gauge", "Load average of the container.", |row, samples| {
-        for (value, period) in row.load.into_iter().flatten().zip(["1m", "5m", "15m"]) {
+        for (value, period) in row.usage.load.into_iter().flatten().zip(["1m", "5m", "15m"]) {
             samples.add(&[("period", period)], value);
         }
     }),

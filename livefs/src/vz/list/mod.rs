@@ -10,10 +10,11 @@ use super::exit::{Error, Result};
 use super::layout::Layout;
 use super::log::Log;
 use super::names;
-use super::node::{Node, Usage};
+use super::node::{Counter, Node};
 use super::options::{self, Given, Known};
 use super::paths::Paths;
-use fields::{Cell, Field};
+use fields::{Cell, Field, Origin};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -88,11 +89,23 @@ pub(super) struct Row {
     status: Status,
     layout: &'static str,
     usage: Usage,
-    load: Option<[f64; 3]>,
     /// Whether its private area is missing, so that it is not shown.
     left: bool,
     /// Whether its name's link leads to it.
     named: bool,
+}
+
+/// What a running container uses: what was asked for, and is known.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    /// Beancounters.
+    counters: Vec<Counter>,
+    /// Seconds since it started.
+    uptime: Option<f64>,
+    /// Blocks of 1024 bytes in use, and inodes.
+    disk: Option<(u64, u64)>,
+    /// The load of the last 1, 5 and 15 minutes.
+    load: Option<[f64; 3]>,
 }
 
 /// Runs `vzlist`. Gives the exit code, and the captured output, for tests.
@@ -130,7 +143,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, log: L
 
 fn show(vz: &Vz, given: &Given) -> Result<u8> {
     if given.has("metrics") {
-        let mut rows = collect(vz, given, &wanted(vz, given)?, true)?;
+        let mut rows = collect(vz, given, &wanted(vz, given)?, &|_| true)?;
         rows.retain(|row| !row.left);
         vz.log.print(metrics::text(&rows).trim_end());
         return Ok(0);
@@ -167,8 +180,9 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
     }
     let wanted = wanted(vz, given)?;
     let sorted = sort.iter().map(|(field, _)| *field);
-    let loads = shown.iter().copied().chain(sorted).any(|field| field.name == "laverage");
-    let mut rows = collect(vz, given, &wanted, loads)?;
+    // Each costs something for each container, so only what is shown is read.
+    let origins: Vec<Origin> = shown.iter().copied().chain(sorted).map(|field| field.origin).collect();
+    let mut rows = collect(vz, given, &wanted, &|origin| origins.contains(&origin))?;
     if rows.is_empty() {
         if json {
             vz.log.print("[]");
@@ -211,7 +225,7 @@ fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
     given.rest.iter().map(one).collect()
 }
 
-fn collect(vz: &Vz, given: &Given, wanted: &[u32], loads: bool) -> Result<Vec<Row>> {
+fn collect(vz: &Vz, given: &Given, wanted: &[u32], needed: &dyn Fn(Origin) -> bool) -> Result<Vec<Row>> {
     let running = vz.node.running()?;
     let mut ids = running.clone();
     if given.has("all") || given.has("stopped") || given.has("metrics") || !wanted.is_empty() {
@@ -220,7 +234,17 @@ fn collect(vz: &Vz, given: &Given, wanted: &[u32], loads: bool) -> Result<Vec<Ro
     ids.sort_unstable();
     ids.dedup();
     ids.retain(|id| *id != 0 && (wanted.is_empty() || wanted.contains(id)));
-    ids.into_iter().map(|id| row(vz, id, running.contains(&id), loads)).collect()
+    let running: BTreeSet<u32> = running.into_iter().filter(|id| ids.binary_search(id).is_ok()).collect();
+    let mut uptimes = match needed(Origin::Uptime) {
+        true => vz.node.uptimes(&running.iter().copied().collect::<Vec<_>>()),
+        false => BTreeMap::new(),
+    };
+    let mut row = |id: u32| {
+        let mut row = row(vz, id, running.contains(&id), needed)?;
+        row.usage.uptime = uptimes.remove(&id);
+        Ok(row)
+    };
+    ids.into_iter().map(&mut row).collect()
 }
 
 /// Numbers of all configurations.
@@ -243,7 +267,7 @@ fn container(vz: &Vz, id: u32) -> Result<Ct> {
     Ok(ct)
 }
 
-fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
+fn row(vz: &Vz, id: u32, running: bool, needed: &dyn Fn(Origin) -> bool) -> Result<Row> {
     let ct = container(vz, id)?;
     if let Some(file) = &ct.file {
         vz.tell(file, &vz.paths.container_conf(id), id);
@@ -262,14 +286,19 @@ fn row(vz: &Vz, id: u32, running: bool, loads: bool) -> Result<Row> {
     let layout = kept.map_or("???", Layout::name);
     // What is without its private area is the configuration of another machine, or of nothing.
     let left = !running && !private.as_deref().is_some_and(Path::exists);
-    let mut usage = if running { vz.node.usage(id)? } else { Usage::default() };
-    if let Some(root) = root.filter(|_| mounted && kept.is_some_and(|layout| layout.area().is_image())) {
+    let mut usage = Usage::default();
+    if running && needed(Origin::Counters) {
+        usage.counters = vz.node.counters(id)?;
+    }
+    let image = mounted && kept.is_some_and(|layout| layout.area().is_image());
+    if let Some(root) = root.filter(|_| image && needed(Origin::Disk)) {
         usage.disk = vz.node.used(&root).ok();
     }
-    // Dearer than all the rest, so asked for only where it is shown.
-    let load = if loads && status == Status::Running { vz.node.load(id) } else { None };
+    if status == Status::Running && needed(Origin::Load) {
+        usage.load = vz.node.load(id);
+    }
     let named = ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
-    Ok(Row { ct, status, layout, usage, load, left, named })
+    Ok(Row { ct, status, layout, usage, left, named })
 }
 
 fn print_columns(vz: &Vz, rows: &[Row], fields: &[&Field], header: bool, trim: bool) {

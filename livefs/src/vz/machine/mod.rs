@@ -8,6 +8,7 @@ mod quota;
 mod usage;
 mod users;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd};
@@ -22,7 +23,7 @@ use nix::unistd::Pid;
 
 use super::convert;
 use super::exit::{Error, Result};
-use super::node::{InnerCommand, Mount, Node, Usage};
+use super::node::{Counter, InnerCommand, Mount, Node};
 use super::paths::Paths;
 use super::spec::Spec;
 use super::{below, mark};
@@ -336,8 +337,12 @@ impl Node for Machine {
         quota::set(spec, on)
     }
 
-    fn usage(&self, id: u32) -> Result<Usage> {
-        usage::read(id, self.init(id).ok())
+    fn counters(&self, id: u32) -> Result<Vec<Counter>> {
+        usage::counters(id)
+    }
+
+    fn uptimes(&self, ids: &[u32]) -> BTreeMap<u32, f64> {
+        usage::uptimes(ids, |id| self.init(id).ok())
     }
 
     fn load(&self, id: u32) -> Option<[f64; 3]> {

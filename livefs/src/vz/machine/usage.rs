@@ -1,24 +1,35 @@
 //! The usage of a container, in the units of the beancounters.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use crate::container::{limits, ve};
 use crate::platform::PAGE;
 use crate::vz::convert;
 use crate::vz::exit::Result;
-use crate::vz::node::{Counter, Usage};
+use crate::vz::node::Counter;
 
 /// Clock ticks in `/proc/PID/stat`, of which user space always sees 100 per second (USER_HZ).
 const TICKS: f64 = 100.0;
 
-/// Reads it, from the kernel's beancounters or otherwise from the cgroup. `init` is the host's PID of its process 1.
-pub fn read(id: u32, init: Option<i32>) -> Result<Usage> {
-    let counters = match ve::counters(id) {
+/// Reads the kernel's beancounters, or otherwise what the cgroup has of them.
+pub fn counters(id: u32) -> Result<Vec<Counter>> {
+    Ok(match ve::counters(id) {
         Some(counters) => counters.into_iter().map(kept).collect(),
         None => nearest(&limits::usage(&limits::cgroup(id)).map_err(convert::engine_error)?),
+    })
+}
+
+/// Seconds since each of these was started, from the kernel's list of containers, which is read once; otherwise from its
+/// process 1, whose PID on the host is given by `init`.
+pub fn uptimes(ids: &[u32], init: impl Fn(u32) -> Option<i32>) -> BTreeMap<u32, f64> {
+    let all = ve::uptimes();
+    let of = |id: u32| match &all {
+        Some(all) => all.get(&id).map(Duration::as_secs_f64),
+        None => init(id).and_then(uptime),
     };
-    let uptime = ve::uptime(id).map(|age| age.as_secs_f64()).or_else(|| init.and_then(uptime));
-    Ok(Usage { counters, uptime, disk: None })
+    ids.iter().filter_map(|id| Some((*id, of(*id)?))).collect()
 }
 
 fn kept(counter: ve::VeCounter) -> Counter {

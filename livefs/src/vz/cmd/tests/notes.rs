@@ -2,7 +2,7 @@
 
 use crate::system::tree::{pack, unpack};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Counter, InnerCommand, Mount, MountSource, Node, Usage};
+use crate::vz::node::{Counter, InnerCommand, Mount, MountSource, Node};
 use crate::vz::spec::Spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,12 +246,17 @@ impl Node for Notes {
     fn quota(&self, _: &Spec, _: bool) -> Result<()> {
         Ok(())
     }
-    fn usage(&self, _: u32) -> Result<Usage> {
+    fn counters(&self, id: u32) -> Result<Vec<Counter>> {
+        self.note(format!("counters {id}"));
         let counter = |name: &str, set| Counter { name: name.into(), held: 12, maxheld: 15, set, failcnt: 0 };
-        let counters = vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))];
-        Ok(Usage { counters, uptime: Some(93_784.5), ..Usage::default() })
+        Ok(vec![counter("numproc", None), counter("numfile", Some((1024, 2048)))])
     }
-    fn load(&self, _: u32) -> Option<[f64; 3]> {
+    fn uptimes(&self, ids: &[u32]) -> BTreeMap<u32, f64> {
+        self.note("uptimes".into());
+        ids.iter().map(|id| (*id, 93_784.5)).collect()
+    }
+    fn load(&self, id: u32) -> Option<[f64; 3]> {
+        self.note(format!("load {id}"));
         Some([0.5, 0.25, 1.0])
     }
 }
