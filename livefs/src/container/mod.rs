@@ -18,6 +18,7 @@ mod restored;
 pub mod runtime;
 mod seccomp;
 pub mod spec;
+mod start_space;
 pub mod ve;
 
 pub use error::Error;

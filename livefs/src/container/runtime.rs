@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use super::error::io;
 use super::keeper::{self, Kept};
+use super::start_space::StartSpace;
 use super::{ContainerSpec, Error, Result, bundle, checkpoint, freeze, limits, oci, program};
 
 /// The runtime's program and its state folder.
@@ -65,8 +67,27 @@ impl Runtime {
         let mut command = self.command("create", &log);
         command.arg("--bundle").arg(self.bundle(spec.id));
         let gate = self.notes(spec.id).join("exec.fifo");
+        let space = if kept.restore.is_none() { self.start_space(spec) } else { None };
+        let root = space.is_some().then(|| self.bundle(spec.id).join("root"));
+        if let Some(space) = space {
+            // SAFETY: it only makes system calls.
+            unsafe { command.pre_exec(move || space.enter()) };
+        }
         let keeper = keeper::begin(&self.folder, spec.id, &gate, command, kept, network)?;
-        Ok(Creation { runtime: self, id: spec.id, network, made: false, log, keeper: Some(keeper) })
+        Ok(Creation { runtime: self, id: spec.id, network, root, made: false, log, keeper: Some(keeper) })
+    }
+
+    /// Where to start the engine for a container, with the root in its bundle. None: as usual, on the host, because the
+    /// container needs more of the host's mounts, or the kernel refuses; then a start only takes longer.
+    fn start_space(&self, spec: &ContainerSpec) -> Option<StartSpace> {
+        if !spec.binds.is_empty() {
+            return None;
+        }
+        let program = program::path(&self.program, &self.folder);
+        let needed = ["/proc", "/sys", limits::CGROUPS, "/dev/pts"].map(Path::new);
+        let target = self.bundle(spec.id).join("root");
+        fs::create_dir_all(&target).ok()?;
+        StartSpace::of(&self.folder, &[&needed[..], &[&program]].concat(), &spec.root, &target).ok()
     }
 
     /// Prepares for a container that is run once: what a dead one with this number left is removed, including its
@@ -310,6 +331,8 @@ pub struct Creation<'a> {
     id: u32,
     /// Whether its keeper creates its network namespace.
     network: bool,
+    /// Where the engine finds its root, if not on the host.
+    root: Option<PathBuf>,
     made: bool,
     /// The engine's messages about it.
     log: PathBuf,
@@ -331,7 +354,9 @@ impl Creation<'_> {
     /// A limit can't be set on its cgroup, or the kernel refuses a network namespace.
     pub fn create(&mut self, spec: &ContainerSpec) -> Result<Option<OwnedFd>> {
         limits::apply_new(&spec.limits, &limits::make(spec.id)?)?;
-        self.runtime.write_bundle(spec)?;
+        let mut seen = spec.clone();
+        seen.root = self.root.take().unwrap_or(seen.root);
+        self.runtime.write_bundle(&seen)?;
         let Some(keeper) = &mut self.keeper else { return Ok(None) };
         let network = self.network.then(|| keeper.networked()).transpose()?;
         keeper.run();

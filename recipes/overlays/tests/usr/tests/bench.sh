@@ -33,7 +33,8 @@ beside() { # CTID [PREFIX]
 	bundle=/system/tmp/bundle
 	mkdir -p $bundle
 	vzctl --quiet start "$id"
-	sed 's#,"path":"/proc/[^"]*"##; s#"cgroupsPath":"[^"]*"#"cgroupsPath":"/bench"#' "/system/run/vz/bundle/$id/config.json" >$bundle/config.json
+	sed 's#,"path":"/proc/[^"]*"##; s#"cgroupsPath":"[^"]*"#"cgroupsPath":"/bench"#; s#"/system/run/vz/bundle/[^"]*/root"#"/vz/root/'"$id"'"#' \
+		"/system/run/vz/bundle/$id/config.json" >$bundle/config.json
 	vzctl --quiet stop "$id" --fast
 	: >/system/tmp/ours
 	: >/system/tmp/engine
