@@ -11,7 +11,7 @@ use std::io::{self, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -27,6 +27,7 @@ use super::checkpoint::Restore;
 use super::detached::detach;
 use super::error::io as failed;
 use super::restored::{self, Created};
+use super::start_space::StartSpace;
 use super::{Result, freeze, limits};
 
 /// How many bytes of the output are kept; the previous file (`.1`) has as many again.
@@ -79,6 +80,14 @@ pub struct Kept<'a> {
     pub meanwhile: Box<dyn FnOnce() + 'a>,
     /// Called in the keeper when no process of the container is left, with PID 1's number on the host.
     pub ended: Box<dyn FnOnce(i32, End) + 'a>,
+}
+
+/// How the engine is run.
+pub struct Engine {
+    /// Its command.
+    pub command: Command,
+    /// The mount namespace that it is run in; none: the host's.
+    pub space: Option<StartSpace>,
 }
 
 /// A container that is being created. If it is dropped before [`KeeperStart::go`], everything created so far is killed.
@@ -173,7 +182,7 @@ impl Drop for KeeperStart {
     }
 }
 
-/// Creates a keeper, which runs the engine's `command` when told to ([`KeeperStart::run`]): the command creates the
+/// Creates a keeper, which runs the engine when told to ([`KeeperStart::run`]): the command creates the
 /// container `id`. Its last options are added here: where the terminal is sent and where PID 1's number is written. The
 /// sockets are in the bundle, which must exist. PID 1 waits for a byte from the engine's pipe `gate`. With `network`
 /// the keeper meanwhile creates a network namespace, and is in it while the engine works.
@@ -186,7 +195,7 @@ pub fn begin(
     folder: &Path,
     id: u32,
     gate: &Path,
-    mut command: Command,
+    Engine { mut command, space }: Engine,
     kept: Kept,
     network: bool,
 ) -> Result<KeeperStart> {
@@ -206,7 +215,13 @@ pub fn begin(
         ForkResult::Parent { child } => Ok(KeeperStart { keeper: Some(keeper), pid: child, socket }),
         ForkResult::Child => {
             drop(keeper);
-            detach(&[runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()]);
+            let mut used = vec![runtime.as_raw_fd(), viewers.as_raw_fd(), written.as_raw_fd(), held.as_raw_fd()];
+            used.extend(space.iter().flat_map(StartSpace::descriptors));
+            detach(&used);
+            if let Some(space) = space {
+                // SAFETY: it only makes system calls.
+                unsafe { command.pre_exec(move || space.enter()) };
+            }
             let mut own = None;
             let status = prepare(network, &held).and_then(|host| {
                 let status = run(command, kept.meanwhile)?;

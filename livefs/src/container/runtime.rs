@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::error::io;
-use super::keeper::{self, Kept};
+use super::keeper::{self, Engine, Kept};
 use super::start_space::StartSpace;
 use super::{ContainerSpec, Error, Result, bundle, checkpoint, freeze, limits, oci, program};
 
@@ -69,11 +68,7 @@ impl Runtime {
         let gate = self.notes(spec.id).join("exec.fifo");
         let space = if kept.restore.is_none() { self.start_space(spec) } else { None };
         let root = space.is_some().then(|| self.bundle(spec.id).join("root"));
-        if let Some(space) = space {
-            // SAFETY: it only makes system calls.
-            unsafe { command.pre_exec(move || space.enter()) };
-        }
-        let keeper = keeper::begin(&self.folder, spec.id, &gate, command, kept, network)?;
+        let keeper = keeper::begin(&self.folder, spec.id, &gate, Engine { command, space }, kept, network)?;
         Ok(Creation { runtime: self, id: spec.id, network, root, made: false, log, keeper: Some(keeper) })
     }
 

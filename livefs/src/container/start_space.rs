@@ -11,7 +11,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,11 @@ impl StartSpace {
         let namespace = kept(folder, needed)?;
         let target = CString::new(target.as_os_str().as_bytes())?;
         Ok(Self { namespace, root: tree(root)?, target })
+    }
+
+    /// What has to stay open until [`StartSpace::enter`].
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.namespace.as_raw_fd(), self.root.as_raw_fd()]
     }
 
     /// Makes the calling process enter a copy of the namespace with the root attached. Its working folder becomes `/`.
