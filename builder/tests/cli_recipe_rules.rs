@@ -144,7 +144,10 @@ fn the_peer_of_a_test_is_checked_as_its_own_machine() {
     let iso = format!("medium: cd, firmware: uefi, expect: x, {peer}}}");
     refused(rest, &iso, &["boots the ISO, which is not in `outputs`", "2 findings"]);
     let again = format!("expect: x, {peer}}}\n  - {{name: first.peer, entry: live, medium: kernel, expect: x}}");
-    refused("expect: \"login:\"}", &again, &["two tests are named `first.peer`", "small.yaml:26:12"]);
+    let taken = &["two tests are named `first.peer`", "small.yaml:26:12"];
+    refused("expect: \"login:\"}", &again, taken);
+    let reverse = format!("name: first.peer, entry: live, {rest}\n  - {{name: first, entry: live, {}", with("", ""));
+    refused(&format!("name: first, entry: live, {rest}"), &reverse, taken);
 }
 
 #[test]

@@ -21,9 +21,9 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for (index, test) in tests.iter().enumerate() {
         let earlier: Vec<String> =
             tests[..index].iter().flat_map(Test::machines).map(|(name, ..)| file_name(&name)).collect();
-        // A later test's name may also be the one that belongs to an earlier test's peer, and the reverse.
-        if test.machines().any(|(name, ..)| earlier.contains(&file_name(&name))) {
-            let message = format!("two tests are named `{}`", test.name.value);
+        // A test may also have the name of another one's peer.
+        if let Some((name, ..)) = test.machines().find(|(name, ..)| earlier.contains(&file_name(name))) {
+            let message = format!("two tests are named `{name}`");
             sink.borrow_mut().add(CHECK.id, test.name.span, message).label("the name of its log and of its disks");
         }
         if test.boots.is_empty() {
