@@ -128,6 +128,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
                 served: false,
                 network: false,
                 forward: Vec::new(),
+                link: None,
             },
             menu,
             expect: started.into(),
@@ -137,6 +138,7 @@ fn boot(name: &str, firmware: Firmware, medium: Medium, menu: Option<usize>) -> 
         }],
         timeout: Duration::from_secs(180),
         forward: Vec::new(),
+        peer: None,
     }
 }
 

@@ -288,6 +288,14 @@ fn logs_of_tests_are_not_written_over_what_dbco_did_not_write() {
     assert!(!project.path("out/elsewhere").exists());
 }
 
+#[test]
+fn the_log_of_a_peer_is_one_of_the_logs() {
+    let project = Project::with("expect: \"login:\"}", "expect: \"login:\", peer: {entry: live, expect: x}}");
+    project.write("out/small.tests/first.peer.log", "a diary");
+    let ran = project.dbco(&["test", "small.yaml", "--offline", "--host-qemu"]);
+    ran.ends(2).says(&["out/small.tests", "`first.peer.log`"]).never_says("kernel");
+}
+
 /// The message of a failing script, its location in the component's file, and what to do.
 #[test]
 fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {

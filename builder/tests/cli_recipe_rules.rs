@@ -106,6 +106,50 @@ fn boot_tests_have_disks_ports_and_boots_that_go_together() {
     Project::with(entry, two).dbco(&["check", "small.yaml"]).ends(0);
 }
 
+/// The rules for a test's machine and boots apply to its peer, with their locations.
+#[test]
+fn the_peer_of_a_test_is_checked_as_its_own_machine() {
+    let peer = "peer: {entry: live, expect: x, login: {user: root}, run: [id]}";
+    let rest = "medium: kernel, expect: \"login:\"}";
+    let with = |from: &str, to: &str| format!("medium: kernel, expect: x, {}}}", peer.replacen(from, to, 1));
+    for (from, to, said) in [
+        ("entry: live", "entry: lve", "did you mean `live`?"),
+        ("entry: live, ", "", "the second machine of a test lacks `entry`"),
+        ("expect: x, ", "", "the second machine of a test lacks `expect`"),
+        ("expect: x", "expect: x, exepct: y", "did you mean `expect`?"),
+        ("expect: x", "expect: x, memory: 1G", "`1G` is not a positive number of MiB"),
+        ("expect: x", "expect: x, medium: flopy", "`flopy`"),
+        ("expect: x", "expect: x, medium: cd", "need firmware `bios` or `uefi`"),
+        ("expect: x", "expect: x, medium: hd, firmware: bios", "is the first of the test's `disks`"),
+        ("expect: x", "expect: x, disks: [{}]", "a blank disk needs a `size`"),
+        ("expect: x", "expect: x, parallel: true", "`parallel` needs several processors"),
+        ("expect: x", "expect: x, end: never", "`never`"),
+        // What only the test's own machine has.
+        ("expect: x", "expect: x, forward: [80]", "`forward`"),
+        ("expect: x", "expect: x, cut: {during: sync, times: 2, outcome: echo a, words: [a]}", "`cut`"),
+        ("expect: x", "expect: x, boots: []", "`boots`"),
+        ("[id]", "[{tcp: 80, expect: y}]", "only the test's own machine has forwarded ports"),
+        ("login: {user: root}, ", "", "commands to run but no `login`"),
+    ] {
+        refused(rest, &with(from, to), &[said, "small.yaml:25:"]);
+    }
+    refused(rest, "medium: kernel, expect: x, peer: other}", &["the second machine of a test", "small.yaml:25:"]);
+    for end in ["cut", "poweroff", "reboot", "itself"] {
+        let good = with("expect: x", &format!("expect: x, memory: 64, disks: [{{size: 8M}}], end: {end}"));
+        Project::with(rest, &good).dbco(&["check", "small.yaml"]).ends(0);
+    }
+    // What it does not state is as in the test.
+    let two = format!("medium: kernel, cpus: 2, parallel: true, expect: x, {peer}}}");
+    Project::with(rest, &two).dbco(&["check", "small.yaml"]).ends(0);
+    let iso = format!("medium: cd, firmware: uefi, expect: x, {peer}}}");
+    refused(rest, &iso, &["boots the ISO, which is not in `outputs`", "2 findings"]);
+    let again = format!("expect: x, {peer}}}\n  - {{name: first.peer, entry: live, medium: kernel, expect: x}}");
+    let taken = &["two tests are named `first.peer`", "small.yaml:26:12"];
+    refused("expect: \"login:\"}", &again, taken);
+    let reverse = format!("name: first.peer, entry: live, {rest}\n  - {{name: first, entry: live, {}", with("", ""));
+    refused(&format!("name: first, entry: live, {rest}"), &reverse, taken);
+}
+
 #[test]
 fn two_tests_of_one_name_are_refused() {
     let again = "expect: \"login:\"}\n  - {name: first, entry: live, medium: kernel, expect: x}";

@@ -210,6 +210,7 @@ fn links_that_a_machine_s_qemu_leaves_are_replaced_before_the_next_start() {
         served: false,
         network: false,
         forward: Vec::new(),
+        link: None,
     };
     let accel = Accel { kind: Accelerator::Tcg, reason: "stated".into() };
     let prepare = || machine.prepare(&Root(kernel.clone()), &accel, SerialBackend::Pipe, &work).map(drop);

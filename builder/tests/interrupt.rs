@@ -234,6 +234,28 @@ fn a_killed_boot_test_does_not_start_the_next_one() {
     assert_eq!(store, 0);
 }
 
+#[test]
+fn a_killed_boot_test_ends_both_of_its_machines() {
+    let project = project();
+    project.edit("small.yaml", "expect: \"login:\"}\n", "expect: \"login:\", peer: {entry: live, expect: up}}\n");
+    let qemu = "#!/bin/sh\ncase \"$*\" in *probe.img*) exit 1;; esac\necho $$ >> \"$HOME/pids\"\n\
+                case $PWD in *.peer) echo up;; *) echo up > \"$HOME/fifo\";; esac\nexec sleep 1000\n";
+    project.write("bin/qemu-system-x86_64", qemu);
+    command("chmod").arg("755").arg(project.path("bin/qemu-system-x86_64")).status().unwrap();
+    assert!(command("mkfifo").arg(project.path("home/fifo")).status().unwrap().success());
+    let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+    let child = start(&project, &["test", "--offline", "--host-qemu", "small.yaml"], &path);
+    assert_eq!(project.read("home/fifo"), "up\n");
+    let (output, _) = interrupted(child, Duration::ZERO, Signal::SIGINT);
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let pids = project.read("home/pids");
+    assert_eq!(pids.lines().count(), 2);
+    for pid in pids.lines() {
+        assert!(!fs::exists(format!("/proc/{pid}")).unwrap(), "{pid} still runs");
+    }
+    assert_eq!(fs::read_dir(project.path("store/tmp")).unwrap().count(), 0);
+}
+
 /// dbco itself can do nothing then; git's helpers hold connections, and don't know dbco.
 #[test]
 fn a_kill_of_dbco_ends_the_hosts_programs_with_all_that_they_started() {

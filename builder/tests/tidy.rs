@@ -61,7 +61,7 @@ const PLACES: &[(&[&str], &[&str], &str)] = &[
     (&["reqwest", "UdpSocket"], &["builder/src/source/"], "one module touches the network"),
     (
         &["std::net", "TcpStream"],
-        &["builder/src/source/", "builder/src/boot/dialogue.rs"],
+        &["builder/src/source/", "builder/src/boot/dialogue.rs", "builder/src/boot/link.rs"],
         "other than it only boot tests do, which connect to their own machines",
     ),
     (&["Command::new"], &["builder/src/process.rs"], "one module starts processes"),
@@ -141,7 +141,7 @@ const OURS: &[(&str, &str)] = &[
     ("builder/src/boot/mod.rs", "File::open(inside)"),
     ("builder/src/boot/nbd.rs", "std::fs::remove_file(socket)"),
     ("builder/src/boot/test.rs", "File::create(self.join(name))"),
-    ("builder/src/boot/test.rs", "fs::remove_dir_all(&folder)"),
+    ("builder/src/boot/test.rs", "fs::remove_dir_all(folder)"),
     ("builder/src/boot/test.rs", "fs::create_dir_all(folder)"),
     ("builder/src/boot/running.rs", "self.dir.host_path()"),
     // Created before cargo runs; the user's configuration.

@@ -31,6 +31,9 @@ pub enum ConsoleError {
         /// The expected text.
         wanted: String,
     },
+    /// The machine exited although it should have continued to run.
+    #[error("the machine stopped")]
+    Stopped,
     /// The kernel panicked.
     #[error("the kernel panicked: {line}")]
     Panic {
@@ -116,7 +119,7 @@ impl ConsoleState {
                 self.forget();
                 SearchResult::Text(before)
             }
-            (_, Some(at)) => SearchResult::Panic(rest[at..].lines().next().unwrap_or_default().to_owned()),
+            (_, Some(at)) => SearchResult::Panic(line_at(rest, at)),
             _ => SearchResult::Nothing,
         }
     }
@@ -132,6 +135,11 @@ impl ConsoleState {
             self.matched -= cut;
         }
     }
+}
+
+/// The rest of the line.
+fn line_at(text: &str, at: usize) -> String {
+    text[at..].lines().next().unwrap_or_default().to_owned()
 }
 
 impl SharedConsole {
@@ -187,6 +195,17 @@ impl Console {
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, time, |state| !state.ended);
         waited.unwrap_or_else(|e| e.into_inner()).0.ended
+    }
+
+    /// Whether the machine still runs: its output has not ended, and has shown no panic since the last match.
+    pub fn runs(&self) -> Result<(), ConsoleError> {
+        let state = self.shared.lock();
+        let rest = &state.text[state.matched..];
+        match rest.find(PANIC) {
+            Some(at) => Err(ConsoleError::Panic { line: line_at(rest, at) }),
+            None if state.ended => Err(ConsoleError::Stopped),
+            None => Ok(()),
+        }
     }
 
     /// Types keys.

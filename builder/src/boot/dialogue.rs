@@ -23,7 +23,7 @@ pub(super) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Runs through one start of a machine, from GRUB's menu to its end.
+/// Runs through one start of a machine, from GRUB's menu to the end of its steps.
 pub(super) fn run_boot(
     boot: &Boot,
     forward: &[Forward],
@@ -35,13 +35,24 @@ pub(super) fn run_boot(
     if !boot.run.is_empty() {
         timer.phase("commands");
     }
-    run_steps(&boot.run, forward, console, deadline)?;
-    if let BootEnd::After(command) = boot.end {
-        timer.phase("end");
-        console.send(&format!("{command}\n"))?;
-        console.ended(deadline)?;
+    run_steps(&boot.run, forward, console, deadline)
+}
+
+/// Ends a start of a machine, unless that is a power cut.
+pub(super) fn end_boot(
+    end: &BootEnd,
+    console: &mut Console,
+    deadline: Instant,
+    timer: &mut PhaseTimer<'_>,
+) -> Result<(), BootError> {
+    match end {
+        BootEnd::Cut | BootEnd::Cuts(_) => return Ok(()),
+        BootEnd::After(_) | BootEnd::Itself => timer.phase("end"),
     }
-    Ok(())
+    if let BootEnd::After(command) = end {
+        console.send(&format!("{command}\n"))?;
+    }
+    Ok(console.ended(deadline)?)
 }
 
 /// From GRUB's menu to the login's shell.

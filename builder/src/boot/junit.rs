@@ -31,7 +31,12 @@ pub fn write(suite: &str, outcomes: &[TestOutcome], out: impl Write) -> Result<(
             case.add_property(Property::new("note", note.as_str()));
         }
         if outcome.failure.is_some() {
-            case.set_system_out(outcome.tail.join("\n"));
+            let mut lines = outcome.tail.clone();
+            if let Some(peer) = &outcome.peer {
+                lines.extend([String::new(), "The peer:".to_owned()]);
+                lines.extend(peer.tail.iter().cloned());
+            }
+            case.set_system_out(lines.join("\n"));
         }
         cases.add_test_case(case);
     }

@@ -70,7 +70,33 @@ pub struct Machine {
     /// Its TCP ports that are reachable from this host. QEMU then runs in the host's network, from which the machine itself
     /// is isolated.
     pub forward: Vec<Forward>,
+    /// Its end of the link to the other machine of its test, if there is one: a second network card, connected to a
+    /// socket in its folder ([`LINK_SOCKET`]). It needs QEMU 7.2 or newer.
+    pub link: Option<LinkSide>,
 }
+
+/// One of the two machines of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkSide {
+    /// The test's own machine.
+    Own,
+    /// Its peer.
+    Peer,
+}
+
+impl LinkSide {
+    /// The hardware address of its card on the link. QEMU gives the cards of every machine the same addresses, and they
+    /// begin with `52:54:00:12:34`.
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Own => "52:54:00:00:00:01",
+            Self::Peer => "52:54:00:00:00:02",
+        }
+    }
+}
+
+/// The file name of the socket at which a machine's link is served, in the machine's folder.
+pub(super) const LINK_SOCKET: &str = "link.sock";
 
 /// A disk of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,6 +243,11 @@ impl Machine {
                 user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
             }
             argv.extend(argv!["-netdev", user, "-device", "virtio-net-pci,netdev=net0,romfile="]);
+        }
+        if let Some(side) = self.link {
+            let stream = format!("stream,id=link,server=off,addr.type=unix,addr.path={LINK_SOCKET}");
+            let card = format!("virtio-net-pci,netdev=link,mac={},romfile=", side.address());
+            argv.extend(argv!["-netdev", stream, "-device", card]);
         }
         Ok(argv)
     }

@@ -9,8 +9,10 @@ pub mod console;
 mod cuts;
 mod dialogue;
 pub mod junit;
+mod link;
 pub mod machine;
 mod nbd;
+mod peer;
 pub mod power;
 pub mod probe;
 mod report;
@@ -30,7 +32,7 @@ use crate::process;
 
 pub use accel::{Accel, Accelerator};
 pub use console::{Console, ConsoleError};
-pub use machine::{Bus, DiskContent, Firmware, Forward, Machine, MachineDisk, Medium};
+pub use machine::{Bus, DiskContent, Firmware, Forward, LinkSide, Machine, MachineDisk, Medium};
 pub use test::{Boot, BootTest, TestOutcome};
 
 /// The host resources that QEMU needs.
@@ -137,6 +139,18 @@ pub enum BootError {
     Cut {
         /// A description of the cut.
         cut: String,
+        /// The failure.
+        #[source]
+        source: Box<BootError>,
+    },
+    /// A failure of the test's second machine.
+    #[error("on the peer")]
+    Peer(#[source] Box<BootError>),
+    /// A failure of the test's own machine, when the second one no longer ran.
+    #[error("the peer did not run until the end of the test ({peer})")]
+    WithoutPeer {
+        /// The state of the second machine.
+        peer: ConsoleError,
         /// The failure.
         #[source]
         source: Box<BootError>,

@@ -9,8 +9,8 @@ use super::console::LastLine;
 /// A part of a test and how long it took.
 #[derive(Clone, Debug)]
 pub struct Phase {
-    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for everything that belongs to power cuts; later starts
-    /// repeat these names.
+    /// `menu`, `boot`, `login`, `commands`, `end`, or `cuts` for everything that belongs to power cuts, `peer` for what
+    /// the second machine does on its own; later starts repeat these names.
     pub name: &'static str,
     /// Seconds.
     pub seconds: f64,
@@ -33,6 +33,17 @@ pub struct TestOutcome {
     pub tail: Vec<String>,
     /// Further remarks, such as the outcomes of power cuts.
     pub notes: Vec<String>,
+    /// The console of its second machine, if it has one.
+    pub peer: Option<PeerConsole>,
+}
+
+/// The console of a test's second machine.
+#[derive(Clone, Debug)]
+pub struct PeerConsole {
+    /// Its complete output, as raw bytes.
+    pub log: PathBuf,
+    /// Its last lines, without control sequences.
+    pub tail: Vec<String>,
 }
 
 impl TestOutcome {
@@ -73,6 +84,8 @@ pub enum TestEvent<'a> {
 pub(super) struct Transcript {
     pub(super) tail: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// The last lines of the peer.
+    pub(super) peer: Vec<String>,
 }
 
 /// Measures phases and reports them.

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::machine::{SerialBackend, image, socket};
+use super::machine::{LinkSide, SerialBackend, image, socket};
 use super::nbd::ServedDisk;
 use super::power::{Loss, Power};
 use super::report::Transcript;
-use super::{Accel, BootError, Console, Forward, Launch, Machine, quoted};
+use super::{Accel, BootError, Console, ConsoleError, Forward, Launch, Machine, quoted};
 use crate::beneath::{Dir, Links};
 use crate::path_error::FromPathError as _;
 use crate::{interrupt, process};
@@ -31,13 +32,15 @@ pub(super) struct MachineHost<'a> {
     pub(super) log: &'a File,
     /// Host ports that are forwarded to the machines.
     pub(super) forward: &'a [Forward],
+    /// The machines' end of the link, if the test has two machines.
+    pub(super) link: Option<LinkSide>,
 }
 
 impl MachineHost<'_> {
     /// Starts a machine; with `served` its disks have caches that are lost by a power cut.
     pub(super) fn start(&self, machine: &Machine, served: bool) -> Result<RunningMachine, BootError> {
         interrupt::check().map_err(BootError::io("use", self.folder))?;
-        let machine = Machine { forward: self.forward.to_vec(), served, ..machine.clone() };
+        let machine = Machine { forward: self.forward.to_vec(), link: self.link, served, ..machine.clone() };
         let argv = machine.prepare(self.launch, self.accel, SerialBackend::Pipe, self.folder)?;
         let power: Arc<Power> = Arc::default();
         let dir = Dir::open(self.folder, Links::Never).map_err(BootError::io("open", self.folder))?;
@@ -63,7 +66,8 @@ impl MachineHost<'_> {
                 return Err(failed(error.into()));
             }
         };
-        Ok(RunningMachine { child, console, power, disks, dir, _registered: registered })
+        let (begin, memory) = (Instant::now(), machine.memory);
+        Ok(RunningMachine { child, console, power, disks, dir, begin, memory, _registered: registered })
     }
 }
 
@@ -74,6 +78,8 @@ pub(super) struct RunningMachine {
     pub(super) power: Arc<Power>,
     disks: Vec<ServedDisk>,
     dir: Dir,
+    begin: Instant,
+    memory: u32,
     _registered: Arc<process::Registered>,
 }
 
@@ -85,6 +91,29 @@ impl RunningMachine {
         // It may have exited already.
         move || {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
+    /// Whether it still runs, and its kernel has not panicked since the last match of its console.
+    pub(super) fn runs(&mut self) -> Result<(), ConsoleError> {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        // It must not be reaped here: see `killer`.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        if waitid(Id::Pid(pid), flags).is_ok_and(|status| status != WaitStatus::StillAlive) {
+            // The console's thread may not have seen that yet.
+            self.console.finish();
+        }
+        self.console.runs()
+    }
+
+    /// A failure of the dialogue with it, which may be that it never showed anything.
+    pub(super) fn explain(&self, error: BootError) -> BootError {
+        match error {
+            BootError::Console(ConsoleError::Ended { .. }) if self.console.tail(1).is_empty() => {
+                BootError::Silent { seconds: self.begin.elapsed().as_secs_f64(), memory: self.memory }
+            }
+            other => other,
         }
     }
 

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use super::Machine;
 
+/// The name of a test's second machine, for its log.
+pub fn peer_name(test: &str) -> String {
+    format!("{test}.peer")
+}
+
 /// A test: a machine that is started once or several times with the same disks.
 #[derive(Clone, Debug)]
 pub struct BootTest {
@@ -15,6 +20,16 @@ pub struct BootTest {
     pub timeout: Duration,
     /// The machine's TCP ports that the test connects to.
     pub forward: Vec<u16>,
+    /// A second machine. It is started, and has executed its steps, before the first one is started; it has to run
+    /// until the end of the test, when its `end` is carried out. It has no power cuts.
+    pub peer: Option<Boot>,
+}
+
+impl BootTest {
+    /// Whether it cuts the power while commands run.
+    pub fn cuts(&self) -> bool {
+        self.boots.iter().any(|boot| matches!(boot.end, BootEnd::Cuts(_)))
+    }
 }
 
 /// A start of a machine: wait for a text, log in, run commands.
@@ -82,6 +97,8 @@ pub enum BootEnd {
     Cuts(Cuts),
     /// The machine ends by itself after this command of the shell.
     After(&'static str),
+    /// The machine ends by itself, because of the test's steps.
+    Itself,
 }
 
 /// The power cuts during a command. The number of starts is that of the cuts plus two. First the command runs to its

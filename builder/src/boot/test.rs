@@ -7,17 +7,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::dialogue::{free_port, run_boot};
+use super::dialogue::{end_boot, free_port, run_boot};
+use super::machine::LinkSide;
 use super::power::Loss;
 use super::report::{PhaseTimer, Transcript};
 use super::running::MachineHost;
-use super::{Accel, BootError, ConsoleError, Forward, Launch};
+use super::{Accel, BootError, Forward, Launch};
 use crate::interrupt;
 use crate::path_error::FromPathError as _;
 use crate::threads;
 
-pub use super::report::{Phase, TestEvent, TestOutcome};
-pub use super::spec::{Boot, BootEnd, BootTest, Cuts, Login, TestStep};
+pub use super::report::{PeerConsole, Phase, TestEvent, TestOutcome};
+pub use super::spec::{Boot, BootEnd, BootTest, Cuts, Login, TestStep, peer_name};
 
 /// Where logs are written.
 pub trait LogSink: Sync {
@@ -50,11 +51,12 @@ pub struct TestRunner<'a> {
     pub launch: &'a dyn Launch,
     /// What runs the machines; see [`Accel::detect`].
     pub accel: Accel,
-    /// An empty folder, in which each running machine has a folder for its files.
+    /// An empty folder, in which each running machine has a folder for its files. A test with two machines has sockets
+    /// there, so its path should be short (unix(7)).
     pub work: &'a Path,
-    /// Receives the log of each test, under [`log_name`].
+    /// Receives the log of each test, and that of its peer ([`peer_name`]), under [`log_name`].
     pub logs: &'a dyn LogSink,
-    /// How many machines run at a time.
+    /// How many tests run at a time, each with one or two machines.
     pub jobs: usize,
 }
 
@@ -83,16 +85,20 @@ impl TestRunner<'_> {
     }
 
     fn one(&self, index: usize, test: &BootTest, watch: &(dyn Fn(TestEvent<'_>) + Sync)) -> TestOutcome {
-        let folder = self.work.join(index.to_string());
+        // A folder of its own for each machine, as the sandbox may move it away while the machine runs.
+        let folders = [index.to_string(), format!("{index}.peer")].map(|name| self.work.join(name));
         let mut timer = PhaseTimer::new(&test.name, watch);
         let mut transcript = Transcript::default();
-        let result = self.boot(test, &folder, &mut timer, &mut transcript);
+        let result = self.boot(test, [&folders[0], &folders[1]], &mut timer, &mut transcript);
         timer.end();
-        // Anything left over is removed with the folder of all tests.
-        let _ = fs::remove_dir_all(&folder);
+        for folder in &folders {
+            // Anything left over is removed with the folder of all tests.
+            let _ = fs::remove_dir_all(folder);
+        }
         let failure = result.err().map(|error| in_full(&error));
-        let Transcript { tail, notes } = transcript;
+        let Transcript { tail, notes, peer } = transcript;
         let log = self.logs.path(&log_name(&test.name));
+        let peer_log = || self.logs.path(&log_name(&peer_name(&test.name)));
         TestOutcome {
             name: test.name.clone(),
             failure,
@@ -101,55 +107,77 @@ impl TestRunner<'_> {
             log,
             tail,
             notes,
+            peer: test.peer.as_ref().map(|_| PeerConsole { log: peer_log(), tail: peer }),
         }
+    }
+
+    fn log(&self, name: &str) -> Result<File, BootError> {
+        let name = log_name(name);
+        self.logs.create(&name).map_err(BootError::io("write", &self.logs.path(&name)))
     }
 
     fn boot(
         &self,
         test: &BootTest,
-        folder: &Path,
+        [folder, peer_folder]: [&Path; 2],
         timer: &mut PhaseTimer<'_>,
         transcript: &mut Transcript,
     ) -> Result<(), BootError> {
-        fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
-        let name = log_name(&test.name);
-        let log = self.logs.create(&name).map_err(BootError::io("write", &self.logs.path(&name)))?;
-        let mut deadline = Instant::now() + test.timeout;
+        let folders: &[&Path] = if test.peer.is_some() { &[folder, peer_folder] } else { &[folder] };
+        for folder in folders {
+            fs::create_dir_all(folder).map_err(BootError::io("make", folder))?;
+        }
+        let log = self.log(&test.name)?;
         let forward = test.forward.iter().map(|guest| Ok(Forward { host: free_port()?, guest: *guest }));
         let forward: Vec<Forward> = forward.collect::<io::Result<_>>().map_err(BootError::Port)?;
-        let host = MachineHost { launch: self.launch, accel: &self.accel, folder, log: &log, forward: &forward };
-        // The disks' caches persist from one start to the next, so all starts have to use them alike.
-        let served = test.boots.iter().any(|boot| matches!(boot.end, BootEnd::Cuts(_)));
-        for (index, boot) in test.boots.iter().enumerate() {
-            if index > 0 {
-                timer.phase("start");
-            }
-            if let BootEnd::Cuts(cuts) = &boot.end {
-                timer.hold("cuts");
-                let note = super::cuts::run(&host, boot, cuts, test.timeout, timer, transcript)?;
-                transcript.notes.push(note);
-                timer.release();
-                continue;
-            }
-            // All cuts together take long, so the time limit is for each start.
-            if served {
-                deadline = Instant::now() + test.timeout;
-            }
-            let mut running = host.start(&boot.machine, served)?;
-            (timer.watch)(TestEvent::Started { name: &test.name, last_line: &running.console.last_line() });
-            let begin = Instant::now();
-            let result = run_boot(boot, &forward, &mut running.console, deadline, timer);
-            let silent = running.console.tail(1).is_empty();
-            running.end(Loss::All, transcript)?;
-            result.map_err(|error| match error {
-                BootError::Console(ConsoleError::Ended { .. }) if silent => {
-                    BootError::Silent { seconds: begin.elapsed().as_secs_f64(), memory: boot.machine.memory }
-                }
-                other => other,
-            })?;
-        }
-        Ok(())
+        let (launch, accel) = (self.launch, &self.accel);
+        let host = MachineHost { launch, accel, folder, log: &log, forward: &forward, link: None };
+        let begin = Instant::now();
+        // All cuts together take long, so their time limit is for each start.
+        let limit = || if test.cuts() { Instant::now() + test.timeout } else { begin + test.timeout };
+        let Some(peer) = &test.peer else { return starts(test, &host, &limit, timer, transcript) };
+        let log = self.log(&peer_name(&test.name))?;
+        let _link = super::peer::link([folder, peer_folder])?;
+        let host = MachineHost { link: Some(LinkSide::Own), ..host };
+        let peer_host =
+            MachineHost { folder: peer_folder, log: &log, forward: &[], link: Some(LinkSide::Peer), ..host };
+        super::peer::beside(&peer_host, &test.name, peer, &limit, timer, transcript, |timer, transcript| {
+            starts(test, &host, &limit, timer, transcript)
+        })
     }
+}
+
+/// All starts of a test's own machine.
+fn starts(
+    test: &BootTest,
+    host: &MachineHost<'_>,
+    limit: &dyn Fn() -> Instant,
+    timer: &mut PhaseTimer<'_>,
+    transcript: &mut Transcript,
+) -> Result<(), BootError> {
+    // The disks' caches persist from one start to the next, so all starts have to use them alike.
+    let served = test.cuts();
+    for (index, boot) in test.boots.iter().enumerate() {
+        if index > 0 {
+            timer.phase("start");
+        }
+        if let BootEnd::Cuts(cuts) = &boot.end {
+            timer.hold("cuts");
+            let note = super::cuts::run(host, boot, cuts, test.timeout, timer, transcript)?;
+            transcript.notes.push(note);
+            timer.release();
+            continue;
+        }
+        let deadline = limit();
+        let mut running = host.start(&boot.machine, served)?;
+        (timer.watch)(TestEvent::Started { name: &test.name, last_line: &running.console.last_line() });
+        let result = run_boot(boot, host.forward, &mut running.console, deadline, timer)
+            .and_then(|()| end_boot(&boot.end, &mut running.console, deadline, timer))
+            .map_err(|error| running.explain(error));
+        running.end(Loss::All, transcript)?;
+        result?;
+    }
+    Ok(())
 }
 
 /// An error and its causes.

@@ -103,6 +103,7 @@ pub fn run(session: &CliSession<'_>, args: &RunArgs) -> CommandResult {
         served: false,
         network: true,
         forward: Vec::new(),
+        link: None,
     };
     let launch = done.launch(args.host_qemu)?;
     let (probe, work) = (done.store.work_dir()?, done.store.work_dir()?);
@@ -225,7 +226,8 @@ const JUNIT: &str = "junit.xml";
 /// The log folder for these tests.
 fn logs(recipe: &Recipe, chosen: &[usize], args: &TestArgs) -> Result<output::LogFolder, CommandError> {
     let (parent, name) = (&args.build.output, format!("{}.tests", recipe.image.name.value));
-    let mut names: Vec<String> = chosen.iter().map(|index| log_name(&recipe.image.tests[*index].name)).collect();
+    let machines = chosen.iter().flat_map(|index| recipe.image.tests[*index].machines());
+    let mut names: Vec<String> = machines.map(|(name, ..)| log_name(&name)).collect();
     if junit_path(args, &parent.join(&name))?.is_none() {
         names.push(JUNIT.to_owned());
     }
@@ -259,6 +261,7 @@ fn show(session: &CliSession<'_>, outcome: &crate::boot::TestOutcome) {
     let value = serde_json::json!({
         "event": "test", "name": outcome.name, "passed": outcome.passed(), "seconds": outcome.seconds(),
         "failure": outcome.failure, "log": outcome.log, "notes": outcome.notes,
+        "peer_log": outcome.peer.as_ref().map(|peer| &peer.log),
     });
     if session.printer.value(&value) {
         return;
@@ -272,11 +275,15 @@ fn show(session: &CliSession<'_>, outcome: &crate::boot::TestOutcome) {
     }
     session.printer.text(&text);
     if let Some(failure) = &outcome.failure {
-        let tail: String = outcome.tail.iter().map(|line| format!("\n  | {line}")).collect();
-        session.printer.error(&format!(
-            "{}: {failure}\nthe end of its console output:{tail}\nthe full log: {}",
-            outcome.name,
-            outcome.log.display()
-        ));
+        let console = |whose: &str, tail: &[String], log: &Path| {
+            let tail: String = tail.iter().map(|line| format!("\n  | {line}")).collect();
+            format!("\nthe end of {whose} console output:{tail}\nthe full log: {}", log.display())
+        };
+        let mut text = format!("{}: {failure}", outcome.name);
+        text += &console("its", &outcome.tail, &outcome.log);
+        if let Some(peer) = &outcome.peer {
+            text += &console("its peer's", &peer.tail, &peer.log);
+        }
+        session.printer.error(&text);
     }
 }

@@ -40,7 +40,8 @@ pub struct Plan {
     pub rootfs: Option<Ref<Tree>>,
     /// The root with QEMU and its firmware, if the plan has it.
     pub boot: Option<Id<ToolchainStep>>,
-    /// Disks of boot tests, by the test's name and their position in it; blank ones are not built.
+    /// Disks of boot tests, by the name of their machine ([`Test::machines`](crate::recipe::test::Test::machines)) and their
+    /// position in it; blank ones are not built.
     pub disks: BTreeMap<(String, usize), Ref<Blob>>,
     /// The configuration of the kernel that is part of the outputs.
     pub kernel_config: Option<Ref<Blob>>,

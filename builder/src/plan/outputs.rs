@@ -9,6 +9,7 @@ use crate::platform::KernelNames;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootEntry;
 use crate::recipe::image::{Kernel, SquashfsOptions};
+use crate::recipe::test::Test;
 use crate::step::{
     ArchiveStep, AssembleStep, Blob, DiskStep, ErofsStep, GrubImagesStep, GrubMenuStep, Id, InitrdStep, IsoStep,
     KernelPackageStep, Ref, SquashfsStep,
@@ -160,8 +161,9 @@ impl Planner<'_> {
     pub fn disks(&mut self) -> Result<(), PlanError> {
         let image = &self.recipe.image;
         let root = self.root()?;
-        for test in &image.tests {
-            for (index, stated) in image.disks_of(test).iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
+        for (name, machine, boots) in image.tests.iter().flat_map(Test::machines) {
+            let disks = image.disks_of(machine, boots);
+            for (index, stated) in disks.iter().enumerate().filter(|(_, disk)| !disk.is_blank()) {
                 let template = match stated.template {
                     true => {
                         let path = format!("vz/template/cache/{}", self.template_name());
@@ -180,7 +182,7 @@ impl Planner<'_> {
                     epoch: self.epoch(),
                 };
                 let disk = self.plan.graph.add(step).output(DiskStep::IMAGE);
-                self.plan.disks.insert((test.name.to_string(), index), disk);
+                self.plan.disks.insert((name.clone(), index), disk);
             }
         }
         Ok(())

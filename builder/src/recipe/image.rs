@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::output::OutputKind;
 use super::place::FileFinder;
 use super::rootfs::{Overlay, Rootfs, Template, decode_overlays, decode_rootfs, decode_template};
-use super::test::{Test, TestDisk, TestMedium};
+use super::test::{Test, TestBoot, TestDisk, TestMachine, TestMedium};
 use super::text::Span;
 use crate::boot::Bus;
 use crate::image::compress::Compression;
@@ -329,23 +329,23 @@ fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
 }
 
 impl Image {
-    /// The disks of a test: those given or, if it boots from a disk and gives none, one with the entry's system.
-    pub fn disks_of(&self, test: &Test) -> Vec<TestDisk> {
-        let started = test.boots.iter().find(|boot| boot.medium.unwrap_or(test.medium) == TestMedium::Disk);
+    /// The disks of a test's machine: those given or, if it boots from a disk and has none, one with the entry's system.
+    pub fn disks_of(&self, machine: &TestMachine, boots: &[TestBoot]) -> Vec<TestDisk> {
+        let started = boots.iter().find(|boot| boot.medium.unwrap_or(machine.medium) == TestMedium::Disk);
         match started {
-            Some(boot) if test.disks.is_empty() => {
+            Some(boot) if machine.disks.is_empty() => {
                 let system = self.entry(&boot.entry).and_then(|entry| entry.system.clone()).unwrap_or_default();
-                let system = At { value: system, span: test.name.span };
+                let system = At { value: system, span: boot.entry.span };
                 vec![TestDisk {
                     bus: Bus::Virtio,
                     size: None,
                     label: Some("dbco".into()),
                     systems: vec![system],
                     template: false,
-                    span: test.name.span,
+                    span: boot.entry.span,
                 }]
             }
-            _ => test.disks.clone(),
+            _ => machine.disks.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::name::Name;
 use super::node::{YamlNode, YamlValue};
 use super::text::Span;
 use crate::boot::Bus;
-use crate::boot::test::{Cuts, Login, TestStep};
+use crate::boot::test::{Cuts, Login, TestStep, peer_name};
 
 /// The firmware of a test's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,21 @@ pub enum TestMedium {
 pub struct Test {
     /// Its name in the table.
     pub name: At<Name>,
+    /// Its machine.
+    pub machine: TestMachine,
+    /// Time limit in seconds for the whole test under TCG; with `cut`, for each start.
+    pub timeout: u32,
+    /// TCP ports of the machine that the test connects to.
+    pub forward: Vec<u16>,
+    /// Each start of the machine, in order; never empty.
+    pub boots: Vec<TestBoot>,
+    /// A second machine.
+    pub peer: Option<TestPeer>,
+}
+
+/// The machine of a test.
+#[derive(Clone, Debug)]
+pub struct TestMachine {
     /// Its firmware.
     pub firmware: TestFirmware,
     /// Its boot medium, unless a boot sets another.
@@ -48,14 +63,21 @@ pub struct Test {
     pub cpus: u32,
     /// Whether the processors run in parallel under TCG, for measurements, instead of taking turns, which is reliable.
     pub parallel: bool,
-    /// Time limit in seconds for the whole test under TCG; with `cut`, for each start.
-    pub timeout: u32,
     /// Disks that are created for the test and deleted after it.
     pub disks: Vec<TestDisk>,
-    /// TCP ports of the machine that the test connects to.
-    pub forward: Vec<u16>,
-    /// Each start of the machine, in order; never empty.
-    pub boots: Vec<TestBoot>,
+}
+
+/// The second machine of a test, such as a server or the destination of a migration: it boots the same outputs, is
+/// started once, and runs its steps before the test's own machine is started. Both have a second network card, on a
+/// link that connects nothing else. It has to run until the end of the test, unless its `end` is `itself`.
+#[derive(Clone, Debug)]
+pub struct TestPeer {
+    /// The machine; what its table does not state is as in the test's, except for the disks.
+    pub machine: TestMachine,
+    /// Its start, which has no power cuts. Its end is that of the test.
+    pub boot: TestBoot,
+    /// Its location in the recipe.
+    pub span: Span,
 }
 
 /// A disk of a test.
@@ -125,6 +147,18 @@ pub enum TestEnd {
     Poweroff,
     /// `reboot` is typed, and the machine has to exit.
     Reboot,
+    /// The machine has to exit because of the test's steps.
+    Itself,
+}
+
+impl Test {
+    /// Its machines, each with the name of its log and disks, and its starts.
+    pub fn machines(&self) -> impl Iterator<Item = (String, &TestMachine, &[TestBoot])> {
+        let own = (self.name.to_string(), &self.machine, &*self.boots);
+        let peer = self.peer.as_ref();
+        let peer = peer.map(|peer| (peer_name(&self.name), &peer.machine, std::slice::from_ref(&peer.boot)));
+        std::iter::once(own).chain(peer)
+    }
 }
 
 impl TestDisk {
@@ -138,35 +172,59 @@ impl Decode for Test {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a boot test", sink)?;
         let name = table.required("name");
-        let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
-        let firmware = table.node("firmware").map(|node| word(node, &firmwares, sink));
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
-        let memory = table.optional::<Mebibytes>("memory").map_or(256, |memory| memory.0);
-        let cpus = table.optional::<Positive>("cpus").map_or(1, |cpus| u32::try_from(cpus.0).unwrap_or(u32::MAX));
-        let parallel = table.or_default("parallel");
+        let machine = decode_machine(&table, medium, &SMALL, sink);
         let timeout = table.optional("timeout").unwrap_or(90);
-        let (disks, forward) = (table.or_default("disks"), table.or_default::<Vec<Port>>("forward"));
+        let forward = table.or_default::<Vec<Port>>("forward");
         let forward = forward.into_iter().map(|port| port.0).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
             // A single boot is written in the test itself.
-            None => decode_boot(&table, sink).map(|boot| vec![boot]),
+            None => decode_boot(&table, true, sink).map(|boot| vec![boot]),
         };
+        let peer = table.node("peer").map(|node| decode_peer(node, machine.as_ref().unwrap_or(&SMALL), sink));
         table.close();
-        let firmware = firmware.unwrap_or(Some(TestFirmware::None))?;
-        Some(Self {
-            name: name?,
-            firmware,
-            medium: medium?,
-            memory,
-            cpus,
-            parallel,
-            timeout,
-            disks,
-            forward,
-            boots: boots?,
-        })
+        // An invalid peer has been reported already.
+        let peer = peer.flatten();
+        Some(Self { name: name?, machine: machine?, timeout, forward, boots: boots?, peer })
     }
+}
+
+/// The defaults of a test's machine.
+const SMALL: TestMachine = TestMachine {
+    firmware: TestFirmware::None,
+    medium: TestMedium::Kernel,
+    memory: 256,
+    cpus: 1,
+    parallel: false,
+    disks: Vec::new(),
+};
+
+/// The keys of a machine; what they do not state is as in `base`.
+fn decode_machine(
+    table: &Table<'_>,
+    medium: Option<TestMedium>,
+    base: &TestMachine,
+    sink: &FindingSink,
+) -> Option<TestMachine> {
+    let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
+    let firmware = table.node("firmware").map_or(Some(base.firmware), |node| word(node, &firmwares, sink));
+    let memory = table.optional::<Mebibytes>("memory").map_or(base.memory, |memory| memory.0);
+    let cpus = table.optional::<Positive>("cpus");
+    let cpus = cpus.map_or(base.cpus, |cpus| u32::try_from(cpus.0).unwrap_or(u32::MAX));
+    let parallel = table.optional("parallel").unwrap_or(base.parallel && cpus > 1);
+    let disks = table.or_default("disks");
+    Some(TestMachine { firmware: firmware?, medium: medium?, memory, cpus, parallel, disks })
+}
+
+fn decode_peer(node: &YamlNode, base: &TestMachine, sink: &FindingSink) -> Option<TestPeer> {
+    let table = Table::open(node, "the second machine of a test", sink)?;
+    let medium = table.node("medium").map_or(Some(base.medium), |node| decode_medium(node, sink));
+    let machine = decode_machine(&table, medium, base, sink);
+    let boot = decode_boot(&table, false, sink);
+    let span = table.span;
+    table.close();
+    Some(TestPeer { machine: machine?, boot: boot?, span })
 }
 
 fn decode_medium(node: &YamlNode, sink: &FindingSink) -> Option<TestMedium> {
@@ -180,15 +238,20 @@ fn decode_medium(node: &YamlNode, sink: &FindingSink) -> Option<TestMedium> {
     word(node, &media, sink)
 }
 
-fn decode_boot(table: &Table<'_>, sink: &FindingSink) -> Option<TestBoot> {
+fn decode_boot(table: &Table<'_>, cuts: bool, sink: &FindingSink) -> Option<TestBoot> {
     let entry = table.required("entry");
     let cmdline = table.or_default("cmdline");
     let expect = table.required("expect");
     let login = table.optional("login");
     let run = table.or_default("run");
-    let ends = [("cut", TestEnd::Cut), ("poweroff", TestEnd::Poweroff), ("reboot", TestEnd::Reboot)];
+    let ends = [
+        ("cut", TestEnd::Cut),
+        ("poweroff", TestEnd::Poweroff),
+        ("reboot", TestEnd::Reboot),
+        ("itself", TestEnd::Itself),
+    ];
     let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(TestEnd::Cut));
-    let cut = table.optional("cut");
+    let cut = if cuts { table.optional("cut") } else { None };
     Some(TestBoot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
 }
 
@@ -209,7 +272,7 @@ impl Decode for TestBoot {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, "a boot of a test", sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
-        let boot = decode_boot(&table, sink);
+        let boot = decode_boot(&table, true, sink);
         table.close();
         let boot = boot?;
         Some(Self { medium: medium.unwrap_or(None), ..boot })

@@ -13,7 +13,7 @@ use crate::boot::test::BootEnd;
 use crate::boot::{Boot, BootTest, DiskContent, Firmware, HostAccess, HostQemu, Launch, Machine, MachineDisk, Medium};
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootEntry;
-use crate::recipe::test::{self as declared, Test};
+use crate::recipe::test::{self as declared, Test, TestMachine};
 use crate::sandbox::{Bind, Sandbox, Spec};
 use crate::step::{Blob, Ref};
 
@@ -75,37 +75,49 @@ impl BuiltRecipe {
 
 /// A boot test of the recipe, with the disks and media that were built.
 pub fn boot_test(done: &BuiltRecipe, test: &Test) -> Result<BootTest, Error> {
-    let mut disks = Vec::new();
-    for (index, disk) in done.recipe.image.disks_of(test).iter().enumerate() {
-        let made = done.plan.disks.get(&(test.name.to_string(), index)).and_then(|from| done.blob(from));
-        let content = made.map_or(DiskContent::Blank(disk.size.unwrap_or_default()), DiskContent::Image);
-        disks.push(MachineDisk { bus: disk.bus, content });
+    let mut starts = Vec::new();
+    for (name, machine, boots) in test.machines() {
+        let mut disks = Vec::new();
+        for (index, disk) in done.recipe.image.disks_of(machine, boots).iter().enumerate() {
+            let made = done.plan.disks.get(&(name.clone(), index)).and_then(|from| done.blob(from));
+            let content = made.map_or(DiskContent::Blank(disk.size.unwrap_or_default()), DiskContent::Image);
+            disks.push(MachineDisk { bus: disk.bus, content });
+        }
+        let boots = boots.iter().map(|boot| one_boot(done, machine, boot, &disks));
+        starts.push(boots.collect::<Result<Vec<_>, _>>()?);
     }
+    let mut starts = starts.into_iter();
     Ok(BootTest {
         name: test.name.to_string(),
-        boots: test.boots.iter().map(|boot| one_boot(done, test, boot, &disks)).collect::<Result<_, _>>()?,
+        boots: starts.next().unwrap_or_default(),
         timeout: Duration::from_secs(test.timeout.into()),
         forward: test.forward.clone(),
+        peer: starts.flatten().next(),
     })
 }
 
-fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &[MachineDisk]) -> Result<Boot, Error> {
+fn one_boot(
+    done: &BuiltRecipe,
+    machine: &TestMachine,
+    boot: &declared::TestBoot,
+    disks: &[MachineDisk],
+) -> Result<Boot, Error> {
     let image = &done.recipe.image;
     // The recipe's checks guarantee that the entry exists.
     let index = image.boot.entries.iter().position(|entry| *entry.id.value == *boot.entry.value).unwrap_or_default();
     let entry = &image.boot.entries[index];
-    let declared_medium = boot.medium.unwrap_or(test.medium);
+    let declared_medium = boot.medium.unwrap_or(machine.medium);
     let medium = match declared_medium {
         declared::TestMedium::Cd => Medium::Cd(done.product(OutputKind::Iso)?),
         declared::TestMedium::Usb => Medium::Usb(done.product(OutputKind::Iso)?),
         declared::TestMedium::Hd => Medium::Disk,
         declared::TestMedium::Kernel | declared::TestMedium::Disk => done.kernel(entry, &boot.cmdline)?,
     };
-    let firmware = match test.firmware {
+    let firmware = match machine.firmware {
         declared::TestFirmware::Uefi => Firmware::Uefi,
         declared::TestFirmware::Bios | declared::TestFirmware::None => Firmware::Bios,
     };
-    let (memory, cpus, parallel) = (test.memory, test.cpus, test.parallel);
+    let (memory, cpus, parallel) = (machine.memory, machine.cpus, machine.parallel);
     let menu =
         matches!(declared_medium, declared::TestMedium::Cd | declared::TestMedium::Usb | declared::TestMedium::Hd);
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
@@ -122,6 +134,7 @@ fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &
             served: false,
             network: true,
             forward: Vec::new(),
+            link: None,
         },
         menu: match declared_medium {
             // The ISO's menu is hidden; the checks guarantee that its first entry is the right one.
@@ -137,6 +150,7 @@ fn one_boot(done: &BuiltRecipe, test: &Test, boot: &declared::TestBoot, disks: &
             (None, declared::TestEnd::Cut) => BootEnd::Cut,
             (None, declared::TestEnd::Poweroff) => BootEnd::After("poweroff"),
             (None, declared::TestEnd::Reboot) => BootEnd::After("reboot"),
+            (None, declared::TestEnd::Itself) => BootEnd::Itself,
         },
     })
 }

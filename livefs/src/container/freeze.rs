@@ -14,10 +14,50 @@ use super::{Error, Result, limits};
 /// How long the kernel may take to freeze, thaw or kill.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long to wait for an event of the cgroup before looking at the states of processes again: they have no events.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Suspends all processes of a container; returns when the kernel reports that they are frozen.
+///
+/// A process in vfork(2) waits for its child uninterruptibly, and counts as frozen before the child has called execve(2)
+/// (`wait_for_vfork_done` in kernel/fork.c). CRIU can't save it: it can't be traced until the child goes on, which is
+/// frozen. So they are let run on until no process is in that state, for as long as freezing may take.
 pub fn freeze(id: u32) -> Result<()> {
-    write(id, "cgroup.freeze", "1")?;
-    settled(id, "frozen", 1, "its processes to freeze")
+    let end = Instant::now() + LIMIT;
+    loop {
+        write(id, "cgroup.freeze", "1")?;
+        settled(id, "frozen", 1, "its processes to freeze")?;
+        // The event comes when the last process is about to wait.
+        await_none(id, 'R', end)?;
+        if await_none(id, 'D', Instant::now())? || Instant::now() >= end {
+            return Ok(());
+        }
+        thaw(id)?;
+        await_none(id, 'D', end)?;
+    }
+}
+
+/// Waits until no thread of a container is in the given state (proc_pid_stat(5), field 3); `false` if one still is at
+/// `end`.
+fn await_none(id: u32, state: char, end: Instant) -> Result<bool> {
+    loop {
+        if !limits::processes(&limits::cgroup(id))?.into_iter().any(|pid| is_in(pid, state)) {
+            return Ok(true);
+        }
+        if Instant::now() >= end {
+            return Ok(false);
+        }
+        wait(&limits::cgroup(id), "frozen", u64::MAX, PAUSE)?;
+    }
+}
+
+/// Whether a thread of the process is in the given state.
+fn is_in(pid: i32, state: char) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(state))
+    })
 }
 
 /// Resumes them.

@@ -2,6 +2,7 @@ use super::{Check, CheckInput};
 use crate::image::grub::kernel;
 use crate::recipe::OutputKind;
 use crate::recipe::decode::FindingSink;
+use crate::recipe::test::Test;
 
 pub const CHECK: Check = Check {
     id: "limits",
@@ -36,7 +37,7 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let names = &image.platform.names().kernel;
     let most = names.command_line - 1;
     for entry in &image.boot.entries {
-        let further = image.tests.iter().flat_map(|test| &test.boots);
+        let further = image.tests.iter().flat_map(Test::machines).flat_map(|(_, _, boots)| boots);
         let further = further.filter(|boot| boot.entry.value == *entry.id.value).map(|boot| boot.cmdline.as_str());
         let longest = further.max_by_key(|cmdline| cmdline.len()).unwrap_or_default();
         // GRUB puts the kernel's name before the parameters of an entry (grub-core/loader/i386/linux.c).

@@ -6,7 +6,8 @@ use crate::printable::file_name;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
 use crate::recipe::decode::FindingSink;
-use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMedium};
+use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMachine, TestMedium};
+use crate::recipe::text::Span;
 use crate::similar;
 
 pub const CHECK: Check = Check {
@@ -16,27 +17,52 @@ pub const CHECK: Check = Check {
 };
 
 fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
-    for (index, test) in subject.image.tests.iter().enumerate() {
-        if subject.image.tests[..index].iter().any(|before| file_name(&before.name) == file_name(&test.name)) {
-            let message = format!("two tests are named `{}`", test.name.value);
+    let tests = &subject.image.tests;
+    for (index, test) in tests.iter().enumerate() {
+        let earlier: Vec<String> =
+            tests[..index].iter().flat_map(Test::machines).map(|(name, ..)| file_name(&name)).collect();
+        // A test may also have the name of another one's peer.
+        if let Some((name, ..)) = test.machines().find(|(name, ..)| earlier.contains(&file_name(name))) {
+            let message = format!("two tests are named `{name}`");
             sink.borrow_mut().add(CHECK.id, test.name.span, message).label("the name of its log and of its disks");
         }
         if test.boots.is_empty() {
             sink.borrow_mut().add(CHECK.id, test.name.span, format!("test `{}` has no boots", test.name.value));
         }
+        let own = Tested { test, machine: &test.machine, span: test.name.span, forward: Some(&test.forward) };
         for boot in &test.boots {
-            check_boot(subject, test, boot, sink);
+            check_boot(subject, &own, boot, sink);
             check_cut(test, boot, sink);
         }
-        check_disks(test, sink);
-        if test.parallel && test.cpus < 2 {
-            let message = "`parallel` needs several processors, and the test has one";
-            sink.borrow_mut().add(CHECK.id, test.name.span, message).help("cpus: 2");
+        check_machine(&own, sink);
+        if let Some(peer) = &test.peer {
+            let peers = Tested { test, machine: &peer.machine, span: peer.span, forward: None };
+            check_boot(subject, &peers, &peer.boot, sink);
+            check_machine(&peers, sink);
         }
     }
 }
 
-fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &FindingSink) {
+/// A machine of a test.
+struct Tested<'a> {
+    test: &'a Test,
+    machine: &'a TestMachine,
+    /// The location of findings about the machine.
+    span: Span,
+    /// The forwarded ports; None if it can't have any.
+    forward: Option<&'a [u16]>,
+}
+
+fn check_machine(tested: &Tested<'_>, sink: &FindingSink) {
+    check_disks(tested.machine, sink);
+    if tested.machine.parallel && tested.machine.cpus < 2 {
+        let message = "`parallel` needs several processors, and the test has one";
+        sink.borrow_mut().add(CHECK.id, tested.span, message).help("cpus: 2");
+    }
+}
+
+fn check_boot(subject: &CheckInput<'_>, tested: &Tested<'_>, boot: &TestBoot, sink: &FindingSink) {
+    let Tested { test, machine, span, forward } = *tested;
     let image = subject.image;
     let mut findings = sink.borrow_mut();
     let Some(entry) = image.entry(&boot.entry) else {
@@ -50,16 +76,16 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Fin
         return;
     };
     let name = &test.name.value;
-    let medium = boot.medium.unwrap_or(test.medium);
+    let medium = boot.medium.unwrap_or(machine.medium);
     let iso = matches!(medium, TestMedium::Cd | TestMedium::Usb);
     let menu = iso || medium == TestMedium::Hd;
-    if menu != (test.firmware != TestFirmware::None) {
+    if menu != (machine.firmware != TestFirmware::None) {
         let message = "media `cd`, `usb` and `hd` need firmware `bios` or `uefi`; `kernel` and `disk` need `none`";
-        findings.add(CHECK.id, test.name.span, message);
+        findings.add(CHECK.id, span, message);
     }
     if (medium == TestMedium::Disk) != (entry.mode == BootMode::Disk) && !menu {
         let message = "medium `disk` needs an entry of mode `disk`, `kernel` one of the other modes";
-        findings.add(CHECK.id, test.name.span, message);
+        findings.add(CHECK.id, span, message);
     }
     let first = image.boot.entries.first().is_some_and(|first| first.id == entry.id);
     if iso && image.boot.timeout == 0 && !first {
@@ -69,9 +95,9 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Fin
         );
         findings.add(CHECK.id, boot.entry.span, message).help("give the menu a `timeout` of 1");
     }
-    if medium == TestMedium::Hd && test.disks.is_empty() {
+    if medium == TestMedium::Hd && machine.disks.is_empty() {
         let message = "medium `hd` is the first of the test's `disks`, and the test has none";
-        findings.add(CHECK.id, test.name.span, message).help("disks: [{size: 512M}]");
+        findings.add(CHECK.id, span, message).help("disks: [{size: 512M}]");
     }
     let parameters = format!("{} {}", image.boot.parameters(entry), boot.cmdline);
     let port = image.boot.port(image.platform, &parameters, menu);
@@ -89,19 +115,25 @@ fn check_boot(subject: &CheckInput<'_>, test: &Test, boot: &TestBoot, sink: &Fin
     }
     if iso && !image.gives(OutputKind::Iso) {
         let message = format!("test `{name}` boots the ISO, which is not in `outputs`");
-        findings.add(CHECK.id, test.name.span, message);
+        findings.add(CHECK.id, span, message);
     }
     let commands = boot.run.iter().any(|action| matches!(action.step, TestStep::Command { .. }));
-    if boot.login.is_none() && (commands || boot.end != TestEnd::Cut) {
+    if boot.login.is_none() && (commands || matches!(boot.end, TestEnd::Poweroff | TestEnd::Reboot)) {
         let message = format!("test `{name}` has commands to run but no `login`");
         findings.add(CHECK.id, boot.entry.span, message);
     }
     for action in &boot.run {
-        if let TestStep::Tcp { port, .. } = &action.step
-            && !test.forward.contains(port)
-        {
-            let message = format!("port {port} is not forwarded");
-            findings.add(CHECK.id, action.span, message).help(format!("forward: [{port}]"));
+        let TestStep::Tcp { port, .. } = &action.step else { continue };
+        match forward {
+            Some(forward) if forward.contains(port) => {}
+            Some(_) => {
+                let message = format!("port {port} is not forwarded");
+                findings.add(CHECK.id, action.span, message).help(format!("forward: [{port}]"));
+            }
+            None => {
+                let message = "only the test's own machine has forwarded ports, its peer has none";
+                findings.add(CHECK.id, action.span, message).label("the other machine can connect to it");
+            }
         }
     }
 }
@@ -115,7 +147,7 @@ fn check_cut(test: &Test, boot: &TestBoot, sink: &FindingSink) {
     if boot.end != TestEnd::Cut {
         findings.add(CHECK.id, cut.span, "a boot with `cut` ends with the power cut: `end` must be `cut` or left out");
     }
-    if test.disks.is_empty() {
+    if test.machine.disks.is_empty() {
         let message = format!("test `{}` cuts the power but has no `disks` that keep data", test.name.value);
         findings.add(CHECK.id, cut.span, message).help("disks: [{size: 512M, label: dbcolinux}]");
     }
@@ -129,17 +161,17 @@ fn check_cut(test: &Test, boot: &TestBoot, sink: &FindingSink) {
     }
 }
 
-/// The maximum number of a test's disks on one bus: what the test machine has room for.
+/// The maximum number of a machine's disks on one bus: what the test machine has room for.
 const PLACES: [(Bus, usize, &str); 2] = [(Bus::Sata, 5, "sata"), (Bus::Sd, 1, "sd")];
 
-fn check_disks(test: &Test, sink: &FindingSink) {
+fn check_disks(machine: &TestMachine, sink: &FindingSink) {
     for (bus, most, name) in PLACES {
-        if let Some(disk) = test.disks.iter().filter(|disk| disk.bus == bus).nth(most) {
+        if let Some(disk) = machine.disks.iter().filter(|disk| disk.bus == bus).nth(most) {
             let message = format!("a test machine has at most {most} of bus `{name}`");
             sink.borrow_mut().add(CHECK.id, disk.span, message);
         }
     }
-    for disk in &test.disks {
+    for disk in &machine.disks {
         let plain =
             |label: &String| !label.contains(|c: char| c.is_control() || c.is_whitespace() || "/\"'\\".contains(c));
         if let Some(label) = disk.label.as_ref().filter(|label| label.is_empty() || !plain(label)) {
