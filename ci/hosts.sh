@@ -98,11 +98,11 @@ inside() { # FOLDER COMMAND
   # shellcheck disable=SC2016
   unshare --user --map-root-user --mount --pid --net --fork sh -ec '
     cd "$1"
-    mkdir -p proc dev sys tmp work
+    mkdir -p proc dev sys tmp given
     mount --rbind /dev dev
     mount -t proc proc proc
     mount --rbind /sys sys
-    mount --bind "$2" work
+    mount --bind "$2" given
     # pivot_root(2), as a process whose root is not that of its mounts may not create user namespaces. The new root must be a mount.
     mount --rbind . .
     cd "$1"
@@ -121,8 +121,8 @@ host() {
   git clone -q "$project" "$work/given/clone"
   cp "$out/dbco" "$work/given/dbco"
   cp -R "$out/vendor" "$work/given/vendor"
-  inside "$root" "cd /work/clone; export HOME=/work PATH=/usr/bin:/bin:/usr/sbin:/sbin
-    head -n 1 /etc/os-release; /work/dbco build --vendor /work/vendor --store /work/store recipes/$RECIPE.yaml"
+  inside "$root" "cd /given/clone; export HOME=/given PATH=/usr/bin:/bin:/usr/sbin:/sbin
+    head -n 1 /etc/os-release; /given/dbco build --vendor /given/vendor --store /given/store recipes/$RECIPE.yaml"
   diff "out/$RECIPE/SHA256SUMS" "$work/given/clone/out/$RECIPE/SHA256SUMS" || fail "$1 builds other bytes"
   (cd "$work/given/clone/out/$RECIPE" && sha256sum --check --quiet SHA256SUMS)
   echo "$1: the same as here"

@@ -23,6 +23,9 @@
 #   ci/test.sh repro [RECIPE...]
 #                         two builds of each recipe in different surroundings (dbco repro), with reports in out/repro/; by default of
 #                         all shipped recipes, which takes most of a day, as each build starts with an empty store
+#   ci/test.sh hosts [...]
+#                         a static dbco, compiled twice, builds a recipe inside roots of other distributions (ci/hosts.sh): the same
+#                         bytes; ten minutes for the program and for each
 #   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
 #                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
@@ -155,6 +158,7 @@ case "${1:-all}" in
     ci/packages.py target/release/examples/deb_tree "${@:2}"
     ;;
   suites) ci/suites.sh "${@:2}" ;;
+  hosts) ci/hosts.sh "${@:2}" ;;
   repro) repro "${@:2}" ;;
   inspect)
     cargo run --locked --release --quiet -- build --locked recipes/quick.yaml

@@ -342,7 +342,10 @@ mod tests {
 
     #[test]
     fn hostile_clear_texts_are_read_in_linear_time() {
-        let begin = std::time::Instant::now();
+        let used = || {
+            let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_THREAD).unwrap();
+            usage.user_time().tv_sec()
+        };
         let keyring = Keyring::built_in().unwrap();
         let signature = "-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
         for line in ["\n", "a\n", "- a\n", "- -----\n", "Hash: \n", "\r", "-----BEGIN PGP SIGNATURE----\n"] {
@@ -358,7 +361,8 @@ mod tests {
             keyring.check_detached(b"x", block.repeat((4 << 20) / block.len()).as_bytes()).unwrap_err();
             keyring.check_detached(b"x", block.repeat(SIGNATURE_LIMIT / block.len()).as_bytes()).unwrap_err();
         }
-        assert!(begin.elapsed() < std::time::Duration::from_secs(60), "{:?}", begin.elapsed());
+        // Of the processor, whatever else the machine does: some 6 s in a debug build. Quadratic time would be hours.
+        assert!(used() < 60, "{} s", used());
     }
 
     #[test]
