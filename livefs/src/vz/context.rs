@@ -1,6 +1,6 @@
 //! The context of every command, and a container as described by its configuration.
 
-use super::conf::{ConfFile, Config};
+use super::conf::{ConfFile, Config, Values};
 use super::exit::{Error, Result};
 use super::layout::Layout;
 use super::lock::Lock;
@@ -60,16 +60,24 @@ impl Vz {
     /// # Errors
     /// It exists and can't be read.
     pub fn container(&self, id: u32) -> Result<Ct> {
-        let path = self.paths.container_conf(id);
-        let file = match ConfFile::read(&path) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::file(&path, error)),
-        };
+        let file = self.container_file(id)?;
         // Its private area shows its layout; the global parameter is for new containers.
         let global = self.defaults(id).into_iter().filter(|(key, _)| key != "VE_LAYOUT");
         let config = Config::of(global.chain(file.iter().flat_map(|file| file.values(id).pairs)), id);
         Ok(Ct { id, file, config })
+    }
+
+    /// A container's own file, if it has one.
+    ///
+    /// # Errors
+    /// It exists and can't be read.
+    pub fn container_file(&self, id: u32) -> Result<Option<ConfFile>> {
+        let path = self.paths.container_conf(id);
+        match ConfFile::read(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file(&path, error)),
+        }
     }
 
     /// The values of `vz.conf` for every container: all except those that only a container's own file may set.
@@ -102,7 +110,12 @@ impl Vz {
 
     /// Reports what was skipped in a file.
     pub fn tell(&self, file: &ConfFile, path: &Path, id: u32) {
-        for finding in file.values(id).findings {
+        self.tell_of(&file.values(id), path);
+    }
+
+    /// Reports what was skipped in a file with these values.
+    pub fn tell_of(&self, values: &Values, path: &Path) {
+        for finding in &values.findings {
             self.log.say(finding.level, finding.sentence(path));
         }
     }

@@ -9,6 +9,7 @@ pub mod read;
 pub mod size;
 
 pub use file::ConfFile;
+pub use read::Values;
 pub use size::{Pair, UNLIMITED, Unit};
 
 use super::exit::{Error, Result};

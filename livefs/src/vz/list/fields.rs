@@ -10,6 +10,10 @@ use crate::vz::conf::{Pair, UNLIMITED, params::Kind};
 pub(super) enum Origin {
     /// The configuration and the status, which are always read.
     Always,
+    /// The link of its name.
+    Name,
+    /// Its private area, which shows the layout.
+    Layout,
     /// Beancounters.
     Counters,
     /// The time of the start.
@@ -266,8 +270,8 @@ pub(super) fn all() -> Vec<Field> {
         one("mount_opts", "MOUNT_OPTS", -16, "MOUNT_OPTS", text),
         one("origin_sample", "ORIGIN_SAMPLE", -32, "ORIGIN_SAMPLE", text),
         one("hostname", "HOSTNAME", -32, "HOSTNAME", text),
-        one("name", "NAME", -32, "NAME", name),
-        one("smart_name", "SMARTNAME", 10, "NAME", smart_name),
+        Field { origin: Origin::Name, ..one("name", "NAME", -32, "NAME", name) },
+        Field { origin: Origin::Name, ..one("smart_name", "SMARTNAME", 10, "NAME", smart_name) },
         one("description", "DESCRIPTION", -32, "DESCRIPTION", text),
         one("ostemplate", "OSTEMPLATE", -32, "OSTEMPLATE", text),
         one("ip", "IP_ADDR", -15, "IP_ADDRESS", list),
@@ -312,7 +316,7 @@ pub(super) fn all() -> Vec<Field> {
         one("iopslimit", "IOPS", 4, "IOPSLIMIT", positive),
         one("onboot", "ONBOOT", 6, "ONBOOT", yes),
         one("bootorder", "BOOTORDER", 10, "BOOTORDER", configured),
-        one("layout", "LAYOUT", -6, "", layout),
+        Field { origin: Origin::Layout, ..one("layout", "LAYOUT", -6, "", layout) },
         one("features", "FEATURES", -15, "FEATURES", switches),
         one("vswap", "VSWAP", 5, "", vswap),
         one("disabled", "DISABL", 6, "DISABLED", yes),

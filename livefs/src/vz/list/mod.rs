@@ -239,8 +239,9 @@ fn collect(vz: &Vz, given: &Given, wanted: &[u32], needed: &dyn Fn(Origin) -> bo
         true => vz.node.uptimes(&running.iter().copied().collect::<Vec<_>>()),
         false => BTreeMap::new(),
     };
+    let places = places(vz);
     let mut row = |id: u32| {
-        let mut row = row(vz, id, running.contains(&id), needed)?;
+        let mut row = row(vz, container(vz, id, &places)?, running.contains(&id), needed)?;
         row.usage.uptime = uptimes.remove(&id);
         Ok(row)
     };
@@ -257,21 +258,28 @@ pub fn configured(vz: &Vz) -> Vec<u32> {
     ids
 }
 
-/// A container according to its own file: of the machine's file, only the paths of containers matter here.
-fn container(vz: &Vz, id: u32) -> Result<Ct> {
-    let mut ct = vz.container(id)?;
-    let own: Vec<(String, String)> = ct.file.iter().flat_map(|file| file.values(id).pairs).collect();
-    let global =
-        vz.global.values(id).pairs.into_iter().filter(|(key, _)| ["VE_ROOT", "VE_PRIVATE"].contains(&key.as_str()));
-    ct.config = Config::of(global.chain(own), id);
-    Ok(ct)
+/// What matters here of the machine's file: the paths of containers.
+fn places(vz: &Vz) -> Vec<(String, String)> {
+    let mut pairs = vz.global.values(0).pairs;
+    pairs.retain(|(key, _)| ["VE_ROOT", "VE_PRIVATE"].contains(&key.as_str()));
+    pairs
 }
 
-fn row(vz: &Vz, id: u32, running: bool, needed: &dyn Fn(Origin) -> bool) -> Result<Row> {
-    let ct = container(vz, id)?;
-    if let Some(file) = &ct.file {
-        vz.tell(file, &vz.paths.container_conf(id), id);
+/// A container according to its own file and these pairs. Reports what was skipped in its file, which is read and parsed
+/// once: there may be a thousand.
+fn container(vz: &Vz, id: u32, places: &[(String, String)]) -> Result<Ct> {
+    let file = vz.container_file(id)?;
+    let values = file.as_ref().map(|file| file.values(id));
+    if let Some(values) = &values {
+        vz.tell_of(values, &vz.paths.container_conf(id));
     }
+    let own = values.into_iter().flat_map(|values| values.pairs);
+    let config = Config::of(places.iter().cloned().chain(own), id);
+    Ok(Ct { id, file, config })
+}
+
+fn row(vz: &Vz, ct: Ct, running: bool, needed: &dyn Fn(Origin) -> bool) -> Result<Row> {
+    let id = ct.id;
     let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
     let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
     let mounted = root.as_ref().is_some_and(|root| vz.node.is_mounted(root).unwrap_or(false));
@@ -282,7 +290,8 @@ fn row(vz: &Vz, id: u32, running: bool, needed: &dyn Fn(Origin) -> bool) -> Resu
         (false, false) if vz.is_suspended(id) => Status::Suspended,
         (false, false) => Status::Stopped,
     };
-    let kept = private.as_ref().and_then(|private| ct.layout(private).ok());
+    let asked = needed(Origin::Layout) || needed(Origin::Disk);
+    let kept = private.as_ref().filter(|_| asked).and_then(|private| ct.layout(private).ok());
     let layout = kept.map_or("???", Layout::name);
     // What is without its private area is the configuration of another machine, or of nothing.
     let left = !running && !private.as_deref().is_some_and(Path::exists);
@@ -297,7 +306,8 @@ fn row(vz: &Vz, id: u32, running: bool, needed: &dyn Fn(Origin) -> bool) -> Resu
     if status == Status::Running && needed(Origin::Load) {
         usage.load = vz.node.load(id);
     }
-    let named = ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
+    let named =
+        needed(Origin::Name) && ct.config.get("NAME").is_some_and(|name| names::by_name(&vz.paths, name) == Some(id));
     Ok(Row { ct, status, layout, usage, left, named })
 }
 
