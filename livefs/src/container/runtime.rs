@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -52,6 +53,10 @@ pub enum RunState {
     Stopped,
 }
 
+/// From this number of containers on the engine is started apart from their mounts: with fewer, that takes longer than
+/// copying them.
+const MANY: u64 = 64;
+
 impl Runtime {
     /// Starts creating a container, after [`Runtime::prepare`]: creates its keeper, which with `network` creates a
     /// network namespace for it meanwhile. What a dead container with this number left must be removed before
@@ -72,10 +77,12 @@ impl Runtime {
         Ok(Creation { runtime: self, id: spec.id, network, root, made: false, log, keeper: Some(keeper) })
     }
 
-    /// Where to start the engine for a container, with the root in its bundle. None: as usual, on the host, because the
-    /// container needs more of the host's mounts, or the kernel refuses; then a start only takes longer.
+    /// Where to start the engine for a container, with the root in its bundle. None: as usual, on the host, because there
+    /// are few containers, this one needs more of the host's mounts, or the kernel refuses; then a start only takes longer.
     fn start_space(&self, spec: &ContainerSpec) -> Option<StartSpace> {
-        if !spec.binds.is_empty() {
+        // A cgroup's folder has a link for each folder in it.
+        let others = fs::metadata(Path::new(limits::CGROUPS).join("vz")).map_or(0, |data| data.nlink());
+        if others < MANY || !spec.binds.is_empty() {
             return None;
         }
         let program = program::path(&self.program, &self.folder);

@@ -155,6 +155,7 @@ fn mount_points(table: &str) -> Vec<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::Pid;
 
     /// In a user namespace of its own, so without privileges; a child process, as the test's has several threads.
     fn alone(work: impl FnOnce() -> io::Result<()>) {
@@ -165,6 +166,11 @@ mod tests {
                 assert_eq!(ended, nix::sys::wait::WaitStatus::Exited(child, 0));
             }
             ForkResult::Child => {
+                // Linux 6.18 numbers namespaces by processor, and mounts the file of one only in namespaces with a lower
+                // number. Where it refuses, a container is started on the host.
+                let mut one = nix::sched::CpuSet::new();
+                let here = nix::sched::sched_getcpu().unwrap();
+                one.set(here).and_then(|()| nix::sched::sched_setaffinity(Pid::this(), &one)).unwrap();
                 let (user, group) = (nix::unistd::getuid(), nix::unistd::getgid());
                 let maps = [
                     ("setgroups", "deny".to_owned()),
