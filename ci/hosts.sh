@@ -21,12 +21,12 @@ TARGET=x86_64-unknown-linux-gnu
 parts=() hosts=()
 for word; do
   case $word in
- pivot_root(2), asprogram) parts+=("$word") ;;
- pivot_root(2), asbookworm | trixie | sid | alpine) hosts+=("$word") ;;
- pivot_root(2), as*)
- pivot_root(2), as  sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
- pivot_root(2), as  exit 2
- pivot_root(2), as  ;;
+    program) parts+=("$word") ;;
+    bookworm | trixie | sid | alpine) hosts+=("$word") ;;
+    *)
+      sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+      exit 2
+      ;;
   esac
 done
 [ $# -gt 0 ] || { parts=(program) && hosts=(bookworm trixie sid alpine); }
@@ -48,8 +48,8 @@ compile() { # FOLDER
   git clone -q "$project" "$1"
   local crates=${CARGO_HOME:-$HOME/.cargo}
   (cd "$1" && CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols \
- pivot_root(2), asRUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$1=dbco --remap-path-prefix=$crates=cargo" \
- pivot_root(2), ascargo build --quiet --locked --release --target $TARGET --bin dbco)
+    RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$1=dbco --remap-path-prefix=$crates=cargo" \
+    cargo build --quiet --locked --release --target $TARGET --bin dbco)
 }
 
 program() {
@@ -78,17 +78,17 @@ assemble() { # HOST FOLDER
   local copy=$work/recipes-$1
   mkdir -p "$2"
   if [ "$1" = alpine ] && [ -n "${ALPINE_ROOT:-}" ]; then
- pivot_root(2), asif [ -d "$ALPINE_ROOT" ]; then cp -R "$ALPINE_ROOT/." "$2"; else tar -xf "$ALPINE_ROOT" -C "$2"; fi
- pivot_root(2), asreturn
+    if [ -d "$ALPINE_ROOT" ]; then cp -R "$ALPINE_ROOT/." "$2"; else tar -xf "$ALPINE_ROOT" -C "$2"; fi
+    return
   fi
   mkdir "$copy"
   cp -R recipes kernel-config livefs "$copy/"
   if [ "$1" = alpine ]; then
- pivot_root(2), as"$out/dbco" build --only template -o "$copy/out" --lock "$copy/lock" "$copy/recipes/alpine.yaml"
+    "$out/dbco" build --only template -o "$copy/out" --lock "$copy/lock" "$copy/recipes/alpine.yaml"
   else
- pivot_root(2), asprintf 'recipe: host\nextends: dbcolinux.yaml\ntemplate:\n  layout: fhs\n  debian: {suite: %s}\n' "$1" > "$copy/recipes/host.yaml"
- pivot_root(2), asprintf '  packages: [base-files, bash, coreutils, dash, mount]\n  links: {/bin/sh: dash}\noutputs: [template]\ntests: []\n' >> "$copy/recipes/host.yaml"
- pivot_root(2), as"$out/dbco" build --only template -o "$copy/out" --lock "$copy/lock" "$copy/recipes/host.yaml"
+    printf 'recipe: host\nextends: dbcolinux.yaml\ntemplate:\n  layout: fhs\n  debian: {suite: %s}\n' "$1" > "$copy/recipes/host.yaml"
+    printf '  packages: [base-files, bash, coreutils, dash, mount]\n  links: {/bin/sh: dash}\noutputs: [template]\ntests: []\n' >> "$copy/recipes/host.yaml"
+    "$out/dbco" build --only template -o "$copy/out" --lock "$copy/lock" "$copy/recipes/host.yaml"
   fi
   tar -xf "$copy"/out/*/*.tar.gz -C "$2" --exclude='dev/*'
 }
@@ -97,19 +97,19 @@ assemble() { # HOST FOLDER
 inside() { # FOLDER COMMAND
   # shellcheck disable=SC2016
   unshare --user --map-root-user --mount --pid --net --fork sh -ec '
- pivot_root(2), ascd "$1"
- pivot_root(2), asmkdir -p proc dev sys tmp given
- pivot_root(2), asmount --rbind /dev dev
- pivot_root(2), asmount -t proc proc proc
- pivot_root(2), asmount --rbind /sys sys
- pivot_root(2), asmount --bind "$2" given
- pivot_root(2), as# pivot_root(2), as a process whose root is not that of its mounts may not create user namespaces. The new root must be a mount.
- pivot_root(2), asmount --rbind . .
- pivot_root(2), ascd "$1"
- pivot_root(2), asmkdir -p .old
- pivot_root(2), aspivot_root . .old
- pivot_root(2), asumount -l .old
- pivot_root(2), asexec chroot . /bin/sh -ec "$3"
+    cd "$1"
+    mkdir -p proc dev sys tmp given
+    mount --rbind /dev dev
+    mount -t proc proc proc
+    mount --rbind /sys sys
+    mount --bind "$2" given
+    # pivot_root(2), as a process whose root is not that of its mounts may not create user namespaces. The new root must be a mount.
+    mount --rbind . .
+    cd "$1"
+    mkdir -p .old
+    pivot_root . .old
+    umount -l .old
+    exec chroot . /bin/sh -ec "$3"
   ' sh "$1" "$work/given" "$2"
 }
 
@@ -122,7 +122,7 @@ host() {
   cp "$out/dbco" "$work/given/dbco"
   cp -R "$out/vendor" "$work/given/vendor"
   inside "$root" "cd /given/clone; export HOME=/given PATH=/usr/bin:/bin:/usr/sbin:/sbin
- pivot_root(2), ashead -n 1 /etc/os-release; /given/dbco build --vendor /given/vendor --store /given/store recipes/$RECIPE.yaml"
+    head -n 1 /etc/os-release; /given/dbco build --vendor /given/vendor --store /given/store recipes/$RECIPE.yaml"
   diff "out/$RECIPE/SHA256SUMS" "$work/given/clone/out/$RECIPE/SHA256SUMS" || fail "$1 builds other bytes"
   (cd "$work/given/clone/out/$RECIPE" && sha256sum --check --quiet SHA256SUMS)
   echo "$1: the same as here"
