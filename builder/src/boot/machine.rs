@@ -71,7 +71,7 @@ pub struct Machine {
     /// is isolated.
     pub forward: Vec<Forward>,
     /// Its end of the link to the other machine of its test, if there is one: a second network card, connected to a
-    /// socket in its folder ([`LINK_SOCKET`]). It needs QEMU 7.2 or newer.
+    /// socket in its folder, `link.sock`. It needs QEMU 7.2 or newer.
     pub link: Option<LinkSide>,
 }
 
