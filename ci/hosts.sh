@@ -9,7 +9,7 @@
 #              vendored sources and without a network, with an empty store: the outputs have the sums of those that this machine builds
 #
 # Environment: RECIPE (default quick), DBCO_STORE. trixie and sid are locked anew. Alpine's root is a download of Alpine's; $ALPINE_ROOT is
-# a folder or archive to use instead. Needs a user who may create user namespaces; about ten minutes for each host.
+# a folder or archive to use instead. Needs a user who may create user namespaces; some minutes for each host.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ for word; do
     program) parts+=("$word") ;;
     bookworm | trixie | sid | alpine) hosts+=("$word") ;;
     *)
-      sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+      sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
   esac

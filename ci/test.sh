@@ -25,7 +25,7 @@
 #                         all shipped recipes, which takes most of a day, as each build starts with an empty store
 #   ci/test.sh hosts [...]
 #                         a static dbco, compiled twice, builds a recipe inside roots of other distributions (ci/hosts.sh): the same
-#                         bytes; ten minutes for the program and for each
+#                         bytes; ten minutes for the program, some for each
 #   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
 #                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;

@@ -13,6 +13,7 @@
 pub mod boot;
 pub mod container;
 mod durable;
+mod mount_table;
 pub mod net;
 mod platform;
 mod process;

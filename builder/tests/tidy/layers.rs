@@ -76,12 +76,13 @@ fn paths_are_found_however_they_are_written() {
 const LIVEFS: &[(&str, &[&str])] = &[
     // Helpers, which use nothing above them.
     ("platform", &[]),
+    ("mount_table", &[]),
     ("process", &[]),
     ("durable", &[]),
     // Independent tasks: the boot, trees with systems, the engine of containers, their network.
     ("boot", &["platform", "process"]),
     ("system", &["boot", "durable", "platform", "process"]),
-    ("container", &["platform", "process"]),
+    ("container", &["mount_table", "platform", "process"]),
     ("net", &[]),
     // The classic OpenVZ tools: data and files,
     ("vz::exit", &[]),
@@ -124,6 +125,7 @@ const LIVEFS: &[(&str, &[&str])] = &[
         "vz::machine",
         &[
             "container",
+            "mount_table",
             "net",
             "platform",
             "vz::below",

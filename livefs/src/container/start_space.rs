@@ -3,13 +3,13 @@
 //! The engine starts by copying the mount namespace that it is in, and ends by discarding all of the copy but the
 //! container's root. On the host the root of every running container is a mount, so with many containers this takes
 //! longer than the rest of a start. Therefore the engine is started in a namespace that has only the mounts that it needs
-//! itself, to which the container's root is attached. That namespace is made once, at the first start, and kept by a
-//! mount of its file (`namespaces(7)`, "bind mounting").
+//! itself, to which the container's root is attached. That namespace is made once, at the first start beside many
+//! containers, and kept by a mount of its file (`namespaces(7)`, "bind mounting").
 //!
 //! It keeps no file system busy that could be unmounted otherwise: what it has is below the system's own root.
 
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +23,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
+
+use crate::mount_table;
 
 /// `include/uapi/linux/magic.h`.
 const NSFS: FsType = FsType(0x6e73_6673);
@@ -137,25 +139,19 @@ fn make(file: &Path, needed: &[&Path]) -> io::Result<()> {
 fn reduce(needed: &[&Path]) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
-    for point in mount_points(&table).iter().rev().filter(|point| !needed.iter().any(|path| path.starts_with(point))) {
+    for point in mount_table::points()?.iter().rev().filter(|point| !needed.iter().any(|path| path.starts_with(point)))
+    {
         // One that is below another that is gone already.
-        let _ = umount2(*point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        let _ = umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
     }
     Ok(())
-}
-
-/// The mount points of a table (proc_pid_mountinfo(5)), in the order in which they were mounted. Names with escaped
-/// characters are left out: no path that the engine needs has one.
-fn mount_points(table: &str) -> Vec<&Path> {
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    points.filter(|point| !point.contains('\\')).map(Path::new).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use nix::unistd::Pid;
+    use std::fs;
 
     /// In a user namespace of its own, so without privileges; a child process, as the test's has several threads.
     fn alone(work: impl FnOnce() -> io::Result<()>) {
@@ -222,9 +218,10 @@ mod tests {
                     continue;
                 }
                 space.enter()?;
-                let text = fs::read_to_string("/proc/self/mountinfo")?;
-                if mount_points(&text).iter().any(|point| point.starts_with(place.path().join("roots"))) {
-                    return Err(wrong(&text));
+                if let Some(point) =
+                    mount_table::points()?.iter().find(|point| point.starts_with(place.path().join("roots")))
+                {
+                    return Err(wrong(&point.display().to_string()));
                 }
                 for file in ["number", "below/number"] {
                     if fs::read_to_string(target.join(file))? != number {

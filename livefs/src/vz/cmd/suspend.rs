@@ -298,9 +298,8 @@ fn undump(vz: &Vz, ct: &Ct, path: &Path, how: Restore) -> Result<()> {
     }
     vz.log.info("Container start in progress...");
     // It is running: that something is left of its time as a dump is not worth an error.
-    for error in [retired.and_then(|retired| dump::remove(&retired).err()), vz.node.unpark(ct.id).err()] {
-        error.into_iter().for_each(|error| vz.log.error(error));
-    }
+    let removed = retired.and_then(|retired| dump::remove(&retired).err());
+    removed.into_iter().chain(vz.node.unpark(ct.id).err()).for_each(|error| vz.log.error(error));
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Mounts of containers' roots.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::mount_table;
 use crate::vz::exit::{Error, Result};
 use crate::vz::node::{Mount, MountSource};
 
@@ -26,30 +26,9 @@ pub(super) fn is_mounted(path: &Path) -> Result<bool> {
 
 /// All mount points at a folder and below, in the order in which they were mounted.
 pub(super) fn mounted_below(path: &Path) -> Result<Vec<PathBuf>> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo");
-    let table = table.map_err(|error| Error::file(Path::new("/proc/self/mountinfo"), error))?;
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| PathBuf::from(unescape(point)));
-    Ok(points.filter(|point| point.starts_with(path)).collect())
-}
-
-/// `\040` and the like as written by the kernel (proc_pid_mountinfo(5)).
-fn unescape(text: &str) -> OsString {
-    use std::os::unix::ffi::OsStringExt;
-    let (bytes, mut made, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while at < bytes.len() {
-        let code = text.get(at + 1..at + 4).and_then(|code| u8::from_str_radix(code, 8).ok());
-        match (bytes[at], code) {
-            (b'\\', Some(code)) => {
-                made.push(code);
-                at += 4;
-            }
-            (byte, _) => {
-                made.push(byte);
-                at += 1;
-            }
-        }
-    }
-    OsString::from_vec(made)
+    let mut points = mount_table::points().map_err(|error| Error::file(Path::new(mount_table::FILE), error))?;
+    points.retain(|point| point.starts_with(path));
+    Ok(points)
 }
 
 pub(super) fn make(mount: &Mount) -> Result<()> {
@@ -135,11 +114,5 @@ mod tests {
         let (flags, data) = super::split("noatime,data=ordered,,rw,discard");
         assert_eq!((flags, data.as_str()), (MsFlags::MS_NOATIME, "data=ordered,discard"));
         assert_eq!(super::split(""), (MsFlags::empty(), String::new()));
-    }
-
-    #[test]
-    fn escapes_of_mount_points() {
-        assert_eq!(super::unescape("/vz/a\\040b\\134c"), "/vz/a b\\c");
-        assert_eq!(super::unescape("/plain\\"), "/plain\\");
     }
 }
