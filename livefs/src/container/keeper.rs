@@ -450,7 +450,7 @@ fn keep(id: u32, init: Pid, mut terminal: File, viewers: UnixListener, mut log: 
             return Ok(end);
         }
         if !ready[2].is_empty() {
-            ended = limits::events(id, "populated") != Some(1);
+            ended = limits::events(id).is_none_or(|events| !events.populated);
             // Read through the polled descriptor: the kernel reports changes since then.
             let mut text = [0; 256];
             use std::os::unix::fs::FileExt;

@@ -240,9 +240,25 @@ fn missing(controllers: &str, on: &str) -> String {
     off.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A value of a container's `cgroup.events` (`populated`, `frozen`); none if there is no such cgroup.
-pub fn events(id: u32, key: &str) -> Option<u64> {
-    flat(&fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?).get(key).copied()
+/// The state of a container's cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupEvents {
+    /// Whether processes are in it.
+    pub populated: bool,
+    /// Whether all of them are frozen.
+    pub frozen: bool,
+}
+
+/// A container's `cgroup.events`; none if there is no such cgroup.
+pub fn events(id: u32) -> Option<CgroupEvents> {
+    let text = fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?;
+    let is = |event: &str| text.lines().any(|line| line == event);
+    Some(CgroupEvents { populated: is("populated 1"), frozen: is("frozen 1") })
+}
+
+/// The threads of a cgroup and of those below; none if there is no such cgroup.
+pub fn threads(cgroup: &Path) -> Option<u64> {
+    fs::read_to_string(cgroup.join("pids.current")).ok()?.trim().parse().ok()
 }
 
 /// The processes of a cgroup and of those below, by their numbers on the host.

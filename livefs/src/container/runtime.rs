@@ -205,7 +205,7 @@ impl Runtime {
         terminal: bool,
         input: Option<&[u8]>,
     ) -> Result<i32> {
-        if limits::events(id, "populated") != Some(1) || limits::events(id, "frozen") == Some(1) {
+        if limits::events(id).is_none_or(|events| !events.populated || events.frozen) {
             return Err(Error::State { id, expected: "running" });
         }
         let mut command = self.command("exec", &self.log(id));
@@ -427,8 +427,8 @@ impl Drop for Creation<'_> {
 /// Whether a container can be created: the spec is valid, and none with this number is running.
 fn check(spec: &ContainerSpec) -> Result<()> {
     spec.check()?;
-    match limits::events(spec.id, "populated") {
-        Some(1) => Err(Error::State { id: spec.id, expected: "stopped" }),
+    match limits::events(spec.id) {
+        Some(events) if events.populated => Err(Error::State { id: spec.id, expected: "stopped" }),
         _ => Ok(()),
     }
 }

@@ -69,18 +69,29 @@ pub struct Counter {
     pub failcnt: u64,
 }
 
+/// What a running container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Its processes run.
+    Runs,
+    /// All its processes are frozen.
+    Frozen,
+}
+
 /// The machine.
 pub trait Node {
-    /// The running containers, including suspended ones, in no particular order.
-    fn running(&self) -> Result<Vec<u32>>;
+    /// The running containers.
+    fn running(&self) -> Result<BTreeMap<u32, Activity>>;
     /// Whether one is running.
     fn is_running(&self, id: u32) -> Result<bool> {
-        Ok(self.running()?.contains(&id))
+        Ok(self.running()?.contains_key(&id))
     }
     /// The host's PID of process 1 of one that is running, or has ended without being cleaned up ([`Node::clean`]).
     fn left(&self, id: u32) -> Result<Option<i32>>;
     /// Whether one is frozen.
-    fn is_frozen(&self, id: u32) -> Result<bool>;
+    fn is_frozen(&self, id: u32) -> Result<bool> {
+        Ok(self.running()?.get(&id) == Some(&Activity::Frozen))
+    }
     /// Whether something is mounted there.
     fn is_mounted(&self, path: &Path) -> Result<bool>;
     /// Mounts, in order; if one fails, the previous ones are undone.
@@ -140,6 +151,9 @@ pub trait Node {
     fn apply(&self, old: &Spec, new: &Spec, keys: &[String]) -> Result<()>;
     /// Switches a container's disk limits on (with the spec's values) or off.
     fn quota(&self, spec: &Spec, on: bool) -> Result<()>;
+    /// The number of threads of one, which is its beancounter `numproc`; none if it has ended. Costs much less than
+    /// [`Node::counters`], for which the kernel looks at each process.
+    fn threads(&self, id: u32) -> Option<u64>;
     /// The usage of a running one, in the units of the beancounters: bytes, pages, or a count.
     fn counters(&self, id: u32) -> Result<Vec<Counter>>;
     /// How many seconds ago each of these was started, of those that are running.

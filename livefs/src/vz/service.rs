@@ -117,7 +117,7 @@ fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
 fn stop(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     let mut failed = 0;
     let mut running: Vec<(Option<u64>, u32)> = Vec::new();
-    for id in vz.node.running()? {
+    for id in vz.node.running()?.into_keys() {
         // One invalid file must not prevent the others from stopping.
         let order = vz.container(id).and_then(|ct| ct.config.number("BOOTORDER"));
         running.push((order.unwrap_or_default(), id));

@@ -468,11 +468,13 @@ fn listed() {
     // Each of these takes time for each container: only what is shown or sorted by is read.
     world.node.taken();
     for (arguments, read) in [
-        ("-a", "counters 101"),
+        ("-a", "threads 101"),
+        ("-a -j -o numproc", "counters 101"),
+        ("-o numproc,numfile", "counters 101"),
         ("-a1", ""),
         ("-o status,hostname,ip", ""),
         ("-o ctid -s uptime", "uptimes"),
-        ("-o numproc,laverage", "counters 101 load 101"),
+        ("-o numproc,laverage", "threads 101 load 101"),
     ] {
         world.list(arguments);
         assert_eq!(world.node.taken().join(" "), read, "vzlist {arguments}");

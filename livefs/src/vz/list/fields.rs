@@ -14,6 +14,8 @@ pub(super) enum Origin {
     Name,
     /// Its private area, which shows the layout.
     Layout,
+    /// Threads, of which the beancounter `numproc` is the number.
+    Threads,
     /// Beancounters.
     Counters,
     /// The time of the start.
@@ -41,10 +43,17 @@ pub(super) struct Field {
     pub part: bool,
     /// The key or counter, and the index of the number.
     pub key: &'static str,
-    /// What has to be read for it.
-    pub origin: Origin,
+    /// What has to be read for its text.
+    origin: Origin,
     /// Its value for a container.
     pub cell: fn(&Field, &Row) -> Cell,
+}
+
+impl Field {
+    /// What has to be read for it, as text or as JSON, which shows all numbers of a beancounter.
+    pub fn origin(&self, json: bool) -> Origin {
+        if json && self.origin == Origin::Threads { Origin::Counters } else { self.origin }
+    }
 }
 
 /// The value used for sorting.
@@ -215,7 +224,7 @@ fn counter(field: &Field, row: &Row) -> Cell {
     let kept = used.and_then(|counter| counter.set);
     let set = kept.or_else(|| pair(row, field.key).map(|pair| (pair.barrier, pair.limit)));
     let values = [
-        used.map(|counter| counter.held),
+        used.map(|counter| counter.held).or(row.usage.threads.filter(|_| field.origin == Origin::Threads)),
         used.map(|counter| counter.maxheld),
         Some(set.map_or(0, |(barrier, _)| barrier)),
         Some(set.map_or(0, |(_, limit)| limit)),
@@ -288,7 +297,7 @@ pub(super) fn all() -> Vec<Field> {
                 Box::leak(format!("{heading}{}", suffix.to_uppercase()).into_boxed_str())
             };
             let key: &'static str = by_key(&name.to_uppercase()).map_or("", |param| param.key);
-            let origin = Origin::Counters;
+            let origin = if place == 0 && name == "numproc" { Origin::Threads } else { Origin::Counters };
             all.push(Field { part: place > 0, origin, ..one(&format!("{name}{suffix}"), heading, 10, key, counter) });
         }
     }

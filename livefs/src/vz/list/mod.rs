@@ -10,11 +10,11 @@ use super::exit::{Error, Result};
 use super::layout::Layout;
 use super::log::Log;
 use super::names;
-use super::node::{Counter, Node};
+use super::node::{Activity, Counter, Node};
 use super::options::{self, Given, Known};
 use super::paths::Paths;
 use fields::{Cell, Field, Origin};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -98,6 +98,8 @@ pub(super) struct Row {
 /// What a running container uses: what was asked for, and is known.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
+    /// Threads.
+    threads: Option<u64>,
     /// Beancounters.
     counters: Vec<Counter>,
     /// Seconds since it started.
@@ -181,7 +183,7 @@ fn show(vz: &Vz, given: &Given) -> Result<u8> {
     let wanted = wanted(vz, given)?;
     let sorted = sort.iter().map(|(field, _)| *field);
     // Each costs something for each container, so only what is shown is read.
-    let origins: Vec<Origin> = shown.iter().copied().chain(sorted).map(|field| field.origin).collect();
+    let origins: Vec<Origin> = shown.iter().copied().chain(sorted).map(|field| field.origin(json)).collect();
     let mut rows = collect(vz, given, &wanted, &|origin| origins.contains(&origin))?;
     if rows.is_empty() {
         if json {
@@ -227,21 +229,20 @@ fn wanted(vz: &Vz, given: &Given) -> Result<Vec<u32>> {
 
 fn collect(vz: &Vz, given: &Given, wanted: &[u32], needed: &dyn Fn(Origin) -> bool) -> Result<Vec<Row>> {
     let running = vz.node.running()?;
-    let mut ids = running.clone();
+    let mut ids: Vec<u32> = running.keys().copied().collect();
     if given.has("all") || given.has("stopped") || given.has("metrics") || !wanted.is_empty() {
         ids.extend(configured(vz));
     }
     ids.sort_unstable();
     ids.dedup();
     ids.retain(|id| *id != 0 && (wanted.is_empty() || wanted.contains(id)));
-    let running: BTreeSet<u32> = running.into_iter().filter(|id| ids.binary_search(id).is_ok()).collect();
     let mut uptimes = match needed(Origin::Uptime) {
-        true => vz.node.uptimes(&running.iter().copied().collect::<Vec<_>>()),
+        true => vz.node.uptimes(&ids.iter().copied().filter(|id| running.contains_key(id)).collect::<Vec<_>>()),
         false => BTreeMap::new(),
     };
     let places = places(vz);
     let mut row = |id: u32| {
-        let mut row = row(vz, container(vz, id, &places)?, running.contains(&id), needed)?;
+        let mut row = row(vz, container(vz, id, &places)?, running.get(&id).copied(), needed)?;
         row.usage.uptime = uptimes.remove(&id);
         Ok(row)
     };
@@ -278,17 +279,20 @@ fn container(vz: &Vz, id: u32, places: &[(String, String)]) -> Result<Ct> {
     Ok(Ct { id, file, config })
 }
 
-fn row(vz: &Vz, ct: Ct, running: bool, needed: &dyn Fn(Origin) -> bool) -> Result<Row> {
+fn row(vz: &Vz, ct: Ct, activity: Option<Activity>, needed: &dyn Fn(Origin) -> bool) -> Result<Row> {
     let id = ct.id;
     let root = ct.config.get("VE_ROOT").map(|root| vz.paths.at(root));
     let private = ct.config.get("VE_PRIVATE").map(|private| vz.paths.at(private));
-    let mounted = root.as_ref().is_some_and(|root| vz.node.is_mounted(root).unwrap_or(false));
-    let status = match (running, mounted) {
-        (true, _) if vz.node.is_frozen(id)? => Status::Suspended,
-        (true, _) => Status::Running,
-        (false, true) => Status::Mounted,
-        (false, false) if vz.is_suspended(id) => Status::Suspended,
-        (false, false) => Status::Stopped,
+    let running = activity.is_some();
+    // The root of a running one matters only for what is in it.
+    let mounted = (!running || needed(Origin::Disk))
+        && root.as_ref().is_some_and(|root| vz.node.is_mounted(root).unwrap_or(false));
+    let status = match activity {
+        Some(Activity::Frozen) => Status::Suspended,
+        Some(Activity::Runs) => Status::Running,
+        None if mounted => Status::Mounted,
+        None if vz.is_suspended(id) => Status::Suspended,
+        None => Status::Stopped,
     };
     let asked = needed(Origin::Layout) || needed(Origin::Disk);
     let kept = private.as_ref().filter(|_| asked).and_then(|private| ct.layout(private).ok());
@@ -297,7 +301,13 @@ fn row(vz: &Vz, ct: Ct, running: bool, needed: &dyn Fn(Origin) -> bool) -> Resul
     let left = !running && !private.as_deref().is_some_and(Path::exists);
     let mut usage = Usage::default();
     if running && needed(Origin::Counters) {
-        usage.counters = vz.node.counters(id)?;
+        usage.counters = match vz.node.counters(id) {
+            // It has ended meanwhile.
+            Err(_) if !vz.node.is_running(id)? => Vec::new(),
+            counters => counters?,
+        };
+    } else if running && needed(Origin::Threads) {
+        usage.threads = vz.node.threads(id);
     }
     let image = mounted && kept.is_some_and(|layout| layout.area().is_image());
     if let Some(root) = root.filter(|_| image && needed(Origin::Disk)) {

@@ -23,7 +23,7 @@ use nix::unistd::Pid;
 
 use super::convert;
 use super::exit::{Error, Result};
-use super::node::{Counter, InnerCommand, Mount, Node};
+use super::node::{Activity, Counter, InnerCommand, Mount, Node};
 use super::paths::Paths;
 use super::spec::Spec;
 use super::{below, mark};
@@ -100,19 +100,19 @@ impl Machine {
 }
 
 impl Node for Machine {
-    fn running(&self) -> Result<Vec<u32>> {
+    fn running(&self) -> Result<BTreeMap<u32, Activity>> {
         let folder = Path::new(limits::CGROUPS).join("vz");
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(error) => return Err(Error::file(&folder, error)),
         };
         let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Ok(ids.filter(|id| limits::events(*id, "populated") == Some(1)).collect())
+        Ok(ids.filter_map(|id| Some((id, activity(id)?))).collect())
     }
 
     fn is_running(&self, id: u32) -> Result<bool> {
-        Ok(limits::events(id, "populated") == Some(1))
+        Ok(activity(id).is_some())
     }
 
     fn left(&self, id: u32) -> Result<Option<i32>> {
@@ -120,7 +120,7 @@ impl Node for Machine {
     }
 
     fn is_frozen(&self, id: u32) -> Result<bool> {
-        Ok(limits::events(id, "frozen") == Some(1))
+        Ok(activity(id) == Some(Activity::Frozen))
     }
 
     fn is_mounted(&self, path: &Path) -> Result<bool> {
@@ -337,6 +337,10 @@ impl Node for Machine {
         quota::set(spec, on)
     }
 
+    fn threads(&self, id: u32) -> Option<u64> {
+        limits::threads(&limits::cgroup(id))
+    }
+
     fn counters(&self, id: u32) -> Result<Vec<Counter>> {
         usage::counters(id)
     }
@@ -396,6 +400,16 @@ impl Machine {
             net::set_forwards(new.id, &new_ips, &after.forwards).map_err(wrong)?;
         }
         Ok(())
+    }
+}
+
+/// What a container does, according to its cgroup; none if it does not run.
+fn activity(id: u32) -> Option<Activity> {
+    let events = limits::events(id)?;
+    match (events.populated, events.frozen) {
+        (false, _) => None,
+        (true, false) => Some(Activity::Runs),
+        (true, true) => Some(Activity::Frozen),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::system::tree::{pack, unpack};
 use crate::vz::exit::{Error, Result};
-use crate::vz::node::{Counter, InnerCommand, Mount, MountSource, Node};
+use crate::vz::node::{Activity, Counter, InnerCommand, Mount, MountSource, Node};
 use crate::vz::spec::Spec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,8 +69,10 @@ impl Notes {
 }
 
 impl Node for Notes {
-    fn running(&self) -> Result<Vec<u32>> {
-        Ok(self.0.borrow().running.iter().copied().collect())
+    fn running(&self) -> Result<BTreeMap<u32, Activity>> {
+        let state = self.0.borrow();
+        let activity = |id| if state.frozen.contains(id) { Activity::Frozen } else { Activity::Runs };
+        Ok(state.running.iter().map(|id| (*id, activity(id))).collect())
     }
     fn left(&self, id: u32) -> Result<Option<i32>> {
         Ok(self.0.borrow().left.get(&id).copied())
@@ -245,6 +247,10 @@ impl Node for Notes {
     }
     fn quota(&self, _: &Spec, _: bool) -> Result<()> {
         Ok(())
+    }
+    fn threads(&self, id: u32) -> Option<u64> {
+        self.note(format!("threads {id}"));
+        Some(12)
     }
     fn counters(&self, id: u32) -> Result<Vec<Counter>> {
         self.note(format!("counters {id}"));
