@@ -241,15 +241,16 @@ pub fn release(netns: &Netns) -> Result<(), Error> {
     nftables::release(netns)
 }
 
-/// Lets the host reject what is sent to a running container's routed addresses once its network is removed, until the
-/// next [`unpark`]. Otherwise it would follow the default route, and who is there could end the connections of a
-/// container that is saved.
+/// Lets the host reject what is sent to a container's routed addresses while it has no network, until the next
+/// [`unpark`]: to these, and to those that its network has now. Otherwise it would follow the default route, and who is
+/// there could end the connections of a container that is saved.
 ///
 /// # Errors
 /// Errors of the kernel.
-pub fn park(ctid: Ctid) -> Result<(), Error> {
+pub fn park(ctid: Ctid, addresses: &[IpAddr]) -> Result<(), Error> {
     let socket = Socket::route()?;
-    venet::addresses(&socket, ctid)?.into_iter().try_for_each(|ip| route::add_unreachable(&socket, ctid, ip))
+    let now = venet::addresses(&socket, ctid)?;
+    now.iter().chain(addresses).try_for_each(|ip| route::add_unreachable(&socket, ctid, *ip))
 }
 
 /// Undoes [`park`]; it is not an error if there is nothing.

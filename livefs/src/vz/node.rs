@@ -132,9 +132,9 @@ pub trait Node {
     fn kill(&self, id: u32) -> Result<()>;
     /// Removes what is left on the host of a stopped one: network, groups.
     fn clean(&self, id: u32) -> Result<()>;
-    /// Lets the host reject what is sent to the addresses of a running container once it has ended, until
+    /// Lets the host reject what is sent to the addresses of a container while it does not run, until
     /// [`Node::unpark`]: nobody else may answer for one that is suspended.
-    fn park(&self, id: u32) -> Result<()>;
+    fn park(&self, spec: &Spec) -> Result<()>;
     /// Undoes [`Node::park`].
     fn unpark(&self, id: u32) -> Result<()>;
     /// As [`Node::clean`], if a check shows that it is necessary: before a start there is usually nothing.

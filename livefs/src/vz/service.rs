@@ -92,12 +92,26 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
     all.into_iter().map(|(_, id)| id).collect()
 }
 
+/// Lets the host reject what is sent to suspended containers: the routes for that end with the machine.
+pub(super) fn park_suspended(vz: &Vz) -> Result<()> {
+    let running = vz.node.running()?;
+    for id in configured(vz).into_iter().filter(|id| !running.contains_key(id) && vz.is_suspended(*id)) {
+        let parked = vz.container(id).and_then(|ct| ct.spec(vz)).and_then(|spec| vz.node.park(&spec));
+        if let Err(error) = parked {
+            // One invalid file must not prevent the others from starting.
+            vz.log.error(format_args!("CT {id}: {error}"));
+        }
+    }
+    Ok(())
+}
+
 fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
     let mut failed = 0;
     mark(vz)?;
     for text in recovery::sweep(vz)? {
         vz.log.error(text);
     }
+    park_suspended(vz)?;
     for id in to_start(vz) {
         if vz.node.is_running(id)? {
             continue;

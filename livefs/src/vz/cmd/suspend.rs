@@ -146,7 +146,8 @@ fn checkpoint(vz: &Vz, ct: &Ct, path: &Path) -> Result<()> {
         return Err(error);
     }
     vz.log.info("\tkill...");
-    vz.node.park(ct.id)?;
+    // While it runs: some of its addresses may not be in its file.
+    vz.node.park(&ct.spec(vz)?)?;
     vz.node.kill(ct.id)?;
     vz.node.clean(ct.id)?;
     vz.mark(ct.id, false)

@@ -260,8 +260,9 @@ impl Node for Machine {
         net::down(id, None).map_err(convert::network_error)
     }
 
-    fn park(&self, id: u32) -> Result<()> {
-        net::park(id).map_err(convert::network_error)
+    fn park(&self, spec: &Spec) -> Result<()> {
+        let addresses: Vec<_> = spec.addresses.iter().map(|one| one.ip).collect();
+        net::park(spec.id, &addresses).map_err(convert::network_error)
     }
 
     fn unpark(&self, id: u32) -> Result<()> {

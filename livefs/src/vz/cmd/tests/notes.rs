@@ -204,11 +204,8 @@ impl Node for Notes {
         state.frozen.remove(&id);
         Ok(())
     }
-    fn park(&self, id: u32) -> Result<()> {
-        let mut state = self.0.borrow_mut();
-        // Its addresses are known from its network, which ends with it.
-        assert!(state.running.contains(&id));
-        state.parked.insert(id);
+    fn park(&self, spec: &Spec) -> Result<()> {
+        self.0.borrow_mut().parked.insert(spec.id);
         Ok(())
     }
     fn unpark(&self, id: u32) -> Result<()> {

@@ -189,6 +189,19 @@ fn the_host_rejects_what_is_sent_to_a_suspended_one() {
     assert!(!parked());
 }
 
+/// The routes that do it end with the machine.
+#[test]
+fn the_host_rejects_it_again_after_it_was_off() {
+    let world = running();
+    let vz = world.vz();
+    crate::vz::service::park_suspended(&vz).unwrap();
+    assert!(world.node.0.borrow().parked.is_empty(), "none is suspended");
+    world.ok("suspend 101");
+    world.node.0.borrow_mut().parked.clear();
+    crate::vz::service::park_suspended(&vz).unwrap();
+    assert_eq!(world.node.0.borrow().parked, [101].into());
+}
+
 #[test]
 fn a_power_cut_meanwhile() {
     let world = running();

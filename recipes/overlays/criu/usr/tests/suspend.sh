@@ -144,6 +144,8 @@ off() {
 }
 on() {
 	same "the status" "$(status)" "CTID 101 exist unmounted down suspended"
+	# Since the start of the machine nobody else may answer for it.
+	same "the route to it" "$(ip route | sed -n 's/^unreachable 10.0.0.101 .*/unreachable/p')" unreachable
 	vzctl resume 101 >/dev/null || fail "resume"
 	node
 	[ "$(numbers)" -ge "$(cat /vz/numbers)" ] || fail "numbers are lost"
