@@ -27,6 +27,13 @@ pub enum Error {
         /// The other process's command line.
         command: String,
     },
+    /// 9: it is not known whether the container is at the destination of its interrupted migration.
+    Moving {
+        /// The container.
+        id: u32,
+        /// The destination.
+        host: String,
+    },
     /// 10: `vz.conf` can't be read.
     NoGlobalConfig(PathBuf, io::Error),
     /// 12: not root.
@@ -142,7 +149,7 @@ impl Error {
             Error::Kernel(_) => 5,
             Error::Resource(_) => 6,
             Error::Child(code) | Error::Told(code) => *code,
-            Error::Locked { .. } => 9,
+            Error::Locked { .. } | Error::Moving { .. } => 9,
             Error::NoGlobalConfig(..) => 10,
             Error::NotRoot => 12,
             Error::Capability(_) => 13,
@@ -285,6 +292,10 @@ impl fmt::Display for Error {
             Error::Locked { pid, command } => {
                 write!(out, "Locked by: pid {pid}, cmdline {command}\nContainer already locked")
             }
+            Error::Moving { id, host } => write!(
+                out,
+                "Its migration to {host} was interrupted\nvzmigrate --recover {id} asks there whether it has arrived, vzctl destroy {id} removes it here"
+            ),
             Error::NoGlobalConfig(path, error) => write!(out, "Unable to open {}: {}", path.display(), why(error)),
             Error::NotRoot => out.write_str("This program can only be run under root."),
             Error::NoConfig => out.write_str("Container config file does not exist"),

@@ -16,6 +16,7 @@
 //! | `machine` | the machine that this runs on: engine, network, mounts, quota |
 //! | `dump` | the dump of a suspended container: its name says what it is worth |
 //! | `suspended` | what may be done to a suspended container |
+//! | `handover` | which of two machines a migrating container belongs to |
 //! | `mark` | which containers are running, for the next boot |
 //! | `options` | command lines, parsed as by getopt_long(3) |
 //! | `cmd` | the commands, a file per family |
@@ -32,6 +33,7 @@ pub mod convert;
 pub mod disk;
 pub mod dump;
 pub mod exit;
+pub mod handover;
 pub mod layout;
 pub mod list;
 pub mod lock;

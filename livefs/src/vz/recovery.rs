@@ -6,7 +6,7 @@ use super::exit::{Error, Result};
 use super::layout::{self, Place};
 use super::list::configured;
 use super::lock::Lock;
-use super::{cmd, dump, names};
+use super::{cmd, dump, handover, migrate, names};
 use crate::durable::sync_folder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,6 +33,7 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             });
         }
     }
+    arrivals(vz, &mut claims, &mut said)?;
     creations(vz, &mut claims, &mut folders, &mut said)?;
     for id in configured(vz) {
         if !claims.is_ours(id) {
@@ -155,6 +156,16 @@ fn remove_file(path: &Path) -> Result<()> {
 /// Configurations that [`cmd::create`] had not renamed yet: if its private area exists the container is complete, and
 /// its configuration is renamed. Folders of private areas that are only known from such a configuration are added to
 /// `folders`.
+/// Containers that were arriving from another machine are still that one's.
+fn arrivals(vz: &Vz, claims: &mut Claims<'_>, said: &mut Vec<String>) -> Result<()> {
+    for (id, token) in handover::all_arriving(vz) {
+        if claims.is_ours(id) && migrate::undo_left(vz, id, &token)? {
+            said.push(format!("CT {id}: migration to this machine was interrupted; it is where it was"));
+        }
+    }
+    Ok(())
+}
+
 fn creations(vz: &Vz, claims: &mut Claims<'_>, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
     for (id, path) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.creating")) {
         let file = ConfFile::read(&path).map_err(|error| Error::file(&path, error))?;

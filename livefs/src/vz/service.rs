@@ -3,6 +3,7 @@
 use super::cmd::mount::umount_root;
 use super::context::Vz;
 use super::exit::{Error, Result};
+use super::handover;
 use super::list::configured;
 use super::log::Log;
 use super::node::Node;
@@ -11,7 +12,7 @@ use super::{process, recovery};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 /// How many containers are stopped in parallel, unless `VE_PARALLEL` says otherwise.
 const PARALLEL: usize = 4;
@@ -79,7 +80,9 @@ pub fn to_start(vz: &Vz) -> Vec<u32> {
             let onboot = ct.config.yes("ONBOOT")?;
             let ran = vz.is_marked(id);
             let disabled = ct.config.yes("DISABLED")? == Some(true);
-            Ok((onboot.unwrap_or(ran) && !disabled).then_some(ct.config.number("BOOTORDER")?))
+            // It may run at the destination of its migration.
+            let here = !disabled && !handover::is_moving(vz, id);
+            Ok((onboot.unwrap_or(ran) && here).then_some(ct.config.number("BOOTORDER")?))
         });
         match chosen {
             Ok(Some(order)) => all.push((order, id)),
@@ -112,6 +115,15 @@ fn start(vz: &Vz, vzctl: Vzctl) -> Result<u8> {
         vz.log.error(text);
     }
     park_suspended(vz)?;
+    for id in handover::all_moving(vz) {
+        vz.log.error(format_args!("CT {id}: migration was interrupted: asking the destination whether it has arrived"));
+        // The network may not be ready, and the others need not wait.
+        let mut command = process::command("/proc/self/exe");
+        command.args(["vzmigrate", "--recover", &id.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Err(error) = command.spawn() {
+            vz.log.error(format_args!("CT {id}: {error}"));
+        }
+    }
     for id in to_start(vz) {
         if vz.node.is_running(id)? {
             continue;

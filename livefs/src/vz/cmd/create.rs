@@ -9,6 +9,7 @@ use crate::vz::conf::{ConfFile, Config, lists};
 use crate::vz::context::Vz;
 use crate::vz::disk::{make_folder, sync};
 use crate::vz::exit::{Error, Result, why};
+use crate::vz::handover;
 use crate::vz::layout::{self, Layout, New};
 use crate::vz::options::{Given, Known};
 use crate::vz::spec::Spec;
@@ -306,5 +307,7 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
             _ => {}
         }
     }
-    sync_folder(&vz.paths.conf()).map_err(|error| Error::file(&conf, error))
+    sync_folder(&vz.paths.conf()).map_err(|error| Error::file(&conf, error))?;
+    // Last: without it, what is left would be started.
+    handover::settle(vz, id)
 }

@@ -17,6 +17,7 @@ use call::Call;
 
 use super::context::Vz;
 use super::exit::{Error, Result};
+use super::handover::Handover;
 use super::log::Log;
 use super::names;
 use super::node::Node;
@@ -170,6 +171,9 @@ const COMMANDS: &[Command] = &[
     c(&["compact"], false, true, mount::compact),
 ];
 
+/// The commands for a container of which it is not known to which of two machines it belongs: they end it here.
+const WHILE_MOVING: &[&str] = &["stop", "umount", "destroy", "delete"];
+
 fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<u8> {
     if call.id == 0 && call.name != "set" {
         return Err(Error::Value("Only set actions are allowed for CT0".into()));
@@ -179,6 +183,11 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
         return Err(Error::NoConfig);
     }
     let lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
+    if command.locks {
+        if let Some(Handover { host, .. }) = Handover::of(vz, call.id)?.filter(|_| !WHILE_MOVING.contains(&call.name)) {
+            return Err(Error::Moving { id: call.id, host });
+        }
+    }
     if lock.is_some() && call.id > 0 {
         pending::finish(vz, call.id)?.into_iter().for_each(|text| vz.log.error(text));
     }

@@ -66,4 +66,6 @@ pub struct Options {
     pub host: String,
     /// Its number or name.
     pub container: String,
+    /// Find out how an interrupted migration has ended.
+    pub recover: bool,
 }

@@ -1,17 +1,20 @@
 //! `vzmigrate`: a container moves to another machine, over SSH. The other machine runs this program as well
 //! ([`serve`]); what they say to each other is in [`wire`].
 //!
-//! Until the container runs at the destination a failure leaves it running here. With `--live` its memory is copied while
-//! it runs, then it is frozen, what has changed since is copied, and it is restored there before it is killed here.
+//! Until the container is the destination's a failure leaves it running here. With `--live` its memory is copied while it
+//! runs, then it is frozen, what has changed since is copied, and it is restored there before it is killed here. Whose it
+//! is in which moment, also if a machine loses its power, is in [`super::handover`].
 
 mod asked;
 mod destination;
 mod moving;
+mod recover;
 mod serve;
 mod sync;
 mod wire;
 
 use super::context::Vz;
+use super::handover::{Handover, Token};
 use super::log::Log;
 use super::names;
 use super::node::Node;
@@ -21,6 +24,7 @@ use super::suspended::Operation;
 use asked::{CONNECT, Failure, KERNEL, LOCKED, MISSING, NO_CRIU, Options, Result, STOP, STOPPED, USAGE, copy, with};
 use destination::Destination;
 use moving::Moving;
+pub use serve::undo_left;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -43,6 +47,7 @@ const KNOWN: &[Known] = &[
     ("times", Some('t'), false),
     ("help", Some('h'), false),
     ("usage", None, false),
+    ("recover", None, true),
     ("serve", None, false),
 ];
 
@@ -50,6 +55,7 @@ const HELP: &str = "\
 This program is used for container migration to another node.
 Usage:
   vzmigrate [option ...] destination_address <CTID>
+  vzmigrate [-v] --recover=<CTID>
 Options:
 -r, --remove-area yes|no   whether the container is removed here afterwards (yes)
 --live, --online           checkpoint and restore instead of stop and start
@@ -58,7 +64,9 @@ Options:
 --check-only, --dry-run    only check whether it is possible
 -f, --nodeps               go on with another kernel at the destination
 -t, --times                print how long it was not running
--v                         tell more";
+-v                         tell more
+--recover=<CTID>           after an interruption: ask the destination whether the
+                           container has arrived; remove or continue it here";
 
 /// Runs `vzmigrate`. Gives the exit code.
 pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut log: Log) -> (u8, Log) {
@@ -74,7 +82,7 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
         // Only messages of the two go over its output.
         log.quiet = true;
         let vz = Vz { paths: paths.clone(), node, log, global };
-        return (serve::serve(&vz, io::stdin().lock(), io::stdout().lock()), vz.log);
+        return (serve::serve(&vz, io::stdin().lock(), io::stdout()), vz.log);
     }
     if words.is_empty() || words.iter().any(|word| ["-h", "--help", "--usage"].contains(&word.as_str())) {
         log.print(HELP);
@@ -101,6 +109,12 @@ pub fn main(paths: &Paths, node: Box<dyn Node>, arguments: Vec<OsString>, mut lo
 fn read(words: &[String]) -> Result<Options> {
     let bad = |text: String| Failure(USAGE, text);
     let given = options::parse("vzmigrate", words, KNOWN).map_err(bad)?;
+    if let Some(container) = given.value("recover") {
+        return match given.rest.is_empty() {
+            true => Ok(Options { recover: true, container: container.to_owned(), ..Options::default() }),
+            false => Err(bad("too many parameters".into())),
+        };
+    }
     let [host, container] = &given.rest[..] else {
         return Err(bad(if given.rest.len() < 2 { "not enough parameters" } else { "too many parameters" }.into()));
     };
@@ -122,12 +136,20 @@ fn read(words: &[String]) -> Result<Options> {
         ssh: given.values("ssh").flat_map(str::split_whitespace).map(str::to_owned).collect(),
         host: host.clone(),
         container: container.clone(),
+        recover: false,
     })
 }
 
 fn migrate(vz: &Vz, options: &Options) -> Result<()> {
     let id = names::resolve(&vz.paths, &options.container).map_err(with(MISSING))?;
+    if options.recover {
+        return recover::recover(vz, id);
+    }
     let _lock = vz.lock(id, "").map_err(with(LOCKED))?;
+    if let Some(Handover { host, .. }) = Handover::of(vz, id).map_err(with(MISSING))? {
+        let text = format!("its migration to {host} was interrupted: vzmigrate --recover {id} asks there");
+        return Err(Failure(LOCKED, text));
+    }
     let ct = vz.container(id).map_err(with(MISSING))?;
     let private = vz.paths.at(ct.config.path("VE_PRIVATE").map_err(with(MISSING))?);
     let file = ct.file.as_ref().filter(|_| private.is_dir());
@@ -170,14 +192,16 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
     }
     vz.log.info("Preparing remote node");
     let scripts = scripts(vz, id).map_err(copy)?;
-    destination.ask(&Request::Begin { conf: file.text(), scripts, keep: options.keep })?;
+    let token = Token::new().map_err(copy)?;
+    let begin = Request::Begin { conf: file.text(), scripts, keep: options.keep, token: token.clone() };
+    destination.ask(&begin)?;
     vz.log.info("Syncing private");
     // What changes meanwhile is sent again afterwards.
     let first = destination.sync(&private);
     if !running {
         first?;
     }
-    let moving = Moving { vz, ct: &ct, private: &private, options };
+    let moving = Moving { vz, ct: &ct, private: &private, options, token: &token };
     if options.live {
         moving.live(&mut destination)?;
     } else if running {
@@ -186,7 +210,10 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
         moving.stopped(&mut destination, suspended)?;
     }
     vz.log.info("Cleaning up");
-    moving.clean()
+    moving::leave(vz, &ct, options.remove)?;
+    // If it is not told, a file without content stays there.
+    let _ = destination.ask(&Request::Forget { id, token });
+    Ok(())
 }
 
 /// The action scripts of a container: the part of the name after its number, and the text.
@@ -232,6 +259,32 @@ mod tests {
         let lock = world.vz().lock(101, "").unwrap();
         assert_eq!(world.migrate("host 101").0, LOCKED);
         drop(lock);
+    }
+
+    /// Whatever it is that can't be known, it is not started twice.
+    #[test]
+    fn one_that_may_be_elsewhere_is_only_ended_here() {
+        let world = World::new();
+        world.ok("create 101");
+        world.ok("start 101");
+        world.ok("set 101 --onboot yes --save");
+        let vz = world.vz();
+        let record = Handover { host: "other".into(), start: true, ..Handover::default() };
+        record.write(&vz, 101).unwrap();
+        assert!(crate::vz::service::to_start(&vz).is_empty());
+        assert_eq!(world.migrate("host 101").0, LOCKED);
+        assert_eq!(world.migrate("--recover=102").0, MISSING);
+        assert_eq!(world.migrate("--recover=101 host").0, USAGE);
+        world.ok("stop 101");
+        for line in ["start 101", "mount 101", "set 101 --onboot no --save", "create 101", "snapshot 101"] {
+            let (code, said) = world.run(line);
+            assert_eq!(code, 9, "vzctl {line}: {said}");
+            assert!(said.contains("vzmigrate --recover 101"), "{said}");
+        }
+        assert!(world.ok("status 101").contains("exist"));
+        world.ok("destroy 101");
+        assert_eq!(Handover::of(&vz, 101).unwrap(), None);
+        world.ok("create 101");
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! The part of a migration after the first copy: until the container runs at the destination, a failure leaves it here.
+//! The part of a migration after the first copy: until the container is the destination's, a failure leaves it here.
 
-use super::asked::{COPY, Failure, Options, Result, START, STOP, copy, with};
+use super::asked::{CONNECT, COPY, Failure, Options, Result, START, STOP, copy, with};
 use super::destination::{Counted, Destination};
-use super::wire::Request;
+use super::recover;
+use super::wire::{Reply, Request};
+use crate::durable::sync_folder;
 use crate::system::tree::pack;
 use crate::vz::cmd::mount::umount_root;
 use crate::vz::context::{Ct, Vz};
+use crate::vz::handover::{self, Handover, Token, Whereabouts};
 use crate::vz::{dump, process};
 use std::fs;
 use std::io;
@@ -23,6 +26,7 @@ pub(super) struct Moving<'a> {
     pub ct: &'a Ct,
     pub private: &'a Path,
     pub options: &'a Options,
+    pub token: &'a Token,
 }
 
 impl Moving<'_> {
@@ -30,31 +34,55 @@ impl Moving<'_> {
         self.ct.id.to_string()
     }
 
-    /// Runs a command of `vzctl` here; the lock is ours.
-    fn vzctl(&self, words: &[&str], code: u8) -> Result<()> {
-        let mut command = process::command("/proc/self/exe");
-        command.args(["vzctl", "--quiet", "--skiplock", words[0], &self.id()]).args(&words[1..]);
-        match command.status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure(code, format!("vzctl {}: {status}", words.join(" ")))),
-            Err(error) => Err(Failure(code, format!("vzctl {}: {error}", words.join(" ")))),
-        }
-    }
-
     /// With a short stop.
     pub fn restarted(&self, destination: &mut Destination) -> Result<()> {
         self.vz.log.info("Stopping container");
-        self.vzctl(&["stop"], STOP)?;
+        vzctl(self.ct.id, &["stop"], STOP)?;
         let moved = destination.sync(self.private).and_then(|_| {
             destination.ask(&Request::Publish)?;
             self.vz.log.info("Starting container");
             destination.vzctl(&["start", &self.id()])?;
-            destination.ask(&Request::Done)
+            self.hand_over(destination, true)
         });
-        if moved.is_err() {
-            let _ = self.vzctl(&["start"], START);
+        if moved.is_err() && !handover::is_moving(self.vz, self.ct.id) {
+            let _ = vzctl(self.ct.id, &["start"], START);
         }
-        moved.map(|_| ())
+        moved
+    }
+
+    /// Makes it the destination's. If that fails it is ours, or it is not known and [`handover::is_moving`]. `start`:
+    /// whether it is started here if it has not arrived and this machine has ended meanwhile.
+    fn hand_over(&self, destination: &mut Destination, start: bool) -> Result<()> {
+        let (vz, id, options) = (self.vz, self.ct.id, self.options);
+        let record = Handover {
+            host: options.host.clone(),
+            ssh: options.ssh.clone(),
+            token: self.token.clone(),
+            remove: options.remove,
+            start,
+        };
+        record.write(vz, id).map_err(with(COPY))?;
+        let failure = match destination.ask(&Request::Done) {
+            Ok(Reply::Arrived { wrong }) => {
+                if let Some(wrong) = wrong {
+                    vz.log.error(format_args!("Error: it is at the destination, where it does not continue: {wrong}"));
+                }
+                return Ok(());
+            }
+            Ok(_) => Failure(CONNECT, "the destination has answered something else".into()),
+            Err(failure) => failure,
+        };
+        if failure.0 == CONNECT {
+            vz.log.error(format_args!("Error: {}", failure.1));
+            let (again, place) = recover::ask(vz, id, &record)?;
+            *destination = again;
+            match place {
+                Whereabouts::Here => return Ok(()),
+                _ => vz.log.error("It has not arrived"),
+            }
+        }
+        handover::settle(vz, id).map_err(with(COPY))?;
+        Err(failure)
     }
 
     /// One that does not run, with its dump if it is suspended.
@@ -64,7 +92,7 @@ impl Moving<'_> {
             destination.send(&Request::Dump, |out| pack_dump(&dump, &[PathBuf::new()], &|_| false, out))?;
         }
         destination.ask(&Request::Publish)?;
-        destination.ask(&Request::Done).map(|_| ())
+        self.hand_over(destination, false)
     }
 
     /// Without a stop: memory first, then what has changed.
@@ -114,53 +142,58 @@ impl Moving<'_> {
         let (vz, id) = (self.vz, self.ct.id);
         let begun = Instant::now();
         vz.node.freeze(id, true).map_err(with(STOP))?;
-        let mut gone = false;
-        let moved = self.over(destination, made, last.as_deref(), &mut gone);
-        match moved {
-            Err(failure) if !gone => {
+        let copied = self.over(destination, made, last.as_deref());
+        if let Err(failure) = copied.and_then(|()| self.hand_over(destination, true)) {
+            // Two of it would be worse than none.
+            if !handover::is_moving(vz, id) {
                 vz.node.freeze(id, false).map_err(with(STOP))?;
-                return Err(failure);
             }
-            Err(Failure(code, text)) => {
-                // Nobody knows whether it runs there; two of it would be worse than none.
-                let text = format!(
-                    "{text}\nError: it may run at the destination: if not, vzctl chkpnt {id} --resume continues it here"
-                );
-                return Err(Failure(code, text));
-            }
-            Ok(()) => {}
+            return Err(failure);
         }
         if self.options.times {
             vz.log.info(format_args!("Total suspended time: {:.2}", begun.elapsed().as_secs_f64()));
         }
-        vz.node.kill(id).and_then(|()| vz.node.clean(id)).map_err(with(STOP))?;
-        vz.mark(id, false).and_then(|()| umount_root(vz, self.ct)).map_err(with(STOP))
+        Ok(())
     }
 
-    /// `gone` becomes true when the destination may have let it run.
-    fn over(&self, destination: &mut Destination, made: &Path, last: Option<&Path>, gone: &mut bool) -> Result<()> {
-        let id = self.id();
+    /// Brings all of it to the destination, where it is frozen, too.
+    fn over(&self, destination: &mut Destination, made: &Path, last: Option<&Path>) -> Result<()> {
         self.vz.node.dump(self.ct.id, made, last).map_err(with(STOP))?;
         let rounds = |path: &Path| path.to_string_lossy().starts_with("round");
         destination.send(&Request::Dump, |out| pack_dump(made, &[PathBuf::new()], &rounds, out))?;
         destination.sync(self.private)?;
         destination.ask(&Request::Publish)?;
-        destination.ask(&Request::Restore)?;
-        *gone = true;
-        destination.vzctl(&["restore", &id, "--resume"])?;
-        destination.ask(&Request::Done).map(|_| ())
+        destination.ask(&Request::Restore).map(|_| ())
     }
+}
 
-    /// What is left here of a container that has moved.
-    pub fn clean(&self) -> Result<()> {
-        let vz = self.vz;
-        if self.options.remove {
-            return self.vzctl(&["destroy"], 0).or(Ok(()));
-        }
-        dump::discard(&vz.dump_place(self.ct.id)).and_then(|()| vz.node.unpark(self.ct.id)).map_err(with(COPY))?;
-        let conf = vz.paths.container_conf(self.ct.id);
-        fs::rename(&conf, conf.with_extension("conf.migrated")).map_err(copy)
+/// Runs a command of `vzctl` here; the lock is ours.
+pub(super) fn vzctl(id: u32, words: &[&str], code: u8) -> Result<()> {
+    let mut command = process::command("/proc/self/exe");
+    command.args(["vzctl", "--quiet", "--skiplock", words[0], &id.to_string()]).args(&words[1..]);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure(code, format!("vzctl {}: {status}", words.join(" ")))),
+        Err(error) => Err(Failure(code, format!("vzctl {}: {error}", words.join(" ")))),
     }
+}
+
+/// Removes what is left here of a container that is the destination's: a frozen one, and its files unless they are kept.
+/// After that nothing has to be asked any more.
+pub(super) fn leave(vz: &Vz, ct: &Ct, remove: bool) -> Result<()> {
+    let id = ct.id;
+    if vz.node.is_running(id).map_err(with(STOP))? {
+        vz.node.kill(id).and_then(|()| vz.node.clean(id)).map_err(with(STOP))?;
+        vz.mark(id, false).and_then(|()| umount_root(vz, ct)).map_err(with(STOP))?;
+    }
+    if remove {
+        return vzctl(id, &["destroy"], STOP);
+    }
+    dump::discard(&vz.dump_place(id)).and_then(|()| vz.node.unpark(id)).map_err(with(COPY))?;
+    let conf = vz.paths.container_conf(id);
+    fs::rename(&conf, conf.with_extension("conf.migrated")).map_err(copy)?;
+    sync_folder(&vz.paths.conf()).map_err(copy)?;
+    handover::settle(vz, id).map_err(with(COPY))
 }
 
 /// Packs a dump, or the parts of it that are named.

@@ -1,5 +1,5 @@
 //! The destination of a migration: `vzmigrate --serve`, started by the source over SSH. If the connection ends before the
-//! source has said that the migration is complete, everything is undone.
+//! source has said that the migration is complete, everything is undone: here, or by whoever comes next ([`undo_left`]).
 
 use super::asked::{COPY, EXISTS, IN_USE, LOCKED, START, USAGE};
 use super::sync;
@@ -10,6 +10,8 @@ use crate::system::tree::unpack;
 use crate::vz::cmd::create::{retire, settle};
 use crate::vz::conf::{ConfFile, Config};
 use crate::vz::context::Vz;
+use crate::vz::exit::Error;
+use crate::vz::handover::{self, Arrival, Claim, Token};
 use crate::vz::layout::beside;
 use crate::vz::lock::Lock;
 use crate::vz::suspended::Operation;
@@ -23,21 +25,18 @@ use std::process::Stdio;
 type Failure = (u8, String);
 
 /// Answers the source until the connection ends. Gives the exit code.
-pub fn serve(vz: &Vz, input: impl Read, output: impl Write) -> u8 {
+pub fn serve(vz: &Vz, input: impl Read, output: impl Write + Send + 'static) -> u8 {
     let mut wire = Wire::new(input, output);
+    wire.beat();
     let mut arriving = Arriving { vz, id: None, lock: None, made: None };
-    let mut done = false;
     while let Ok(Some(request)) = wire.receive() {
-        done = matches!(request, Request::Done);
         let answer = arriving.answer(request, &mut wire);
         let reply = answer.unwrap_or_else(|(code, text)| Reply::No { code, text });
-        if wire.send(&reply).is_err() || done {
+        if wire.send(&reply).is_err() {
             break;
         }
     }
-    if !done {
-        arriving.undo();
-    }
+    arriving.undo();
     0
 }
 
@@ -47,17 +46,31 @@ struct Arriving<'a> {
     id: Option<u32>,
     /// As long as no `vzctl` has to work on it.
     lock: Option<Lock>,
+    /// None: nothing has begun, or it is ours.
     made: Option<Made>,
 }
 
 /// What there is of it.
 struct Made {
     file: ConfFile,
-    private: PathBuf,
-    /// The private area until it is published.
-    unfinished: PathBuf,
+    arrival: Arrival,
+    token: Token,
+    /// So that nobody else undoes it.
+    _claim: Claim,
     published: bool,
-    keep: bool,
+    /// Its processes exist and are frozen.
+    restored: bool,
+}
+
+impl Made {
+    /// The private area until it is published.
+    fn unfinished(&self) -> PathBuf {
+        unfinished(&self.arrival)
+    }
+}
+
+fn unfinished(arrival: &Arrival) -> PathBuf {
+    beside(&arrival.private, "creating")
 }
 
 fn copy(error: io::Error) -> Failure {
@@ -73,11 +86,11 @@ impl Arriving<'_> {
                 Ok(Reply::Hello { version: VERSION, kernel, criu: self.vz.node.can_checkpoint() })
             }
             Request::Check { id, name, addresses } => self.check(id, name.as_deref(), &addresses),
-            Request::Begin { conf, scripts, keep } => self.begin(&conf, &scripts, keep),
-            Request::List => sync::list(&self.made()?.unfinished).map(Reply::Files).map_err(copy),
-            Request::Remove(gone) => sync::remove(&self.made()?.unfinished, &gone).map(|()| Reply::Yes).map_err(copy),
+            Request::Begin { conf, scripts, keep, token } => self.begin(&conf, &scripts, keep, token),
+            Request::List => sync::list(&self.made()?.unfinished()).map(Reply::Files).map_err(copy),
+            Request::Remove(gone) => sync::remove(&self.made()?.unfinished(), &gone).map(|()| Reply::Yes).map_err(copy),
             Request::Files => {
-                let into = self.made()?.unfinished.clone();
+                let into = self.made()?.unfinished();
                 receive(wire, &into)
             }
             Request::Dump => {
@@ -89,10 +102,19 @@ impl Arriving<'_> {
             Request::Restore => {
                 let id = self.id.unwrap_or_default();
                 let place = self.vz.dump_place(id).display().to_string();
-                self.vzctl(&["restore".into(), id.to_string(), "--undump".into(), "--dumpfile".into(), place])
+                vzctl(&["restore".into(), id.to_string(), "--undump".into(), "--dumpfile".into(), place])?;
+                self.made.as_mut().into_iter().for_each(|made| made.restored = true);
+                Ok(Reply::Yes)
             }
-            Request::Vzctl(words) => self.vzctl(&words),
-            Request::Done => Ok(Reply::Yes),
+            Request::Vzctl(words) => vzctl(&words).map(|()| Reply::Yes),
+            Request::Done => self.done(),
+            Request::Where { id, token } => {
+                undo_left(self.vz, id, &token).map_err(|error| (COPY, error.to_string()))?;
+                handover::whereabouts(self.vz, id, &token).map(Reply::Is).map_err(|error| (COPY, error.to_string()))
+            }
+            Request::Forget { id, token } => {
+                handover::forget(self.vz, id, &token).map(|()| Reply::Yes).map_err(|error| (COPY, error.to_string()))
+            }
         }
     }
 
@@ -114,7 +136,7 @@ impl Arriving<'_> {
         Ok(Reply::Yes)
     }
 
-    fn begin(&mut self, conf: &str, scripts: &[(String, String)], keep: bool) -> Result<Reply, Failure> {
+    fn begin(&mut self, conf: &str, scripts: &[(String, String)], keep: bool, token: Token) -> Result<Reply, Failure> {
         let (vz, id) = (self.vz, self.id.ok_or_else(|| (USAGE, "nothing has been checked".into()))?);
         let file = ConfFile::parse(conf);
         let config = Config::layered([&vz.global, &file], id);
@@ -124,7 +146,12 @@ impl Arriving<'_> {
             return Err((EXISTS, format!("{} already exists on destination node", private.display())));
         }
         vz.ask(id, Operation::Create).map_err(|error| (COPY, error.to_string()))?;
-        let unfinished = beside(&private, "creating");
+        let arrival = Arrival { private, keep };
+        disk::make_folder(&vz.paths.conf()).map_err(|error| (COPY, error.to_string()))?;
+        let claim = handover::arrives(vz, id, &token, &arrival).map_err(|error| (COPY, error.to_string()))?;
+        let made = Made { file, arrival, token, _claim: claim, published: false, restored: false };
+        let unfinished = made.unfinished();
+        self.made = Some(made);
         disk::make_folder(&unfinished).map_err(|error| (COPY, error.to_string()))?;
         for (ending, text) in scripts {
             if !["premount", "mount", "umount", "postumount", "start", "stop"].contains(&ending.as_str()) {
@@ -133,7 +160,6 @@ impl Arriving<'_> {
             let path = vz.paths.conf().join(format!("{id}.{ending}"));
             durable::replace(&path, text.as_bytes(), 0o755).map_err(copy)?;
         }
-        self.made = Some(Made { file, private, unfinished, published: false, keep });
         Ok(Reply::Yes)
     }
 
@@ -141,47 +167,81 @@ impl Arriving<'_> {
         let (vz, id) = (self.vz, self.id.unwrap_or_default());
         let made = self.made.as_mut().ok_or_else(|| (USAGE, "nothing has been begun".into()))?;
         let name = made.file.get("NAME").filter(|name| names::valid(name)).map(str::to_owned);
-        settle(vz, id, &made.file, &made.unfinished, &made.private, name.as_deref())
+        settle(vz, id, &made.file, &made.unfinished(), &made.arrival.private, name.as_deref())
             .map_err(|error| (COPY, error.to_string()))?;
         made.published = true;
         self.lock = None;
         Ok(Reply::Yes)
     }
 
-    fn vzctl(&self, words: &[String]) -> Result<Reply, Failure> {
-        let mut command = process::command("/proc/self/exe");
-        let output = command.arg("vzctl").args(words).stderr(Stdio::piped()).output().map_err(copy)?;
-        if output.status.success() {
-            return Ok(Reply::Yes);
-        }
-        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err((START, format!("vzctl {}: {text}", words.join(" "))))
+    /// From here on it is ours.
+    fn done(&mut self) -> Result<Reply, Failure> {
+        let (vz, id) = (self.vz, self.id.unwrap_or_default());
+        let made = self.made.as_ref().filter(|made| made.published);
+        let made = made.ok_or_else(|| (USAGE, "nothing has been published".into()))?;
+        handover::arrived(vz, id, &made.token).map_err(|error| (COPY, error.to_string()))?;
+        let restored = made.restored;
+        self.made = None;
+        let resumed = if restored { vzctl(&["restore".into(), id.to_string(), "--resume".into()]) } else { Ok(()) };
+        Ok(Reply::Arrived { wrong: resumed.err().map(|(_, text)| text) })
     }
 
-    /// Leaves nothing of the container, unless its files are to be kept for another attempt.
     fn undo(&mut self) {
-        let Some((made, id)) = self.made.take().zip(self.id) else { return };
-        let vz = self.vz;
-        if made.published {
-            for words in [["restore", "--kill"].as_slice(), &["stop", "--fast"], &["umount"]] {
-                let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-                words.insert(1, id.to_string());
-                let _ = self.vzctl(&words);
-            }
-        }
-        let _ = dump::remove(&vz.dump_place(id));
-        let _ = retire(vz, id);
-        // `retire` keeps them for the case that the container was destroyed by mistake.
-        for ending in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
-            let _ = fs::remove_file(vz.paths.conf().join(format!("{id}.{ending}.destroyed")));
-        }
-        if made.published {
-            let _ = fs::rename(&made.private, &made.unfinished);
-        }
-        if !made.keep {
-            let _ = fs::remove_dir_all(&made.unfinished);
+        if let Some((made, id)) = self.made.take().zip(self.id) {
+            // The lock may have been left to a `vzctl`.
+            let _ = undo(self.vz, id, &made.token, &made.arrival);
         }
         self.lock = None;
+    }
+}
+
+fn vzctl(words: &[String]) -> Result<(), Failure> {
+    let mut command = process::command("/proc/self/exe");
+    let output = command.arg("vzctl").args(words).stderr(Stdio::piped()).output().map_err(copy)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err((START, format!("vzctl {}: {text}", words.join(" "))))
+}
+
+/// Leaves nothing of a container that did not arrive, unless its files are to be kept for another attempt.
+fn undo(vz: &Vz, id: u32, token: &Token, arrival: &Arrival) -> crate::vz::exit::Result<()> {
+    let published = vz.paths.container_conf(id).exists();
+    if published {
+        for words in [["restore", "--kill"].as_slice(), &["stop", "--fast"], &["umount"]] {
+            let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            words.insert(1, id.to_string());
+            // Whoever undoes may have the lock. Each fails if there is nothing to do.
+            words.insert(0, "--skiplock".into());
+            let _ = vzctl(&words);
+        }
+    }
+    dump::remove(&vz.dump_place(id))?;
+    retire(vz, id)?;
+    disk::clear(&vz.paths.conf().join(format!(".{id}.conf.creating")))?;
+    // `retire` keeps them for the case that the container was destroyed by mistake.
+    for ending in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
+        let _ = fs::remove_file(vz.paths.conf().join(format!("{id}.{ending}.destroyed")));
+    }
+    let unfinished = unfinished(arrival);
+    if arrival.private.exists() {
+        fs::rename(&arrival.private, &unfinished).map_err(|error| Error::file(&arrival.private, error))?;
+    }
+    if !arrival.keep {
+        disk::clear(&unfinished)?;
+    }
+    handover::undone(vz, id, token)
+}
+
+/// Undoes an arrival whose process has ended, if there is one. Gives whether there was.
+///
+/// # Errors
+/// The disk fails.
+pub fn undo_left(vz: &Vz, id: u32, token: &Token) -> crate::vz::exit::Result<bool> {
+    match handover::claim(vz, id, token)? {
+        Some((_claim, arrival)) => undo(vz, id, token, &arrival).map(|()| true),
+        None => Ok(false),
     }
 }
 
@@ -205,15 +265,37 @@ mod tests {
         fs::create_dir_all(&old).unwrap();
         fs::write(old.join("dump.json"), "{}").unwrap();
         let vz = world.vz();
-        let mut arriving = Arriving { vz: &vz, id: Some(101), lock: None, made: None };
+        let lock = Some(vz.lock(101, "").unwrap());
+        let mut arriving = Arriving { vz: &vz, id: Some(101), lock, made: None };
         // Nothing is lost if it can't arrive.
         fs::create_dir_all(world.at("vz/private/101")).unwrap();
-        assert_eq!(arriving.begin("", &[], false).unwrap_err().0, EXISTS);
+        let token = Token::new().unwrap();
+        assert_eq!(arriving.begin("", &[], false, token.clone()).unwrap_err().0, EXISTS);
         assert!(old.exists());
         fs::remove_dir(world.at("vz/private/101")).unwrap();
-        arriving.begin("", &[], false).unwrap();
+        arriving.begin("", &[], false, token.clone()).unwrap();
         assert!(!old.exists());
+        assert_eq!(arriving.done().unwrap_err().0, USAGE, "it is not there yet");
+        // The machine ends here; what there is belongs to nobody.
+        let file = ConfFile::parse("VE_PRIVATE=/vz/private/101\nVE_ROOT=/vz/root/101\nONBOOT=yes\n");
+        settle(&vz, 101, &file, &world.at("vz/private/101.creating"), &world.at("vz/private/101"), None).unwrap();
+        assert!(!undo_left(&vz, 101, &token).unwrap(), "its process has it");
+        arriving.made = None;
+        let said = crate::vz::recovery::sweep(&vz).unwrap();
+        assert!(said.is_empty(), "its lock is held: {said:?}");
+        arriving.lock = None;
+        let said = crate::vz::recovery::sweep(&vz).unwrap();
+        assert_eq!(said, ["CT 101: migration to this machine was interrupted; it is where it was"]);
+        assert!(!world.at("vz/private/101").exists() && !vz.paths.container_conf(101).exists());
+        // Another attempt arrives, and stays.
+        let mut arriving = Arriving { vz: &vz, id: Some(101), lock: None, made: None };
+        arriving.begin("VE_PRIVATE=/vz/private/101\nVE_ROOT=/vz/root/101\n", &[], false, token.clone()).unwrap();
+        arriving.publish().unwrap();
+        assert!(matches!(arriving.done(), Ok(Reply::Arrived { wrong: None })));
         arriving.undo();
-        assert!(!world.at("vz/private/101.creating").exists());
+        assert!(crate::vz::recovery::sweep(&vz).unwrap().is_empty());
+        assert!(world.at("vz/private/101").exists());
+        assert_eq!(handover::whereabouts(&vz, 101, &token).unwrap(), handover::Whereabouts::Here);
+        assert_eq!(handover::all_arriving(&vz), []);
     }
 }

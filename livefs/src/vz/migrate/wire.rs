@@ -1,7 +1,9 @@
 //! What the two ends of a migration say to each other, over the standard streams of one SSH connection: messages in JSON,
 //! each after its length, and streams of bytes in pieces, of which an empty one is the end. Lengths are 32 bits, big
-//! endian.
+//! endian. The length 0xffffffff is a heartbeat and is followed by nothing: without traffic an end would not notice that
+//! the other machine has lost its power, however soon that was started again.
 
+use crate::vz::handover::{Token, Whereabouts};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -9,14 +11,20 @@ use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The version of all of this. Both ends have to have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest message, bytes: the list of a tree has about 150 for each file.
 const LONGEST: u32 = 256 << 20;
 /// The size of a piece, bytes.
 const PIECE: usize = 64 << 10;
+/// The length that is a heartbeat.
+const BEAT: u32 = u32::MAX;
+/// The time between two heartbeats.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What the source asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +51,8 @@ pub enum Request {
         scripts: Vec<(String, String)>,
         /// Whether the files stay if the migration fails.
         keep: bool,
+        /// The name of this migration.
+        token: Token,
     },
     /// What there is of its private area.
     List,
@@ -58,8 +68,24 @@ pub enum Request {
     Restore,
     /// Runs `vzctl` with these words.
     Vzctl(Vec<String>),
-    /// The migration is complete: nothing is undone when the connection ends.
+    /// The container is the destination's from now on: nothing is undone when the connection ends. One that was restored
+    /// continues.
     Done,
+    /// Whether the container of a migration is the destination's, if the connection ended before the answer to
+    /// [`Request::Done`].
+    Where {
+        /// Its number.
+        id: u32,
+        /// The name of the migration.
+        token: Token,
+    },
+    /// Nobody will ask [`Request::Where`] any more.
+    Forget {
+        /// The number of the container.
+        id: u32,
+        /// The name of the migration.
+        token: Token,
+    },
 }
 
 /// What the destination answers.
@@ -78,6 +104,13 @@ pub enum Reply {
     },
     /// To [`Request::List`].
     Files(Vec<Entry>),
+    /// To [`Request::Done`]: the container is the destination's.
+    Arrived {
+        /// Why it does not continue.
+        wrong: Option<String>,
+    },
+    /// To [`Request::Where`].
+    Is(Whereabouts),
     /// It failed.
     No {
         /// The exit code of `vzmigrate`.
@@ -135,39 +168,53 @@ pub struct Entry {
 pub struct Wire<R: Read, W: Write> {
     input: R,
     /// None: it was closed.
-    output: Option<W>,
+    output: Arc<Mutex<Option<W>>>,
+}
+
+impl<R: Read, W: Write + Send + 'static> Wire<R, W> {
+    /// Sends a heartbeat now and then, as long as the connection is not closed.
+    pub fn beat(&self) {
+        let output = Arc::downgrade(&self.output);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(PAUSE);
+                let Some(output) = output.upgrade() else { return };
+                let Some(output) = &mut *lock(&output) else { return };
+                // A failure is noticed by whoever reads.
+                let _ = output.write_all(&BEAT.to_be_bytes()).and_then(|()| output.flush());
+            }
+        });
+    }
 }
 
 impl<R: Read, W: Write> Wire<R, W> {
     /// Speaks over these.
     pub fn new(input: R, output: W) -> Wire<R, W> {
-        Wire { input, output: Some(output) }
+        Wire { input, output: Arc::new(Mutex::new(Some(output))) }
     }
 
     /// Ends the connection: the other end receives nothing more.
     pub fn close(&mut self) {
-        self.output = None;
+        *lock(&self.output) = None;
     }
 
-    fn output(&mut self) -> io::Result<&mut W> {
-        self.output.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    fn flush(&self) -> io::Result<()> {
+        lock(&self.output).as_mut().map_or_else(closed, Write::flush)
     }
 
     /// Sends a message.
     pub fn send<T: Serialize>(&mut self, message: &T) -> io::Result<()> {
         let text = serde_json::to_vec(message)?;
         self.put(&text)?;
-        self.output()?.flush()
+        self.flush()
     }
 
     /// Receives a message; `None` at the end of the connection.
     pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let mut length = [0; 4];
-        match self.input.read_exact(&mut length) {
+        let length = match length(&mut self.input) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            done => done?,
-        }
-        let length = u32::from_be_bytes(length);
+            length => length?,
+        };
         if length > LONGEST {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the other end says something else than vzmigrate"));
         }
@@ -186,7 +233,7 @@ impl<R: Read, W: Write> Wire<R, W> {
         pieces.flush()?;
         drop(pieces);
         self.put(&[])?;
-        self.output()?.flush()?;
+        self.flush()?;
         written
     }
 
@@ -197,9 +244,31 @@ impl<R: Read, W: Write> Wire<R, W> {
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        let output = self.output()?;
+        let mut output = lock(&self.output);
+        let Some(output) = &mut *output else { return closed() };
         output.write_all(&length.to_be_bytes())?;
         output.write_all(bytes)
+    }
+}
+
+fn closed() -> io::Result<()> {
+    Err(io::ErrorKind::NotConnected.into())
+}
+
+/// Writing does not panic, so what is locked is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The length of the next message or piece.
+fn length(input: &mut impl Read) -> io::Result<u32> {
+    loop {
+        let mut length = [0; 4];
+        input.read_exact(&mut length)?;
+        match u32::from_be_bytes(length) {
+            BEAT => {}
+            length => return Ok(length),
+        }
     }
 }
 
@@ -213,7 +282,7 @@ impl<R: Read, W: Write> Write for Pieces<'_, R, W> {
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.0.output()?.flush()
+        self.0.flush()
     }
 }
 
@@ -234,9 +303,7 @@ impl<R: Read> Streamed<'_, R> {
 impl<R: Read> Read for Streamed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 && !self.ended {
-            let mut length = [0; 4];
-            self.input.read_exact(&mut length)?;
-            self.left = u32::from_be_bytes(length) as usize;
+            self.left = length(self.input)? as usize;
             self.ended = self.left == 0;
         }
         let most = buffer.len().min(self.left);
@@ -262,8 +329,11 @@ mod tests {
         let mut wire = Wire::new(io::empty(), &mut sent);
         wire.send(&Request::Hello { version: VERSION }).unwrap();
         let text = vec![7; 200_000];
+        lock(&wire.output).as_mut().unwrap().write_all(&BEAT.to_be_bytes()).unwrap();
         wire.stream(|out| out.write_all(&text)).unwrap();
+        lock(&wire.output).as_mut().unwrap().write_all(&[BEAT.to_be_bytes(), BEAT.to_be_bytes()].concat()).unwrap();
         wire.send(&Request::Done).unwrap();
+        drop(wire);
         let mut wire = Wire::new(sent.as_slice(), io::sink());
         assert!(matches!(wire.receive().unwrap(), Some(Request::Hello { version: VERSION })));
         let mut read = Vec::new();
