@@ -31,7 +31,7 @@ there() {
 # What a machine has of the container: its state and files, and what is at work.
 state() {
 	echo $(vzctl status 101) $(ls -A /vz/private /vz/dump | grep '101') $(ls -A /system/etc/vz/conf | grep '101' | grep -v destroyed) \
-		$(pidof vz vzmigrate >/dev/null && echo busy)
+		$(pidof vz >/dev/null && echo busy) $(grep -qs '[v]zmigrate' /proc/[0-9]*/cmdline && echo moving)
 }
 gone="CTID 101 deleted unmounted down"
 runs="CTID 101 exist mounted running 101 101.conf"
@@ -45,7 +45,7 @@ settled() {
 		"$runs|$gone" | "$gone|$runs") return ;;
 		esac
 		tries=$((tries + 1))
-		[ $tries -lt 120 ] || fail "it does not run on one machine alone"
+		[ $tries -lt 300 ] || fail "it does not run on one machine alone"
 		usleep 500000
 	done
 }
