@@ -6,6 +6,7 @@
 //! | `.Dump.101.new` | being written; the container's processes still exist, frozen |
 //! | `Dump.101` | complete, on the disk together with the container's files; the processes are killed after that |
 //! | `.Dump.101.resumed` | the container runs on: no longer valid, as its files change from then on |
+//! | `.Dump.101.moving.new` | is copied to another machine while it is written |
 //! | `Dump.101.failed` | set aside when it could not be restored and the container was started anew |
 //!
 //! Each change of the name is one rename, so that a power cut leaves either the running container, which then starts
@@ -33,6 +34,11 @@ impl Vz {
     /// Where a container's dump is, unless `--dumpfile` says otherwise.
     pub fn dump_place(&self, id: u32) -> PathBuf {
         self.dump_folder(id).join(format!("Dump.{id}"))
+    }
+
+    /// Where the dump of a container is written that moves to another machine. It does not become complete here.
+    pub fn moving_dump(&self, id: u32) -> PathBuf {
+        self.dump_folder(id).join(format!("Dump.{id}.moving"))
     }
 
     /// Whether a container that is not running would continue from a dump.
@@ -149,15 +155,19 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Names in the folder of dumps that a power cut or a kill may have left: the container, the path, and whether the dump
-/// was being written (otherwise it was in use already).
+/// Names in the folder of dumps that a power cut or a kill may have left: the container, the path, and whether the
+/// container was being suspended.
 pub fn interrupted(folder: &Path) -> Vec<(u32, PathBuf, bool)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf, bool)> = entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let (id, ending) = name.strip_prefix(".Dump.")?.split_once('.')?;
-            ["new", "resumed"].contains(&ending).then_some((id.parse().ok()?, entry.path(), ending == "new"))
+            ["new", "resumed", "moving.new"].contains(&ending).then_some((
+                id.parse().ok()?,
+                entry.path(),
+                ending == "new",
+            ))
         })
         .collect();
     found.sort();
@@ -192,6 +202,9 @@ mod tests {
         assert_eq!(interrupted(&folder.path().join("dump")), [(101, retired.clone(), false)]);
         reinstate(&retired, &path).unwrap();
         assert!(is_dump(&path));
+        let moving = begin(&folder.path().join("dump/Dump.101.moving")).unwrap();
+        assert_eq!(interrupted(&folder.path().join("dump")), [(101, moving.clone(), false)]);
+        remove(&moving).unwrap();
         let failed = set_aside(&path).unwrap();
         assert!(failed.ends_with("Dump.101.failed") && interrupted(&folder.path().join("dump")).is_empty());
     }

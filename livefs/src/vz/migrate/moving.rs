@@ -99,7 +99,7 @@ impl Moving<'_> {
     pub fn live(&self, destination: &mut Destination) -> Result<()> {
         let (vz, id) = (self.vz, self.ct.id);
         vz.log.info("Live migrating container...");
-        let made = dump::begin(&vz.dump_folder(id).join(format!("tmp-dump.{id}"))).map_err(with(STOP))?;
+        let made = dump::begin(&vz.moving_dump(id)).map_err(with(STOP))?;
         let moved = self.rounds(destination, &made).and_then(|last| self.frozen(destination, &made, last));
         let _ = dump::remove(&made);
         moved
