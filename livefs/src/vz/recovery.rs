@@ -77,9 +77,10 @@ pub fn sweep(vz: &Vz) -> Result<Vec<String>> {
             }
         }
     }
-    for (id, path) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.new")) {
+    // Configurations, action scripts and records of migrations that were being replaced.
+    for (id, path) in claims.ours(replacements(&vz.paths.conf())) {
         remove_file(&path)?;
-        if vz.paths.container_conf(id).exists() {
+        if path.ends_with(format!(".{id}.conf.new")) && vz.paths.container_conf(id).exists() {
             said.push(format!(
                 "CT {id}: a change of its configuration was interrupted; the configuration is unchanged"
             ));
@@ -143,6 +144,20 @@ fn in_the_making(folder: &Path, ending: &str) -> Vec<(u32, PathBuf)> {
             let name = entry.file_name().into_string().ok()?;
             let id = name.strip_prefix('.')?.strip_suffix(ending)?.parse().ok()?;
             Some((id, entry.path()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Files of a folder that were to replace a file of a container, with that container.
+fn replacements(folder: &Path) -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let (id, _) = name.strip_prefix('.')?.strip_suffix(".new")?.split_once('.')?;
+            Some((id.parse().ok()?, entry.path()))
         })
         .collect();
     all.sort();
@@ -219,6 +234,9 @@ mod tests {
             "vz/private/101/root.hdd/root.hdd.{00000000-0000-0000-0000-00000000000a}.creating",
             "vz/private/101/.Snapshots.json.new",
             "etc/vz/conf/.101.conf.new",
+            "etc/vz/conf/.101.moving.new",
+            "etc/vz/conf/.101.0123456789abcdef.arriving.new",
+            "etc/vz/conf/.101.mount.new",
             "etc/vz/conf/.102.conf.creating",
         ];
         fs::create_dir_all(world.at("vz/private/102.creating")).unwrap();
@@ -229,11 +247,11 @@ mod tests {
         let vz = world.after_a_cut();
         let locks = [101, 102].map(|id| vz.lock(id, "").unwrap());
         assert!(sweep(&vz).unwrap().is_empty());
-        assert_eq!(is_there(), [true; 4]);
+        assert_eq!(is_there(), [true; 7]);
         assert!(world.at("vz/private/102.creating").exists());
         drop(locks);
         assert_eq!(sweep(&vz).unwrap().len(), 3);
-        assert_eq!(is_there(), [false; 4]);
+        assert_eq!(is_there(), [false; 7]);
         assert!(!world.at("vz/private/102.creating").exists());
     }
 
