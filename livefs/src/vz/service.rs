@@ -9,6 +9,7 @@ use super::log::Log;
 use super::node::Node;
 use super::paths::Paths;
 use super::{process, recovery};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -75,14 +76,15 @@ fn mark(vz: &Vz) -> Result<()> {
 /// without `ONBOOT` that ran before.
 pub fn to_start(vz: &Vz) -> Vec<u32> {
     let mut all: Vec<(Option<u64>, u32)> = Vec::new();
+    let arriving: BTreeSet<u32> = handover::all_arriving(vz).into_iter().map(|(id, _)| id).collect();
     for id in configured(vz) {
         let chosen = vz.container(id).and_then(|ct| {
             let onboot = ct.config.yes("ONBOOT")?;
             let ran = vz.is_marked(id);
             let disabled = ct.config.yes("DISABLED")? == Some(true);
-            // It may run at the destination of its migration.
-            let here = !disabled && !handover::is_moving(vz, id);
-            Ok((onboot.unwrap_or(ran) && here).then_some(ct.config.number("BOOTORDER")?))
+            // It may run at the destination of its migration, or is still the source's.
+            let elsewhere = handover::is_moving(vz, id) || arriving.contains(&id);
+            Ok((onboot.unwrap_or(ran) && !disabled && !elsewhere).then_some(ct.config.number("BOOTORDER")?))
         });
         match chosen {
             Ok(Some(order)) => all.push((order, id)),

@@ -280,6 +280,7 @@ mod tests {
         let file = ConfFile::parse("VE_PRIVATE=/vz/private/101\nVE_ROOT=/vz/root/101\nONBOOT=yes\n");
         settle(&vz, 101, &file, &world.at("vz/private/101.creating"), &world.at("vz/private/101"), None).unwrap();
         assert!(!undo_left(&vz, 101, &token).unwrap(), "its process has it");
+        assert!(crate::vz::service::to_start(&vz).is_empty(), "it is the source's");
         arriving.made = None;
         let said = crate::vz::recovery::sweep(&vz).unwrap();
         assert!(said.is_empty(), "its lock is held: {said:?}");
@@ -294,6 +295,9 @@ mod tests {
         assert!(matches!(arriving.done(), Ok(Reply::Arrived { wrong: None })));
         arriving.undo();
         assert!(crate::vz::recovery::sweep(&vz).unwrap().is_empty());
+        let conf = vz.paths.container_conf(101);
+        fs::write(&conf, fs::read_to_string(&conf).unwrap() + "ONBOOT=yes\n").unwrap();
+        assert_eq!(crate::vz::service::to_start(&vz), [101]);
         assert!(world.at("vz/private/101").exists());
         assert_eq!(handover::whereabouts(&vz, 101, &token).unwrap(), handover::Whereabouts::Here);
         assert_eq!(handover::all_arriving(&vz), []);
