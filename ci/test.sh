@@ -23,6 +23,9 @@
 #   ci/test.sh repro [RECIPE...]
 #                         two builds of each recipe in different surroundings (dbco repro), with reports in out/repro/; by default of
 #                         all shipped recipes, which takes most of a day, as each build starts with an empty store
+#   ci/test.sh reprotest [RECIPE]
+#                         the same by Debian's reprotest and diffoscope (ci/reprotest.sh names the packages that it needs), for quick
+#                         unless told otherwise; five minutes
 #   ci/test.sh hosts [...]
 #                         a static dbco, compiled twice, builds a recipe inside roots of other distributions (ci/hosts.sh): the same
 #                         bytes; ten minutes for the program, some for each
@@ -160,6 +163,10 @@ case "${1:-all}" in
   suites) ci/suites.sh "${@:2}" ;;
   hosts) ci/hosts.sh "${@:2}" ;;
   repro) repro "${@:2}" ;;
+  reprotest)
+    cargo build --locked --release --quiet
+    ci/reprotest.sh "${@:2}"
+    ;;
   inspect)
     cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
     ci/inspect.sh target/release/dbco out/quick/quick.iso
