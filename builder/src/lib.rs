@@ -32,6 +32,7 @@ pub mod release;
 pub mod repro;
 pub mod rootfs;
 pub mod sandbox;
+pub mod schema;
 pub mod session;
 pub mod similar;
 pub mod source;

@@ -11,6 +11,7 @@ mod data;
 mod exceptions;
 mod judge;
 pub mod kbuild;
+mod keys;
 mod openvex;
 mod osv;
 mod record;
@@ -27,6 +28,7 @@ use std::str::FromStr;
 pub use data::{DataError, Database};
 pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE};
 pub use judge::{Finding, Judged, Status, fails, judge};
+pub use keys::EXCEPTIONS;
 pub use openvex::{VexHeader, openvex};
 pub use sarif::sarif;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, FindingSink, Table, word, wrong_type};
+use super::keys;
 use super::limits::Limits;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
@@ -99,7 +100,7 @@ impl Resolve {
 
 /// Reads a component's file.
 pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Component> {
-    let table = Table::open(node, "a component", sink)?;
+    let table = Table::open(node, &keys::COMPONENT, sink)?;
     let name = table.required("component");
     let version = table.required("version");
     let _summary: Option<String> = table.optional("summary");
@@ -202,7 +203,7 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<KconfigOptions> {
-    let table = Table::open(node, "a Kconfig configuration", sink)?;
+    let table = Table::open(node, &keys::KCONFIG, sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
     let words = [("olddefconfig", Resolve::OldDefConfig), ("oldconfig", Resolve::OldConfig)];
@@ -224,7 +225,7 @@ fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -
 }
 
 fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<CargoLock> {
-    let table = Table::open(node, "`cargo`", sink)?;
+    let table = Table::open(node, &keys::CARGO, sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();
     let lock = lock?;

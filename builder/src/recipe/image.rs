@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
 use super::decode::{At, Decode, FindingSink, Size, Table, required, word, wrong_type};
+use super::keys;
 use super::limits::Limits;
 use super::name::Name;
 use super::node::{MappingKey, YamlNode, YamlValue};
@@ -161,7 +162,7 @@ fn decode_image(
     sink: &FindingSink,
     names: &mut Vec<At<String>>,
 ) -> Option<Image> {
-    let table = Table::open(node, "an image recipe", sink)?;
+    let table = Table::open(node, &keys::RECIPE, sink)?;
     // Resolved before; listed here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
     let name = table.required("recipe");
@@ -220,14 +221,14 @@ fn decode_image(
 
 /// Reads `iso`: settings that only concern the ISO.
 fn decode_iso(node: &YamlNode, sink: &FindingSink) -> Option<At<String>> {
-    let table = Table::open(node, "`iso`", sink)?;
+    let table = Table::open(node, &keys::ISO, sink)?;
     let label = table.optional("label");
     table.close();
     label
 }
 
 fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOptions> {
-    let table = Table::open(node, "`squashfs`", sink)?;
+    let table = Table::open(node, &keys::SQUASHFS, sink)?;
     let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
     let packing = table.node("compression").map(|node| word(node, &words, sink));
     let block: Option<At<Size>> = table.optional("block");
@@ -269,7 +270,7 @@ impl Decode for Epoch {
 
 impl Decode for Toolchains {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "`toolchains`", sink)?;
+        let table = Table::open(node, &keys::TOOLCHAINS, sink)?;
         let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
         table.close();
         Some(Self { build: build?, image: image?, boot: boot? })
@@ -277,7 +278,7 @@ impl Decode for Toolchains {
 }
 
 fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Kernel> {
-    let table = Table::open(node, "`kernel`", sink)?;
+    let table = Table::open(node, &keys::KERNEL, sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
     let span = table.span;
@@ -308,7 +309,7 @@ fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
 }
 
 fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Initrd> {
-    let table = Table::open(node, "`initrd`", sink)?;
+    let table = Table::open(node, &keys::INITRD, sink)?;
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
     let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));

@@ -9,6 +9,7 @@ pub mod component;
 mod error;
 mod find;
 pub mod image;
+pub mod keys;
 pub mod limits;
 mod load;
 pub mod name;

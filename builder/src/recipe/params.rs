@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decode::{Decode, FindingSink, Table, word};
 use super::error::LoadError;
+use super::keys;
 use super::node::{self, YamlNode, YamlValue};
 use super::text::{Findings, Span};
 use crate::similar;
@@ -25,7 +26,7 @@ impl Decode for Parameter {
         if let YamlValue::Text { text, .. } = &node.value {
             return Some(Self { default: Some(text.clone()), choices: Vec::new() });
         }
-        let table = Table::open(node, "a parameter", sink)?;
+        let table = Table::open(node, &keys::PARAMETER, sink)?;
         if let Some(kind) = table.node("type") {
             word(kind, &[("string", ())], sink);
         }

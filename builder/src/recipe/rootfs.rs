@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, FindingSink, Table, required, word, wrong_type};
+use super::keys;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::place::FileFinder;
 use crate::image::compress::Compression;
@@ -210,7 +211,7 @@ impl Decode for Octal {
 
 /// Reads `rootfs`.
 pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<(Rootfs, Compression)> {
-    let table = Table::open(node, "`rootfs`", sink)?;
+    let table = Table::open(node, &keys::ROOTFS, sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
     let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
     table.close();
@@ -235,7 +236,7 @@ impl Default for Template {
 
 /// Reads `template`.
 pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Template> {
-    let table = Table::open(node, "`template`", sink)?;
+    let table = Table::open(node, &keys::TEMPLATE, sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
     let compression = table.node("compression").and_then(|node| word(node, &words, sink));
     let layouts = [("app", Layout::App), ("split", Layout::Split), ("fhs", Layout::Fhs)];
@@ -267,12 +268,12 @@ fn rootfs_keys(
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
     let groups: Vec<StatedGroup> = table.or_default("groups");
     let audit_allow = table.node("audit").and_then(|node| {
-        let table = Table::open(node, "`audit`", sink)?;
+        let table = Table::open(node, &keys::AUDIT, sink)?;
         let allow = table.or_default("allow");
         table.close();
         Some(allow)
     });
-    if let Some(span) = table.key("modes").filter(|_| table.node("modes").is_some()) {
+    if let Some(span) = table.refused("modes") {
         let message =
             "`modes` was renamed to `attributes`, which also takes patterns, capabilities and extended attributes";
         sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
@@ -309,7 +310,7 @@ struct StatedGroup {
 
 impl Decode for StatedGroup {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a group", sink)?;
+        let table = Table::open(node, &keys::GROUP, sink)?;
         let (name, gid) = (table.required("name"), table.required("gid"));
         table.close();
         Some(Self { name: name?, gid: gid? })
@@ -318,7 +319,7 @@ impl Decode for StatedGroup {
 
 impl Decode for User {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "an account", sink)?;
+        let table = Table::open(node, &keys::USER, sink)?;
         let (name, uid): (Option<At<String>>, Option<u32>) = (table.required("name"), table.required("uid"));
         let gid = table.optional("gid");
         let groups = table.or_default("groups");
@@ -338,7 +339,7 @@ impl Decode for User {
 
 impl Decode for StatedDiversion {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a diversion", sink)?;
+        let table = Table::open(node, &keys::DIVERSION, sink)?;
         let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
         Some(Self { from: from?, to: to?, by })
@@ -347,7 +348,7 @@ impl Decode for StatedDiversion {
 
 impl Decode for DeviceNode {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a device node", sink)?;
+        let table = Table::open(node, &keys::NODE, sink)?;
         let path = table.required("path");
         let block = table.node("type").map(|node| word(node, &[("char", false), ("block", true)], sink));
         let (major, minor) = (table.required("major"), table.required("minor"));

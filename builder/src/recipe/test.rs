@@ -1,6 +1,7 @@
 //! The boot tests of a recipe.
 
 use super::decode::{At, Decode, FindingSink, Mebibytes, Port, Positive, Size, Table, required, word};
+use super::keys;
 use super::name::Name;
 use super::node::{YamlNode, YamlValue};
 use super::text::Span;
@@ -170,7 +171,7 @@ impl TestDisk {
 
 impl Decode for Test {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a boot test", sink)?;
+        let table = Table::open(node, &keys::TEST, sink)?;
         let name = table.required("name");
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
         let machine = decode_machine(&table, medium, &SMALL, sink);
@@ -218,7 +219,7 @@ fn decode_machine(
 }
 
 fn decode_peer(node: &YamlNode, base: &TestMachine, sink: &FindingSink) -> Option<TestPeer> {
-    let table = Table::open(node, "the second machine of a test", sink)?;
+    let table = Table::open(node, &keys::PEER, sink)?;
     let medium = table.node("medium").map_or(Some(base.medium), |node| decode_medium(node, sink));
     let machine = decode_machine(&table, medium, base, sink);
     let boot = decode_boot(&table, false, sink);
@@ -257,7 +258,7 @@ fn decode_boot(table: &Table<'_>, cuts: bool, sink: &FindingSink) -> Option<Test
 
 impl Decode for Cut {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "the power cuts of a boot", sink)?;
+        let table = Table::open(node, &keys::CUT, sink)?;
         let (during, times) = (table.required("during"), table.required::<At<u32>>("times"));
         let (outcome, words) = (table.required("outcome"), table.required("words"));
         let span = table.span;
@@ -270,7 +271,7 @@ impl Decode for Cut {
 
 impl Decode for TestBoot {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a boot of a test", sink)?;
+        let table = Table::open(node, &keys::TEST_BOOT, sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
         let boot = decode_boot(&table, true, sink);
         table.close();
@@ -281,7 +282,7 @@ impl Decode for TestBoot {
 
 impl Decode for TestDisk {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a disk of a test", sink)?;
+        let table = Table::open(node, &keys::DISK, sink)?;
         let buses = [
             ("virtio", Bus::Virtio),
             ("usb", Bus::Usb),
@@ -306,7 +307,7 @@ impl Decode for TestDisk {
 
 impl Decode for Login {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a login", sink)?;
+        let table = Table::open(node, &keys::LOGIN, sink)?;
         let (user, password) = (table.required("user"), table.optional("password"));
         table.close();
         Some(Self { user: user?, password })
@@ -320,7 +321,7 @@ impl Decode for TestAction {
             return Some(Self { step, span: node.span });
         }
         let mut span = node.span;
-        let table = Table::open(node, "a step of a test", sink)?;
+        let table = Table::open(node, &keys::STEP, sink)?;
         let step = if table.node("tcp").is_some() {
             let (port, send, expect) =
                 (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decode::{At, Decode, FindingSink, Table, required};
+use super::keys;
 use super::limits::Limits;
 use super::node::{YamlNode, YamlValue};
 use super::place::FileFinder;
@@ -76,7 +77,7 @@ fn listed(node: &YamlNode) -> Option<(&str, &str)> {
 
 /// Reads a toolchain's file, merged over those that it extends.
 pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Toolchain> {
-    let table = Table::open(node, "a toolchain", sink)?;
+    let table = Table::open(node, &keys::TOOLCHAIN, sink)?;
     let name: Option<At<String>> = table.required("toolchain");
     let _summary: Option<String> = table.optional("summary");
     // Resolved before; listed here so that it is a known key.

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use super::keys::Keys;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::text::{Findings, Span};
 use crate::similar;
@@ -214,44 +215,55 @@ impl<T: Decode> Decode for At<T> {
     }
 }
 
-/// A mapping with known keys.
+/// A mapping with known keys: those of its [`Keys`], of which the ones that were read are accepted.
 pub struct Table<'a> {
+    keys: &'static Keys,
     pairs: &'a [(MappingKey, YamlNode)],
     known: RefCell<Vec<&'static str>>,
     /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
     missing: RefCell<Vec<&'static str>>,
     sink: &'a FindingSink,
-    what: &'static str,
     /// The location of the mapping.
     pub span: Span,
 }
 
 impl<'a> Table<'a> {
-    /// Opens a mapping; anything else is a finding. `what` describes it in messages: `an entry of the boot menu`.
-    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a FindingSink) -> Option<Self> {
+    /// Opens a mapping with these keys; anything else is a finding.
+    pub fn open(node: &'a YamlNode, keys: &'static Keys, sink: &'a FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Map(pairs) => Some(Self {
+                keys,
                 pairs,
                 known: RefCell::default(),
                 missing: RefCell::default(),
                 sink,
-                what,
                 span: node.span,
             }),
             _ => {
-                wrong_type(node, &format!("{what} (a mapping)"), sink);
+                wrong_type(node, &format!("{} (a mapping)", keys.what), sink);
                 None
             }
         }
     }
 
-    /// The node under a key.
+    /// The node under a key. A key that is not documented does not exist.
     pub fn node(&self, name: &'static str) -> Option<&'a YamlNode> {
+        if self.keys.find(name).is_none() {
+            debug_assert!(false, "`{name}` is read from {}, but is not in its table of keys", self.keys.what);
+            return None;
+        }
         let mut known = self.known.borrow_mut();
         if !known.contains(&name) {
             known.push(name);
         }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// The location of a key that is not one of the mapping's, if it is there: the caller reports it.
+    pub fn refused(&self, name: &'static str) -> Option<Span> {
+        let span = self.key(name)?;
+        self.known.borrow_mut().push(name);
+        Some(span)
     }
 
     /// The key itself, for findings about it.
@@ -299,7 +311,8 @@ impl<'a> Table<'a> {
             if findings.is_full() {
                 break;
             }
-            let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
+            let finding =
+                findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.keys.what));
             match similar::nearest(&key.name, known.iter().copied()) {
                 Some(near) => {
                     finding.suggest(near);
@@ -312,7 +325,7 @@ impl<'a> Table<'a> {
             }
         }
         for name in missing {
-            let message = format!("{} lacks `{name}`", self.what);
+            let message = format!("{} lacks `{name}`", self.keys.what);
             findings.add("missing-key", self.span, message).label(format!("expected `{name}:` here"));
         }
     }

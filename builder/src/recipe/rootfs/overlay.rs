@@ -2,6 +2,7 @@
 
 use super::Overlay;
 use crate::recipe::decode::{At, Decode, FindingSink, Table, word};
+use crate::recipe::keys;
 use crate::recipe::node::{YamlNode, YamlValue};
 use crate::recipe::place::FileFinder;
 
@@ -16,7 +17,7 @@ impl Decode for NamedFolder {
         if let YamlValue::Text { .. } = node.value {
             return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
         }
-        let table = Table::open(node, "an overlay", sink)?;
+        let table = Table::open(node, &keys::OVERLAY, sink)?;
         let path = table.required("path");
         let words = [("keep", true), ("plain", false)];
         let keep_modes = table.node("modes").and_then(|node| word(node, &words, sink)).unwrap_or(false);
