@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod check;
 mod diff;
+mod documents;
 mod extract;
 mod fetch;
 mod gc;
@@ -211,6 +212,15 @@ enum Command {
         #[command(subcommand)]
         command: cache::CacheCommand,
     },
+    /// Write the JSON Schema of a kind of YAML file, for editors
+    #[command(after_help = "Example:\n  dbco schema recipe > recipe.schema.json")]
+    Schema(documents::SchemaArgs),
+    /// Write completions for a shell
+    #[command(hide = true)]
+    Completions(documents::CompletionsArgs),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man(documents::ManArgs),
 }
 
 /// Runs the command given by this process's arguments.
@@ -245,6 +255,9 @@ pub fn main() -> ExitCode {
         Command::Sign(args) => sign::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
+        Command::Schema(args) => documents::print_schema(&session, &args),
+        Command::Completions(args) => documents::completions(&session, &args),
+        Command::Man(args) => documents::man(&session, &args),
     };
     printer.finish();
     if let Some((status, text)) = interrupt.ended() {

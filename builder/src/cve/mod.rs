@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use data::{DataError, Database};
-pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE};
+pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE, JUSTIFICATIONS};
 pub use judge::{Finding, Judged, Status, fails, judge};
 pub use keys::EXCEPTIONS;
 pub use openvex::{VexHeader, openvex};

@@ -82,8 +82,8 @@ pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Op
     let _summary: Option<String> = table.optional("summary");
     // Resolved before; listed here so that it is a known key.
     let _ = table.node("extends");
-    if let Some(key) = table.key("without") {
-        table.node("without");
+    // Merged before, if there is something to merge it over.
+    if let Some(key) = table.node("without").and(table.key("without")) {
         sink.borrow_mut().add("without", key, "`without` is only valid with `extends`");
     }
     let suites = required(&table, "debian", |node| Some((decode_suites(node, place.scope, sink)?, node.span)));

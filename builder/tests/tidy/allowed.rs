@@ -121,7 +121,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "tree",
         ],
     ),
-    ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source"]),
+    ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source", "yaml"]),
+    // What the stages read, for editors and people.
+    ("schema", &["cve", "recipe", "source", "yaml"]),
     (
         "release",
         &[
@@ -201,6 +203,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "release",
             "rootfs",
             "sandbox",
+            "schema",
             "session",
             "similar",
             "source",

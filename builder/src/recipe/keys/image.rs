@@ -180,10 +180,14 @@ pub static ISO: Keys = Keys {
 
 /// The architectures.
 static ARCHITECTURES: [Word; Platform::ALL.len()] = {
-    let mut words = [Word::new("", "an architecture"); Platform::ALL.len()];
+    let mut words = [Word::new("", ""); Platform::ALL.len()];
     let mut index = 0;
     while index < words.len() {
-        words[index] = Word::new(Platform::ALL[index].names().arch, "the name that `uname -m` prints");
+        let about = match Platform::ALL[index] {
+            Platform::X86_64 => "the PC's 64-bit architecture",
+            Platform::Aarch64 => "64-bit ARM",
+        };
+        words[index] = Word::new(Platform::ALL[index].names().arch, about);
         index += 1;
     }
     words
@@ -207,7 +211,7 @@ pub static RECIPE: Keys = Keys {
     what: "an image recipe",
     about: "An image: its kernel, root filesystem, boot menu, outputs and tests.",
     example: "{recipe: small, epoch: 2021-01-01, toolchains: {build: none, image: none, boot: none}, \
-              kernel: {component: kernel, config: [tiny]}, rootfs: {layout: split}, \
+              kernel: {component: kernel, config: [tiny]}, rootfs: {layout: split, overlays: [overlay]}, \
               initrd: {compression: none, livefs: none, overlays: [early]}, \
               boot: {entries: [{id: live, title: Live, mode: live}]}, outputs: [grub-cfg]}",
     keys: &[&[

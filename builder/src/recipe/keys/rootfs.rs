@@ -223,7 +223,7 @@ pub static ROOTFS: Keys = Keys {
     what: "`rootfs`",
     about: "The live system's root filesystem. A file that two origins provide with different contents is an error, unless \
             `replace` lists it.",
-    example: "{layout: split}",
+    example: "{layout: split, overlays: [overlay]}",
     keys: &[
         &[LAYOUT],
         &CONTENT,

@@ -226,7 +226,7 @@ pub static TEST: Keys = Keys {
     id: "test",
     what: "a boot test",
     about: "A boot test: a machine and its starts. A single start is written in the test itself, several in `boots`.",
-    example: "{name: first, entry: live, medium: kernel, expect: \"login:\"}",
+    example: "{name: first, entry: live, medium: kernel, expect: \"login:\", login: {user: root}}",
     keys: &[
         &[
             Key::required("name", NAME_FORM, "Its name, in reports and logs.", "first"),
