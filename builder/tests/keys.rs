@@ -4,21 +4,20 @@
 mod documents;
 mod project;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use boon::{Compiler, SchemaIndex, Schemas};
 use dbco::archive::Budget;
 use dbco::cve::Exceptions;
 use dbco::recipe::{Finding, LoadError, Recipe, Settings, load};
 use dbco::schema::{FileKind, KINDS, reference, schema};
 use dbco::source::UserConfig;
-use dbco::yaml::keys::{Form, Key, Need};
+use dbco::yaml::keys::{Form, Key, Need, Rule};
 use dbco::yaml::node::YamlNode;
-use documents::{Place, file, places, with, words, wrong, yaml};
+use documents::judge::Judge;
+use documents::{Place, file, places, set, with, words, wrong, yaml};
 use project::{Project, RECIPE, repository};
-use serde_json::Value;
 
 /// A key and a word that there are not.
 const NONE: &str = "qqqqqqqqqqqqqqqq";
@@ -35,8 +34,8 @@ fn project() -> Project {
     project
 }
 
-/// The parser's result: the recipe, nothing if its content is invalid, or the findings about the structure.
-fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Option<Box<Recipe>>, Vec<Finding>> {
+/// Reads a document as the file of its kind in a small project.
+fn parse(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Recipe, LoadError> {
     let text = file(document);
     let user = project.read("small.yaml");
     match kind.name {
@@ -54,7 +53,12 @@ fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Optio
     }
     let loaded = load(&project.path("small.yaml"), &Settings::new());
     project.write("small.yaml", user);
-    match loaded {
+    loaded
+}
+
+/// The parser's result: the recipe, nothing if its content is invalid, or the findings about the structure.
+fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Option<Box<Recipe>>, Vec<Finding>> {
+    match parse(project, kind, document) {
         Ok(recipe) => Ok(Some(Box::new(recipe))),
         Err(LoadError::Bad(bad)) => {
             // Where a kind of source is valid is a rule beyond the structure.
@@ -63,31 +67,7 @@ fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Optio
             let structure: Vec<_> = bad.findings.into_iter().filter(structural).collect();
             if structure.is_empty() { Ok(None) } else { Err(structure) }
         }
-        Err(error) => panic!("{text}{error}"),
-    }
-}
-
-/// The schemas of all kinds, compiled.
-struct Judge {
-    schemas: Schemas,
-    kinds: BTreeMap<&'static str, SchemaIndex>,
-}
-
-impl Judge {
-    fn new() -> Self {
-        let (mut schemas, mut compiler, mut kinds) = (Schemas::new(), Compiler::new(), BTreeMap::new());
-        for kind in &KINDS {
-            let url = format!("http://localhost/{}.json", kind.name);
-            compiler.add_resource(&url, schema(kind)).unwrap();
-            kinds.insert(kind.name, compiler.compile(&url, &mut schemas).unwrap());
-        }
-        Self { schemas, kinds }
-    }
-
-    /// Whether the schema accepts a text, as another YAML parser reads it; what it objects to.
-    fn judge(&self, kind: &FileKind, text: &str) -> Result<(), String> {
-        let value: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        self.schemas.validate(&value, self.kinds[kind.name]).map_err(|error| format!("{error:#}"))
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -213,6 +193,52 @@ fn parser_and_schema_refuse_values_of_the_wrong_type_and_miss_what_is_required()
         }
     }
     none(&errors);
+}
+
+/// The messages of all findings, whether about structure or content.
+fn messages(project: &Project, kind: &FileKind, document: &YamlNode) -> BTreeSet<String> {
+    match parse(project, kind, document) {
+        Ok(_) => BTreeSet::new(),
+        Err(LoadError::Bad(bad)) => bad.findings.into_iter().map(|found| found.message).collect(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A violated rule is a finding that the example, or one with the key alone, does not give.
+#[test]
+fn the_documented_rules_are_those_of_the_parser() {
+    let (project, judge, mut errors, mut count) = (project(), Judge::new(), Vec::new(), 0);
+    for place in parsed() {
+        let example = |key: &str| yaml(place.keys.find(key).unwrap().example);
+        for rule in place.keys.rules {
+            // A key, and what it makes invalid: another one beside it, or the lack of it.
+            let cases: Vec<(&str, &str, bool)> = match rule {
+                Rule::One(names) => names.windows(2).map(|pair| (pair[0], pair[1], true)).collect(),
+                Rule::Not(one, other) => vec![(one, other, true)],
+                Rule::Needs(names, other) => names.iter().map(|name| (*name, *other, false)).collect(),
+            };
+            for (key, other, added) in cases {
+                count += 1;
+                let valid = with(place.keys, yaml(place.keys.example), key, example(key));
+                let mut invalid = valid.clone();
+                if added {
+                    set(&mut invalid, other, example(other));
+                } else {
+                    invalid.take(other).unwrap();
+                }
+                let (valid, invalid) = (place.document(valid), place.document(invalid));
+                let before = messages(&project, place.kind, &valid);
+                if messages(&project, place.kind, &invalid).is_subset(&before) {
+                    errors.push(format!("{}: {key}, {other}: accepted\n{}", place.name(), file(&invalid)));
+                }
+                if judge.judge(place.kind, &file(&invalid)).is_ok() {
+                    errors.push(format!("{}: {key}, {other}: the schema accepts it", place.name()));
+                }
+            }
+        }
+    }
+    none(&errors);
+    assert!(count > 20, "{count} cases");
 }
 
 /// A recipe without locations, which a stated default moves, and the budgets in place of the limits.
@@ -420,11 +446,10 @@ fn each_key_has_a_description_in_sentences_and_a_type() {
             assert!(!key.example.is_empty(), "{}: {} has no example", place.name(), key.name);
         }
         for rule in place.keys.rules {
-            use dbco::yaml::keys::Rule::{Needs, Not, One};
             let named: Vec<&str> = match rule {
-                One(names) => names.to_vec(),
-                Needs(keys, other) => [*keys, &[*other]].concat(),
-                Not(one, other) => vec![one, other],
+                Rule::One(names) => names.to_vec(),
+                Rule::Needs(keys, other) => [*keys, &[*other]].concat(),
+                Rule::Not(one, other) => vec![one, other],
             };
             named.iter().for_each(|name| assert!(names.contains(name), "{}: a rule names {name}", place.name()));
         }

@@ -1,5 +1,7 @@
 //! Documents that are made of the tables of keys: for each mapping a file that contains it, and variants of it.
 
+pub mod judge;
+
 use std::path::Path;
 
 use dbco::schema::FileKind;
@@ -142,14 +144,7 @@ pub fn with(keys: &'static Keys, mut mapping: YamlNode, key: &str, value: YamlNo
             _ => {}
         }
     }
-    let span = mapping.span;
-    match mapping.get_mut(key) {
-        Some(node) => *node = value,
-        None => {
-            let YamlValue::Map(pairs) = &mut mapping.value else { panic!("{} has no mapping as its example", keys.id) };
-            pairs.push((MappingKey { name: key.to_owned(), span }, value));
-        }
-    }
+    set(&mut mapping, key, value);
     for rule in keys.rules {
         if let Rule::Needs(names, other) = rule
             && names.contains(&key)
@@ -160,6 +155,15 @@ pub fn with(keys: &'static Keys, mut mapping: YamlNode, key: &str, value: YamlNo
         }
     }
     mapping
+}
+
+/// Sets a key, whatever else is there.
+pub fn set(mapping: &mut YamlNode, key: &str, value: YamlNode) {
+    let span = mapping.span;
+    match (mapping.get_mut(key).is_some(), &mut mapping.value) {
+        (false, YamlValue::Map(pairs)) => pairs.push((MappingKey { name: key.to_owned(), span }, value)),
+        _ => *mapping.get_mut(key).expect("it is a mapping") = value,
+    }
 }
 
 /// Removes a key, and those that need it.
