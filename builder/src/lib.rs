@@ -33,6 +33,7 @@ pub mod repro;
 pub mod rootfs;
 pub mod sandbox;
 pub mod session;
+pub mod show;
 pub mod similar;
 pub mod source;
 pub mod step;
