@@ -230,6 +230,8 @@ impl Loader {
         chain: &mut Vec<ExtendedFile>,
     ) -> Option<YamlNode> {
         let extends = node.take("extends");
+        // A repeated key has been reported.
+        while node.take("extends").is_some() {}
         let canonical = self.files.path(file).canonicalize().unwrap_or_default();
         chain.push(ExtendedFile { file, canonical, extends: extends.as_ref().map(|node| node.span) });
         let Some(extends) = extends else { return Some(node) };
@@ -280,7 +282,8 @@ impl Loader {
 
     fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
         match read_text(path, LIMIT) {
-            Ok(text) => Some(self.files.add(path, text)),
+            // As a user would write it.
+            Ok(text) => Some(self.files.add(path.strip_prefix(".").unwrap_or(path), text)),
             Err(error) => {
                 let message = format!("can't read the {what} {}: {error}", path.display());
                 let mut findings = self.sink.borrow_mut();

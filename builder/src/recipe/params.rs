@@ -65,12 +65,15 @@ pub(super) fn substitute(
                 let help = format!("one of: {}", parameter.choices.join(", "));
                 let mut findings = sink.borrow_mut();
                 let finding = findings.add("parameter", key.span, message).help(help);
-                // Another file may have set the default.
+                // Each may be of another file.
                 let stated = root.get("params").and_then(|params| params.get(&key.name));
-                let default = stated
-                    .map(|node| node.get("default").unwrap_or(node))
-                    .filter(|_| !settings.contains_key(&key.name));
-                default.iter().for_each(|default| _ = finding.relate(default.span, "its default"));
+                stated
+                    .and_then(|node| node.get("choices"))
+                    .into_iter()
+                    .for_each(|node| _ = finding.relate(node.span, "the valid values"));
+                let default = stated.map(|node| node.get("default").unwrap_or(node));
+                let default = default.filter(|_| !settings.contains_key(&key.name));
+                default.into_iter().for_each(|node| _ = finding.relate(node.span, "its default"));
             }
             values.insert(key.name.clone(), value.clone());
         } else {

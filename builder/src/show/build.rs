@@ -76,18 +76,13 @@ impl Builder<'_> {
             let declared = self.effective.params.get(name).and_then(|parameter| parameter.default.as_ref());
             let set = self.effective.settings.get(name);
             let Some(value) = set.or(declared) else { continue };
-            let mut content = Content::Text { text: value.clone(), plain: false, verbatim: true };
+            let content = |plain| Content::Text { text: value.clone(), plain, verbatim: true };
             match &mut shown.content {
                 Content::Map { pairs, .. } => match pairs.iter_mut().find(|(key, _)| key == "default") {
                     Some((_, default)) => default.set(content, set.is_some()),
-                    None => pairs.insert(0, ("default".to_owned(), Shown::new(content, SetBy::Option))),
+                    None => pairs.insert(0, ("default".to_owned(), Shown::new(content(false), SetBy::Option))),
                 },
-                Content::Text { plain, .. } => {
-                    if let Content::Text { plain: new, .. } = &mut content {
-                        *new = *plain;
-                    }
-                    shown.set(content, set.is_some());
-                }
+                Content::Text { .. } => shown.set(content, set.is_some()),
                 Content::Nothing | Content::List(_) => {}
             }
         }
@@ -109,9 +104,9 @@ impl Shown {
         }
     }
 
-    /// Replaces the value, by `--set` or as the file has it.
-    fn set(&mut self, content: Content, by_option: bool) {
-        self.content = content;
+    /// Replaces a text, by `--set` or as the file has it. `content` gets whether the text was written plain.
+    fn set(&mut self, content: impl FnOnce(bool) -> Content, by_option: bool) {
+        self.content = content(matches!(self.content, Content::Text { plain: true, .. }));
         self.origin.params.clear();
         if by_option && let SetBy::File(place) = std::mem::replace(&mut self.origin.set, SetBy::Option) {
             self.origin.overrode.insert(0, place);

@@ -45,9 +45,13 @@ impl Writer {
     /// `indent`.
     fn value(&mut self, shown: &Shown, lead: &str, indent: usize) {
         let after = |text: &str| if lead.is_empty() { text.to_owned() } else { format!("{lead} {text}") };
-        if let Some((text, note)) = self.one_line(shown).filter(|(text, _)| {
-            matches!(shown.content, Content::Text { .. }) || lead.chars().count() + text.chars().count() < WIDTH
-        }) {
+        let fits = |text: &str| match &shown.content {
+            Content::Text { .. } => true,
+            // Keys at the top are easier to read below each other.
+            Content::Map { pairs, .. } if lead.is_empty() && !pairs.is_empty() => false,
+            _ => lead.chars().count() + text.chars().count() < WIDTH,
+        };
+        if let Some((text, note)) = self.one_line(shown).filter(|(text, _)| fits(text)) {
             self.lines.push((after(&text), note));
         } else {
             let space = " ".repeat(indent);

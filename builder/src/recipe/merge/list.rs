@@ -111,11 +111,13 @@ impl ListEdit {
         }
     }
 
-    /// Changes a list under the key `key`. Anything else becomes a list.
+    /// Changes a list under the key `key`.
     pub fn apply(self, base: &mut YamlNode, key: &str, sink: &FindingSink) {
         let nodes = match &mut base.value {
             YamlValue::List(nodes) => std::mem::take(nodes),
-            _ => Vec::new(),
+            YamlValue::Null => Vec::new(),
+            // Reported by `stated`.
+            YamlValue::Text { .. } | YamlValue::Map(_) => return,
         };
         let mut list = List { nodes, key, span: base.span, history: std::mem::take(&mut base.history), sink };
         let names = |nodes: &[YamlNode]| -> Vec<At<String>> {
@@ -179,7 +181,9 @@ impl List<'_> {
             Some(removed) => finding.relate(removed.by, "it was removed here already"),
             None => finding.relate(self.span, "the extended list"),
         };
-        let known: Vec<&str> = self.nodes.iter().flat_map(|node| named(node, self.key)).collect();
+        let known = self.nodes.iter().flat_map(|node| named(node, self.key));
+        // One that was removed twice is not what was meant.
+        let known: Vec<&str> = known.filter(|known| *known != name).collect();
         match similar::nearest(name, known.iter().copied()) {
             Some(near) => _ = finding.suggest(near),
             None if known.is_empty() => _ = finding.help("its elements have no names: state the whole list"),
@@ -239,6 +243,14 @@ impl List<'_> {
                 continue;
             };
             if let Some(index) = self.only(&positions, &name, node.span) {
+                let mut node = node;
+                // The name is not changed by being named.
+                if let YamlValue::Map(pairs) = &mut node.value {
+                    let old = &self.nodes[index];
+                    pairs.retain(|(key, own)| {
+                        own.text().is_none() || old.get(&key.name).and_then(YamlNode::text) != own.text()
+                    });
+                }
                 merge_node(&mut self.nodes[index], node, "", self.sink);
             }
         }
