@@ -163,6 +163,7 @@ fn a_misspelt_key_suggests_the_nearest() {
         // Also a key that is not set, and one without those before it.
         ("rootfs.exlude", ["there is no `rootfs.exlude`", "did you mean `rootfs.exclude`?"]),
         ("users", ["there is no `users`", "did you mean `rootfs.users`?"]),
+        ("usres", ["there is no `usres`", "did you mean `rootfs.users`?"]),
         ("boot.timeout.x", ["there is no `boot.timeout.x`", "`boot.timeout` is a single value"]),
         ("wallpaper", ["there is no `wallpaper`", "it has: recipe, "]),
     ] {

@@ -100,6 +100,13 @@ fn a_component_extends_another() {
     project.write("components/debug.yaml", "component: debug\nextends: debug.yaml\n");
     let ran = project.dbco(&["check", "mine.yaml"]).ends(2);
     ran.says(&["a component extends itself: debug.yaml → debug.yaml", "components/debug.yaml:2:10"]);
+    project.write("components/debug.yaml", "extends: kernel.yaml\n");
+    project.dbco(&["check", "mine.yaml"]).ends(2).says(&[
+        "this file names component `kernel`, not `debug`",
+        "components/debug.yaml:1:1",
+        "components/kernel.yaml:1:1",
+        "state its own name: `component: debug`",
+    ]);
     project.write("components/debug.yaml", "component: debug\nextends: kernel.yaml\nneeds: {remove: [x]}\n");
     project.dbco(&["check", "mine.yaml"]).ends(2).says(&["has no `x`", "components/debug.yaml:3:18"]);
 }

@@ -11,9 +11,10 @@ use crate::recipe::{BadRecipe, Effective, LoadError, Settings, effective};
 use crate::show::{self, Style};
 
 pub const EXAMPLES: &str = "\
-The text is YAML that is a recipe itself. KEY is `rootfs`, `kernel.config`; an element of a list is named (`rootfs.users.root`,
-`tests.cd-bios.memory`) or numbered from 0 (`boot.entries.0`). With --origin a comment has the file and line that set a value, and
-those of the values that it replaced. RECIPE can also be a component or a toolchain. `docs/recipes.md` has the rules of `extends`.
+The text is YAML that is a recipe itself. KEY is `rootfs`, `kernel.config`; an element of a list is named (`rootfs.users.root`, \
+`tests.cd-bios.memory`) or numbered from 0 (`boot.entries.0`). With --origin a comment has the file and line that set a value, and \
+those of the values that it replaced. RECIPE can also be a component or a toolchain. A single argument that is neither a file nor \
+ends in .yaml is a KEY. `docs/recipes.md` has the rules of `extends`.
 
 Examples:
   dbco show recipes/quick.yaml

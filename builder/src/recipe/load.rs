@@ -300,7 +300,7 @@ impl Loader {
     }
 
     /// The file of a component or a toolchain, merged over those that it extends.
-    fn open_named(&mut self, folder: &str, name: &At<String>, kind: FileKind) -> Option<YamlNode> {
+    fn open_named(&mut self, folder: &str, name: &At<String>, kind: FileKind) -> Option<(FileId, YamlNode)> {
         let what = kind.word();
         if let Some(why) = Name::fault(&name.value) {
             let message = format!("{:?} can't be the name of a {what}: {why}", name.value);
@@ -311,7 +311,24 @@ impl Loader {
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
         let file = self.read(&path, name.span, what)?;
         let node = self.parse(file)?;
-        self.extended(file, node, kind, &mut Vec::new())
+        Some((file, self.extended(file, node, kind, &mut Vec::new())?))
+    }
+
+    /// Reports that a component or a toolchain has another name than its file. `stated` is the name in it.
+    fn check_name(&self, file: FileId, stated: (&str, Span), name: &str, kind: FileKind) {
+        let (stated, span) = stated;
+        if stated == name {
+            return;
+        }
+        let message = format!("this file names {} `{stated}`, not `{name}`", kind.word());
+        let mut findings = self.sink.borrow_mut();
+        if span.file == file {
+            findings.add("wrong-name", span, message);
+        } else {
+            let start = Span { file, start: 0, end: 0 };
+            let help = format!("state its own name: `{}: {name}`", kind.word());
+            findings.add("wrong-name", start, message).relate(span, "the extended file's name").help(help);
+        }
     }
 
     /// Loads the image's components and their dependencies, each once.
@@ -323,15 +340,12 @@ impl Loader {
             }
             let node = self.open_named("components", &name, FileKind::Component);
             let place = self.place(Platform::BUILD);
-            let component = node.as_ref().and_then(|node| component::decode(node, &place, &self.sink));
-            node.iter().for_each(|node| merge::relate(node, &self.sink));
-            if let Some(component) = &component {
-                if component.name != name.value {
-                    let message = format!("this file names component `{}`, not `{}`", component.name, name.value);
-                    self.sink.borrow_mut().add("wrong-name", component.span, message);
-                }
+            let component = node.as_ref().and_then(|(_, node)| component::decode(node, &place, &self.sink));
+            if let (Some((file, _)), Some(component)) = (&node, &component) {
+                self.check_name(*file, (&component.name, component.span), &name.value, FileKind::Component);
                 wanted.extend(component.needs.iter().cloned());
             }
+            node.iter().for_each(|(_, node)| merge::relate(node, &self.sink));
             seen.insert(name.value, component);
         }
         seen.into_iter().filter_map(|(name, component)| Some((name, component?))).collect()
@@ -344,12 +358,11 @@ impl Loader {
         }
         let node = self.open_named("toolchains", name, FileKind::Toolchain);
         let place = self.place(Platform::BUILD);
-        let toolchain = node.as_ref().and_then(|node| toolchain::decode(node, &place, &self.sink));
-        node.iter().for_each(|node| merge::relate(node, &self.sink));
-        if let Some(toolchain) = toolchain.as_ref().filter(|toolchain| toolchain.name != name.value) {
-            let message = format!("this file names toolchain `{}`, not `{}`", toolchain.name, name.value);
-            self.sink.borrow_mut().add("wrong-name", toolchain.span, message);
+        let toolchain = node.as_ref().and_then(|(_, node)| toolchain::decode(node, &place, &self.sink));
+        if let (Some((file, _)), Some(toolchain)) = (&node, &toolchain) {
+            self.check_name(*file, (&toolchain.name, toolchain.span), &name.value, FileKind::Toolchain);
         }
+        node.iter().for_each(|(_, node)| merge::relate(node, &self.sink));
         self.toolchains.insert(name.value.clone(), toolchain.clone());
         toolchain
     }

@@ -6,6 +6,9 @@ use crate::similar;
 /// How deep keys are searched for one that was given without those before it.
 const DEPTH: usize = 3;
 
+/// The most places that are suggested for such a key.
+const SHOWN: usize = 3;
+
 /// A key that a recipe does not have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no `{key}`{hint}")]
@@ -67,9 +70,12 @@ fn no_such_key(root: &Shown, at: &Shown, key: &str, before: &str, rest: &str) ->
     let near: Vec<String> = similar::similar(word, names.iter().map(String::as_str)).into_iter().map(path).collect();
     let mut hint = similar::or_did_you_mean(&near);
     if hint.is_empty() && before.is_empty() {
-        let mut found = Vec::new();
-        search(root, "", key, DEPTH, &mut found);
-        hint = similar::or_did_you_mean(&found);
+        let mut below = Vec::new();
+        search(root, "", DEPTH, &mut below);
+        let near = similar::similar(key, below.iter().map(|(name, _)| name.as_str()));
+        let near: Vec<&String> =
+            below.iter().filter(|(name, _)| near.contains(&name.as_str())).map(|(_, path)| path).take(SHOWN).collect();
+        hint = similar::or_did_you_mean(&near);
     }
     if hint.is_empty() {
         let what = if before.is_empty() { "it".to_owned() } else { format!("`{before}`") };
@@ -103,14 +109,14 @@ fn names(shown: &Shown) -> Vec<String> {
     names
 }
 
-/// Every place of a key below the top, for a key that was given without those before it.
-fn search(shown: &Shown, before: &str, key: &str, depth: usize, found: &mut Vec<String>) {
-    let Content::Map { pairs, known } = &shown.content else { return };
+/// The keys below the top, each with those before it, for a key that was given without them.
+fn search(shown: &Shown, before: &str, depth: usize, found: &mut Vec<(String, String)>) {
+    let Content::Map { pairs, .. } = &shown.content else { return };
     let path = |name: &str| if before.is_empty() { name.to_owned() } else { format!("{before}.{name}") };
-    if !before.is_empty() && (known.contains(&key) || pairs.iter().any(|(name, _)| name == key)) {
-        found.push(path(key));
+    if !before.is_empty() {
+        found.extend(names(shown).into_iter().map(|name| (name.clone(), path(&name))));
     }
     if depth > 0 {
-        pairs.iter().for_each(|(name, shown)| search(shown, &path(name), key, depth - 1, found));
+        pairs.iter().for_each(|(name, shown)| search(shown, &path(name), depth - 1, found));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::decode::{At, Decode, FindingSink, wrong_type};
-use super::super::node::{History, Removed, YamlNode, YamlValue};
-use super::super::text::Span;
 use super::merge_node;
+use crate::recipe::decode::{At, Decode, FindingSink, wrong_type};
+use crate::recipe::node::{History, Removed, YamlNode, YamlValue};
+use crate::recipe::text::Span;
 use crate::similar;
 use crate::source::PackageRequest;
 use crate::source::kind::KEYS;
