@@ -34,6 +34,7 @@ pub mod rootfs;
 pub mod sandbox;
 pub mod schema;
 pub mod session;
+pub mod show;
 pub mod similar;
 pub mod source;
 pub mod step;

@@ -10,66 +10,19 @@ use std::path::Path;
 
 use dbco::archive::Budget;
 use dbco::cve::Exceptions;
-use dbco::recipe::{Finding, LoadError, Recipe, Settings, load};
-use dbco::schema::{FileKind, KINDS, reference, schema};
+use dbco::recipe::keys::LIST_CHANGES;
+use dbco::recipe::{Finding, Recipe};
+use dbco::schema::{KINDS, reference, schema};
 use dbco::source::UserConfig;
 use dbco::yaml::keys::{Form, Key, Need, Rule};
 use dbco::yaml::node::YamlNode;
 use documents::judge::Judge;
+use documents::parser::{messages, project, read};
 use documents::{Place, file, places, set, with, words, wrong, yaml};
 use project::{Project, RECIPE, repository};
 
 /// A key and a word that there are not.
 const NONE: &str = "qqqqqqqqqqqqqqqq";
-
-/// The findings that the structure of a file gives, in contrast to its content.
-const STRUCTURE: [&str; 6] =
-    ["unknown-key", "wrong-type", "unknown-word", "missing-key", "source-kind", "duplicate-key"];
-
-/// A project with the files that the examples name.
-fn project() -> Project {
-    let project = Project::new();
-    project.write("quick.yaml", RECIPE.replace("recipe: small", "recipe: quick"));
-    project.write("toolchains/bookworm.yaml", "toolchain: bookworm\ndebian: bookworm\npackages: [perl]\n");
-    project
-}
-
-/// Reads a document as the file of its kind in a small project.
-fn parse(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Recipe, LoadError> {
-    let text = file(document);
-    let user = project.read("small.yaml");
-    match kind.name {
-        "recipe" => project.write("small.yaml", &text),
-        // Named by the recipe, as the examples are.
-        "component" => {
-            project.write("components/tool.yaml", &text);
-            project.edit("small.yaml", "  layout: split\n", "  layout: split\n  components: [tool]\n");
-        }
-        "toolchain" => {
-            project.write("toolchains/tools.yaml", &text);
-            project.edit("small.yaml", "{build: none,", "{build: tools,");
-        }
-        other => panic!("{other} is not part of a recipe"),
-    }
-    let loaded = load(&project.path("small.yaml"), &Settings::new());
-    project.write("small.yaml", user);
-    loaded
-}
-
-/// The parser's result: the recipe, nothing if its content is invalid, or the findings about the structure.
-fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Option<Box<Recipe>>, Vec<Finding>> {
-    match parse(project, kind, document) {
-        Ok(recipe) => Ok(Some(Box::new(recipe))),
-        Err(LoadError::Bad(bad)) => {
-            // Where a kind of source is valid is a rule beyond the structure.
-            let structural =
-                |found: &Finding| STRUCTURE.contains(&found.id) && !found.message.contains(" is only valid ");
-            let structure: Vec<_> = bad.findings.into_iter().filter(structural).collect();
-            if structure.is_empty() { Ok(None) } else { Err(structure) }
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 /// Kinds that the recipe's parser reads.
 fn parsed() -> impl Iterator<Item = Place> {
@@ -193,15 +146,6 @@ fn parser_and_schema_refuse_values_of_the_wrong_type_and_miss_what_is_required()
         }
     }
     none(&errors);
-}
-
-/// The messages of all findings, whether about structure or content.
-fn messages(project: &Project, kind: &FileKind, document: &YamlNode) -> BTreeSet<String> {
-    match parse(project, kind, document) {
-        Ok(_) => BTreeSet::new(),
-        Err(LoadError::Bad(bad)) => bad.findings.into_iter().map(|found| found.message).collect(),
-        Err(error) => panic!("{error}"),
-    }
 }
 
 /// A violated rule is a finding that the example, or one with the key alone, does not give.
@@ -334,6 +278,27 @@ fn settings_and_exceptions_have_the_documented_keys_and_no_others() {
 
 fn words_of(key: &Key) -> Option<Vec<&'static str>> {
     words(&key.form)
+}
+
+/// The parser lists the operations on lists when it finds another one; only files that extend another have them.
+#[test]
+fn the_documented_changes_of_lists_are_those_of_the_parser() {
+    let (project, judge, kind) = (project(), Judge::new(), &KINDS[0]);
+    let changes = [
+        "users: {remove: [tc], change: [{name: root, shell: /x}], add: [{name: ann, uid: 5, shell: /x}], order: [root]}",
+        "overlays: {before: {overlay: [early]}, after: {overlay: [{path: early, modes: keep}]}}",
+    ];
+    for change in changes {
+        let text = format!("recipe: mine\nextends: quick.yaml\nrootfs:\n  {change}\n");
+        assert_eq!(judge.judge(kind, &text), Ok(()), "{text}");
+        assert!(judge.judge(kind, &text.replace("add:", "ad:").replace("after:", "behind:")).is_err(), "{text}");
+        let complete = RECIPE.replace("  layout: split\n", "  layout: split\n  groups: {add: []}\n");
+        assert!(judge.judge(kind, &complete).is_err(), "{complete}");
+    }
+    let document = yaml(&format!("{{recipe: mine, extends: quick.yaml, outputs: {{add: [iso], {NONE}: [iso]}}}}"));
+    let Err(findings) = read(&project, kind, &document) else { panic!("an unknown operation is accepted") };
+    let documented: BTreeSet<String> = LIST_CHANGES.iter().map(|word| word.name.to_owned()).collect();
+    assert_eq!(listed(&findings[0], "known keys: "), documented, "{}", list(&findings));
 }
 
 /// A folder of shipped files with the kind that they are.

@@ -162,6 +162,7 @@ async function run() {
   await includes('the words of a mode', completion('recipes/*.yaml', `${top}boot:\n  entries:\n    - id: a\n      mode: @`), ['live', 'chroot', 'switch', 'disk']);
   await includes('the outputs', completion('recipes/*.yaml', `${top}outputs:\n  - @`), ['iso', 'bzimage', 'erofs']);
   await includes('the keys of a test', completion('recipes/*.yaml', `${top}tests:\n  - name: a\n    @`), ['medium', 'boots', 'expect', 'peer']);
+  await includes('the changes of a list', completion('recipes/*.yaml', `${top}rootfs:\n  users:\n    @`), ['add', 'remove', 'change']);
   await includes('the keys of a complete recipe', completion('recipes/*.yaml', 'recipe: mine\nepoch: 2026-11-01\n@'), ['kernel', 'outputs']);
   await includes('the keys of a component', completion('recipes/components/*.yaml', 'component: a\n@'), ['source', 'license', 'kconfig']);
   await includes('the kinds of source', completion('recipes/components/*.yaml', 'component: a\nsource:\n  @'), ['url', 'git', 'path', 'debian-source']);

@@ -98,7 +98,7 @@ impl BootMenu {
 impl Decode for BootMenu {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, &keys::BOOT, sink)?;
-        let timeout = table.optional("timeout").unwrap_or(3);
+        let timeout = table.or("timeout", 3);
         let cmdline = table.or_default("cmdline");
         let entries = table.required("entries");
         table.close();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
-use super::decode::{At, Decode, FindingSink, Size, Table, required, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Size, Table, required, wrong_type};
 use super::keys;
 use super::limits::Limits;
 use super::name::Name;
@@ -168,9 +168,8 @@ fn decode_image(
     let name = table.required("recipe");
     let summary = table.or_default("summary");
     let arch = table.node("arch");
-    let platform = arch.map_or(Some(Platform::BUILD), |node| {
-        word(node, &Platform::ALL.map(|platform| (platform.names().arch, platform)), sink)
-    });
+    let platform =
+        table.word_or("arch", &Platform::ALL.map(|platform| (platform.names().arch, platform)), Platform::BUILD);
     let arch = arch.map(|node| node.span);
     let epoch: Option<Epoch> = table.required("epoch");
     let toolchains = table.required("toolchains");
@@ -179,16 +178,25 @@ fn decode_image(
     let (rootfs, archive) = rootfs.unzip();
     let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
     let squashfs = table.node("squashfs").map_or(Some(SquashfsOptions::default()), |node| decode_squashfs(node, sink));
+    let default = SquashfsOptions::default();
+    if let Some((word, _)) = PACKINGS.iter().find(|(_, packing)| *packing == default.packing) {
+        table.note_default("squashfs.compression", word);
+    }
+    table.note_default("squashfs.block", &block_text(default.block));
     let template = match table.node("template") {
         Some(node) => decode_template(node, place, sink),
         None => Some(Template::default()),
     };
+    table.note_default("template.compression", &Template::default().compression);
     let boot = table.required("boot");
     let outputs = table.required("outputs");
     let tests = table.or_default("tests");
     let limits = table.or_default("limits");
     let iso_label = table.node("iso").and_then(|node| decode_iso(node, sink));
     let span = table.key("recipe").unwrap_or(table.span);
+    if let Some(name) = name.as_ref().filter(|name: &&At<Name>| Name::fault(name).is_none()) {
+        table.note_default("iso.label", &volume_id(name));
+    }
     table.close();
     if let Some(Kernel::Component { component, .. }) = &kernel {
         names.push(component.clone());
@@ -227,13 +235,22 @@ fn decode_iso(node: &YamlNode, sink: &FindingSink) -> Option<At<String>> {
     label
 }
 
+/// The words for the compressions of a squashfs.
+const PACKINGS: [(&str, Packing); 4] =
+    [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
+
+/// A block size as it is written in a recipe.
+fn block_text(bytes: u32) -> String {
+    format!("{}K", bytes >> 10)
+}
+
 fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOptions> {
     let table = Table::open(node, &keys::SQUASHFS, sink)?;
-    let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
-    let packing = table.node("compression").map(|node| word(node, &words, sink));
-    let block: Option<At<Size>> = table.optional("block");
-    table.close();
     let default = SquashfsOptions::default();
+    let packing = table.word_or("compression", &PACKINGS, default.packing);
+    let block: Option<At<Size>> = table.optional("block");
+    table.note_default("block", &block_text(default.block));
+    table.close();
     let block = match block.map(|block| (block.value.0, block.span)) {
         None => default.block,
         Some((size, span)) => match u32::try_from(size).ok().filter(|size| Squashfs::can_have_block(*size)) {
@@ -245,7 +262,7 @@ fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOption
             }
         },
     };
-    Some(SquashfsOptions { packing: packing.unwrap_or(Some(default.packing))?, block })
+    Some(SquashfsOptions { packing: packing?, block })
 }
 
 struct Epoch(i64);
@@ -310,9 +327,9 @@ fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
 
 fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Initrd> {
     let table = Table::open(node, &keys::INITRD, sink)?;
-    let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
+    let compression = table.or("compression", Compression::Zstd);
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
-    let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));
+    let livefs = table.word_or("livefs", &words, Livefs::Squashfs);
     let components = table.or_default("components");
     let overlays = decode_overlays(&table, place, sink);
     let early: Vec<(MappingKey, At<String>)> = table.or_default("early");
@@ -325,7 +342,7 @@ fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
         .collect();
     table.close();
     // An invalid word has been reported already; the rest is still checked.
-    let (compression, livefs) = (compression.unwrap_or(Compression::Zstd), livefs.unwrap_or(Livefs::Squashfs));
+    let livefs = livefs.unwrap_or(Livefs::Squashfs);
     Some(Initrd { compression, livefs, components, overlays, early })
 }
 

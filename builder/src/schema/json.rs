@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::FileKind;
 use super::example::to_json;
+use crate::recipe::keys::LIST_CHANGES;
 use crate::yaml::keys::{Form, Key, Keys, Need, Rule, Scalar, Word};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -107,8 +108,14 @@ impl SchemaWriter {
         match form {
             Form::Scalar(kind) => self.definition(kind.id.to_owned(), |writer| writer.scalar(kind)),
             Form::Words(words) => self.words(words),
-            // A list replaces that of the extended file: what is in it is complete.
-            Form::List(of) => json!({ "type": "array", "items": self.form(of, Part::Complete) }),
+            Form::List(of) => {
+                // A list replaces that of the extended file: what is in it is complete.
+                let list = json!({ "type": "array", "items": self.form(of, Part::Complete) });
+                match part {
+                    Part::Complete => list,
+                    Part::Difference => json!({ "anyOf": [list, self.changes(of)] }),
+                }
+            }
             Form::Map(of) => {
                 let value = self.form(of, part);
                 let value = if part == Part::Difference { nullable(value) } else { value };
@@ -120,6 +127,25 @@ impl SchemaWriter {
                 json!({ "anyOf": forms })
             }
         }
+    }
+
+    /// Operations that change a list with elements of this form.
+    fn changes(&mut self, of: &'static Form) -> Value {
+        let elements = json!({ "type": "array", "items": self.form(of, Part::Complete) });
+        let differences = json!({ "type": "array", "items": self.form(of, Part::Difference) });
+        let names = json!({ "type": "array", "items": { "type": ["string", "number", "boolean"] } });
+        let operation = |word: &Word| {
+            let mut form = match word.name {
+                "remove" | "order" => names.clone(),
+                "change" => differences.clone(),
+                "before" | "after" => json!({ "type": "object", "additionalProperties": elements }),
+                _ => elements.clone(),
+            };
+            form["description"] = word.about.into();
+            (word.name.to_owned(), form)
+        };
+        let operations: Map<String, Value> = LIST_CHANGES.iter().map(operation).collect();
+        json!({ "type": "object", "properties": operations, "additionalProperties": false, "minProperties": 1 })
     }
 
     fn words(&self, words: &[Word]) -> Value {

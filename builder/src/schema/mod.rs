@@ -31,7 +31,7 @@ pub struct FileKind {
 /// All kinds. The lock is not among them: only dbco writes it.
 pub static KINDS: [FileKind; 5] = [
     FileKind { name: "recipe", files: "recipes/*.yaml", keys: &RECIPE, parameters: true, extends: true },
-    FileKind { name: "component", files: "components/*.yaml", keys: &COMPONENT, parameters: false, extends: false },
+    FileKind { name: "component", files: "components/*.yaml", keys: &COMPONENT, parameters: false, extends: true },
     FileKind { name: "toolchain", files: "toolchains/*.yaml", keys: &TOOLCHAIN, parameters: false, extends: true },
     FileKind { name: "config", files: "~/.config/dbco/config.yaml", keys: &CONFIG, parameters: false, extends: false },
     FileKind {

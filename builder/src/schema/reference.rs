@@ -12,7 +12,7 @@ Every key of the files that dbco reads. Written by `dbco schema --reference`, fr
 Schema, for editors, is in `docs/schema/` (`dbco schema KIND`). Keys without a version exist since dbco 0.1.
 
 A value in the column *default* is what applies without the key; a text in it says where the value comes from. *required* keys
-may be missing in a file that `extends` another. In recipes, `${name}` stands for the value of a parameter in any text.
+may be missing in a file that `extends` another (`docs/recipes.md`). In recipes, `${name}` stands for the value of a parameter in any text.
 ";
 
 /// The reference.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use super::keys::Keys;
 use super::node::{MappingKey, YamlNode, YamlValue};
-use super::text::{Findings, Span};
+use super::text::{DefaultValue, Findings, Span};
 use crate::similar;
 
 /// A value and its location in the recipe.
@@ -93,6 +93,12 @@ impl Decode for u32 {
 
 /// Memory of a machine in MiB, as in QEMU's `-m`.
 pub struct Mebibytes(pub u32);
+
+impl std::fmt::Display for Mebibytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Decode for Mebibytes {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
@@ -222,6 +228,7 @@ pub struct Table<'a> {
     known: RefCell<Vec<&'static str>>,
     /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
     missing: RefCell<Vec<&'static str>>,
+    defaults: RefCell<Vec<(&'static str, DefaultValue)>>,
     sink: &'a FindingSink,
     /// The location of the mapping.
     pub span: Span,
@@ -236,6 +243,7 @@ impl<'a> Table<'a> {
                 pairs,
                 known: RefCell::default(),
                 missing: RefCell::default(),
+                defaults: RefCell::default(),
                 sink,
                 span: node.span,
             }),
@@ -288,6 +296,45 @@ impl<'a> Table<'a> {
         self.optional(name).unwrap_or_default()
     }
 
+    /// The value of an optional key, or this default.
+    pub fn or<T: Decode + ToString>(&self, name: &'static str, default: T) -> T {
+        let value = self.optional(name);
+        self.note_default(name, &default);
+        value.unwrap_or(default)
+    }
+
+    /// One of several words, or this default; `None` if there is another word.
+    pub fn word_or<T: Copy + PartialEq>(
+        &self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+        default: T,
+    ) -> Option<T> {
+        if let Some((stated, _)) = words.iter().find(|(_, value)| *value == default) {
+            self.note_default(name, stated);
+        }
+        self.node(name).map_or(Some(default), |node| word(node, words, self.sink))
+    }
+
+    /// Notes the default of a key, for `dbco show`, if the key has no value. `a.b` is the key `b` of a mapping `a` that
+    /// may be missing, too.
+    pub fn note_default(&self, name: &'static str, value: &(impl ToString + ?Sized)) {
+        self.note(name, || DefaultValue::Text(value.to_string()));
+    }
+
+    /// The same for a list of texts.
+    pub fn note_default_list(&self, name: &'static str, values: &[String]) {
+        self.note(name, || DefaultValue::List(values.to_vec()));
+    }
+
+    fn note(&self, name: &'static str, value: impl FnOnce() -> DefaultValue) {
+        let outer = name.split('.').next().unwrap_or(name);
+        let stated = self.pairs.iter().find(|(key, _)| key.name == outer);
+        if stated.is_none_or(|(_, node)| matches!(node.value, YamlValue::Null)) {
+            self.defaults.borrow_mut().push((name, value()));
+        }
+    }
+
     /// The value of a required key.
     pub fn required<T: Decode>(&self, name: &'static str) -> Option<T> {
         match self.node(name) {
@@ -304,6 +351,9 @@ impl<'a> Table<'a> {
         let known = self.known.into_inner();
         let mut missing = self.missing.into_inner();
         let mut findings = self.sink.borrow_mut();
+        let noted = findings.notes.tables.entry(self.span).or_default();
+        noted.keys.extend(known.iter().filter(|key| !noted.keys.contains(key)).copied().collect::<Vec<_>>());
+        noted.defaults.extend(self.defaults.into_inner());
         for (key, _) in self.pairs {
             if known.contains(&key.name.as_str()) {
                 continue;

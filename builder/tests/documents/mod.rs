@@ -1,6 +1,7 @@
 //! Documents that are made of the tables of keys: for each mapping a file that contains it, and variants of it.
 
 pub mod judge;
+pub mod parser;
 
 use std::path::Path;
 
@@ -111,7 +112,7 @@ impl Place {
                     Hop::List => YamlValue::List(vec![made]),
                     Hop::Map => YamlValue::Map(vec![(name, made)]),
                 };
-                made = YamlNode { value, span };
+                made = YamlNode::new(value, span);
             }
             let above = if depth == 0 { self.kind.keys } else { self.path[depth - 1].3 };
             assert_eq!(above.id, owner.id);

@@ -66,6 +66,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "recipe",
         &["archive", "boot", "image", "input", "kernel", "platform", "printable", "similar", "source", "tree", "yaml"],
     ),
+    ("show", &["printable", "recipe", "similar", "yaml"]),
     ("lock", &["input", "interrupt", "path_error", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "path_error", "recipe", "store", "tree"]),
     (
@@ -205,6 +206,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "sandbox",
             "schema",
             "session",
+            "show",
             "similar",
             "source",
             "step",

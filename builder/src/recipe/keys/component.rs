@@ -157,6 +157,12 @@ pub static COMPONENT: Keys = Keys {
     example: "{component: tool, version: \"1\", license: MIT, source: {path: ../sources/kernel}}",
     keys: &[&[
         Key::required("component", Form::TEXT, "Its name, which is also that of its file.", "dropbear"),
+        Key::optional(
+            "extends",
+            Form::TEXT,
+            "The component that it extends, by a path relative to this file; merged as a recipe is.",
+            "base.yaml",
+        ),
         Key::required("version", Form::TEXT, "Upstream's version.", "2022.83"),
         Key::optional("summary", Form::TEXT, "A one-line description.", "A small SSH server"),
         Key::required("license", Form::TEXT, "Its licence, an SPDX expression.", "MIT OR Apache-2.0"),

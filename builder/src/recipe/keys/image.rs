@@ -220,7 +220,8 @@ pub static RECIPE: Keys = Keys {
             "extends",
             Form::TEXT,
             "The recipe that it extends, by a path relative to this file. Mappings are merged, lists and single values are \
-             replaced, and a key without a value removes the inherited one.",
+             replaced, a key without a value removes the inherited one, and a mapping of operations changes a list: \
+             `docs/recipes.md`.",
             "quick.yaml",
         ),
         Key::optional("summary", Form::TEXT, "A one-line description.", "A rescue system"),

@@ -2,6 +2,7 @@
 //! reference share.
 
 mod boot;
+mod changes;
 mod component;
 mod image;
 mod rootfs;
@@ -10,6 +11,7 @@ mod test;
 mod toolchain;
 
 pub use boot::{BOOT, BOOT_ENTRY};
+pub use changes::LIST_CHANGES;
 pub use component::{CARGO, COMPONENT, KCONFIG, LIMITS, SOURCE};
 pub use image::{INITRD, ISO, KERNEL, PARAMETER, RECIPE, SQUASHFS, TEMPLATE, TOOLCHAINS};
 pub use rootfs::{ATTRIBUTES, AUDIT, DIVERSION, GROUP, NODE, OVERLAY, ROOTFS, USER};

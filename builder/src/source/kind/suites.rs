@@ -82,6 +82,8 @@ fn decode_archive(
 
 /// The keys that describe an archive, other than its suite.
 fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &FindingSink) -> Archive {
+    table.note_default_list("components", &defaults.components);
+    table.note_default("arch", &defaults.arch);
     Archive {
         suite: defaults.suite,
         components: table.optional("components").unwrap_or(defaults.components),
