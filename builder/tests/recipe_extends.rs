@@ -61,6 +61,11 @@ fn operations_work_through_several_files_and_on_what_is_not_there() {
         "recipe: more\nextends: mine.yaml\nrootfs:\n  users: {add: [{name: ann, uid: 4, shell: /system/bin/sh}], order: [ann]}\n  \
          groups: {after: {disk: [{name: tape, gid: 7}]}}\n",
     );
+    // Also in a mapping that the extended recipe does not have at all.
+    project.write("new.yaml", "recipe: new\nextends: more.yaml\ntemplate: {layout: fhs, overlays: {add: [overlay]}}\n");
+    let template =
+        load(&project.path("new.yaml"), &Settings::new()).unwrap_or_else(|error| panic!("{error}")).image.template;
+    assert_eq!(template.content.unwrap().overlays.len(), 1);
     let rootfs = load(&project.path("more.yaml"), &Settings::new()).unwrap().image.rootfs;
     assert_eq!(rootfs.users.iter().map(|user| user.uid).collect::<Vec<_>>(), [4, 0, 2]);
     assert_eq!(rootfs.groups.iter().map(|(name, _)| name.value.as_str()).collect::<Vec<_>>(), ["disk", "tape"]);
@@ -263,7 +268,11 @@ fn operations_without_an_extended_list_are_refused_where_there_is_nothing_to_ext
         "  users:\n    - {name: root, uid: 0, shell: /system/bin/sh, home: /system/root}\n",
         "  users: {add: []}\n",
     );
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["expected a list, found a mapping", "small.yaml:13:10"]);
+    project.dbco(&["check", "small.yaml"]).ends(2).says(&[
+        "expected a list, found a mapping",
+        "small.yaml:13:10",
+        "change a list of the file that this one `extends`",
+    ]);
 }
 
 /// A list may be long, and so may what changes it.

@@ -5,7 +5,7 @@
 
 mod list;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::decode::{At, Decode, FindingSink};
 use super::node::{MappingKey, Removed, YamlNode, YamlValue};
@@ -94,7 +94,8 @@ fn merge_maps(base: &mut YamlNode, pairs: Vec<(MappingKey, YamlNode)>, key: &str
                 if let Some(at) = base.history.removed.iter().position(|removed| removed.name == own.name) {
                     node.history.overrode = base.history.removed.remove(at).was;
                 }
-                mine.push((own, added(node, sink)));
+                let node = added(node, &own.name, sink);
+                mine.push((own, node));
             }
         }
     }
@@ -102,17 +103,18 @@ fn merge_maps(base: &mut YamlNode, pairs: Vec<(MappingKey, YamlNode)>, key: &str
     gone.into_iter().rev().for_each(|index| drop(mine.remove(index)));
 }
 
-/// A value that the extended file does not have. Operations on a list then work on an empty one.
-fn added(node: YamlNode, sink: &FindingSink) -> YamlNode {
-    match ListEdit::stated(&node, None, sink) {
-        Some(edit) => {
-            let mut list = YamlNode::new(YamlValue::List(Vec::new()), node.span);
-            list.history = node.history;
-            edit.apply(&mut list, "", sink);
-            list
+/// A value under a key that the extended file does not have. Operations on a list in it work on an empty one.
+fn added(mut node: YamlNode, key: &str, sink: &FindingSink) -> YamlNode {
+    if let Some(edit) = ListEdit::stated(&node, None, sink) {
+        node.value = YamlValue::List(Vec::new());
+        edit.apply(&mut node, key, sink);
+    } else if let YamlValue::Map(pairs) = &mut node.value {
+        for (key, below) in pairs {
+            let empty = YamlNode::new(YamlValue::Null, below.span);
+            *below = added(std::mem::replace(below, empty), &key.name, sink);
         }
-        None => node,
     }
+    node
 }
 
 /// The two keys of toolchains that are older than [`ListEdit`]: a list under `packages` is added, and what `without` lists is
@@ -143,28 +145,45 @@ fn toolchain_packages(base: &mut YamlNode, over: &mut YamlNode, sink: &FindingSi
     *packages = YamlNode { value: YamlValue::List(list.nodes), span: packages.span, history: list.history };
 }
 
-/// Adds to the findings about values that replaced others where those are.
+/// Adds to the findings about values that replaced others where those are, and to those about operations that had no list
+/// to change what they are.
 pub(super) fn relate(node: &YamlNode, sink: &FindingSink) {
-    let mut overrode = HashMap::new();
-    collect(node, &mut overrode);
-    if overrode.is_empty() {
-        return;
-    }
+    let mut merged = MergedValues::default();
+    merged.collect(node);
     for finding in sink.borrow_mut().iter_mut().filter(|finding| finding.related.is_empty()) {
-        if let Some((span, kind)) = overrode.get(&finding.span) {
+        if let Some((span, kind)) = merged.overrode.get(&finding.span) {
             finding.relate(*span, format!("it replaces {kind} here"));
+        }
+        if finding.id == "wrong-type" && finding.help.is_none() && merged.operations.contains(&finding.span) {
+            finding.help("`add`, `remove` and the like change a list of the file that this one `extends`");
         }
     }
 }
 
-fn collect(node: &YamlNode, overrode: &mut HashMap<Span, (Span, &'static str)>) {
-    if let Some(last) = node.history.overrode.first() {
-        overrode.insert(node.span, (last.span, last.kind));
-    }
-    match &node.value {
-        YamlValue::List(nodes) => nodes.iter().for_each(|node| collect(node, overrode)),
-        YamlValue::Map(pairs) => pairs.iter().for_each(|(_, node)| collect(node, overrode)),
-        YamlValue::Null | YamlValue::Text { .. } => {}
+/// Locations of values that findings may be about.
+#[derive(Default)]
+struct MergedValues {
+    /// Values that replaced another: that one's location and type.
+    overrode: HashMap<Span, (Span, &'static str)>,
+    /// Mappings of operations that were not applied.
+    operations: HashSet<Span>,
+}
+
+impl MergedValues {
+    fn collect(&mut self, node: &YamlNode) {
+        if let Some(last) = node.history.overrode.first() {
+            self.overrode.insert(node.span, (last.span, last.kind));
+        }
+        match &node.value {
+            YamlValue::List(nodes) => nodes.iter().for_each(|node| self.collect(node)),
+            YamlValue::Map(pairs) => {
+                if list::are_operations(pairs) {
+                    self.operations.insert(node.span);
+                }
+                pairs.iter().for_each(|(_, node)| self.collect(node));
+            }
+            YamlValue::Null | YamlValue::Text { .. } => {}
+        }
     }
 }
 

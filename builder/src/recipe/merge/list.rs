@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::merge_node;
 use crate::recipe::decode::{At, Decode, FindingSink, wrong_type};
-use crate::recipe::node::{History, Removed, YamlNode, YamlValue};
+use crate::recipe::node::{History, MappingKey, Removed, YamlNode, YamlValue};
 use crate::recipe::text::Span;
 use crate::similar;
 use crate::source::PackageRequest;
@@ -57,15 +57,10 @@ impl ListEdit {
     pub fn stated(node: &YamlNode, base: Option<&YamlNode>, sink: &FindingSink) -> Option<Self> {
         let YamlValue::Map(pairs) = &node.value else { return None };
         let is = |name: &str| OPERATIONS.contains(&name);
-        let has_type = |name: &str, node: &YamlNode| match &node.value {
-            YamlValue::Map(_) => ["before", "after"].contains(&name),
-            YamlValue::List(_) => !["before", "after"].contains(&name),
-            _ => false,
-        };
         let on_list = base.is_some_and(|base| matches!(base.value, YamlValue::List(_)));
         let stated = match on_list {
             true => pairs.iter().any(|(key, _)| is(&key.name) || similar::nearest(&key.name, OPERATIONS).is_some()),
-            false => !pairs.is_empty() && pairs.iter().all(|(key, node)| is(&key.name) && has_type(&key.name, node)),
+            false => are_operations(pairs),
         };
         if !stated {
             return None;
@@ -130,6 +125,16 @@ impl ListEdit {
         base.history = list.history;
         base.value = YamlValue::List(list.nodes);
     }
+}
+
+/// Whether a mapping has only keys of operations, each with a value of its type.
+pub(super) fn are_operations(pairs: &[(MappingKey, YamlNode)]) -> bool {
+    let is = |(key, node): &(MappingKey, YamlNode)| match &node.value {
+        YamlValue::Map(_) => ["before", "after"].contains(&key.name.as_str()),
+        YamlValue::List(_) => ["remove", "change", "add", "order"].contains(&key.name.as_str()),
+        YamlValue::Null | YamlValue::Text { .. } => false,
+    };
+    !pairs.is_empty() && pairs.iter().all(is)
 }
 
 fn elements(node: &YamlNode, sink: &FindingSink) -> Vec<YamlNode> {
