@@ -8,8 +8,10 @@
 #                         a quarter of an hour, run separately
 #   ci/test.sh cuts [N]   the power cuts of recipes/cuts.yaml, N during each command (20); takes half an hour, run separately
 #   ci/test.sh validators
-#                         third-party validators read releases' documents, audits and the pipelines of ci/. $DBCO_VALIDATORS is a folder of
+#                         third-party validators read releases' documents, audits, recipes by their schemas and the pipelines of ci/. $DBCO_VALIDATORS is a folder of
 #                         virtual environments, `release` and `pipelines`, with the packages of ci/requirements-NAME.txt
+#   ci/test.sh editors    the YAML language server of npm, bash, zsh, fish and man(1) read the schemas, completions and manual pages
+#                         (ci/editors.sh); needs node and npm with a registry, zsh, fish, man-db; a minute
 #   ci/test.sh machines   the integration tests that boot machines with a third-party kernel: $DBCO_TEST_KERNEL,
 #                         or otherwise the one built by recipes/quick.yaml; takes minutes, run separately
 #   ci/test.sh debug      the containers' tests, 1,000 containers and ten minutes of race tests on a debug kernel
@@ -76,7 +78,7 @@ validators() {
     echo '  python3 -m venv DIR/NAME && DIR/NAME/bin/pip install --no-deps --require-hashes -r ci/requirements-NAME.txt' >&2
     return 1
   fi
-  cargo test --locked --test audit_cve --test pipelines --test release_validators -- --ignored
+  cargo test --locked --test audit_cve --test keys --test pipelines --test release_validators -- --ignored
 }
 
 repro() {
@@ -161,6 +163,10 @@ case "${1:-all}" in
     ci/packages.py target/release/examples/deb_tree "${@:2}"
     ;;
   suites) ci/suites.sh "${@:2}" ;;
+  editors)
+    cargo build --locked --release --quiet
+    ci/editors.sh target/release/dbco
+    ;;
   hosts) ci/hosts.sh "${@:2}" ;;
   repro) repro "${@:2}" ;;
   reprotest)

@@ -142,7 +142,7 @@ impl Platform {
     pub const BUILD: Self = Self::X86_64;
 
     /// Its names.
-    pub fn names(self) -> &'static Names {
+    pub const fn names(self) -> &'static Names {
         match self {
             Self::X86_64 => &X86_64,
             Self::Aarch64 => &AARCH64,

@@ -98,7 +98,7 @@ impl fmt::Debug for Printable<'_> {
 }
 
 /// Whether a character is visible and does not affect the text around it.
-fn is_harmless(c: char) -> bool {
+pub fn is_harmless(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
             // UAX #9, "Directional Formatting Characters"; line and paragraph separators; zero-width characters, except

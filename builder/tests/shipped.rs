@@ -85,8 +85,7 @@ fn every_shipped_component_and_toolchain_is_used_by_a_shipped_recipe() {
     }
 }
 
-/// A list of patches replaces the one of the extended recipe, so an additional patch of the image has to be added for
-/// the debug kernel, too.
+/// It adds a patch to them, and must not replace them.
 #[test]
 fn the_debug_kernel_has_all_of_the_shipped_ones_patches() {
     let patches = |name: &str| {
@@ -132,7 +131,8 @@ fn the_recipes_in_the_readme_are_accepted() {
     for (number, recipe) in recipes.iter().enumerate() {
         let name = format!("recipes/readme-{number}.yaml");
         project.write(&name, recipe);
-        for overlay in recipe.lines().filter_map(|line| line.trim().strip_prefix("overlays: [")?.strip_suffix(']')) {
+        let overlays = |line: &str| Some(line.trim().strip_prefix("overlays: {add: [")?.strip_suffix("]}")?.to_owned());
+        for overlay in recipe.lines().filter_map(overlays) {
             for folder in overlay.split(", ") {
                 fs::create_dir_all(project.path("recipes").join(folder)).unwrap();
             }

@@ -1,7 +1,10 @@
 //! Recipes with everything they refer to, and every check: `=== NAME` starts another file of the project.
 #![no_main]
 
-use dbco::recipe::{LoadError, load};
+use dbco::recipe::{LoadError, effective, load};
+use dbco::show::{Style, shown, write};
+use dbco::yaml::node::parse;
+use dbco::yaml::text::{Findings, RecipeFiles};
 use dbco_fuzz::{files, project, told, within_memory};
 use libfuzzer_sys::fuzz_target;
 
@@ -34,5 +37,14 @@ fuzz_target!(|text: &str| {
             told(&bad);
         }
         Err(error) => drop(told(&error)),
+    }
+    // What is shown of it is YAML.
+    if let Ok(merged) = within_memory(64, || effective(&root.join(NAMES[0]), &Default::default())) {
+        for style in [Style::Values, Style::Origins] {
+            let text = write(&shown(&merged), style);
+            let (mut files, mut findings) = (RecipeFiles::default(), Findings::default());
+            let file = files.add("shown.yaml".as_ref(), text.clone());
+            assert!(parse(&files, file, &mut findings).is_some(), "{text}");
+        }
     }
 });

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod check;
 mod diff;
+mod documents;
 mod extract;
 mod fetch;
 mod gc;
@@ -18,6 +19,7 @@ mod prose;
 mod report;
 mod repro;
 mod session;
+mod show;
 mod sign;
 mod vendor;
 mod verify;
@@ -52,6 +54,7 @@ Examples:
   dbco run recipes/quick.yaml            boots it in this terminal
   dbco test recipes/dbcolinux.yaml       runs the boot tests that the recipe declares
   dbco check my.yaml                     reports all errors in a recipe, without building
+  dbco show my.yaml --origin             prints it with what it extends, and which line set each value
 
 Exit status: 0 done, 1 a build or a test failed, 2 wrong usage or recipe, 3 to 10 see `dbco help verify`, 128 + N ended by \
 signal N.";
@@ -155,6 +158,9 @@ enum Command {
         #[arg(long)]
         locked: bool,
     },
+    /// Print what a recipe is together with the files that it extends, its parameters and defaults
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::ShowArgs),
     /// Boot an image in this terminal
     #[command(after_help = "Examples:\n  dbco run\n  dbco run --firmware uefi --medium cd --memory 512")]
     Run(boot::RunArgs),
@@ -211,6 +217,15 @@ enum Command {
         #[command(subcommand)]
         command: cache::CacheCommand,
     },
+    /// Write the JSON Schema of a kind of YAML file, for editors
+    #[command(after_help = "Example:\n  dbco schema recipe > recipe.schema.json")]
+    Schema(documents::SchemaArgs),
+    /// Write completions for a shell
+    #[command(hide = true)]
+    Completions(documents::CompletionsArgs),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man(documents::ManArgs),
 }
 
 /// Runs the command given by this process's arguments.
@@ -231,6 +246,7 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::run(&session, &args),
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
+        Command::Show(args) => show::run(&session, &args),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Repro(args) => repro::run(&session, &args),
@@ -245,6 +261,9 @@ pub fn main() -> ExitCode {
         Command::Sign(args) => sign::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
         Command::Cache { command } => cache::run(&session, &command),
+        Command::Schema(args) => documents::print_schema(&session, &args),
+        Command::Completions(args) => documents::completions(&session, &args),
+        Command::Man(args) => documents::man(&session, &args),
     };
     printer.finish();
     if let Some((status, text)) = interrupt.ended() {

@@ -81,6 +81,10 @@ fn findings(printer: &Printer, bad: &BadRecipe) {
         printed = printer.value(&serde_json::json!({
             "event": "finding", "code": finding.id, "message": finding.message, "label": finding.label,
             "help": finding.help, "file": bad.files.path(finding.span.file), "line": line, "column": column,
+            "related": finding.related.iter().map(|(span, label)| {
+                let (line, column) = bad.files.position(*span);
+                serde_json::json!({"file": bad.files.path(span.file), "line": line, "column": column, "label": label})
+            }).collect::<Vec<_>>(),
         }));
         if !printed {
             break;

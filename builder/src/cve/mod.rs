@@ -11,6 +11,7 @@ mod data;
 mod exceptions;
 mod judge;
 pub mod kbuild;
+mod keys;
 mod openvex;
 mod osv;
 mod record;
@@ -25,8 +26,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use data::{DataError, Database};
-pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE};
+pub use exceptions::{Exception, Exceptions, ExceptionsError, FILE, JUSTIFICATIONS};
 pub use judge::{Finding, Judged, Status, fails, judge};
+pub use keys::EXCEPTIONS;
 pub use openvex::{VexHeader, openvex};
 pub use sarif::sarif;
 

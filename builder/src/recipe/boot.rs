@@ -1,6 +1,7 @@
 //! The boot menu of a recipe.
 
 use super::decode::{At, Decode, FindingSink, Table, required, word};
+use super::keys;
 use super::name::Name;
 use super::node::YamlNode;
 use crate::image::serial::Serial;
@@ -96,8 +97,8 @@ impl BootMenu {
 
 impl Decode for BootMenu {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "`boot`", sink)?;
-        let timeout = table.optional("timeout").unwrap_or(3);
+        let table = Table::open(node, &keys::BOOT, sink)?;
+        let timeout = table.or("timeout", 3);
         let cmdline = table.or_default("cmdline");
         let entries = table.required("entries");
         table.close();
@@ -107,7 +108,7 @@ impl Decode for BootMenu {
 
 impl Decode for BootEntry {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "an entry of the boot menu", sink)?;
+        let table = Table::open(node, &keys::BOOT_ENTRY, sink)?;
         let (id, title) = (table.required("id"), table.required("title"));
         let modes = [
             ("live", BootMode::Live),

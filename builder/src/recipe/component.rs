@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::decode::{At, Decode, FindingSink, Table, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Table, wrong_type};
+use super::keys;
 use super::limits::Limits;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::origin::{Origin, Unpacking, decode_origin, decode_source};
@@ -99,10 +100,12 @@ impl Resolve {
 
 /// Reads a component's file.
 pub fn decode(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Component> {
-    let table = Table::open(node, "a component", sink)?;
+    let table = Table::open(node, &keys::COMPONENT, sink)?;
     let name = table.required("component");
     let version = table.required("version");
     let _summary: Option<String> = table.optional("summary");
+    // Resolved before; listed here so that it is a known key.
+    let _ = table.node("extends");
     let license = table.required("license");
     let source = table.node("source").map(|node| (node.span, decode_source(node, place, sink)));
     if source.is_none() {
@@ -202,11 +205,11 @@ fn all_right<T>(part: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<KconfigOptions> {
-    let table = Table::open(node, "a Kconfig configuration", sink)?;
+    let table = Table::open(node, &keys::KCONFIG, sink)?;
     let target: Option<String> = table.optional("base");
     let config = table.node("config").map(|node| (node.span, decode_origin(node, place, sink)));
     let words = [("olddefconfig", Resolve::OldDefConfig), ("oldconfig", Resolve::OldConfig)];
-    let resolve = table.node("resolve").map(|node| word(node, &words, sink));
+    let resolve = table.word_or("resolve", &words, Resolve::OldDefConfig);
     let fragments = decode_fragments(table.or_default("fragments"), place, sink);
     let make = table.or_default("make");
     let span = table.span;
@@ -220,11 +223,11 @@ fn decode_kconfig(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -
             return None;
         }
     };
-    Some(KconfigOptions { base, resolve: resolve.unwrap_or(Some(Resolve::OldDefConfig))?, fragments, make })
+    Some(KconfigOptions { base, resolve: resolve?, fragments, make })
 }
 
 fn decode_cargo(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<CargoLock> {
-    let table = Table::open(node, "`cargo`", sink)?;
+    let table = Table::open(node, &keys::CARGO, sink)?;
     let lock: Option<At<String>> = table.required("lock");
     table.close();
     let lock = lock?;

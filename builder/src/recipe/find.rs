@@ -1,5 +1,6 @@
-//! Finding the image recipes of a folder.
+//! Finding the image recipes of a folder, and the one that was meant by a wrong path.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::project::{LOCK, is_repository};
 use crate::input::{LIMIT, read_text};
+use crate::similar;
 
 /// The image recipes in a folder and below it, in order: YAML files with a key `recipe`, or with `extends` that are not
 /// toolchains. Hidden folders and links to folders are skipped. A YAML file that can't be read is an error, as it might
@@ -60,4 +62,42 @@ fn states(line: &str, key: &str) -> bool {
     let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
     let rest = line.strip_prefix(key).map(|rest| rest.strip_prefix(['"', '\'']).unwrap_or(rest));
     rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+}
+
+/// The maximum number of recipes listed in a message.
+const SHOWN: usize = 8;
+
+/// The recipe that was probably meant by a wrong path, as the end of a sentence.
+pub(super) fn suggest_path(path: &Path) -> String {
+    match nearest(path) {
+        (Some(near), _) => format!(" (did you mean {near}?)"),
+        (None, known) if known.is_empty() || path.is_file() => String::new(),
+        (None, known) => {
+            let more = if known.len() > SHOWN { ", …" } else { "" };
+            format!(" (there are: {}{more})", known[..known.len().min(SHOWN)].join(", "))
+        }
+    }
+}
+
+/// The recipe with the name nearest to a wrong path, and all existing ones.
+pub(super) fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let own = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let folders = BTreeSet::from([own.to_owned(), PathBuf::new(), "recipes".into()]);
+    let mut known: Vec<String> = Vec::new();
+    for folder in &folders {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        for entry in fs::read_dir(here).into_iter().flatten().flatten().take(1000) {
+            let path = folder.join(entry.file_name());
+            if path.extension().is_some_and(|end| end == "yaml") && path.is_file() {
+                known.push(path.display().to_string());
+            }
+        }
+    }
+    known.sort();
+    let stem = |path: &str| Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = known.iter().map(|path| stem(path)).collect();
+    let near = similar::nearest(&name, stems.iter().map(String::as_str));
+    let near = near.and_then(|near| known.iter().find(|path| stem(path) == near)).cloned();
+    (near.filter(|near| path.is_dir() || Path::new(near) != path), known)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::boot::{BootEntry, BootMenu};
 use super::component::{decode_fragments, decode_patches};
-use super::decode::{At, Decode, FindingSink, Size, Table, required, word, wrong_type};
+use super::decode::{At, Decode, FindingSink, Size, Table, required, wrong_type};
+use super::keys;
 use super::limits::Limits;
 use super::name::Name;
 use super::node::{MappingKey, YamlNode, YamlValue};
@@ -161,15 +162,14 @@ fn decode_image(
     sink: &FindingSink,
     names: &mut Vec<At<String>>,
 ) -> Option<Image> {
-    let table = Table::open(node, "an image recipe", sink)?;
+    let table = Table::open(node, &keys::RECIPE, sink)?;
     // Resolved before; listed here so that they are known keys.
     let _ = (table.node("extends"), table.node("params"));
     let name = table.required("recipe");
     let summary = table.or_default("summary");
     let arch = table.node("arch");
-    let platform = arch.map_or(Some(Platform::BUILD), |node| {
-        word(node, &Platform::ALL.map(|platform| (platform.names().arch, platform)), sink)
-    });
+    let platform =
+        table.word_or("arch", &Platform::ALL.map(|platform| (platform.names().arch, platform)), Platform::BUILD);
     let arch = arch.map(|node| node.span);
     let epoch: Option<Epoch> = table.required("epoch");
     let toolchains = table.required("toolchains");
@@ -178,16 +178,25 @@ fn decode_image(
     let (rootfs, archive) = rootfs.unzip();
     let initrd = required(&table, "initrd", |node| decode_initrd(node, place, sink));
     let squashfs = table.node("squashfs").map_or(Some(SquashfsOptions::default()), |node| decode_squashfs(node, sink));
+    let default = SquashfsOptions::default();
+    if let Some((word, _)) = PACKINGS.iter().find(|(_, packing)| *packing == default.packing) {
+        table.note_default("squashfs.compression", word);
+    }
+    table.note_default("squashfs.block", &block_text(default.block));
     let template = match table.node("template") {
         Some(node) => decode_template(node, place, sink),
         None => Some(Template::default()),
     };
+    table.note_default("template.compression", &Template::default().compression);
     let boot = table.required("boot");
     let outputs = table.required("outputs");
     let tests = table.or_default("tests");
     let limits = table.or_default("limits");
     let iso_label = table.node("iso").and_then(|node| decode_iso(node, sink));
     let span = table.key("recipe").unwrap_or(table.span);
+    if let Some(name) = name.as_ref().filter(|name: &&At<Name>| Name::fault(name).is_none()) {
+        table.note_default("iso.label", &volume_id(name));
+    }
     table.close();
     if let Some(Kernel::Component { component, .. }) = &kernel {
         names.push(component.clone());
@@ -220,19 +229,28 @@ fn decode_image(
 
 /// Reads `iso`: settings that only concern the ISO.
 fn decode_iso(node: &YamlNode, sink: &FindingSink) -> Option<At<String>> {
-    let table = Table::open(node, "`iso`", sink)?;
+    let table = Table::open(node, &keys::ISO, sink)?;
     let label = table.optional("label");
     table.close();
     label
 }
 
+/// The words for the compressions of a squashfs.
+const PACKINGS: [(&str, Packing); 4] =
+    [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
+
+/// A block size as it is written in a recipe.
+fn block_text(bytes: u32) -> String {
+    format!("{}K", bytes >> 10)
+}
+
 fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOptions> {
-    let table = Table::open(node, "`squashfs`", sink)?;
-    let words = [("zstd", Packing::Zstd), ("xz", Packing::Xz), ("gzip", Packing::Gzip), ("lz4", Packing::Lz4)];
-    let packing = table.node("compression").map(|node| word(node, &words, sink));
-    let block: Option<At<Size>> = table.optional("block");
-    table.close();
+    let table = Table::open(node, &keys::SQUASHFS, sink)?;
     let default = SquashfsOptions::default();
+    let packing = table.word_or("compression", &PACKINGS, default.packing);
+    let block: Option<At<Size>> = table.optional("block");
+    table.note_default("block", &block_text(default.block));
+    table.close();
     let block = match block.map(|block| (block.value.0, block.span)) {
         None => default.block,
         Some((size, span)) => match u32::try_from(size).ok().filter(|size| Squashfs::can_have_block(*size)) {
@@ -244,7 +262,7 @@ fn decode_squashfs(node: &YamlNode, sink: &FindingSink) -> Option<SquashfsOption
             }
         },
     };
-    Some(SquashfsOptions { packing: packing.unwrap_or(Some(default.packing))?, block })
+    Some(SquashfsOptions { packing: packing?, block })
 }
 
 struct Epoch(i64);
@@ -269,7 +287,7 @@ impl Decode for Epoch {
 
 impl Decode for Toolchains {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "`toolchains`", sink)?;
+        let table = Table::open(node, &keys::TOOLCHAINS, sink)?;
         let (build, image, boot) = (table.required("build"), table.required("image"), table.required("boot"));
         table.close();
         Some(Self { build: build?, image: image?, boot: boot? })
@@ -277,7 +295,7 @@ impl Decode for Toolchains {
 }
 
 fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Kernel> {
-    let table = Table::open(node, "`kernel`", sink)?;
+    let table = Table::open(node, &keys::KERNEL, sink)?;
     let component = table.optional("component");
     let package: Option<At<PackageText>> = table.optional("package");
     let span = table.span;
@@ -308,10 +326,10 @@ fn decode_kernel(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
 }
 
 fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Initrd> {
-    let table = Table::open(node, "`initrd`", sink)?;
-    let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
+    let table = Table::open(node, &keys::INITRD, sink)?;
+    let compression = table.or("compression", Compression::Zstd);
     let words = [("squashfs", Livefs::Squashfs), ("erofs", Livefs::Erofs), ("none", Livefs::None)];
-    let livefs = table.node("livefs").and_then(|node| word(node, &words, sink));
+    let livefs = table.word_or("livefs", &words, Livefs::Squashfs);
     let components = table.or_default("components");
     let overlays = decode_overlays(&table, place, sink);
     let early: Vec<(MappingKey, At<String>)> = table.or_default("early");
@@ -324,7 +342,7 @@ fn decode_initrd(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) ->
         .collect();
     table.close();
     // An invalid word has been reported already; the rest is still checked.
-    let (compression, livefs) = (compression.unwrap_or(Compression::Zstd), livefs.unwrap_or(Livefs::Squashfs));
+    let livefs = livefs.unwrap_or(Livefs::Squashfs);
     Some(Initrd { compression, livefs, components, overlays, early })
 }
 

@@ -1,6 +1,7 @@
 //! `limits`: budgets for an archive or a patch for which the default one is too small.
 
 use super::decode::{Decode, FindingSink, Positive, Size, Table};
+use super::keys;
 use super::node::YamlNode;
 use crate::archive::Budget;
 
@@ -54,7 +55,7 @@ impl Limits {
 
 impl Decode for Limits {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "`limits`", sink)?;
+        let table = Table::open(node, &keys::LIMITS, sink)?;
         let size = |name| table.optional::<Size>(name).map(|size| size.0);
         let number = |name| table.optional::<Positive>(name).map(|number| number.0);
         let limits = Self {

@@ -1,18 +1,19 @@
 //! From a file's path to a complete [`Recipe`].
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
 use super::decode::{At, Decode, FindingSink};
 use super::error::LoadError;
+use super::find::{nearest, suggest_path};
 use super::image::{self, Image};
+use super::merge::{self, FileKind};
 use super::name::Name;
-use super::node::{self, YamlNode, YamlValue};
-use super::params::{Parameter, Settings, substitute};
+use super::node::{self, YamlNode};
+use super::params::{Parameter, Parameters, Settings, substitute};
 use super::place::FileFinder;
 use super::project;
 use super::text::{BadRecipe, FileId, RecipeFiles, Span};
@@ -20,7 +21,6 @@ use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
 use crate::platform::Platform;
-use crate::similar;
 use crate::source::{CargoLock, Request, SourceContext};
 
 /// A recipe with everything it refers to.
@@ -52,27 +52,19 @@ pub struct Recipe {
 
 /// Reads a recipe and everything it refers to. All errors are reported at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
-    let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
-        path: path.to_owned(),
-        hint: suggest_path(path),
-        source,
-    })?;
-    let mut files = RecipeFiles::default();
-    let file = files.add(path, text);
-    let root = files.folder(file).to_owned();
-    let project = project::folder(&root);
-    let mut loader = Loader { files, sink: RefCell::default(), root, project, toolchains: BTreeMap::new() };
-    let recipe = loader.load(file, settings)?;
+    let (mut loader, file) = Loader::open(path)?;
+    let merged = loader.image_file(file, settings)?;
+    let parts = merged.as_ref().and_then(|merged| loader.decode(&merged.node));
     let findings = loader.sink.take();
-    match recipe {
-        Some(parts) if findings.is_empty() => {
-            let Parts { image, params, components, own, toolchains: [build, packer, boot] } = parts;
+    match parts.zip(merged) {
+        Some((parts, merged)) if findings.is_empty() => {
+            let Parts { image, components, own, toolchains: [build, packer, boot] } = parts;
             let Loader { files, project, .. } = loader;
             let (path, settings) = (path.to_owned(), settings.clone());
             Ok(Recipe {
                 path,
                 project,
-                params,
+                params: merged.params.declared,
                 settings,
                 image,
                 components,
@@ -87,66 +79,44 @@ pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     }
 }
 
-/// Merges a node over the one that it extends.
-type Merge<'a> = &'a dyn Fn(&mut YamlNode, YamlNode, &FindingSink);
-
-fn overlay(base: &mut YamlNode, over: YamlNode, _: &FindingSink) {
-    base.overlay(over);
-}
-
 /// The maximum length of a chain of `extends`.
 const CHAIN: usize = 16;
 
-/// The maximum number of recipes listed in a message.
-const SHOWN: usize = 8;
-
-/// The recipe that was probably meant by a wrong path, as the end of a sentence.
-fn suggest_path(path: &Path) -> String {
-    match nearest(path) {
-        (Some(near), _) => format!(" (did you mean {near}?)"),
-        (None, known) if known.is_empty() || path.is_file() => String::new(),
-        (None, known) => {
-            let more = if known.len() > SHOWN { ", …" } else { "" };
-            format!(" (there are: {}{more})", known[..known.len().min(SHOWN)].join(", "))
-        }
-    }
+/// A file, merged over those that it extends.
+pub(super) struct MergedFile {
+    /// The result, without `extends`.
+    pub node: YamlNode,
+    /// The file and those that it extends, from itself to the last.
+    pub chain: Vec<ExtendedFile>,
+    /// Its parameters; only image recipes have any.
+    pub params: Parameters,
 }
 
-/// The recipe with the name nearest to a wrong path, and all existing ones.
-fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let own = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-    let folders = BTreeSet::from([own.to_owned(), PathBuf::new(), "recipes".into()]);
-    let mut known: Vec<String> = Vec::new();
-    for folder in &folders {
-        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        for entry in fs::read_dir(here).into_iter().flatten().flatten().take(1000) {
-            let path = folder.join(entry.file_name());
-            if path.extension().is_some_and(|end| end == "yaml") && path.is_file() {
-                known.push(path.display().to_string());
-            }
-        }
-    }
-    known.sort();
-    let stem = |path: &str| Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let stems: Vec<String> = known.iter().map(|path| stem(path)).collect();
-    let near = similar::nearest(&name, stems.iter().map(String::as_str));
-    let near = near.and_then(|near| known.iter().find(|path| stem(path) == near)).cloned();
-    (near.filter(|near| path.is_dir() || Path::new(near) != path), known)
+/// A file in a chain of `extends`.
+pub(super) struct ExtendedFile {
+    /// The file.
+    pub file: FileId,
+    /// Its absolute path without links, to notice that it is extended twice.
+    canonical: PathBuf,
+    /// The location of the path that it extends.
+    extends: Option<Span>,
 }
 
-struct Loader {
-    files: RecipeFiles,
-    sink: FindingSink,
+/// Reads files and everything that they refer to.
+pub(super) struct Loader {
+    /// The files read so far.
+    pub files: RecipeFiles,
+    /// The findings so far.
+    pub sink: FindingSink,
+    /// The folder of the first file.
     root: PathBuf,
     project: PathBuf,
-    /// Components that were read, by name; `None` for an invalid one.
+    /// Toolchains that were read, by name; `None` for an invalid one.
     toolchains: BTreeMap<String, Option<Toolchain>>,
 }
 
 struct Parts {
     image: Image,
-    params: BTreeMap<String, Parameter>,
     components: BTreeMap<String, Component>,
     /// The components' own toolchains.
     own: BTreeMap<String, Toolchain>,
@@ -155,70 +125,149 @@ struct Parts {
 }
 
 impl Loader {
-    fn load(&mut self, file: FileId, settings: &Settings) -> Result<Option<Parts>, LoadError> {
-        if let Some(node) =
-            self.parse(file).filter(|node| node.get("recipe").is_none() && node.get("extends").is_none())
-            && let Some(kind) = ["component", "toolchain"].into_iter().find(|kind| node.get(kind).is_some())
-        {
-            let message = format!("this file describes a {kind}, not an image");
+    /// Reads the first file.
+    pub fn open(path: &Path) -> Result<(Self, FileId), LoadError> {
+        let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            hint: suggest_path(path),
+            source,
+        })?;
+        let mut files = RecipeFiles::default();
+        let file = files.add(path, text);
+        let root = files.folder(file).to_owned();
+        let project = project::folder(&root);
+        Ok((Self { files, sink: RefCell::default(), root, project, toolchains: BTreeMap::new() }, file))
+    }
+
+    /// The kind of a file that does not say that it is a recipe.
+    pub fn other_kind(&self, node: &YamlNode) -> Option<FileKind> {
+        let kinds = [FileKind::Component, FileKind::Toolchain].into_iter();
+        kinds.filter(|_| node.get("recipe").is_none()).find(|kind| node.get(kind.word()).is_some())
+    }
+
+    /// An image recipe, merged and with the values of its parameters.
+    fn image_file(&mut self, file: FileId, settings: &Settings) -> Result<Option<MergedFile>, LoadError> {
+        let Some(node) = self.parse(file) else { return Ok(None) };
+        if let Some(kind) = self.other_kind(&node).filter(|_| node.get("extends").is_none()) {
+            let message = format!("this file describes a {}, not an image", kind.word());
             self.sink
                 .borrow_mut()
                 .add("no-recipe", node.span, message)
                 .help("an image recipe refers to it; pass that recipe to `dbco build`");
             return Ok(None);
         }
-        let Some(mut node) = self.extended(file, "recipe", &overlay, &mut Vec::new()) else { return Ok(None) };
-        let params = substitute(&mut node, settings, &self.sink)?;
-        let place = self.place(image::platform(&node));
-        let (image, names) = image::decode(&node, &place, &self.sink);
+        self.merged(file, node, FileKind::Recipe, settings)
+    }
+
+    /// A parsed file, merged over those that it extends; for a recipe with the values of its parameters.
+    pub fn merged(
+        &mut self,
+        file: FileId,
+        node: YamlNode,
+        kind: FileKind,
+        settings: &Settings,
+    ) -> Result<Option<MergedFile>, LoadError> {
+        let mut chain = Vec::new();
+        let Some(mut node) = self.extended(file, node, kind, &mut chain) else { return Ok(None) };
+        let params = match kind {
+            FileKind::Recipe => substitute(&mut node, settings, &self.files, &self.sink)?,
+            _ => Parameters::default(),
+        };
+        Ok(Some(MergedFile { node, chain, params }))
+    }
+
+    /// Decodes an image recipe, and reads and checks everything that it refers to.
+    fn decode(&mut self, node: &YamlNode) -> Option<Parts> {
+        let parts = self.decode_parts(node);
+        merge::relate(node, &self.sink);
+        parts
+    }
+
+    fn decode_parts(&mut self, node: &YamlNode) -> Option<Parts> {
+        let place = self.place(image::platform(node));
+        let (image, names) = image::decode(node, &place, &self.sink);
         let components = self.components(names);
         let own: Vec<_> = components.values().filter_map(|component| component.toolchain.as_ref()).collect();
         let own = own.into_iter().filter_map(|name| Some((name.value.clone(), self.toolchain(name)?))).collect();
         texts::check(image.as_ref(), &components, &mut self.files, &self.sink);
         let Some(image) = image else {
-            self.toolchains_of(&node);
-            return Ok(None);
+            self.toolchains_of(node);
+            return None;
         };
         let names = [&image.toolchains.build, &image.toolchains.image, &image.toolchains.boot];
         let toolchains = names.map(|name| self.toolchain(name));
         checks::run(&image, &components, &self.files, &self.sink);
-        let [Some(build), Some(packer), Some(boot)] = toolchains else { return Ok(None) };
-        Ok(Some(Parts { image, params, components, own, toolchains: [build, packer, boot] }))
+        let [Some(build), Some(packer), Some(boot)] = toolchains else { return None };
+        Some(Parts { image, components, own, toolchains: [build, packer, boot] })
+    }
+
+    /// Decodes a merged file of any kind for its findings and the keys that it may have.
+    pub fn inspect(&mut self, node: &YamlNode, kind: FileKind) {
+        match kind {
+            FileKind::Recipe => _ = self.decode(node),
+            FileKind::Component => _ = component::decode(node, &self.place(Platform::BUILD), &self.sink),
+            FileKind::Toolchain => _ = toolchain::decode(node, &self.place(Platform::BUILD), &self.sink),
+        }
+        merge::relate(node, &self.sink);
     }
 
     /// Reads the toolchains of an invalid recipe for their errors, so that all findings are reported at once.
     fn toolchains_of(&mut self, recipe: &YamlNode) {
         for key in ["build", "image", "boot"] {
             let node = recipe.get("toolchains").and_then(|node| node.get(key));
-            if let Some(YamlNode { value: YamlValue::Text { text, .. }, span }) = node {
-                self.toolchain(&At { value: text.clone(), span: *span });
+            if let Some((text, span)) = node.and_then(|node| Some((node.text()?, node.span))) {
+                self.toolchain(&At { value: text.to_owned(), span });
             }
         }
     }
 
-    /// Parses a file and merges it, with `merge`, over the one that it extends. `what` describes both in findings.
-    fn extended(&mut self, file: FileId, what: &str, merge: Merge<'_>, chain: &mut Vec<PathBuf>) -> Option<YamlNode> {
-        let node = self.parse(file)?;
-        chain.push(self.files.path(file).canonicalize().unwrap_or_default());
-        let Some(extends) = node.get("extends") else { return Some(node) };
-        let name = At::<String>::decode(extends, &self.sink)?;
+    /// Merges a parsed file over the one that it extends, and that over its own. `chain` gets them in this order.
+    fn extended(
+        &mut self,
+        file: FileId,
+        mut node: YamlNode,
+        kind: FileKind,
+        chain: &mut Vec<ExtendedFile>,
+    ) -> Option<YamlNode> {
+        let extends = node.take("extends");
+        // A repeated key has been reported.
+        while node.take("extends").is_some() {}
+        let canonical = self.files.path(file).canonicalize().unwrap_or_default();
+        chain.push(ExtendedFile { file, canonical, extends: extends.as_ref().map(|node| node.span) });
+        let Some(extends) = extends else { return Some(node) };
+        let name = At::<String>::decode(&extends, &self.sink)?;
         let path = self.files.folder(file).join(&name.value);
-        if let Some(first) = chain.iter().position(|known| *known == path.canonicalize().unwrap_or_default()) {
-            let short = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let circle: Vec<String> = chain[first..].iter().chain([&chain[first]]).map(short).collect();
-            let message = format!("a {what} extends itself: {}", circle.join(" → "));
-            self.sink.borrow_mut().add("extends-itself", name.span, message);
+        let canonical = path.canonicalize().unwrap_or_default();
+        if let Some(first) = chain.iter().position(|known| known.canonical == canonical) {
+            self.report_circle(&chain[first..], kind);
             return None;
         }
         if chain.len() == CHAIN {
             let message = format!("more than {CHAIN} files extend each other");
-            self.sink.borrow_mut().add("extends", name.span, message);
+            let mut findings = self.sink.borrow_mut();
+            let finding = findings.add("extends", name.span, message);
+            chain[0].extends.into_iter().for_each(|span| _ = finding.relate(span, "the first"));
             return None;
         }
-        let base = self.read(&path, name.span, what)?;
-        let mut base = self.extended(base, what, merge, chain)?;
-        merge(&mut base, node, &self.sink);
+        let base = self.read(&path, name.span, kind.word())?;
+        let parsed = self.parse(base)?;
+        let mut base = self.extended(base, parsed, kind, chain)?;
+        merge::merge(&mut base, node, kind, &self.sink);
         Some(base)
+    }
+
+    /// Reports that the last of the files extends the first.
+    fn report_circle(&self, files: &[ExtendedFile], kind: FileKind) {
+        let name = |file: &ExtendedFile| file.canonical.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let circle: Vec<String> = files.iter().chain(files.first()).map(name).collect();
+        let message = format!("a {} extends itself: {}", kind.word(), circle.join(" → "));
+        let mut findings = self.sink.borrow_mut();
+        if let Some((last, others)) = files.split_last()
+            && let Some(span) = last.extends
+        {
+            let finding = findings.add("extends-itself", span, message);
+            others.iter().filter_map(|other| other.extends).for_each(|span| _ = finding.relate(span, "by this"));
+        }
     }
 
     /// The context of a file's references, for packages of an architecture.
@@ -226,13 +275,15 @@ impl Loader {
         FileFinder { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
     }
 
-    fn parse(&mut self, file: FileId) -> Option<YamlNode> {
+    /// Parses a file.
+    pub fn parse(&mut self, file: FileId) -> Option<YamlNode> {
         node::parse(&self.files, file, &mut self.sink.borrow_mut())
     }
 
     fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
         match read_text(path, LIMIT) {
-            Ok(text) => Some(self.files.add(path, text)),
+            // As a user would write it.
+            Ok(text) => Some(self.files.add(path.strip_prefix(".").unwrap_or(path), text)),
             Err(error) => {
                 let message = format!("can't read the {what} {}: {error}", path.display());
                 let mut findings = self.sink.borrow_mut();
@@ -248,7 +299,9 @@ impl Loader {
         }
     }
 
-    fn open(&mut self, folder: &str, name: &At<String>, what: &'static str) -> Option<FileId> {
+    /// The file of a component or a toolchain, merged over those that it extends.
+    fn open_named(&mut self, folder: &str, name: &At<String>, kind: FileKind) -> Option<(FileId, YamlNode)> {
+        let what = kind.word();
         if let Some(why) = Name::fault(&name.value) {
             let message = format!("{:?} can't be the name of a {what}: {why}", name.value);
             self.sink.borrow_mut().add("name", name.span, message);
@@ -256,7 +309,26 @@ impl Loader {
         }
         let place = self.place(Platform::BUILD);
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
-        self.read(&path, name.span, what)
+        let file = self.read(&path, name.span, what)?;
+        let node = self.parse(file)?;
+        Some((file, self.extended(file, node, kind, &mut Vec::new())?))
+    }
+
+    /// Reports that a component or a toolchain has another name than its file. `stated` is the name in it.
+    fn check_name(&self, file: FileId, stated: (&str, Span), name: &str, kind: FileKind) {
+        let (stated, span) = stated;
+        if stated == name {
+            return;
+        }
+        let message = format!("this file names {} `{stated}`, not `{name}`", kind.word());
+        let mut findings = self.sink.borrow_mut();
+        if span.file == file {
+            findings.add("wrong-name", span, message);
+        } else {
+            let start = Span { file, start: 0, end: 0 };
+            let help = format!("state its own name: `{}: {name}`", kind.word());
+            findings.add("wrong-name", start, message).relate(span, "the extended file's name").help(help);
+        }
     }
 
     /// Loads the image's components and their dependencies, each once.
@@ -266,16 +338,14 @@ impl Loader {
             if seen.contains_key(&name.value) {
                 continue;
             }
-            let node = self.open("components", &name, "component").and_then(|file| self.parse(file));
+            let node = self.open_named("components", &name, FileKind::Component);
             let place = self.place(Platform::BUILD);
-            let component = node.and_then(|node| component::decode(&node, &place, &self.sink));
-            if let Some(component) = &component {
-                if component.name != name.value {
-                    let message = format!("this file names component `{}`, not `{}`", component.name, name.value);
-                    self.sink.borrow_mut().add("wrong-name", component.span, message);
-                }
+            let component = node.as_ref().and_then(|(_, node)| component::decode(node, &place, &self.sink));
+            if let (Some((file, _)), Some(component)) = (&node, &component) {
+                self.check_name(*file, (&component.name, component.span), &name.value, FileKind::Component);
                 wanted.extend(component.needs.iter().cloned());
             }
+            node.iter().for_each(|(_, node)| merge::relate(node, &self.sink));
             seen.insert(name.value, component);
         }
         seen.into_iter().filter_map(|(name, component)| Some((name, component?))).collect()
@@ -286,14 +356,13 @@ impl Loader {
         if let Some(known) = self.toolchains.get(&name.value) {
             return known.clone();
         }
-        let file = self.open("toolchains", name, "toolchain");
-        let node = file.and_then(|file| self.extended(file, "toolchain", &toolchain::extend, &mut Vec::new()));
+        let node = self.open_named("toolchains", name, FileKind::Toolchain);
         let place = self.place(Platform::BUILD);
-        let toolchain = node.and_then(|node| toolchain::decode(&node, &place, &self.sink));
-        if let Some(toolchain) = toolchain.as_ref().filter(|toolchain| toolchain.name != name.value) {
-            let message = format!("this file names toolchain `{}`, not `{}`", toolchain.name, name.value);
-            self.sink.borrow_mut().add("wrong-name", toolchain.span, message);
+        let toolchain = node.as_ref().and_then(|(_, node)| toolchain::decode(node, &place, &self.sink));
+        if let (Some((file, _)), Some(toolchain)) = (&node, &toolchain) {
+            self.check_name(*file, (&toolchain.name, toolchain.span), &name.value, FileKind::Toolchain);
         }
+        node.iter().for_each(|(_, node)| merge::relate(node, &self.sink));
         self.toolchains.insert(name.value.clone(), toolchain.clone());
         toolchain
     }

@@ -6,11 +6,14 @@
 pub mod boot;
 pub mod checks;
 pub mod component;
+mod effective;
 mod error;
 mod find;
 pub mod image;
+pub mod keys;
 pub mod limits;
 mod load;
+mod merge;
 pub mod name;
 pub mod origin;
 pub mod output;
@@ -26,10 +29,12 @@ pub mod toolchain;
 
 pub use crate::yaml::{decode, node, text};
 pub use component::{BaseConfig, Component, KconfigOptions, Resolve};
+pub use effective::{Effective, effective};
 pub use error::LoadError;
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;
 pub use load::{Recipe, load};
+pub use merge::{FileKind, element_name};
 pub use name::Name;
 pub use origin::Origin;
 pub use output::OutputKind;

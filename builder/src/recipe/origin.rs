@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::decode::{At, FindingSink, Table};
+use super::keys;
 use super::node::YamlNode;
 use super::place::FileFinder;
 use crate::source::kind::{KEYS, SourceKey, StatedSource};
@@ -61,7 +62,7 @@ pub fn decode_origin(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink
 
 /// Reads a mapping with exactly one kind of source as its key: one of [`KEYS`], or `path`.
 pub fn decode_source(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<(Origin, Unpacking)> {
-    let table = Table::open(node, "a source", sink)?;
+    let table = Table::open(node, &keys::SOURCE, sink)?;
     let strip: Option<At<u32>> = table.optional("strip");
     let path: Option<At<String>> = table.optional("path");
     let exclude: Vec<At<String>> = table.or_default("exclude");

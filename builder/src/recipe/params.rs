@@ -1,11 +1,12 @@
 //! The parameters of a recipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decode::{Decode, FindingSink, Table, word};
 use super::error::LoadError;
+use super::keys;
 use super::node::{self, YamlNode, YamlValue};
-use super::text::{Findings, Span};
+use super::text::{RecipeFiles, Span};
 use crate::similar;
 
 /// Settings of parameters: `--set name=value`.
@@ -25,7 +26,7 @@ impl Decode for Parameter {
         if let YamlValue::Text { text, .. } = &node.value {
             return Some(Self { default: Some(text.clone()), choices: Vec::new() });
         }
-        let table = Table::open(node, "a parameter", sink)?;
+        let table = Table::open(node, &keys::PARAMETER, sink)?;
         if let Some(kind) = table.node("type") {
             word(kind, &[("string", ())], sink);
         }
@@ -36,14 +37,22 @@ impl Decode for Parameter {
     }
 }
 
+/// The parameters of a recipe and their uses.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    /// The parameters by name.
+    pub declared: BTreeMap<String, Parameter>,
+    /// The names of the parameters in each text that contains any.
+    pub uses: BTreeMap<Span, BTreeSet<String>>,
+}
+
 /// Substitutes the values of parameters for `${name}`; `$${` stands for `${`.
-///
-/// Gives the parameters by name.
 pub(super) fn substitute(
     root: &mut YamlNode,
     settings: &Settings,
+    files: &RecipeFiles,
     sink: &FindingSink,
-) -> Result<BTreeMap<String, Parameter>, LoadError> {
+) -> Result<Parameters, LoadError> {
     let params = match root.get("params") {
         Some(node) => Vec::<(node::MappingKey, Parameter)>::decode(node, sink).unwrap_or_default(),
         None => Vec::new(),
@@ -55,7 +64,17 @@ pub(super) fn substitute(
             if !parameter.choices.is_empty() && !parameter.choices.contains(value) {
                 let message = format!("`{value}` is not a valid value of parameter `{}`", key.name);
                 let help = format!("one of: {}", parameter.choices.join(", "));
-                sink.borrow_mut().add("parameter", key.span, message).help(help);
+                let mut findings = sink.borrow_mut();
+                let finding = findings.add("parameter", key.span, message).help(help);
+                // Each may be of another file.
+                let stated = root.get("params").and_then(|params| params.get(&key.name));
+                stated
+                    .and_then(|node| node.get("choices"))
+                    .into_iter()
+                    .for_each(|node| _ = finding.relate(node.span, "the valid values"));
+                let default = stated.map(|node| node.get("default").unwrap_or(node));
+                let default = default.filter(|_| !settings.contains_key(&key.name));
+                default.into_iter().for_each(|node| _ = finding.relate(node.span, "its default"));
             }
             values.insert(key.name.clone(), value.clone());
         } else {
@@ -70,13 +89,41 @@ pub(super) fn substitute(
             Some(near) => format!("; {}", similar::did_you_mean(near)),
             None => format!("; there are: {}", names.join(", ")),
         };
+        let place = root.get("params").map(|node| format!(" ({})", files.locate(node.span)));
+        let hint = hint + &place.unwrap_or_default();
         return Err(LoadError::Parameter { name: name.clone(), hint });
     }
-    root.visit_text(&mut |text, span| *text = expand(text, &values, span, &mut sink.borrow_mut()));
-    Ok(params.into_iter().map(|(key, parameter)| (key.name, parameter)).collect())
+    let declared = root.get("params").map(|node| (node.span, node.history.removed.clone()));
+    let mut uses: BTreeMap<Span, BTreeSet<String>> = BTreeMap::new();
+    root.visit_text(&mut |text, span| {
+        let (expanded, names) = expand(text, &values);
+        *text = expanded;
+        for name in names.iter().filter(|name| !values.contains_key(*name)) {
+            let mut findings = sink.borrow_mut();
+            let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
+            match similar::nearest(name, values.keys().map(String::as_str)) {
+                Some(near) => finding.suggest(near),
+                None => finding.help("declare it under `params`, or write $${ for a literal ${"),
+            };
+            match &declared {
+                Some((span, removed)) => match removed.iter().find(|removed| removed.name == *name) {
+                    Some(removed) => finding.relate(removed.by, "it is removed here"),
+                    None => finding.relate(*span, "the parameters are declared here"),
+                },
+                None => finding,
+            };
+        }
+        if !names.is_empty() {
+            uses.insert(span, names);
+        }
+    });
+    let declared = params.into_iter().map(|(key, parameter)| (key.name, parameter)).collect();
+    Ok(Parameters { declared, uses })
 }
 
-fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &mut Findings) -> String {
+/// A text with the values of its parameters, and their names.
+fn expand(text: &str, values: &BTreeMap<String, String>) -> (String, BTreeSet<String>) {
+    let mut names = BTreeSet::new();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -88,18 +135,10 @@ fn expand(text: &str, values: &BTreeMap<String, String>, span: Span, findings: &
             continue;
         }
         let (name, after) = rest.split_once('}').unwrap_or((rest, ""));
-        match values.get(name) {
-            Some(value) => out.push_str(value),
-            None => {
-                let finding = findings.add("parameter", span, format!("there is no parameter `{name}`"));
-                match similar::nearest(name, values.keys().map(String::as_str)) {
-                    Some(near) => finding.suggest(near),
-                    None => finding.help("declare it under `params`, or write $${ for a literal ${"),
-                };
-            }
-        }
+        out.push_str(values.get(name).map_or("", String::as_str));
+        names.insert(name.to_owned());
         rest = after;
     }
     out.push_str(rest);
-    out
+    (out, names)
 }

@@ -21,6 +21,7 @@ impl FileFinder<'_> {
     /// A path relative to the file that contains it, which must exist. `what` describes it in the finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &FindingSink) -> Option<PathBuf> {
         let found = self.files.folder(span.file).join(path);
+        sink.borrow_mut().notes.paths.insert(span);
         if let Ok(metadata) = found.metadata() {
             let fits = match what {
                 "overlay" => metadata.is_dir(),

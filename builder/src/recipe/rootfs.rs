@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::decode::{At, Decode, FindingSink, Table, required, word, wrong_type};
+use super::keys;
 use super::node::{MappingKey, YamlNode, YamlValue};
 use super::place::FileFinder;
 use crate::image::compress::Compression;
@@ -194,6 +195,12 @@ pub struct DeviceNode {
 /// Permission bits, written as octal text: `"0755"`.
 struct Octal(u32);
 
+impl std::fmt::Display for Octal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
 impl Decode for Octal {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
@@ -210,11 +217,11 @@ impl Decode for Octal {
 
 /// Reads `rootfs`.
 pub fn decode_rootfs(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<(Rootfs, Compression)> {
-    let table = Table::open(node, "`rootfs`", sink)?;
+    let table = Table::open(node, &keys::ROOTFS, sink)?;
     let rootfs = rootfs_keys(&table, &[("split", Layout::Split), ("fhs", Layout::Fhs)], place, sink);
-    let compression = table.node("compression").and_then(|node| Compression::decode(node, sink));
+    let compression = table.or("compression", Compression::Zstd);
     table.close();
-    Some((rootfs, compression.unwrap_or(Compression::Zstd)))
+    Some((rootfs, compression))
 }
 
 /// A template of systems or applications, if it is not the root filesystem itself.
@@ -235,13 +242,13 @@ impl Default for Template {
 
 /// Reads `template`.
 pub fn decode_template(node: &YamlNode, place: &FileFinder<'_>, sink: &FindingSink) -> Option<Template> {
-    let table = Table::open(node, "`template`", sink)?;
+    let table = Table::open(node, &keys::TEMPLATE, sink)?;
     let words = [("gzip", Compression::Gzip), ("zstd", Compression::Zstd), ("xz", Compression::Xz)];
-    let compression = table.node("compression").and_then(|node| word(node, &words, sink));
+    let compression = table.word_or("compression", &words, Template::default().compression);
     let layouts = [("app", Layout::App), ("split", Layout::Split), ("fhs", Layout::Fhs)];
     let content = table.node("layout").map(|_| rootfs_keys(&table, &layouts, place, sink));
     table.close();
-    Some(Template { compression: compression.unwrap_or(Compression::Gzip), content })
+    Some(Template { compression: compression.unwrap_or(Template::default().compression), content })
 }
 
 fn rootfs_keys(
@@ -267,12 +274,12 @@ fn rootfs_keys(
     let links = links.into_iter().map(|(key, target)| (At { value: key.name, span: key.span }, target)).collect();
     let groups: Vec<StatedGroup> = table.or_default("groups");
     let audit_allow = table.node("audit").and_then(|node| {
-        let table = Table::open(node, "`audit`", sink)?;
+        let table = Table::open(node, &keys::AUDIT, sink)?;
         let allow = table.or_default("allow");
         table.close();
         Some(allow)
     });
-    if let Some(span) = table.key("modes").filter(|_| table.node("modes").is_some()) {
+    if let Some(span) = table.refused("modes") {
         let message =
             "`modes` was renamed to `attributes`, which also takes patterns, capabilities and extended attributes";
         sink.borrow_mut().add("unknown-key", span, message).label("write `attributes:`");
@@ -309,7 +316,7 @@ struct StatedGroup {
 
 impl Decode for StatedGroup {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a group", sink)?;
+        let table = Table::open(node, &keys::GROUP, sink)?;
         let (name, gid) = (table.required("name"), table.required("gid"));
         table.close();
         Some(Self { name: name?, gid: gid? })
@@ -318,27 +325,34 @@ impl Decode for StatedGroup {
 
 impl Decode for User {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "an account", sink)?;
+        let table = Table::open(node, &keys::USER, sink)?;
         let (name, uid): (Option<At<String>>, Option<u32>) = (table.required("name"), table.required("uid"));
         let gid = table.optional("gid");
         let groups = table.or_default("groups");
         let home = table.optional("home");
         let shell: Option<String> = table.required("shell");
-        let password = table.optional("password").unwrap_or_else(|| "!".to_owned());
+        let password = table.or("password", "!".to_owned());
         let gecos = table.or_default("gecos");
+        uid.iter().for_each(|uid| table.note_default("gid", uid));
+        name.iter().for_each(|name| table.note_default("home", &home_of(&name.value)));
         table.close();
         let (name, uid) = (name?, uid?);
         // A missing shell has been reported already; the account is still checked, with a shell that no check looks
         // for.
         let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
-        let home = home.unwrap_or_else(|| format!("/usr/home/{}", name.value));
+        let home = home.unwrap_or_else(|| home_of(&name.value));
         Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })
     }
 }
 
+/// The home of an account that states none.
+fn home_of(name: &str) -> String {
+    format!("/usr/home/{name}")
+}
+
 impl Decode for StatedDiversion {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a diversion", sink)?;
+        let table = Table::open(node, &keys::DIVERSION, sink)?;
         let (from, to, by) = (table.required("from"), table.required("to"), table.optional("by"));
         table.close();
         Some(Self { from: from?, to: to?, by })
@@ -347,18 +361,12 @@ impl Decode for StatedDiversion {
 
 impl Decode for DeviceNode {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a device node", sink)?;
+        let table = Table::open(node, &keys::NODE, sink)?;
         let path = table.required("path");
-        let block = table.node("type").map(|node| word(node, &[("char", false), ("block", true)], sink));
+        let block = table.word_or("type", &[("char", false), ("block", true)], false);
         let (major, minor) = (table.required("major"), table.required("minor"));
-        let mode: Option<Octal> = table.optional("mode");
+        let Octal(mode) = table.or("mode", Octal(0o600));
         table.close();
-        Some(Self {
-            path: path?,
-            block: block.unwrap_or(Some(false))?,
-            major: major?,
-            minor: minor?,
-            mode: mode.map_or(0o600, |octal| octal.0),
-        })
+        Some(Self { path: path?, block: block?, major: major?, minor: minor?, mode })
     }
 }

@@ -1,6 +1,7 @@
 //! The boot tests of a recipe.
 
 use super::decode::{At, Decode, FindingSink, Mebibytes, Port, Positive, Size, Table, required, word};
+use super::keys;
 use super::name::Name;
 use super::node::{YamlNode, YamlValue};
 use super::text::Span;
@@ -170,17 +171,17 @@ impl TestDisk {
 
 impl Decode for Test {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a boot test", sink)?;
+        let table = Table::open(node, &keys::TEST, sink)?;
         let name = table.required("name");
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
-        let machine = decode_machine(&table, medium, &SMALL, sink);
-        let timeout = table.optional("timeout").unwrap_or(90);
+        let machine = decode_machine(&table, medium, &SMALL);
+        let timeout = table.or("timeout", 90);
         let forward = table.or_default::<Vec<Port>>("forward");
         let forward = forward.into_iter().map(|port| port.0).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
             // A single boot is written in the test itself.
-            None => decode_boot(&table, true, sink).map(|boot| vec![boot]),
+            None => decode_boot(&table, true).map(|boot| vec![boot]),
         };
         let peer = table.node("peer").map(|node| decode_peer(node, machine.as_ref().unwrap_or(&SMALL), sink));
         table.close();
@@ -201,27 +202,27 @@ const SMALL: TestMachine = TestMachine {
 };
 
 /// The keys of a machine; what they do not state is as in `base`.
-fn decode_machine(
-    table: &Table<'_>,
-    medium: Option<TestMedium>,
-    base: &TestMachine,
-    sink: &FindingSink,
-) -> Option<TestMachine> {
+fn decode_machine(table: &Table<'_>, medium: Option<TestMedium>, base: &TestMachine) -> Option<TestMachine> {
     let firmwares = [("bios", TestFirmware::Bios), ("uefi", TestFirmware::Uefi), ("none", TestFirmware::None)];
-    let firmware = table.node("firmware").map_or(Some(base.firmware), |node| word(node, &firmwares, sink));
-    let memory = table.optional::<Mebibytes>("memory").map_or(base.memory, |memory| memory.0);
+    let firmware = table.word_or("firmware", &firmwares, base.firmware);
+    let memory = table.or("memory", Mebibytes(base.memory)).0;
     let cpus = table.optional::<Positive>("cpus");
+    table.note_default("cpus", &base.cpus);
     let cpus = cpus.map_or(base.cpus, |cpus| u32::try_from(cpus.0).unwrap_or(u32::MAX));
-    let parallel = table.optional("parallel").unwrap_or(base.parallel && cpus > 1);
+    let parallel = base.parallel && cpus > 1;
+    if parallel {
+        table.note_default("parallel", &parallel);
+    }
+    let parallel = table.optional("parallel").unwrap_or(parallel);
     let disks = table.or_default("disks");
     Some(TestMachine { firmware: firmware?, medium: medium?, memory, cpus, parallel, disks })
 }
 
 fn decode_peer(node: &YamlNode, base: &TestMachine, sink: &FindingSink) -> Option<TestPeer> {
-    let table = Table::open(node, "the second machine of a test", sink)?;
+    let table = Table::open(node, &keys::PEER, sink)?;
     let medium = table.node("medium").map_or(Some(base.medium), |node| decode_medium(node, sink));
-    let machine = decode_machine(&table, medium, base, sink);
-    let boot = decode_boot(&table, false, sink);
+    let machine = decode_machine(&table, medium, base);
+    let boot = decode_boot(&table, false);
     let span = table.span;
     table.close();
     Some(TestPeer { machine: machine?, boot: boot?, span })
@@ -238,7 +239,7 @@ fn decode_medium(node: &YamlNode, sink: &FindingSink) -> Option<TestMedium> {
     word(node, &media, sink)
 }
 
-fn decode_boot(table: &Table<'_>, cuts: bool, sink: &FindingSink) -> Option<TestBoot> {
+fn decode_boot(table: &Table<'_>, cuts: bool) -> Option<TestBoot> {
     let entry = table.required("entry");
     let cmdline = table.or_default("cmdline");
     let expect = table.required("expect");
@@ -250,14 +251,14 @@ fn decode_boot(table: &Table<'_>, cuts: bool, sink: &FindingSink) -> Option<Test
         ("reboot", TestEnd::Reboot),
         ("itself", TestEnd::Itself),
     ];
-    let end = table.node("end").map(|node| word(node, &ends, sink)).unwrap_or(Some(TestEnd::Cut));
+    let end = table.word_or("end", &ends, TestEnd::Cut);
     let cut = if cuts { table.optional("cut") } else { None };
     Some(TestBoot { entry: entry?, medium: None, cmdline, expect: expect?, login, run, end: end?, cut })
 }
 
 impl Decode for Cut {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "the power cuts of a boot", sink)?;
+        let table = Table::open(node, &keys::CUT, sink)?;
         let (during, times) = (table.required("during"), table.required::<At<u32>>("times"));
         let (outcome, words) = (table.required("outcome"), table.required("words"));
         let span = table.span;
@@ -270,9 +271,9 @@ impl Decode for Cut {
 
 impl Decode for TestBoot {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a boot of a test", sink)?;
+        let table = Table::open(node, &keys::TEST_BOOT, sink)?;
         let medium = table.node("medium").map(|node| decode_medium(node, sink));
-        let boot = decode_boot(&table, true, sink);
+        let boot = decode_boot(&table, true);
         table.close();
         let boot = boot?;
         Some(Self { medium: medium.unwrap_or(None), ..boot })
@@ -281,7 +282,7 @@ impl Decode for TestBoot {
 
 impl Decode for TestDisk {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a disk of a test", sink)?;
+        let table = Table::open(node, &keys::DISK, sink)?;
         let buses = [
             ("virtio", Bus::Virtio),
             ("usb", Bus::Usb),
@@ -290,7 +291,7 @@ impl Decode for TestDisk {
             ("sata", Bus::Sata),
             ("sd", Bus::Sd),
         ];
-        let bus = table.node("bus").map(|node| word(node, &buses, sink));
+        let bus = table.word_or("bus", &buses, Bus::Virtio);
         let size = table.node("size").map(|node| Size::decode(node, sink));
         let (label, systems) = (table.optional("label"), table.or_default("systems"));
         let template = table.or_default("template");
@@ -300,13 +301,13 @@ impl Decode for TestDisk {
             Some(decoded) => Some(decoded?.0),
             None => None,
         };
-        Some(Self { bus: bus.unwrap_or(Some(Bus::Virtio))?, size, label, systems, template, span })
+        Some(Self { bus: bus?, size, label, systems, template, span })
     }
 }
 
 impl Decode for Login {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
-        let table = Table::open(node, "a login", sink)?;
+        let table = Table::open(node, &keys::LOGIN, sink)?;
         let (user, password) = (table.required("user"), table.optional("password"));
         table.close();
         Some(Self { user: user?, password })
@@ -320,7 +321,7 @@ impl Decode for TestAction {
             return Some(Self { step, span: node.span });
         }
         let mut span = node.span;
-        let table = Table::open(node, "a step of a test", sink)?;
+        let table = Table::open(node, &keys::STEP, sink)?;
         let step = if table.node("tcp").is_some() {
             let (port, send, expect) =
                 (table.required::<At<Port>>("tcp"), table.or_default("send"), table.required("expect"));

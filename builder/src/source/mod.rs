@@ -16,6 +16,7 @@ mod error;
 mod failures;
 mod fetch;
 mod git;
+pub mod keys;
 pub mod kind;
 mod list;
 mod locked;

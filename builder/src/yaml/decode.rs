@@ -5,8 +5,9 @@
 
 use std::cell::RefCell;
 
+use super::keys::Keys;
 use super::node::{MappingKey, YamlNode, YamlValue};
-use super::text::{Findings, Span};
+use super::text::{DefaultValue, Findings, Span};
 use crate::similar;
 
 /// A value and its location in the recipe.
@@ -92,6 +93,12 @@ impl Decode for u32 {
 
 /// Memory of a machine in MiB, as in QEMU's `-m`.
 pub struct Mebibytes(pub u32);
+
+impl std::fmt::Display for Mebibytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Decode for Mebibytes {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
@@ -214,44 +221,57 @@ impl<T: Decode> Decode for At<T> {
     }
 }
 
-/// A mapping with known keys.
+/// A mapping with known keys: those of its [`Keys`], of which the ones that were read are accepted.
 pub struct Table<'a> {
+    keys: &'static Keys,
     pairs: &'a [(MappingKey, YamlNode)],
     known: RefCell<Vec<&'static str>>,
     /// Required keys that are missing; reported at the end, as one of them may only be misspelt.
     missing: RefCell<Vec<&'static str>>,
+    defaults: RefCell<Vec<(&'static str, DefaultValue)>>,
     sink: &'a FindingSink,
-    what: &'static str,
     /// The location of the mapping.
     pub span: Span,
 }
 
 impl<'a> Table<'a> {
-    /// Opens a mapping; anything else is a finding. `what` describes it in messages: `an entry of the boot menu`.
-    pub fn open(node: &'a YamlNode, what: &'static str, sink: &'a FindingSink) -> Option<Self> {
+    /// Opens a mapping with these keys; anything else is a finding.
+    pub fn open(node: &'a YamlNode, keys: &'static Keys, sink: &'a FindingSink) -> Option<Self> {
         match &node.value {
             YamlValue::Map(pairs) => Some(Self {
+                keys,
                 pairs,
                 known: RefCell::default(),
                 missing: RefCell::default(),
+                defaults: RefCell::default(),
                 sink,
-                what,
                 span: node.span,
             }),
             _ => {
-                wrong_type(node, &format!("{what} (a mapping)"), sink);
+                wrong_type(node, &format!("{} (a mapping)", keys.what), sink);
                 None
             }
         }
     }
 
-    /// The node under a key.
+    /// The node under a key. A key that is not documented does not exist.
     pub fn node(&self, name: &'static str) -> Option<&'a YamlNode> {
+        if self.keys.find(name).is_none() {
+            debug_assert!(false, "`{name}` is read from {}, but is not in its table of keys", self.keys.what);
+            return None;
+        }
         let mut known = self.known.borrow_mut();
         if !known.contains(&name) {
             known.push(name);
         }
         self.pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    }
+
+    /// The location of a key that is not one of the mapping's, if it is there: the caller reports it.
+    pub fn refused(&self, name: &'static str) -> Option<Span> {
+        let span = self.key(name)?;
+        self.known.borrow_mut().push(name);
+        Some(span)
     }
 
     /// The key itself, for findings about it.
@@ -276,6 +296,45 @@ impl<'a> Table<'a> {
         self.optional(name).unwrap_or_default()
     }
 
+    /// The value of an optional key, or this default.
+    pub fn or<T: Decode + ToString>(&self, name: &'static str, default: T) -> T {
+        let value = self.optional(name);
+        self.note_default(name, &default);
+        value.unwrap_or(default)
+    }
+
+    /// One of several words, or this default; `None` if there is another word.
+    pub fn word_or<T: Copy + PartialEq>(
+        &self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+        default: T,
+    ) -> Option<T> {
+        if let Some((stated, _)) = words.iter().find(|(_, value)| *value == default) {
+            self.note_default(name, stated);
+        }
+        self.node(name).map_or(Some(default), |node| word(node, words, self.sink))
+    }
+
+    /// Notes the default of a key, for `dbco show`, if the key has no value. `a.b` is the key `b` of a mapping `a` that
+    /// may be missing, too.
+    pub fn note_default(&self, name: &'static str, value: &(impl ToString + ?Sized)) {
+        self.note(name, || DefaultValue::Text(value.to_string()));
+    }
+
+    /// The same for a list of texts.
+    pub fn note_default_list(&self, name: &'static str, values: &[String]) {
+        self.note(name, || DefaultValue::List(values.to_vec()));
+    }
+
+    fn note(&self, name: &'static str, value: impl FnOnce() -> DefaultValue) {
+        let outer = name.split('.').next().unwrap_or(name);
+        let stated = self.pairs.iter().find(|(key, _)| key.name == outer);
+        if stated.is_none_or(|(_, node)| matches!(node.value, YamlValue::Null)) {
+            self.defaults.borrow_mut().push((name, value()));
+        }
+    }
+
     /// The value of a required key.
     pub fn required<T: Decode>(&self, name: &'static str) -> Option<T> {
         match self.node(name) {
@@ -292,6 +351,9 @@ impl<'a> Table<'a> {
         let known = self.known.into_inner();
         let mut missing = self.missing.into_inner();
         let mut findings = self.sink.borrow_mut();
+        let noted = findings.notes.tables.entry(self.span).or_default();
+        noted.keys.extend(known.iter().filter(|key| !noted.keys.contains(key)).copied().collect::<Vec<_>>());
+        noted.defaults.extend(self.defaults.into_inner());
         for (key, _) in self.pairs {
             if known.contains(&key.name.as_str()) {
                 continue;
@@ -299,7 +361,8 @@ impl<'a> Table<'a> {
             if findings.is_full() {
                 break;
             }
-            let finding = findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.what));
+            let finding =
+                findings.add("unknown-key", key.span, format!("unknown key `{}` in {}", key.name, self.keys.what));
             match similar::nearest(&key.name, known.iter().copied()) {
                 Some(near) => {
                     finding.suggest(near);
@@ -312,7 +375,7 @@ impl<'a> Table<'a> {
             }
         }
         for name in missing {
-            let message = format!("{} lacks `{name}`", self.what);
+            let message = format!("{} lacks `{name}`", self.keys.what);
             findings.add("missing-key", self.span, message).label(format!("expected `{name}:` here"));
         }
     }

@@ -1,6 +1,7 @@
 //! YAML written by people, with the location of every error: as nodes with locations ([`node`]), decoded to typed
-//! values ([`decode`]), and the findings by line ([`text`]).
+//! values ([`decode`]), and the findings by line ([`text`]). What mappings may contain is data ([`keys`]).
 
 pub mod decode;
+pub mod keys;
 pub mod node;
 pub mod text;

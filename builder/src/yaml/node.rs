@@ -11,8 +11,41 @@ use super::text::{FileId, Findings, RecipeFiles, Span};
 pub struct YamlNode {
     /// The value.
     pub value: YamlValue,
+    /// Its location. A mapping or list that was merged has that of the file at the start of the chain of `extends`.
+    pub span: Span,
+    /// What merging has changed here; empty for a node of a single file.
+    pub history: History,
+}
+
+/// What merging files has changed at a node.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The values that the node's value replaced, the latest first.
+    pub overrode: Vec<Overridden>,
+    /// The keys of a mapping and the elements of a list that were removed.
+    pub removed: Vec<Removed>,
+    /// The location of the names that a list was last ordered by.
+    pub ordered: Option<Span>,
+}
+
+/// A value that another one replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overridden {
     /// Its location.
     pub span: Span,
+    /// Its type, as [`YamlNode::kind`] gives it.
+    pub kind: &'static str,
+}
+
+/// A key or an element that was removed.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// The key, or the element's name.
+    pub name: String,
+    /// The location of what removed it.
+    pub by: Span,
+    /// The value, and those that it had replaced.
+    pub was: Vec<Overridden>,
 }
 
 /// The value of a node.
@@ -43,6 +76,19 @@ pub struct MappingKey {
 }
 
 impl YamlNode {
+    /// A node without a history.
+    pub fn new(value: YamlValue, span: Span) -> Self {
+        Self { value, span, history: History::default() }
+    }
+
+    /// The text, if this is one.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            YamlValue::Text { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// The type of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {
@@ -82,24 +128,10 @@ impl YamlNode {
         }
     }
 
-    /// Merges `over` over this node as in RFC 7396 (JSON Merge Patch): mappings merge key by key, a key without a value
-    /// removes the one below, everything else is replaced.
-    pub fn overlay(&mut self, over: YamlNode) {
-        match (&mut self.value, over.value) {
-            (YamlValue::Map(mine), YamlValue::Map(theirs)) => {
-                for (key, node) in theirs {
-                    let known = mine.iter().position(|(known, _)| known.name == key.name);
-                    match (known, &node.value) {
-                        (Some(index), YamlValue::Null) => {
-                            mine.remove(index);
-                        }
-                        (Some(index), _) => mine[index].1.overlay(node),
-                        (None, _) => mine.push((key, node)),
-                    }
-                }
-            }
-            (_, value) => *self = YamlNode { value, span: over.span },
-        }
+    /// The value for a history: this one, and those that it had replaced.
+    pub fn past(&self) -> Vec<Overridden> {
+        let own = Overridden { span: self.span, kind: self.kind() };
+        std::iter::once(own).chain(self.history.overrode.iter().copied()).collect()
     }
 
     /// Calls `change` with every text below, except for keys.
@@ -231,7 +263,7 @@ impl Builder {
                     text => YamlValue::Text { text: text.to_owned(), plain },
                 };
                 self.count += 1;
-                self.put(YamlNode { value, span }, (anchor, 1), findings);
+                self.put(YamlNode::new(value, span), (anchor, 1), findings);
             }
             Event::SequenceStart(anchor, _) => {
                 self.count += 1;
@@ -253,18 +285,18 @@ impl Builder {
                     None => return,
                 };
                 let span = Span { end: start.end.max(start.start), ..start };
-                self.put(YamlNode { value, span }, (anchor, self.count - before), findings);
+                self.put(YamlNode::new(value, span), (anchor, self.count - before), findings);
             }
             Event::Alias(anchor) => {
                 let known = self.anchors.get(&anchor);
                 self.count = self.count.saturating_add(known.map_or(1, |(_, count)| *count));
                 let node = match known {
                     // Reported once for the whole file; what is copied until then stays within the budget.
-                    _ if self.count > NODES => YamlNode { value: YamlValue::Null, span },
+                    _ if self.count > NODES => YamlNode::new(YamlValue::Null, span),
                     Some((node, _)) => node.clone(),
                     None => {
                         findings.add("yaml", span, "an alias is inside the node that it repeats");
-                        YamlNode { value: YamlValue::Null, span }
+                        YamlNode::new(YamlValue::Null, span)
                     }
                 };
                 self.put(node, (0, 0), findings);

@@ -1,5 +1,6 @@
 //! The files of a recipe, locations in them, and findings.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +79,8 @@ pub struct Finding {
     pub span: Span,
     /// A few words to show under the location.
     pub label: String,
+    /// Other locations that have to do with it, each with a few words: in the file that this one extends.
+    pub related: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
 }
@@ -86,6 +89,35 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
+    /// What decoding notes about values that are in order.
+    pub notes: DecodeNotes,
+}
+
+/// What decoding notes for `dbco show`.
+#[derive(Debug, Default)]
+pub struct DecodeNotes {
+    /// The keys of each mapping that was decoded, by the mapping's location.
+    pub tables: BTreeMap<Span, KnownKeys>,
+    /// The locations of paths that are relative to the file that contains them.
+    pub paths: BTreeSet<Span>,
+}
+
+/// The keys that a mapping may have.
+#[derive(Clone, Debug, Default)]
+pub struct KnownKeys {
+    /// Their names.
+    pub keys: Vec<&'static str>,
+    /// The defaults of those that it does not have. `a.b` is the key `b` of a mapping `a` that it does not have.
+    pub defaults: BTreeMap<&'static str, DefaultValue>,
+}
+
+/// The value of a key that is not stated.
+#[derive(Clone, Debug)]
+pub enum DefaultValue {
+    /// A text, number or boolean as it would be written.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
 }
 
 /// The maximum number of findings; nobody reads through more.
@@ -94,8 +126,20 @@ const MOST: usize = 100;
 impl Findings {
     /// Adds a finding, which can be extended through the result.
     pub fn add(&mut self, id: &'static str, span: Span, message: impl Into<String>) -> &mut Finding {
-        self.list.push(Finding { id, message: message.into(), span, label: String::new(), help: None });
+        self.list.push(Finding {
+            id,
+            message: message.into(),
+            span,
+            label: String::new(),
+            related: Vec::new(),
+            help: None,
+        });
         self.list.last_mut().expect("one was just added")
+    }
+
+    /// The findings so far, to add to them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Finding> {
+        self.list.iter_mut()
     }
 
     /// Whether so much was found that continuing is pointless.
@@ -128,6 +172,12 @@ impl Finding {
         self.label(crate::similar::did_you_mean(near))
     }
 
+    /// Adds another location that has to do with it.
+    pub fn relate(&mut self, span: Span, label: impl Into<String>) -> &mut Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
     /// Sets what to do.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
@@ -150,20 +200,14 @@ impl BadRecipe {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
         for finding in self.findings.iter().take(MOST) {
-            let file = finding.span.file;
-            let path = self.files.path(file).display().to_string();
-            let source = &*mask::in_place(self.files.text(file));
-            let end = finding.span.end.min(source.len()).max(finding.span.start);
-            // Only the relevant lines: the renderer's work grows with the length of its text.
-            let first = source[..finding.span.start].rfind('\n').map_or(0, |at| at + 1);
-            let last = source[end..].find('\n').map_or(source.len(), |at| end + at);
-            let mark = AnnotationKind::Primary.span(finding.span.start - first..end - first);
-            let snippet = Snippet::source(&source[first..last])
-                .line_start(self.files.position(finding.span).0)
-                .path(path)
-                .annotation(mark.label(finding.label.as_str()));
+            let source = &*mask::in_place(self.files.text(finding.span.file));
+            let related: Vec<_> =
+                finding.related.iter().map(|(span, _)| mask::in_place(self.files.text(span.file))).collect();
             let title = Level::ERROR.primary_title(finding.message.as_str()).id(finding.id);
-            let mut group = title.element(snippet);
+            let mut group = title.element(self.snippet(source, finding.span, &finding.label));
+            for ((span, label), source) in finding.related.iter().zip(&related) {
+                group = group.element(self.snippet(source, *span, label));
+            }
             if let Some(help) = &finding.help {
                 group = group.element(Level::HELP.message(help.as_str()));
             }
@@ -174,6 +218,24 @@ impl BadRecipe {
             text += &format!("and at least {more} more; the first {MOST} findings are shown\n\n");
         }
         text
+    }
+
+    /// The lines of a location in a file's text, without credentials.
+    fn snippet<'a>(
+        &'a self,
+        source: &'a str,
+        span: Span,
+        label: &'a str,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let end = span.end.min(source.len()).max(span.start);
+        // Only the relevant lines: the renderer's work grows with the length of its text.
+        let first = source[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let last = source[end..].find('\n').map_or(source.len(), |at| end + at);
+        Snippet::source(&source[first..last])
+            .line_start(self.files.position(span).0)
+            .path(self.files.path(span.file).display().to_string())
+            // Primary also for a related location, whose column is only shown then.
+            .annotation(AnnotationKind::Primary.span(span.start - first..end - first).label(label))
     }
 }
 

@@ -66,6 +66,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "recipe",
         &["archive", "boot", "image", "input", "kernel", "platform", "printable", "similar", "source", "tree", "yaml"],
     ),
+    ("show", &["printable", "recipe", "similar", "yaml"]),
     ("lock", &["input", "interrupt", "path_error", "source", "store"]),
     ("rootfs", &["beneath", "digest", "image", "path_error", "recipe", "store", "tree"]),
     (
@@ -121,7 +122,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "tree",
         ],
     ),
-    ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source"]),
+    ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source", "yaml"]),
+    // What the stages read, for editors and people.
+    ("schema", &["cve", "recipe", "source", "yaml"]),
     (
         "release",
         &[
@@ -201,7 +204,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "release",
             "rootfs",
             "sandbox",
+            "schema",
             "session",
+            "show",
             "similar",
             "source",
             "step",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Attributes, Octal, StatedGroup, User};
 use crate::recipe::decode::{At, Decode, FindingSink, Table, wrong_type};
+use crate::recipe::keys;
 use crate::recipe::node::{MappingKey, YamlNode, YamlValue};
 use crate::tree::capabilities::Capabilities;
 
@@ -22,7 +23,7 @@ impl Decode for StatedAttributes {
                 Attributes { path, mode: None, uid: None, gid: None, capabilities: None, xattrs: BTreeMap::new() };
             return Some(Self { attributes, owner: None, group: None });
         }
-        let table = Table::open(node, "a path with its attributes", sink)?;
+        let table = Table::open(node, &keys::ATTRIBUTES, sink)?;
         let path = table.required("path");
         let mode: Option<Octal> = table.optional("mode");
         let (uid, gid) = (table.optional("uid"), table.optional("gid"));

@@ -1,7 +1,8 @@
 //! Folders of the project that are copied into a root.
 
 use super::Overlay;
-use crate::recipe::decode::{At, Decode, FindingSink, Table, word};
+use crate::recipe::decode::{At, Decode, FindingSink, Table};
+use crate::recipe::keys;
 use crate::recipe::node::{YamlNode, YamlValue};
 use crate::recipe::place::FileFinder;
 
@@ -16,10 +17,10 @@ impl Decode for NamedFolder {
         if let YamlValue::Text { .. } = node.value {
             return Some(Self { path: At::decode(node, sink)?, keep_modes: false });
         }
-        let table = Table::open(node, "an overlay", sink)?;
+        let table = Table::open(node, &keys::OVERLAY, sink)?;
         let path = table.required("path");
         let words = [("keep", true), ("plain", false)];
-        let keep_modes = table.node("modes").and_then(|node| word(node, &words, sink)).unwrap_or(false);
+        let keep_modes = table.word_or("modes", &words, false).unwrap_or(false);
         table.close();
         Some(Self { path: path?, keep_modes })
     }

@@ -10,6 +10,7 @@ use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource
 use crate::archive::Deb;
 use crate::similar;
 use crate::source::debian::offline::compare_versions;
+use crate::source::keys;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, PackageRequest, Resolver, SourceError, Suites};
 use crate::yaml::decode::{At, Decode, FindingSink, Table, required, wrong_type};
@@ -169,7 +170,7 @@ pub(super) fn decode_deb(
     scope: SourceContext<'_>,
     sink: &FindingSink,
 ) -> Option<StatedSource> {
-    let table = Table::open(node, "a Debian package that holds a source", sink)?;
+    let table = Table::open(node, &keys::DEB, sink)?;
     let suites = required(&table, "debian", |node| decode_suites(node, scope, sink));
     let package: Option<At<PackageText>> = table.required("package");
     let inside: Option<At<String>> = table.optional("file");
@@ -192,7 +193,7 @@ impl Decode for PackageText {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let text = match &node.value {
             YamlValue::Map(_) => {
-                let table = Table::open(node, "a package", sink)?;
+                let table = Table::open(node, &keys::PACKAGE, sink)?;
                 let name: Option<String> = table.required("name");
                 let suite: Option<String> = table.optional("suite");
                 let version: Option<String> = table.optional("version");

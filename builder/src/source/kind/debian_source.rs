@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::suites::{SourceContext, archive_differences, check_suite, keyring};
 use super::{Fetching, Request, Resolved, SourceContent, SourceKind, StatedSource, changed, misplaced};
+use crate::source::keys;
 use crate::source::locked::{ArchiveDate, Location, LockedFile};
 use crate::source::{Archive, Resolver, SourceError};
 use crate::yaml::decode::{At, FindingSink, Table};
@@ -101,7 +102,7 @@ pub(super) fn decode(
     scope: SourceContext<'_>,
     sink: &FindingSink,
 ) -> Option<StatedSource> {
-    let table = Table::open(node, "a Debian source package", sink)?;
+    let table = Table::open(node, &keys::DEBIAN_SOURCE, sink)?;
     let suite: Option<At<String>> = table.required("suite");
     let components = table.optional("components");
     let keyring = keyring(&table, scope, sink);

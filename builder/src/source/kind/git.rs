@@ -10,6 +10,7 @@ use super::{
 };
 use crate::mask;
 use crate::source::git::{archive, fetch, file_name};
+use crate::source::keys;
 use crate::source::locked::{Location, LockedFile};
 use crate::source::{Resolver, SourceError};
 use crate::yaml::decode::{At, FindingSink, Table};
@@ -96,7 +97,7 @@ impl SourceKind for GitCommit {
 
 /// Reads `git`.
 pub(super) fn decode(node: &YamlNode, _: &Table<'_>, _: SourceContext<'_>, sink: &FindingSink) -> Option<StatedSource> {
-    let table = Table::open(node, "a git source", sink)?;
+    let table = Table::open(node, &keys::GIT, sink)?;
     let url: Option<At<String>> = table.required("url");
     let commit: Option<At<String>> = table.required("commit");
     let submodules = table.or_default("submodules");

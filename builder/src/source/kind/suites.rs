@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::changed;
 use crate::platform::Platform;
+use crate::source::keys;
 use crate::source::{Archive, Suites, suggested_suite};
 use crate::yaml::decode::{At, Decode, FindingSink, Table, wrong_type};
 use crate::yaml::node::{YamlNode, YamlValue};
@@ -28,10 +29,10 @@ pub fn decode_suites(node: &YamlNode, scope: SourceContext<'_>, sink: &FindingSi
     let (nodes, defaults): (&[YamlNode], _) = match &node.value {
         YamlValue::List(nodes) => (nodes, defaults),
         YamlValue::Map(pairs) if pairs.iter().any(|(key, _)| key.name == "suites") => {
-            let table = Table::open(node, "Debian's suites", sink)?;
+            let table = Table::open(node, &keys::SUITES, sink)?;
             let list = table.node("suites")?;
             let defaults = with_common_keys(&table, defaults, scope, sink);
-            if let Some(span) = table.key("suite").filter(|_| table.node("suite").is_some()) {
+            if let Some(span) = table.refused("suite") {
                 let message = "`suite` and `suites` exclude each other";
                 let help = "a list, `debian: [bookworm, bookworm-security]`, replaces the suite of an extended recipe";
                 sink.borrow_mut().add("suites", span, message).help(help);
@@ -64,7 +65,7 @@ fn decode_archive(
     let (suite, archive): (At<String>, _) = match &node.value {
         YamlValue::Text { .. } => (At::decode(node, sink)?, defaults.clone()),
         YamlValue::Map(_) => {
-            let table = Table::open(node, "a Debian suite", sink)?;
+            let table = Table::open(node, &keys::SUITE, sink)?;
             let suite = table.required("suite");
             let archive = with_common_keys(&table, defaults.clone(), scope, sink);
             table.close();
@@ -81,6 +82,8 @@ fn decode_archive(
 
 /// The keys that describe an archive, other than its suite.
 fn with_common_keys(table: &Table<'_>, defaults: Archive, scope: SourceContext<'_>, sink: &FindingSink) -> Archive {
+    table.note_default_list("components", &defaults.components);
+    table.note_default("arch", &defaults.arch);
     Archive {
         suite: defaults.suite,
         components: table.optional("components").unwrap_or(defaults.components),

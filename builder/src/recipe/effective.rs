@@ -1,0 +1,86 @@
+//! The effective recipe: a file merged over those that it extends, with the values of its parameters. `dbco show` prints
+//! it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::error::LoadError;
+use super::load::Loader;
+use super::merge::FileKind;
+use super::node::{YamlNode, YamlValue};
+use super::params::{Parameter, Settings};
+use super::text::{BadRecipe, FileId, Finding, KnownKeys, RecipeFiles, Span};
+
+/// A recipe, component or toolchain, merged over the files that it extends.
+#[derive(Debug)]
+pub struct Effective {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Its file and those that it extends, from itself to the last.
+    pub chain: Vec<FileId>,
+    /// Its content, with the history of each value. Relative paths are relative to its file.
+    pub node: YamlNode,
+    /// The values of parameters that were set.
+    pub settings: Settings,
+    /// Its parameters, by name.
+    pub params: BTreeMap<String, Parameter>,
+    /// The names of the parameters in each text that contained any.
+    pub uses: BTreeMap<Span, BTreeSet<String>>,
+    /// The keys that each mapping may have, with their defaults.
+    pub tables: BTreeMap<Span, KnownKeys>,
+    /// The files that were read.
+    pub files: RecipeFiles,
+    /// What is wrong with it. The content is as far as it could be merged.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads a recipe, component or toolchain and the files that it extends.
+///
+/// # Errors
+/// If there is no content: a file can't be read or is not YAML, or a file extends itself. All other errors are findings.
+pub fn effective(path: &Path, settings: &Settings) -> Result<Effective, LoadError> {
+    let (mut loader, file) = Loader::open(path)?;
+    let node = loader.parse(file);
+    let kind = node.as_ref().and_then(|node| loader.other_kind(node)).unwrap_or(FileKind::Recipe);
+    if let Some(name) = settings.keys().next().filter(|_| kind != FileKind::Recipe) {
+        return Err(LoadError::Parameter { name: name.clone(), hint: format!(": it is a {}", kind.word()) });
+    }
+    let merged = match node {
+        Some(node) => loader.merged(file, node, kind, settings)?,
+        None => None,
+    };
+    if let Some(merged) = &merged {
+        loader.inspect(&merged.node, kind);
+    }
+    let mut found = loader.sink.take();
+    let notes = std::mem::take(&mut found.notes);
+    let findings = found.sorted();
+    let Loader { files, .. } = loader;
+    let Some(mut merged) = merged else { return Err(Box::new(BadRecipe { files, findings }).into()) };
+    relative_to(file, &mut merged.node, &notes.paths, &files);
+    Ok(Effective {
+        kind,
+        chain: merged.chain.iter().map(|extended| extended.file).collect(),
+        node: merged.node,
+        settings: settings.clone(),
+        params: merged.params.declared,
+        uses: merged.params.uses,
+        tables: notes.tables,
+        files,
+        findings,
+    })
+}
+
+/// Makes the paths below a node relative to the folder of one file. `paths` are their locations.
+fn relative_to(file: FileId, node: &mut YamlNode, paths: &BTreeSet<Span>, files: &RecipeFiles) {
+    let folder = files.folder(file);
+    match &mut node.value {
+        YamlValue::Text { text, .. } if paths.contains(&node.span) && files.folder(node.span.file) != folder => {
+            let path = files.folder(node.span.file).join(&*text);
+            *text = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+        }
+        YamlValue::Null | YamlValue::Text { .. } => {}
+        YamlValue::List(nodes) => nodes.iter_mut().for_each(|node| relative_to(file, node, paths, files)),
+        YamlValue::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| relative_to(file, node, paths, files)),
+    }
+}
