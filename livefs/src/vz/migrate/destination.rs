@@ -23,7 +23,7 @@ impl Destination {
         let mut ssh = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let pipes = ssh.stdin.take().zip(ssh.stdout.take());
         let (input, output) = pipes.ok_or_else(|| Failure(CONNECT, "ssh has no pipes".into()))?;
-        let wire = Wire::new(output, input);
+        let mut wire = Wire::new(output, input);
         wire.beat();
         Ok(Destination { wire, ssh })
     }

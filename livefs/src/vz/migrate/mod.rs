@@ -8,6 +8,7 @@
 mod asked;
 mod destination;
 mod moving;
+mod own;
 mod recover;
 mod serve;
 mod sync;
@@ -210,7 +211,7 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
         moving.stopped(&mut destination, suspended)?;
     }
     vz.log.info("Cleaning up");
-    moving::leave(vz, &ct, options.remove)?;
+    own::leave(vz, &ct, options.remove)?;
     // If it is not told, a file without content stays there.
     let _ = destination.ask(&Request::Forget { id, token });
     Ok(())

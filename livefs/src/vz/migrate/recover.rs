@@ -3,7 +3,7 @@
 
 use super::asked::{CONNECT, COPY, Failure, LOCKED, MISSING, Options, Result, START, with};
 use super::destination::Destination;
-use super::moving::{leave, vzctl};
+use super::own::{leave, vzctl};
 use super::wire::{Reply, Request, VERSION};
 use crate::vz::context::Vz;
 use crate::vz::handover::{self, Handover, Whereabouts};
@@ -62,6 +62,7 @@ pub(super) fn ask(vz: &Vz, id: u32, record: &Handover) -> Result<(Destination, W
             return Err(Failure(CONNECT, text));
         }
         vz.log.say(1, format_args!("{why}; once more"));
+        #[expect(clippy::disallowed_methods, reason = "another machine does not report when it has started")]
         std::thread::sleep(PAUSE);
     }
 }

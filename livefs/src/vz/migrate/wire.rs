@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -169,28 +170,30 @@ pub struct Wire<R: Read, W: Write> {
     input: R,
     /// None: it was closed.
     output: Arc<Mutex<Option<W>>>,
+    /// As long as this exists there are heartbeats.
+    _alive: Option<mpsc::Sender<()>>,
 }
 
 impl<R: Read, W: Write + Send + 'static> Wire<R, W> {
     /// Sends a heartbeat now and then, as long as the connection is not closed.
-    pub fn beat(&self) {
-        let output = Arc::downgrade(&self.output);
+    pub fn beat(&mut self) {
+        let output = Arc::clone(&self.output);
+        let (alive, ended) = mpsc::channel();
         std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(PAUSE);
-                let Some(output) = output.upgrade() else { return };
+            while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 let Some(output) = &mut *lock(&output) else { return };
                 // A failure is noticed by whoever reads.
                 let _ = output.write_all(&BEAT.to_be_bytes()).and_then(|()| output.flush());
             }
         });
+        self._alive = Some(alive);
     }
 }
 
 impl<R: Read, W: Write> Wire<R, W> {
     /// Speaks over these.
     pub fn new(input: R, output: W) -> Wire<R, W> {
-        Wire { input, output: Arc::new(Mutex::new(Some(output))) }
+        Wire { input, output: Arc::new(Mutex::new(Some(output))), _alive: None }
     }
 
     /// Ends the connection: the other end receives nothing more.
