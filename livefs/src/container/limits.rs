@@ -1,7 +1,8 @@
 //! Limits of a container and its usage, through its cgroup (v2; kernel's Documentation/admin-guide/cgroup-v2.rst).
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::io;
@@ -251,14 +252,21 @@ pub struct CgroupEvents {
 
 /// A container's `cgroup.events`; none if there is no such cgroup.
 pub fn events(id: u32) -> Option<CgroupEvents> {
-    let text = fs::read_to_string(cgroup(id).join("cgroup.events")).ok()?;
+    let text = short(&cgroup(id).join("cgroup.events"))?;
     let is = |event: &str| text.lines().any(|line| line == event);
     Some(CgroupEvents { populated: is("populated 1"), frozen: is("frozen 1") })
 }
 
 /// The threads of a cgroup and of those below; none if there is no such cgroup.
 pub fn threads(cgroup: &Path) -> Option<u64> {
-    fs::read_to_string(cgroup.join("pids.current")).ok()?.trim().parse().ok()
+    short(&cgroup.join("pids.current"))?.trim().parse().ok()
+}
+
+/// A file of a cgroup that has a few lines: with one read(2), as there may be a thousand.
+fn short(path: &Path) -> Option<String> {
+    let mut text = [0; 128];
+    let length = File::open(path).ok()?.read(&mut text).ok()?;
+    Some(std::str::from_utf8(&text[..length]).ok()?.to_owned())
 }
 
 /// The processes of a cgroup and of those below, by their numbers on the host.
