@@ -5,11 +5,15 @@
 #
 #   program    a static dbco is compiled twice, in folders of different length: the same bytes, at most 20 MB stripped; it remains as
 #              out/hosts/dbco
+#   arm64      that program assembles a root of Debian 13 with a cross compiler, in which a static dbco for arm64 is compiled twice, from
+#              vendored crates, without a network and with equal results; it remains as out/hosts/dbco-arm64. Emulated by QEMU, it
+#              checks $RECIPE and packs a template as that for x86-64 does, to the same bytes
 #   HOST       bookworm, trixie, sid or alpine: that program assembles a root of this distribution, and builds $RECIPE inside it, from
 #              vendored sources and without a network, with an empty store: the outputs have the sums of those that this machine builds
 #
-# Environment: RECIPE (default quick), DBCO_STORE. trixie and sid are locked anew. Alpine's root is a download of Alpine's; $ALPINE_ROOT is
-# a folder or archive to use instead. Needs a user who may create user namespaces; some minutes for each host.
+# Environment: RECIPE (default quick), DBCO_STORE. trixie and sid are locked anew; the cross compiler's packages are, if the folder
+# out/hosts/arm64 does not exist. Alpine's root is a download of Alpine's; $ALPINE_ROOT is a folder or archive to use instead. Needs a
+# user who may create user namespaces; some minutes for each host.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
@@ -17,19 +21,20 @@ project=$PWD
 RECIPE=${RECIPE:-quick}
 MOST=$((20 * 1000 * 1000))
 TARGET=x86_64-unknown-linux-gnu
+ARM_TARGET=aarch64-unknown-linux-gnu
 
 parts=() hosts=()
 for word; do
   case $word in
-    program) parts+=("$word") ;;
+    program | arm64) parts+=("$word") ;;
     bookworm | trixie | sid | alpine) hosts+=("$word") ;;
     *)
-      sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+      sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
   esac
 done
-[ $# -gt 0 ] || { parts=(program) && hosts=(bookworm trixie sid alpine); }
+[ $# -gt 0 ] || { parts=(program arm64) && hosts=(bookworm trixie sid alpine); }
 
 out=$project/out/hosts
 mkdir -p "$out"
@@ -44,25 +49,106 @@ fail() {
 }
 
 # Static with glibc, which since 2.34 has the name services within that dbco needs. Paths of the build would end up in messages of panics.
+# Addresses that a position-independent program adjusts at its start are stated in 9 kB instead of 900 (glibc 2.36).
+flags() { # FOLDER CRATES
+  echo "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs --remap-path-prefix=$1=dbco --remap-path-prefix=$2=cargo"
+}
+
 compile() { # FOLDER
   git clone -q "$project" "$1"
-  local crates=${CARGO_HOME:-$HOME/.cargo}
-  (cd "$1" && CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols \
-    RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$1=dbco --remap-path-prefix=$crates=cargo" \
-    cargo build --quiet --locked --release --target $TARGET --bin dbco)
+  (cd "$1" && RUSTFLAGS=$(flags "$1" "${CARGO_HOME:-$HOME/.cargo}") \
+    cargo build --quiet --locked --profile dist --target $TARGET --bin dbco)
+}
+
+# Two compilations of a target, of which the first is kept.
+keep() { # FILE FOLDER FOLDER TARGET
+  local size
+  cmp "$2/target/$4/dist/dbco" "$3/target/$4/dist/dbco" || fail 'two compilations differ'
+  cp "$2/target/$4/dist/dbco" "$1"
+  ! readelf -d "$1" | grep NEEDED || fail 'it is not static'
+  size=$(stat -c %s "$1")
+  echo "${1##*/}: $size bytes, at most $MOST, $(sha256sum < "$1" | cut -c1-12)"
+  [ "$size" -le $MOST ] || fail 'it is too large'
 }
 
 program() {
-  local one=$work/one two=$work/a/longer/folder/for/two size
+  local one=$work/one two=$work/a/longer/folder/for/two
   mkdir -p "${two%/*}"
   compile "$one"
   compile "$two"
-  cmp "$one/target/$TARGET/release/dbco" "$two/target/$TARGET/release/dbco" || fail 'two compilations differ'
-  cp "$one/target/$TARGET/release/dbco" "$out/dbco"
-  ! readelf -d "$out/dbco" | grep NEEDED || fail 'it is not static'
-  size=$(stat -c %s "$out/dbco")
-  echo "program: $size bytes, at most $MOST, $(sha256sum < "$out/dbco" | cut -c1-12)"
-  [ "$size" -le $MOST ] || fail 'it is too large'
+  keep "$out/dbco" "$one" "$two" $TARGET
+}
+
+# The archive of a template of Debian 13.
+debian13() { # NAME ARCH PACKAGES [LINKS]
+  local copy=$work/recipes-$1
+  mkdir -p "$copy" "$out/arm64"
+  cp -R recipes kernel-config livefs "$copy/"
+  cat > "$copy/recipes/$1.yaml" << END
+recipe: $1
+extends: dbcolinux.yaml
+template:
+  layout: fhs
+  debian: {suite: trixie, arch: $2}
+  packages: [$3]
+  exclude: [/usr/share/doc/**, /usr/share/locale/**, /usr/share/man/**]
+  links: {${4:-}}
+outputs: [template]
+tests: []
+END
+  "$out/dbco" build --only template -o "$out/arm64" --lock "$out/arm64/$1.lock" "$copy/recipes/$1.yaml"
+}
+
+# Compiles in a namespace whose root has the cross compiler. CARGO_HOME has the crates.
+compile_arm64() { # ROOT FOLDER
+  local home=$2.cargo
+  git clone -q "$project" "$work$2"
+  mkdir "$work$home"
+  cp -Rl "$work/given/vendor" "$work$home/vendor"
+  printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "%s/vendor"\n' "$home" > "$work$home/config.toml"
+  inside "$1" "cd $2; export HOME=/given CARGO_HOME=$home PATH=/usr/bin:/bin RUSTFLAGS='$(flags "$2" "$home")'
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    cargo build --quiet --locked --offline --profile dist --target $ARM_TARGET --bin dbco"
+}
+
+# Debian's compiler and its standard library for arm64 are of one source; Rust's own library for arm64 fits only Rust's own compiler, and
+# comes from servers that a machine with a Debian mirror need not reach. Packages of two architectures can't be in one root.
+arm64() {
+  local root=$work/root-arm64 one=/given/one two=/given/a/longer/folder/for/two
+  [ -x "$out/dbco" ] || fail 'ci/hosts.sh program comes first'
+  debian13 cross amd64 \
+    'bash, cargo-web, coreutils, dash, gcc, gcc-aarch64-linux-gnu, libc6-dev, libc6-dev-arm64-cross, mount, qemu-user-static, rustc-web' \
+    '/bin/sh: dash, /usr/bin/cc: gcc'
+  debian13 std arm64 libstd-rust-web-dev
+  debian13 small arm64 base-files
+  mkdir "$root"
+  tar -xf "$out"/arm64/cross/*.tar.gz -C "$root" --exclude='dev/*'
+  tar -xf "$out"/arm64/std/*.tar.gz -C "$root" "./usr/lib/rustlib/$ARM_TARGET"
+  rm -rf "$work/given"
+  mkdir -p "$work/given" "$work${two%/*}"
+  cargo vendor --quiet --locked "$work/given/vendor" > /dev/null
+  compile_arm64 "$root" "$one"
+  compile_arm64 "$root" "$two"
+  keep "$out/dbco-arm64" "$work$one" "$work$two" $ARM_TARGET
+  emulate "$root/usr/bin/qemu-aarch64-static"
+}
+
+# Emulated, the program for arm64 says and writes what that for x86-64 does. What runs tools needs an emulator known to the kernel.
+emulate() { # QEMU
+  local kind name
+  for kind in native arm64; do
+    local dbco=("$out/dbco")
+    [ $kind = native ] || dbco=("$1" "$out/dbco-arm64")
+    {
+      "${dbco[@]}" --version
+      "${dbco[@]}" check --locked "recipes/$RECIPE.yaml"
+      "${dbco[@]}" build --only template --locked --store "$work/store-$kind" -o "$work/out-$kind" --lock "$out/arm64/small.lock" \
+        "$work/recipes-small/recipes/small.yaml" >&2
+      for name in SHA256SUMS small.tar.gz; do sha256sum < "$work/out-$kind/small/$name"; done
+    } > "$work/said-$kind"
+  done
+  diff "$work/said-native" "$work/said-arm64" || fail 'emulated, it does something else'
+  echo 'dbco-arm64: as that for x86-64'
 }
 
 # What this machine builds, and the sources for it.

@@ -29,8 +29,8 @@
 #                         the same by Debian's reprotest and diffoscope (ci/reprotest.sh names the packages that it needs), for quick
 #                         unless told otherwise; five minutes
 #   ci/test.sh hosts [...]
-#                         a static dbco, compiled twice, builds a recipe inside roots of other distributions (ci/hosts.sh): the same
-#                         bytes; ten minutes for the program, some for each
+#                         a static dbco for x86-64 and one for arm64, each compiled twice; the former builds a recipe inside roots of
+#                         other distributions (ci/hosts.sh): the same bytes; ten minutes for each program, some for each distribution
 #   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
 #                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
