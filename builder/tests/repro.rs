@@ -154,6 +154,29 @@ fn a_host_name_that_a_chroot_lets_through_is_named() {
     assert_eq!(one["hint"], "the host name");
 }
 
+/// The steps of several recipes run once in each build, and their differences are those of each recipe.
+#[test]
+fn recipes_share_the_stores_of_their_builds() {
+    let project = project("mkdir -p $OUT/usr; echo \"$JOBS jobs\" > $OUT/usr/jobs");
+    project.write("other.yaml", "recipe: other\nextends: small.yaml\nboot: {timeout: 9}\n");
+    let words = ["repro", "--offline", "--json", "--jobs", "2", "--html", "report.html", "small.yaml", "other.yaml"];
+    let reports = |code: i32| -> Vec<Value> {
+        let ran = project.dbco(&[&words[..], &["--vary=-sandbox"]].concat()).ends(code);
+        let lines = ran.out.lines().filter(|line| line.contains(r#""event":"repro","#));
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["report"].clone()).collect()
+    };
+    let found = reports(1);
+    assert_eq!(found.iter().map(|report| report["recipe"].as_str().unwrap()).collect::<Vec<_>>(), ["small", "other"]);
+    found.iter().for_each(|report| assert_eq!(cause(report)["differences"][0]["path"][0], "/usr/jobs"));
+    project.edit("components/tool.yaml", "$JOBS jobs", "some jobs");
+    let found = reports(0);
+    let steps = |report: &Value| report["steps"][0].as_u64().unwrap();
+    assert_eq!(steps(&found[1]), 1, "the menu: {found:#?}");
+    assert!(steps(&found[0]) > 1 && found[0]["steps"][0] == found[0]["steps"][1], "{found:#?}");
+    let page = project.read("report.html");
+    assert!(page.contains("Two builds of small, other") && page.matches("outputs identical").count() == 2, "{page}");
+}
+
 struct Silent;
 
 impl ReproObserver for Silent {
@@ -174,14 +197,14 @@ fn with_builder(project: &Project, value: &str, vary: &str) -> Report {
     let store = Some(project.path("store"));
     let session = Session::new(SessionConfig { store, ..SessionConfig::default() }, &SilentReporter);
     let wanted = ReproOptions {
-        recipe: project.path("small.yaml"),
+        recipes: vec![project.path("small.yaml")],
         settings: Settings::new(),
         only: Vec::new(),
         options: Options { offline: true, jobs: 2, ..Options::default() },
         vary: vary.parse().unwrap(),
         keep: false,
     };
-    repro(&session, &wanted, &Programs { helper: dbco.into(), builder }, &Silent).unwrap()
+    repro(&session, &wanted, &Programs { helper: dbco.into(), builder }, &Silent).unwrap().remove(0)
 }
 
 /// A builder that lets its surroundings into the recipe has other inputs, and that is named, too.
@@ -216,7 +239,7 @@ fn surroundings_reach_the_builder_and_different_inputs_are_named() {
 fn a_build_that_fails_only_there_is_told_with_its_surroundings() {
     let project = project("[ \"$JOBS\" = 2 ] || { echo too many; exit 1; }; mkdir -p $OUT/usr");
     let ran = project.dbco(&["repro", "--offline", "--jobs", "2", "--vary", "jobs", "small.yaml"]).ends(1);
-    ran.says(&["the second build failed", "jobs: 3", "component tool", "too many"]);
+    ran.says(&["the second build of small failed", "jobs: 3", "component tool", "too many"]);
     let ran = project.dbco(&["repro", "--vary", "hostname", "small.yaml"]).ends(2);
     ran.says(&["did you mean `host-name`?"]);
 }

@@ -83,10 +83,13 @@ struct Global {
     color: clap::ColorChoice,
 }
 
+/// The recipe of commands that are given none.
+const DEFAULT_RECIPE: &str = "recipes/dbcolinux.yaml";
+
 #[derive(Debug, Args)]
 struct RecipeArgs {
     /// The image recipe
-    #[arg(default_value = "recipes/dbcolinux.yaml", value_name = "RECIPE")]
+    #[arg(default_value = DEFAULT_RECIPE, value_name = "RECIPE")]
     recipe: PathBuf,
     /// Sets a parameter of the recipe; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]

@@ -8,16 +8,25 @@ use serde_json::{Value, json};
 
 use super::prose::count;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, RecipeArgs, positive, usage};
+use super::{CommandError, CommandResult, DEFAULT_RECIPE, positive, setting, usage};
 use crate::recipe::OutputKind;
-use crate::repro::{self, BUILDS, Programs, ReproError, ReproObserver, ReproOptions, Variations, html, repro, text};
+use crate::repro::{
+    self, BUILDS, Programs, Report, ReproError, ReproObserver, ReproOptions, Variations, html, repro, text,
+};
 use crate::session::Options;
 use crate::store::write_atomically;
 
 #[derive(Debug, Args)]
 pub struct ReproArgs {
-    #[command(flatten)]
-    recipe: RecipeArgs,
+    /// The image recipes, of one project; their builds share the two stores [default: recipes/dbcolinux.yaml]
+    #[arg(value_name = "RECIPE")]
+    recipes: Vec<PathBuf>,
+    /// Sets a parameter of the recipes; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// Compare only this output; may be repeated
     #[arg(long, value_name = "OUTPUT", value_parser = OutputKind::parse)]
     only: Vec<OutputKind>,
@@ -75,11 +84,11 @@ impl ReproObserver for Observer<'_> {
 
 pub fn run(session: &CliSession<'_>, args: &ReproArgs) -> CommandResult {
     let wanted = ReproOptions {
-        recipe: args.recipe.recipe.clone(),
-        settings: args.recipe.settings(),
+        recipes: if args.recipes.is_empty() { vec![DEFAULT_RECIPE.into()] } else { args.recipes.clone() },
+        settings: args.set.iter().cloned().collect(),
         only: args.only.clone(),
         options: Options {
-            lock: args.recipe.lock.clone(),
+            lock: args.lock.clone(),
             locked: args.locked,
             offline: args.offline,
             jobs: args.jobs.map_or(0, NonZero::get),
@@ -88,19 +97,21 @@ pub fn run(session: &CliSession<'_>, args: &ReproArgs) -> CommandResult {
         vary: args.vary.clone(),
         keep: args.keep,
     };
-    let report = repro(session, &wanted, &Programs::default(), &Observer(session)).map_err(|error| match error {
+    let reports = repro(session, &wanted, &Programs::default(), &Observer(session)).map_err(|error| match error {
         ReproError::Recipe(error) => usage(error),
         ReproError::Session(error) => CommandError::from(error),
         other => CommandError::from(other),
     })?;
     if let Some(path) = &args.html {
-        write_atomically(path, html(&report).as_bytes())?;
+        write_atomically(path, html(&reports).as_bytes())?;
     }
-    let value = serde_json::to_value(&report)?;
-    if !session.printer.value(&json!({"event": "repro", "identical": report.is_identical(), "report": value})) {
-        text(&report).lines().for_each(|line| session.printer.line(line));
+    for report in &reports {
+        let value = serde_json::to_value(report)?;
+        if !session.printer.value(&json!({"event": "repro", "identical": report.is_identical(), "report": value})) {
+            text(report).lines().for_each(|line| session.printer.line(line));
+        }
     }
-    if report.is_identical() { Ok(()) } else { Err(CommandError::Reported) }
+    if reports.iter().all(Report::is_identical) { Ok(()) } else { Err(CommandError::Reported) }
 }
 
 /// The exit status of the process that makes a build's surroundings, if this is one; otherwise `None`.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::session::CliSession;
-use super::{CommandError, CommandResult, setting, usage};
+use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
 use crate::recipe::{BadRecipe, Effective, LoadError, Settings, effective};
 use crate::show::{self, Style};
 
@@ -23,7 +23,6 @@ Examples:
   dbco show recipes/toolchains/protobuf.yaml packages --origin --json";
 
 /// The recipe of commands that are given none.
-const DEFAULT: &str = "recipes/dbcolinux.yaml";
 
 #[derive(Debug, Args)]
 pub struct ShowArgs {
@@ -45,10 +44,10 @@ impl ShowArgs {
     /// The recipe and the key. A single argument that is neither a file nor named like one is a key.
     fn target(&self) -> (&Path, &str) {
         match (self.recipe.as_deref(), self.key.as_deref()) {
-            (None, _) => (Path::new(DEFAULT), ""),
+            (None, _) => (Path::new(DEFAULT_RECIPE), ""),
             (Some(recipe), Some(key)) => (recipe, key),
             (Some(only), None) => match only.to_str() {
-                Some(key) if !is_file_name(only) && !only.exists() => (Path::new(DEFAULT), key),
+                Some(key) if !is_file_name(only) && !only.exists() => (Path::new(DEFAULT_RECIPE), key),
                 _ => (only, ""),
             },
         }

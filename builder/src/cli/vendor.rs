@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::prose::{bytes, count};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, setting, usage};
+use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
 use crate::recipe::{Recipe, Settings, load};
 use crate::session::{Error, LockedSources};
 use crate::vendor::{ArchiveFormat, FolderReport, Manifest, Selection, verify, write_archive, write_folder};
@@ -50,7 +50,7 @@ pub struct VendorArgs {
 impl VendorArgs {
     fn load(&self) -> Result<Vec<Recipe>, CommandError> {
         let settings: Settings = self.set.iter().cloned().collect();
-        let default = [PathBuf::from("recipes/dbcolinux.yaml")];
+        let default = [PathBuf::from(DEFAULT_RECIPE)];
         let paths = if self.recipes.is_empty() { &default[..] } else { &self.recipes };
         paths.iter().map(|path| load(path, &settings).map_err(usage)).collect()
     }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::Path;
 
 use super::content::{difference, read_content};
 use super::hints::Hints;
@@ -128,18 +127,12 @@ fn outputs(sides: &[BuiltSide<'_>; 2]) -> Result<Vec<OutputPair>, ReproError> {
 
 /// The digest and the length of an output file, as it was written.
 fn written(side: &BuiltSide<'_>, name: &str) -> Result<Option<(Digest, u64)>, ReproError> {
-    let Some(folder) = output_folder(&side.side.outputs()) else { return Ok(None) };
-    let path = folder.join(name);
+    let path = side.outputs.join(name);
     match Digest::of_file(&path) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ReproError::io("read", &path)(error)),
     }
-}
-
-/// The only folder in the folder of outputs: the recipe's.
-fn output_folder(outputs: &Path) -> Option<std::path::PathBuf> {
-    std::fs::read_dir(outputs).ok()?.flatten().map(|entry| entry.path()).find(|path| path.is_dir())
 }
 
 struct Comparison<'a> {

@@ -17,11 +17,12 @@ code{padding:.1em .3em}
 pre{padding:.5rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0}
 @media(max-width:40rem){.rows>div{grid-template-columns:1fr}}";
 
-/// The page.
-pub fn html(report: &Report) -> String {
+/// The page, of all reports.
+pub fn html(reports: &[Report]) -> String {
     let mut out = String::new();
-    let _ = write_body(&mut out, report);
-    page(&format!("Two builds of {}", report.recipe), STYLE, &out)
+    let _ = reports.iter().try_for_each(|report| write_body(&mut out, report));
+    let names: Vec<&str> = reports.iter().map(|report| report.recipe.as_str()).collect();
+    page(&format!("Two builds of {}", names.join(", ")), STYLE, &out)
 }
 
 fn write_body(out: &mut String, report: &Report) -> std::fmt::Result {
@@ -123,7 +124,7 @@ mod tests {
             causes: vec![cause],
             affected: Vec::new(),
         };
-        let page = html(&report);
+        let page = html(std::slice::from_ref(&report));
         for markup in ["<script", "<i>", "<b>", "\u{1b}"] {
             assert!(!page.contains(markup), "{markup}: {page}");
         }

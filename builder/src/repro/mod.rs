@@ -1,9 +1,10 @@
-//! Builds a recipe twice, in surroundings that differ in everything that must not affect its outputs, and names the cause
+//! Builds recipes twice, in surroundings that differ in everything that must not affect its outputs, and names the cause
 //! of each difference.
 //!
 //! Each build is a process of its own (`dbco build`) with an empty store, to which the sources are copied beforehand. Both
 //! plans have the same steps with the same keys. The first step whose outputs differ although those of its inputs do not
 //! is the cause: its outputs are compared file by file, and files by their content, down to those inside of images.
+//! The builds of several recipes share the two stores, so that a step of several recipes runs twice and no more.
 //!
 //! What can't be varied is part of the report. The wall clock is: Linux has no namespace for it, and the ways to fake it
 //! for a process break tools that compare it with the times of files. So a time in an output is found because the second
@@ -63,11 +64,11 @@ impl Default for Programs {
 /// What to compare.
 #[derive(Clone, Debug)]
 pub struct ReproOptions {
-    /// The recipe.
-    pub recipe: PathBuf,
-    /// Its parameters.
+    /// The recipes, of one project.
+    pub recipes: Vec<PathBuf>,
+    /// Their parameters.
     pub settings: Settings,
-    /// The outputs; empty for all outputs of the recipe.
+    /// The outputs; empty for all outputs of each recipe.
     pub only: Vec<OutputKind>,
     /// How the lock is used, and the number of parallel processes of the first build.
     pub options: Options,
@@ -108,10 +109,12 @@ pub enum ReproError {
     #[error("the path {0:?} is not UTF-8")]
     Path(PathBuf),
     /// A build failed.
-    #[error("the {which} build failed, in these surroundings:{surroundings}\n{lines}")]
+    #[error("the {which} build of {recipe} failed, in these surroundings:{surroundings}\n{lines}")]
     Failed {
         /// Which one.
         which: &'static str,
+        /// The recipe's name.
+        recipe: String,
         /// How they differ from the first one's.
         surroundings: String,
         /// What it printed.
@@ -131,81 +134,103 @@ pub enum ReproError {
 /// The names of the builds.
 pub const BUILDS: [&str; 2] = ["first", "second"];
 
-/// Builds twice and compares.
+/// Builds each recipe twice and compares; gives a report for each, in their order.
+///
+/// # Errors
+/// A recipe, the lock or a source can't be read; or a build failed, after which no further one begins.
 pub fn repro(
     session: &Session<'_>,
     wanted: &ReproOptions,
     programs: &Programs,
     observer: &dyn ReproObserver,
-) -> Result<Report, ReproError> {
-    let recipe = load(&wanted.recipe, &wanted.settings)?;
+) -> Result<Vec<Report>, ReproError> {
+    let recipes = wanted.recipes.iter().map(|path| load(path, &wanted.settings)).collect::<Result<Vec<_>, _>>()?;
     let store = session.store()?;
-    let lock = session.lock(&recipe, &wanted.options, &store)?;
+    let locks = recipes.iter().map(|recipe| session.lock(recipe, &wanted.options, &store));
+    let locks = locks.collect::<Result<Vec<_>, _>>()?;
     let targets = PlanTargets { only: wanted.only.clone(), ..PlanTargets::default() };
     let mut scratch = Scratch::new(&store, wanted.keep)?;
-    let settling = Settling::new(wanted, programs, &recipe, store.path().to_owned());
+    let settling = Settling::new(wanted, programs, &recipes, store.path().to_owned());
 
     let first = settling.first(&scratch.first)?;
-    let sources = Sources { session, recipe: &recipe, lock: &lock, store: &store, offline: wanted.options.offline };
-    sources.provide(&first, &targets)?;
-    let build = |which: usize, side: &Side, surroundings: &str| {
-        let arguments = arguments(wanted)?;
-        let ran = side.build(programs, &arguments, &|event| observer.event(which, event));
-        ran.map_err(|error| match error {
-            ReproError::Build { lines } => {
-                ReproError::Failed { which: BUILDS[which], surroundings: surroundings.to_owned(), lines }
-            }
-            other => other,
+    let provide = |side: &Side| {
+        recipes.iter().zip(&locks).try_for_each(|(recipe, lock)| {
+            let sources = Sources { session, recipe, lock, store: &store, offline: wanted.options.offline };
+            sources.provide(side, &targets)
         })
+    };
+    provide(&first)?;
+    let arguments = arguments(wanted)?;
+    let build_all = |which: usize, side: &Side, surroundings: &str| {
+        let build = |recipe: &Recipe| {
+            let ran = side.build(programs, &recipe.path, &arguments, &|event| observer.event(which, event));
+            ran.map_err(|error| match error {
+                ReproError::Build { lines } => ReproError::Failed {
+                    which: BUILDS[which],
+                    recipe: recipe.image.name.value.to_string(),
+                    surroundings: surroundings.to_owned(),
+                    lines,
+                },
+                other => other,
+            })
+        };
+        recipes.iter().map(build).collect::<Result<Vec<Ran>, _>>()
     };
     let own = match first.sandbox {
         Some(mode) => format!(" as they are here, with the tools in the sandbox `{}` (see --vary)", mode.name()),
         None => " as they are here".to_owned(),
     };
-    let ran_first = build(0, &first, &own)?;
+    let ran_first = build_all(0, &first, &own)?;
 
-    let second = settling.second(&first, &mut scratch, &|side| sources.provide(side, &targets))?;
+    let second = settling.second(&first, &mut scratch, &provide)?;
     let Settled { side: second, varied, not_varied } = second;
     let surroundings: String =
         varied.iter().map(|one| format!("\n  {}: {}", one.variation.name(), one.values[1])).collect();
-    let ran_second = build(1, &second, &surroundings)?;
+    let ran_second = build_all(1, &second, &surroundings)?;
 
     if wanted.keep {
         observer.note(&format!("kept: {} and {}", first.folder.display(), second.folder.display()));
     }
-    let built = [(&first, &ran_first), (&second, &ran_second)].map(|(side, ran)| {
-        let recipe = load(&side.recipe, &wanted.settings)?;
-        let store = Store::open(&side.store())?;
-        let plan = plan(&recipe, &lock, &targets, &store)?;
-        Ok::<_, ReproError>(BuiltSide { side, ran, store, plan })
-    });
-    let [first, second] = built;
-    let sides = [first?, second?];
-    let found = compare::compare(&sides)?;
-    let mut not_varied = not_varied;
-    let apart = sides[1].ran.began.duration_since(sides[0].ran.began).unwrap_or_default().as_secs();
-    if wanted.vary.contains(Variation::Time) {
-        not_varied.push(NotVaried {
-            name: "wall clock".to_owned(),
-            reason: format!("Linux has no namespace for it; the second build began {apart} s after the first"),
+    let mut reports = Vec::new();
+    for (index, (recipe, lock)) in recipes.iter().zip(&locks).enumerate() {
+        let name = recipe.image.name.value.to_string();
+        let ran = [&ran_first[index], &ran_second[index]];
+        let built = |side, ran| {
+            let side: &Side = side;
+            let recipe = load(&side.recipe(&recipe.path), &wanted.settings)?;
+            let store = Store::open(&side.store())?;
+            let plan = plan(&recipe, lock, &targets, &store)?;
+            Ok::<_, ReproError>(BuiltSide { side, ran, outputs: side.outputs().join(&name), store, plan })
+        };
+        let sides = [built(&first, ran[0])?, built(&second, ran[1])?];
+        let found = compare::compare(&sides)?;
+        let mut not_varied = not_varied.clone();
+        let apart = ran[1].began.duration_since(ran[0].began).unwrap_or_default().as_secs();
+        if wanted.vary.contains(Variation::Time) {
+            not_varied.push(NotVaried {
+                name: "wall clock".to_owned(),
+                reason: format!("Linux has no namespace for it; the second build began {apart} s after the first"),
+            });
+        }
+        reports.push(Report {
+            recipe: name,
+            builder: env!("CARGO_PKG_VERSION").to_owned(),
+            seconds: ran.map(|ran| ran.took.as_secs_f64()),
+            steps: ran.map(|ran| ran.steps.len()),
+            varied: varied.clone(),
+            not_varied,
+            ..found
         });
     }
-    let report = Report {
-        recipe: recipe.image.name.value.to_string(),
-        builder: env!("CARGO_PKG_VERSION").to_owned(),
-        seconds: [ran_first.took.as_secs_f64(), ran_second.took.as_secs_f64()],
-        steps: [ran_first.steps.len(), ran_second.steps.len()],
-        varied,
-        not_varied,
-        ..found
-    };
-    Ok(report)
+    Ok(reports)
 }
 
 /// A build that has ended.
 struct BuiltSide<'a> {
     side: &'a Side,
     ran: &'a Ran,
+    /// The folder of its outputs.
+    outputs: PathBuf,
     store: Store,
     plan: Plan,
 }

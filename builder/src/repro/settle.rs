@@ -61,7 +61,7 @@ pub struct Settled {
 pub struct Settling<'a> {
     wanted: &'a ReproOptions,
     programs: &'a Programs,
-    recipe: &'a Recipe,
+    recipes: &'a [Recipe],
     /// The user's store.
     store: PathBuf,
     varied: Vec<Varied>,
@@ -69,8 +69,8 @@ pub struct Settling<'a> {
 }
 
 impl<'a> Settling<'a> {
-    pub fn new(wanted: &'a ReproOptions, programs: &'a Programs, recipe: &'a Recipe, store: PathBuf) -> Self {
-        Self { wanted, programs, recipe, store, varied: Vec::new(), not_varied: Vec::new() }
+    pub fn new(wanted: &'a ReproOptions, programs: &'a Programs, recipes: &'a [Recipe], store: PathBuf) -> Self {
+        Self { wanted, programs, recipes, store, varied: Vec::new(), not_varied: Vec::new() }
     }
 
     fn selects(&self, variation: Variation) -> bool {
@@ -92,7 +92,7 @@ impl<'a> Settling<'a> {
         let mut side = Side {
             folder: folder.to_owned(),
             cwd: std::env::current_dir().map_err(ReproError::io("find", Path::new(".")))?,
-            recipe: self.recipe.path.clone(),
+            copied: None,
             environment,
             surroundings: Surroundings { umask, ..Surroundings::default() },
             jobs: self.wanted.options.resources().jobs,
@@ -320,9 +320,9 @@ impl<'a> Settling<'a> {
         let times = style.times;
         let to = side.folder.join("a/longer/path/than/that/of/the/first").join("project");
         match self.copy(&to, style) {
-            Ok((top, recipe)) => {
+            Ok(top) => {
                 side.cwd = to.clone();
-                side.recipe = recipe;
+                side.copied = Some((top.clone(), to.clone()));
                 if self.selects(Variation::Folder) {
                     let path = |top: &Path, side: &Side| format!("{}, store {}", top.display(), side.folder.display());
                     self.vary(Variation::Folder, path(&top, first), path(&to, side));
@@ -343,16 +343,22 @@ impl<'a> Settling<'a> {
         Ok(())
     }
 
-    /// Copies the project; gives its top and the recipe's path in the copy.
-    fn copy(&self, to: &Path, style: CopyStyle<'_>) -> Result<(PathBuf, PathBuf), String> {
-        let top = project::top(self.recipe).map_err(|error| error.to_string())?;
-        let path = self.recipe.path.canonicalize().map_err(|error| error.to_string())?;
-        let below = path.strip_prefix(&top).map_err(|_| format!("the recipe is not in {}", top.display()))?;
+    /// Copies the project; gives its top.
+    fn copy(&self, to: &Path, style: CopyStyle<'_>) -> Result<PathBuf, String> {
+        let Some(first) = self.recipes.first() else { return Err("there is no recipe".to_owned()) };
+        let top = project::top(first).map_err(|error| error.to_string())?;
+        let below = |recipe: &Recipe| {
+            let path = recipe.path.canonicalize().map_err(|error| error.to_string())?;
+            let below = path.strip_prefix(&top).map(Path::to_owned);
+            below.map_err(|_| format!("{} is not in {}", recipe.path.display(), top.display()))
+        };
+        let below = self.recipes.iter().map(below).collect::<Result<Vec<_>, _>>()?;
         project::copy(&top, to, style).map_err(|error| error.to_string())?;
-        let recipe = to.join(below);
-        crate::recipe::load(&recipe, &self.wanted.settings)
-            .map_err(|_| format!("the recipe needs files outside of {}", top.display()))?;
-        Ok((top, recipe))
+        for recipe in below {
+            crate::recipe::load(&to.join(&recipe), &self.wanted.settings)
+                .map_err(|_| format!("{} needs files outside of {}", recipe.display(), top.display()))?;
+        }
+        Ok(top)
     }
 
     fn listing(&mut self, first: &Side, side: &Side) {

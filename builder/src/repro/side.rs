@@ -20,8 +20,8 @@ pub struct Side {
     pub folder: PathBuf,
     /// The folder that it is started in.
     pub cwd: PathBuf,
-    /// The recipe.
-    pub recipe: PathBuf,
+    /// The project's folder, and the copy that the recipes of this build are in, if they are in a copy.
+    pub copied: Option<(PathBuf, PathBuf)>,
     /// Its environment.
     pub environment: Vec<(OsString, OsString)>,
     /// Other properties of its process.
@@ -58,15 +58,25 @@ impl Side {
         self.folder.join("store")
     }
 
-    /// The folder of its outputs.
+    /// Where a recipe of the project is for this build.
+    pub fn recipe(&self, path: &Path) -> PathBuf {
+        let inside = self.copied.as_ref().and_then(|(top, copy)| {
+            let path = path.canonicalize().ok()?;
+            Some(copy.join(path.strip_prefix(top).ok()?))
+        });
+        inside.unwrap_or_else(|| path.to_owned())
+    }
+
+    /// The folder of the recipes' folders of outputs.
     pub fn outputs(&self) -> PathBuf {
         self.folder.join("out")
     }
 
-    /// Builds. `arguments` follow the recipe; each event of the build is passed to `watch`.
+    /// Builds a recipe of the project. `arguments` are further ones; each event of the build is passed to `watch`.
     pub fn build(
         &self,
         programs: &Programs,
+        recipe: &Path,
         arguments: &[String],
         watch: &(dyn Fn(&Value) + Sync),
     ) -> Result<Ran, ReproError> {
@@ -78,7 +88,7 @@ impl Side {
             words.extend(argv!["--sandbox", mode.name()]);
         }
         words.extend(arguments.iter().cloned());
-        words.extend(argv!["--", utf8(&self.recipe)?]);
+        words.extend(argv!["--", utf8(&self.recipe(recipe))?]);
         let (program, cwd) = (programs.builder.clone(), self.cwd.clone());
         let task = Task::Run { program, arguments: words, cwd };
         let (errors, steps) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
