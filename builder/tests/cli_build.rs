@@ -303,7 +303,7 @@ fn a_script_that_fails_is_named_with_its_line_and_the_remedy() {
     let component = project.read("components/kernel.yaml");
     let build = component.lines().position(|line| line.starts_with("build:")).unwrap() + 1;
     let cmake =
-        "`cmake` is not in toolchain host: add the package that contains it to `packages` in ./toolchains/host.yaml";
+        "`cmake` is not in toolchain host: add the package that contains it to `packages` in toolchains/host.yaml";
     let network = "steps have no network: declare what it fetches as a component's `source`";
     for (script, line, parts) in [
         ("cmake .", format!("{build}:8"), &[cmake][..]),
