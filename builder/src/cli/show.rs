@@ -22,8 +22,6 @@ Examples:
   dbco show --set console=ttyS1 boot.cmdline
   dbco show recipes/toolchains/protobuf.yaml packages --origin --json";
 
-/// The recipe of commands that are given none.
-
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// The recipe, component or toolchain [default: recipes/dbcolinux.yaml]

@@ -210,6 +210,16 @@ impl Vz {
         let path = self.paths.running(id);
         if runs { mark::set(&path) } else { mark::clear(&path) }.map_err(|error| Error::file(&path, error))
     }
+
+    /// Marks a container as running, on the disk.
+    ///
+    /// # Errors
+    /// The mark can't be written.
+    pub fn mark_at_once(&self, id: u32) -> Result<()> {
+        self.mark(id, true)?;
+        let path = self.paths.running(id);
+        mark::settle(&path).map_err(|error| Error::file(&path, error))
+    }
 }
 
 impl Ct {

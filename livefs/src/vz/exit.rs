@@ -294,7 +294,7 @@ impl fmt::Display for Error {
             }
             Error::Moving { id, host } => write!(
                 out,
-                "Its migration to {host} was interrupted\nvzmigrate --recover {id} asks there whether it has arrived, vzctl destroy {id} removes it here"
+                "Its migration to {host} was interrupted\nvzmigrate --recover={id} asks there whether it has arrived, vzctl destroy {id} removes it here"
             ),
             Error::NoGlobalConfig(path, error) => write!(out, "Unable to open {}: {}", path.display(), why(error)),
             Error::NotRoot => out.write_str("This program can only be run under root."),

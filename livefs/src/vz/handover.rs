@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of a migration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +236,7 @@ pub fn whereabouts(vz: &Vz, id: u32, token: &Token) -> Result<Whereabouts> {
     })
 }
 
-fn remove(vz: &Vz, path: &PathBuf) -> Result<()> {
+fn remove(vz: &Vz, path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done.and_then(|()| sync_folder(&vz.paths.conf())).map_err(|error| Error::file(path, error)),

@@ -138,28 +138,19 @@ impl Claims<'_> {
 
 /// Files of a folder that are in the making, `.CTID` and this ending, with their container.
 fn in_the_making(folder: &Path, ending: &str) -> Vec<(u32, PathBuf)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut all: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let id = name.strip_prefix('.')?.strip_suffix(ending)?.parse().ok()?;
-            Some((id, entry.path()))
-        })
-        .collect();
-    all.sort();
-    all
+    files(folder, |name| name.strip_prefix('.')?.strip_suffix(ending)?.parse().ok())
 }
 
-/// Files of a folder that were to replace a file of a container, with that container.
+/// Files of a folder that were to replace a file of a container ([`crate::durable::unfinished`]), with that container.
 fn replacements(folder: &Path) -> Vec<(u32, PathBuf)> {
+    files(folder, |name| name.strip_prefix('.')?.strip_suffix(".new")?.split_once('.')?.0.parse().ok())
+}
+
+/// The files of a folder whose names have a container, and that.
+fn files(folder: &Path, container: impl Fn(&str) -> Option<u32>) -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut all: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let (id, _) = name.strip_prefix('.')?.strip_suffix(".new")?.split_once('.')?;
-            Some((id.parse().ok()?, entry.path()))
-        })
-        .collect();
+    let mut all: Vec<(u32, PathBuf)> =
+        entries.filter_map(|entry| Some((container(entry.file_name().to_str()?)?, entry.path()))).collect();
     all.sort();
     all
 }
@@ -168,9 +159,6 @@ fn remove_file(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| Error::file(path, error))
 }
 
-/// Configurations that [`cmd::create`] had not renamed yet: if its private area exists the container is complete, and
-/// its configuration is renamed. Folders of private areas that are only known from such a configuration are added to
-/// `folders`.
 /// Containers that were arriving from another machine are still that one's.
 fn arrivals(vz: &Vz, claims: &mut Claims<'_>, said: &mut Vec<String>) -> Result<()> {
     for (id, token) in handover::all_arriving(vz) {
@@ -181,6 +169,9 @@ fn arrivals(vz: &Vz, claims: &mut Claims<'_>, said: &mut Vec<String>) -> Result<
     Ok(())
 }
 
+/// Configurations that [`cmd::create`] had not renamed yet: if its private area exists the container is complete, and
+/// its configuration is renamed. Folders of private areas that are only known from such a configuration are added to
+/// `folders`.
 fn creations(vz: &Vz, claims: &mut Claims<'_>, folders: &mut BTreeSet<PathBuf>, said: &mut Vec<String>) -> Result<()> {
     for (id, path) in claims.ours(in_the_making(&vz.paths.conf(), ".conf.creating")) {
         let file = ConfFile::read(&path).map_err(|error| Error::file(&path, error))?;

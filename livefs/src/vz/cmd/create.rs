@@ -253,9 +253,7 @@ pub(crate) fn settle(vz: &Vz, id: u32, file: &ConfFile, made: &Path, private: &P
     }
     sync(private.parent().unwrap_or(private))?;
     // Leftovers of an earlier container with this number do not belong to this one.
-    for ending in FILES {
-        let _ = fs::remove_file(conf.with_extension(format!("{ending}.destroyed")));
-    }
+    forget_retired(vz, id);
     fs::rename(&waiting, &conf).and_then(|()| sync_folder(&folder)).map_err(failed)
 }
 
@@ -290,8 +288,20 @@ pub(super) fn destroy(vz: &Vz, call: &Call) -> Result<u8> {
     Ok(0)
 }
 
+/// Suffixes of a container's action scripts.
+pub(crate) const SCRIPTS: [&str; 6] = ["premount", "mount", "umount", "postumount", "start", "stop"];
+
+/// Removes the files that [`retire`] keeps of a container.
+pub(crate) fn forget_retired(vz: &Vz, id: u32) {
+    for ending in files() {
+        let _ = fs::remove_file(vz.paths.conf().join(format!("{id}.{ending}.destroyed")));
+    }
+}
+
 /// Suffixes of a container's configuration and scripts.
-const FILES: [&str; 7] = ["conf", "premount", "mount", "umount", "postumount", "start", "stop"];
+fn files() -> impl Iterator<Item = &'static str> {
+    ["conf"].into_iter().chain(SCRIPTS)
+}
 
 /// Takes a container's configuration (to `CTID.conf.destroyed`), name, mark and action scripts out of use.
 pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
@@ -300,7 +310,7 @@ pub(crate) fn retire(vz: &Vz, id: u32) -> Result<()> {
     let mark = vz.paths.running(id);
     mark::remove(&mark).map_err(|error| Error::file(&mark, error))?;
     vz.ask(id, Operation::Destroy)?;
-    for script in FILES {
+    for script in files() {
         let path = conf.with_extension(script);
         match fs::rename(&path, path.with_extension(format!("{script}.destroyed"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(&path, error)),

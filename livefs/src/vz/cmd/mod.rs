@@ -183,8 +183,8 @@ fn dispatch(vz: &Vz, command: &Command, call: &Call, skip_lock: bool) -> Result<
         return Err(Error::NoConfig);
     }
     let lock = if command.locks && !skip_lock { Some(vz.lock(call.id, "")?) } else { None };
-    if command.locks {
-        if let Some(Handover { host, .. }) = Handover::of(vz, call.id)?.filter(|_| !WHILE_MOVING.contains(&call.name)) {
+    if command.locks && !WHILE_MOVING.contains(&call.name) {
+        if let Some(Handover { host, .. }) = Handover::of(vz, call.id)? {
             return Err(Error::Moving { id: call.id, host });
         }
     }

@@ -4,10 +4,10 @@
 use super::call::Call;
 use super::mount::{mount_root, umount_root};
 use crate::vz::context::{Ct, Vz};
+use crate::vz::dump;
 use crate::vz::exit::{Error, Result};
 use crate::vz::options::{Given, Known};
 use crate::vz::suspended::Operation;
-use crate::vz::{dump, mark};
 use std::path::{Path, PathBuf};
 
 /// Options of which at most one may be given.
@@ -277,9 +277,7 @@ fn undump(vz: &Vz, ct: &Ct, path: &Path, how: Restore) -> Result<()> {
     let spent = !how.frozen || is_own(vz, ct.id, path);
     let mut retired = None;
     let done = vz.node.restore(&spec, path, &mut || {
-        let running = vz.paths.running(ct.id);
-        vz.mark(ct.id, true)?;
-        mark::settle(&running).map_err(|error| Error::file(&running, error))?;
+        vz.mark_at_once(ct.id)?;
         if spent {
             retired = Some(dump::retire(path)?);
         }

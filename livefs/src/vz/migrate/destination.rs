@@ -3,6 +3,7 @@
 use super::asked::{CONNECT, COPY, Failure, Options, Result, copy};
 use super::sync;
 use super::wire::{Reply, Request, Wire};
+use crate::vz::handover::Token;
 use crate::vz::process;
 use std::io;
 use std::path::Path;
@@ -76,11 +77,24 @@ impl Destination {
     }
 }
 
-impl Drop for Destination {
-    fn drop(&mut self) {
-        // It undoes what it has done if it was not told otherwise; that is awaited, so that another attempt can follow.
+impl Destination {
+    /// Tells it that nobody will ask whether the container of a migration has arrived. If that fails, a small file stays
+    /// there.
+    pub fn forget(&mut self, id: u32, token: &Token) {
+        let _ = self.ask(&Request::Forget { id, token: token.clone() });
+    }
+
+    /// Ends the connection. It undoes what it has done if it was not told otherwise; that is awaited, so that the container
+    /// can go on here, or another attempt follow.
+    pub fn end(&mut self) {
         self.wire.close();
         let _ = self.ssh.wait();
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -14,6 +14,7 @@ mod serve;
 mod sync;
 mod wire;
 
+use super::cmd::create::SCRIPTS;
 use super::context::Vz;
 use super::handover::{Handover, Token};
 use super::log::Log;
@@ -148,7 +149,7 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
     }
     let _lock = vz.lock(id, "").map_err(with(LOCKED))?;
     if let Some(Handover { host, .. }) = Handover::of(vz, id).map_err(with(MISSING))? {
-        let text = format!("its migration to {host} was interrupted: vzmigrate --recover {id} asks there");
+        let text = format!("its migration to {host} was interrupted: vzmigrate --recover={id} asks there");
         return Err(Failure(LOCKED, text));
     }
     let ct = vz.container(id).map_err(with(MISSING))?;
@@ -212,15 +213,14 @@ fn migrate(vz: &Vz, options: &Options) -> Result<()> {
     }
     vz.log.info("Cleaning up");
     own::leave(vz, &ct, options.remove)?;
-    // If it is not told, a file without content stays there.
-    let _ = destination.ask(&Request::Forget { id, token });
+    destination.forget(id, &token);
     Ok(())
 }
 
 /// The action scripts of a container: the part of the name after its number, and the text.
 fn scripts(vz: &Vz, id: u32) -> io::Result<Vec<(String, String)>> {
     let mut all = Vec::new();
-    for ending in ["premount", "mount", "umount", "postumount", "start", "stop"] {
+    for ending in SCRIPTS {
         match fs::read_to_string(vz.paths.conf().join(format!("{id}.{ending}"))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             text => all.push((ending.to_owned(), text?)),
@@ -280,7 +280,7 @@ mod tests {
         for line in ["start 101", "mount 101", "set 101 --onboot no --save", "create 101", "snapshot 101"] {
             let (code, said) = world.run(line);
             assert_eq!(code, 9, "vzctl {line}: {said}");
-            assert!(said.contains("vzmigrate --recover 101"), "{said}");
+            assert!(said.contains("vzmigrate --recover=101"), "{said}");
         }
         assert!(world.ok("status 101").contains("exist"));
         world.ok("destroy 101");

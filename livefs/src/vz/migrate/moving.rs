@@ -37,6 +37,8 @@ impl Moving<'_> {
     pub fn restarted(&self, destination: &mut Destination) -> Result<()> {
         self.vz.log.info("Stopping container");
         vzctl(self.ct.id, &["stop"], STOP)?;
+        // If the power goes before it is the destination's, it starts here again.
+        self.vz.mark_at_once(self.ct.id).map_err(with(STOP))?;
         let moved = destination.sync(self.private).and_then(|_| {
             destination.ask(&Request::Publish)?;
             self.vz.log.info("Starting container");
@@ -60,7 +62,10 @@ impl Moving<'_> {
             remove: options.remove,
             start,
         };
-        record.write(vz, id).map_err(with(COPY))?;
+        if let Err(error) = record.write(vz, id) {
+            destination.end();
+            return Err(with(COPY)(error));
+        }
         let failure = match destination.ask(&Request::Done) {
             Ok(Reply::Arrived { wrong }) => {
                 if let Some(wrong) = wrong {
@@ -80,6 +85,8 @@ impl Moving<'_> {
                 _ => vz.log.error("It has not arrived"),
             }
         }
+        // It may run there until that is undone.
+        destination.end();
         handover::settle(vz, id).map_err(with(COPY))?;
         Err(failure)
     }

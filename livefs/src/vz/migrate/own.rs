@@ -18,14 +18,19 @@ pub(super) fn vzctl(id: u32, words: &[&str], code: u8) -> Result<()> {
     }
 }
 
-/// Removes what is left here of a container that is the destination's: a frozen one, and its files unless they are kept.
-/// After that nothing has to be asked any more.
+/// Removes what is left here of a container that is the destination's: a frozen one, and its files unless they are kept;
+/// then the record of its migration.
 pub(super) fn leave(vz: &Vz, ct: &Ct, remove: bool) -> Result<()> {
     let id = ct.id;
+    if ct.file.is_none() {
+        // That was all but done already.
+        return handover::settle(vz, id).map_err(with(COPY));
+    }
     if vz.node.is_running(id).map_err(with(STOP))? {
         vz.node.kill(id).and_then(|()| vz.node.clean(id)).map_err(with(STOP))?;
-        vz.mark(id, false).and_then(|()| umount_root(vz, ct)).map_err(with(STOP))?;
+        umount_root(vz, ct).map_err(with(STOP))?;
     }
+    vz.mark(id, false).map_err(with(STOP))?;
     if remove {
         return vzctl(id, &["destroy"], STOP);
     }

@@ -22,7 +22,9 @@ pub(super) fn recover(vz: &Vz, id: u32) -> Result<()> {
     let (mut destination, place) = ask(vz, id, &record)?;
     if place == Whereabouts::Here {
         vz.log.info(format_args!("CT {id} is at {}", record.host));
-        return finish(vz, id, &record, &mut destination);
+        leave(vz, &vz.container(id).map_err(with(MISSING))?, record.remove)?;
+        destination.forget(id, &record.token);
+        return Ok(());
     }
     vz.log.info(format_args!("CT {id} has not arrived at {}", record.host));
     handover::settle(vz, id).map_err(with(COPY))?;
@@ -30,18 +32,6 @@ pub(super) fn recover(vz: &Vz, id: u32) -> Result<()> {
         return vz.node.freeze(id, false).map_err(with(START));
     }
     if record.start { vzctl(id, &["start"], START) } else { Ok(()) }
-}
-
-/// Removes what is left here of a container that has arrived, and then what the destination has kept for that.
-pub(super) fn finish(vz: &Vz, id: u32, record: &Handover, destination: &mut Destination) -> Result<()> {
-    let ct = vz.container(id).map_err(with(MISSING))?;
-    if ct.file.is_some() {
-        leave(vz, &ct, record.remove)?;
-    }
-    handover::settle(vz, id).map_err(with(COPY))?;
-    // If it is not told, a file without content stays there.
-    let _ = destination.ask(&Request::Forget { id, token: record.token.clone() });
-    Ok(())
 }
 
 /// Asks the destination until it knows.
@@ -56,7 +46,7 @@ pub(super) fn ask(vz: &Vz, id: u32, record: &Handover) -> Result<(Destination, W
         };
         if Instant::now() > end {
             let text = format!(
-                "{why}\nError: CT {id} is here or at {}, which is not known: vzmigrate --recover {id} asks there",
+                "{why}\nError: CT {id} is here or at {}, which is not known: vzmigrate --recover={id} asks there",
                 record.host
             );
             return Err(Failure(CONNECT, text));

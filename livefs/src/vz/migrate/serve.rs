@@ -7,11 +7,11 @@ use super::wire::{Reply, Request, VERSION, Wire};
 use crate::durable;
 use crate::net;
 use crate::system::tree::unpack;
-use crate::vz::cmd::create::{retire, settle};
+use crate::vz::cmd::create::{SCRIPTS, forget_retired, retire, settle};
 use crate::vz::conf::{ConfFile, Config};
 use crate::vz::context::Vz;
 use crate::vz::exit::Error;
-use crate::vz::handover::{self, Arrival, Claim, Token};
+use crate::vz::handover::{self, Arrival, Claim, Handover, Token};
 use crate::vz::layout::beside;
 use crate::vz::lock::Lock;
 use crate::vz::suspended::Operation;
@@ -77,6 +77,10 @@ fn copy(error: io::Error) -> Failure {
     (COPY, error.to_string())
 }
 
+fn failed(error: Error) -> Failure {
+    (COPY, error.to_string())
+}
+
 impl Arriving<'_> {
     fn answer<R: Read, W: Write>(&mut self, request: Request, wire: &mut Wire<R, W>) -> Result<Reply, Failure> {
         match request {
@@ -95,7 +99,7 @@ impl Arriving<'_> {
             }
             Request::Dump => {
                 let into = self.vz.dump_place(self.id.unwrap_or_default());
-                disk::make_folder(&into).map_err(|error| (COPY, error.to_string()))?;
+                disk::make_folder(&into).map_err(failed)?;
                 receive(wire, &into)
             }
             Request::Publish => self.publish(),
@@ -109,12 +113,10 @@ impl Arriving<'_> {
             Request::Vzctl(words) => vzctl(&words).map(|()| Reply::Yes),
             Request::Done => self.done(),
             Request::Where { id, token } => {
-                undo_left(self.vz, id, &token).map_err(|error| (COPY, error.to_string()))?;
-                handover::whereabouts(self.vz, id, &token).map(Reply::Is).map_err(|error| (COPY, error.to_string()))
+                undo_left(self.vz, id, &token).map_err(failed)?;
+                handover::whereabouts(self.vz, id, &token).map(Reply::Is).map_err(failed)
             }
-            Request::Forget { id, token } => {
-                handover::forget(self.vz, id, &token).map(|()| Reply::Yes).map_err(|error| (COPY, error.to_string()))
-            }
+            Request::Forget { id, token } => handover::forget(self.vz, id, &token).map(|()| Reply::Yes).map_err(failed),
         }
     }
 
@@ -123,16 +125,21 @@ impl Arriving<'_> {
     }
 
     fn check(&mut self, id: u32, name: Option<&str>, addresses: &[std::net::IpAddr]) -> Result<Reply, Failure> {
-        self.lock = Some(self.vz.lock(id, "").map_err(|error| (LOCKED, error.to_string()))?);
+        let lock = self.vz.lock(id, "").map_err(|error| (LOCKED, error.to_string()))?;
         let taken = name.is_some_and(|name| names::by_name(&self.vz.paths, name).is_some());
         if self.vz.paths.container_conf(id).exists() || taken {
             return Err((EXISTS, format!("CT #{id} already exists on destination node")));
+        }
+        // When that is found out, what is left of that container is removed: it must not be another one.
+        if let Some(Handover { host, .. }) = Handover::of(self.vz, id).map_err(failed)? {
+            let text = format!("a migration of CT #{id} from the destination to {host} was interrupted");
+            return Err((LOCKED, format!("{text}: vzmigrate --recover={id} there")));
         }
         let used = net::in_use(addresses).map_err(|error| (IN_USE, error.to_string()))?;
         if let Some((address, user)) = used.first() {
             return Err((IN_USE, format!("IP address {address} already in use on destination node, by {user}")));
         }
-        self.id = Some(id);
+        (self.id, self.lock) = (Some(id), Some(lock));
         Ok(Reply::Yes)
     }
 
@@ -140,21 +147,21 @@ impl Arriving<'_> {
         let (vz, id) = (self.vz, self.id.ok_or_else(|| (USAGE, "nothing has been checked".into()))?);
         let file = ConfFile::parse(conf);
         let config = Config::layered([&vz.global, &file], id);
-        let private = config.path("VE_PRIVATE").map_err(|error| (COPY, error.to_string()))?;
+        let private = config.path("VE_PRIVATE").map_err(failed)?;
         let private = vz.paths.at(private);
         if private.exists() {
             return Err((EXISTS, format!("{} already exists on destination node", private.display())));
         }
-        vz.ask(id, Operation::Create).map_err(|error| (COPY, error.to_string()))?;
+        vz.ask(id, Operation::Create).map_err(failed)?;
         let arrival = Arrival { private, keep };
-        disk::make_folder(&vz.paths.conf()).map_err(|error| (COPY, error.to_string()))?;
-        let claim = handover::arrives(vz, id, &token, &arrival).map_err(|error| (COPY, error.to_string()))?;
+        disk::make_folder(&vz.paths.conf()).map_err(failed)?;
+        let claim = handover::arrives(vz, id, &token, &arrival).map_err(failed)?;
         let made = Made { file, arrival, token, _claim: claim, published: false, restored: false };
         let unfinished = made.unfinished();
         self.made = Some(made);
-        disk::make_folder(&unfinished).map_err(|error| (COPY, error.to_string()))?;
+        disk::make_folder(&unfinished).map_err(failed)?;
         for (ending, text) in scripts {
-            if !["premount", "mount", "umount", "postumount", "start", "stop"].contains(&ending.as_str()) {
+            if !SCRIPTS.contains(&ending.as_str()) {
                 return Err((USAGE, format!("{id}.{ending} is no action script")));
             }
             let path = vz.paths.conf().join(format!("{id}.{ending}"));
@@ -167,8 +174,7 @@ impl Arriving<'_> {
         let (vz, id) = (self.vz, self.id.unwrap_or_default());
         let made = self.made.as_mut().ok_or_else(|| (USAGE, "nothing has been begun".into()))?;
         let name = made.file.get("NAME").filter(|name| names::valid(name)).map(str::to_owned);
-        settle(vz, id, &made.file, &made.unfinished(), &made.arrival.private, name.as_deref())
-            .map_err(|error| (COPY, error.to_string()))?;
+        settle(vz, id, &made.file, &made.unfinished(), &made.arrival.private, name.as_deref()).map_err(failed)?;
         made.published = true;
         self.lock = None;
         Ok(Reply::Yes)
@@ -179,7 +185,7 @@ impl Arriving<'_> {
         let (vz, id) = (self.vz, self.id.unwrap_or_default());
         let made = self.made.as_ref().filter(|made| made.published);
         let made = made.ok_or_else(|| (USAGE, "nothing has been published".into()))?;
-        handover::arrived(vz, id, &made.token).map_err(|error| (COPY, error.to_string()))?;
+        handover::arrived(vz, id, &made.token).map_err(failed)?;
         let restored = made.restored;
         self.made = None;
         let resumed = if restored { vzctl(&["restore".into(), id.to_string(), "--resume".into()]) } else { Ok(()) };
@@ -221,9 +227,7 @@ fn undo(vz: &Vz, id: u32, token: &Token, arrival: &Arrival) -> crate::vz::exit::
     retire(vz, id)?;
     disk::clear(&vz.paths.conf().join(format!(".{id}.conf.creating")))?;
     // `retire` keeps them for the case that the container was destroyed by mistake.
-    for ending in ["conf", "premount", "mount", "umount", "postumount", "start", "stop"] {
-        let _ = fs::remove_file(vz.paths.conf().join(format!("{id}.{ending}.destroyed")));
-    }
+    forget_retired(vz, id);
     let unfinished = unfinished(arrival);
     if arrival.private.exists() {
         fs::rename(&arrival.private, &unfinished).map_err(|error| Error::file(&arrival.private, error))?;
@@ -265,8 +269,12 @@ mod tests {
         fs::create_dir_all(&old).unwrap();
         fs::write(old.join("dump.json"), "{}").unwrap();
         let vz = world.vz();
-        let lock = Some(vz.lock(101, "").unwrap());
-        let mut arriving = Arriving { vz: &vz, id: Some(101), lock, made: None };
+        let mut arriving = Arriving { vz: &vz, id: None, lock: None, made: None };
+        // What is left of one that may have gone elsewhere will be removed.
+        Handover::default().write(&vz, 101).unwrap();
+        assert_eq!(arriving.check(101, None, &[]).unwrap_err().0, LOCKED);
+        handover::settle(&vz, 101).unwrap();
+        arriving.check(101, None, &[]).unwrap();
         // Nothing is lost if it can't arrive.
         fs::create_dir_all(world.at("vz/private/101")).unwrap();
         let token = Token::new().unwrap();

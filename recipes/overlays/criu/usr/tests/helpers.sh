@@ -26,3 +26,16 @@ more() { # THAN: waits until there are more
 		usleep 20000
 	done
 }
+# Puts a shell into 101 that counts, and starts it: the number is only in its memory.
+count() {
+	cat >/vz/root/101/usr/count <<-'END'
+		n=0
+		while :; do
+			n=$((n + 1))
+			echo $n
+			usleep 10000
+		done >>/usr/numbers
+	END
+	: >/vz/root/101/usr/numbers
+	vzctl exec2 101 'setsid sh /usr/count </dev/null >/dev/null 2>&1 &'
+}

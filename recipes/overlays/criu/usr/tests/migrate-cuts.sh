@@ -88,15 +88,7 @@ peer() {
 make() {
 	vzctl create 101 --ostemplate live --config basic >/dev/null
 	vzctl start 101 --wait >/dev/null
-	cat >/vz/root/101/usr/count <<-'END'
-		n=0
-		while :; do
-			n=$((n + 1))
-			echo $n
-			usleep 10000
-		done >>/usr/numbers
-	END
-	vzctl exec2 101 'setsid sh /usr/count </dev/null >/dev/null 2>&1 &'
+	count
 	sync
 }
 remove() {

@@ -50,14 +50,6 @@ there true || fail "no connection to the destination"
 vzctl create 101 --ostemplate live --config basic --name mover --hostname mover.example.org >/dev/null
 vzctl set 101 --ipadd 10.0.0.101 --save >/dev/null
 vzctl start 101 --wait >/dev/null
-cat >/vz/root/101/usr/count <<'END'
-n=0
-while :; do
-	n=$((n + 1))
-	echo $n
-	usleep 10000
-done >>/usr/numbers
-END
 cat >/vz/root/101/usr/answer <<'END'
 n=0
 while read -r line; do
@@ -65,7 +57,7 @@ while read -r line; do
 	echo "$n $line"
 done
 END
-vzctl exec2 101 'setsid sh /usr/count </dev/null >/dev/null 2>&1 &'
+count
 vzctl exec2 101 'setsid tcpsvd 0.0.0.0 7000 sh /usr/answer </dev/null >/dev/null 2>&1 &'
 # Memory that does not change any more, for the rounds.
 vzctl exec2 101 'setsid awk "BEGIN { while (i++ < 200000) a[i] = i; system(\"exec sleep 1000000\") }" </dev/null >/dev/null 2>&1 &'

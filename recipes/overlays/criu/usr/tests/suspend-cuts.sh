@@ -32,16 +32,7 @@ ready() {
 	vzctl stop 101 --fast >/dev/null 2>&1
 	rm -rf /vz/dump/Dump.101*
 	vzctl start 101 --wait >/dev/null
-	cat >/vz/root/101/usr/count <<-'END'
-		n=0
-		while :; do
-			n=$((n + 1))
-			echo $n
-			usleep 10000
-		done >>/usr/numbers
-	END
-	: >/vz/root/101/usr/numbers
-	vzctl exec2 101 'setsid sh /usr/count </dev/null >/dev/null 2>&1 &'
+	count
 	more 20
 	[ "$1" = suspend ] || vzctl suspend 101 >/dev/null
 	sync

@@ -27,14 +27,6 @@ make() {
 	vzctl create 101 --ostemplate live --config basic --hostname saved.example.org >/dev/null
 	vzctl set 101 --ipadd 10.0.0.101 --save >/dev/null
 	vzctl start 101 --wait >/dev/null
-	cat >/vz/root/101/usr/count <<-'END'
-		n=0
-		while :; do
-			n=$((n + 1))
-			echo $n
-			usleep 10000
-		done >>/usr/numbers
-	END
 	cat >/vz/root/101/usr/answer <<-'END'
 		n=0
 		while read -r line; do
@@ -42,8 +34,7 @@ make() {
 			echo "$n $line"
 		done
 	END
-	: >/vz/root/101/usr/numbers
-	inside 'setsid sh /usr/count </dev/null >/dev/null 2>&1 &'
+	count
 	inside 'setsid tcpsvd 0.0.0.0 7000 sh /usr/answer </dev/null >/dev/null 2>&1 &'
 	inside 'mkdir -p /usr/www; echo page >/usr/www/index.html; setsid httpd -f -p 80 -h /usr/www </dev/null >/dev/null 2>&1 &'
 	more 20

@@ -123,6 +123,8 @@ same "veinfo on the host" "$(awk '{ print $1, $4, $5 }' /proc/vz/veinfo | sed 's
 401 10.4.0.1
 402 10.4.0.2 10.4.0.3"
 between "threads in veinfo" "$(field /proc/vz/veinfo 401 3)" 2 64
+# As text from the cgroup, without the cost of the other counters.
+same "vzlist's numproc" "$(listed numproc)" "$(counter 1 numproc)"
 same "vestat inside" "$(inside cat /proc/vz/vestat | awk 'NR > 2 { print $1 }')" 401
 same "vestat on the host" "$(echo $(awk 'NR > 2 { print $1 }' /proc/vz/vestat))" "401 402"
 same "/proc/bc" "$(echo $(ls /proc/bc | sort -n))" "0 401 402"
