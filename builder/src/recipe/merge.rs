@@ -191,3 +191,42 @@ impl MergedValues {
 pub fn element_name<'a>(node: &'a YamlNode, key: &str) -> Option<&'a str> {
     named(node, key).last().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::CHOSEN_KEYS;
+    use crate::recipe::keys::{COMPONENT, RECIPE, TOOLCHAIN};
+    use crate::yaml::keys::{Form, Keys};
+
+    /// Adds the keys of a table, and of those below it, whose values are mappings with keys of the author's choice.
+    fn chosen(keys: &'static Keys, seen: &mut Vec<&'static str>, found: &mut BTreeSet<&'static str>) {
+        if seen.contains(&keys.id) {
+            return;
+        }
+        seen.push(keys.id);
+        for key in keys.all() {
+            let mut forms = vec![&key.form];
+            while let Some(form) = forms.pop() {
+                match form {
+                    Form::Scalar(_) | Form::Words(_) => {}
+                    Form::List(of) => forms.push(of),
+                    Form::Any(all) => forms.extend(all.iter()),
+                    Form::Mapping(keys) => chosen(keys, seen, found),
+                    Form::Map(of) => {
+                        found.insert(key.name);
+                        forms.push(of);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_mappings_with_chosen_keys_are_those_of_the_tables() {
+        let (mut seen, mut found) = (Vec::new(), BTreeSet::new());
+        [&RECIPE, &COMPONENT, &TOOLCHAIN].into_iter().for_each(|keys| chosen(keys, &mut seen, &mut found));
+        assert_eq!(found, BTreeSet::from(CHOSEN_KEYS));
+    }
+}

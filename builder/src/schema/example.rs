@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::yaml::json::scalar;
 use crate::yaml::node::{YamlNode, YamlValue, parse};
 use crate::yaml::text::{Findings, RecipeFiles};
 
@@ -17,11 +18,7 @@ pub fn to_json(yaml: &str) -> Value {
 fn value(node: &YamlNode) -> Value {
     match &node.value {
         YamlValue::Null => Value::Null,
-        YamlValue::Text { text, plain: true } if text == "true" || text == "false" => Value::Bool(text == "true"),
-        YamlValue::Text { text, plain: true } => {
-            text.parse::<u64>().map_or_else(|_| Value::from(text.as_str()), Value::from)
-        }
-        YamlValue::Text { text, .. } => Value::from(text.as_str()),
+        YamlValue::Text { text, plain } => scalar(text, *plain),
         YamlValue::List(nodes) => nodes.iter().map(value).collect(),
         YamlValue::Map(pairs) => {
             Value::Object(pairs.iter().map(|(key, node)| (key.name.clone(), value(node))).collect::<Map<_, _>>())

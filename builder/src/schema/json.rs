@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::FileKind;
+use super::DocumentKind;
 use super::example::to_json;
 use crate::recipe::keys::LIST_CHANGES;
 use crate::yaml::keys::{Form, Key, Keys, Need, Rule, Scalar, Word};
@@ -14,7 +14,7 @@ const PARAMETER: &str = "with-parameter";
 
 /// The schema of a kind of file. What it accepts is a superset of what dbco accepts: what a schema can't express is left
 /// to `dbco check`.
-pub fn schema(kind: &FileKind) -> Value {
+pub fn schema(kind: &DocumentKind) -> Value {
     let mut writer = SchemaWriter { parameters: kind.parameters, definitions: Map::new() };
     let complete = writer.mapping(kind.keys, Part::Complete);
     let mut root = json!({ "$schema": DRAFT, "title": format!("dbco: {}", kind.name), "description": kind.keys.about });

@@ -15,7 +15,7 @@ pub use reference::reference;
 
 /// A kind of YAML file that people write.
 #[derive(Debug)]
-pub struct FileKind {
+pub struct DocumentKind {
     /// Its name as an argument of `dbco schema`.
     pub name: &'static str,
     /// Where such files are.
@@ -29,12 +29,18 @@ pub struct FileKind {
 }
 
 /// All kinds. The lock is not among them: only dbco writes it.
-pub static KINDS: [FileKind; 5] = [
-    FileKind { name: "recipe", files: "recipes/*.yaml", keys: &RECIPE, parameters: true, extends: true },
-    FileKind { name: "component", files: "components/*.yaml", keys: &COMPONENT, parameters: false, extends: true },
-    FileKind { name: "toolchain", files: "toolchains/*.yaml", keys: &TOOLCHAIN, parameters: false, extends: true },
-    FileKind { name: "config", files: "~/.config/dbco/config.yaml", keys: &CONFIG, parameters: false, extends: false },
-    FileKind {
+pub static KINDS: [DocumentKind; 5] = [
+    DocumentKind { name: "recipe", files: "recipes/*.yaml", keys: &RECIPE, parameters: true, extends: true },
+    DocumentKind { name: "component", files: "components/*.yaml", keys: &COMPONENT, parameters: false, extends: true },
+    DocumentKind { name: "toolchain", files: "toolchains/*.yaml", keys: &TOOLCHAIN, parameters: false, extends: true },
+    DocumentKind {
+        name: "config",
+        files: "~/.config/dbco/config.yaml",
+        keys: &CONFIG,
+        parameters: false,
+        extends: false,
+    },
+    DocumentKind {
         name: "vulnerabilities",
         files: "vulnerabilities.yaml",
         keys: &EXCEPTIONS,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FileKind, KINDS};
+use super::{DocumentKind, KINDS};
 use crate::yaml::keys::{Form, Key, Keys, Need, Rule};
 
 const INTRODUCTION: &str = "\
@@ -25,7 +25,7 @@ pub fn reference() -> String {
     text
 }
 
-fn section(kind: &FileKind, seen: &mut Vec<&'static str>, text: &mut String) {
+fn section(kind: &DocumentKind, seen: &mut Vec<&'static str>, text: &mut String) {
     // Writing to a string can't fail.
     let _ = write!(text, "\n## `{}`: `{}`\n\n{}\n", kind.name, kind.files, kind.keys.about);
     let mut found = vec![(String::new(), kind.keys)];

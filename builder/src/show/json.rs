@@ -3,18 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{Content, Place, SetBy, Shown};
+use crate::yaml::json::scalar;
 
 /// The value. Plain whole numbers and booleans become those of JSON, everything else is text.
 pub fn json(shown: &Shown) -> Value {
     match &shown.content {
         Content::Nothing => Value::Null,
-        Content::Text { text, plain, .. } => match (text.as_str(), text.parse::<i64>()) {
-            ("true", _) if *plain => Value::Bool(true),
-            ("false", _) if *plain => Value::Bool(false),
-            // `007` is not the number 7.
-            (text, Ok(number)) if *plain && number.to_string() == text => number.into(),
-            (text, _) => text.into(),
-        },
+        Content::Text { text, plain, .. } => scalar(text, *plain),
         Content::List(elements) => elements.iter().map(|(_, shown)| json(shown)).collect(),
         Content::Map { pairs, .. } => {
             Value::Object(pairs.iter().map(|(key, shown)| (key.clone(), json(shown))).collect::<Map<_, _>>())

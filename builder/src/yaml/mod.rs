@@ -1,7 +1,9 @@
 //! YAML written by people, with the location of every error: as nodes with locations ([`node`]), decoded to typed
-//! values ([`decode`]), and the findings by line ([`text`]). What mappings may contain is data ([`keys`]).
+//! values ([`decode`]), and the findings by line ([`text`]). What mappings may contain is data ([`keys`]); single
+//! values are also given as JSON ([`json`]).
 
 pub mod decode;
+pub mod json;
 pub mod keys;
 pub mod node;
 pub mod text;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use boon::{Compiler, SchemaIndex, Schemas};
-use dbco::schema::{FileKind, KINDS, schema};
+use dbco::schema::{DocumentKind, KINDS, schema};
 use serde_json::Value;
 
 /// The schemas of all kinds, compiled.
@@ -24,7 +24,7 @@ impl Judge {
     }
 
     /// Whether the schema accepts a text, as another YAML parser reads it; what it objects to.
-    pub fn judge(&self, kind: &FileKind, text: &str) -> Result<(), String> {
+    pub fn judge(&self, kind: &DocumentKind, text: &str) -> Result<(), String> {
         let value: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
         self.schemas.validate(&value, self.kinds[kind.name]).map_err(|error| format!("{error:#}"))
     }

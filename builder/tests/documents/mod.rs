@@ -5,7 +5,7 @@ pub mod parser;
 
 use std::path::Path;
 
-use dbco::schema::FileKind;
+use dbco::schema::DocumentKind;
 use dbco::yaml::keys::{Form, Key, Keys, Rule};
 use dbco::yaml::node::{MappingKey, YamlNode, YamlValue, parse};
 use dbco::yaml::text::{Findings, RecipeFiles};
@@ -51,7 +51,7 @@ pub fn file(node: &YamlNode) -> String {
 /// Where a mapping is in a kind of file.
 #[derive(Clone)]
 pub struct Place {
-    pub kind: &'static FileKind,
+    pub kind: &'static DocumentKind,
     pub keys: &'static Keys,
     /// The keys that lead to it, each with the mapping that has it, and the lists and mappings of names in between.
     path: Vec<(&'static Keys, &'static Key, Vec<Hop>, &'static Keys)>,
@@ -64,7 +64,7 @@ enum Hop {
 }
 
 /// Every mapping of a kind of file, each once.
-pub fn places(kind: &'static FileKind) -> Vec<Place> {
+pub fn places(kind: &'static DocumentKind) -> Vec<Place> {
     let mut found = vec![Place { kind, keys: kind.keys, path: Vec::new() }];
     let mut next = 0;
     while let Some(place) = found.get(next).cloned() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dbco::recipe::{Finding, LoadError, Recipe, Settings, load};
-use dbco::schema::FileKind;
+use dbco::schema::DocumentKind;
 use dbco::yaml::node::YamlNode;
 
 use super::file;
@@ -26,7 +26,7 @@ pub fn project() -> Project {
 }
 
 /// Reads a document as the file of its kind in a small project.
-pub fn parse(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Recipe, LoadError> {
+pub fn parse(project: &Project, kind: &DocumentKind, document: &YamlNode) -> Result<Recipe, LoadError> {
     let text = file(document);
     let user = project.read("small.yaml");
     match kind.name {
@@ -48,7 +48,7 @@ pub fn parse(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<
 }
 
 /// The parser's result: the recipe, nothing if its content is invalid, or the findings about the structure.
-pub fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<Option<Box<Recipe>>, Vec<Finding>> {
+pub fn read(project: &Project, kind: &DocumentKind, document: &YamlNode) -> Result<Option<Box<Recipe>>, Vec<Finding>> {
     match parse(project, kind, document) {
         Ok(recipe) => Ok(Some(Box::new(recipe))),
         Err(LoadError::Bad(bad)) => {
@@ -63,7 +63,7 @@ pub fn read(project: &Project, kind: &FileKind, document: &YamlNode) -> Result<O
 }
 
 /// The messages of all findings, whether about structure or content.
-pub fn messages(project: &Project, kind: &FileKind, document: &YamlNode) -> BTreeSet<String> {
+pub fn messages(project: &Project, kind: &DocumentKind, document: &YamlNode) -> BTreeSet<String> {
     match parse(project, kind, document) {
         Ok(_) => BTreeSet::new(),
         Err(LoadError::Bad(bad)) => bad.findings.into_iter().map(|found| found.message).collect(),
