@@ -204,7 +204,7 @@ impl Loader {
     /// Decodes a merged file of any kind for its findings and the keys that it may have.
     pub fn inspect(&mut self, node: &YamlNode, kind: FileKind) {
         match kind {
-            FileKind::Recipe => _ = self.decode(node),
+            FileKind::Recipe => _ = self.decode_parts(node),
             FileKind::Component => _ = component::decode(node, &self.place(Platform::BUILD), &self.sink),
             FileKind::Toolchain => _ = toolchain::decode(node, &self.place(Platform::BUILD), &self.sink),
         }
