@@ -152,7 +152,7 @@ impl Session<'_> {
         let mut round = 0;
         loop {
             let known = store.damages().len();
-            let plan = plan_for(&recipe, &lock, wanted, &store)?;
+            let plan = plan_for(&recipe, &lock, wanted)?;
             let targets = plan.targets();
             if round == 0 {
                 plan.warnings.iter().for_each(|warning| self.reporter.notice(&Notice::Plan(warning)));
@@ -200,11 +200,11 @@ fn is_damage(error: &Error) -> bool {
     matches!(store, StoreError::Damaged(_))
 }
 
-fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {
+pub(super) fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets) -> Result<Plan, Error> {
     if let Some(kind) = wanted.only.iter().find(|kind| !recipe.image.gives(**kind)) {
         return Err(Error::NoOutput(*kind));
     }
-    Ok(plan(recipe, lock, wanted, store)?)
+    Ok(plan(recipe, lock, wanted)?)
 }
 
 /// Whether this host can run the tools of the steps to run; checked before anything is fetched for them.

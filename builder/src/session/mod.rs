@@ -43,6 +43,7 @@
 //! ```
 
 mod build;
+mod dry_run;
 mod error;
 mod fetch;
 mod lock;
@@ -64,6 +65,7 @@ use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, Us
 use crate::store::{Sharing, Store};
 
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
+pub use dry_run::{DryRun, ExpectedDownloads, FileChange, PlannedRecipe};
 pub use error::{Error, SourceFailure};
 pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};

@@ -131,6 +131,14 @@ pub struct Step {
     pub action: Box<dyn Action>,
 }
 
+impl Step {
+    /// Its label without the kind: `busybox`.
+    pub fn name(&self) -> &str {
+        let rest = self.label.strip_prefix(self.key.kind()).and_then(|rest| rest.strip_prefix(' '));
+        rest.unwrap_or(&self.label)
+    }
+}
+
 /// Steps, and settings that are the same for all of them.
 #[derive(Debug, Default)]
 pub struct Graph {
