@@ -1,12 +1,13 @@
 //! `dbco graph`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::session::CliSession;
-use super::{CommandResult, DEFAULT_RECIPE, setting, usage};
+use super::step_args::StepArgs;
+use super::{CommandResult, usage};
 use crate::graph::{PlanGraph, dot, svg, text};
 use crate::plan::PlanTargets;
 use crate::recipe::{OutputKind, load};
@@ -50,55 +51,13 @@ enum GraphFormat {
     Svg,
 }
 
-/// A recipe and one of its steps.
-#[derive(Debug, Args)]
-pub struct StepArgs {
-    /// The image recipe [default: recipes/dbcolinux.yaml]
-    #[arg(value_name = "RECIPE")]
-    recipe: Option<PathBuf>,
-    /// A step of it
-    #[arg(value_name = "STEP")]
-    step: Option<String>,
-    /// Sets a parameter of the recipe; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
-    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
-}
-
-impl StepArgs {
-    /// The recipe and the step. A single argument that is neither a file nor named like one is a step.
-    pub fn target(&self) -> (&Path, Option<&str>) {
-        match (self.recipe.as_deref(), self.step.as_deref()) {
-            (None, _) => (Path::new(DEFAULT_RECIPE), None),
-            (Some(recipe), Some(step)) => (recipe, Some(step)),
-            (Some(only), None) => match only.to_str() {
-                Some(step) if !super::show::is_file_name(only) && !only.exists() => {
-                    (Path::new(DEFAULT_RECIPE), Some(step))
-                }
-                _ => (only, None),
-            },
-        }
-    }
-
-    /// The recipe's parameters.
-    pub fn settings(&self) -> crate::recipe::Settings {
-        self.set.iter().cloned().collect()
-    }
-
-    /// The library's options.
-    pub fn options(&self) -> Options {
-        Options { lock: self.lock.clone(), ..Options::default() }
-    }
-}
-
 pub fn run(session: &CliSession<'_>, args: &GraphArgs) -> CommandResult {
     let (path, step) = args.target.target();
     let recipe = load(path, &args.target.settings()).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { only: args.only.clone(), ..PlanTargets::default() };
-    let planned = session.plan_only(&recipe, &store, &args.target.options(), &wanted)?;
+    let options = Options { lock: args.target.lock.clone(), ..Options::default() };
+    let planned = session.plan_only(&recipe, &store, &options, &wanted)?;
     let all = PlanGraph::of(&planned.plan, &planned.states, &store);
     let (graph, start) = match step {
         None if args.reverse => return Err(usage(anyhow::anyhow!("--reverse needs a STEP"))),

@@ -21,8 +21,10 @@ mod prose;
 mod report;
 mod repro;
 mod session;
+mod shell;
 mod show;
 mod sign;
+mod step_args;
 mod vendor;
 mod verify;
 mod vulnerabilities;
@@ -172,6 +174,9 @@ enum Command {
     /// Print the steps that a recipe's outputs are made by, and which of them a build would run
     #[command(after_help = graph::EXAMPLES)]
     Graph(graph::GraphArgs),
+    /// Start a shell in the sandbox of a step, as the step sees it
+    #[command(after_help = shell::EXAMPLES)]
+    Shell(shell::ShellArgs),
     /// Boot an image in this terminal
     #[command(after_help = "Examples:\n  dbco run\n  dbco run --firmware uefi --medium cd --memory 512")]
     Run(boot::RunArgs),
@@ -262,6 +267,7 @@ pub fn main() -> ExitCode {
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Show(args) => show::run(&session, &args),
         Command::Graph(args) => graph::run(&session, &args),
+        Command::Shell(args) => shell::run(&session, &args),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Repro(args) => repro::run(&session, &args),

@@ -113,7 +113,16 @@ impl Configuration {
         let workspace = run(complete)?.workspace;
         let result = workspace.build().read_text(CONFIG, MOST_CONFIG)?;
         let mismatches = kernel::check(&fragments, &result, &workspace.build().dir(SRC)?, self.platform);
-        if mismatches.is_empty() { Ok((workspace, Config::parse(&result))) } else { Err(StepError::Config(mismatches)) }
+        if mismatches.is_empty() {
+            return Ok((workspace, Config::parse(&result)));
+        }
+        let error = StepError::Config(mismatches);
+        // A shell in the configured source helps to find the cause.
+        if work.context.enter.is_some() {
+            work.warn(&error.to_string());
+            return Ok((workspace, Config::parse(&result)));
+        }
+        Err(error)
     }
 }
 
