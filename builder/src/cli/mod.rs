@@ -14,6 +14,7 @@ mod gc;
 mod graph;
 mod image;
 mod interrupt;
+mod kconfig;
 mod lock;
 mod merge_errors;
 mod printer;
@@ -177,6 +178,9 @@ enum Command {
     /// Start a shell in the sandbox of a step, as the step sees it
     #[command(after_help = shell::EXAMPLES)]
     Shell(shell::ShellArgs),
+    /// Change the kernel's configuration with its own menus, and save the difference as a fragment
+    #[command(after_help = kconfig::EXAMPLES)]
+    Kconfig(kconfig::KconfigArgs),
     /// Boot an image in this terminal
     #[command(after_help = "Examples:\n  dbco run\n  dbco run --firmware uefi --medium cd --memory 512")]
     Run(boot::RunArgs),
@@ -268,6 +272,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&session, &args),
         Command::Graph(args) => graph::run(&session, &args),
         Command::Shell(args) => shell::run(&session, &args),
+        Command::Kconfig(args) => kconfig::run(&session, &args),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Repro(args) => repro::run(&session, &args),

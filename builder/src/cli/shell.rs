@@ -66,10 +66,10 @@ pub struct StepBuildArgs {
 }
 
 impl StepBuildArgs {
-    /// The library's options.
-    pub fn options(&self, target: &StepArgs) -> Options {
+    /// The library's options, with the lock of `--lock`.
+    pub fn options_with(&self, lock: Option<&Path>) -> Options {
         Options {
-            lock: target.lock.clone(),
+            lock: lock.map(Path::to_owned),
             locked: self.locked,
             offline: self.offline,
             jobs: self.jobs.map_or(0, NonZero::get),
@@ -109,7 +109,13 @@ pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
         Ok(())
     };
     let enter = Enter::new(args.from.as_deref(), &visit);
-    session.enter(&recipe, &store, &args.build.options(&args.target), NamedStep::Called(step), enter)?;
+    session.enter(
+        &recipe,
+        &store,
+        &args.build.options_with(args.target.lock.as_deref()),
+        NamedStep::Called(step),
+        enter,
+    )?;
     outcome.into_inner().unwrap_or_else(|e| e.into_inner())
 }
 

@@ -4,8 +4,8 @@ use super::build::{BuildTargets, Options, can_run_tools, plan_for};
 use super::stated::stated;
 use super::{Error, Session};
 use crate::build::{BuildError, BuildEvent};
-use crate::plan::{Plan, PlanTargets};
-use crate::recipe::Recipe;
+use crate::plan::{Plan, PlanTargets, plan};
+use crate::recipe::{OutputKind, Recipe};
 use crate::step::{Context, Enter, Listener, Step, StepError, StepId, Work};
 use crate::store::Store;
 
@@ -25,9 +25,7 @@ impl NamedStep<'_> {
             Self::Kernel => {
                 let step = plan.kernel_config.as_ref().map(|config| config.step);
                 let component = step.filter(|step| plan.graph.step(*step).key.kind() == "component");
-                component.ok_or_else(|| {
-                    Error::Request("the recipe's outputs have no kernel that is built from source".into())
-                })
+                component.ok_or_else(|| Error::Request("the recipe's kernel is not built from source".into()))
             }
         }
     }
@@ -50,7 +48,13 @@ impl Session<'_> {
         let lock = self.lock(recipe, options, store)?;
         can_run_tools(options.sandbox)?;
         let planned = || {
-            let plan = plan_for(recipe, &lock, &PlanTargets::default())?;
+            let plan = match named {
+                NamedStep::Called(_) => plan_for(recipe, &lock, &PlanTargets::default())?,
+                // Whether or not the kernel's image is an output.
+                NamedStep::Kernel => {
+                    plan(recipe, &lock, &PlanTargets { only: vec![OutputKind::BzImage], ..PlanTargets::default() })?
+                }
+            };
             let step = plan.graph.step(runs_tools(&plan, named.find(&plan)?)?);
             let local = |blob: &_| plan.graph.files.contains_key(blob);
             let blobs = step.action.blobs().into_iter().filter(|blob| !local(blob)).collect();
@@ -73,7 +77,6 @@ impl Session<'_> {
         let entered = context.enter.as_ref().is_some_and(Enter::has_entered);
         match ran {
             Err(StepError::Interrupted) => Err(Error::Interrupted),
-            _ if crate::interrupt::raised().is_some() => Err(Error::Interrupted),
             // An error after that is the one that the user has seen there.
             Ok(_) | Err(_) if entered => Ok(()),
             Ok(_) => Err(Error::Request(format!("{} has run without any tool", step.label))),
