@@ -192,7 +192,7 @@ fn menus_need_a_toolchain_with_ncurses() {
     project.write("toolchains/menuconfig.yaml", menu);
     let makefile = MAKEFILE.replace("config:\n\t@test", "menuconfig:\n\t@test -e /usr/include/ncurses.h; test");
     project.write("sources/kernel/Makefile", makefile);
-    let header = host::deb("", &[("./usr/include/ncurses.h", b"")]);
+    let header = host::deb("", &[("./usr/include/ncurses.h", b""), ("./lib/terminfo/x/xterm", b"")]);
     project.write("dbco.lock", project::LOCK);
     host::provide(&project);
     let lock = project.read("dbco.lock");

@@ -20,7 +20,7 @@ fragment: a line that sets a changed symbol is replaced, others are appended, co
 follow from those are not saved. With --set-symbol no terminal is needed, and a value that does not take effect is an error with \
 the reason.
 
-menuconfig and nconfig need ncurses (libncurses-dev) in the toolchain; --toolchain NAME uses another one for this only.
+menuconfig and nconfig need ncurses (libncurses-dev, ncurses-base) in the toolchain; --toolchain NAME uses another one for this only.
 
 Examples:
   dbco kconfig

@@ -16,7 +16,7 @@ use crate::recipe::component::KconfigOptions;
 use crate::recipe::decode::At;
 use crate::recipe::image::Kernel;
 use crate::sandbox::{SandboxError, Spec};
-use crate::step::{Enter, Entrance};
+use crate::step::{DUMB, Enter, Entrance};
 use crate::store::{Store, write_atomically};
 
 /// The configuration in a workspace, and what `make savedefconfig` writes.
@@ -173,7 +173,7 @@ fn make(
     change: &KconfigChange,
     leave: &dyn Fn(),
 ) -> Result<Changed, Error> {
-    let build = entrance.build().map_err(|error| request(error))?;
+    let build = entrance.build().map_err(request)?;
     let source = build.dir("src").map_err(failed)?;
     let version = source_version(&source);
     let before = build.read_text(CONFIG, MOST).map_err(failed)?;
@@ -211,7 +211,8 @@ fn make(
             Ok(Changed { configs: [before, after].map(|text| Config::parse(&text)), asked, version })
         }
         KconfigChange::Terminal { target: name, terminal } => {
-            needs_curses(&entrance.spec.root, name, recipe)?;
+            let program = entrance.with_terminal(target(name), terminal);
+            needs_curses(&program, name, recipe)?;
             let minimal = || -> Option<Config> {
                 run("savedefconfig").ok()?;
                 let text = build.read_text(MINIMAL, MOST).ok();
@@ -220,7 +221,7 @@ fn make(
             };
             let minimal_before = minimal();
             leave();
-            let status = entrance.sandbox.at_terminal(&entrance.with_terminal(target(name), terminal))?;
+            let status = entrance.sandbox.at_terminal(&program)?;
             if status != 0 {
                 return Err(request(format!("`make {name}` exited with status {status}; nothing is saved")));
             }
@@ -244,10 +245,12 @@ fn parse(wanted: &[String]) -> Result<Fragment, Error> {
     Fragment::parse("--set-symbol", &wanted.join("\n")).map_err(|errors| request(lines(&errors)))
 }
 
-/// Whether the root can compile a program that uses ncurses.
-fn needs_curses(root: &Path, target: &str, recipe: &Recipe) -> Result<(), Error> {
-    let has = |path| Dir::open(root, Links::InRoot).is_ok_and(|root| root.has_file(path));
-    if !["menuconfig", "nconfig"].contains(&target) || has("usr/include/ncurses.h") || has("usr/include/curses.h") {
+/// Whether the root can compile a program that uses ncurses, and has a description of a terminal for it.
+fn needs_curses(spec: &Spec, target: &str, recipe: &Recipe) -> Result<(), Error> {
+    let has = |path| Dir::open(&spec.root, Links::InRoot).is_ok_and(|root| root.has_file(path));
+    let described = spec.env.get("TERM").is_some_and(|name| name != DUMB);
+    let compiles = has("usr/include/ncurses.h") || has("usr/include/curses.h");
+    if !["menuconfig", "nconfig"].contains(&target) || (compiles && described) {
         return Ok(());
     }
     let toolchain = match &recipe.image.kernel {
@@ -260,7 +263,7 @@ fn needs_curses(root: &Path, target: &str, recipe: &Recipe) -> Result<(), Error>
     Err(request(format!(
         "make {target} compiles a program that needs ncurses, which toolchain {toolchain} lacks. Use `--tool config`, or make a \
          toolchain for this only, toolchains/menuconfig.yaml:\n  toolchain: menuconfig\n  extends: {toolchain}.yaml\n  packages: \
-         [libncurses-dev]\nand pass `--toolchain menuconfig`: the kernel is still built with {toolchain}"
+         [libncurses-dev, ncurses-base]\nand pass `--toolchain menuconfig`: the kernel is still built with {toolchain}"
     )))
 }
 

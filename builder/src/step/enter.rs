@@ -17,6 +17,9 @@ use crate::sandbox::{Sandbox, SandboxError, Spec};
 /// The folder inside with what a shell needs.
 const FOLDER: &str = "/in/dbco-shell";
 
+/// The type of a terminal of which nothing is known.
+pub const DUMB: &str = "dumb";
+
 /// What bash reads first.
 const BASHRC: &str = "/in/dbco-shell/bashrc";
 
@@ -116,7 +119,7 @@ impl Entrance<'_> {
             let folders = ["etc/terminfo", "lib/terminfo", "usr/lib/terminfo", "usr/share/terminfo"];
             root.is_ok_and(|root| folders.iter().any(|folder| root.has_file(format!("{folder}/{first}/{name}"))))
         };
-        let name = [terminal, "xterm", "linux"].into_iter().find(|name| known(name)).unwrap_or("dumb");
+        let name = [terminal, "xterm", "linux"].into_iter().find(|name| known(name)).unwrap_or(DUMB);
         spec.env.insert("TERM".into(), name.into());
         spec
     }

@@ -44,7 +44,7 @@ pub use archive::ArchiveStep;
 pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};
 pub use component::{ComponentStep, ConfigBase, Configuration, Patch, PatchContent, Source};
 pub use disk::DiskStep;
-pub use enter::{Enter, EnteredCommand, Entrance};
+pub use enter::{DUMB, Enter, EnteredCommand, Entrance};
 pub use erofs::ErofsStep;
 pub use error::StepError;
 pub use facts::{CopyrightFile, CrateFacts, Facts, FactsStep, PackageFacts};
