@@ -249,3 +249,18 @@ fn a_root_without_bash_has_a_plain_shell() {
     let shown = at_terminal(&project, "shell --offline small.yaml tool", &keys);
     assert!(shown.contains("[component tool] /build/src# ") && shown.contains("\ndumb\r"), "{shown}");
 }
+
+/// Where namespaces are forbidden, root's tools run in a chroot.
+#[test]
+fn in_a_chroot_it_is_the_same() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let project = project();
+    let words = ["shell", "--offline", "--sandbox", "chroot", "small.yaml", "tool", "--keep", "kept", "-c", "cat text"];
+    assert_eq!(project.dbco(&words).ends(0).out, "two\n");
+    assert_eq!(project.read("kept/src/text"), "two\n");
+    let arguments = "shell --offline --sandbox chroot small.yaml tool";
+    let shown = at_terminal(&project, arguments, &[("# ", "cat text\r"), ("\ntwo", "exit\r")]);
+    assert!(shown.contains("[component tool] /build/src# "), "{shown}");
+}
