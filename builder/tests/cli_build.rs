@@ -66,6 +66,19 @@ fn a_kernel_is_patched_configured_and_built() {
 }
 
 #[test]
+fn a_configuration_of_the_project_is_read_where_it_is() {
+    let project = project();
+    project.edit("components/kernel.yaml", "{base: tinyconfig}", "{config: {path: ../configs/base}}");
+    project.write("configs/base", "CONFIG_CLOCK=y\n");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    assert!(project.read("out/small/bzImage").starts_with("CONFIG_CLOCK=y\nCONFIG_64BIT=y\n"));
+    // It is an input like any other.
+    project.write("configs/base", "# CONFIG_CLOCK is not set\n");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    assert!(project.read("out/small/bzImage").starts_with("# CONFIG_CLOCK is not set\n"));
+}
+
+#[test]
 fn a_patch_that_does_not_apply_is_named_with_its_hunk() {
     let project = project();
     project.write("sources/kernel/init.c", "one\nzwo\nthree\n");

@@ -39,7 +39,7 @@ fn key(label: &str) -> String {
 fn the_tree_has_each_step_below_what_needs_it() {
     let line = |branches: &str, title: &str, label: &str, state: &str| {
         let name = format!("{branches}{title}");
-        format!("{name:<28}  {}  {state}\n", key(label))
+        format!("{name:<27}  {}  {state}\n", key(label))
     };
     let host = "toolchain \"<host>\\";
     let expected = [
