@@ -10,7 +10,7 @@ use crate::step::{Step, StepError};
 
 pub use needed::{needed_blobs, steps_to_run};
 pub use repair::repair;
-pub use run::{Built, build};
+pub use run::{Built, build, origins};
 
 /// Receives events; called from several threads.
 pub trait Observer: Sync {

@@ -9,7 +9,7 @@ use crate::recipe::decode::At;
 use crate::recipe::programs;
 use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
 use crate::recipe::text::Span;
-use crate::rootfs::{Account, Assembly, Modes, Pattern, Program, scan};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, scan};
 use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
@@ -37,7 +37,7 @@ impl Planner<'_> {
         let mut layers = Vec::new();
         for name in names {
             let from = self.component(&name.value, &Additions::default())?.output(ComponentStep::INSTALL);
-            layers.push(LayerFrom::Tree { origin: format!("component {}", name.value), from });
+            layers.push(LayerFrom::Tree { origin: self.origin(format!("component {}", name.value), name.span), from });
         }
         Ok(layers)
     }
@@ -52,8 +52,12 @@ impl Planner<'_> {
         let modes = if overlay.keep_modes { Modes::Keep } else { Modes::Plain };
         let folder = scan(path, &[], modes).map_err(PlanError::Folder)?;
         self.plan.graph.files.extend(folder.files);
-        let origin = format!("overlay {}", path.display());
+        let origin = self.origin(format!("overlay {}", path.display()), overlay.path.span);
         Ok(LayerFrom::Folder { origin, tree: Arc::new(folder.tree), keep_modes: overlay.keep_modes })
+    }
+
+    fn origin(&self, name: String, place: Span) -> LayerOrigin {
+        LayerOrigin { name, place: Some(self.recipe.files.locate(place)) }
     }
 
     /// A program that the tree must contain.

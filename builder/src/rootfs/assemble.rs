@@ -102,8 +102,8 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 /// Merges the layers and adds what the recipe itself states.
 pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Merged, AssemblyError> {
-    layers.push(Layer::new("the recipe".into(), stated(assembly, store)?));
-    let Merged { mut tree, unused } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
+    layers.push(Layer::new("the recipe", stated(assembly, store)?));
+    let Merged { mut tree, unused, origins } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
     add_homes(&assembly.accounts, &mut tree)?;
     tree.complete();
     for dir in &assembly.dirs {
@@ -121,7 +121,7 @@ pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> R
     if !missing.is_empty() {
         return Err(AssemblyError::Programs(missing));
     }
-    Ok(Merged { tree, unused })
+    Ok(Merged { tree, unused, origins })
 }
 
 fn apply(stated: &Attributes, entry: &mut Entry) {
@@ -283,7 +283,7 @@ mod tests {
             tree.insert(TreePath::new(path).unwrap(), Entry::file(Digest::of("x"), 1, 0o644));
         }
         tree.complete();
-        Layer::new("overlay one".into(), tree)
+        Layer::new("overlay one", tree)
     }
 
     fn run(assembly: &Assembly, layers: Vec<Layer>) -> (Result<Tree, AssemblyError>, tempfile::TempDir) {
@@ -355,7 +355,7 @@ mod tests {
             let mut tree = Tree::new();
             tree.insert(TreePath::new("usr/private").unwrap(), Entry::dir(mode));
             tree.insert(TreePath::new("usr/home/tc").unwrap(), Entry::dir(mode));
-            vec![Layer::new("the packages".into(), tree)]
+            vec![Layer::new("the packages", tree)]
         };
         let mut assembly = split();
         assembly.accounts = vec![account("tc", 1001, "/usr/home/tc")];
