@@ -11,7 +11,7 @@ use super::session::CliSession;
 use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
 use crate::attribution::{Explainer, Explanation, PackageReasons, Rebuilt, rebuilt, roots};
 use crate::plan::{PlanTargets, plan};
-use crate::recipe::{OutputKind, Recipe, load, recipes_of_project};
+use crate::recipe::{OutputKind, Recipe, load, recipes_below};
 use crate::session::Options;
 use crate::similar;
 use crate::tree::{Node, Pattern};
@@ -75,7 +75,7 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
         },
         (None, _) => return Err(usage(anyhow::anyhow!("a path in the image, or --rebuilt STEP, is missing"))),
     };
-    let pattern = Pattern::new(path.trim_start_matches('/')).map_err(|error| usage(anyhow::anyhow!(error)))?;
+    let pattern = Pattern::new(&format!("/{}", path.trim_start_matches('/'))).map_err(|error| usage(anyhow::anyhow!(error)))?;
     let Subject { recipe, image } = subject(recipe, args)?;
     let wanted = PlanTargets { every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &args.options(), &wanted)?;
@@ -129,7 +129,7 @@ fn subject(path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
     let folder = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for candidate in recipes_of_project(Path::new("."))? {
+    for candidate in recipes_below(Path::new("."))? {
         let candidate = candidate.strip_prefix(".").unwrap_or(&candidate);
         // Of other recipes it does not matter whether they are right.
         if let Ok(recipe) = load(candidate, &settings)
@@ -173,7 +173,7 @@ fn text(one: &Explanation<'_>) -> Vec<String> {
     let mut lines = vec![format!("{} in the {}: {}", one.path, one.root, entry(one))];
     let mut add = |text: String| lines.push(format!("  {text}"));
     match one.origin.and_then(|origin| origin.place.as_ref()) {
-        Some(place) => add(format!("from {}, which {place} lists", origin(one))),
+        Some(place) => add(format!("from {}, listed at {place}", origin(one))),
         None => add(format!("from {}", origin(one))),
     }
     if let Some(component) = &one.component {

@@ -52,7 +52,9 @@ impl Planner<'_> {
         let modes = if overlay.keep_modes { Modes::Keep } else { Modes::Plain };
         let folder = scan(path, &[], modes).map_err(PlanError::Folder)?;
         self.plan.graph.files.extend(folder.files);
-        let origin = self.origin(format!("overlay {}", path.display()), overlay.path.span);
+        // As a user would write it.
+        let shown = path.strip_prefix(".").unwrap_or(path).display();
+        let origin = self.origin(format!("overlay {shown}"), overlay.path.span);
         Ok(LayerFrom::Folder { origin, tree: Arc::new(folder.tree), keep_modes: overlay.keep_modes })
     }
 

@@ -43,8 +43,12 @@ impl Origins {
         let first = self.layers.len();
         self.layers.extend(inner.layers.iter().cloned());
         for (path, from) in self.paths.iter_mut().filter(|(_, from)| **from == layer) {
-            if let Some(inner) = inner.paths.get(path) {
-                *from = first + inner;
+            if let Some(own) = inner.paths.get(path) {
+                *from = first + own;
+            }
+            if let Some(replaced) = inner.replaced.get(path) {
+                let all = self.replaced.entry(path.clone()).or_default();
+                all.splice(0..0, replaced.iter().map(|own| first + own));
             }
         }
     }

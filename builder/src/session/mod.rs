@@ -42,6 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod budget;
 mod build;
 mod error;
 mod fetch;
@@ -63,6 +64,7 @@ use crate::build::Observer;
 use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig, VendoredPlace};
 use crate::store::{Sharing, Store};
 
+pub use budget::OverBudget;
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
 pub use error::{Error, SourceFailure};
 pub use lock::LockUpdate;

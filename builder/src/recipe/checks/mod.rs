@@ -1,6 +1,7 @@
 //! Rules for a recipe beyond its structure, one file each.
 
 mod boot_entries;
+mod budgets;
 mod component_needs;
 mod diversions;
 mod kernel_config;
@@ -52,6 +53,7 @@ pub struct Check {
 /// All rules.
 pub const CHECKS: &[Check] = &[
     boot_entries::CHECK,
+    budgets::CHECK,
     component_needs::CHECK,
     diversions::CHECK,
     kernel_config::CHECK,

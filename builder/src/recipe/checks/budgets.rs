@@ -1,0 +1,13 @@
+use super::{Check, CheckInput};
+use crate::recipe::decode::FindingSink;
+
+pub const CHECK: Check =
+    Check { id: "budgets", rule: "A budget is for an output that the recipe has.", run };
+
+fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
+    let image = subject.image;
+    for (kind, budget) in image.budgets.iter().filter(|(kind, _)| !image.gives(*kind)) {
+        let message = format!("`budgets` has `{}`, which is not in the recipe's `outputs`", kind.word());
+        sink.borrow_mut().add(CHECK.id, budget.span, message).label("no such output");
+    }
+}
