@@ -71,7 +71,11 @@ fn an_output_over_its_budget_fails_the_build_and_writes_nothing() {
     let project = Project::new();
     project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
     let before = project.read("out/small/SHA256SUMS");
-    project.edit("small.yaml", "outputs: [initrd, grub-cfg]", "outputs: [initrd, grub-cfg]\nbudgets: {initrd: 4K, grub-cfg: 4K}");
+    project.edit(
+        "small.yaml",
+        "outputs: [initrd, grub-cfg]",
+        "outputs: [initrd, grub-cfg]\nbudgets: {initrd: 4K, grub-cfg: 4K}",
+    );
     project.write("overlay/usr/share/large", vec![1; 10_000]);
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&[
@@ -87,7 +91,10 @@ fn an_output_over_its_budget_fails_the_build_and_writes_nothing() {
     assert!(line.ends_with("KiB") && line.contains("  +"), "{line}");
     // No such output, and no size.
     project.edit("small.yaml", "grub-cfg: 4K", "iso: 4K");
-    project.dbco(&["check", "small.yaml"]).ends(2).says(&["`budgets` has `iso`, which is not in the recipe's `outputs`"]);
+    project
+        .dbco(&["check", "small.yaml"])
+        .ends(2)
+        .says(&["`budgets` has `iso`, which is not in the recipe's `outputs`"]);
     project.edit("small.yaml", "iso: 4K", "grub-cfg: few");
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["a size: a number with K, M, G or T"]);
 }

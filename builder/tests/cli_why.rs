@@ -71,7 +71,10 @@ fn a_wrong_path_recipe_or_step_is_an_error_that_names_near_ones() {
     let refused = |arguments: &[&str], parts: &[&str]| {
         project.dbco(&[&["why", "--offline"], arguments].concat()).ends(2).says(parts);
     };
-    refused(&["small.yaml", "/system/etc/mot"], &["/system/etc/mot is not in rootfs or initramfs", "`/system/etc/motd`"]);
+    refused(
+        &["small.yaml", "/system/etc/mot"],
+        &["/system/etc/mot is not in rootfs or initramfs", "`/system/etc/motd`"],
+    );
     refused(&["small.yaml", "/other/motd"], &["did you mean `/system/etc/motd`?"]);
     refused(&["small.yaml"], &["a path in the image is missing"]);
     refused(&[], &["a path in the image, or --rebuilt STEP, is missing"]);
@@ -97,13 +100,20 @@ fn a_package_is_explained_by_what_needs_it() {
     let project = project();
     let text = "Package: tool\nVersion: 1\nArchitecture: amd64\nDepends: libtool1\nMaintainer: x <x@example.org>\nDescription: x\n";
     let lib = text.replace("tool\n", "libtool1\n").replace("Depends: libtool1\n", "");
-    host::provide_packages(&project, &[
-        ("tool", "1", host::deb(text, &[("usr/bin/tool", b"tool")])),
-        ("libtool1", "1", host::deb(&lib, &[("usr/lib/libtool.so.1", b"lib")])),
-    ]);
+    host::provide_packages(
+        &project,
+        &[
+            ("tool", "1", host::deb(text, &[("usr/bin/tool", b"tool")])),
+            ("libtool1", "1", host::deb(&lib, &[("usr/lib/libtool.so.1", b"lib")])),
+        ],
+    );
     // The other one is a dependency.
     project.edit("dbco.lock", "packages: [libtool1, tool]", "packages: [tool]");
-    project.edit("small.yaml", "rootfs:\n  layout: split\n", "rootfs:\n  layout: split\n  debian: bookworm\n  packages: [tool]\n");
+    project.edit(
+        "small.yaml",
+        "rootfs:\n  layout: split\n",
+        "rootfs:\n  layout: split\n  debian: bookworm\n  packages: [tool]\n",
+    );
     let ran = project.dbco(&["why", "--offline", "small.yaml", "/usr/lib/libtool.so.1"]).ends(0);
     assert!(ran.out.contains("from package libtool1 1"), "{}", ran.out);
     assert!(ran.out.contains("needed by: tool → libtool1"), "{}", ran.out);
@@ -119,7 +129,13 @@ fn what_made_a_step_run_again_is_followed_to_the_input_that_changed() {
     project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
     let ran = project.dbco(&["why", "--offline", "small.yaml", "--rebuilt", "initrd"]).ends(0);
     let lines: Vec<&str> = ran.out.lines().map(str::trim).collect();
-    let starts = ["initrd: now ", "root is made by another step:", "initramfs: now ", "layer is made by another step:", "rootfs: now "];
+    let starts = [
+        "initrd: now ",
+        "root is made by another step:",
+        "initramfs: now ",
+        "layer is made by another step:",
+        "rootfs: now ",
+    ];
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}: {}", ran.out);
     }

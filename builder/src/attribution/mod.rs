@@ -15,7 +15,7 @@ use crate::step::{StepError, StepId};
 use crate::store::Store;
 use crate::tree::Tree;
 
-pub use explain::{ComponentOrigin, Explanation, Explainer, NoSuchPath};
+pub use explain::{ComponentOrigin, Explainer, Explanation, NoSuchPath};
 pub use known::KnownContent;
 pub use package::PackageReasons;
 pub use rebuilt::{Difference, Rebuilt, rebuilt};
@@ -38,7 +38,8 @@ pub struct AttributedRoot {
 pub fn roots(plan: &Plan, built: &Built, store: &Store) -> Result<Vec<AttributedRoot>, StepError> {
     let products = plan.products.iter().map(|product| product.from.step);
     let needed = plan.needed_for(products);
-    let packed: Vec<StepId> = needed.iter().filter_map(|id| Some(plan.graph.step(*id).action.packs()?.step())).collect();
+    let packed: Vec<StepId> =
+        needed.iter().filter_map(|id| Some(plan.graph.step(*id).action.packs()?.step())).collect();
     let mut roots = Vec::new();
     for id in needed.into_iter().filter(|id| packed.contains(id)) {
         let Some(origins) = build::origins(&plan.graph, built, store, id)? else { continue };

@@ -97,12 +97,7 @@ impl Comparison<'_> {
                 differences.push(Difference { row, before, now, cause: None });
             }
         }
-        Rebuilt {
-            label: step.label.clone(),
-            now: step.digest,
-            before: (before.key.digest(), before.made),
-            differences,
-        }
+        Rebuilt { label: step.label.clone(), now: step.digest, before: (before.key.digest(), before.made), differences }
     }
 
     /// The step of this plan whose key a value starts with.

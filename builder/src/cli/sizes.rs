@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::session::CliSession;
@@ -27,6 +28,15 @@ Examples:
   dbco sizes recipes/quick.yaml --by file --top 20
   dbco sizes debian-netinst.iso --by folder";
 
+/// The groupings by their words.
+fn grouping() -> impl TypedValueParser<Value = Grouping> {
+    PossibleValuesParser::new(["origin", "folder", "file"]).map(|word| match word.as_str() {
+        "origin" => Grouping::Origin,
+        "folder" => Grouping::Folder,
+        _ => Grouping::File,
+    })
+}
+
 #[derive(Debug, Args)]
 pub struct SizesArgs {
     /// The recipe, or an image [default: recipes/dbcolinux.yaml]
@@ -36,7 +46,7 @@ pub struct SizesArgs {
     #[arg(long, value_name = "OUTPUT", value_parser = OutputKind::parse)]
     only: Vec<OutputKind>,
     /// What is counted together [default: origin for a recipe, folder for an image]
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = grouping())]
     by: Option<Grouping>,
     /// Print only the largest
     #[arg(long, value_name = "N", default_value_t = 25)]
@@ -74,7 +84,10 @@ pub fn run(session: &CliSession<'_>, args: &SizesArgs) -> CommandResult {
 
 fn image(args: &SizesArgs) -> Result<(String, Part), CommandError> {
     if !args.only.is_empty() {
-        return Err(usage(anyhow::anyhow!("--only is for the outputs of a recipe; {} is not one", args.subject.display())));
+        return Err(usage(anyhow::anyhow!(
+            "--only is for the outputs of a recipe; {} is not one",
+            args.subject.display()
+        )));
     }
     let name = args.subject.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok((name, measure(&args.subject, &(), &Limits::USUAL)?))
@@ -100,9 +113,7 @@ fn recipe(session: &CliSession<'_>, args: &SizesArgs) -> Result<Vec<(String, Par
 
 fn print(session: &CliSession<'_>, name: &str, part: &Part, by: Grouping, top: usize) {
     let groups = groups(part, by);
-    let value = |group: &Group| {
-        json!({"name": group.name, "place": group.place, "bytes": group.bytes, "content": group.size, "files": group.files})
-    };
+    let value = |group: &Group| json!({"name": group.name, "place": group.place, "bytes": group.bytes, "content": group.size, "files": group.files});
     let all: Vec<_> = groups.iter().map(value).collect();
     if session.printer.value(&json!({"event": "sizes", "output": name, "bytes": part.bytes, "groups": all})) {
         return;

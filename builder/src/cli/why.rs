@@ -71,11 +71,14 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
         (Some(recipe), Some(path)) => (recipe, path),
         (Some(only), None) => match only.to_str() {
             Some(path) if !only.is_file() || path.starts_with("/") && !is_yaml(only) => (default, path),
-            _ => return Err(usage(anyhow::anyhow!("a path in the image is missing: dbco why {} PATH", only.display()))),
+            _ => {
+                return Err(usage(anyhow::anyhow!("a path in the image is missing: dbco why {} PATH", only.display())));
+            }
         },
         (None, _) => return Err(usage(anyhow::anyhow!("a path in the image, or --rebuilt STEP, is missing"))),
     };
-    let pattern = Pattern::new(&format!("/{}", path.trim_start_matches('/'))).map_err(|error| usage(anyhow::anyhow!(error)))?;
+    let pattern =
+        Pattern::new(&format!("/{}", path.trim_start_matches('/'))).map_err(|error| usage(anyhow::anyhow!(error)))?;
     let Subject { recipe, image } = subject(recipe, args)?;
     let wanted = PlanTargets { every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &args.options(), &wanted)?;
@@ -251,7 +254,8 @@ fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &st
 /// The time in UTC, to seconds.
 fn time(of: SystemTime) -> String {
     let seconds = of.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    jiff::Timestamp::from_second(seconds.try_into().unwrap_or_default()).map_or_else(|_| String::new(), |time| time.to_string())
+    jiff::Timestamp::from_second(seconds.try_into().unwrap_or_default())
+        .map_or_else(|_| String::new(), |time| time.to_string())
 }
 
 fn rebuilt_text(one: &Rebuilt, depth: usize) -> Vec<String> {

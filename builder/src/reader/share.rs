@@ -102,7 +102,9 @@ impl Image {
         let mut seen = BTreeSet::new();
         let mut shares = Vec::new();
         for entry in filesystem.listing().entries() {
-            let first = entry.is_file() && !entry.beside && (entry.inode.is_none() || seen.insert((entry.segment, entry.inode)));
+            let first = entry.is_file()
+                && !entry.beside
+                && (entry.inode.is_none() || seen.insert((entry.segment, entry.inode)));
             let stored = first.then(|| filesystem.stored(entry)).flatten();
             shares.push(match stored {
                 None => 0,
@@ -199,7 +201,8 @@ mod tests {
     #[test]
     fn a_map_is_linear_between_its_points() {
         let map = PackedMap { points: vec![(0, 0), (100, 50), (200, 60)] };
-        let shares = [(0, 100), (50, 50), (100, 100), (150, 100), (0, 200), (500, 1)].map(|(at, size)| map.share(at, size));
+        let shares =
+            [(0, 100), (50, 50), (100, 100), (150, 100), (0, 200), (500, 1)].map(|(at, size)| map.share(at, size));
         assert_eq!(shares, [50, 25, 10, 5, 60, 0]);
     }
 }

@@ -6,7 +6,7 @@ use super::{Part, PartKind};
 use crate::printable::printable;
 
 /// By what files are grouped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
     /// By what brought them: component, package, overlay, the recipe.
     Origin,
@@ -122,13 +122,23 @@ mod tests {
 
     fn image() -> Part {
         let structure = Part { kind: PartKind::Structure, ..file("", 5, None) };
-        let squashfs = container("livefs", "a squashfs", None, vec![
-            file("bin/a", 40, Some("component a")),
-            file("bin/b", 30, Some("component b")),
-            file("etc/x", 2, None),
-            structure.clone(),
-        ]);
-        let initrd = container("boot/initrd", "an initrd", Some("the initrd"), vec![squashfs, file("init", 8, Some("component a"))]);
+        let squashfs = container(
+            "livefs",
+            "a squashfs",
+            None,
+            vec![
+                file("bin/a", 40, Some("component a")),
+                file("bin/b", 30, Some("component b")),
+                file("etc/x", 2, None),
+                structure.clone(),
+            ],
+        );
+        let initrd = container(
+            "boot/initrd",
+            "an initrd",
+            Some("the initrd"),
+            vec![squashfs, file("init", 8, Some("component a"))],
+        );
         container("x.iso", "an ISO 9660 image", None, vec![initrd, file("boot/kernel", 100, Some("kernel")), structure])
     }
 
@@ -147,14 +157,17 @@ mod tests {
         let groups = groups(&image(), Grouping::Origin);
         let named: Vec<(&str, u64, usize)> =
             groups.iter().map(|group| (group.name.as_str(), group.bytes, group.files)).collect();
-        assert_eq!(named, [
-            ("kernel", 100, 1),
-            ("component a", 48, 2),
-            ("component b", 30, 1),
-            ("boot/initrd//livefs: headers, tables and padding of the squashfs", 5, 0),
-            ("headers, tables and padding of the ISO 9660 image", 5, 0),
-            ("the initrd", 2, 1),
-        ]);
+        assert_eq!(
+            named,
+            [
+                ("kernel", 100, 1),
+                ("component a", 48, 2),
+                ("component b", 30, 1),
+                ("boot/initrd//livefs: headers, tables and padding of the squashfs", 5, 0),
+                ("headers, tables and padding of the ISO 9660 image", 5, 0),
+                ("the initrd", 2, 1),
+            ]
+        );
         assert_eq!(groups[1].members[0], ("boot/initrd//livefs//bin/a".to_owned(), 40));
     }
 }

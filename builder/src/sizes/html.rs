@@ -58,7 +58,10 @@ pub fn html(image: &Part, total: &str, by: Grouping) -> String {
 /// The map, for screens of one shape. The second one holds the same, so that it is hidden from screen readers.
 fn map(out: &mut String, groups: &[Group], class: &str, area: Rectangle) {
     let hidden = if class == "tall" { " aria-hidden=\"true\"" } else { "" };
-    let _ = writeln!(out, "<div class=\"map {class}\" role=\"img\" aria-label=\"Treemap; the table below has its content\"{hidden}>");
+    let _ = writeln!(
+        out,
+        "<div class=\"map {class}\" role=\"img\" aria-label=\"Treemap; the table below has its content\"{hidden}>"
+    );
     let values: Vec<u64> = groups.iter().map(|group| group.bytes).collect();
     for (index, (group, place)) in groups.iter().zip(layout(&values, area)).enumerate() {
         if place.width * place.height <= 0.0 {
@@ -191,7 +194,8 @@ mod tests {
             place: None,
             parts: Vec::new(),
         };
-        let parts = vec![file("a<b>", 70_000, "component a"), file("c", 1_234_567, "component c"), file("d", 1, "component a")];
+        let parts =
+            vec![file("a<b>", 70_000, "component a"), file("c", 1_234_567, "component c"), file("d", 1, "component a")];
         let image = Part {
             kind: PartKind::Container("a squashfs".into()),
             bytes: 1_304_568,
@@ -199,7 +203,9 @@ mod tests {
             ..file("x.squashfs", 0, "")
         };
         let page = html(&image, "x.squashfs", Grouping::Origin);
-        for expected in ["component a", "component c", "1\u{202f}234\u{202f}567", "a&lt;b&gt;", "94.6 %", "Sizes of x.squashfs"] {
+        for expected in
+            ["component a", "component c", "1\u{202f}234\u{202f}567", "a&lt;b&gt;", "94.6 %", "Sizes of x.squashfs"]
+        {
             assert!(page.contains(expected), "{expected}: {page}");
         }
         assert!(!page.contains("http") && !page.contains("<script") && !page.contains("a<b>"), "{page}");

@@ -51,7 +51,8 @@ pub fn layout(values: &[u64], area: Rectangle) -> Vec<Rectangle> {
 /// The largest ratio of sides in a row along a side of the given length.
 fn worst(row: &[f64], side: f64) -> f64 {
     let sum: f64 = row.iter().sum();
-    let (most, least) = row.iter().fold((0.0_f64, f64::MAX), |(most, least), &value| (most.max(value), least.min(value)));
+    let (most, least) =
+        row.iter().fold((0.0_f64, f64::MAX), |(most, least), &value| (most.max(value), least.min(value)));
     if least <= 0.0 || sum <= 0.0 {
         return f64::MAX;
     }

@@ -240,10 +240,7 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
         change("layer 0", move |of: &mut AssembleStep| of.layers[0] = folder("1", true)),
         change("layer 1", layer(1, || LayerFrom::Tree { origin: "".into(), from: output(0, "install") })),
         change("layer 1", layer(1, || LayerFrom::Tree { origin: "".into(), from: output(2, "tree") })),
-        change(
-            "layer 2",
-            layer(2, || LayerFrom::File { origin: "".into(), from: output(1, "f"), path: path("x") }),
-        ),
+        change("layer 2", layer(2, || LayerFrom::File { origin: "".into(), from: output(1, "f"), path: path("x") })),
         change(
             "layer 2",
             layer(2, || LayerFrom::File { origin: "".into(), from: output(2, "f"), path: path("livefs") }),

@@ -102,7 +102,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "source", "step", "store", "tree",
         ],
     ),
-    ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
+    ("build", &["digest", "interrupt", "rootfs", "step", "store", "threads", "tree"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "path_error", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "path_error", "plan", "step", "store"]),
     (
@@ -123,6 +123,15 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source", "yaml"]),
+    // What an image's content comes from.
+    ("sizes", &["digest", "html", "input", "printable", "reader"]),
+    (
+        "attribution",
+        &[
+            "archive", "build", "digest", "plan", "recipe", "rootfs", "similar", "sizes", "source", "step", "store",
+            "tree",
+        ],
+    ),
     // What the stages read, for editors and people.
     ("schema", &["cve", "recipe", "source", "yaml"]),
     (
@@ -181,6 +190,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "attribution",
             "beneath",
             "boot",
             "build",
@@ -208,10 +218,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "show",
             "similar",
+            "sizes",
             "source",
             "step",
             "store",
             "threads",
+            "tree",
             "vendor",
         ],
     ),
