@@ -32,6 +32,9 @@ td.n,th.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 /// Degrees of the colour circle between two groups: neighbours differ, and colours repeat late.
 const HUE: usize = 137;
 
+/// The maps: their class, and about the pixels that they have on a screen. Each is shown on one kind of screen.
+const WIDTHS: [(&str, f64, f64); 2] = [("wide", 1400.0, 787.5), ("tall", 390.0, 520.0)];
+
 /// The page of an image; `total` is the name of the image.
 pub fn html(image: &Part, total: &str, by: Grouping) -> String {
     let groups = groups(image, by);
@@ -42,13 +45,13 @@ pub fn html(image: &Part, total: &str, by: Grouping) -> String {
     };
     let _ = write!(
         out,
-        "<h1>{}</h1>\n<p>{}, {} bytes in {} files. Each rectangle is a file: its area is the bytes of the image that it takes.</p>\n",
+        "<h1>{}</h1>\n<p>This is {}: {} bytes, {} files. Each rectangle is a file: its area is the bytes of the image that it takes.</p>\n",
         escape(total),
         escape(what),
         grouped(image.bytes),
         groups.iter().map(|group| group.files).sum::<usize>(),
     );
-    for (class, width, height) in [("wide", 1600.0, 900.0), ("tall", 900.0, 1200.0)] {
+    for (class, width, height) in WIDTHS {
         map(&mut out, &groups, class, Rectangle { x: 0.0, y: 0.0, width, height });
     }
     table(&mut out, &groups, image.bytes);
