@@ -48,9 +48,9 @@ units() {
   cargo test --locked --manifest-path livefs/Cargo.toml
 }
 
-# Builds what is missing, then boots it: all with one kernel, but for quick's.
+# Builds what is missing, then boots it: all with one kernel, but for those of quick and services.
 boots() {
-  for recipe in dbcolinux quick containers debian redis http; do
+  for recipe in dbcolinux quick services containers debian redis http; do
     booted "$recipe"
   done
 }

@@ -118,7 +118,7 @@ impl<'a> Explainer<'a> {
 
     /// Where the recipe itself states something about a path.
     fn stated(&self, path: &TreePath) -> Vec<(&'static str, String)> {
-        let Rootfs { layout, users, groups, dirs, nodes, links, attributes, .. } = &self.recipe.image.rootfs;
+        let Rootfs { layout, users, groups, dirs, nodes, links, services, attributes, .. } = &self.recipe.image.rootfs;
         let is = |text: &str| TreePath::new(text).is_ok_and(|stated| stated == *path);
         let mut spans = Vec::new();
         spans.extend(dirs.iter().filter(|dir| is(&dir.path)).map(|dir| ("dirs", dir.path.span)));
@@ -132,6 +132,10 @@ impl<'a> Explainer<'a> {
             spans.extend(groups.iter().map(|(group, _)| ("groups", group.span)));
         }
         spans.extend(users.iter().filter(|user| is(&user.home)).map(|user| ("users", user.name.span)));
+        let folder = |name: &str| TreePath::new(&format!("{}/{name}", crate::rootfs::services::FOLDER));
+        let own =
+            services.iter().filter(|service| folder(&service.name.value).is_ok_and(|folder| path.is_within(&folder)));
+        spans.extend(own.map(|service| ("services", service.name.span)));
         let matching = |stated: &str| Pattern::new(stated).is_ok_and(|pattern| pattern.matches(path));
         let changed = attributes.iter().filter(|stated| matching(&stated.path));
         spans.extend(changed.map(|stated| ("attributes", stated.path.span)));

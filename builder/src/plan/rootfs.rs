@@ -9,7 +9,7 @@ use crate::recipe::decode::At;
 use crate::recipe::programs;
 use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
 use crate::recipe::text::Span;
-use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, scan};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, scan, services};
 use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
@@ -27,9 +27,25 @@ impl Planner<'_> {
             let (role, place) = (format!("the shell of account `{}`", user.name.value), user.name.span);
             self.program(&user.shell, role, place, programs::SHELL)
         };
-        let programs = rootfs.shells().map(shell).collect::<Result<_, _>>()?;
+        let mut programs = rootfs.shells().map(shell).collect::<Result<Vec<_>, _>>()?;
+        programs.extend(self.services(rootfs)?);
         let assembly = Assembly { programs, ..assembly(rootfs)? };
         Ok(self.plan.graph.add(AssembleStep { label: label.to_owned(), assembly, layers, firmware: None }))
+    }
+
+    /// What services need: their programs, and the supervisor.
+    fn services(&self, rootfs: &Rootfs) -> Result<Vec<Program>, PlanError> {
+        let mut programs = Vec::new();
+        if let Some(first) = rootfs.services.first() {
+            let role = "the supervisor of `services`".to_owned();
+            programs.push(self.program(services::SUPERVISOR, role, first.name.span, programs::SUPERVISOR)?);
+        }
+        for service in &rootfs.services {
+            let role = format!("the program of service `{}`", &*service.name.value);
+            let program = service.command.value.first().map_or("", String::as_str);
+            programs.push(self.program(program, role, service.command.span, programs::SERVICE)?);
+        }
+        Ok(programs)
     }
 
     /// What components install, as layers.
@@ -86,13 +102,15 @@ pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
         shell: user.shell.clone(),
         password: user.password.clone(),
     };
+    let links = rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone()));
     Ok(Assembly {
         layout: Some(rootfs.layout),
         accounts: rootfs.users.iter().map(account).collect(),
         groups: rootfs.groups.iter().map(|(name, gid)| (name.value.clone(), *gid)).collect(),
         dirs: rootfs.dirs.clone(),
         nodes: rootfs.nodes.clone(),
-        links: rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone())).collect(),
+        links: links.chain(services::links(&rootfs.services)).collect(),
+        files: services::files(&rootfs.services),
         attributes: patterned(&rootfs.attributes)?,
         replace: patterns(&rootfs.replace)?,
         programs: Vec::new(),

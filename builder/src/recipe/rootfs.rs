@@ -2,6 +2,7 @@
 
 mod attributes;
 mod overlay;
+mod service;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
 pub use overlay::decode_overlays;
+pub use service::{Log, Restart, Service};
 
 use attributes::{AccountNames, StatedAttributes};
 
@@ -101,6 +103,8 @@ pub struct Rootfs {
     /// Modes, owners and extended attributes that differ from those of the origins; applied in order, after everything
     /// else.
     pub attributes: Vec<Attributes>,
+    /// Programs that it runs from its start.
+    pub services: Vec<Service>,
     /// Paths for which a later origin may replace an earlier one; a trailing `/**` covers everything below.
     pub replace: Vec<At<String>>,
     /// What the audit ignores: `<path>: <string>`, either with `*`.
@@ -304,6 +308,7 @@ fn rootfs_keys(
         nodes: table.or_default("nodes"),
         links,
         attributes,
+        services: table.or_default("services"),
         replace: table.or_default("replace"),
         audit_allow: audit_allow.unwrap_or_default(),
     }

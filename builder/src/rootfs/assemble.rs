@@ -8,6 +8,17 @@ use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::store::{Store, StoreError};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
+/// A text file that follows from what the recipe states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatedFile {
+    /// Its path.
+    pub path: String,
+    /// Its content.
+    pub text: String,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
 /// The parts of a root filesystem, except the layers.
 #[derive(Clone, Debug)]
 pub struct Assembly {
@@ -23,6 +34,8 @@ pub struct Assembly {
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(String, String)>,
+    /// Text files.
+    pub files: Vec<StatedFile>,
     /// Modes, owners and extended attributes to set at the end, in order.
     pub attributes: Vec<(Pattern, Attributes)>,
     /// Paths at which a later layer may replace an earlier one.
@@ -41,6 +54,7 @@ impl Assembly {
             dirs: Vec::new(),
             nodes: Vec::new(),
             links: Vec::new(),
+            files: Vec::new(),
             attributes: Vec::new(),
             replace,
             programs: Vec::new(),
@@ -183,6 +197,10 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     }
     for (path, target) in &assembly.links {
         tree.insert(TreePath::new(path)?, Entry::symlink(target));
+    }
+    for StatedFile { path, text, mode } in &assembly.files {
+        let blob: Digest = store.add_bytes(text.as_bytes())?;
+        tree.insert(TreePath::new(path)?, Entry::file(blob, text.len() as u64, *mode));
     }
     if let Some(layout) = assembly.layout {
         // The kernel and the init mount file systems here; on a read-only root the folders have to exist.

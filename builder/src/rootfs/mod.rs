@@ -7,11 +7,12 @@ mod folder;
 mod layer;
 mod merge;
 mod programs;
+pub mod services;
 mod usrmerge;
 
 pub use crate::tree::Pattern;
 pub use accounts::Account;
-pub use assemble::{Assembly, AssemblyError, assemble};
+pub use assemble::{Assembly, AssemblyError, StatedFile, assemble};
 pub use folder::{Folder, FolderError, Modes, Times, lay_out, read_built, scan, scan_unpacked};
 pub use layer::{Layer, LayerOrigin};
 pub use merge::{Conflict, Merged, Origins, merge};

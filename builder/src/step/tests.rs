@@ -10,7 +10,7 @@ use crate::image::Compression;
 use crate::image::squashfs::Packing;
 use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
-use crate::rootfs::{Account, Assembly, LayerOrigin, Pattern, Program};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Pattern, Program, StatedFile};
 use crate::source::Crate;
 use crate::store::Store;
 use crate::tree::capabilities::Capabilities;
@@ -214,6 +214,7 @@ fn assembled() -> AssembleStep {
         dirs: vec![attributes()],
         nodes: vec![DeviceNode { path: at("/n"), block: false, major: 1, minor: 2, mode: 0o600 }],
         links: vec![("/l".into(), "t".into())],
+        files: vec![StatedFile { path: "/s".into(), text: "x".into(), mode: 0o755 }],
         attributes: vec![on(attributes())],
         replace: vec![Pattern::new("/r").unwrap()],
         programs: Vec::new(),
@@ -255,6 +256,9 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].shell.push('x')),
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].password.clear()),
         change("stated", |of: &mut AssembleStep| of.assembly.groups[0].1 = 6),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].path.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].text.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].mode = 0o644),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].path = at("/other")),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].mode = None),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].uid = Some(0)),

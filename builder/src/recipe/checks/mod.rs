@@ -14,6 +14,7 @@ mod paths;
 mod patterns;
 mod platform;
 mod programs;
+mod services;
 mod test_entries;
 mod users;
 
@@ -66,6 +67,7 @@ pub const CHECKS: &[Check] = &[
     patterns::CHECK,
     platform::CHECK,
     programs::CHECK,
+    services::CHECK,
     test_entries::CHECK,
     users::CHECK,
 ];

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, Work, tree_digest};
+use crate::digest::Digest;
 use crate::recipe::rootfs::Attributes;
-use crate::rootfs::{Assembly, Layer, LayerOrigin, Merged, Origins, assemble};
+use crate::rootfs::{Assembly, Layer, LayerOrigin, Merged, Origins, StatedFile, assemble};
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
@@ -163,7 +164,7 @@ fn layer(work: &Work<'_>, from: &LayerFrom) -> Result<Layer, StepError> {
 /// Everything that an assembly states, as canonical text. All fields are destructured by name, so that none can be
 /// forgotten.
 pub(super) fn stated(assembly: &Assembly) -> String {
-    let Assembly { layout, accounts, groups, dirs, nodes, links, attributes, replace, programs } = assembly;
+    let Assembly { layout, accounts, groups, dirs, nodes, links, files, attributes, replace, programs } = assembly;
     let given = |stated: &Attributes| {
         let Attributes { path, mode, uid, gid, capabilities: _, xattrs: _ } = stated;
         format!("{:?} {mode:?} {uid:?} {gid:?} {:?}", path.value, stated.all_xattrs())
@@ -176,6 +177,8 @@ pub(super) fn stated(assembly: &Assembly) -> String {
         format!("node {:?} {} {}:{} {:o}", node.path.value, node.block, node.major, node.minor, node.mode)
     }));
     lines.extend(links.iter().map(|link| format!("link {link:?}")));
+    let file = |file: &StatedFile| format!("file {:?} {:o} {}", file.path, file.mode, Digest::of(&file.text));
+    lines.extend(files.iter().map(file));
     lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
     lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
     // Shells are part of the accounts, and `/init` is always required.
