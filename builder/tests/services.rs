@@ -125,3 +125,50 @@ fn wrong_services_are_findings() {
         .ends(2)
         .says(&["services are for layout `split`, and this one is `fhs`", "own init"]);
 }
+
+#[test]
+fn the_keys_of_an_account_are_its_own_file_in_its_home() {
+    let project = Project::with("outputs: [initrd, grub-cfg]", "outputs: [rootfs]");
+    let keys: Vec<String> = ["ed25519", "rsa", "ecdsa"]
+        .into_iter()
+        .map(|kind| {
+            let line = format!("ssh-keygen -q -t {kind} -N '' -C ann -f key-{kind} && cat key-{kind}.pub");
+            let output = command("sh").args(["-ec", &line]).current_dir(project.path("")).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        })
+        .collect();
+    let root = "home: /system/root}";
+    let ann = format!(
+        "{root}\n    - {{name: ann, uid: 7, shell: /system/bin/sh, ssh-keys: ['{}', 'restrict,command=\"id\" {}', '{}']}}",
+        keys[0], keys[1], keys[2]
+    );
+    project.edit("small.yaml", root, &ann);
+    project.edit("small.yaml", "livefs: none", "livefs: squashfs");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+    let archive = "zstd -dc out/small/small.rootfs.tar.zst";
+    let list = format!("{archive} | tar --numeric-owner -tvf - | grep home/ann | awk '{{print $1, $2, $6}}'");
+    let run = |line: &str| {
+        let output = command("sh").args(["-ec", line]).current_dir(project.path("")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let expected = "drwx------ 7/7 ./usr/home/ann/\ndrwx------ 7/7 ./usr/home/ann/.ssh/\n-rw------- 7/7 ./usr/home/ann/.ssh/authorized_keys\n";
+    assert_eq!(run(&list), expected);
+    let text = run(&format!("{archive} | tar -xOf - ./usr/home/ann/.ssh/authorized_keys"));
+    assert_eq!(text, format!("{}\nrestrict,command=\"id\" {}\n{}\n", keys[0], keys[1], keys[2]));
+    // The program that others use reads them.
+    project.write("authorized_keys", text);
+    assert_eq!(run("ssh-keygen -l -f authorized_keys | wc -l").trim(), "3");
+
+    for (key, part) in [
+        ("ssh-ed25519 AAAA ann", "this is not a public key of SSH"),
+        ("ann", "this is not a public key of SSH"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", "a private key does not belong in an image"),
+        (keys[0].as_str(), "account `ann` has this key twice"),
+    ] {
+        let recipe = project.read("small.yaml");
+        project.edit("small.yaml", "'restrict", &format!("'{key}', 'restrict"));
+        project.dbco(&["check", "small.yaml"]).ends(2).says(&[part, "small.yaml:"]);
+        project.write("small.yaml", recipe);
+    }
+}

@@ -132,6 +132,9 @@ impl<'a> Explainer<'a> {
             spans.extend(groups.iter().map(|(group, _)| ("groups", group.span)));
         }
         spans.extend(users.iter().filter(|user| is(&user.home)).map(|user| ("users", user.name.span)));
+        for user in users.iter().filter(|user| is(&format!("{}/.ssh/authorized_keys", user.home))) {
+            spans.extend(user.ssh_keys.iter().map(|key| ("ssh-keys", key.span)));
+        }
         let folder = |name: &str| TreePath::new(&format!("{}/{name}", crate::rootfs::services::FOLDER));
         let own =
             services.iter().filter(|service| folder(&service.name.value).is_ok_and(|folder| path.is_within(&folder)));

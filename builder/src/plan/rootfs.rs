@@ -9,7 +9,7 @@ use crate::recipe::decode::At;
 use crate::recipe::programs;
 use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
 use crate::recipe::text::Span;
-use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, scan, services};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, StatedFile, scan, services};
 use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
@@ -102,15 +102,32 @@ pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
         shell: user.shell.clone(),
         password: user.password.clone(),
     };
+    // Below a home folder, which the account owns.
+    let with_keys = || rootfs.users.iter().filter(|user| !user.ssh_keys.is_empty());
+    let folder = |user: &User| format!("{}/.ssh", user.home.trim_end_matches('/'));
+    let keys = with_keys().map(|user| StatedFile {
+        path: format!("{}/authorized_keys", folder(user)),
+        text: user.ssh_keys.iter().map(|key| format!("{}\n", key.value)).collect(),
+        mode: 0o600,
+        owner: (user.uid, user.gid),
+    });
+    let folders = with_keys().map(|user| Attributes {
+        path: At { value: folder(user), span: user.name.span },
+        mode: Some(0o700),
+        uid: Some(user.uid),
+        gid: Some(user.gid),
+        capabilities: None,
+        xattrs: std::collections::BTreeMap::new(),
+    });
     let links = rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone()));
     Ok(Assembly {
         layout: Some(rootfs.layout),
         accounts: rootfs.users.iter().map(account).collect(),
         groups: rootfs.groups.iter().map(|(name, gid)| (name.value.clone(), *gid)).collect(),
-        dirs: rootfs.dirs.clone(),
         nodes: rootfs.nodes.clone(),
         links: links.chain(services::links(&rootfs.services)).collect(),
-        files: services::files(&rootfs.services),
+        files: services::files(&rootfs.services).into_iter().chain(keys).collect(),
+        dirs: rootfs.dirs.iter().cloned().chain(folders).collect(),
         attributes: patterned(&rootfs.attributes)?,
         replace: patterns(&rootfs.replace)?,
         programs: Vec::new(),

@@ -130,6 +130,8 @@ pub struct User {
     pub password: String,
     /// Full name.
     pub gecos: String,
+    /// Lines of `.ssh/authorized_keys`.
+    pub ssh_keys: Vec<At<String>>,
 }
 
 /// A folder of the project that is copied into the root.
@@ -338,6 +340,7 @@ impl Decode for User {
         let shell: Option<String> = table.required("shell");
         let password = table.or("password", "!".to_owned());
         let gecos = table.or_default("gecos");
+        let ssh_keys = table.or_default("ssh-keys");
         uid.iter().for_each(|uid| table.note_default("gid", uid));
         name.iter().for_each(|name| table.note_default("home", &home_of(&name.value)));
         table.close();
@@ -346,7 +349,7 @@ impl Decode for User {
         // for.
         let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
         let home = home.unwrap_or_else(|| home_of(&name.value));
-        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })
+        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos, ssh_keys })
     }
 }
 

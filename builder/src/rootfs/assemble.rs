@@ -17,6 +17,8 @@ pub struct StatedFile {
     pub text: String,
     /// Its permission bits.
     pub mode: u32,
+    /// Its owner and group.
+    pub owner: (u32, u32),
 }
 
 /// The parts of a root filesystem, except the layers.
@@ -198,9 +200,10 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     for (path, target) in &assembly.links {
         tree.insert(TreePath::new(path)?, Entry::symlink(target));
     }
-    for StatedFile { path, text, mode } in &assembly.files {
+    for StatedFile { path, text, mode, owner: (uid, gid) } in &assembly.files {
         let blob: Digest = store.add_bytes(text.as_bytes())?;
-        tree.insert(TreePath::new(path)?, Entry::file(blob, text.len() as u64, *mode));
+        let entry = Entry::file(blob, text.len() as u64, *mode);
+        tree.insert(TreePath::new(path)?, Entry { uid: *uid, gid: *gid, ..entry });
     }
     if let Some(layout) = assembly.layout {
         // The kernel and the init mount file systems here; on a read-only root the folders have to exist.

@@ -23,7 +23,7 @@ pub fn files(services: &[Service]) -> Vec<StatedFile> {
     for service in services {
         let name: &str = &service.name.value;
         let mut add = |path: &str, text: String| {
-            files.push(StatedFile { path: format!("{FOLDER}/{name}/{path}"), text, mode: 0o755 });
+            files.push(StatedFile { path: format!("{FOLDER}/{name}/{path}"), text, mode: 0o755, owner: (0, 0) });
         };
         add("run", run(service));
         // runsv(8): the first argument is the status, -1 for a signal. `d`: it is not started again.

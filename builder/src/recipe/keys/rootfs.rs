@@ -25,6 +25,12 @@ pub static USER: Keys = Keys {
         )
         .default("\"!\""),
         Key::optional("gecos", Form::TEXT, "Full name.", "Ann Example"),
+        Key::optional(
+            "ssh-keys",
+            Form::TEXTS,
+            "Public keys that may log in by SSH, as lines of `.ssh/authorized_keys` in its home folder.",
+            "[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann]",
+        ),
     ]],
     rules: &[],
 };

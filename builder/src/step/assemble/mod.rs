@@ -177,7 +177,9 @@ pub(super) fn stated(assembly: &Assembly) -> String {
         format!("node {:?} {} {}:{} {:o}", node.path.value, node.block, node.major, node.minor, node.mode)
     }));
     lines.extend(links.iter().map(|link| format!("link {link:?}")));
-    let file = |file: &StatedFile| format!("file {:?} {:o} {}", file.path, file.mode, Digest::of(&file.text));
+    let file = |StatedFile { path, text, mode, owner }: &StatedFile| {
+        format!("file {path:?} {mode:o} {owner:?} {}", Digest::of(text))
+    };
     lines.extend(files.iter().map(file));
     lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
     lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
