@@ -45,6 +45,7 @@
 mod build;
 mod error;
 mod fetch;
+mod kernel_settings;
 mod lock;
 mod locks;
 mod machines;
@@ -65,6 +66,7 @@ use crate::store::{Sharing, Store};
 
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
 pub use error::{Error, SourceFailure};
+pub use kernel_settings::KernelSettings;
 pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;

@@ -16,7 +16,7 @@ const LONGEST: usize = 4;
 /// A condition, reduced to the parts that are not met.
 #[derive(Clone, Debug)]
 pub(super) struct Need {
-    expr: Expr,
+    pub(super) expr: Expr,
     place: KconfigPlace,
 }
 
@@ -295,7 +295,7 @@ impl<'a> Values<'a> {
     }
 
     /// The conditions of a block's defaults, with its own dependencies first.
-    fn default_guards(&self, definition: &'a Definition) -> Vec<Guard> {
+    pub(super) fn default_guards(&self, definition: &'a Definition) -> Vec<Guard> {
         let depends = self.dependencies(definition).into_iter().cloned();
         let defaults = definition.defaults.iter().map(|default| {
             let value = Some(default.value.clone()).filter(|value| value.symbol() != Some("y"));
