@@ -100,7 +100,8 @@ impl Session<'_> {
         }
         let store = self.store()?;
         let patches = subject.patches(lock, &store, &fetch)?;
-        let digests = patches.iter().enumerate().map(|(number, (_, text))| (format!("patch {number}"), Digest::of(text)));
+        let digests = patches.iter().map(|(_, text)| Digest::of(text));
+        let digests = digests.enumerate().map(|(number, digest)| (format!("patch {number}"), digest));
         let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", strip).rows(digests);
         if let Some(files) = kept(&store, &key)? {
             self.report_damages(&store);

@@ -9,6 +9,8 @@ pub mod explain;
 mod expr;
 pub mod facts;
 mod files;
+mod given;
+mod members;
 mod model;
 mod needs;
 mod parse;
@@ -16,9 +18,12 @@ pub mod predict;
 pub(super) mod remedy;
 mod resolve;
 #[cfg(test)]
+mod resolve_tests;
+#[cfg(test)]
 mod tests;
 mod token;
 mod values;
+mod way;
 mod words;
 
 use std::collections::HashMap;

@@ -8,6 +8,7 @@ use super::super::versions::Version;
 use super::files::SourceFiles;
 use super::model::{Choices, Model};
 use super::resolve::{Mode, TooDeep, resolve};
+use super::way::Way;
 use super::{Kconfig, SymbolType};
 use crate::platform::Platform;
 
@@ -59,8 +60,6 @@ pub struct Predictor<'k> {
     kconfig: &'k Kconfig,
     model: Model,
     platform: Platform,
-    /// The answers of the compiler, in each way that is tried.
-    ways: Vec<Vec<bool>>,
 }
 
 /// The rules for choices changed with Linux 6.11.
@@ -76,8 +75,7 @@ impl<'k> Predictor<'k> {
         let is_new = version.is_some_and(|version| version >= Version::new(major, minor));
         let rules = if is_new { Choices::Priorities } else { Choices::Symbols };
         let model = Model::new(kconfig, rules);
-        let ways = (0..WAYS).map(|way| (0..model.unknown.len()).map(|number| answer(way, number)).collect()).collect();
-        Ok(Self { kconfig, model, platform, ways })
+        Ok(Self { kconfig, model, platform })
     }
 
     /// The macros that only the compiler can answer.
@@ -92,25 +90,25 @@ impl<'k> Predictor<'k> {
         base: Base<'_>,
         fragments: &[Fragment],
     ) -> impl Iterator<Item = Result<String, Unpredictable>> {
-        self.ways.iter().map(move |way| self.complete(&self.base(base, way)?, fragments, way))
+        (0..WAYS).map(Way).map(move |way| self.complete(&self.base(base, way)?, fragments, way))
     }
 
     /// The first of these, from the base that is the first.
     pub(super) fn usual(&self, base: &str, fragments: &[Fragment]) -> Result<Config, Unpredictable> {
-        Ok(Config::parse(&self.complete(base, fragments, &self.ways[0])?))
+        Ok(Config::parse(&self.complete(base, fragments, Way::USUAL)?))
     }
 
     /// The base for a compiler that passes each test.
     pub(super) fn usual_base(&self, base: Base<'_>) -> Result<String, Unpredictable> {
-        self.base(base, &self.ways[0])
+        self.base(base, Way::USUAL)
     }
 
-    fn complete(&self, base: &str, fragments: &[Fragment], way: &[bool]) -> Result<String, Unpredictable> {
+    fn complete(&self, base: &str, fragments: &[Fragment], way: Way) -> Result<String, Unpredictable> {
         let merged = config::merge(base, fragments);
         Ok(resolve(&self.model, &config::settings(&merged), Mode::Defaults, way)?)
     }
 
-    fn base(&self, base: Base<'_>, way: &[bool]) -> Result<String, Unpredictable> {
+    fn base(&self, base: Base<'_>, way: Way) -> Result<String, Unpredictable> {
         let target = match base {
             Base::Text(text) => return Ok(text.to_owned()),
             Base::Target(target) => target,
@@ -159,15 +157,6 @@ impl<'k> Predictor<'k> {
     /// The type of a symbol, also if only its choice states it.
     pub(super) fn kind(&self, symbol: &str) -> Option<SymbolType> {
         self.model.by_name.get(symbol).and_then(|at| self.model.units[*at].kind)
-    }
-}
-
-/// The compiler's answer to a macro in one of the ways. The mixed ones are fixed, so that a verdict is always the same.
-fn answer(way: usize, number: usize) -> bool {
-    match way {
-        0 => true,
-        1 => false,
-        _ => (number + 1).wrapping_mul(0x9e37_79b9 + 2 * way) >> 13 & 1 == 1,
     }
 }
 

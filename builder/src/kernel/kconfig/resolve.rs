@@ -4,39 +4,35 @@
 //! A value is computed when it is first needed, in the same order as there: symbols may depend on each other in circles, and
 //! then the first value that is seen counts.
 
-use super::super::fragment::number;
 use super::SymbolType;
 use super::expr::Tristate;
+use super::given::{Wanted, parse, to_number, wanted};
 use super::model::{Choices, Model, Node, Operand};
 use super::token::Op;
+use super::way::Way;
 
 /// How many symbols may depend on each other in a chain; Linux has some hundred.
 const DEEPEST: usize = 4_000;
 
-/// What the user requests for a symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
-    Tristate(Tristate),
-    Text(String),
-}
-
 /// The state of a symbol.
 #[derive(Clone, Debug)]
-struct State {
-    tristate: Tristate,
+pub(super) struct State {
+    pub(super) tristate: Tristate,
     text: String,
-    visible: Tristate,
+    /// The macro that its text is from, if only the compiler can tell it.
+    doubt: Option<usize>,
+    pub(super) visible: Tristate,
     depends: Tristate,
     selected: Tristate,
     implied: Tristate,
-    is_valid: bool,
+    pub(super) is_valid: bool,
     /// Whether it is written to the file.
-    is_written: bool,
-    wanted: Option<Wanted>,
+    pub(super) is_written: bool,
+    pub(super) wanted: Option<Wanted>,
     /// Of a choice: the chosen member.
     chosen: Option<usize>,
     /// Of a choice: the member that the user chooses.
-    wanted_member: Option<usize>,
+    pub(super) wanted_member: Option<usize>,
 }
 
 /// How symbols without a value in the file are treated.
@@ -52,17 +48,17 @@ pub(super) enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooDeep;
 
-/// Completes a `.config`, whose settings are given in their order, with `None` as the text of "is not set". `passes` gives
-/// the compiler's answer to each of the model's unknown macros.
+/// Completes a `.config`, whose settings are given in their order, with `None` as the text of "is not set".
 pub(super) fn resolve(
     model: &Model,
     settings: &[(&str, Option<&str>)],
     mode: Mode,
-    passes: &[bool],
+    way: Way,
 ) -> Result<String, TooDeep> {
     let fresh = State {
         tristate: Tristate::No,
         text: String::new(),
+        doubt: None,
         visible: Tristate::No,
         depends: Tristate::No,
         selected: Tristate::No,
@@ -76,7 +72,7 @@ pub(super) fn resolve(
     let priorities = model.choices.iter().map(|group| group.members.clone()).collect();
     let states = vec![fresh; model.units.len()];
     let mut resolver =
-        Resolver { model, passes, states, priorities, modules: Tristate::No, depth: 0, is_too_deep: false };
+        Resolver { model, way, states, priorities, modules: Tristate::No, depth: 0, is_too_deep: false };
     resolver.read(settings);
     if mode == Mode::AllNo {
         resolver.all_no();
@@ -91,12 +87,12 @@ pub(super) fn resolve(
     if resolver.is_too_deep { Err(TooDeep) } else { Ok(resolver.written()) }
 }
 
-struct Resolver<'m> {
-    model: &'m Model,
-    passes: &'m [bool],
-    states: Vec<State>,
+pub(super) struct Resolver<'m> {
+    pub(super) model: &'m Model,
+    way: Way,
+    pub(super) states: Vec<State>,
     /// The members of each choice, those that the file mentions last first.
-    priorities: Vec<Vec<usize>>,
+    pub(super) priorities: Vec<Vec<usize>>,
     /// The value of MODULES, once it is known.
     modules: Tristate,
     depth: usize,
@@ -224,6 +220,7 @@ impl Resolver<'_> {
         };
         self.states[at].tristate = Tristate::No;
         self.states[at].text = empty.to_owned();
+        self.states[at].doubt = None;
         match kind {
             SymbolType::Bool | SymbolType::Tristate => {
                 let value = self.tristate(at);
@@ -317,7 +314,9 @@ impl Resolver<'_> {
         match default.and_then(|default| default.operand.as_ref()) {
             Some(operand) => {
                 self.states[at].is_written = true;
-                self.text_of(operand)
+                let text = self.text_of(operand);
+                self.states[at].doubt = self.doubt(operand);
+                text
             }
             None => empty.to_owned(),
         }
@@ -331,7 +330,7 @@ impl Resolver<'_> {
     }
 
     /// `sym_calc_visibility()`
-    fn visibility(&mut self, at: usize) {
+    pub(super) fn visibility(&mut self, at: usize) {
         let model = self.model;
         let unit = &model.units[at];
         let choice = unit.member_of.map(|choice| model.choices[choice].unit);
@@ -366,68 +365,8 @@ impl Resolver<'_> {
         self.states[at].implied = of(self, &unit.implied);
     }
 
-    /// The chosen member of a choice that is y, by the rules of [`Choices::Symbols`]: `sym_calc_choice()`.
-    fn choose(&mut self, choice: usize) -> Option<usize> {
-        let group = &self.model.choices[choice];
-        for member in &group.members {
-            self.visibility(*member);
-        }
-        let wanted = self.states[group.unit].wanted_member;
-        let chosen = wanted.filter(|member| self.states[*member].visible != Tristate::No);
-        let chosen = chosen.or_else(|| self.default_member(choice));
-        if chosen.is_none() {
-            self.states[group.unit].tristate = Tristate::No;
-        }
-        chosen
-    }
-
-    /// `sym_choice_default()`
-    fn default_member(&mut self, choice: usize) -> Option<usize> {
-        let group = &self.model.choices[choice];
-        let default = group.defaults.iter().find(|(member, condition)| {
-            self.eval(condition) > Tristate::No && self.states[*member].visible != Tristate::No
-        });
-        let first = || group.members.iter().find(|member| self.states[**member].visible != Tristate::No);
-        default.map(|(member, _)| member).or_else(first).copied()
-    }
-
-    /// Gives all members of a choice their values, by the rules of [`Choices::Priorities`]: `sym_calc_choice()`.
-    fn prefer(&mut self, choice: usize) {
-        let model = self.model;
-        let order = self.priorities[choice].clone();
-        let mut result = None;
-        for member in &order {
-            self.visibility(*member);
-            let wanted = self.states[*member].wanted == Some(Wanted::Tristate(Tristate::Yes));
-            if wanted && self.states[*member].visible != Tristate::No {
-                result = Some(*member);
-                break;
-            }
-        }
-        let no = Some(Wanted::Tristate(Tristate::No));
-        if result.is_none() {
-            result = self.default_member(choice).filter(|member| self.states[*member].wanted != no);
-        }
-        let is_visible = |resolver: &Self, member: &usize| resolver.states[*member].visible != Tristate::No;
-        if result.is_none() {
-            let new = |member: &&usize| is_visible(self, member) && self.states[**member].wanted.is_none();
-            result = model.choices[choice].members.iter().find(new).copied();
-        }
-        if result.is_none() {
-            result = order.iter().rev().find(|member| is_visible(self, member)).copied();
-        }
-        for member in &model.choices[choice].members {
-            if is_visible(self, member) {
-                let state = &mut self.states[*member];
-                state.tristate = if result == Some(*member) { Tristate::Yes } else { Tristate::No };
-                state.is_valid = true;
-                state.is_written = true;
-            }
-        }
-    }
-
     /// `expr_calc_value()`, which evaluates both sides always.
-    fn eval(&mut self, node: &Node) -> Tristate {
+    pub(super) fn eval(&mut self, node: &Node) -> Tristate {
         match node {
             Node::Constant(value) => *value,
             Node::Symbol(at) => {
@@ -451,14 +390,24 @@ impl Resolver<'_> {
     }
 
     fn answer(&self, number: usize) -> Tristate {
-        if self.passes[number] { Tristate::Yes } else { Tristate::No }
+        if self.way.passes(number, "") { Tristate::Yes } else { Tristate::No }
+    }
+
+    /// The macro that an operand's text is from, if only the compiler can tell it; after the text has been computed.
+    fn doubt(&self, operand: &Operand) -> Option<usize> {
+        match operand {
+            Operand::Unknown(number) => Some(*number),
+            Operand::Symbol(at) => self.states[*at].doubt,
+            Operand::Text(_) => None,
+        }
     }
 
     fn compare(&mut self, left: &Operand, op: Op, right: &Operand) -> Tristate {
-        if let (Operand::Unknown(number), _) | (_, Operand::Unknown(number)) = (left, right) {
-            return self.answer(*number);
-        }
         let (a, b) = (self.text_of(left), self.text_of(right));
+        if let Some(number) = self.doubt(left).or(self.doubt(right)) {
+            let passes = self.way.passes(number, &format!("{a}{op}{b}"));
+            return if passes { Tristate::Yes } else { Tristate::No };
+        }
         let (kind_a, kind_b) = (self.kind_of(left), self.kind_of(right));
         let both_text = (kind_a, kind_b) == (Some(SymbolType::Text), Some(SymbolType::Text));
         let numbers = parse(kind_a, &a).zip(parse(kind_b, &b)).filter(|_| !both_text);
@@ -486,7 +435,7 @@ impl Resolver<'_> {
     fn text_of(&mut self, operand: &Operand) -> String {
         match operand {
             Operand::Text(text) => text.clone(),
-            Operand::Unknown(number) => if self.passes[*number] { "1" } else { "0" }.to_owned(),
+            Operand::Unknown(number) => if self.way.passes(*number, "") { "1" } else { "0" }.to_owned(),
             Operand::Symbol(at) => {
                 self.value(*at);
                 match self.model.units[*at].kind {
@@ -516,65 +465,5 @@ impl Resolver<'_> {
             };
         }
         text
-    }
-}
-
-/// The value that a line of the file gives a symbol of a type; `None` if `conf` ignores it: `conf_set_sym_val()`.
-fn wanted(kind: Option<SymbolType>, text: Option<&str>) -> Option<Wanted> {
-    let text = text.unwrap_or("n");
-    match (kind?, text.as_bytes().first()) {
-        (SymbolType::Tristate, Some(b'm')) => Some(Wanted::Tristate(Tristate::Module)),
-        (SymbolType::Bool | SymbolType::Tristate, Some(b'y')) => Some(Wanted::Tristate(Tristate::Yes)),
-        (SymbolType::Bool | SymbolType::Tristate, Some(b'n')) => Some(Wanted::Tristate(Tristate::No)),
-        (SymbolType::Bool | SymbolType::Tristate, _) => None,
-        (SymbolType::Text, _) => {
-            let (mut value, mut rest) = (String::new(), text.strip_prefix('"')?.chars());
-            loop {
-                match rest.next()? {
-                    '"' => return Some(Wanted::Text(value)),
-                    '\\' => value.push(rest.next()?),
-                    c => value.push(c),
-                }
-            }
-        }
-        (SymbolType::Int, _) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let fits = digits.bytes().all(|c| c.is_ascii_digit()) && (digits.len() == 1 || !digits.starts_with('0'));
-            (!digits.is_empty() && fits).then(|| Wanted::Text(text.to_owned()))
-        }
-        (SymbolType::Hex, _) => {
-            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-            let fits = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_hexdigit());
-            fits.then(|| Wanted::Text(text.to_owned()))
-        }
-    }
-}
-
-/// A bound or value, as strtoll(3) reads it: what is no number is 0.
-fn to_number(kind: Option<SymbolType>, text: &str) -> i128 {
-    match kind {
-        Some(SymbolType::Hex) => {
-            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-            i128::from_str_radix(digits, 16).unwrap_or(0)
-        }
-        _ => text.parse().unwrap_or(0),
-    }
-}
-
-/// The value by which an operand of a type is compared: `expr_parse_string()`. `None` if it is compared as text.
-fn parse(kind: Option<SymbolType>, text: &str) -> Option<i128> {
-    match kind {
-        Some(SymbolType::Bool | SymbolType::Tristate) => match text {
-            "n" => Some(0),
-            "m" => Some(1),
-            "y" => Some(2),
-            _ => None,
-        },
-        Some(SymbolType::Int) => text.parse().ok(),
-        Some(SymbolType::Hex) => {
-            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-            i128::from_str_radix(digits, 16).ok()
-        }
-        Some(SymbolType::Text) | None => number(text).map(|(_, value)| value),
     }
 }
