@@ -97,9 +97,10 @@ fn random(kconfig: &Kconfig, rng: &mut StdRng) -> String {
 }
 
 #[test]
-#[ignore = "needs unpacked kernels and their host tools: ci/test.sh kconfig"]
+#[ignore = "needs the sources of kernels"]
 fn predictions_are_what_make_makes() {
-    let sources = std::env::var("DBCO_KERNELS").expect("DBCO_KERNELS names folders of kernels' sources, with `:` between them");
+    let sources =
+        std::env::var("DBCO_KERNELS").expect("DBCO_KERNELS names folders of kernels' sources, with `:` between them");
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let (count, seed) = (number("FRAGMENTS").unwrap_or(20), number("SEED").unwrap_or(1));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel-config");

@@ -69,12 +69,7 @@ impl Mismatch {
 ///
 /// A symbol that no Kconfig file of the source defines is a difference even if it is requested to be off: its name is
 /// misspelt or belongs to another version, and what it is meant to turn off may be on under its present name.
-pub fn check(
-    fragments: &[Fragment],
-    final_config: &str,
-    source: &SourceFiles,
-    platform: Platform,
-) -> Vec<Mismatch> {
+pub fn check(fragments: &[Fragment], final_config: &str, source: &SourceFiles, platform: Platform) -> Vec<Mismatch> {
     let config = Config::parse(final_config);
     // Reading the Kconfig files takes a while, and most configurations are right.
     let kconfig = OnceCell::new();

@@ -305,13 +305,14 @@ fn read(store: &Store, blob: &Digest, name: &str, strip: u32) -> Result<BTreeMap
     let (mut files, mut left) = (BTreeMap::new(), MOST_FILES);
     while let Some(member) = entries.next_member().map_err(failed)? {
         let path = String::from_utf8_lossy(&member.path).into_owned();
-        let path = path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
+        let path =
+            path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
         if member.kind != MemberKind::File || member.size > MOST_FILE || !is_needed(path) {
             continue;
         }
-        left = left.checked_sub(member.size).ok_or_else(|| {
-            Obstacle::Known(format!("{name}: its Kconfig files have more than {MOST_FILES} bytes"))
-        })?;
+        left = left
+            .checked_sub(member.size)
+            .ok_or_else(|| Obstacle::Known(format!("{name}: its Kconfig files have more than {MOST_FILES} bytes")))?;
         let mut text = Vec::new();
         let read: io::Result<usize> = entries.read_to_end(&mut text);
         read.map_err(|error| Obstacle::Failed(Error::Source(error.into())))?;

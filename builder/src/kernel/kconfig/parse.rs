@@ -9,8 +9,8 @@ use super::files::{SourceFiles, Unreadable};
 use super::token::{Lines, Op, Token, Variables, tokens};
 use super::words::{assignment, at_end, atom_of, below, kind_of, text_of};
 use super::{
-    Choice, DefaultValue, Definition, Guard, Kconfig, KconfigPlace, Oddity, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
-    SymbolType,
+    Choice, DefaultValue, Definition, Guard, Kconfig, KconfigPlace, Oddity, Prompt, Range, Scope, ScopeId, ScopeKind,
+    Select, SymbolType,
 };
 
 /// How deep files may include each other; Linux has 8 levels.

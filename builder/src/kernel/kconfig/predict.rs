@@ -133,10 +133,7 @@ impl<'k> Predictor<'k> {
                 Ok(resolve(&self.model, &config::settings(&text), Mode::Defaults, way)?)
             }
             _ if target.ends_with("defconfig") && !target.starts_with("old") && !target.starts_with("save") => {
-                let name = match (target, self.platform) {
-                    ("defconfig", Platform::X86_64) => "x86_64_defconfig",
-                    _ => target,
-                };
+                let name = if target == "defconfig" { self.platform.names().kernel.defconfig } else { target };
                 let path = format!("arch/{arch}/configs/{name}");
                 let text = self.read(&path).ok_or(Unpredictable::NoFile(path))?;
                 Ok(resolve(&self.model, &config::settings(&text), Mode::Defaults, way)?)

@@ -71,8 +71,7 @@ pub(super) fn resolve(
     };
     let priorities = model.choices.iter().map(|group| group.members.clone()).collect();
     let states = vec![fresh; model.units.len()];
-    let mut resolver =
-        Resolver { model, way, states, priorities, modules: Tristate::No, depth: 0, is_too_deep: false };
+    let mut resolver = Resolver { model, way, states, priorities, modules: Tristate::No, depth: 0, is_too_deep: false };
     resolver.read(settings);
     if mode == Mode::AllNo {
         resolver.all_no();
@@ -127,8 +126,8 @@ impl Resolver<'_> {
             if wanted == Tristate::Yes {
                 choice.wanted_member = Some(at);
             }
-            choice.wanted = (wanted != Tristate::Module || so_far != Tristate::Yes)
-                .then_some(Wanted::Tristate(so_far.max(wanted)));
+            choice.wanted =
+                (wanted != Tristate::Module || so_far != Tristate::Yes).then_some(Wanted::Tristate(so_far.max(wanted)));
         }
     }
 
@@ -139,9 +138,7 @@ impl Resolver<'_> {
             let is_tristate = matches!(unit.kind, Some(SymbolType::Bool | SymbolType::Tristate));
             let applies = match model.rules {
                 Choices::Symbols => true,
-                Choices::Priorities => {
-                    !unit.prompts.is_empty() && unit.member_of.is_none() && unit.choice.is_none()
-                }
+                Choices::Priorities => !unit.prompts.is_empty() && unit.member_of.is_none() && unit.choice.is_none(),
             };
             if is_tristate && applies {
                 state.wanted.get_or_insert(Wanted::Tristate(Tristate::No));
@@ -455,7 +452,9 @@ impl Resolver<'_> {
             }
             let name = &unit.name;
             text += &match (unit.kind, state.tristate) {
-                (Some(SymbolType::Bool | SymbolType::Tristate), Tristate::No) => format!("# CONFIG_{name} is not set\n"),
+                (Some(SymbolType::Bool | SymbolType::Tristate), Tristate::No) => {
+                    format!("# CONFIG_{name} is not set\n")
+                }
                 (Some(SymbolType::Bool | SymbolType::Tristate), value) => format!("CONFIG_{name}={value}\n"),
                 (Some(SymbolType::Text), _) => {
                     let escaped = state.text.replace('\\', "\\\\").replace('"', "\\\"");

@@ -64,9 +64,10 @@ fn predictions_are_what_conf_makes() {
         let source = texts(&[("Kconfig", &kconfig)]);
         let loaded = Kconfig::load(&source, Platform::X86_64).unwrap();
         for version in [Version::new(6, 1), Version::new(6, 12)] {
-            let (_, expected) = made.iter().rfind(|(since, _)| {
-                Version::parse(since.trim_end_matches(" none")).unwrap() <= version
-            }).unwrap();
+            let (_, expected) = made
+                .iter()
+                .rfind(|(since, _)| Version::parse(since.trim_end_matches(" none")).unwrap() <= version)
+                .unwrap();
             // Linux 6.11 rejects what the case is about.
             if made.iter().any(|(since, _)| since.ends_with(" none")) && version >= Version::new(6, 11) {
                 continue;
@@ -110,7 +111,10 @@ fn what_is_lost_has_a_reason_and_a_remedy_that_works() {
     );
     assert!(lost("CONFIG_DISK=y\nCONFIG_PCI=y\nCONFIG_USB=y\nCONFIG_BY=y\n").is_empty());
     let held = lost("CONFIG_USB=y\nCONFIG_PCI=y\nCONFIG_OFF=y\n");
-    assert!(held.len() == 1 && held[0].ends_with(" + "), "what the fragment turns on is not turned off again: {held:?}");
+    assert!(
+        held.len() == 1 && held[0].ends_with(" + "),
+        "what the fragment turns on is not turned off again: {held:?}"
+    );
     let chosen = lost("CONFIG_C1=y\nCONFIG_C2=y\n");
     assert!(chosen.len() == 1 && chosen[0].contains("the choice \"one\" allows one of its members, and C2 is set"));
     assert!(lost("CONFIG_DIKS=y\n")[0].contains("did you mean DISK?"));
