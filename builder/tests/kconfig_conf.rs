@@ -1,5 +1,8 @@
 //! Predicted configurations in comparison with those that a kernel's own makefiles make, for whole sources: `ci/test.sh kconfig`.
 
+#[path = "../src/kernel/kconfig/cases.rs"]
+mod cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,6 +10,7 @@ use std::process::Stdio;
 use dbco::beneath::{Dir, Links};
 use dbco::kernel::kconfig::predict::{Base, Predictor};
 use dbco::kernel::kconfig::{Kconfig, SourceFiles, SymbolType, ToolchainFacts};
+use dbco::kernel::versions::Version;
 use dbco::kernel::{Fragment, for_source, merge, source_version};
 use dbco::platform::Platform;
 use dbco::process::command;
@@ -73,6 +77,24 @@ fn compare(what: &str, made: &str, predicted: &[String]) -> usize {
     decided
 }
 
+/// Compares what a kernel's conf makes of the small cases with what is written of it.
+fn conf(source: &Path, version: Version) {
+    let program = source.join("scripts/kconfig/conf").canonicalize().unwrap();
+    for case in cases::cases(cases::TEXT) {
+        let Some(expected) = cases::made_by(&case.made, version) else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Kconfig"), &case.kconfig).unwrap();
+        std::fs::write(folder.path().join(".config"), &case.config).unwrap();
+        let mut conf = command(&program);
+        conf.arg(format!("--{}", case.mode)).arg("Kconfig").current_dir(folder.path());
+        assert!(conf.env("srctree", ".").stdin(Stdio::null()).output().unwrap().status.success(), "{}", case.name);
+        let made = std::fs::read_to_string(folder.path().join(".config")).unwrap();
+        let is_setting = |line: &&str| line.starts_with("CONFIG_") || line.ends_with(" is not set");
+        let made: String = made.lines().filter(is_setting).flat_map(|line| [line, "\n"]).collect();
+        assert_eq!(cases::sorted(&made), cases::sorted(expected), "{}: {} of {:?}", case.name, case.mode, case.config);
+    }
+}
+
 fn random(kconfig: &Kconfig, rng: &mut StdRng) -> String {
     let size = *[20, 200, 1_500, 6_000].choose(rng).unwrap();
     let mut names: Vec<&String> = kconfig.symbols.keys().collect();
@@ -123,6 +145,7 @@ fn predictions_are_what_make_makes() {
             compare(&format!("{shown}: {target}"), &made, &predicted.unwrap());
             bases.push(made);
         }
+        conf(&source, source_version(&files).unwrap());
         let compared = |what: &str, base: &str, fragments: &[Fragment]| {
             std::fs::write(source.join(".config"), merge(base, fragments)).unwrap();
             let made = make(&source, "olddefconfig");

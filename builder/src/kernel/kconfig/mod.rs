@@ -5,6 +5,8 @@
 //! kconfiglib's users (`rsource`, globs). `conf` itself has accepted the files before they are read here, so a line
 //! that can't be parsed is only recorded as an [`Oddity`].
 
+#[cfg(test)]
+mod cases;
 pub mod explain;
 mod expr;
 pub mod facts;
@@ -36,6 +38,8 @@ pub use facts::ToolchainFacts;
 pub use files::SourceFiles;
 pub use token::Op;
 
+#[cfg(test)]
+use super::versions::Version;
 use crate::platform::{KernelNames, Platform};
 use token::Variables;
 

@@ -11,8 +11,9 @@ use super::model::{Choices, Model, Node, Operand};
 use super::token::Op;
 use super::way::Way;
 
-/// How many symbols may depend on each other in a chain; Linux has some hundred.
-const DEEPEST: usize = 4_000;
+/// How deep the computation may nest, counting symbols and the parts of expressions: each takes a few stack frames. Linux has
+/// some hundred levels.
+const DEEPEST: usize = 1_500;
 
 /// The state of a symbol.
 #[derive(Clone, Debug)]
@@ -364,6 +365,17 @@ impl Resolver<'_> {
 
     /// `expr_calc_value()`, which evaluates both sides always.
     pub(super) fn eval(&mut self, node: &Node) -> Tristate {
+        if self.depth > DEEPEST {
+            self.is_too_deep = true;
+            return Tristate::No;
+        }
+        self.depth += 1;
+        let value = self.part(node);
+        self.depth -= 1;
+        value
+    }
+
+    fn part(&mut self, node: &Node) -> Tristate {
         match node {
             Node::Constant(value) => *value,
             Node::Symbol(at) => {

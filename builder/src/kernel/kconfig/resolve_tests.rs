@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::verdict::{Prospect, foresee};
 use super::super::versions::Version;
+use super::cases::{Case, TEXT, cases, made_by, sorted};
 use super::predict::{Base, Predictor};
 use super::*;
 use crate::kernel::Fragment;
@@ -15,63 +16,15 @@ fn texts(files: &[(&str, &str)]) -> SourceFiles {
     SourceFiles::Texts(Arc::new(files.iter().map(text).collect::<BTreeMap<_, _>>()))
 }
 
-/// A configuration of `cases.txt`.
-#[derive(Default)]
-struct Case<'t> {
-    name: &'t str,
-    kconfig: String,
-    mode: &'t str,
-    config: String,
-    /// What conf of a version, and of later ones, made of it.
-    made: Vec<(&'t str, String)>,
-}
-
-fn cases(text: &str) -> Vec<Case<'_>> {
-    let mut cases: Vec<Case<'_>> = Vec::new();
-    let (mut name, mut kconfig, mut is_head) = ("", String::new(), false);
-    for line in text.lines().skip_while(|line| line.starts_with("# ")) {
-        if let Some(title) = line.strip_prefix("== ") {
-            (name, kconfig, is_head) = (title, String::new(), true);
-        } else if let Some(mode) = line.strip_prefix("-- ") {
-            is_head = false;
-            cases.push(Case { name, kconfig: kconfig.clone(), mode, ..Case::default() });
-        } else if let Some(version) = line.strip_prefix("=> ") {
-            cases.last_mut().unwrap().made.push((version, String::new()));
-        } else {
-            let into = match cases.last_mut() {
-                Some(case) if !is_head => case.made.last_mut().map_or(&mut case.config, |(_, text)| text),
-                _ => &mut kconfig,
-            };
-            into.push_str(line);
-            into.push('\n');
-        }
-    }
-    cases
-}
-
-/// The settings of a configuration in the order of their names: conf writes them in the order of its menus.
-fn sorted(config: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = config.lines().collect();
-    lines.sort_unstable();
-    lines
-}
-
 #[test]
 fn predictions_are_what_conf_makes() {
-    let all = cases(include_str!("cases.txt"));
+    let all = cases(TEXT);
     assert!(all.len() > 70, "{}", all.len());
     for Case { name, kconfig, mode, config, made } in all {
         let source = texts(&[("Kconfig", &kconfig)]);
         let loaded = Kconfig::load(&source, Platform::X86_64).unwrap();
         for version in [Version::new(6, 1), Version::new(6, 12)] {
-            let (_, expected) = made
-                .iter()
-                .rfind(|(since, _)| Version::parse(since.trim_end_matches(" none")).unwrap() <= version)
-                .unwrap();
-            // Linux 6.11 rejects what the case is about.
-            if made.iter().any(|(since, _)| since.ends_with(" none")) && version >= Version::new(6, 11) {
-                continue;
-            }
+            let Some(expected) = made_by(&made, version) else { continue };
             let predictor = Predictor::new(&loaded, Some(version), Platform::X86_64).unwrap();
             let base = if mode == "allnoconfig" { Base::Target(mode) } else { Base::Text(&config) };
             let got = match mode {
@@ -139,4 +92,22 @@ fn what_only_the_compiler_can_tell_is_no_error() {
     let (lost, uncertain) = foreseen(kconfig, &ToolchainFacts::default(), all);
     assert_eq!(uncertain, ["MIXED"], "no version is known: {lost:?}");
     assert_eq!(lost.len(), 1, "{lost:?}");
+}
+
+#[test]
+fn chains_that_are_too_long_are_no_verdict() {
+    let chain = |length: usize| -> String {
+        let link = |number: usize| {
+            format!("config S{number}\n\tbool \"s\"\n\tdepends on S{} || X\n\tselect Y if !X\n", number + 1)
+        };
+        (0..length).map(link).collect::<String>() + "config X\n\tbool \"x\"\nconfig Y\n\tbool\n"
+    };
+    let judged = |length: usize| {
+        let source = texts(&[("Kconfig", &chain(length))]);
+        let (facts, base) = (ToolchainFacts::default(), Base::Target("allnoconfig"));
+        let prospect = Prospect { source: &source, platform: Platform::X86_64, facts: &facts, base, make: &[] };
+        foresee(&[Fragment::parse("f", "CONFIG_X=y\n").unwrap()], &prospect).map_err(|error| error.to_string())
+    };
+    assert_eq!(judged(300).map(|verdict| verdict.lost), Ok(Vec::new()));
+    assert_eq!(judged(5_000), Err("symbols depend on each other in chains that are too long".to_owned()));
 }
