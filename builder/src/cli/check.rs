@@ -7,7 +7,8 @@ use super::session::CliSession;
 use super::{CommandResult, RecipeArgs, usage};
 use crate::kernel::verdict::{Lost, Verdict};
 use crate::lock::StaleEntry;
-use crate::recipe::{unpinned, unstable_kernel};
+use crate::recipe::text::Finding;
+use crate::recipe::{Recipe, lint, unpinned, unstable_kernel};
 use crate::session::{Error, KernelSettings, Locks, stale};
 
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
@@ -34,6 +35,7 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
     let (components, tests) = (count(recipe.components.len(), "component"), count(tests, "test"));
     let summary = format!("{}: {components}, {entries}, {tests}{note}", image.name.value);
     session.printer.note(&summary);
+    lint(&recipe).iter().for_each(|finding| session.printer.note(&warning(&recipe, finding)));
     let lock = locks.as_ref().ok().and_then(|locks| locks.current().ok()).map(|(_, lock)| lock);
     let mut lost = Vec::new();
     match session.kernel_settings(&recipe, lock)? {
@@ -59,6 +61,13 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
         found.push(format!("{findings}: builds of this recipe may differ, or can't be repeated elsewhere"));
     }
     if found.is_empty() { Ok(()) } else { Err(usage(anyhow!(found.join("; ")))) }
+}
+
+/// What is legal and probably a mistake, with its place.
+fn warning(recipe: &Recipe, finding: &Finding) -> String {
+    let Finding { id, message, span, help, .. } = finding;
+    let help = help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+    format!("warning: {}: {message} [{id}]{help}", recipe.files.locate(*span))
 }
 
 fn summary_of(verdict: &Verdict) -> String {

@@ -257,7 +257,7 @@ impl<'r> Subject<'r> {
         let gcc = series.and_then(|name| version(&name));
         let has = |program: &str| entry.files.iter().any(|file| file.name.starts_with(program));
         let missing = OPTIONAL_PROGRAMS.into_iter();
-        let missing = missing.filter(|program| !has(program) && !(*program == "pahole" && has("dwarves")));
+        let missing = missing.filter(|program| !has(program) && (*program != "pahole" || !has("dwarves")));
         ToolchainFacts {
             gcc: gcc.map(|[major, minor, patch]| major * 10_000 + minor * 100 + patch),
             binutils: version("binutils").map(|[major, minor, patch]| major * 10_000 + minor * 100 + patch),

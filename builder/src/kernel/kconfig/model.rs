@@ -207,7 +207,8 @@ impl<'k> Builder<'k> {
         for name in &choice.members {
             let at = self.model.by_name[name];
             let below = members.last().is_some_and(|last| depends_on(name, &self.model.units[*last].name));
-            if !members.contains(&at) && !(below && self.model.rules == Choices::Symbols) {
+            let is_none = below && self.model.rules == Choices::Symbols;
+            if !is_none && !members.contains(&at) {
                 members.push(at);
             }
         }
