@@ -52,6 +52,8 @@ impl Session<'_> {
         match judged {
             Ok(verdict) => Ok(verdict.map(KernelSettings::Judged)),
             Err(Obstacle::Known(why)) => Ok(Some(KernelSettings::Unknown(why))),
+            // A store that can't be used is no error of the recipe.
+            Err(Obstacle::Failed(Error::Store(error))) => Ok(Some(KernelSettings::Unknown(error.to_string()))),
             Err(Obstacle::Failed(error)) => Err(error),
         }
     }

@@ -69,6 +69,8 @@ pub(super) struct Unit {
     pub(super) member_of: Option<usize>,
     /// The choice that it stands for.
     pub(super) choice: Option<usize>,
+    /// It only passes on the value of an older configuration.
+    pub(super) is_transitional: bool,
     /// Its value, if it is from the environment.
     pub(super) fixed: Option<String>,
 }
@@ -104,8 +106,9 @@ impl Model {
         let mut units = Vec::with_capacity(kconfig.order.len());
         for name in &kconfig.order {
             by_name.insert(name.clone(), units.len());
-            let fixed = kconfig.environment.get(name).cloned();
-            units.push(Unit { fixed, ..unit(name, kconfig.symbols[name].kind) });
+            let (fixed, symbol) = (kconfig.environment.get(name).cloned(), &kconfig.symbols[name]);
+            let is_transitional = symbol.definitions.iter().any(|definition| definition.transitional);
+            units.push(Unit { fixed, is_transitional, ..unit(name, symbol.kind) });
         }
         let modules = by_name.get("MODULES").copied();
         let (choices, shared, unknown) = (Vec::new(), Vec::new(), Vec::new());
@@ -134,6 +137,7 @@ fn unit(name: &str, kind: Option<SymbolType>) -> Unit {
         ranges: Vec::new(),
         member_of: None,
         choice: None,
+        is_transitional: false,
         fixed: None,
     }
 }

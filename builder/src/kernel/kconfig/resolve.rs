@@ -252,7 +252,7 @@ impl Resolver<'_> {
         if self.model.modules == Some(at) {
             self.modules = self.states[at].tristate;
         }
-        if unit.choice.is_some() {
+        if unit.choice.is_some() || unit.is_transitional {
             self.states[at].is_written = false;
         }
     }
@@ -333,6 +333,10 @@ impl Resolver<'_> {
         let unit = &model.units[at];
         let choice = unit.member_of.map(|choice| model.choices[choice].unit);
         let is_tristate = unit.kind == Some(SymbolType::Tristate);
+        if unit.is_transitional {
+            self.states[at].visible = Tristate::Yes;
+            return;
+        }
         let mut visible = Tristate::No;
         for prompt in &unit.prompts {
             let mut one = self.eval(prompt);

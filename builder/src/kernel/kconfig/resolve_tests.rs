@@ -23,7 +23,7 @@ fn predictions_are_what_conf_makes() {
     for Case { name, kconfig, mode, config, made } in all {
         let source = texts(&[("Kconfig", &kconfig)]);
         let loaded = Kconfig::load(&source, Platform::X86_64).unwrap();
-        for version in [Version::new(6, 1), Version::new(6, 12)] {
+        for version in [Version::new(6, 1), Version::new(6, 12), Version::new(7, 2)] {
             let Some(expected) = made_by(&made, version) else { continue };
             let predictor = Predictor::new(&loaded, Some(version), Platform::X86_64).unwrap();
             let base = if mode == "allnoconfig" { Base::Target(mode) } else { Base::Text(&config) };
