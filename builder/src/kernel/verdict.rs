@@ -177,6 +177,7 @@ pub fn foresee(fragments: &[Fragment], prospect: &Prospect<'_>) -> Result<Verdic
             mismatches(fragments, &config, &is_unknown).into_iter().map(|one| one.symbol).collect();
         always.retain(|symbol| lost.contains(symbol));
     }
+    let start = if always.is_empty() { String::new() } else { predictor.usual_base(base)? };
     let mut lost = Vec::new();
     for mut mismatch in found {
         if !always.contains(&mismatch.symbol) {
@@ -185,7 +186,7 @@ pub fn foresee(fragments: &[Fragment], prospect: &Prospect<'_>) -> Result<Verdic
         let reason = explain(&kconfig, &usual, &mismatch.symbol, &mismatch.wanted);
         mismatch.reason = reason.at_version(version);
         let remedy = if lost.len() < MOST_REMEDIES {
-            find_remedy(&predictor, base, fragments, &mismatch.symbol, &mismatch.wanted)?
+            find_remedy(&predictor, &start, fragments, &mismatch.symbol, &mismatch.wanted)?
         } else {
             Vec::new()
         };

@@ -179,6 +179,8 @@ impl<'a> Values<'a> {
             Expr::Atom(Atom::Symbol(name)) if &**name == "m" => {
                 format!("m: it can only be a module, and MODULES is n ({place})")
             }
+            // What a macro gives for a toolchain that is known.
+            Expr::Atom(Atom::Symbol(name)) if &**name == "n" => format!("n, which is never true ({place})"),
             Expr::Atom(Atom::Symbol(name)) if !self.kconfig.symbols.contains_key(&**name) => {
                 format!("{name}, which does not exist for this architecture ({place})")
             }

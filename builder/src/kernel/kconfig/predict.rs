@@ -99,7 +99,7 @@ impl<'k> Predictor<'k> {
     }
 
     /// The base for a compiler that passes each test.
-    pub(super) fn usual_base(&self, base: Base<'_>) -> Result<String, Unpredictable> {
+    pub(in super::super) fn usual_base(&self, base: Base<'_>) -> Result<String, Unpredictable> {
         self.base(base, Way::USUAL)
     }
 

@@ -5,7 +5,7 @@ use super::super::fragment::{Fragment, Setting, SymbolValue};
 use super::super::versions::Versions;
 use super::SymbolType;
 use super::expr::{Atom, Expr, Tristate};
-use super::predict::{Base, Predictor, Unpredictable};
+use super::predict::{Predictor, Unpredictable};
 use super::token::Op;
 use super::values::Values;
 
@@ -16,10 +16,10 @@ const MOST: usize = 8;
 const DEEPEST: usize = 8;
 
 /// The settings to add to `fragments` so that `symbol` gets the value `wanted`, in the order of their dependencies; none
-/// if nothing was found.
+/// if nothing was found. `base` is that of a compiler that passes each test.
 pub(in super::super) fn remedy(
     predictor: &Predictor<'_>,
-    base: Base<'_>,
+    base: &str,
     fragments: &[Fragment],
     symbol: &str,
     wanted: &SymbolValue,
@@ -29,12 +29,11 @@ pub(in super::super) fn remedy(
         SymbolValue::Module | SymbolValue::Text(_) | SymbolValue::Number(_) => Tristate::Module,
         SymbolValue::No => return Ok(Vec::new()),
     };
-    let base = predictor.usual_base(base)?;
     let mut added: Vec<(String, SymbolValue)> = Vec::new();
     loop {
         let mut all = fragments.to_vec();
         all.push(fragment(&added));
-        let config = predictor.usual(&base, &all)?;
+        let config = predictor.usual(base, &all)?;
         if config.holds(symbol, wanted) {
             return Ok(added);
         }
