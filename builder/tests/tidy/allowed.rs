@@ -202,6 +202,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "input",
             "inspect",
             "interrupt",
+            "kernel",
             "lock",
             "output",
             "path_error",
