@@ -12,6 +12,7 @@ pub mod cve;
 pub mod digest;
 pub mod execution;
 pub mod executor;
+pub mod graph;
 pub mod html;
 pub mod image;
 pub mod inherited;

@@ -5,6 +5,7 @@
 //! to a callback line by line. An error quotes the command and the end of its output.
 
 mod leash;
+mod terminal;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use crate::interrupt;
 use leash::Leash;
+
+pub use terminal::SavedTerminal;
 
 /// A list of arguments from printable values.
 macro_rules! argv {

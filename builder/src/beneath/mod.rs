@@ -5,6 +5,7 @@
 //! opened only if it is a regular file. Code that works on such folders opens nothing by a host path: `tests/tidy.rs`
 //! enforces that, and [`Dir::host_path`] is only for the sandbox's bind mounts.
 
+mod copy;
 mod lookup;
 mod remove;
 

@@ -1,6 +1,5 @@
 //! A machine for interactive use: its first serial port is the terminal.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use super::machine::SerialBackend;
@@ -18,28 +17,9 @@ pub fn interactive(machine: &Machine, launch: &dyn Launch, accel: &Accel, folder
     let failed = |source| BootError::Start { command: quoted(&argv), source };
     let mut command = launch.command(&argv, folder, &machine.access(accel)).map_err(failed)?;
     // QEMU puts the terminal into raw mode and restores it when it exits, but not if it is killed.
-    let _terminal = SavedTerminal::take();
+    let _terminal = process::SavedTerminal::take(std::io::stdin());
     let mut child = command.spawn().map_err(|error| failed(error.into()))?;
     let _guard = process::Registered::new(&child);
     let status = child.wait().map_err(|error| failed(error.into()))?;
     if status.success() { Ok(()) } else { Err(BootError::Ended(status)) }
-}
-
-/// The terminal's settings, restored when dropped.
-struct SavedTerminal(Option<nix::sys::termios::Termios>);
-
-impl SavedTerminal {
-    fn take() -> Self {
-        let stdin = std::io::stdin();
-        Self(if stdin.is_terminal() { nix::sys::termios::tcgetattr(stdin).ok() } else { None })
-    }
-}
-
-impl Drop for SavedTerminal {
-    fn drop(&mut self) {
-        if let Some(settings) = &self.0 {
-            // If the terminal is gone there is nothing to restore.
-            let _ = nix::sys::termios::tcsetattr(std::io::stdin(), nix::sys::termios::SetArg::TCSANOW, settings);
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! Runs a plan: results in the store are used, the others are made, with independent steps in parallel.
 
+mod forecast;
 mod needed;
 mod repair;
 mod run;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 
 use crate::step::{Step, StepError};
 
-pub use needed::{needed_blobs, steps_to_run};
+pub use forecast::{ExpectedStep, Forecast};
+pub use needed::{StepState, needed_blobs, step_states, steps_to_run};
 pub use repair::repair;
 pub use run::{Built, build, origins};
 

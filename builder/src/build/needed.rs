@@ -30,6 +30,42 @@ pub(super) fn look(
     Ok(())
 }
 
+/// What a build does about a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// The store has its result.
+    Cached,
+    /// It runs.
+    Runs,
+    /// The store has no result of it, but has those of all steps that need it.
+    Unneeded,
+}
+
+impl StepState {
+    /// The state in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Runs => "runs",
+            Self::Unneeded => "unneeded",
+        }
+    }
+}
+
+/// What a build of the targets does about each step of the graph, in its order.
+pub fn step_states(graph: &Graph, targets: &[StepId], store: &Store) -> Result<Vec<StepState>, StoreError> {
+    let mut states = Vec::with_capacity(graph.steps.len());
+    for step in &graph.steps {
+        states.push(if store.result(&step.digest)?.is_some() { StepState::Cached } else { StepState::Unneeded });
+    }
+    let looked = look(graph, targets, store, |id, result| {
+        if result.is_none() {
+            states[id.0] = StepState::Runs;
+        }
+    });
+    looked.map(|()| states).map_err(|(_, error)| error)
+}
+
 /// The steps that have to run for the targets.
 pub fn steps_to_run<'g>(graph: &'g Graph, targets: &[StepId], store: &Store) -> Result<Vec<&'g Step>, StoreError> {
     let mut steps = Vec::new();

@@ -254,6 +254,7 @@ impl BuildRun<'_> {
         let seconds = begin.elapsed().as_secs_f64();
         let result = StepResult { label: step.label.clone(), key: step.key.clone(), outputs, seconds };
         store.record(&result)?;
+        store.note_time(&step.label, seconds, self.context.resources.jobs);
         drop(lock);
         self.context.done(id, result.outputs);
         self.observer.event(&BuildEvent::Finished { step, seconds });

@@ -32,8 +32,10 @@ pub enum CacheCommand {
 }
 
 /// All folders of a store, in the order in which its layout is documented.
-const FOLDERS: [&str; 12] =
-    ["blobs", "checked", "steps", "newest", "roots", "seals", "recipes", "damaged", "logs", "locks", "partial", "tmp"];
+const FOLDERS: [&str; 13] = [
+    "blobs", "checked", "steps", "newest", "times", "roots", "seals", "recipes", "damaged", "logs", "locks", "partial",
+    "tmp",
+];
 
 pub fn run(session: &CliSession<'_>, command: &CacheCommand) -> CommandResult {
     match command {

@@ -58,7 +58,7 @@ pub fn run(session: &CliSession<'_>, args: &GcArgs) -> CommandResult {
     let store = session.store_as(if args.dry_run { Sharing::Builds } else { Sharing::Alone })?;
     let mut policy = Policy { unused_for: args.unused_for(), max_size: args.max_size, kept: KeptObjects::default() };
     for recipe in &recipes {
-        keep(session, &store, recipe, &mut policy.kept)?;
+        keep(session, recipe, &mut policy.kept)?;
     }
     if args.keep_seen {
         keep_seen(session, &store, args, &mut policy.kept)?;
@@ -106,7 +106,7 @@ fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut 
             let path = path.display();
             session.printer.note(&format!("{path}: it has errors (`dbco check`), so none of its results are kept"));
         } else {
-            keep(session, store, &KeptRecipe { path, found: true }, kept)?;
+            keep(session, &KeptRecipe { path, found: true }, kept)?;
         }
     }
     Ok(())
@@ -114,7 +114,7 @@ fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut 
 
 /// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
 /// lock names.
-fn keep(session: &CliSession<'_>, store: &Store, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
+fn keep(session: &CliSession<'_>, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
     let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();
@@ -133,9 +133,8 @@ fn keep(session: &CliSession<'_>, store: &Store, named: &KeptRecipe, kept: &mut 
     let all = PlanTargets { boot: true, disks: true, ..PlanTargets::default() };
     let audit = PlanTargets { rootfs: true, ..PlanTargets::default() };
     for wanted in [all, audit] {
-        let plan = plan(&recipe, &lock, &wanted, store)
-            .with_context(|| format!("--keep {}", named.path.display()))
-            .map_err(usage)?;
+        let plan =
+            plan(&recipe, &lock, &wanted).with_context(|| format!("--keep {}", named.path.display())).map_err(usage)?;
         kept.steps.extend(plan.graph.steps.iter().map(|step| step.digest));
         kept.blobs.extend(plan.graph.steps.iter().flat_map(|step| step.action.blobs()));
     }

@@ -7,11 +7,14 @@ mod cache;
 mod check;
 mod diff;
 mod documents;
+mod dry_run;
 mod extract;
 mod fetch;
 mod gc;
+mod graph;
 mod image;
 mod interrupt;
+mod kconfig;
 mod lock;
 mod merge_errors;
 mod printer;
@@ -19,9 +22,11 @@ mod prose;
 mod report;
 mod repro;
 mod session;
+mod shell;
 mod show;
 mod sign;
 mod sizes;
+mod step_args;
 mod vendor;
 mod verify;
 mod vulnerabilities;
@@ -126,7 +131,7 @@ struct BuildArgs {
 enum Command {
     /// Build an image
     #[command(
-        after_help = "Examples:\n  dbco build\n  dbco build --only iso --set console=ttyS1\n  dbco build --offline -o /tmp/images"
+        after_help = "Examples:\n  dbco build\n  dbco build --only iso --set console=ttyS1\n  dbco build --offline -o /tmp/images\n  dbco build --dry-run"
     )]
     Build {
         #[command(flatten)]
@@ -137,6 +142,9 @@ enum Command {
         /// Replace outputs that were edited since dbco wrote them; they are kept in <recipe>.edited/ beside
         #[arg(long)]
         overwrite: bool,
+        /// Only report what would run, be fetched and be written, and how long it may take; nothing is changed
+        #[arg(long, conflicts_with = "release")]
+        dry_run: bool,
         #[command(flatten)]
         release: build::ReleaseArgs,
     },
@@ -166,6 +174,15 @@ enum Command {
     /// Print what a recipe is together with the files that it extends, its parameters and defaults
     #[command(after_help = show::EXAMPLES)]
     Show(show::ShowArgs),
+    /// Print the steps that a recipe's outputs are made by, and which of them a build would run
+    #[command(after_help = graph::EXAMPLES)]
+    Graph(graph::GraphArgs),
+    /// Start a shell in the sandbox of a step, as the step sees it
+    #[command(after_help = shell::EXAMPLES)]
+    Shell(shell::ShellArgs),
+    /// Change the kernel's configuration with its own menus, and save the difference as a fragment
+    #[command(after_help = kconfig::EXAMPLES)]
+    Kconfig(kconfig::KconfigArgs),
     /// Boot an image in this terminal
     #[command(after_help = "Examples:\n  dbco run\n  dbco run --firmware uefi --medium cd --memory 512")]
     Run(boot::RunArgs),
@@ -253,11 +270,17 @@ pub fn main() -> ExitCode {
     let reporter = session::CliReporter::new(&printer, &interrupt);
     let session = session::CliSession::new(cli.global, &reporter);
     let result = match cli.command {
-        Command::Build { args, only, overwrite, release } => build::run(&session, &args, &only, overwrite, &release),
+        Command::Build { args, only, overwrite, dry_run: true, .. } => dry_run::run(&session, &args, &only, overwrite),
+        Command::Build { args, only, overwrite, release, .. } => {
+            build::run(&session, &args, &only, overwrite, &release)
+        }
         Command::Lock(args) => lock::run(&session, &args),
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),
         Command::Show(args) => show::run(&session, &args),
+        Command::Graph(args) => graph::run(&session, &args),
+        Command::Shell(args) => shell::run(&session, &args),
+        Command::Kconfig(args) => kconfig::run(&session, &args),
         Command::Run(args) => boot::run(&session, &args),
         Command::Test(args) => boot::test(&session, &args),
         Command::Repro(args) => repro::run(&session, &args),

@@ -52,7 +52,8 @@ impl ShowArgs {
     }
 }
 
-fn is_file_name(path: &Path) -> bool {
+/// Whether a path is named like a recipe.
+pub fn is_file_name(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "yaml" || end == "yml")
 }
 

@@ -225,7 +225,7 @@ fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &st
     let lock = session.lock(&recipe, &Options { locked: true, ..args.options() }, &store)?;
     let outputs: Vec<OutputKind> = Vec::new();
     let wanted = PlanTargets { only: outputs, boot: true, ..PlanTargets::default() };
-    let plan = plan(&recipe, &lock, &wanted, &store).map_err(crate::session::Error::from)?;
+    let plan = plan(&recipe, &lock, &wanted).map_err(crate::session::Error::from)?;
     let labels: Vec<&str> = plan.graph.steps.iter().map(|step| step.label.as_str()).collect();
     // The last word is enough where it is clear.
     let short = |label: &str| label == name || label.rsplit(' ').next() == Some(name);

@@ -39,6 +39,11 @@ impl Config {
         self.values.get(symbol)
     }
 
+    /// All symbols that it mentions (without `CONFIG_`), in no order.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
     /// Whether the symbol has this value; a symbol that is not mentioned is not set.
     pub fn holds(&self, symbol: &str, wanted: &SymbolValue) -> bool {
         self.get(symbol).unwrap_or(&SymbolValue::No).same(wanted)

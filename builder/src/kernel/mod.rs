@@ -6,6 +6,7 @@
 
 mod compressed;
 pub mod config;
+pub mod edit;
 pub mod firmware;
 pub mod fragment;
 pub mod kconfig;

@@ -181,6 +181,14 @@ impl OutputFolder {
         self.before.get(name).map(|(_, size)| *size)
     }
 
+    /// The files in the folder that dbco wrote and that are unchanged, with digest and length in bytes; without
+    /// `SHA256SUMS` and signatures. Nothing is written.
+    pub fn present(&mut self, store: &Store) -> Result<FileDigests, OutputError> {
+        let found = self.look(store)?.unchanged;
+        let is_product = |name: &String| *name != SUMS && !mark::is_signature(name, &found);
+        Ok(found.iter().filter(|(name, _)| is_product(name)).map(|(name, content)| (name.clone(), *content)).collect())
+    }
+
     fn look(&mut self, store: &Store) -> Result<FolderState, OutputError> {
         let found = self.looker.look(store)?;
         let folder = || self.looker.path().to_owned();

@@ -152,7 +152,7 @@ fn patch_text(planner: &Planner<'_>, patch: &Origin, budget: &Budget) -> Result<
 }
 
 fn configuration(
-    planner: &Planner<'_>,
+    planner: &mut Planner<'_>,
     kconfig: &KconfigOptions,
     additions: &Additions<'_>,
 ) -> Result<Configuration, PlanError> {
@@ -160,7 +160,11 @@ fn configuration(
         BaseConfig::Target(target) => ConfigBase::Target(target.clone()),
         BaseConfig::File(origin) => match &origin.value {
             Origin::Remote(request) => ConfigBase::Blob(planner.locked_file(request)?.sha256),
-            Origin::Path { path, .. } => ConfigBase::Blob(planner.store.add_file(path)?.0),
+            Origin::Path { path, .. } => {
+                let (blob, _) = Digest::of_file(path).map_err(PlanError::read(path))?;
+                planner.plan.graph.files.insert(blob, path.clone());
+                ConfigBase::Blob(blob)
+            }
         },
     };
     let mut fragments = Vec::new();

@@ -2,6 +2,7 @@
 
 mod component;
 mod facts;
+mod find;
 mod initrd;
 mod outputs;
 mod packages;
@@ -14,6 +15,7 @@ use crate::recipe::OutputKind;
 use crate::step::{Blob, Graph, Id, Ref, Step, StepId, ToolchainStep};
 use crate::tree::Tree;
 
+pub use find::FindStepError;
 pub use planner::{PlanError, PlanTargets, plan};
 
 /// A file for `out/`.

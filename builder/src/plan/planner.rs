@@ -12,7 +12,6 @@ use crate::recipe::{OutputKind, Recipe};
 use crate::rootfs::FolderError;
 use crate::source::Request;
 use crate::step::{AssembleStep, Blob, Id, InitrdStep, Ref};
-use crate::store::{Store, StoreError};
 use crate::tree::Tree;
 
 /// What a plan has to produce.
@@ -69,9 +68,6 @@ pub enum PlanError {
     /// GRUB can't represent the menu.
     #[error(transparent)]
     Menu(#[from] crate::image::ImageError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl PlanError {
@@ -82,12 +78,11 @@ impl PlanError {
     }
 }
 
-/// Plans the given targets of a recipe. Nothing is run; local files are read and hashed, and configurations among them
-/// are stored.
-pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, PlanError> {
+/// Plans the given targets of a recipe. Nothing is run or written; local files are read and hashed.
+pub fn plan(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     plan.graph.budget = recipe.image.limits.over(Budget::default());
-    let mut planner = Planner { recipe, lock, store, plan, kernel: None, root: None, initrd: None };
+    let mut planner = Planner { recipe, lock, plan, kernel: None, root: None, initrd: None };
     planner.plan(wanted)?;
     Ok(planner.plan)
 }
@@ -105,7 +100,6 @@ pub(super) struct KernelFiles {
 pub(super) struct Planner<'a> {
     pub recipe: &'a Recipe,
     pub lock: &'a Lock,
-    pub store: &'a Store,
     pub plan: Plan,
     /// What several outputs need, once it is planned.
     pub kernel: Option<KernelFiles>,

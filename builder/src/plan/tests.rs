@@ -11,7 +11,7 @@ use crate::recipe::Settings;
 use crate::recipe::decode::At;
 use crate::recipe::{BaseConfig, Origin, Recipe, Resolve, load};
 use crate::source::{Request, UrlFile};
-use crate::store::{Key, Store};
+use crate::store::Key;
 
 /// A project that uses every input of a component, and a lock for it.
 struct Project {
@@ -77,8 +77,7 @@ impl Project {
         let mut recipe = load(&self.path("r.yaml"), &Settings::new()).unwrap_or_else(|error| panic!("{error}"));
         change(&mut recipe);
         let lock = Lock::new([locked(recipe.build.packages.value.clone(), &[("gcc", gcc)])]);
-        let store = Store::open(&self.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default()).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     }
 
@@ -194,7 +193,7 @@ fn a_component_is_built_in_the_toolchain_that_it_names() {
     let (build, own) = (recipe.build.packages.value.clone(), recipe.toolchains["u"].packages.value.clone());
     assert!(recipe.requests().contains(&own) && recipe.requests().contains(&build), "{:?}", recipe.requests());
     let lock = Lock::new([locked(build, &[("gcc", "12")]), locked(own, &[("cc", "1")])]);
-    let plan = plan(&recipe, &lock, &PlanTargets::default(), &Store::open(&project.path("store")).unwrap()).unwrap();
+    let plan = plan(&recipe, &lock, &PlanTargets::default()).unwrap();
     let toolchain = |label: &str| {
         let step = plan.graph.steps.iter().find(|step| step.label == label).unwrap();
         plan.graph.step(step.action.inputs()[0]).label.as_str()
@@ -228,8 +227,7 @@ fn a_locked_source_counts_by_its_content() {
         kconfig.resolve = Resolve::OldConfig;
         let gcc = locked(recipe.build.packages.value.clone(), &[("gcc", "12")]);
         let lock = Lock::new([gcc, locked(url, &[("c.tar", content)])]);
-        let store = Store::open(&project.path("store")).unwrap();
-        let plan = plan(&recipe, &lock, &PlanTargets::default(), &store).unwrap();
+        let plan = plan(&recipe, &lock, &PlanTargets::default()).unwrap();
         plan.graph.steps.iter().find(|step| step.label == "component c").unwrap().key.clone()
     };
     assert_eq!(key("one").differences(&key("two")), ["config base", "patch 0", "source"]);

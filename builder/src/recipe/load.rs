@@ -9,7 +9,7 @@ use super::component::{self, Component};
 use super::decode::{At, Decode, FindingSink};
 use super::error::LoadError;
 use super::find::{nearest, suggest_path};
-use super::image::{self, Image};
+use super::image::{self, Image, Kernel};
 use super::merge::{self, FileKind};
 use super::name::Name;
 use super::node::{self, YamlNode};
@@ -52,7 +52,17 @@ pub struct Recipe {
 
 /// Reads a recipe and everything it refers to. All errors are reported at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
-    let (mut loader, file) = Loader::open(path)?;
+    let (loader, file) = Loader::open(path)?;
+    load_by(loader, file, path, settings)
+}
+
+/// As [`load`], but the kernel's component is in another toolchain, which has its name: for tools that only a user needs.
+pub fn load_with_kernel_toolchain(path: &Path, settings: &Settings, toolchain: &str) -> Result<Recipe, LoadError> {
+    let (loader, file) = Loader::open(path)?;
+    load_by(Loader { kernel_toolchain: Some(toolchain.to_owned()), ..loader }, file, path, settings)
+}
+
+fn load_by(mut loader: Loader, file: FileId, path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
     let merged = loader.image_file(file, settings)?;
     let parts = merged.as_ref().and_then(|merged| loader.decode(&merged.node));
     let findings = loader.sink.take();
@@ -113,6 +123,8 @@ pub(super) struct Loader {
     project: PathBuf,
     /// Toolchains that were read, by name; `None` for an invalid one.
     toolchains: BTreeMap<String, Option<Toolchain>>,
+    /// The toolchain of the kernel's component, if it is not the recipe's.
+    kernel_toolchain: Option<String>,
 }
 
 struct Parts {
@@ -136,7 +148,17 @@ impl Loader {
         let file = files.add(path, text);
         let root = files.folder(file).to_owned();
         let project = project::folder(&root);
-        Ok((Self { files, sink: RefCell::default(), root, project, toolchains: BTreeMap::new() }, file))
+        Ok((
+            Self {
+                files,
+                sink: RefCell::default(),
+                root,
+                project,
+                toolchains: BTreeMap::new(),
+                kernel_toolchain: None,
+            },
+            file,
+        ))
     }
 
     /// The kind of a file that does not say that it is a recipe.
@@ -186,7 +208,13 @@ impl Loader {
     fn decode_parts(&mut self, node: &YamlNode) -> Option<Parts> {
         let place = self.place(image::platform(node));
         let (image, names) = image::decode(node, &place, &self.sink);
-        let components = self.components(names);
+        let mut components = self.components(names);
+        if let (Some(name), Some(Kernel::Component { component, .. })) =
+            (&self.kernel_toolchain, image.as_ref().map(|image| &image.kernel))
+            && let Some(kernel) = components.get_mut(&component.value)
+        {
+            kernel.toolchain = Some(At { value: name.clone(), span: component.span });
+        }
         let own: Vec<_> = components.values().filter_map(|component| component.toolchain.as_ref()).collect();
         let own = own.into_iter().filter_map(|name| Some((name.value.clone(), self.toolchain(name)?))).collect();
         texts::check(image.as_ref(), &components, &mut self.files, &self.sink);

@@ -35,7 +35,7 @@ pub use error::LoadError;
 pub use find::{recipes_below, recipes_of_project};
 pub use image::Image;
 pub use lints::lint;
-pub use load::{Recipe, load};
+pub use load::{Recipe, load, load_with_kernel_toolchain};
 pub use merge::{FileKind, element_name};
 pub use name::Name;
 pub use origin::Origin;

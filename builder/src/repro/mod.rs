@@ -199,7 +199,7 @@ pub fn repro(
             let side: &Side = side;
             let recipe = load(&side.recipe(&recipe.path), &wanted.settings)?;
             let store = Store::open(&side.store())?;
-            let plan = plan(&recipe, lock, &targets, &store)?;
+            let plan = plan(&recipe, lock, &targets)?;
             Ok::<_, ReproError>(BuiltSide { side, ran, outputs: side.outputs().join(&name), store, plan })
         };
         let sides = [built(&first, ran[0])?, built(&second, ran[1])?];
@@ -267,7 +267,7 @@ impl Sources<'_> {
     /// them.
     fn provide(&self, side: &Side, targets: &PlanTargets) -> Result<(), ReproError> {
         let store = Store::open(&side.store())?;
-        let plan = plan(self.recipe, self.lock, targets, &store)?;
+        let plan = plan(self.recipe, self.lock, targets)?;
         let needed = needed_blobs(&plan.graph, &plan.targets(), &store)?;
         let missing = needed.iter().filter(|digest| !store.has_blob(digest)).copied().collect();
         self.session.fetch_blobs((self.recipe, self.lock), &missing, self.store, self.offline)?;

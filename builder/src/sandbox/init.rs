@@ -10,6 +10,9 @@ use nix::unistd::{Gid, Uid, getppid, setgroups, setsid};
 use super::tool::{Outcome, become_plain, cannot_start, this_program, tool, wait_for, why};
 use super::{Job, Stage, Way, chroot, mounts, sys};
 
+/// The signals that keys of a terminal send, or its use in the background.
+const KEYS: [Signal; 5] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
 /// The process that dbco starts: creates the namespaces, starts init in them and passes its status on.
 pub fn outer(job: Job) -> Outcome {
     sys::keep_standard_streams_only();
@@ -19,6 +22,13 @@ pub fn outer(job: Job) -> Outcome {
     }
     // ^C is handled by dbco, and no tool gets the terminal.
     let _ = setsid();
+    if job.spec.as_ref().is_some_and(|spec| spec.terminal) {
+        // Keys of the command's own terminal, which must not end the processes around it.
+        let mut keys = SigSet::empty();
+        KEYS.into_iter().for_each(|key| keys.add(key));
+        keys.thread_block().map_err(why("can't block signals"))?;
+        sys::take_terminal().map_err(why("can't use the terminal"))?;
+    }
     // Only root may do this, and in a user namespace of an ordinary user nobody.
     let _ = setgroups(&[]);
     if job.way != Way::Chroot {
@@ -69,6 +79,9 @@ pub fn init(job: Job) -> Outcome {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGTERM);
+    if job.spec.as_ref().is_some_and(|spec| spec.terminal) {
+        KEYS.into_iter().for_each(|key| signals.add(key));
+    }
     signals.thread_block().map_err(why("can't block signals"))?;
     // From inside a new pid namespace getppid(2) returns 0; /proc is still the host's.
     let status = fs::read_to_string("/proc/self/status").map_err(why("can't read /proc/self/status"))?;

@@ -25,6 +25,7 @@ mod mounts;
 mod probe;
 pub mod root;
 mod sys;
+mod terminal;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ pub struct Spec {
     /// Whether it stays in the host's network instead of an empty one of its own: for a machine under test that is
     /// contacted from outside, never for anything that makes a result.
     pub network: bool,
+    /// Whether its standard input is a terminal that becomes its controlling terminal.
+    pub terminal: bool,
 }
 
 /// A file or folder of the host at a path inside.
@@ -222,6 +225,31 @@ impl Sandbox {
             ProcessError::Io { source, .. } => ProcessError::Io { command, source }.into(),
             ProcessError::Idle { idle, .. } => ProcessError::Idle { command, idle }.into(),
         })
+    }
+
+    /// Runs a command with the standard streams of this process; gives its exit status, which is that of shells for one that
+    /// a signal ended.
+    pub fn attached(&self, spec: &Spec) -> Result<i32, SandboxError> {
+        let command = spec.quoted();
+        let failed = |source| ProcessError::Start { command: command.clone(), source };
+        let mut child = self.command(spec).spawn().map_err(failed)?;
+        let _guard = process::Registered::new(&child);
+        Self::ended(spec, child.wait().map_err(failed)?)
+    }
+
+    /// The same at this process's controlling terminal, of which the command only sees a copy: ^C belongs to the command.
+    pub fn at_terminal(&self, spec: &Spec) -> Result<i32, SandboxError> {
+        let spec = Spec { terminal: true, ..spec.clone() };
+        let status = terminal::run(self.command(&spec));
+        let status = status.map_err(|source| ProcessError::Start { command: spec.quoted(), source })?;
+        Self::ended(&spec, status)
+    }
+
+    fn ended(spec: &Spec, status: std::process::ExitStatus) -> Result<i32, SandboxError> {
+        match status.code() {
+            Some(code) => Ok(code),
+            None => Err(ProcessError::Failed { command: spec.quoted(), status, tail: Vec::new() }.into()),
+        }
     }
 
     /// The command, for callers that handle its pipes themselves (QEMU's console); the environment is set.

@@ -2,8 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::libc;
+use nix::pty::Winsize;
 
 /// `SECBIT_NOROOT` and its lock (`linux/securebits.h`): uid 0 gets no capabilities by executing a program.
 const NO_ROOT: libc::c_ulong = 1 | 1 << 1;
@@ -57,6 +59,34 @@ pub fn forget_ignored_signals() {
 pub fn set_domain_name(name: &str) -> io::Result<()> {
     // SAFETY: pointer and length describe `name`, which outlives the call.
     match unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes standard input, a terminal, the controlling terminal of this process, which has to lead a session without one.
+pub fn take_terminal() -> io::Result<()> {
+    // SAFETY: the arguments are plain numbers.
+    match unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The size of a terminal (tty_ioctl(4)).
+pub fn window_size(terminal: &impl AsFd) -> io::Result<Winsize> {
+    let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes a `struct winsize` to `size`, which is one and outlives the call.
+    match unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } {
+        0 => Ok(size),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sets the size of a terminal, which sends SIGWINCH to its foreground.
+pub fn set_window_size(terminal: &impl AsFd, size: &Winsize) -> io::Result<()> {
+    // SAFETY: the kernel reads a `struct winsize` from `size`, which is one and outlives the call.
+    match unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const *size) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -7,7 +7,8 @@ use super::budget;
 use super::notice::Notice;
 use super::stated::stated;
 use super::{Error, OutputsState, Session};
-use crate::build::{Built, build, repair, steps_to_run};
+use crate::build::{Built, build, needed_blobs, repair, steps_to_run};
+use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::output::{OutputError, OutputFolder, WriteReport};
 use crate::plan::{Plan, PlanTargets, plan};
@@ -151,30 +152,59 @@ impl Session<'_> {
     ) -> Result<BuiltRecipe, Error> {
         let lock = self.lock(&recipe, options, &store)?;
         store.note_recipe(&recipe.path);
+        let planned = || {
+            let plan = plan_for(&recipe, &lock, wanted)?;
+            let steps = plan.targets();
+            Ok(BuildTargets { plan, steps, blobs: Vec::new() })
+        };
+        let (plan, built) = self.build_targets((&recipe, &lock), &planned, &store, options)?;
+        Ok(BuiltRecipe { recipe, store, plan, built })
+    }
+
+    /// Fetches and builds what `planned` gives, which is called again after damaged objects were moved aside.
+    pub(super) fn build_targets(
+        &self,
+        (recipe, lock): (&Recipe, &Lock),
+        planned: &dyn Fn() -> Result<BuildTargets, Error>,
+        store: &Store,
+        options: &Options,
+    ) -> Result<(Plan, Built), Error> {
         let mut round = 0;
         loop {
             let known = store.damages().len();
-            let plan = plan_for(&recipe, &lock, wanted, &store)?;
-            let targets = plan.targets();
+            let BuildTargets { plan, steps: targets, blobs } = planned()?;
             if round == 0 {
                 plan.warnings.iter().for_each(|warning| self.reporter.notice(&Notice::Plan(warning)));
             }
-            can_run_tools(&plan, &targets, &store, options.sandbox)?;
-            let fetched = self.fetch_for((&recipe, &lock), &plan, &targets, &store, options.offline);
-            self.report_damages(&store);
-            fetched?;
-            let built = build(&plan.graph, &targets, &store, options.resources(), self.reporter);
-            if built.is_err() && round < ROUNDS && !self.cancel.is_cancelled() {
-                repair(&plan.graph, &store)?;
+            if steps_to_run(&plan.graph, &targets, store)?.iter().any(|step| step.action.runs_tools()) {
+                can_run_tools(options.sandbox)?;
             }
-            self.report_damages(&store);
+            let mut needed = needed_blobs(&plan.graph, &targets, store)?;
+            needed.extend(blobs);
+            let fetched = self.fetch_blobs((recipe, lock), &needed, store, options.offline);
+            self.report_damages(store);
+            fetched?;
+            let built = build(&plan.graph, &targets, store, options.resources(), self.reporter);
+            if built.is_err() && round < ROUNDS && !self.cancel.is_cancelled() {
+                repair(&plan.graph, store)?;
+            }
+            self.report_damages(store);
             match built {
-                Ok(built) => return Ok(BuiltRecipe { recipe, store, plan, built }),
+                Ok(built) => return Ok((plan, built)),
                 Err(_) if round < ROUNDS && store.damages().len() > known => round += 1,
-                Err(error) => return Err(Error::Build { stated: stated(&recipe, &error), error }),
+                Err(error) => return Err(Error::Build { stated: stated(recipe, &error), error }),
             }
         }
     }
+}
+
+/// What has to be built of a plan.
+pub(super) struct BuildTargets {
+    pub plan: Plan,
+    /// The steps.
+    pub steps: Vec<StepId>,
+    /// Contents from outside to fetch beside those that the steps to run need.
+    pub blobs: Vec<Digest>,
 }
 
 impl BuiltRecipe {
@@ -202,18 +232,15 @@ fn is_damage(error: &Error) -> bool {
     matches!(store, StoreError::Damaged(_))
 }
 
-fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets, store: &Store) -> Result<Plan, Error> {
+pub(super) fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets) -> Result<Plan, Error> {
     if let Some(kind) = wanted.only.iter().find(|kind| !recipe.image.gives(**kind)) {
         return Err(Error::NoOutput(*kind));
     }
-    Ok(plan(recipe, lock, wanted, store)?)
+    Ok(plan(recipe, lock, wanted)?)
 }
 
-/// Whether this host can run the tools of the steps to run; checked before anything is fetched for them.
-fn can_run_tools(plan: &Plan, targets: &[StepId], store: &Store, mode: Option<sandbox::Mode>) -> Result<(), Error> {
-    if !steps_to_run(&plan.graph, targets, store)?.iter().any(|step| step.action.runs_tools()) {
-        return Ok(());
-    }
+/// Whether this host can run tools; checked before anything is fetched for them.
+pub(super) fn can_run_tools(mode: Option<sandbox::Mode>) -> Result<(), Error> {
     // The sandbox's processes are new instances of this program.
     if !Path::new("/proc/self/exe").exists() {
         let text = "/proc is not mounted here, and tools can't be run without it: mount -t proc proc /proc";

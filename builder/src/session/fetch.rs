@@ -5,15 +5,12 @@ use std::collections::BTreeSet;
 use super::notice::Notice;
 use super::sources::digests;
 use super::{Error, Session, SourceFailure};
-use crate::build::needed_blobs;
 use crate::digest::Digest;
 use crate::lock::{Lock, LockEntry};
-use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::source::{
     Access, CONNECTIONS, CargoLock, Crate, FetchFailure, FetchReport, Vendored, VendoredPlace, fetch, fetch_crates,
 };
-use crate::step::StepId;
 use crate::store::Store;
 
 impl Session<'_> {
@@ -25,19 +22,6 @@ impl Session<'_> {
         verified?;
         let files = self.fetch_entries(lock.entries(), store, false, connections)?;
         Ok(files + self.fetch_crates(recipe, None, store, false)?)
-    }
-
-    /// Fetches only what the steps to run need.
-    pub(super) fn fetch_for(
-        &self,
-        (recipe, lock): (&Recipe, &Lock),
-        plan: &Plan,
-        targets: &[StepId],
-        store: &Store,
-        offline: bool,
-    ) -> Result<(), Error> {
-        let needed = needed_blobs(&plan.graph, targets, store)?;
-        self.fetch_blobs((recipe, lock), &needed, store, offline)
     }
 
     /// Fetches what the store lacks of the given contents, all of which the lock or a `Cargo.lock` names.

@@ -34,6 +34,7 @@ impl Launch for Locked {
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             devices: access.devices.clone(),
             network: access.network,
+            terminal: false,
         };
         Ok(self.sandbox.command(&spec))
     }

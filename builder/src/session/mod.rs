@@ -44,8 +44,10 @@
 
 mod budget;
 mod build;
+mod dry_run;
 mod error;
 mod fetch;
+mod kconfig;
 mod kernel_settings;
 mod lock;
 mod locks;
@@ -54,6 +56,7 @@ mod notice;
 mod prune;
 mod rebuild;
 mod release;
+mod shell;
 mod sources;
 mod stated;
 mod vendor;
@@ -67,7 +70,9 @@ use crate::store::{Sharing, Store};
 
 pub use budget::OverBudget;
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
+pub use dry_run::{DryRun, ExpectedDownloads, FileChange, PlannedRecipe};
 pub use error::{Error, SourceFailure};
+pub use kconfig::{ConfigDifference, KconfigChange, KconfigReport};
 pub use kernel_settings::KernelSettings;
 pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};
@@ -75,6 +80,7 @@ pub use machines::boot_test;
 pub use notice::{Notice, OutputsState, bytes, count};
 pub use prune::requests_of_project;
 pub use rebuild::{PROJECT_KEYS, RebuildOptions, RebuildOutcome, project_keys};
+pub use shell::NamedStep;
 pub use sources::{digests, named};
 pub use stated::RecipeLocation;
 pub use vendor::LockedSources;

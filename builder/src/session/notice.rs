@@ -36,7 +36,9 @@ pub enum Notice<'a> {
 impl fmt::Display for Notice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StoreInUse(Sharing::Builds) => f.write_str("waiting for `dbco cache gc`, which is using the store"),
+            Self::StoreInUse(Sharing::Builds | Sharing::Reading) => {
+                f.write_str("waiting for `dbco cache gc`, which is using the store")
+            }
             Self::StoreInUse(Sharing::Alone) => f.write_str(
                 "waiting for other dbco processes that use the store (builds, running machines); ^C stops waiting",
             ),

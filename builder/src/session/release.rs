@@ -34,7 +34,7 @@ impl Session<'_> {
                 return Err(not_in_commit(&project, path));
             }
         }
-        let here = plan(recipe, &lock, &PlanTargets::for_release(), store)?;
+        let here = plan(recipe, &lock, &PlanTargets::for_release())?;
         let work = store.work_dir()?;
         let folder = work.path().join("commit");
         std::fs::create_dir(&folder).map_err(|error| ReleaseError::read(&folder, error))?;
@@ -45,7 +45,7 @@ impl Session<'_> {
         if !lock.fits(&wanted) {
             return Err(not_in_commit(&project, &lock_name));
         }
-        let there = plan(&there, &lock.only(&wanted), &PlanTargets::for_release(), store)?;
+        let there = plan(&there, &lock.only(&wanted), &PlanTargets::for_release())?;
         same_steps(&project, &here, &there)?;
         Ok(project)
     }

@@ -46,6 +46,20 @@ pub enum StepError {
     /// Links of an install tree that lead out of it or into the build's folders.
     #[error("its install tree has {} that work only in the build:{}\ncopy their targets (`cp -L`) or remove them", count(.0.len(), "link"), list(.0))]
     Links(Vec<String>),
+    /// It was entered instead of run ([`Enter`](super::Enter)): it has no outputs.
+    #[error("it was entered and has no outputs")]
+    Entered,
+    /// There is no shell to enter it with.
+    #[error("its root has no shell: add `bash` to the packages of {0}")]
+    NoShell(String),
+    /// A command that it does not run.
+    #[error("it runs no `{}`; it runs: {}", .name.escape_debug(), .commands.join(", "))]
+    NoCommand {
+        /// The name that was given.
+        name: String,
+        /// The names of its commands.
+        commands: Vec<String>,
+    },
     /// A script of a component failed.
     #[error("its {script} script failed")]
     Script {

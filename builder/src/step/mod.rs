@@ -10,6 +10,7 @@ mod archive;
 mod assemble;
 mod component;
 mod disk;
+mod enter;
 mod erofs;
 mod error;
 mod facts;
@@ -44,6 +45,7 @@ pub use archive::ArchiveStep;
 pub use assemble::{AssembleStep, FirmwareSources, LayerFrom};
 pub use component::{ComponentStep, ConfigBase, Configuration, Patch, PatchContent, Source};
 pub use disk::DiskStep;
+pub use enter::{DUMB, Enter, EnteredCommand, Entrance};
 pub use erofs::ErofsStep;
 pub use error::StepError;
 pub use facts::{CopyrightFile, CrateFacts, Facts, FactsStep, PackageFacts};
@@ -146,6 +148,14 @@ pub struct Step {
     pub digest: Digest,
     /// Its action.
     pub action: Box<dyn Action>,
+}
+
+impl Step {
+    /// Its label without the kind: `busybox`.
+    pub fn name(&self) -> &str {
+        let rest = self.label.strip_prefix(self.key.kind()).and_then(|rest| rest.strip_prefix(' '));
+        rest.unwrap_or(&self.label)
+    }
 }
 
 /// Steps, and settings that are the same for all of them.

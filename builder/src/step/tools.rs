@@ -36,26 +36,32 @@ fn environment(root: &Path) -> BTreeMap<String, String> {
 }
 
 /// Tools of one root in the sandbox; their output goes to the step's log.
-struct Sandboxed<'a> {
-    sandbox: &'a Sandbox,
-    root: PathBuf,
+pub(super) struct Sandboxed<'a> {
+    pub sandbox: &'a Sandbox,
+    pub root: PathBuf,
     env: BTreeMap<String, String>,
     log: &'a Path,
 }
 
-impl CommandRunner for Sandboxed<'_> {
-    fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
+impl Sandboxed<'_> {
+    /// What the sandbox runs for a call.
+    pub fn spec(&self, call: Call<'_>) -> Spec {
         let mut env = self.env.clone();
         env.extend(call.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let spec = Spec {
+        Spec {
             root: self.root.clone(),
             binds: call.binds.to_vec(),
             cwd: call.cwd.to_owned(),
             argv: call.argv.to_vec(),
             env,
             ..Spec::default()
-        };
-        self.sandbox.run(&spec, Some(self.log), Some(watch), feed)
+        }
+    }
+}
+
+impl CommandRunner for Sandboxed<'_> {
+    fn run(&self, call: Call<'_>, feed: Option<Feed<'_>>, watch: &(dyn Fn(&str) + Sync)) -> Result<(), SandboxError> {
+        self.sandbox.run(&self.spec(call), Some(self.log), Some(watch), feed)
     }
 }
 
@@ -78,7 +84,6 @@ impl Work<'_> {
     ) -> Result<Executed, StepError> {
         let root = self.root(&execution.root)?;
         let runner = Sandboxed { sandbox: self.sandbox()?, env: environment(&root), root, log: &self.log };
-        let local = Local { store: self.store(), contents: &self.contents(), runner: &runner };
         let told = |event: ExecutionProgress<'_>| match event {
             ExecutionProgress::Started(title) => self.line(title),
             ExecutionProgress::Line { command, text } => {
@@ -86,7 +91,11 @@ impl Work<'_> {
                 watch(command, text);
             }
         };
-        Ok(local.execute(execution, &told)?)
+        let contents = self.contents();
+        match &self.context.enter {
+            Some(enter) => self.enter(enter, execution, &runner, &told),
+            None => Ok(Local { store: self.store(), contents: &contents, runner: &runner }.execute(execution, &told)?),
+        }
     }
 
     /// Runs an execution with one output, a file, and returns it.

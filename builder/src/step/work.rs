@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
+use super::enter::Enter;
 use super::output::{Ref, StepId, Value};
 use super::{Blob, Graph, Outputs, Step, StepError};
 use crate::archive::Budget;
@@ -47,6 +48,8 @@ pub struct Context<'a> {
     listener: &'a dyn Listener,
     /// Detected when the first tool is needed: a build that only copies needs no sandbox.
     sandbox: OnceLock<Sandbox>,
+    /// What happens in place of the execution that makes a step's outputs, to debug it.
+    pub enter: Option<Enter<'a>>,
     /// Results of this build, by step.
     results: BTreeMap<StepId, OnceLock<Outputs>>,
     /// Toolchain roots that have been checked, or laid out, in this build.
@@ -57,7 +60,16 @@ impl<'a> Context<'a> {
     /// No step is done yet.
     pub fn new(graph: &'a Graph, store: &'a Store, resources: Resources, listener: &'a dyn Listener) -> Self {
         let results = (0..graph.steps.len()).map(|index| (StepId(index), OnceLock::new())).collect();
-        Self { store, resources, graph, listener, sandbox: OnceLock::new(), results, sound: Mutex::default() }
+        Self {
+            store,
+            resources,
+            graph,
+            listener,
+            sandbox: OnceLock::new(),
+            enter: None,
+            results,
+            sound: Mutex::default(),
+        }
     }
 
     /// Records the outputs of a step, for the steps that need them.

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
-use super::{Stamp, Store, StoreError, sharded};
+use super::{Sharing, Stamp, Store, StoreError, sharded};
 use crate::digest::Digest;
 use crate::input::{LONG, read_text};
 use crate::path_error::{FromPathError as _, PathError};
@@ -115,7 +115,7 @@ impl Store {
         self.report(Damage { kind: "blob", name: *digest, why: "it is missing".into(), aside: None });
     }
 
-    /// Moves an object away from its name, to `damaged/<kind>-<name>` or similar.
+    /// Moves an object away from its name, to `damaged/<kind>-<name>` or similar. In a store that is only read it stays.
     pub(super) fn move_aside(
         &self,
         kind: &'static str,
@@ -123,6 +123,9 @@ impl Store {
         path: &Path,
         why: String,
     ) -> Result<Damage, StoreError> {
+        if self.sharing == Sharing::Reading {
+            return Ok(self.report(Damage { kind, name: *name, why, aside: None }));
+        }
         let folder = self.root.join("damaged");
         fs::create_dir_all(&folder).map_err(StoreError::io("make", &folder))?;
         let stem = format!("{}-{name}", kind.replace(' ', "-"));

@@ -12,6 +12,7 @@
 //! <store>/newest/<label>        digest of the newest key of the steps with a label, to report what changed
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
 //! <store>/seals/<key>.files     the content of a toolchain root; <key>.stamps: that all of it was read (`roots`)
+//! <store>/times/<label>         how long the last step with a label took (`times`)
 //! <store>/recipes/<digest>      the path of a recipe that was built with this store (`seen`)
 //! <store>/damaged/<kind>-<name> damaged objects (`damage`)
 //! <store>/logs/<key>.log        the output of a step's commands
@@ -33,6 +34,7 @@ mod results;
 mod roots;
 mod seen;
 mod stamp;
+mod times;
 mod upgrade;
 mod usage;
 mod verify;
@@ -56,6 +58,7 @@ pub use garbage::{Garbage, KeptObjects, ObjectKind, Policy, Total};
 pub use results::{Blob, EarlierResult, Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
+pub use times::StepTime;
 pub use usage::Sharing;
 pub use verify::StoreContents;
 pub use work::{FileLock, WorkDir};
@@ -69,7 +72,7 @@ pub struct Store {
     root: PathBuf,
     found: Arc<Mutex<damage::DamageReport>>,
     sharing: Sharing,
-    _in_use: Arc<File>,
+    _in_use: Arc<Option<File>>,
 }
 
 /// What can go wrong with the store.
@@ -119,6 +122,9 @@ impl Store {
     /// As [`Store::open`]; `waiting` is called once if it has to wait for other processes. A signal ends the wait with
     /// an error.
     pub fn open_as(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<Self, StoreError> {
+        if sharing == Sharing::Reading {
+            return Self::open_for_reading(root, waiting);
+        }
         let made = crate::inherited::for_user(|| fs::create_dir_all(root));
         made.map_err(|error| match error.kind() {
             // An existing file that is not a folder.
@@ -142,11 +148,24 @@ impl Store {
         Ok(store)
     }
 
+    fn open_for_reading(root: &Path, waiting: &dyn Fn()) -> Result<Self, StoreError> {
+        let root = match root.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(root),
+            other => other,
+        };
+        let root = root.map_err(StoreError::io("open", Path::new(".")))?;
+        let in_use = Arc::new(usage::take(&root, Sharing::Reading, waiting)?);
+        let store = Self { root, found: Arc::default(), sharing: Sharing::Reading, _in_use: in_use };
+        store.check_format()?;
+        Ok(store)
+    }
+
     fn check_format(&self) -> Result<(), StoreError> {
         let path = self.root.join("format");
         match read_text(&path, LIMIT) {
             Ok(found) if found.trim() == FORMAT => Ok(()),
             Ok(found) => Err(StoreError::Format { path: self.root.clone(), found: found.trim().to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.sharing == Sharing::Reading => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write_atomically(&path, format!("{FORMAT}\n").as_bytes())
             }

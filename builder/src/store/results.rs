@@ -51,6 +51,12 @@ impl Key {
         self
     }
 
+    /// The kind of step, without its revision.
+    pub fn kind(&self) -> &str {
+        let kind = self.get("kind").unwrap_or_default();
+        kind.rsplit_once(' ').map_or(kind, |(kind, _)| kind)
+    }
+
     /// The value of a row.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.rows.iter().find(|(row, _)| row == name).map(|(_, value)| value.as_str())
@@ -228,13 +234,17 @@ impl Store {
         }
     }
 
+    /// The newest result with a label; none if it is gone or can't be read.
+    pub(super) fn newest(&self, label: &str) -> Option<StepResult> {
+        let read = |path: &Path| open_regular(path).and_then(|file| io::read_to_string(file.take(LONG))).ok();
+        let last = read(&self.newest_path(label))?.trim().parse::<Digest>().ok()?;
+        unseal(&read(&self.result_path(&last))?, &last).ok()
+    }
+
     /// The rows in which `key` differs from that of the newest result with the same label; none if there is no such
     /// result, or it can't be read.
     pub fn differences(&self, label: &str, key: &Key) -> Vec<String> {
-        let read = |path: &Path| open_regular(path).and_then(|file| io::read_to_string(file.take(LONG))).ok();
-        let last = || read(&self.newest_path(label))?.trim().parse::<Digest>().ok();
-        let result = last().and_then(|last| unseal(&read(&self.result_path(&last))?, &last).ok());
-        result.map(|result| result.key.differences(key)).unwrap_or_default()
+        self.newest(label).map(|result| result.key.differences(key)).unwrap_or_default()
     }
 
     /// All results in the store. Damaged ones are left out.

@@ -25,23 +25,34 @@ pub const PRECISION: Duration = Duration::from_secs(24 * 3600);
 pub enum Sharing {
     /// With all processes that create and use objects.
     Builds,
+    /// With the same processes, and nothing is written: no folder is created, and a damaged object stays where it is. A
+    /// folder that does not exist counts as an empty store.
+    Reading,
     /// With no other process.
     Alone,
 }
 
 /// Takes the store's lock. If another process prevents that, `waiting` is called once before the wait, which a signal
 /// ends.
-pub(super) fn take(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<File, StoreError> {
+pub(super) fn take(root: &Path, sharing: Sharing, waiting: &dyn Fn()) -> Result<Option<File>, StoreError> {
     let path = root.join("in-use");
-    let file = open_lock(&path).map_err(StoreError::io("lock", &path))?;
+    let file = match sharing {
+        Sharing::Reading => File::open(&path),
+        Sharing::Builds | Sharing::Alone => open_lock(&path),
+    };
+    let file = match file {
+        // No process has opened this store for builds yet.
+        Err(error) if sharing == Sharing::Reading && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(StoreError::io("lock", &path))?,
+    };
     let mut reported = false;
     loop {
         let locked = match sharing {
-            Sharing::Builds => file.try_lock_shared(),
+            Sharing::Builds | Sharing::Reading => file.try_lock_shared(),
             Sharing::Alone => file.try_lock(),
         };
         match locked {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(Some(file)),
             Err(TryLockError::WouldBlock) => {
                 if !reported {
                     waiting();

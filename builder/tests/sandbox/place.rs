@@ -67,6 +67,7 @@ impl Place {
             env: BTreeMap::from([("PATH".into(), "/usr/bin".into()), ("LC_ALL".into(), "C".into())]),
             devices: Vec::new(),
             network: false,
+            terminal: false,
         }
     }
 

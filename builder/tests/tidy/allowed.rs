@@ -99,10 +99,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "plan",
         &[
             "archive", "digest", "image", "input", "kernel", "lock", "platform", "recipe", "rootfs", "similar",
-            "source", "step", "store", "tree",
+            "source", "step", "tree",
         ],
     ),
     ("build", &["digest", "interrupt", "rootfs", "step", "store", "threads", "tree"]),
+    // The plan for people.
+    ("graph", &["build", "digest", "html", "plan", "printable", "step", "store"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "path_error", "platform", "printable", "process", "threads"]),
     ("output", &["beneath", "build", "digest", "inherited", "interrupt", "path_error", "plan", "step", "store"]),
     (
@@ -197,6 +199,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "compare",
             "cve",
             "digest",
+            "graph",
             "image",
             "inherited",
             "input",

@@ -96,9 +96,13 @@ impl Configuration {
             ConfigBase::Blob(blob) => {
                 let mut text = String::new();
                 let path = work.store().blob_path(blob);
-                let read = work.store().open_blob(blob)?.take(MOST_CONFIG).read_to_string(&mut text);
-                read.map_err(StoreError::io("read", &path))?;
-                text
+                let read = work.read(blob)?.take(MOST_CONFIG).read_to_string(&mut text);
+                let got_size = read.map_err(StoreError::io("read", &path))? as u64;
+                // A file of the project may have changed since the plan was made.
+                match Digest::of(&text) {
+                    got if got == *blob => text,
+                    got => return Err(StoreError::Mismatch { want: *blob, got, got_size }.into()),
+                }
             }
         };
         let complete = Execution {
@@ -109,7 +113,16 @@ impl Configuration {
         let workspace = run(complete)?.workspace;
         let result = workspace.build().read_text(CONFIG, MOST_CONFIG)?;
         let mismatches = kernel::check(&fragments, &result, &(&workspace.build().dir(SRC)?).into(), self.platform);
-        if mismatches.is_empty() { Ok((workspace, Config::parse(&result))) } else { Err(StepError::Config(mismatches)) }
+        if mismatches.is_empty() {
+            return Ok((workspace, Config::parse(&result)));
+        }
+        let error = StepError::Config(mismatches);
+        // A shell in the configured source helps to find the cause.
+        if work.context.enter.is_some() {
+            work.warn(&error.to_string());
+            return Ok((workspace, Config::parse(&result)));
+        }
+        Err(error)
     }
 }
 

@@ -105,6 +105,10 @@ impl Store {
             let newest = read_text(&path, LIMIT).ok().and_then(|text| text.trim().parse().ok());
             add(ObjectKind::Leftover, &[path], newest.map_or(LastUse::Never, |key| of(&graph.steps, &key).of_named()))?;
         }
+        for path in entries(&folder("times"))? {
+            let last_use = if self.is_time_worth_keeping(&path) { LastUse::Kept } else { LastUse::Never };
+            add(ObjectKind::Leftover, &[path], last_use)?;
+        }
         for path in self.leftovers()? {
             add(ObjectKind::Leftover, &[path], LastUse::Never)?;
         }

@@ -5,6 +5,8 @@
 //! refer to it, objects that have not been used for some time can be removed by these times alone, and what is left is
 //! complete.
 //!
+//! How long steps took is kept for a year, whatever is removed: it is needed most after a removal (`times`).
+//!
 //! Removal needs the store [exclusively](super::Sharing::Alone), and removes results before what they refer to: if it
 //! is killed at any moment, the results in the store are complete.
 
