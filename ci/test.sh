@@ -33,6 +33,10 @@
 #                         other distributions (ci/hosts.sh): the same bytes; ten minutes for each program, some for each distribution
 #   ci/test.sh inspect    compares what dbco reads from images that others made with what their own tools say (ci/inspect.sh);
 #                         needs apt with a Debian mirror, Python, dracut-core, systemd-boot-efi and binutils, downloads 130 MB
+#   ci/test.sh kconfig SOURCE...
+#                         compares the configurations that dbco predicts with those that make makes, for the shipped kernels'
+#                         fragments and for FRAGMENTS random ones (20), in each of these unpacked sources of a kernel, whose
+#                         .config is replaced; needs make, gcc, flex, bison; some minutes for each
 #   ci/test.sh fuzz [N]   each fuzz target of builder/fuzz for its share of N seconds (600), or with Nx for N executions;
 #                         failing inputs go to out/fuzz/. Needs a C++ compiler (g++) and 3 GB for builder/fuzz/target
 set -euo pipefail
@@ -48,9 +52,9 @@ units() {
   cargo test --locked --manifest-path livefs/Cargo.toml
 }
 
-# Builds what is missing, then boots it: all with one kernel, but for quick's.
+# Builds what is missing, then boots it: all with one kernel, but for those of quick and services.
 boots() {
-  for recipe in dbcolinux quick containers debian redis http; do
+  for recipe in dbcolinux quick services containers debian redis http; do
     booted "$recipe"
   done
 }
@@ -170,6 +174,11 @@ case "${1:-all}" in
   inspect)
     cargo run --locked --release --quiet -- build --locked recipes/quick.yaml
     ci/inspect.sh target/release/dbco out/quick/quick.iso
+    ;;
+  kconfig)
+    [ $# -gt 1 ] || usage 2 >&2
+    kernels=$(realpath -e "${@:2}" | paste -sd:)
+    DBCO_KERNELS=$kernels cargo test --locked --release -p dbco --test kconfig_conf -- --ignored --nocapture
     ;;
   fuzz) fuzz "${2:-600}" ;;
   -h | --help) usage 0 ;;

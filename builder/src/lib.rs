@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod attribution;
 pub mod beneath;
 pub mod boot;
 pub mod build;
@@ -37,6 +38,7 @@ pub mod schema;
 pub mod session;
 pub mod show;
 pub mod similar;
+pub mod sizes;
 pub mod source;
 pub mod step;
 pub mod store;

@@ -39,6 +39,8 @@ pub struct KernelNames {
     pub arch: &'static str,
     /// `SRCARCH`: the folder below `arch/`.
     pub source: &'static str,
+    /// The file below `arch/*/configs` that `make defconfig` takes (`KBUILD_DEFCONFIG`).
+    pub defconfig: &'static str,
     /// The file that boot loaders load, which is the default target of `make`.
     pub image: &'static str,
     /// Its path after `make`.
@@ -89,6 +91,7 @@ static X86_64: Names = Names {
     kernel: KernelNames {
         arch: "x86_64",
         source: "x86",
+        defconfig: "x86_64_defconfig",
         image: "bzImage",
         image_path: "arch/x86/boot/bzImage",
         command_line: 2048,
@@ -117,6 +120,7 @@ static AARCH64: Names = Names {
     kernel: KernelNames {
         arch: "arm64",
         source: "arm64",
+        defconfig: "defconfig",
         image: "Image",
         image_path: "arch/arm64/boot/Image",
         command_line: 2048,

@@ -267,3 +267,28 @@ fn suites_and_packages_that_do_not_go_together_are_found() {
         packages(debian, list).ends(2).says(said);
     }
 }
+
+/// What is legal and probably wrong: a warning of `check`, with the same status.
+#[test]
+fn each_lint_warns_with_its_place() {
+    for (from, to, said) in [
+        (
+            "config: [tiny]",
+            "config: [tiny, tiny]",
+            ["small.yaml:9:18: the fragment", "is named twice [repeated-fragments]"],
+        ),
+        ("expect: \"login:\"}", "expect: ''}", ["small.yaml:25:26: test `first` expects nothing", "[silent-tests]"]),
+        (
+            "cmdline: host=${host}",
+            "cmdline: quiet",
+            ["small.yaml:5:3: nothing uses the parameter `host`", "[unused-parameters]"],
+        ),
+    ] {
+        Project::with(from, to).dbco(&["check", "small.yaml"]).ends(0).says(&["warning: "]).says(&said);
+    }
+    Project::new().dbco(&["check", "small.yaml"]).ends(0).never_says("warning");
+    // What a recipe takes over may have been used by what it replaced.
+    let project = Project::new();
+    project.write("more.yaml", "recipe: more\nextends: small.yaml\nboot: {cmdline: quiet}\n");
+    project.dbco(&["check", "more.yaml"]).ends(0).never_says("warning");
+}

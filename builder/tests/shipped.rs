@@ -10,7 +10,8 @@ use dbco::lock::Lock;
 use dbco::recipe::Settings;
 use dbco::recipe::checks::CHECKS;
 use dbco::recipe::image::Kernel;
-use dbco::recipe::load;
+use dbco::recipe::lints::LINTS;
+use dbco::recipe::{lint, load, recipes_of_project};
 use project::{Project, repository};
 
 /// The image recipes under `recipes/`.
@@ -111,6 +112,24 @@ fn every_check_has_an_id_of_its_own_a_rule_and_a_file() {
     let files: BTreeSet<String> = names.filter(|name| name != "mod.rs").collect();
     let expected: BTreeSet<String> = ids.iter().map(|id| format!("{}.rs", id.replace('-', "_"))).collect();
     assert_eq!(files, expected, "each check in a file of its name, each file in CHECKS");
+}
+
+#[test]
+fn every_lint_has_an_id_of_its_own_a_rule_a_file_and_documentation_and_no_shipped_recipe_breaks_one() {
+    let ids: BTreeSet<&str> = LINTS.iter().map(|lint| lint.id).collect();
+    assert_eq!(ids.len(), LINTS.len());
+    let names = fs::read_dir(repository().join("builder/src/recipe/lints")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = names.filter(|name| name != "mod.rs").collect();
+    assert_eq!(files, ids.iter().map(|id| format!("{}.rs", id.replace('-', "_"))).collect());
+    let documented = fs::read_to_string(repository().join("docs/recipes.md")).unwrap();
+    for lint in LINTS {
+        assert!(documented.contains(&format!("| `{}` |", lint.id)) && lint.rule.ends_with('.'), "{}", lint.id);
+    }
+    for path in recipes_of_project(&repository().join("recipes")).unwrap() {
+        let recipe = load(&path, &Settings::new()).unwrap();
+        assert_eq!(lint(&recipe), [], "{}", path.display());
+    }
 }
 
 /// The YAML blocks of the README that are image recipes, as a user would copy them: beside the shipped recipes.

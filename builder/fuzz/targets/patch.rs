@@ -1,8 +1,10 @@
 //! Patches, and patch(1)'s messages about them: no name leaves the source, each line exists.
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use dbco::archive::Budget;
-use dbco::kernel::patch::{PatchError, failures, inspect};
+use dbco::kernel::patch::{PatchError, apply, failures, inspect};
 use dbco_fuzz::{stays_inside, told, within_memory};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,6 +28,11 @@ fuzz_target!(|data: &[u8]| {
                 assert!(file.hunks.is_sorted() && file.hunks.last().is_none_or(|at| *at <= lines));
             }
             assert!(files.is_sorted_by_key(|file| file.line));
+            let mut applied = BTreeMap::from([("a".to_owned(), "one\ntwo\n".to_owned())]);
+            if let Err(error) = apply("p", data, &mut applied, &|_| true, &Budget::default()) {
+                tell(&error);
+            }
+            applied.keys().for_each(|name| stays_inside(name));
             let errors = failures("p", &files, &String::from_utf8_lossy(output));
             assert!(!errors.is_empty());
             errors.iter().for_each(tell);

@@ -39,14 +39,24 @@ fn fits(pattern: &str, path: &str) -> bool {
             _ => false,
         }
     }
+    /// Only the last star is tried again at the next character: an earlier one can't do better.
     fn word(pattern: &[char], name: &[char]) -> bool {
-        match (pattern, name) {
-            ([], []) => true,
-            (['*', rest @ ..], _) => (0..=name.len()).any(|taken| word(rest, &name[taken..])),
-            (['?', rest @ ..], [_, more @ ..]) => word(rest, more),
-            ([c, rest @ ..], [d, more @ ..]) => c == d && word(rest, more),
-            _ => false,
+        let (mut at, mut from, mut star) = (0, 0, None);
+        while from < name.len() {
+            match pattern.get(at) {
+                Some('*') => {
+                    star = Some((at + 1, from));
+                    at += 1;
+                }
+                Some(c) if *c == '?' || *c == name[from] => (at, from) = (at + 1, from + 1),
+                _ => {
+                    let Some((after, taken)) = star else { return false };
+                    (at, from) = (after, taken + 1);
+                    star = Some((after, taken + 1));
+                }
+            }
         }
+        pattern[at..].iter().all(|c| *c == '*')
     }
     let pattern: Vec<&str> = pattern.split('/').collect();
     let path: Vec<&str> = path.split('/').collect();

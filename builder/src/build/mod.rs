@@ -12,7 +12,7 @@ use crate::step::{Step, StepError};
 pub use forecast::{ExpectedStep, Forecast};
 pub use needed::{StepState, needed_blobs, step_states, steps_to_run};
 pub use repair::repair;
-pub use run::{Built, build};
+pub use run::{Built, build, origins};
 
 /// Receives events; called from several threads.
 pub trait Observer: Sync {

@@ -1,13 +1,15 @@
 //! Scheduling: which steps are needed, which may run now, and which wait for others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::needed::look;
-use super::{BuildError, BuildEvent, Observer};
+use super::{BuildError, BuildEvent, Observer, SilentObserver};
 use crate::digest::Digest;
 use crate::interrupt;
+use crate::rootfs::Origins;
 use crate::step::{Blob, Context, Graph, Listener, Outputs, Ref, Resources, Step, StepError, StepId, Work};
 use crate::store::{Output, StepResult, Store, StoreError};
 use crate::threads;
@@ -34,6 +36,14 @@ impl Built {
     pub fn tree(&self, from: &Ref<Tree>) -> Option<Digest> {
         match self.output(from)? {
             Output::Tree { digest } => Some(digest),
+            _ => None,
+        }
+    }
+
+    /// The digest of the tree of a step that has no other outputs.
+    pub fn only_tree(&self, step: StepId) -> Option<Digest> {
+        match self.outputs.get(&step)?.values().collect::<Vec<_>>()[..] {
+            [Output::Tree { digest }] => Some(*digest),
             _ => None,
         }
     }
@@ -99,6 +109,17 @@ pub fn build(
     }
     let outputs = run.context.results().map(|(id, outputs)| (id, outputs.clone())).collect();
     Ok(Built { outputs, ran: state.ran })
+}
+
+/// See [`Action::origins`](crate::step::Action::origins). The results of all steps that the step's tree is made from have
+/// to be in `built`.
+pub fn origins(graph: &Graph, built: &Built, store: &Store, id: StepId) -> Result<Option<Origins>, StepError> {
+    let resources = Resources { jobs: threads::processors(), sandbox: None };
+    let relay = StepObserver(&SilentObserver);
+    let context = Context::new(graph, store, resources, &relay);
+    built.outputs.iter().for_each(|(id, outputs)| context.done(*id, outputs.clone()));
+    let step = graph.step(id);
+    step.action.origins(&Work { context: &context, step, log: PathBuf::new() })
 }
 
 struct Queue {

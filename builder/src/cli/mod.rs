@@ -25,10 +25,12 @@ mod session;
 mod shell;
 mod show;
 mod sign;
+mod sizes;
 mod step_args;
 mod vendor;
 mod verify;
 mod vulnerabilities;
+mod why;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -226,6 +228,12 @@ enum Command {
     /// levels, order, sizes) is only noted. Exit status: 0 equal, 1 different or not readable, 2 wrong usage.
     #[command(after_help = image::ADDRESSES)]
     Diff(diff::DiffArgs),
+    /// Show where the bytes of images come from
+    #[command(after_help = sizes::EXAMPLES)]
+    Sizes(sizes::SizesArgs),
+    /// Explain which recipe line, component or package brought a file of an image; or what made a step run again
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::WhyArgs),
     /// Copy everything that is locked into one folder or archive, from which builds need no network
     Vendor(vendor::VendorArgs),
     /// Sign a release
@@ -283,6 +291,8 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&session, &args),
         Command::Audit { args, cve } if cve.cve.is_empty() => audit::run(&session, &args),
         Command::Audit { args, cve } => vulnerabilities::run(&session, &args, &cve),
+        Command::Sizes(args) => sizes::run(&session, &args),
+        Command::Why(args) => why::run(&session, &args),
         Command::Vendor(args) => vendor::run(&session, &args),
         Command::Sign(args) => sign::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),

@@ -50,6 +50,19 @@ impl Config {
     }
 }
 
+/// The settings of a `.config` in their order: symbol and text, `None` as the text of "is not set".
+pub(super) fn settings(text: &str) -> Vec<(&str, Option<&str>)> {
+    text.lines().filter_map(entry).collect()
+}
+
+/// Applies a file of settings to a `.config`, as the kernel's makefiles do for `tinyconfig`: its settings replace those of
+/// the same symbols.
+pub(super) fn merge_text(base: &str, over: &str) -> String {
+    let replaced: HashSet<&str> = over.lines().filter_map(entry).map(|(symbol, _)| symbol).collect();
+    let kept = base.lines().filter(|line| entry(line).is_none_or(|(symbol, _)| !replaced.contains(symbol)));
+    kept.chain(over.lines()).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// Applies fragments to a `.config`, as `scripts/kconfig/merge_config.sh -m` does: a symbol's old line is removed, the
 /// new settings are appended, and the last fragment's setting wins. The result still needs `make olddefconfig`.
 pub fn merge(base: &str, fragments: &[Fragment]) -> String {

@@ -4,10 +4,12 @@
 //! (a truncated file) or not at all (binary changes), and names that lead out of the source. [`failures`] reads the output of
 //! patch(1).
 
+mod apply;
 mod failures;
 
 use std::borrow::Cow;
 
+pub use apply::apply;
 pub use failures::failures;
 
 use super::compressed;

@@ -42,6 +42,8 @@ pub struct WrittenFile {
     pub size: u64,
     /// Digest of its content.
     pub digest: Digest,
+    /// Bytes of the file of this name that was there before, unless it was edited.
+    pub before: Option<u64>,
 }
 
 /// The result of [`OutputFolder::write`].
@@ -157,6 +159,8 @@ fn list(names: &[String]) -> String {
 pub struct OutputFolder {
     looker: FolderScanner,
     overwrite: bool,
+    /// What was there before.
+    before: FileDigests,
 }
 
 impl OutputFolder {
@@ -166,9 +170,15 @@ impl OutputFolder {
         if !mark::is_name(name) {
             return Err(OutputError::Name(name.to_owned()));
         }
-        let mut target = Self { looker: FolderScanner::new(&parent.join(name)), overwrite };
-        target.look(store)?;
+        let looker = FolderScanner::new(&parent.join(name));
+        let mut target = Self { looker, overwrite, before: FileDigests::new() };
+        target.before = target.look(store)?.unchanged;
         Ok(target)
+    }
+
+    /// The bytes of a file that was there before, unless it was edited.
+    pub fn before(&self, name: &str) -> Option<u64> {
+        self.before.get(name).map(|(_, size)| *size)
     }
 
     /// The files in the folder that dbco wrote and that are unchanged, with digest and length in bytes; without
@@ -246,6 +256,7 @@ impl OutputFolder {
             path: folder.join(name),
             size: *size,
             digest: *digest,
+            before: found.unchanged.get(name).map(|(_, size)| *size),
         };
         let files = products.iter().map(given).collect();
         Ok(WriteReport { folder, files, unchanged, kept })

@@ -25,6 +25,8 @@ pub struct PlanTargets {
     pub boot: bool,
     /// The disks of the boot tests.
     pub disks: bool,
+    /// Every step's result, also where a later one exists already.
+    pub every_step: bool,
     /// Every step's result, and what packages and crates state about themselves: for the documents of a release.
     pub release: bool,
 }
@@ -154,8 +156,8 @@ impl Planner<'_> {
         }
         if wanted.release {
             self.facts();
-            self.plan.every_step = true;
         }
+        self.plan.every_step = wanted.every_step || wanted.release;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::recipe::decode::At;
 use crate::recipe::programs;
 use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
 use crate::recipe::text::Span;
-use crate::rootfs::{Account, Assembly, Modes, Pattern, Program, scan};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, StatedFile, scan, services};
 use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
@@ -27,9 +27,25 @@ impl Planner<'_> {
             let (role, place) = (format!("the shell of account `{}`", user.name.value), user.name.span);
             self.program(&user.shell, role, place, programs::SHELL)
         };
-        let programs = rootfs.shells().map(shell).collect::<Result<_, _>>()?;
+        let mut programs = rootfs.shells().map(shell).collect::<Result<Vec<_>, _>>()?;
+        programs.extend(self.services(rootfs)?);
         let assembly = Assembly { programs, ..assembly(rootfs)? };
         Ok(self.plan.graph.add(AssembleStep { label: label.to_owned(), assembly, layers, firmware: None }))
+    }
+
+    /// What services need: their programs, and the supervisor.
+    fn services(&self, rootfs: &Rootfs) -> Result<Vec<Program>, PlanError> {
+        let mut programs = Vec::new();
+        if let Some(first) = rootfs.services.first() {
+            let role = "the supervisor of `services`".to_owned();
+            programs.push(self.program(services::SUPERVISOR, role, first.name.span, programs::SUPERVISOR)?);
+        }
+        for service in &rootfs.services {
+            let role = format!("the program of service `{}`", &*service.name.value);
+            let program = service.command.value.first().map_or("", String::as_str);
+            programs.push(self.program(program, role, service.command.span, programs::SERVICE)?);
+        }
+        Ok(programs)
     }
 
     /// What components install, as layers.
@@ -37,7 +53,7 @@ impl Planner<'_> {
         let mut layers = Vec::new();
         for name in names {
             let from = self.component(&name.value, &Additions::default())?.output(ComponentStep::INSTALL);
-            layers.push(LayerFrom::Tree { origin: format!("component {}", name.value), from });
+            layers.push(LayerFrom::Tree { origin: self.origin(format!("component {}", name.value), name.span), from });
         }
         Ok(layers)
     }
@@ -52,8 +68,14 @@ impl Planner<'_> {
         let modes = if overlay.keep_modes { Modes::Keep } else { Modes::Plain };
         let folder = scan(path, &[], modes).map_err(PlanError::Folder)?;
         self.plan.graph.files.extend(folder.files);
-        let origin = format!("overlay {}", path.display());
+        // As a user would write it.
+        let shown = path.strip_prefix(".").unwrap_or(path).display();
+        let origin = self.origin(format!("overlay {shown}"), overlay.path.span);
         Ok(LayerFrom::Folder { origin, tree: Arc::new(folder.tree), keep_modes: overlay.keep_modes })
+    }
+
+    fn origin(&self, name: String, place: Span) -> LayerOrigin {
+        LayerOrigin { name, place: Some(self.recipe.files.locate(place)) }
     }
 
     /// A program that the tree must contain.
@@ -80,13 +102,32 @@ pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
         shell: user.shell.clone(),
         password: user.password.clone(),
     };
+    // Below a home folder, which the account owns.
+    let with_keys = || rootfs.users.iter().filter(|user| !user.ssh_keys.is_empty());
+    let folder = |user: &User| format!("{}/.ssh", user.home.trim_end_matches('/'));
+    let keys = with_keys().map(|user| StatedFile {
+        path: format!("{}/authorized_keys", folder(user)),
+        text: user.ssh_keys.iter().map(|key| format!("{}\n", key.value)).collect(),
+        mode: 0o600,
+        owner: (user.uid, user.gid),
+    });
+    let folders = with_keys().map(|user| Attributes {
+        path: At { value: folder(user), span: user.name.span },
+        mode: Some(0o700),
+        uid: Some(user.uid),
+        gid: Some(user.gid),
+        capabilities: None,
+        xattrs: std::collections::BTreeMap::new(),
+    });
+    let links = rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone()));
     Ok(Assembly {
         layout: Some(rootfs.layout),
         accounts: rootfs.users.iter().map(account).collect(),
         groups: rootfs.groups.iter().map(|(name, gid)| (name.value.clone(), *gid)).collect(),
-        dirs: rootfs.dirs.clone(),
         nodes: rootfs.nodes.clone(),
-        links: rootfs.links.iter().map(|(path, target)| (path.value.clone(), target.clone())).collect(),
+        links: links.chain(services::links(&rootfs.services)).collect(),
+        files: services::files(&rootfs.services).into_iter().chain(keys).collect(),
+        dirs: rootfs.dirs.iter().cloned().chain(folders).collect(),
         attributes: patterned(&rootfs.attributes)?,
         replace: patterns(&rootfs.replace)?,
         programs: Vec::new(),

@@ -114,6 +114,18 @@ enum Kind {
 }
 
 impl Decoder {
+    /// The number of compressed bytes consumed so far.
+    pub fn position(&self) -> u64 {
+        let cursor = match &self.0 {
+            Kind::Gzip(decoder) => decoder.get_ref(),
+            Kind::Xz(decoder) => decoder.get_ref(),
+            Kind::Zstd(decoder) => decoder.get_ref(),
+            Kind::Bzip2(decoder) => decoder.get_ref(),
+            Kind::Lz4(decoder) => decoder.get_ref(),
+        };
+        cursor.position()
+    }
+
     /// The cursor, after the last byte of the stream if that was read to its end.
     pub fn into_cursor(self) -> Cursor {
         match self.0 {
@@ -169,17 +181,33 @@ fn too_large(limit: u64) -> Fault {
 /// Unpacks the stream at the start of a region, with further streams of the same format that follow it directly, as the
 /// formats' own tools do. Gives the content, and the position after the last stream.
 pub(crate) fn unpack(codec: Codec, packed: &Region, limits: &Limits) -> Result<(Region, u64), Fault> {
-    let mut streams = Streams { codec, limits: *limits, decoder: None, cursor: Some(packed.cursor()) };
+    let mut streams = Streams::new(codec, packed, limits);
     let content = spool(&mut streams, limits.unpacked)?;
-    Ok((content, streams.cursor.map_or(0, |cursor| cursor.position())))
+    Ok((content, streams.position()))
 }
 
 /// Several streams of one format as one.
-struct Streams {
+pub(crate) struct Streams {
     codec: Codec,
     limits: Limits,
     decoder: Option<Decoder>,
     cursor: Option<Cursor>,
+}
+
+impl Streams {
+    /// The streams at the start of a region.
+    pub fn new(codec: Codec, packed: &Region, limits: &Limits) -> Self {
+        Self { codec, limits: *limits, decoder: None, cursor: Some(packed.cursor()) }
+    }
+
+    /// The number of compressed bytes consumed so far.
+    pub fn position(&self) -> u64 {
+        match (&self.cursor, &self.decoder) {
+            (Some(cursor), _) => cursor.position(),
+            (None, Some(decoder)) => decoder.position(),
+            (None, None) => 0,
+        }
+    }
 }
 
 impl Read for Streams {

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::codec::spool;
-use super::{Entry, Fault, Limits, Listing, Region};
+use super::{Entry, Fault, Limits, Listing, Region, StoredAs};
 
 /// A file system or archive, opened for reading.
 pub trait Filesystem {
@@ -12,6 +12,11 @@ pub trait Filesystem {
 
     /// The content of one of its regular files.
     fn open(&self, entry: &Entry) -> Result<Content<'_>, Fault>;
+
+    /// How the content of one of its regular files is stored; by default as its bytes.
+    fn stored(&self, entry: &Entry) -> Option<StoredAs> {
+        Some(StoredAs::Bytes(entry.size))
+    }
 }
 
 /// The content of a file.
@@ -55,5 +60,10 @@ impl Filesystem for Stored {
     fn open(&self, entry: &Entry) -> Result<Content<'_>, Fault> {
         let region = usize::try_from(entry.content).ok().and_then(|index| self.regions.get(index));
         Ok(Content::Region(region.cloned().unwrap_or_else(|| Region::of_bytes(Vec::new()))))
+    }
+
+    fn stored(&self, entry: &Entry) -> Option<StoredAs> {
+        let region = self.regions.get(usize::try_from(entry.content).ok()?)?;
+        Some(StoredAs::Piece { offset: region.offset(), size: region.len() })
     }
 }

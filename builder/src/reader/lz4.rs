@@ -27,6 +27,10 @@ impl Legacy {
         Self { cursor, started: false, ended: false, block: Vec::new(), at: 0 }
     }
 
+    pub fn get_ref(&self) -> &Cursor {
+        &self.cursor
+    }
+
     pub fn into_inner(self) -> Cursor {
         self.cursor
     }

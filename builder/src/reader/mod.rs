@@ -24,6 +24,7 @@ mod limits;
 mod lz4;
 mod pe;
 mod region;
+mod share;
 mod squashfs;
 mod tar;
 
@@ -40,4 +41,5 @@ pub use kernel::KernelInfo;
 pub use limits::Limits;
 pub use pe::Section;
 pub use region::{Cursor, Region};
+pub use share::StoredAs;
 pub use squashfs::SquashfsInfo;

@@ -40,6 +40,11 @@ impl Region {
         self.length
     }
 
+    /// Its offset in the file or the memory that it is a part of.
+    pub(crate) fn offset(&self) -> u64 {
+        self.start
+    }
+
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0

@@ -54,6 +54,8 @@ pub struct Image {
     pub boot: BootMenu,
     /// The requested outputs.
     pub outputs: Vec<At<OutputKind>>,
+    /// The most bytes that outputs may have.
+    pub budgets: Vec<(OutputKind, At<u64>)>,
     /// Boot tests.
     pub tests: Vec<Test>,
     /// Limits for archives.
@@ -190,6 +192,7 @@ fn decode_image(
     table.note_default("template.compression", &Template::default().compression);
     let boot = table.required("boot");
     let outputs = table.required("outputs");
+    let budgets = table.node("budgets").map_or_else(Vec::new, |node| decode_budgets(node, sink));
     let tests = table.or_default("tests");
     let limits = table.or_default("limits");
     let iso_label = table.node("iso").and_then(|node| decode_iso(node, sink));
@@ -220,11 +223,24 @@ fn decode_image(
         template: template?,
         boot: boot?,
         outputs: outputs?,
+        budgets,
         tests,
         limits,
         iso_label,
         span,
     })
+}
+
+/// Reads `budgets`: bytes by output.
+fn decode_budgets(node: &YamlNode, sink: &FindingSink) -> Vec<(OutputKind, At<u64>)> {
+    let Some(table) = Table::open(node, &keys::BUDGETS, sink) else { return Vec::new() };
+    let budget = |kind: OutputKind| {
+        let size: At<Size> = table.optional(kind.word())?;
+        Some((kind, At { value: size.value.0, span: size.span }))
+    };
+    let budgets = OutputKind::all().filter_map(budget).collect();
+    table.close();
+    budgets
 }
 
 /// Reads `iso`: settings that only concern the ISO.

@@ -38,6 +38,11 @@ const WORDS: [(&str, OutputKind); 8] = [
 ];
 
 impl OutputKind {
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        WORDS.iter().map(|(_, kind)| *kind)
+    }
+
     /// Its word in recipes and in `--only`.
     pub fn word(self) -> &'static str {
         WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)

@@ -19,18 +19,24 @@ pub struct Parameter {
     pub default: Option<String>,
     /// The permitted values; empty for any.
     pub choices: Vec<String>,
+    /// Where it is declared.
+    pub declared: Option<Span>,
+    /// Whether a text of the recipe contains it.
+    pub is_used: bool,
 }
 
 impl Decode for Parameter {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
-            return Some(Self { default: Some(text.clone()), choices: Vec::new() });
+            let default = Some(text.clone());
+            return Some(Self { default, choices: Vec::new(), declared: None, is_used: false });
         }
         let table = Table::open(node, &keys::PARAMETER, sink)?;
         if let Some(kind) = table.node("type") {
             word(kind, &[("string", ())], sink);
         }
-        let parameter = Self { default: table.optional("default"), choices: table.or_default("choices") };
+        let (default, choices) = (table.optional("default"), table.or_default("choices"));
+        let parameter = Self { default, choices, declared: None, is_used: false };
         let _help: Option<String> = table.optional("help");
         table.close();
         Some(parameter)
@@ -117,7 +123,12 @@ pub(super) fn substitute(
             uses.insert(span, names);
         }
     });
-    let declared = params.into_iter().map(|(key, parameter)| (key.name, parameter)).collect();
+    let used: BTreeSet<&String> = uses.values().flatten().collect();
+    let noted = |(key, parameter): (node::MappingKey, Parameter)| {
+        let is_used = used.contains(&key.name);
+        (key.name, Parameter { declared: Some(key.span), is_used, ..parameter })
+    };
+    let declared = params.into_iter().map(noted).collect();
     Ok(Parameters { declared, uses })
 }
 

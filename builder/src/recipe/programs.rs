@@ -8,6 +8,10 @@ use crate::tree::TreePath;
 /// What to do if the early init is missing.
 pub const EARLY_INIT: &str =
     "add a component or an overlay that provides it to `initrd`, or set another program with `rdinit=`";
+/// What to do if the supervisor of services is missing.
+pub const SUPERVISOR: &str = "add the component `runit`";
+/// What to do if the program of a service is missing.
+pub const SERVICE: &str = "add a package, component or overlay that provides it";
 /// What to do if a shell is missing.
 pub const SHELL: &str = "add a package, component or overlay that provides it, or set another `shell`";
 

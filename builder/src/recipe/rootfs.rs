@@ -2,6 +2,7 @@
 
 mod attributes;
 mod overlay;
+mod service;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
 pub use overlay::decode_overlays;
+pub use service::{Log, Restart, Service};
 
 use attributes::{AccountNames, StatedAttributes};
 
@@ -101,6 +103,8 @@ pub struct Rootfs {
     /// Modes, owners and extended attributes that differ from those of the origins; applied in order, after everything
     /// else.
     pub attributes: Vec<Attributes>,
+    /// Programs that it runs from its start.
+    pub services: Vec<Service>,
     /// Paths for which a later origin may replace an earlier one; a trailing `/**` covers everything below.
     pub replace: Vec<At<String>>,
     /// What the audit ignores: `<path>: <string>`, either with `*`.
@@ -126,6 +130,8 @@ pub struct User {
     pub password: String,
     /// Full name.
     pub gecos: String,
+    /// Lines of `.ssh/authorized_keys`.
+    pub ssh_keys: Vec<At<String>>,
 }
 
 /// A folder of the project that is copied into the root.
@@ -304,6 +310,7 @@ fn rootfs_keys(
         nodes: table.or_default("nodes"),
         links,
         attributes,
+        services: table.or_default("services"),
         replace: table.or_default("replace"),
         audit_allow: audit_allow.unwrap_or_default(),
     }
@@ -333,6 +340,7 @@ impl Decode for User {
         let shell: Option<String> = table.required("shell");
         let password = table.or("password", "!".to_owned());
         let gecos = table.or_default("gecos");
+        let ssh_keys = table.or_default("ssh-keys");
         uid.iter().for_each(|uid| table.note_default("gid", uid));
         name.iter().for_each(|name| table.note_default("home", &home_of(&name.value)));
         table.close();
@@ -341,7 +349,7 @@ impl Decode for User {
         // for.
         let shell = shell.unwrap_or_else(|| "/usr/sbin/nologin".to_owned());
         let home = home.unwrap_or_else(|| home_of(&name.value));
-        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos })
+        Some(Self { name, uid, gid: gid.unwrap_or(uid), groups, home, shell, password, gecos, ssh_keys })
     }
 }
 

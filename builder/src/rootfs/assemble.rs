@@ -8,6 +8,19 @@ use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::store::{Store, StoreError};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
+/// A text file that follows from what the recipe states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatedFile {
+    /// Its path.
+    pub path: String,
+    /// Its content.
+    pub text: String,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner and group.
+    pub owner: (u32, u32),
+}
+
 /// The parts of a root filesystem, except the layers.
 #[derive(Clone, Debug)]
 pub struct Assembly {
@@ -23,6 +36,8 @@ pub struct Assembly {
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(String, String)>,
+    /// Text files.
+    pub files: Vec<StatedFile>,
     /// Modes, owners and extended attributes to set at the end, in order.
     pub attributes: Vec<(Pattern, Attributes)>,
     /// Paths at which a later layer may replace an earlier one.
@@ -41,6 +56,7 @@ impl Assembly {
             dirs: Vec::new(),
             nodes: Vec::new(),
             links: Vec::new(),
+            files: Vec::new(),
             attributes: Vec::new(),
             replace,
             programs: Vec::new(),
@@ -102,8 +118,8 @@ fn list<T: ToString>(items: &[T]) -> String {
 
 /// Merges the layers and adds what the recipe itself states.
 pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Merged, AssemblyError> {
-    layers.push(Layer::new("the recipe".into(), stated(assembly, store)?));
-    let Merged { mut tree, unused } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
+    layers.push(Layer::new("the recipe", stated(assembly, store)?));
+    let Merged { mut tree, unused, origins } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
     add_homes(&assembly.accounts, &mut tree)?;
     tree.complete();
     for dir in &assembly.dirs {
@@ -121,7 +137,7 @@ pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> R
     if !missing.is_empty() {
         return Err(AssemblyError::Programs(missing));
     }
-    Ok(Merged { tree, unused })
+    Ok(Merged { tree, unused, origins })
 }
 
 fn apply(stated: &Attributes, entry: &mut Entry) {
@@ -183,6 +199,11 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     }
     for (path, target) in &assembly.links {
         tree.insert(TreePath::new(path)?, Entry::symlink(target));
+    }
+    for StatedFile { path, text, mode, owner: (uid, gid) } in &assembly.files {
+        let blob: Digest = store.add_bytes(text.as_bytes())?;
+        let entry = Entry::file(blob, text.len() as u64, *mode);
+        tree.insert(TreePath::new(path)?, Entry { uid: *uid, gid: *gid, ..entry });
     }
     if let Some(layout) = assembly.layout {
         // The kernel and the init mount file systems here; on a read-only root the folders have to exist.
@@ -283,7 +304,7 @@ mod tests {
             tree.insert(TreePath::new(path).unwrap(), Entry::file(Digest::of("x"), 1, 0o644));
         }
         tree.complete();
-        Layer::new("overlay one".into(), tree)
+        Layer::new("overlay one", tree)
     }
 
     fn run(assembly: &Assembly, layers: Vec<Layer>) -> (Result<Tree, AssemblyError>, tempfile::TempDir) {
@@ -355,7 +376,7 @@ mod tests {
             let mut tree = Tree::new();
             tree.insert(TreePath::new("usr/private").unwrap(), Entry::dir(mode));
             tree.insert(TreePath::new("usr/home/tc").unwrap(), Entry::dir(mode));
-            vec![Layer::new("the packages".into(), tree)]
+            vec![Layer::new("the packages", tree)]
         };
         let mut assembly = split();
         assembly.accounts = vec![account("tc", 1001, "/usr/home/tc")];

@@ -1,12 +1,41 @@
 //! The contribution of one origin to a root.
 
+use std::fmt;
+
 use crate::tree::Tree;
+
+/// What brings the entries of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LayerOrigin {
+    /// For messages: `component busybox`, `overlay overlays/base`.
+    pub name: String,
+    /// Where a recipe lists it, `file:line:column`, if a recipe does.
+    pub place: Option<String>,
+}
+
+impl fmt::Display for LayerOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl From<&str> for LayerOrigin {
+    fn from(name: &str) -> Self {
+        name.to_owned().into()
+    }
+}
+
+impl From<String> for LayerOrigin {
+    fn from(name: String) -> Self {
+        Self { name, place: None }
+    }
+}
 
 /// A tree and its origin.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// The origin, for messages: `component busybox`, `overlay overlays/base`.
-    pub origin: String,
+    /// The origin.
+    pub origin: LayerOrigin,
     /// Its content.
     pub tree: Tree,
     /// Whether the modes of its folders are always significant. Otherwise a folder that is owned by root and has mode
@@ -16,7 +45,7 @@ pub struct Layer {
 
 impl Layer {
     /// A layer whose plain folders state nothing.
-    pub fn new(origin: String, tree: Tree) -> Self {
-        Self { origin, tree, keep_modes: false }
+    pub fn new(origin: impl Into<LayerOrigin>, tree: Tree) -> Self {
+        Self { origin: origin.into(), tree, keep_modes: false }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Pattern;
-use super::layer::Layer;
+use super::layer::{Layer, LayerOrigin};
 use super::usrmerge::follow_usr_links;
 use crate::tree::{Entry, Node, Tree, TreePath};
 
@@ -15,6 +15,54 @@ pub struct Merged {
     pub tree: Tree,
     /// Patterns of `replace` that matched no conflict.
     pub unused: Vec<Pattern>,
+    /// Which layer brought each path.
+    pub origins: Origins,
+}
+
+/// Which layer brought each path of a merged tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// The layers, in order.
+    layers: Vec<LayerOrigin>,
+    /// The layer of each path, by its position. A folder above what layers bring, which none of them has, is not here.
+    paths: BTreeMap<TreePath, usize>,
+    /// The layers whose entry at a path was replaced, in order.
+    replaced: BTreeMap<TreePath, Vec<usize>>,
+}
+
+impl Origins {
+    /// The origin of a path, and those whose entries it replaced, the earliest first.
+    pub fn of(&self, path: &TreePath) -> Option<(&LayerOrigin, Vec<&LayerOrigin>)> {
+        let layer = self.paths.get(path)?;
+        let replaced = self.replaced.get(path).into_iter().flatten();
+        Some((&self.layers[*layer], replaced.map(|layer| &self.layers[*layer]).collect()))
+    }
+
+    /// States more precisely where the paths of one layer come from, by the origins of the tree that it is.
+    pub fn refine(&mut self, layer: usize, inner: &Self) {
+        let first = self.layers.len();
+        self.layers.extend(inner.layers.iter().cloned());
+        for (path, from) in self.paths.iter_mut().filter(|(_, from)| **from == layer) {
+            if let Some(own) = inner.paths.get(path) {
+                *from = first + own;
+            }
+            if let Some(replaced) = inner.replaced.get(path) {
+                let all = self.replaced.entry(path.clone()).or_default();
+                all.splice(0..0, replaced.iter().map(|own| first + own));
+            }
+        }
+    }
+
+    /// The path comes from a layer, which replaces what another one has there.
+    fn replace(&mut self, path: &TreePath, by: usize) {
+        if let Some(before) = self.paths.insert(path.clone(), by) {
+            self.replaced.entry(path.clone()).or_default().push(before);
+        }
+    }
+
+    fn name(&self, path: &TreePath) -> String {
+        self.paths.get(path).map_or_else(String::new, |layer| self.layers[*layer].to_string())
+    }
 }
 
 /// Two origins with different content at the same path.
@@ -45,18 +93,17 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
     follow_usr_links(&mut layers);
     let mut used = vec![false; replace.len()];
     let mut tree = Tree::new();
-    let mut origins: BTreeMap<TreePath, usize> = BTreeMap::new();
-    let mut names = Vec::new();
+    let mut origins = Origins::default();
     let mut conflicts = Vec::new();
     for (number, layer) in layers.into_iter().enumerate() {
-        names.push(layer.origin);
+        origins.layers.push(layer.origin);
         // The numbers of two layers are unrelated.
         let others = tree.free_inode();
         for (path, mut entry) in layer.tree.entries {
             entry.inode = entry.inode.map(|inode| inode + others);
             let Some(present) = tree.entries.get_mut(&path) else {
                 tree.insert(path.clone(), entry);
-                origins.insert(path, number);
+                origins.paths.insert(path, number);
                 continue;
             };
             let plain = |entry: &Entry| *entry == Entry::dir(0o755);
@@ -75,12 +122,12 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
             }
             if (entry.is_dir() && plain(present)) || replaced {
                 *present = entry;
-                origins.insert(path, number);
+                origins.replace(&path, number);
                 continue;
             }
             conflicts.push(Conflict {
-                first: names[origins[&path]].clone(),
-                second: names[number].clone(),
+                first: origins.name(&path),
+                second: origins.layers[number].to_string(),
                 difference: difference(present, &entry),
                 path,
             });
@@ -88,13 +135,12 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
     }
     for path in below_no_folder(&tree) {
         let parent = path.parent().expect("the root is a folder");
-        let origin = |path: &TreePath| origins.get(path).map_or_else(String::new, |&number| names[number].clone());
         let difference = format!("{parent} is not a folder, so nothing can be below it");
-        conflicts.push(Conflict { first: origin(&parent), second: origin(&path), difference, path });
+        conflicts.push(Conflict { first: origins.name(&parent), second: origins.name(&path), difference, path });
     }
     tree.settle_links();
     let unused = replace.iter().zip(used).filter(|(_, used)| !used).map(|(pattern, _)| pattern.clone()).collect();
-    if conflicts.is_empty() { Ok(Merged { tree, unused }) } else { Err(conflicts) }
+    if conflicts.is_empty() { Ok(Merged { tree, unused, origins }) } else { Err(conflicts) }
 }
 
 fn below_no_folder(tree: &Tree) -> Vec<TreePath> {
@@ -126,7 +172,7 @@ mod tests {
         let entry = Entry::file(Digest::of(content), content.len() as u64, 0o644);
         tree.insert(TreePath::new(path).unwrap(), entry);
         tree.complete();
-        Layer::new(origin.into(), tree)
+        Layer::new(origin, tree)
     }
 
     #[test]

@@ -7,13 +7,14 @@ mod folder;
 mod layer;
 mod merge;
 mod programs;
+pub mod services;
 mod usrmerge;
 
 pub use crate::tree::Pattern;
 pub use accounts::Account;
-pub use assemble::{Assembly, AssemblyError, assemble};
+pub use assemble::{Assembly, AssemblyError, StatedFile, assemble};
 pub use folder::{Folder, FolderError, Modes, Times, lay_out, read_built, scan, scan_unpacked};
-pub use layer::Layer;
-pub use merge::{Conflict, Merged, merge};
+pub use layer::{Layer, LayerOrigin};
+pub use merge::{Conflict, Merged, Origins, merge};
 pub use programs::Program;
 pub use usrmerge::{follow_usr_links, usr_links};

@@ -58,7 +58,7 @@ mod tests {
             tree.insert(TreePath::new(path).unwrap(), entry.clone());
         }
         tree.complete();
-        Layer::new(origin.into(), tree)
+        Layer::new(origin, tree)
     }
 
     fn file(text: &str) -> Entry {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::budget;
 use super::notice::Notice;
 use super::stated::stated;
 use super::{Error, OutputsState, Session};
@@ -95,6 +96,7 @@ impl Session<'_> {
             None => (PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() }, None),
         };
         let mut done = self.build_once(recipe, store, &options, &wanted)?;
+        budget::check(&done, &target)?;
         let mut round = 0;
         let report = loop {
             let documents = match &commit {

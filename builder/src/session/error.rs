@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::budget::OverBudget;
 use super::notice::count;
 use super::stated::RecipeLocation;
 use crate::build::BuildError;
@@ -98,6 +99,18 @@ pub enum Error {
         /// The error.
         #[source]
         error: BuildError,
+    },
+    /// Outputs are larger than their budgets.
+    #[error(
+        "{}\nnothing was written; `dbco sizes {}` shows what the bytes are for",
+        over.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        recipe.display()
+    )]
+    Budget {
+        /// The recipe.
+        recipe: PathBuf,
+        /// The outputs.
+        over: Vec<OverBudget>,
     },
     /// The outputs can't be written.
     #[error(transparent)]

@@ -174,7 +174,7 @@ fn make(
     leave: &dyn Fn(),
 ) -> Result<Changed, Error> {
     let build = entrance.build().map_err(request)?;
-    let source = build.dir("src").map_err(failed)?;
+    let source = (&build.dir("src").map_err(failed)?).into();
     let version = source_version(&source);
     let before = build.read_text(CONFIG, MOST).map_err(failed)?;
     let target = |target: &str| {

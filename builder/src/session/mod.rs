@@ -42,11 +42,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod budget;
 mod build;
 mod dry_run;
 mod error;
 mod fetch;
 mod kconfig;
+mod kernel_settings;
 mod lock;
 mod locks;
 mod machines;
@@ -66,10 +68,12 @@ use crate::build::Observer;
 use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig, VendoredPlace};
 use crate::store::{Sharing, Store};
 
+pub use budget::OverBudget;
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
 pub use dry_run::{DryRun, ExpectedDownloads, FileChange, PlannedRecipe};
 pub use error::{Error, SourceFailure};
 pub use kconfig::{ConfigDifference, KconfigChange, KconfigReport};
+pub use kernel_settings::KernelSettings;
 pub use lock::LockUpdate;
 pub use locks::{LockBase, Locks, stale};
 pub use machines::boot_test;

@@ -42,6 +42,10 @@ impl Action for ArchiveStep {
         vec![self.root.step()]
     }
 
+    fn packs(&self) -> Option<Id<AssembleStep>> {
+        Some(self.root)
+    }
+
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         let mut out = self.compression.writer(work.store().blob_writer()?).map_err(ImageError::Write)?;

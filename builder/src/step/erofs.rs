@@ -51,6 +51,10 @@ impl Action for ErofsStep {
         true
     }
 
+    fn packs(&self) -> Option<Id<AssembleStep>> {
+        Some(self.root)
+    }
+
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         for (path, entry) in &tree.entries {

@@ -46,6 +46,10 @@ impl Action for InitrdStep {
         vec![self.root.step()]
     }
 
+    fn packs(&self) -> Option<Id<AssembleStep>> {
+        Some(self.root)
+    }
+
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         let mut segments = Vec::new();

@@ -34,6 +34,7 @@ use std::path::PathBuf;
 use crate::archive::Budget;
 use crate::digest::{Digest, Hasher};
 use crate::platform::Platform;
+use crate::rootfs::Origins;
 use crate::store::{Key, Output};
 use crate::tree::Tree;
 
@@ -114,6 +115,22 @@ pub trait Action: Debug + Send + Sync {
     /// Whether it runs third-party tools, and so needs a sandbox.
     fn runs_tools(&self) -> bool {
         false
+    }
+
+    /// Which parts brought the paths of the tree that it made, determined again from what that is made of, without a
+    /// sandbox; `None` if its tree has no parts.
+    fn origins(&self, _: &Work<'_>) -> Result<Option<Origins>, StepError> {
+        Ok(None)
+    }
+
+    /// What a person calls the input in a row of the key, if the value does not tell: `overlay overlays/base`.
+    fn input_name(&self, _row: &str) -> Option<String> {
+        None
+    }
+
+    /// The step with the tree that it packs into a file.
+    fn packs(&self) -> Option<Id<AssembleStep>> {
+        None
     }
 
     /// Runs it.

@@ -10,6 +10,12 @@ pub(super) fn package_rows(packages: &[PackageFile]) -> impl Iterator<Item = (St
     packages.iter().enumerate().map(|(index, package)| (format!("package {index}"), package.blob))
 }
 
+/// The package in a row of [`package_rows`]: its name and version.
+pub(super) fn package_name(packages: &[PackageFile], row: &str) -> Option<String> {
+    let index: usize = row.strip_prefix("package ")?.parse().ok()?;
+    Some(packages.get(index)?.name.clone())
+}
+
 /// The packages' files.
 pub(super) fn package_blobs(packages: &[PackageFile]) -> Vec<Digest> {
     packages.iter().map(|package| package.blob).collect()

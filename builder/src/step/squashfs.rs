@@ -58,6 +58,10 @@ impl Action for SquashfsStep {
         true
     }
 
+    fn packs(&self) -> Option<Id<AssembleStep>> {
+        Some(self.root)
+    }
+
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
         let tree = work.get(&self.root.output(AssembleStep::TREE))?;
         let squashfs =

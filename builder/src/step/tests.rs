@@ -10,7 +10,7 @@ use crate::image::Compression;
 use crate::image::squashfs::Packing;
 use crate::recipe::decode::At;
 use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
-use crate::rootfs::{Account, Assembly, Pattern, Program};
+use crate::rootfs::{Account, Assembly, LayerOrigin, Pattern, Program, StatedFile};
 use crate::source::Crate;
 use crate::store::Store;
 use crate::tree::capabilities::Capabilities;
@@ -214,11 +214,12 @@ fn assembled() -> AssembleStep {
         dirs: vec![attributes()],
         nodes: vec![DeviceNode { path: at("/n"), block: false, major: 1, minor: 2, mode: 0o600 }],
         links: vec![("/l".into(), "t".into())],
+        files: vec![StatedFile { path: "/s".into(), text: "x".into(), mode: 0o755, owner: (0, 0) }],
         attributes: vec![on(attributes())],
         replace: vec![Pattern::new("/r").unwrap()],
         programs: Vec::new(),
     };
-    let origin = || "o".to_owned();
+    let origin = || LayerOrigin::from("o");
     let layers = vec![
         LayerFrom::Folder { origin: origin(), tree: Arc::new(tree("a", "1")), keep_modes: false },
         LayerFrom::Tree { origin: origin(), from: output(0, "tree") },
@@ -231,22 +232,19 @@ fn assembled() -> AssembleStep {
 fn a_root_is_assembled_again_for_each_of_its_inputs() {
     let layer = |number: usize, layer: fn() -> LayerFrom| move |of: &mut AssembleStep| of.layers[number] = layer();
     let folder = |content: &str, keep_modes| LayerFrom::Folder {
-        origin: String::new(),
+        origin: "".into(),
         tree: Arc::new(tree("a", content)),
         keep_modes,
     };
     let changes = vec![
         change("layer 0", move |of: &mut AssembleStep| of.layers[0] = folder("2", false)),
         change("layer 0", move |of: &mut AssembleStep| of.layers[0] = folder("1", true)),
-        change("layer 1", layer(1, || LayerFrom::Tree { origin: String::new(), from: output(0, "install") })),
-        change("layer 1", layer(1, || LayerFrom::Tree { origin: String::new(), from: output(2, "tree") })),
+        change("layer 1", layer(1, || LayerFrom::Tree { origin: "".into(), from: output(0, "install") })),
+        change("layer 1", layer(1, || LayerFrom::Tree { origin: "".into(), from: output(2, "tree") })),
+        change("layer 2", layer(2, || LayerFrom::File { origin: "".into(), from: output(1, "f"), path: path("x") })),
         change(
             "layer 2",
-            layer(2, || LayerFrom::File { origin: String::new(), from: output(1, "f"), path: path("x") }),
-        ),
-        change(
-            "layer 2",
-            layer(2, || LayerFrom::File { origin: String::new(), from: output(2, "f"), path: path("livefs") }),
+            layer(2, || LayerFrom::File { origin: "".into(), from: output(2, "f"), path: path("livefs") }),
         ),
         change("stated", |of: &mut AssembleStep| of.assembly.layout = None),
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].name.push('x')),
@@ -258,6 +256,10 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].shell.push('x')),
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].password.clear()),
         change("stated", |of: &mut AssembleStep| of.assembly.groups[0].1 = 6),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].path.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].text.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].mode = 0o644),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].owner = (0, 1)),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].path = at("/other")),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].mode = None),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].uid = Some(0)),

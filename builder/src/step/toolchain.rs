@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::package::{package_blobs, package_rows};
+use super::package::{package_blobs, package_name, package_rows};
 use super::{Action, Graph, Materials, Outputs, PackageFile, StepError, StepId, Work};
 use crate::digest::Digest;
 use crate::sandbox::root;
@@ -52,6 +52,10 @@ impl Action for ToolchainStep {
 
     fn materials(&self) -> Materials<'_> {
         Materials::Toolchain(self)
+    }
+
+    fn input_name(&self, row: &str) -> Option<String> {
+        package_name(&self.packages, row)
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {

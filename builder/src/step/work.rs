@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::executor::keep_file;
 use crate::image::LocalFiles;
 use crate::path_error::FromPathError as _;
+use crate::rootfs::Origins;
 use crate::sandbox::{self, Sandbox, SandboxError};
 use crate::store::{Store, StoreError, WorkDir};
 
@@ -101,6 +102,16 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    /// The environment of another step.
+    pub(super) fn of(&self, step: StepId) -> Self {
+        Self { context: self.context, step: self.context.graph.step(step), log: self.log.clone() }
+    }
+
+    /// See [`Action::origins`](super::Action::origins).
+    pub(super) fn origins(&self) -> Result<Option<Origins>, StepError> {
+        self.step.action.origins(self)
+    }
+
     pub(super) fn line(&self, line: &str) {
         self.context.listener.line(self.step, line);
     }

@@ -55,7 +55,7 @@ use crate::tree::Tree;
 pub use batch::Batch;
 pub use damage::{BlobState, Damage, open_regular};
 pub use garbage::{Garbage, KeptObjects, ObjectKind, Policy, Total};
-pub use results::{Blob, Key, Output, StepResult};
+pub use results::{Blob, EarlierResult, Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
 pub use times::StepTime;

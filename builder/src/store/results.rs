@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::damage::{blame, open_regular};
-use super::{Damage, Store, StoreError, publish, sharded};
+use super::{Damage, Store, StoreError, listing, publish, sharded};
 use crate::digest::Digest;
 use crate::input::LONG;
 use crate::path_error::FromPathError as _;
@@ -59,6 +60,11 @@ impl Key {
     /// The value of a row.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.rows.iter().find(|(row, _)| row == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The rows: name and value.
+    pub fn rows_in_order(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rows.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The digests in the rows: of sources, of trees, of the keys of other steps.
@@ -122,6 +128,17 @@ pub struct StepResult {
     pub outputs: BTreeMap<String, Output>,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// A result in the store, which may belong to any recipe.
+#[derive(Clone, Debug)]
+pub struct EarlierResult {
+    /// The step's label.
+    pub label: String,
+    /// Its key.
+    pub key: Key,
+    /// When it was made.
+    pub made: SystemTime,
 }
 
 /// The separator between a result and its digest, which covers everything before it.
@@ -228,6 +245,20 @@ impl Store {
     /// result, or it can't be read.
     pub fn differences(&self, label: &str, key: &Key) -> Vec<String> {
         self.newest(label).map(|result| result.key.differences(key)).unwrap_or_default()
+    }
+
+    /// All results in the store. Damaged ones are left out.
+    pub fn results(&self) -> Result<Vec<EarlierResult>, StoreError> {
+        let mut results = Vec::new();
+        for path in listing::sharded_entries(&self.root.join("steps"))? {
+            let Some(digest) = listing::name(&path) else { continue };
+            let Some(Ok(StepResult { label, key, .. })) = self.read_result(&digest)? else { continue };
+            // It may be removed meanwhile.
+            if let Ok(made) = fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+                results.push(EarlierResult { label, key, made });
+            }
+        }
+        Ok(results)
     }
 
     fn newest_path(&self, label: &str) -> PathBuf {

@@ -102,7 +102,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "source", "step", "tree",
         ],
     ),
-    ("build", &["digest", "interrupt", "step", "store", "threads", "tree"]),
+    ("build", &["digest", "interrupt", "rootfs", "step", "store", "threads", "tree"]),
     // The plan for people.
     ("graph", &["build", "digest", "html", "plan", "printable", "step", "store"]),
     ("boot", &["beneath", "digest", "image", "interrupt", "path_error", "platform", "printable", "process", "threads"]),
@@ -125,6 +125,15 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source", "yaml"]),
+    // What an image's content comes from.
+    ("sizes", &["digest", "html", "input", "printable", "reader"]),
+    (
+        "attribution",
+        &[
+            "archive", "build", "digest", "plan", "recipe", "rootfs", "similar", "sizes", "source", "step", "store",
+            "tree",
+        ],
+    ),
     // What the stages read, for editors and people.
     ("schema", &["cve", "recipe", "source", "yaml"]),
     (
@@ -183,6 +192,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "attribution",
             "beneath",
             "boot",
             "build",
@@ -195,6 +205,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "input",
             "inspect",
             "interrupt",
+            "kernel",
             "lock",
             "output",
             "path_error",
@@ -211,10 +222,12 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "session",
             "show",
             "similar",
+            "sizes",
             "source",
             "step",
             "store",
             "threads",
+            "tree",
             "vendor",
         ],
     ),

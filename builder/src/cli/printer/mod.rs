@@ -168,7 +168,7 @@ impl Printer {
     /// The table of a build's outputs.
     pub fn outputs(&self, report: &WriteReport, ran: usize, seconds: f64) {
         if self.json {
-            let file = |given: &crate::output::WrittenFile| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest});
+            let file = |given: &crate::output::WrittenFile| serde_json::json!({"path": given.path, "size": given.size, "sha256": given.digest, "before": given.before});
             let files: Vec<_> = report.files.iter().map(file).collect();
             json::print(&serde_json::json!({
                 "event": "done", "files": files, "unchanged": report.unchanged, "kept": report.kept, "steps": ran,
@@ -179,7 +179,9 @@ impl Printer {
         let width =
             report.files.iter().map(|given| given.path.display().to_string().chars().count()).max().unwrap_or(0);
         for given in &report.files {
-            self.line(&format!("{:<width$} {:>11}  {}", given.path.display(), bytes(given.size), given.digest.short()));
+            let growth = given.before.map_or(String::new(), |before| growth(before, given.size));
+            let (path, size, digest) = (given.path.display(), bytes(given.size), given.digest.short());
+            self.line(&format!("{path:<width$} {size:>11}  {digest}{growth}"));
         }
         if let Some(kept) = &report.kept {
             self.note(&format!("the edited outputs are kept in {}", kept.display()));
@@ -285,5 +287,14 @@ fn because(changed: &[String]) -> String {
         0 => String::new(),
         count if count <= MOST => format!(" (changed: {})", changed.join(", ")),
         count => format!(" (changed: {} and {} more)", changed[..MOST].join(", "), count - MOST),
+    }
+}
+
+/// How much a file has grown or shrunk, with two spaces before; nothing if it has the same size.
+fn growth(before: u64, now: u64) -> String {
+    match before.cmp(&now) {
+        std::cmp::Ordering::Less => format!("  +{}", bytes(now - before)),
+        std::cmp::Ordering::Greater => format!("  −{}", bytes(before - now)),
+        std::cmp::Ordering::Equal => String::new(),
     }
 }

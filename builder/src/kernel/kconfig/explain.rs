@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use nix::sys::stat::SFlag;
-
 use super::super::config::Config;
 use super::super::fragment::{SymbolValue, number};
 use super::super::versions::Version;
 use super::expr::{Atom, Tristate};
+use super::files::FileItem;
 use super::needs::listed;
 use super::values::Values;
 use super::{DefaultValue, Definition, Kconfig, KconfigPlace, Symbol, SymbolType};
@@ -406,20 +405,19 @@ fn unread(kconfig: &Kconfig) -> HashMap<String, Vec<KconfigPlace>> {
     let mut found: HashMap<String, Vec<KconfigPlace>> = HashMap::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
-        for item in kconfig.root.list(&folder).unwrap_or_default() {
-            let Some(name) = item.name.to_str() else { continue };
-            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-            match item.kind() {
+        for FileItem { name, is_folder } in kconfig.root.list(&folder) {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            if is_folder {
                 // Examples of the language itself.
-                SFlag::S_IFDIR if path != "Documentation" && path != "scripts" => folders.push(path),
-                SFlag::S_IFREG if name.starts_with("Kconfig") || name.starts_with("Config.") => {
-                    for (symbol, line) in defined_in(&kconfig.root.read(&path, MOST_BYTES).unwrap_or_default()) {
-                        if !kconfig.symbols.contains_key(&symbol) {
-                            found.entry(symbol).or_default().push(KconfigPlace { file: path.as_str().into(), line });
-                        }
+                if path != "Documentation" && path != "scripts" {
+                    folders.push(path);
+                }
+            } else if name.starts_with("Kconfig") || name.starts_with("Config.") {
+                for (symbol, line) in defined_in(&kconfig.root.read(&path, MOST_BYTES).unwrap_or_default()) {
+                    if !kconfig.symbols.contains_key(&symbol) {
+                        found.entry(symbol).or_default().push(KconfigPlace { file: path.as_str().into(), line });
                     }
                 }
-                _ => {}
             }
         }
     }

@@ -5,14 +5,28 @@
 //! kconfiglib's users (`rsource`, globs). `conf` itself has accepted the files before they are read here, so a line
 //! that can't be parsed is only recorded as an [`Oddity`].
 
+#[cfg(test)]
+mod cases;
 pub mod explain;
 mod expr;
+pub mod facts;
+mod files;
+mod given;
+mod members;
+mod model;
 mod needs;
 mod parse;
+pub mod predict;
+pub(super) mod remedy;
+mod resolve;
+#[cfg(test)]
+mod resolve_tests;
 #[cfg(test)]
 mod tests;
 mod token;
 mod values;
+mod way;
+mod words;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,9 +34,12 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 pub use expr::{Atom, Expr, Tristate};
+pub use facts::ToolchainFacts;
+pub use files::SourceFiles;
 pub use token::Op;
 
-use crate::beneath::{Dir, Links};
+#[cfg(test)]
+use super::versions::Version;
 use crate::platform::{KernelNames, Platform};
 use token::Variables;
 
@@ -156,7 +173,7 @@ pub struct Symbol {
 }
 
 /// Index of a [`Scope`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeId(usize);
 
 /// The kind of a scope.
@@ -169,10 +186,22 @@ pub enum ScopeKind {
     /// `if`
     If,
     /// `choice`: the symbols of which one is chosen.
-    Choice {
-        /// In the order of the file.
-        members: Vec<String>,
-    },
+    Choice(Choice),
+}
+
+/// A `choice`.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// In the order of the file.
+    pub members: Vec<String>,
+    /// Its type, if it states one.
+    pub kind: Option<SymbolType>,
+    /// Its defaults, each of which names a member.
+    pub defaults: Vec<DefaultValue>,
+    /// `optional`: it may be left without a chosen member.
+    pub optional: bool,
+    /// Which of the scope's `depends` is the condition of its prompt.
+    pub prompt: Option<usize>,
 }
 
 /// A block whose conditions apply to everything inside it.
@@ -208,6 +237,8 @@ pub struct Oddity {
 pub struct Kconfig {
     /// By name, without `CONFIG_`.
     pub symbols: HashMap<String, Symbol>,
+    /// The names, in the order of their first definitions.
+    order: Vec<String>,
     /// Lines that could not be parsed.
     pub oddities: Vec<Oddity>,
     scopes: Vec<Scope>,
@@ -215,26 +246,41 @@ pub struct Kconfig {
     selectors: HashMap<String, Vec<(String, usize, usize)>>,
     /// Symbols that take their value from the environment (`option env=`).
     environment: HashMap<String, String>,
-    root: Dir,
+    root: SourceFiles,
     /// Where files that were not read define symbols; computed on first use.
     elsewhere: OnceLock<HashMap<String, Vec<KconfigPlace>>>,
 }
 
 impl Kconfig {
-    /// Reads the Kconfig files of a source for an architecture.
-    pub fn load(source: &Dir, platform: Platform) -> io::Result<Self> {
-        let root = source.following(Links::Within);
+    /// Reads the Kconfig files of a source for an architecture, without knowing the compiler.
+    pub fn load(source: &SourceFiles, platform: Platform) -> io::Result<Self> {
+        Self::load_for(source, platform, &ToolchainFacts::default(), &[])
+    }
+
+    /// The same, with what is known of the toolchain, and with make's arguments, of which `NAME=value` set variables.
+    pub fn load_for(
+        source: &SourceFiles,
+        platform: Platform,
+        facts: &ToolchainFacts,
+        make: &[String],
+    ) -> io::Result<Self> {
         let KernelNames { arch, source: srcarch, .. } = platform.names().kernel;
         let top = ["Kconfig".to_owned(), format!("arch/{srcarch}/Kconfig"), "Config.in".to_owned()];
-        let Some(top) = top.iter().find(|name| root.has_file(name)) else {
+        let Some(top) = top.iter().find(|name| source.has_file(name)) else {
             let what = format!("no Kconfig, arch/{srcarch}/Kconfig or Config.in in the source");
             return Err(io::Error::new(io::ErrorKind::NotFound, what));
         };
-        let mut variables = Variables::default();
+        let mut variables = Variables::new(facts.clone());
         for (name, value) in [("ARCH", arch), ("SRCARCH", srcarch), ("srctree", ".")] {
             variables.set(name, value);
         }
-        Ok(parse::parse(root, top, variables))
+        for (name, value) in facts.variables() {
+            variables.set(name, value);
+        }
+        for (name, value) in make.iter().filter_map(|argument| argument.split_once('=')) {
+            variables.set(name, value);
+        }
+        Ok(parse::parse(source.clone(), top, variables))
     }
 
     /// A scope and all that enclose it, from the innermost outwards.

@@ -16,7 +16,7 @@ const LONGEST: usize = 4;
 /// A condition, reduced to the parts that are not met.
 #[derive(Clone, Debug)]
 pub(super) struct Need {
-    expr: Expr,
+    pub(super) expr: Expr,
     place: KconfigPlace,
 }
 
@@ -179,6 +179,8 @@ impl<'a> Values<'a> {
             Expr::Atom(Atom::Symbol(name)) if &**name == "m" => {
                 format!("m: it can only be a module, and MODULES is n ({place})")
             }
+            // What a macro gives for a toolchain that is known.
+            Expr::Atom(Atom::Symbol(name)) if &**name == "n" => format!("n, which is never true ({place})"),
             Expr::Atom(Atom::Symbol(name)) if !self.kconfig.symbols.contains_key(&**name) => {
                 format!("{name}, which does not exist for this architecture ({place})")
             }
@@ -295,7 +297,7 @@ impl<'a> Values<'a> {
     }
 
     /// The conditions of a block's defaults, with its own dependencies first.
-    fn default_guards(&self, definition: &'a Definition) -> Vec<Guard> {
+    pub(super) fn default_guards(&self, definition: &'a Definition) -> Vec<Guard> {
         let depends = self.dependencies(definition).into_iter().cloned();
         let defaults = definition.defaults.iter().map(|default| {
             let value = Some(default.value.clone()).filter(|value| value.symbol() != Some("y"));

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::beneath::{Dir, Refusal};
-
-use super::expr::{Atom, Expr};
+use super::expr::Expr;
+use super::files::{SourceFiles, Unreadable};
 use super::token::{Lines, Op, Token, Variables, tokens};
+use super::words::{assignment, at_end, atom_of, below, kind_of, text_of};
 use super::{
-    DefaultValue, Definition, Guard, Kconfig, KconfigPlace, Oddity, Prompt, Range, Scope, ScopeId, ScopeKind, Select,
-    SymbolType,
+    Choice, DefaultValue, Definition, Guard, Kconfig, KconfigPlace, Oddity, Prompt, Range, Scope, ScopeId, ScopeKind,
+    Select, SymbolType,
 };
 
 /// How deep files may include each other; Linux has 8 levels.
@@ -24,7 +24,7 @@ const DEEPEST_BLOCK: usize = 100;
 const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 32 << 20;
 
-pub(super) fn parse(root: Dir, top: &str, variables: Variables) -> Kconfig {
+pub(super) fn parse(root: SourceFiles, top: &str, variables: Variables) -> Kconfig {
     let place = KconfigPlace { file: top.into(), line: 1 };
     let scope = Scope {
         parent: None,
@@ -37,6 +37,7 @@ pub(super) fn parse(root: Dir, top: &str, variables: Variables) -> Kconfig {
     };
     let kconfig = Kconfig {
         symbols: HashMap::new(),
+        order: Vec::new(),
         oddities: Vec::new(),
         scopes: vec![scope],
         selectors: HashMap::new(),
@@ -117,9 +118,9 @@ impl Parser {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
         let too_many = || format!("{path}: the Kconfig files are more than {MOST_FILES}, or {MOST_BYTES} bytes in all");
         self.files_left = self.files_left.checked_sub(1).ok_or_else(too_many)?;
-        let bytes = self.kconfig.root.read(path, self.bytes_left).map_err(|error| match error.refusal {
-            Refusal::TooLarge(_) => too_many(),
-            refusal => format!("can't read {path}: {refusal}"),
+        let bytes = self.kconfig.root.read(path, self.bytes_left).map_err(|error| match error {
+            Unreadable::TooLarge => too_many(),
+            error => format!("can't read {path}: {error}"),
         })?;
         self.bytes_left -= bytes.len() as u64;
         Ok(bytes)
@@ -148,7 +149,7 @@ impl Parser {
             "menu" | "choice" => {
                 let kind = match keyword.as_str() {
                     "menu" => ScopeKind::Menu,
-                    _ => ScopeKind::Choice { members: Vec::new() },
+                    _ => ScopeKind::Choice(Choice::default()),
                 };
                 let title = rest.first().map(text_of).unwrap_or_default();
                 let scope = self.open(file, kind, title, place)?;
@@ -189,13 +190,17 @@ impl Parser {
             ranges: Vec::new(),
             transitional: false,
         };
-        self.kconfig.symbols.entry(name.clone()).or_default().definitions.push(definition);
+        let symbol = self.kconfig.symbols.entry(name.clone()).or_default();
+        if symbol.definitions.is_empty() {
+            self.kconfig.order.push(name.clone());
+        }
+        symbol.definitions.push(definition);
         // A member may be inside an `if` within its choice.
         let mut at = Some(file.scope);
         while let Some(id) = at {
             let scope = &mut self.kconfig.scopes[id.0];
-            if let ScopeKind::Choice { members } = &mut scope.kind {
-                members.push(name.clone());
+            if let ScopeKind::Choice(choice) = &mut scope.kind {
+                choice.members.push(name.clone());
                 break;
             }
             at = scope.parent;
@@ -227,7 +232,7 @@ impl Parser {
         let scope = &self.kconfig.scopes[file.scope.0];
         let fits = matches!(
             (&scope.kind, keyword),
-            (ScopeKind::Menu, "endmenu") | (ScopeKind::If, "endif") | (ScopeKind::Choice { .. }, "endchoice")
+            (ScopeKind::Menu, "endmenu") | (ScopeKind::If, "endif") | (ScopeKind::Choice(_), "endchoice")
         );
         match scope.parent {
             Some(parent) if fits && file.scope != file.outermost => {
@@ -280,8 +285,8 @@ impl Parser {
                     below.push(join(part));
                     continue;
                 }
-                let items = self.kconfig.root.list(folder).unwrap_or_default();
-                let names = items.iter().filter_map(|item| item.name.to_str()).filter(|name| fits.matches(name));
+                let items = self.kconfig.root.list(folder);
+                let names = items.iter().map(|item| item.name.as_str()).filter(|name| fits.matches(name));
                 below.extend(names.map(join));
             }
             found = below;
@@ -351,6 +356,9 @@ impl Parser {
                     Subject::Scope(id) => {
                         let scope = &mut self.kconfig.scopes[id.0];
                         scope.title = text;
+                        if let (ScopeKind::Choice(choice), Some(_)) = (&mut scope.kind, &condition) {
+                            choice.prompt = Some(scope.depends.len());
+                        }
                         scope.depends.extend(condition.map(|condition| Guard { condition, place }));
                     }
                 }
@@ -362,8 +370,15 @@ impl Parser {
                 let value = Expr::parse(&mut rest)?;
                 let condition = self.condition(&mut rest)?;
                 at_end(rest)?;
-                if let Subject::Symbol(name) = subject {
-                    self.definition(name)?.defaults.push(DefaultValue { value, condition, place });
+                let default = DefaultValue { value, condition, place };
+                match subject {
+                    Subject::Symbol(name) => self.definition(name)?.defaults.push(default),
+                    Subject::Scope(id) => {
+                        if let ScopeKind::Choice(choice) = &mut self.kconfig.scopes[id.0].kind {
+                            choice.defaults.push(default);
+                        }
+                    }
+                    Subject::Nobody => {}
                 }
             }
             ("select" | "imply" | "enable", _) => {
@@ -401,15 +416,30 @@ impl Parser {
                     self.definition(name)?.transitional = true;
                 }
             }
-            ("optional" | "modules", _) => {}
+            ("optional", _) => {
+                if let Subject::Scope(id) = subject
+                    && let ScopeKind::Choice(choice) = &mut self.kconfig.scopes[id.0].kind
+                {
+                    choice.optional = true;
+                }
+            }
+            ("modules", _) => {}
             _ => return Err(format!("unknown keyword `{keyword}`")),
         }
         Ok(())
     }
 
     fn set_kind(&mut self, subject: &Subject, kind: SymbolType) {
-        if let Subject::Symbol(name) = subject {
-            self.kconfig.symbols.entry(name.clone()).or_default().kind.get_or_insert(kind);
+        match subject {
+            Subject::Symbol(name) => {
+                self.kconfig.symbols.entry(name.clone()).or_default().kind.get_or_insert(kind);
+            }
+            Subject::Scope(id) => {
+                if let ScopeKind::Choice(choice) = &mut self.kconfig.scopes[id.0].kind {
+                    choice.kind.get_or_insert(kind);
+                }
+            }
+            Subject::Nobody => {}
         }
     }
 
@@ -431,66 +461,4 @@ struct File {
 enum Next {
     Line,
     Help,
-}
-
-/// A path relative to the source's root, with `..` resolved; `None` if it leads outside.
-fn below(path: &str) -> Option<String> {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            ".." => drop(parts.pop()?),
-            "." => {}
-            part => parts.push(part),
-        }
-    }
-    (!path.starts_with('/')).then(|| parts.join("/"))
-}
-
-/// The type that a keyword states, and whether a default (not a prompt) follows.
-fn kind_of(keyword: &str) -> Option<(SymbolType, bool)> {
-    let (keyword, default) = match keyword.strip_prefix("def_") {
-        Some(rest) => (rest, true),
-        None => (keyword, false),
-    };
-    let kind = match keyword {
-        "bool" | "boolean" => SymbolType::Bool,
-        "tristate" => SymbolType::Tristate,
-        "string" => SymbolType::Text,
-        "int" => SymbolType::Int,
-        "hex" => SymbolType::Hex,
-        _ => return None,
-    };
-    Some((kind, default))
-}
-
-fn at_end(tokens: &[Token]) -> Result<(), String> {
-    match tokens.first() {
-        None => Ok(()),
-        Some(token) => Err(format!("expected the end of the line, found `{}`", text_of(token))),
-    }
-}
-
-fn text_of(token: &Token) -> String {
-    match token {
-        Token::Word(text) | Token::Text(text) | Token::Unknown(text) => text.clone(),
-        Token::Op(op) => op.to_string(),
-    }
-}
-
-fn atom_of(token: &Token) -> Result<Atom, String> {
-    match token {
-        Token::Word(word) => Ok(Atom::Symbol(word.as_str().into())),
-        Token::Text(text) => Ok(Atom::Text(text.as_str().into())),
-        Token::Unknown(text) => Ok(Atom::Unknown(text.as_str().into())),
-        Token::Op(op) => Err(format!("expected a value, found `{op}`")),
-    }
-}
-
-/// `name := value`, `name = value`, `name += value`.
-fn assignment(line: &str) -> Option<(&str, &str, &str)> {
-    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))?;
-    let (name, rest) = line.split_at(end);
-    let rest = rest.trim_start();
-    let operator = [":=", "+=", "="].into_iter().find(|operator| rest.starts_with(operator))?;
-    (!name.is_empty()).then(|| (name, operator, rest[operator.len()..].trim_start()))
 }

@@ -18,8 +18,8 @@ fn source(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 /// A folder as it is opened by code that does not trust its content.
-fn dir(root: &Path) -> Dir {
-    Dir::open(root, Links::Never).unwrap()
+fn dir(root: &Path) -> SourceFiles {
+    SourceFiles::from(&Dir::open(root, Links::Never).unwrap())
 }
 
 fn load(root: &Path) -> Kconfig {

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::facts::ToolchainFacts;
+
 /// An operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as they are read")]
@@ -59,33 +61,42 @@ pub(super) enum Token {
 /// How many bytes the expansion of one text may process: values that refer to others twice double at each level.
 const EXPANSION: usize = 1 << 16;
 
-/// Variables by name: those from make's environment and those that Kconfig files assign.
+/// Variables by name: those from make's environment and those that Kconfig files assign. Functions are variables with
+/// `$(1)`, `$(2)` … in them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Variables(HashMap<String, String>);
+pub(super) struct Variables {
+    values: HashMap<String, String>,
+    facts: ToolchainFacts,
+}
 
 impl Variables {
+    /// None yet; `facts` answer `$(shell,…)`.
+    pub(super) fn new(facts: ToolchainFacts) -> Self {
+        Self { values: HashMap::new(), facts }
+    }
+
     pub(super) fn set(&mut self, name: &str, text: &str) {
-        self.0.insert(name.to_owned(), text.to_owned());
+        self.values.insert(name.to_owned(), text.to_owned());
     }
 
     pub(super) fn append(&mut self, name: &str, text: &str) {
-        let value = self.0.entry(name.to_owned()).or_default();
+        let value = self.values.entry(name.to_owned()).or_default();
         value.push(' ');
         value.push_str(text);
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 
-    /// `text` with every `$(name)` replaced; `None` if one is a function or unknown, or if the result would be
-    /// unreasonably long.
+    /// `text` with every `$(name)` and `$(name,arguments)` replaced; `None` if one is unknown or depends on what the
+    /// facts do not tell, or if the result would be unreasonably long.
     pub(super) fn expand(&self, text: &str) -> Option<String> {
-        self.expand_within(text, 0, &mut EXPANSION.clone())
+        self.expand_within(text, &[], 0, &mut EXPANSION.clone())
     }
 
     /// `left` is how many more bytes may be processed, at any depth.
-    fn expand_within(&self, text: &str, depth: usize, left: &mut usize) -> Option<String> {
+    fn expand_within(&self, text: &str, arguments: &[String], depth: usize, left: &mut usize) -> Option<String> {
         *left = left.checked_sub(text.len() + 1)?;
         let mut expanded = String::new();
         let mut rest = text;
@@ -94,10 +105,9 @@ impl Variables {
             rest = &rest[at..];
             if rest.starts_with("$(") {
                 let end = macro_end(rest)?;
-                let name = &rest[2..end - 1];
                 // A variable that refers to itself would not end.
-                let value = (depth < 16).then(|| self.get(name)).flatten()?;
-                expanded.push_str(&self.expand_within(value, depth + 1, left)?);
+                let value = (depth < 16).then(|| self.call(&rest[2..end - 1], arguments, depth, left)).flatten()?;
+                expanded.push_str(&value);
                 rest = &rest[end..];
             } else {
                 // Before Linux 4.18, `$SRCARCH` in text referred to a symbol whose value comes from the environment.
@@ -115,6 +125,39 @@ impl Variables {
         expanded.push_str(rest);
         Some(expanded)
     }
+
+    /// The value of `name`, or of `name,argument,argument`.
+    fn call(&self, inner: &str, outer: &[String], depth: usize, left: &mut usize) -> Option<String> {
+        let mut parts = arguments(inner).into_iter();
+        let name = parts.next()?;
+        if let Ok(number) = name.parse::<usize>() {
+            return Some(outer.get(number.checked_sub(1)?).cloned().unwrap_or_default());
+        }
+        let given: Option<Vec<String>> = parts.map(|part| self.expand_within(part, outer, depth + 1, left)).collect();
+        let given = given?;
+        if name == "shell" {
+            return self.facts.shell(given.first()?);
+        }
+        self.expand_within(self.get(name)?, &given, depth + 1, left)
+    }
+}
+
+/// The parts of a macro's content between the commas that are not inside another macro or parentheses.
+fn arguments(inner: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0usize);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&inner[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inner[start..]);
+    parts
 }
 
 fn is_name(c: char) -> bool {

@@ -127,7 +127,7 @@ impl<'a> Values<'a> {
         definition: &'a Definition,
     ) -> Option<(&'a str, &'a super::KconfigPlace, &'a [String])> {
         self.kconfig.enclosing(definition.scope).find_map(|scope| match &scope.kind {
-            ScopeKind::Choice { members } => Some((scope.title.as_str(), &scope.place, members.as_slice())),
+            ScopeKind::Choice(choice) => Some((scope.title.as_str(), &scope.place, choice.members.as_slice())),
             _ => None,
         })
     }

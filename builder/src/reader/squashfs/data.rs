@@ -19,6 +19,24 @@ pub struct FileData {
     pub fragment: Option<(u32, u32)>,
 }
 
+impl FileData {
+    /// The bytes that its blocks take, and its part of the fragment, in which each byte counts the same. `block` is the size
+    /// of a block, unpacked.
+    pub fn stored(&self, fragments: &Fragments, block: u32) -> u64 {
+        let blocks: u64 = self.blocks.iter().map(|stored| u64::from(stored & !PLAIN)).sum();
+        let share = self.fragment.and_then(|(index, _)| {
+            let (_, stored) = fragments.rows.get(index as usize)?;
+            Some(self.end(block) * u64::from(stored & !PLAIN) / fragments.unpacked.get(index as usize)?.max(&1))
+        });
+        blocks + share.unwrap_or(0)
+    }
+
+    /// The bytes of its content that are in the fragment.
+    fn end(&self, block: u32) -> u64 {
+        self.size.saturating_sub(self.blocks.len() as u64 * u64::from(block))
+    }
+}
+
 /// The bit of a stored size that means "not compressed".
 const PLAIN: u32 = 1 << 24;
 
@@ -26,12 +44,22 @@ const PLAIN: u32 = 1 << 24;
 /// in the same block mostly follow each other.
 pub struct Fragments {
     rows: Vec<(u64, u32)>,
+    /// The unpacked size of each, as far as files use it.
+    unpacked: Vec<u64>,
     last: Mutex<Option<(u32, Arc<Vec<u8>>)>>,
 }
 
 impl Fragments {
-    pub fn new(rows: Vec<(u64, u32)>) -> Self {
-        Self { rows, last: Mutex::new(None) }
+    /// The rows of their table, and the files that refer to them; `block` is the size of a block, unpacked.
+    pub fn new(rows: Vec<(u64, u32)>, files: &[FileData], block: u32) -> Self {
+        let mut unpacked = vec![0; rows.len()];
+        for file in files {
+            let Some((index, offset)) = file.fragment else { continue };
+            if let Some(size) = unpacked.get_mut(index as usize) {
+                *size = (u64::from(offset) + file.end(block)).max(*size);
+            }
+        }
+        Self { rows, unpacked, last: Mutex::new(None) }
     }
 
     /// The fragment of a number, unpacked by `read`.

@@ -14,7 +14,7 @@ use super::codec::Codec;
 use super::filesystem::{Content, Filesystem};
 use super::limits::Allowance;
 use super::region::{le, le16, le32};
-use super::{Entry, Fault, Kind, Limits, Listing, Region};
+use super::{Entry, Fault, Kind, Limits, Listing, Region, StoredAs};
 use data::{FileReader, Fragments};
 use inode::{Inode, InodeKind};
 use metadata::{Metadata, Reference};
@@ -115,8 +115,8 @@ impl Squashfs {
             listing: Listing::new(entries),
             image: image.clone(),
             limits: *limits,
+            fragments: Fragments::new(fragments, &files, info.block),
             info,
-            fragments: Fragments::new(fragments),
             files,
         })
     }
@@ -131,6 +131,11 @@ impl Filesystem for Squashfs {
         let file = usize::try_from(entry.content).ok().and_then(|index| self.files.get(index));
         let file = file.ok_or_else(|| Fault::damaged("a file without content"))?;
         Ok(Content::Stream(Box::new(FileReader::new(file, &self.image, &self.fragments, &self.info, &self.limits))))
+    }
+
+    fn stored(&self, entry: &Entry) -> Option<StoredAs> {
+        let file = self.files.get(usize::try_from(entry.content).ok()?)?;
+        Some(StoredAs::Bytes(file.stored(&self.fragments, self.info.block)))
     }
 }
 

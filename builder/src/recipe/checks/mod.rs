@@ -1,6 +1,7 @@
 //! Rules for a recipe beyond its structure, one file each.
 
 mod boot_entries;
+mod budgets;
 mod component_needs;
 mod diversions;
 mod kernel_config;
@@ -13,6 +14,7 @@ mod paths;
 mod patterns;
 mod platform;
 mod programs;
+mod services;
 mod test_entries;
 mod users;
 
@@ -52,6 +54,7 @@ pub struct Check {
 /// All rules.
 pub const CHECKS: &[Check] = &[
     boot_entries::CHECK,
+    budgets::CHECK,
     component_needs::CHECK,
     diversions::CHECK,
     kernel_config::CHECK,
@@ -64,6 +67,7 @@ pub const CHECKS: &[Check] = &[
     patterns::CHECK,
     platform::CHECK,
     programs::CHECK,
+    services::CHECK,
     test_entries::CHECK,
     users::CHECK,
 ];

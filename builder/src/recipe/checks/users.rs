@@ -2,6 +2,7 @@ use super::{Check, CheckInput};
 use crate::recipe::decode::FindingSink;
 use crate::recipe::rootfs::{Rootfs, User};
 use crate::tree::TreePath;
+use ssh_key::authorized_keys::Entry;
 
 pub const CHECK: Check = Check {
     id: "users",
@@ -30,6 +31,7 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
                 add(format!("`{}` can't be an account's name: {why}", user.name.value));
             }
             check_fields(user, &mut add);
+            check_keys(user, sink);
             check_memberships(rootfs, user, sink);
         }
     }
@@ -92,6 +94,26 @@ fn check_fields(user: &User, add: &mut dyn FnMut(String)) {
     if !is_hash(&user.password) {
         let message = "is not a crypt(5) hash; `openssl passwd -6` or `mkpasswd` creates one. `\"\"` allows a login without password, `\"!\"` locks the account";
         add(format!("`password` of account `{name}` {message}"));
+    }
+}
+
+/// Lines of `authorized_keys` (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
+fn check_keys(user: &User, sink: &FindingSink) {
+    for (index, key) in user.ssh_keys.iter().enumerate() {
+        let mut findings = sink.borrow_mut();
+        if key.contains("PRIVATE KEY") {
+            let message = format!("a private key does not belong in an image: account `{}`", user.name.value);
+            findings.add(CHECK.id, key.span, message).help("give the line of the file that ends in .pub");
+        } else if let Err(error) = key.parse::<Entry>() {
+            let message = format!("this is not a public key of SSH: {error}");
+            findings
+                .add(CHECK.id, key.span, message)
+                .help("give the line of the file that ends in .pub: `ssh-ed25519 AAAA… name`");
+        } else if key.contains('\n') {
+            findings.add(CHECK.id, key.span, "a public key is one line");
+        } else if user.ssh_keys[..index].iter().any(|other| other.value == key.value) {
+            findings.add(CHECK.id, key.span, format!("account `{}` has this key twice", user.name.value));
+        }
     }
 }
 

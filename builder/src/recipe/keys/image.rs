@@ -205,6 +205,25 @@ const OUTPUTS: Form = Form::List(&Form::Words(&[
     Word::new("erofs", "`NAME.erofs`, the same in another format"),
 ]));
 
+/// Budgets of the outputs.
+pub static BUDGETS: Keys = Keys {
+    id: "budgets",
+    what: "`budgets`",
+    about: "The most bytes that outputs may have: a build whose output is larger fails, and writes nothing.",
+    example: "{grub-cfg: 64K}",
+    keys: &[&[
+        Key::optional("bzimage", Form::SIZE, "The kernel.", "6M"),
+        Key::optional("initrd", Form::SIZE, "The initrd.", "2M"),
+        Key::optional("grub-cfg", Form::SIZE, "GRUB's configuration.", "64K"),
+        Key::optional("iso", Form::SIZE, "The ISO.", "10M"),
+        Key::optional("template", Form::SIZE, "The template.", "2M"),
+        Key::optional("rootfs", Form::SIZE, "The root filesystem as an archive.", "2M"),
+        Key::optional("squashfs", Form::SIZE, "The root filesystem as squashfs.", "2M"),
+        Key::optional("erofs", Form::SIZE, "The root filesystem as erofs.", "2M"),
+    ]],
+    rules: &[],
+};
+
 /// An image recipe.
 pub static RECIPE: Keys = Keys {
     id: "recipe",
@@ -263,6 +282,12 @@ pub static RECIPE: Keys = Keys {
         ),
         Key::optional("iso", Form::Mapping(&ISO), "Settings of the ISO.", "{label: LIVE}"),
         Key::required("outputs", OUTPUTS, "What a build writes into `out/NAME/`.", "[initrd, grub-cfg]"),
+        Key::optional(
+            "budgets",
+            Form::Mapping(&BUDGETS),
+            "The most bytes that each output may have.",
+            "{grub-cfg: 64K}",
+        ),
         Key::optional(
             "tests",
             Form::List(&Form::Mapping(&TEST)),

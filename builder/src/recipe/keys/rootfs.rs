@@ -25,6 +25,12 @@ pub static USER: Keys = Keys {
         )
         .default("\"!\""),
         Key::optional("gecos", Form::TEXT, "Full name.", "Ann Example"),
+        Key::optional(
+            "ssh-keys",
+            Form::TEXTS,
+            "Public keys that may log in by SSH, as lines of `.ssh/authorized_keys` in its home folder.",
+            "[ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann]",
+        ),
     ]],
     rules: &[],
 };
@@ -130,6 +136,52 @@ pub const OVERLAYS: Form = Form::List(&Form::Any(&[Form::TEXT, Form::Mapping(&OV
 
 const ATTRIBUTES_FORM: Form = Form::List(&Form::Any(&[Form::TEXT, Form::Mapping(&ATTRIBUTES)]));
 
+/// A service.
+pub static SERVICE: Keys = Keys {
+    id: "service",
+    what: "a service",
+    about: "A program that the system runs from its start, under the supervision of runit (component `runit`): `docs/services.md`.",
+    example: "{name: web, command: /system/bin/httpd -f}",
+    keys: &[&[
+        Key::required("name", Form::TEXT, "Its name: `sv status NAME`, and its log.", "web"),
+        Key::required(
+            "command",
+            Form::Any(&[Form::TEXT, Form::TEXTS]),
+            "The program and its arguments: words separated by spaces, or a list. No shell interprets them.",
+            "[/system/bin/httpd, -f]",
+        ),
+        Key::optional("user", Form::TEXT, "The account that it runs as.", "www").depends("root"),
+        Key::optional(
+            "restart",
+            Form::Words(&[
+                Word::new("always", "it is started again, a second later"),
+                Word::new("on-failure", "the same, unless its status is 0"),
+                Word::new("never", "it stays ended"),
+            ]),
+            "What happens when it ends.",
+            "on-failure",
+        )
+        .default("always"),
+        Key::optional("after", Form::TEXTS, "Services that have to run before.", "[database]"),
+        Key::optional("network", Form::BOOL, "Whether it waits for a default route.", "true").default("false"),
+        Key::optional(
+            "log",
+            Form::Words(&[
+                Word::new("file", "`/system/var/log/NAME/current`, with times; old files are removed"),
+                Word::new("console", "the console"),
+                Word::new("none", "nothing is kept"),
+            ]),
+            "Where its output goes.",
+            "console",
+        )
+        .default("file"),
+        Key::optional("env", Form::Map(&Form::TEXT), "Its environment, in addition to `PATH`.", "{PORT: \"80\"}"),
+        Key::optional("directory", Form::TEXT, "The folder that it runs in.", "/usr/www")
+            .depends("its own in `/system/etc/sv`"),
+    ]],
+    rules: &[],
+};
+
 /// What the audit ignores.
 pub static AUDIT: Keys = Keys {
     id: "audit",
@@ -150,7 +202,7 @@ const LAYOUT: Key =
     Key::required("layout", Form::Words(&[SPLIT, FHS]), "What is permitted at the top of the root.", "split");
 
 /// The keys of a root's content, other than its layout.
-pub static CONTENT: [Key; 14] = [
+pub static CONTENT: [Key; 15] = [
     Key::optional("components", Form::TEXTS, "Components whose install trees it contains.", "[]"),
     Key::optional("debian", DEBIAN, "The suites that `packages` are taken from.", "bookworm"),
     Key::optional(
@@ -202,6 +254,12 @@ pub static CONTENT: [Key; 14] = [
         ATTRIBUTES_FORM,
         "Modes, owners, capabilities and extended attributes by path or pattern; applied in order, after everything else.",
         "[{path: /system/etc/motd, mode: \"0600\"}]",
+    ),
+    Key::optional(
+        "services",
+        Form::List(&Form::Mapping(&SERVICE)),
+        "Programs that the system runs from its start, in layout `split`.",
+        "[{name: web, command: /system/bin/httpd -f}]",
     ),
     Key::optional(
         "replace",

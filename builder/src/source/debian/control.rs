@@ -19,6 +19,8 @@ pub struct Control {
     pub homepage: Option<String>,
     /// `Replaces`, unparsed.
     replaces: String,
+    /// `Provides`, unparsed.
+    provides: String,
     /// `Pre-Depends` and `Depends`, unparsed.
     depends: [String; 2],
 }
@@ -36,15 +38,22 @@ impl Control {
         relation::parse(&replaces)
             .map_err(|part| format!("`Replaces` contains `{part}`, which is not a valid relation"))?;
         let depends = ["Pre-Depends", "Depends"].map(|name| field(name).unwrap_or_default());
+        let provides = field("Provides").unwrap_or_default();
         let architecture = field("Architecture").unwrap_or_default();
         let (maintainer, homepage) = (field("Maintainer"), field("Homepage"));
-        Ok(Self { package, version, architecture, maintainer, homepage, replaces, depends })
+        Ok(Self { package, version, architecture, maintainer, homepage, replaces, provides, depends })
     }
 
     /// The names of its dependencies, with all alternatives.
     pub fn depends(&self) -> Vec<String> {
         let groups = self.depends.iter().flat_map(|field| relation::parse(field).unwrap_or_default());
         groups.flatten().map(|relation| relation.name.to_owned()).collect()
+    }
+
+    /// The names of the virtual packages that it provides.
+    pub fn provides(&self) -> Vec<String> {
+        let groups = relation::parse(&self.provides).unwrap_or_default();
+        groups.into_iter().flatten().map(|relation| relation.name.to_owned()).collect()
     }
 
     /// Whether this package's files replace the other's (policy §7.6.1). Only real names count, as for dpkg.

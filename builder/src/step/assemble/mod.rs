@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Action, Blob, Graph, Id, OutputName, Outputs, Ref, StepError, StepId, Work, tree_digest};
+use crate::digest::Digest;
 use crate::recipe::rootfs::Attributes;
-use crate::rootfs::{Assembly, Layer, assemble};
+use crate::rootfs::{Assembly, Layer, LayerOrigin, Merged, Origins, StatedFile, assemble};
 use crate::store::Key;
 use crate::tree::{Entry, Tree, TreePath};
 
@@ -43,15 +44,15 @@ pub struct FirmwareSources {
 pub enum LayerFrom {
     /// A step's tree.
     Tree {
-        /// For messages.
-        origin: String,
+        /// Not part of the key.
+        origin: LayerOrigin,
         /// The tree.
         from: Ref<Tree>,
     },
     /// A folder of the project.
     Folder {
-        /// For messages.
-        origin: String,
+        /// Not part of the key.
+        origin: LayerOrigin,
         /// Its content.
         tree: Arc<Tree>,
         /// Whether the modes of its folders are significant.
@@ -59,8 +60,8 @@ pub enum LayerFrom {
     },
     /// A step's file, at a path.
     File {
-        /// For messages.
-        origin: String,
+        /// Not part of the key.
+        origin: LayerOrigin,
         /// The file.
         from: Ref<Blob>,
         /// Its path.
@@ -80,6 +81,11 @@ impl LayerFrom {
 }
 
 impl AssembleStep {
+    fn merged(&self, work: &Work<'_>) -> Result<Merged, StepError> {
+        let layers = self.layers.iter().map(|from| layer(work, from)).collect::<Result<Vec<_>, _>>()?;
+        Ok(assemble(&self.assembly, layers, work.store())?)
+    }
+
     /// The root filesystem.
     pub const TREE: OutputName<Self, Tree> = OutputName::new("tree");
 }
@@ -109,8 +115,7 @@ impl Action for AssembleStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let layers = self.layers.iter().map(|from| layer(work, from)).collect::<Result<Vec<_>, _>>()?;
-        let merged = assemble(&self.assembly, layers, work.store())?;
+        let merged = self.merged(work)?;
         // An initramfs that is the root itself is assembled with the patterns of the root.
         for pattern in merged.unused.iter().filter(|_| self.assembly.layout.is_some()) {
             let pattern = pattern.as_str();
@@ -120,6 +125,24 @@ impl Action for AssembleStep {
             firmware.look(work, &merged.tree)?;
         }
         Ok(BTreeMap::from([Self::TREE.of(work.store().add_tree(&merged.tree)?)]))
+    }
+
+    fn input_name(&self, row: &str) -> Option<String> {
+        let number: usize = row.strip_prefix("layer ")?.parse().ok()?;
+        let (LayerFrom::Tree { origin, .. } | LayerFrom::Folder { origin, .. } | LayerFrom::File { origin, .. }) =
+            self.layers.get(number)?;
+        Some(origin.name.clone())
+    }
+
+    fn origins(&self, work: &Work<'_>) -> Result<Option<Origins>, StepError> {
+        let mut origins = self.merged(work)?.origins;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let Some(step) = layer.step() else { continue };
+            if let Some(inner) = work.of(step).origins()? {
+                origins.refine(number, &inner);
+            }
+        }
+        Ok(Some(origins))
     }
 }
 
@@ -141,7 +164,7 @@ fn layer(work: &Work<'_>, from: &LayerFrom) -> Result<Layer, StepError> {
 /// Everything that an assembly states, as canonical text. All fields are destructured by name, so that none can be
 /// forgotten.
 pub(super) fn stated(assembly: &Assembly) -> String {
-    let Assembly { layout, accounts, groups, dirs, nodes, links, attributes, replace, programs } = assembly;
+    let Assembly { layout, accounts, groups, dirs, nodes, links, files, attributes, replace, programs } = assembly;
     let given = |stated: &Attributes| {
         let Attributes { path, mode, uid, gid, capabilities: _, xattrs: _ } = stated;
         format!("{:?} {mode:?} {uid:?} {gid:?} {:?}", path.value, stated.all_xattrs())
@@ -154,6 +177,10 @@ pub(super) fn stated(assembly: &Assembly) -> String {
         format!("node {:?} {} {}:{} {:o}", node.path.value, node.block, node.major, node.minor, node.mode)
     }));
     lines.extend(links.iter().map(|link| format!("link {link:?}")));
+    let file = |StatedFile { path, text, mode, owner }: &StatedFile| {
+        format!("file {path:?} {mode:o} {owner:?} {}", Digest::of(text))
+    };
+    lines.extend(files.iter().map(file));
     lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
     lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
     // Shells are part of the accounts, and `/init` is always required.

@@ -86,7 +86,7 @@ impl Configuration {
             Err(StepError::Command(CommandFailure { source, .. })) => Err(source.into()),
             other => other,
         };
-        let fragments = kernel::for_source(&self.fragments, &workspace.build().dir(SRC)?)?;
+        let fragments = kernel::for_source(&self.fragments, &(&workspace.build().dir(SRC)?).into())?;
         let base = match &self.base {
             ConfigBase::Target(target) => {
                 let start = Execution { commands: vec![make(target, Stdin::Empty)], ..execution(workspace) };
@@ -112,7 +112,7 @@ impl Configuration {
         };
         let workspace = run(complete)?.workspace;
         let result = workspace.build().read_text(CONFIG, MOST_CONFIG)?;
-        let mismatches = kernel::check(&fragments, &result, &workspace.build().dir(SRC)?, self.platform);
+        let mismatches = kernel::check(&fragments, &result, &(&workspace.build().dir(SRC)?).into(), self.platform);
         if mismatches.is_empty() {
             return Ok((workspace, Config::parse(&result)));
         }

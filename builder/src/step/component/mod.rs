@@ -190,7 +190,7 @@ impl ComponentStep {
         config: &Config,
         workspace: &Workspace,
     ) -> Result<(), StepError> {
-        let version = source_version(&workspace.build().dir(SRC)?);
+        let version = source_version(&(&workspace.build().dir(SRC)?).into());
         let in_patch = |patch: &Patch, word: &str| match &patch.content {
             PatchContent::Bytes(bytes) => String::from_utf8_lossy(bytes).contains(word),
             PatchContent::Blob(_) => false,

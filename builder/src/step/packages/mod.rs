@@ -4,12 +4,12 @@ mod dpkg;
 
 use std::collections::BTreeMap;
 
-use super::package::{package_blobs, package_rows};
+use super::package::{package_blobs, package_name, package_rows};
 use super::{Action, Graph, Materials, OutputName, Outputs, PackageFile, StepError, StepId, Work};
 use crate::archive::tar;
 use crate::digest::Digest;
-use crate::rootfs::{Layer, Pattern, merge};
-use crate::store::Key;
+use crate::rootfs::{Layer, Origins, Pattern, merge};
+use crate::store::{Batch, Key};
 use crate::tree::{Tree, exclude};
 use dpkg::{Unpacked, settle};
 
@@ -65,27 +65,15 @@ impl Action for PackagesStep {
     }
 
     fn run(&self, work: &Work<'_>) -> Result<Outputs, StepError> {
-        let mut used = vec![false; self.exclude.len()];
         let mut batch = work.store().batch()?;
-        let mut packages = Vec::new();
-        for package in &self.packages {
-            let PackageFile { name, blob, format } = package;
-            work.line(&format!("unpacking {name}"));
-            let data = format.files(Box::new(work.store().open_blob(blob)?), name, 1, work.budget())?;
-            let mut tree = tar::read_tree(data, name, work.budget(), &mut batch)?;
-            for (used, here) in used.iter_mut().zip(exclude(&mut tree, &self.exclude)) {
-                *used |= here;
-            }
-            let (control, diverts) = work.control(package)?;
-            packages.push(Unpacked { control, layer: Layer::new(format!("package {name}"), tree), diverts });
-        }
+        let Unpacking { packages, unused } = self.unpack(work, &mut batch)?;
         batch.commit()?;
-        for (pattern, _) in self.exclude.iter().zip(&used).filter(|(_, used)| !**used) {
+        for pattern in unused {
             work.warn(&format!("`exclude` has {}, which matches nothing in these packages", pattern.as_str()));
         }
         let diverting = packages.iter().filter(|package| package.diverts).map(|package| Diverting {
             package: package.control.package.clone(),
-            origin: package.layer.origin.clone(),
+            origin: package.layer.origin.to_string(),
         });
         let diverting = diverting.collect();
         let (layers, unused) = settle(packages, &self.diversions);
@@ -95,5 +83,44 @@ impl Action for PackagesStep {
         }
         let merged = merge(layers, &[]).map_err(|conflicts| StepError::Packages { conflicts, diverting })?;
         Ok(BTreeMap::from([Self::TREE.of(work.store().add_tree(&merged.tree)?)]))
+    }
+
+    fn input_name(&self, row: &str) -> Option<String> {
+        package_name(&self.packages, row)
+    }
+
+    /// The packages are unpacked again, and nothing of that is kept.
+    fn origins(&self, work: &Work<'_>) -> Result<Option<Origins>, StepError> {
+        let Unpacking { packages, .. } = self.unpack(work, &mut work.store().batch()?)?;
+        let (layers, _) = settle(packages, &self.diversions);
+        // The step made a tree of them, so there are no conflicts.
+        Ok(merge(layers, &[]).ok().map(|merged| merged.origins))
+    }
+}
+
+/// The packages of a step, unpacked.
+struct Unpacking<'a> {
+    packages: Vec<Unpacked>,
+    /// Patterns of `exclude` that match nothing.
+    unused: Vec<&'a Pattern>,
+}
+
+impl PackagesStep {
+    fn unpack(&self, work: &Work<'_>, batch: &mut Batch) -> Result<Unpacking<'_>, StepError> {
+        let mut used = vec![false; self.exclude.len()];
+        let mut packages = Vec::new();
+        for package in &self.packages {
+            let PackageFile { name, blob, format } = package;
+            work.line(&format!("unpacking {name}"));
+            let data = format.files(Box::new(work.store().open_blob(blob)?), name, 1, work.budget())?;
+            let mut tree = tar::read_tree(data, name, work.budget(), batch)?;
+            for (used, here) in used.iter_mut().zip(exclude(&mut tree, &self.exclude)) {
+                *used |= here;
+            }
+            let (control, diverts) = work.control(package)?;
+            packages.push(Unpacked { control, layer: Layer::new(format!("package {name}"), tree), diverts });
+        }
+        let unused = self.exclude.iter().zip(&used).filter(|(_, used)| !**used).map(|(pattern, _)| pattern);
+        Ok(Unpacking { packages, unused: unused.collect() })
     }
 }

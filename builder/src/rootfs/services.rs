@@ -1,0 +1,110 @@
+//! The files of services, for runit: a folder for each with a script `run`, and one for its log (runsv(8), svlogd(8)).
+
+use std::fmt::Write as _;
+
+use super::StatedFile;
+use crate::recipe::rootfs::{Log, Restart, Service};
+
+/// The folder with a folder for each service.
+pub const FOLDER: &str = "/system/etc/sv";
+
+/// The supervisor, which has to be in the root.
+pub const SUPERVISOR: &str = "/system/bin/runsvdir";
+
+/// Where the state of services is kept while the system runs: the root may be read-only.
+const STATE: &str = "/system/run/sv";
+
+/// Where logs are.
+const LOGS: &str = "/system/var/log";
+
+/// The scripts of services.
+pub fn files(services: &[Service]) -> Vec<StatedFile> {
+    let mut files = Vec::new();
+    for service in services {
+        let name: &str = &service.name.value;
+        let mut add = |path: &str, text: String| {
+            files.push(StatedFile { path: format!("{FOLDER}/{name}/{path}"), text, mode: 0o755, owner: (0, 0) });
+        };
+        add("run", run(service));
+        // runsv(8): the first argument is the status, -1 for a signal. `d`: it is not started again.
+        let ends = "#!/system/bin/sh\nexec sv down .\n";
+        match service.restart {
+            Restart::Always => {}
+            Restart::OnFailure => add("finish", ends.replace("exec", "[ \"$1\" != 0 ] || exec")),
+            Restart::Never => add("finish", ends.to_owned()),
+        }
+        if service.log == Log::File {
+            let folder = format!("{LOGS}/{name}");
+            add("log/run", format!("#!/system/bin/sh\nmkdir -p {folder}\nexec svlogd -tt {folder}\n"));
+        }
+    }
+    files
+}
+
+/// The links of services: path to target.
+pub fn links(services: &[Service]) -> Vec<(String, String)> {
+    let mut links = Vec::new();
+    for service in services {
+        let name: &str = &service.name.value;
+        links.push((format!("{FOLDER}/{name}/supervise"), format!("{STATE}/{name}")));
+        if service.log == Log::File {
+            links.push((format!("{FOLDER}/{name}/log/supervise"), format!("{STATE}/{name}.log")));
+        }
+    }
+    links
+}
+
+fn run(service: &Service) -> String {
+    let Service { name: _, command, user, restart: _, after, network, log, env, directory } = service;
+    let mut script = String::from("#!/system/bin/sh\n# Made from the recipe's `services`.\n");
+    script.push_str(match log {
+        Log::File => "exec 2>&1\n",
+        Log::Console => "exec >/dev/console 2>&1\n",
+        Log::None => "exec >/dev/null 2>&1\n",
+    });
+    script.push_str("exec </dev/null\n");
+    for other in after {
+        let _ = writeln!(script, "until sv -w 60 check {FOLDER}/{} >/dev/null; do :; done", other.value);
+    }
+    if *network {
+        script.push_str("until [ -n \"$(ip route show default; ip -6 route show default)\" ]; do sleep 1; done\n");
+    }
+    script.push_str("export PATH=/system/sbin:/system/bin:/usr/sbin:/usr/bin\n");
+    for (name, value) in env {
+        let _ = writeln!(script, "export {}={}", name.value, quoted(value));
+    }
+    if let Some(folder) = directory {
+        let _ = writeln!(script, "cd {} || exit", quoted(&folder.value));
+    }
+    script.push_str("exec ");
+    if let Some(user) = user {
+        let _ = write!(script, "chpst -u {} ", quoted(&user.value));
+    }
+    let words: Vec<String> = command.value.iter().map(|word| quoted(word)).collect();
+    script.push_str(&words.join(" "));
+    script.push('\n');
+    script
+}
+
+/// A word for a shell, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_program_as_they_are() {
+        for word in ["a", "", "a b", "it's", "$HOME", "*", "\"", "\\", "-x=1", "#", "~", "你好"] {
+            let line = format!("printf %s {}", quoted(word));
+            let output = crate::process::command("sh").args(["-c", &line]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{line}");
+        }
+    }
+}
