@@ -39,7 +39,8 @@ fn image(mut data: &[u8]) -> Vec<u8> {
 
 fn read_all(bytes: Vec<u8>) -> Result<(), Fault> {
     let limits = Limits { unpacked: 32 << 20, entries: 2000, names: 1 << 20, memory: 32 << 20, depth: 64, nested: 4 };
-    let image = Image::open(&Region::of_bytes(bytes), &limits)?;
+    let file = Region::of_bytes(bytes);
+    let image = Image::open(&file, &limits)?;
     let Some(filesystem) = image.filesystem() else { return Ok(()) };
     for entry in filesystem.listing().entries().iter().filter(|entry| entry.is_file()).take(50) {
         let mut reader = filesystem.open(entry)?.reader();
@@ -47,6 +48,10 @@ fn read_all(bytes: Vec<u8>) -> Result<(), Fault> {
         // Whoever reads to the end gets as many bytes as stated.
         assert!(length == entry.size.min(1 << 20), "{length} of {entry:?}");
     }
+    // Each byte of the file belongs to at most one entry.
+    let shares = image.shares(&file, &limits)?;
+    assert_eq!(shares.len(), filesystem.listing().entries().len());
+    assert!(shares.iter().map(|&bytes| u128::from(bytes)).sum::<u128>() <= u128::from(file.len()), "{shares:?}");
     drop(examine(&image, &limits));
     Ok(())
 }
