@@ -40,7 +40,7 @@ fn each_lost_setting_is_an_error_at_its_line_that_says_what_to_add() {
         "kernel: 1 of 3 settings take effect",
         "tiny.config:3:1: CONFIG_SUB=y is wanted, but it is not set: it depends on USB, which is n (sub/Kconfig:3); USB in turn \
          depends on PCI, which is n (Kconfig:11)",
-        "help: add `CONFIG_PCI=y` and `CONFIG_USB=y`",
+        "help: add `CONFIG_PCI=y`, `CONFIG_USB=y`",
         "tiny.config:4:1: CONFIG_UBS=y is wanted, but it is not set: this source has no such symbol; did you mean",
         "2 settings of the kernel will not take effect",
     ]);

@@ -87,7 +87,7 @@ fn finding(lost: &Lost) -> String {
     let mut text = format!("{}:{}:1: {}", mismatch.fragment, mismatch.line, mismatch.message());
     if !remedy.is_empty() {
         let lines: Vec<_> = remedy.iter().map(|(symbol, value)| format!("`{}`", value.line(symbol))).collect();
-        text += &format!("\n  help: add {}", lines.join(" and "));
+        text += &format!("\n  help: add {}", lines.join(", "));
     }
     text
 }
