@@ -446,6 +446,7 @@ fn the_debug_texts_in_keys_are_fixed() {
         "dir \"/m\" Some(493) None None {}\n",
         "node \"/n\" false 1:2 600\n",
         "link (\"/l\", \"t\")\n",
+        "file \"/s\" 755 (0, 0) 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\n",
         "attributes \"/m\" Some(493) None None {\"user.a\": [98]}\n",
         "replace \"/r\"",
     );
