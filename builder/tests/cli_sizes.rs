@@ -56,6 +56,46 @@ fn the_bytes_of_an_output_are_shared_by_origins() {
     assert!(page.contains("noise") && page.contains("overlay more") && !page.contains("http"), "{page}");
 }
 
+/// Made by other tools.
+fn make(project: &Project, line: &str) {
+    let output = dbco::process::command("sh").args(["-ec", line]).current_dir(project.path("")).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn content_that_is_stored_once_counts_once() {
+    let project = Project::new();
+    make(
+        &project,
+        "mkdir f && head -c 600000 /dev/urandom >f/a && cp f/a f/b && head -c 100000 /dev/urandom >f/c && \
+         head -c 3000 /dev/urandom >f/d && cp f/d f/e && mksquashfs f f.squashfs -comp zstd -noappend -quiet >/dev/null",
+    );
+    let measured = sizes(&project, &["f.squashfs", "--by", "file"]);
+    let groups = &measured[0]["groups"];
+    assert!((600_000..601_000).contains(&bytes(groups, "a")), "{groups}");
+    assert!((100_000..101_000).contains(&bytes(groups, "c")), "{groups}");
+    assert!((2_900..3_100).contains(&(bytes(groups, "d") + bytes(groups, "e"))), "{groups}");
+    assert_eq!(bytes(groups, "b"), 0, "{groups}");
+}
+
+#[test]
+fn a_path_that_occurs_twice_and_a_damaged_file_inside_are_counted() {
+    let project = Project::new();
+    make(
+        &project,
+        "mkdir -p f x && head -c 50000 /dev/urandom >f/a && mksquashfs f x/i.squashfs -noappend -quiet >/dev/null && \
+         echo x/i.squashfs | cpio -o -H newc --quiet >one && cat one one >twice.img && \
+         head -c 30000 x/i.squashfs >x/cut.squashfs && tar -cf cut.tar x",
+    );
+    for image in ["twice.img", "cut.tar"] {
+        let measured = sizes(&project, &[image, "--by", "file"]);
+        let groups = measured[0]["groups"].as_array().unwrap();
+        let all: u64 = groups.iter().map(|group| group["bytes"].as_u64().unwrap()).sum();
+        assert_eq!(all, measured[0]["bytes"].as_u64().unwrap(), "{groups:?}");
+        assert!(all > 50_000, "{groups:?}");
+    }
+}
+
 #[test]
 fn an_image_that_can_t_be_read_is_an_error() {
     let project = Project::new();
@@ -89,6 +129,11 @@ fn an_output_over_its_budget_fails_the_build_and_writes_nothing() {
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
     let line = ran.out.lines().find(|line| line.contains("initrd.img")).unwrap();
     assert!(line.ends_with("KiB") && line.contains("  +"), "{line}");
+    // A recipe that has its own budgets, for outputs that it does not have.
+    project.write("mine.yaml", "recipe: mine\nextends: small.yaml\nbudgets: {squashfs: 1K}\n");
+    project.dbco(&["check", "mine.yaml"]).ends(2).says(&["mine.yaml:3:21", "`budgets` has `squashfs`"]);
+    project.write("mine.yaml", "recipe: mine\nextends: small.yaml\noutputs: [initrd]\n");
+    project.dbco(&["check", "mine.yaml"]).ends(0);
     // No such output, and no size.
     project.edit("small.yaml", "grub-cfg: 4K", "iso: 4K");
     project

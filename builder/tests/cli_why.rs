@@ -66,6 +66,26 @@ fn a_pattern_lists_a_line_for_each_path() {
 }
 
 #[test]
+fn a_path_is_taken_literally_before_it_is_a_pattern() {
+    let project = project();
+    project.write("overlay/system/bin/[", "x");
+    for path in ["/system/bin/[", "/system/etc/", "/system/etc/m?td"] {
+        project.dbco(&["why", "--offline", "small.yaml", path]).ends(0);
+    }
+    // A home folder is the recipe's; the account is only in the root, as is what `attributes` states.
+    project.edit(
+        "small.yaml",
+        "home: /system/root}",
+        "home: /system/root}\n    - {name: ann, uid: 7, shell: /system/bin/sh}",
+    );
+    project.edit("small.yaml", "livefs: none", "livefs: none\n  components: []");
+    let ran = project.dbco(&["why", "--offline", "small.yaml", "/usr/home/ann"]).ends(0);
+    assert!(ran.out.contains("mode 700, owner 7:7\n  from the recipe\n"), "{}", ran.out);
+    let ran = project.dbco(&["why", "--offline", "small.yaml", "/usr"]).ends(0);
+    assert!(ran.out.contains("from nothing but what is below it"), "{}", ran.out);
+}
+
+#[test]
 fn a_wrong_path_recipe_or_step_is_an_error_that_names_near_ones() {
     let project = project();
     let refused = |arguments: &[&str], parts: &[&str]| {
@@ -76,6 +96,7 @@ fn a_wrong_path_recipe_or_step_is_an_error_that_names_near_ones() {
         &["/system/etc/mot is not in rootfs or initramfs", "`/system/etc/motd`"],
     );
     refused(&["small.yaml", "/other/motd"], &["did you mean `/system/etc/motd`?"]);
+    refused(&["smal.yaml"], &["a path in the image is missing"]);
     refused(&["small.yaml"], &["a path in the image is missing"]);
     refused(&[], &["a path in the image, or --rebuilt STEP, is missing"]);
     refused(&["small.yaml", "--rebuilt", "rotfs"], &["no step `rotfs`", "did you mean `rootfs`?"]);
@@ -150,4 +171,8 @@ fn what_made_a_step_run_again_is_followed_to_the_input_that_changed() {
     assert_eq!(event["differences"].as_array().unwrap().len(), 1, "{event}");
     assert_eq!(event["differences"][0]["input"], "stated", "{event}");
     assert!(event["differences"][0]["now"][0].as_str().unwrap().contains("/proc/self/mounts"), "{event}");
+    project.edit("small.yaml", "[overlay, more]", "[more, overlay]");
+    let ran = project.dbco(&["why", "--offline", "small.yaml", "--rebuilt", "rootfs"]).ends(0);
+    let lines: Vec<&str> = ran.out.lines().skip(1).collect();
+    assert_eq!(lines, ["  + layer: the same inputs, in another order or number"]);
 }

@@ -41,9 +41,11 @@ fn each_service_has_the_scripts_that_its_keys_ask_for() {
     );
     let files = files(&project);
     let expected = [
+        "db/control/t",
         "db/finish",
         "db/run",
         "db/supervise",
+        "web/control/t",
         "web/finish",
         "web/log/run",
         "web/log/supervise",
@@ -54,7 +56,8 @@ fn each_service_has_the_scripts_that_its_keys_ask_for() {
     assert!(files["db/run"].ends_with("exec /usr/bin/db 'a b' 'it'\\''s'\n"), "{}", files["db/run"]);
     assert!(files["db/run"].contains("exec >/dev/null 2>&1\n"), "{}", files["db/run"]);
     for line in [
-        "until sv -w 60 check /system/etc/sv/db >/dev/null; do :; done\n",
+        "until [ -e /system/run/sv/db@started ]; do sleep 1; done\n",
+        ": >/system/run/sv/web@started\nexec chpst",
         "ip route show default",
         "export A='$x'\n",
         "cd /usr || exit\n",
@@ -62,9 +65,11 @@ fn each_service_has_the_scripts_that_its_keys_ask_for() {
     ] {
         assert!(files["web/run"].contains(line), "{line}: {}", files["web/run"]);
     }
-    assert_eq!(files["web/finish"], "#!/system/bin/sh\nexec sv down .\n");
+    let finish = "#!/system/bin/sh\nrm -f /system/run/sv/web@started\n\
+                  if [ -e /system/run/sv/web@stopped ]; then exec rm /system/run/sv/web@stopped; fi\nexec sv down .\n";
+    assert_eq!(files["web/finish"], finish);
     assert!(files["db/finish"].contains("[ \"$1\" != 0 ] || exec sv down ."), "{}", files["db/finish"]);
-    assert_eq!(files["web/log/supervise"], "/system/run/sv/web.log\n");
+    assert_eq!(files["web/log/supervise"], "/system/run/sv/web@log\n");
     // A shell accepts each.
     for (path, text) in files.iter().filter(|(path, _)| path.ends_with("run") || path.ends_with("finish")) {
         project.write("script", text);
@@ -171,4 +176,21 @@ fn the_keys_of_an_account_are_its_own_file_in_its_home() {
         project.dbco(&["check", "small.yaml"]).ends(2).says(&[part, "small.yaml:"]);
         project.write("small.yaml", recipe);
     }
+    let other = format!(
+        "\n    - {{name: bob, uid: 8, home: /usr/home/ann, shell: /system/bin/sh, ssh-keys: ['{}']}}\n",
+        keys[1]
+    );
+    project.edit("small.yaml", "\ninitrd:", &format!("{other}initrd:"));
+    project
+        .dbco(&["check", "small.yaml"])
+        .ends(2)
+        .says(&["accounts `ann` and `bob` both have `ssh-keys`, and the same home folder"]);
+}
+
+#[test]
+fn a_path_that_the_recipe_states_twice_is_an_error() {
+    let project = project("    - {name: web, command: /usr/bin/web}\n");
+    project.edit("small.yaml", "  users:\n", "  links: {/system/etc/sv/web/run: /usr/bin/web}\n  users:\n");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
+    ran.says(&["the recipe itself states /system/etc/sv/web/run twice, with different content"]);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{AttributedRoot, PackageReasons};
 use crate::recipe::Recipe;
+use crate::recipe::image::Livefs;
 use crate::recipe::rootfs::Rootfs;
 use crate::rootfs::LayerOrigin;
 use crate::similar;
@@ -66,17 +67,25 @@ impl<'a> Explainer<'a> {
         Self { recipe, roots, packages }
     }
 
-    /// Explains a path, or all paths that match a pattern, in each root that has it.
+    /// Explains a path, in each root that has it; if none has, all paths that match it as a pattern.
     ///
     /// # Errors
-    /// If no root has it.
-    pub fn explain(&self, pattern: &Pattern) -> Result<Vec<Explanation<'a>>, NoSuchPath> {
+    /// If no root has any.
+    pub fn explain(&self, path: &str) -> Result<Vec<Explanation<'a>>, NoSuchPath> {
         let mut found = Vec::new();
-        for root in self.roots {
-            let matching = root.tree.entries.iter().filter(|(path, _)| pattern.matches(path));
-            found.extend(matching.map(|(path, entry)| self.one(root, path, entry)));
+        if let Ok(exact) = TreePath::new(path) {
+            let having = self.roots.iter().filter_map(|root| Some((root, root.tree.get(&exact)?)));
+            found.extend(having.map(|(root, entry)| self.one(root, &exact, entry)));
         }
-        if found.is_empty() { Err(self.missing(pattern)) } else { Ok(found) }
+        if let Ok(pattern) = Pattern::new(path)
+            && found.is_empty()
+        {
+            for root in self.roots {
+                let matching = root.tree.entries.iter().filter(|(path, _)| pattern.matches(path));
+                found.extend(matching.map(|(path, entry)| self.one(root, path, entry)));
+            }
+        }
+        if found.is_empty() { Err(self.missing(path)) } else { Ok(found) }
     }
 
     fn one(&self, root: &'a AttributedRoot, path: &TreePath, entry: &'a Entry) -> Explanation<'a> {
@@ -109,16 +118,26 @@ impl<'a> Explainer<'a> {
             entry,
             origin,
             replaced,
-            stated: self.stated(path),
+            stated: self.content(root).map(|content| self.stated(content, path)).unwrap_or_default(),
             component,
             packages: package.map(|package| self.packages.chain(package)).unwrap_or_default(),
             below,
         }
     }
 
+    /// The recipe's statements about a root, if it has any.
+    fn content(&self, root: &AttributedRoot) -> Option<&'a Rootfs> {
+        let image = &self.recipe.image;
+        match root.label.as_str() {
+            "rootfs" => Some(&image.rootfs),
+            "initramfs" => (image.initrd.livefs == Livefs::None).then_some(&image.rootfs),
+            _ => image.template.content.as_ref(),
+        }
+    }
+
     /// Where the recipe itself states something about a path.
-    fn stated(&self, path: &TreePath) -> Vec<(&'static str, String)> {
-        let Rootfs { layout, users, groups, dirs, nodes, links, services, attributes, .. } = &self.recipe.image.rootfs;
+    fn stated(&self, content: &Rootfs, path: &TreePath) -> Vec<(&'static str, String)> {
+        let Rootfs { layout, users, groups, dirs, nodes, links, services, attributes, .. } = content;
         let is = |text: &str| TreePath::new(text).is_ok_and(|stated| stated == *path);
         let mut spans = Vec::new();
         spans.extend(dirs.iter().filter(|dir| is(&dir.path)).map(|dir| ("dirs", dir.path.span)));
@@ -145,9 +164,9 @@ impl<'a> Explainer<'a> {
         spans.into_iter().map(|(key, span)| (key, self.recipe.files.locate(span))).collect()
     }
 
-    fn missing(&self, pattern: &Pattern) -> NoSuchPath {
+    fn missing(&self, path: &str) -> NoSuchPath {
         let roots: Vec<&str> = self.roots.iter().map(|root| root.label.as_str()).collect();
-        let wanted = pattern.as_str().trim_matches('/');
+        let wanted = path.trim_matches('/');
         let paths = || self.roots.iter().flat_map(|root| root.tree.entries.keys());
         let name = wanted.rsplit('/').next().unwrap_or(wanted);
         // A file of that name elsewhere, or one with a similar path.

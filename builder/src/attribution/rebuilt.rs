@@ -60,7 +60,13 @@ impl Comparison<'_> {
             let only = |these: &[(String, String)], others: &[(String, String)]| -> Vec<(String, String)> {
                 these.iter().filter(|(_, value)| others.iter().all(|(_, other)| other != value)).cloned().collect()
             };
+            let reordered = was != is;
             let (was, is) = (only(&was, &is), only(&is, &was));
+            if reordered && was.is_empty() && is.is_empty() {
+                let now = vec!["the same inputs, in another order or number".to_owned()];
+                differences.push(Difference { row, before: Vec::new(), now, cause: None });
+                continue;
+            }
             // A step in place of another one with the same label; what is left are inputs of other kinds.
             let (mut left, mut causes) = (was, Vec::new());
             let mut now = Vec::new();
@@ -75,8 +81,10 @@ impl Comparison<'_> {
                 match left.iter().position(same) {
                     Some(at) => {
                         let (_, value) = left.remove(at);
-                        let result = self.result(&value).filter(|_| seen.insert(input.digest));
-                        causes.extend(result.map(|result| self.compare(input, result, seen)));
+                        match self.result(&value).filter(|_| seen.insert(input.digest)) {
+                            Some(result) => causes.push(self.compare(input, result, seen)),
+                            None => now.push(format!("{}, as above", input.label)),
+                        }
                     }
                     None => now.push(input.label.clone()),
                 }

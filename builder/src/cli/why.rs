@@ -14,7 +14,7 @@ use crate::plan::{PlanTargets, plan};
 use crate::recipe::{OutputKind, Recipe, load, recipes_below};
 use crate::session::Options;
 use crate::similar;
-use crate::tree::{Node, Pattern};
+use crate::tree::Node;
 
 pub const EXAMPLES: &str = "\
 PATH is a path in the root filesystems that the recipe's images contain, or a pattern (`/usr/lib/*`, `/usr/share/**`). What is not \
@@ -70,15 +70,15 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
     let (recipe, path) = match (args.recipe.as_deref(), args.path.as_deref()) {
         (Some(recipe), Some(path)) => (recipe, path),
         (Some(only), None) => match only.to_str() {
-            Some(path) if !only.is_file() || path.starts_with("/") && !is_yaml(only) => (default, path),
+            // A path in the image may exist on this host, too.
+            Some(path) if !is_yaml(only) && (!only.is_file() || path.starts_with('/')) => (default, path),
             _ => {
                 return Err(usage(anyhow::anyhow!("a path in the image is missing: dbco why {} PATH", only.display())));
             }
         },
         (None, _) => return Err(usage(anyhow::anyhow!("a path in the image, or --rebuilt STEP, is missing"))),
     };
-    let pattern =
-        Pattern::new(&format!("/{}", path.trim_start_matches('/'))).map_err(|error| usage(anyhow::anyhow!(error)))?;
+    let path = format!("/{}", path.trim_matches('/'));
     let Subject { recipe, image } = subject(recipe, args)?;
     let wanted = PlanTargets { every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &args.options(), &wanted)?;
@@ -97,8 +97,8 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
     let roots = roots(&done.plan, &done.built, &done.store)?;
     let packages = PackageReasons::of(&done.plan, &done.store, &requested(&done.recipe))?;
     let explainer = Explainer::new(&done.recipe, &roots, &packages);
-    let found = explainer.explain(&pattern).map_err(usage)?;
-    let brief = found.len() > 1 && pattern.is_glob();
+    let found = explainer.explain(&path).map_err(usage)?;
+    let brief = found.iter().any(|one| one.path.to_string() != path);
     for one in &found {
         if session.printer.value(&json_of(one)) {
             continue;
@@ -164,7 +164,7 @@ fn entry(one: &Explanation<'_>) -> String {
 fn origin(one: &Explanation<'_>) -> String {
     match one.origin {
         Some(origin) => origin.to_string(),
-        None => "the folder of what is below it".into(),
+        None => "nothing but what is below it".into(),
     }
 }
 
@@ -220,6 +220,10 @@ fn json_of(one: &Explanation<'_>) -> Value {
 
 /// `--rebuilt`: plans without building anything.
 fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &str) -> CommandResult {
+    if path.is_file() && !is_yaml(path) {
+        let text = "--rebuilt compares what a recipe builds now; give the recipe in place of the image";
+        return Err(usage(anyhow::anyhow!(text)));
+    }
     let recipe = load(path, &args.set.iter().cloned().collect()).map_err(usage)?;
     let store = session.store()?;
     let lock = session.lock(&recipe, &Options { locked: true, ..args.options() }, &store)?;

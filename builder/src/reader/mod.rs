@@ -41,5 +41,5 @@ pub use kernel::KernelInfo;
 pub use limits::Limits;
 pub use pe::Section;
 pub use region::{Cursor, Region};
-pub use share::StoredAs;
+pub use share::{Blocks, StoredAs};
 pub use squashfs::SquashfsInfo;

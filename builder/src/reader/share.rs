@@ -7,7 +7,7 @@ use super::codec::{Codec, Decoder, Streams};
 use super::{Fault, Format, Image, Limits, Region};
 
 /// How the content of a file is stored in its container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredAs {
     /// In one piece, at an offset of the container's bytes, or of the bytes of its segment.
     Piece {
@@ -16,8 +16,19 @@ pub enum StoredAs {
         /// Its length in bytes.
         size: u64,
     },
-    /// In blocks or extents, perhaps compressed, of this many bytes together.
+    /// In blocks or extents of this many bytes together, where these are is not known.
     Bytes(u64),
+    /// In blocks, each list of which may be that of other files as well.
+    Blocks(Vec<Blocks>),
+}
+
+/// Blocks that hold content of a file, and perhaps the same content of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// The same for the same content: where it is.
+    pub place: (u64, u64),
+    /// Bytes that the content takes.
+    pub bytes: u64,
 }
 
 /// Unpacked bytes between two looks at the position in a compressed stream.
@@ -89,7 +100,7 @@ impl PackedMap {
 
 impl Image {
     /// The bytes of the file that the content of each entry takes, in the order of its listing; none if it is not a
-    /// container. Names of one file after the first have none. The rest of the file is what the format needs: headers, tables,
+    /// container. Names of one file after the first have none, nor have files whose content is stored with that of an earlier one. The rest of the file is what the format needs: headers, tables,
     /// padding.
     ///
     /// Of a compressed archive these are the parts of the stream that the files are unpacked from. Of formats whose
@@ -99,7 +110,7 @@ impl Image {
     pub fn shares(&self, file: &Region, limits: &Limits) -> Result<Vec<u64>, Fault> {
         let Some(filesystem) = self.filesystem() else { return Ok(Vec::new()) };
         let maps = self.maps(file, limits)?;
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut places) = (BTreeSet::new(), BTreeSet::new());
         let mut shares = Vec::new();
         for entry in filesystem.listing().entries() {
             let first = entry.is_file()
@@ -109,6 +120,10 @@ impl Image {
             shares.push(match stored {
                 None => 0,
                 Some(StoredAs::Bytes(bytes)) => bytes,
+                Some(StoredAs::Blocks(blocks)) => {
+                    let new = blocks.iter().filter(|blocks| blocks.bytes > 0 && places.insert(blocks.place));
+                    new.map(|blocks| blocks.bytes).sum()
+                }
                 Some(StoredAs::Piece { offset, size }) => match maps.get(entry.segment) {
                     Some(Some(map)) => map.share(offset, size),
                     _ => size,

@@ -80,6 +80,9 @@ pub enum AssemblyError {
         /// The paths outside it.
         paths: Vec<String>,
     },
+    /// Two statements of the recipe give a path different contents.
+    #[error("the recipe itself states {0} twice, with different content")]
+    StatedTwice(TreePath),
     /// `attributes` names paths that no part provides.
     #[error("`attributes` names {0}, which no component, package or overlay provides")]
     NoSuchPath(String),
@@ -120,7 +123,11 @@ fn list<T: ToString>(items: &[T]) -> String {
 pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Merged, AssemblyError> {
     layers.push(Layer::new("the recipe", stated(assembly, store)?));
     let Merged { mut tree, unused, origins } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
+    let mut origins = origins;
     add_homes(&assembly.accounts, &mut tree)?;
+    for account in &assembly.accounts {
+        origins.complete(TreePath::new(&account.home)?, &tree);
+    }
     tree.complete();
     for dir in &assembly.dirs {
         let path = TreePath::new(&dir.path)?;
@@ -185,6 +192,18 @@ fn attribute(pattern: &Pattern, stated: &Attributes, tree: &mut Tree) -> Result<
     if found { Ok(()) } else { Err(AssemblyError::NoSuchPath(pattern.as_str().to_owned())) }
 }
 
+/// Adds what the recipe states of a path, once.
+fn state(tree: &mut Tree, path: &str, entry: Entry) -> Result<(), AssemblyError> {
+    let path = TreePath::new(path)?;
+    match tree.get(&path) {
+        Some(known) if !known.same(&entry) => Err(AssemblyError::StatedTwice(path)),
+        _ => {
+            tree.insert(path, entry);
+            Ok(())
+        }
+    }
+}
+
 /// The layer with what the recipe itself states.
 fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     let mut tree = Tree::new();
@@ -195,15 +214,15 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
         let DeviceNode { path, block, major, minor, mode } = node;
         let (major, minor) = (*major, *minor);
         let kind = if *block { Node::Block { major, minor } } else { Node::Char { major, minor } };
-        tree.insert(TreePath::new(path)?, Entry::of(kind, *mode));
+        state(&mut tree, path, Entry::of(kind, *mode))?;
     }
     for (path, target) in &assembly.links {
-        tree.insert(TreePath::new(path)?, Entry::symlink(target));
+        state(&mut tree, path, Entry::symlink(target))?;
     }
     for StatedFile { path, text, mode, owner: (uid, gid) } in &assembly.files {
         let blob: Digest = store.add_bytes(text.as_bytes())?;
         let entry = Entry::file(blob, text.len() as u64, *mode);
-        tree.insert(TreePath::new(path)?, Entry { uid: *uid, gid: *gid, ..entry });
+        state(&mut tree, path, Entry { uid: *uid, gid: *gid, ..entry })?;
     }
     if let Some(layout) = assembly.layout {
         // The kernel and the init mount file systems here; on a read-only root the folders have to exist.

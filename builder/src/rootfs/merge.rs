@@ -53,6 +53,13 @@ impl Origins {
         }
     }
 
+    /// A path that no layer has, and that was added for the last one.
+    pub fn complete(&mut self, path: TreePath, tree: &Tree) {
+        if tree.get(&path).is_some() && !self.layers.is_empty() {
+            self.paths.entry(path).or_insert(self.layers.len() - 1);
+        }
+    }
+
     /// The path comes from a layer, which replaces what another one has there.
     fn replace(&mut self, path: &TreePath, by: usize) {
         if let Some(before) = self.paths.insert(path.clone(), by) {
@@ -122,7 +129,11 @@ pub fn merge(mut layers: Vec<Layer>, replace: &[Pattern]) -> Result<Merged, Vec<
             }
             if (entry.is_dir() && plain(present)) || replaced {
                 *present = entry;
-                origins.replace(&path, number);
+                match replaced {
+                    true => origins.replace(&path, number),
+                    // A plain folder states nothing.
+                    false => _ = origins.paths.insert(path, number),
+                }
                 continue;
             }
             conflicts.push(Conflict {

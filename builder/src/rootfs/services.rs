@@ -14,6 +14,12 @@ pub const SUPERVISOR: &str = "/system/bin/runsvdir";
 /// Where the state of services is kept while the system runs: the root may be read-only.
 const STATE: &str = "/system/run/sv";
 
+/// What follows the name of a service, in which `@` can't be, in the name of the file that exists while its program runs.
+const STARTED: &str = "@started";
+
+/// The same for the file that exists while sv(8) stops it, perhaps to start it again.
+const STOPPED: &str = "@stopped";
+
 /// Where logs are.
 const LOGS: &str = "/system/var/log";
 
@@ -26,12 +32,10 @@ pub fn files(services: &[Service]) -> Vec<StatedFile> {
             files.push(StatedFile { path: format!("{FOLDER}/{name}/{path}"), text, mode: 0o755, owner: (0, 0) });
         };
         add("run", run(service));
-        // runsv(8): the first argument is the status, -1 for a signal. `d`: it is not started again.
-        let ends = "#!/system/bin/sh\nexec sv down .\n";
-        match service.restart {
-            Restart::Always => {}
-            Restart::OnFailure => add("finish", ends.replace("exec", "[ \"$1\" != 0 ] || exec")),
-            Restart::Never => add("finish", ends.to_owned()),
+        add("finish", finish(service));
+        if service.restart != Restart::Always {
+            // runsv(8): the signal is sent if this fails.
+            add("control/t", format!("#!/system/bin/sh\n: >{STATE}/{name}{STOPPED}\nexit 1\n"));
         }
         if service.log == Log::File {
             let folder = format!("{LOGS}/{name}");
@@ -48,14 +52,14 @@ pub fn links(services: &[Service]) -> Vec<(String, String)> {
         let name: &str = &service.name.value;
         links.push((format!("{FOLDER}/{name}/supervise"), format!("{STATE}/{name}")));
         if service.log == Log::File {
-            links.push((format!("{FOLDER}/{name}/log/supervise"), format!("{STATE}/{name}.log")));
+            links.push((format!("{FOLDER}/{name}/log/supervise"), format!("{STATE}/{name}@log")));
         }
     }
     links
 }
 
 fn run(service: &Service) -> String {
-    let Service { name: _, command, user, restart: _, after, network, log, env, directory } = service;
+    let Service { name, command, user, restart: _, after, network, log, env, directory } = service;
     let mut script = String::from("#!/system/bin/sh\n# Made from the recipe's `services`.\n");
     script.push_str(match log {
         Log::File => "exec 2>&1\n",
@@ -64,7 +68,7 @@ fn run(service: &Service) -> String {
     });
     script.push_str("exec </dev/null\n");
     for other in after {
-        let _ = writeln!(script, "until sv -w 60 check {FOLDER}/{} >/dev/null; do :; done", other.value);
+        let _ = writeln!(script, "until [ -e {STATE}/{}{STARTED} ]; do sleep 1; done", other.value);
     }
     if *network {
         script.push_str("until [ -n \"$(ip route show default; ip -6 route show default)\" ]; do sleep 1; done\n");
@@ -76,13 +80,29 @@ fn run(service: &Service) -> String {
     if let Some(folder) = directory {
         let _ = writeln!(script, "cd {} || exit", quoted(&folder.value));
     }
-    script.push_str("exec ");
+    let _ = write!(script, ": >{STATE}/{}{STARTED}\nexec ", &*name.value);
     if let Some(user) = user {
         let _ = write!(script, "chpst -u {} ", quoted(&user.value));
     }
     let words: Vec<String> = command.value.iter().map(|word| quoted(word)).collect();
     script.push_str(&words.join(" "));
     script.push('\n');
+    script
+}
+
+/// What runs when the service has ended; its first argument is the status, or -1 for a signal. A service that sv(8) stops or
+/// starts again does as that says.
+fn finish(service: &Service) -> String {
+    let name: &str = &service.name.value;
+    let mut script = format!("#!/system/bin/sh\nrm -f {STATE}/{name}{STARTED}\n");
+    if service.restart != Restart::Always {
+        let _ = writeln!(script, "if [ -e {STATE}/{name}{STOPPED} ]; then exec rm {STATE}/{name}{STOPPED}; fi");
+    }
+    script.push_str(match service.restart {
+        Restart::Always => "",
+        Restart::OnFailure => "[ \"$1\" != 0 ] || exec sv down .\n",
+        Restart::Never => "exec sv down .\n",
+    });
     script
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Part, PartKind};
 use crate::digest::{Digest, Hasher};
 use crate::input;
+use crate::interrupt;
 use crate::printable::printable;
 use crate::reader::{Fault, Format, Image, Limits, Region};
 
@@ -86,8 +87,15 @@ impl Measuring<'_> {
         if image.filesystem().is_none() || matches!(image.format, Format::Kernel(_) | Format::EfiProgram(_)) {
             return Ok(part);
         }
-        part.kind = PartKind::Container(image.format.describe());
-        part.parts = self.parts(&image, (data, &digest, bytes), place, depth)?;
+        match self.parts(&image, (data, &digest, bytes), place, depth) {
+            Ok(parts) => {
+                part.kind = PartKind::Container(image.format.describe());
+                part.parts = parts;
+            }
+            // As above.
+            Err(_) if depth > 0 && interrupt::raised().is_none() => {}
+            Err(error) => return Err(error),
+        }
         Ok(part)
     }
 
@@ -133,23 +141,29 @@ impl Measuring<'_> {
             // A later entry of the same path replaces an earlier one, which still takes its bytes.
             match parts.entry(entry.path.clone()) {
                 std::collections::btree_map::Entry::Vacant(free) => _ = free.insert(part),
-                std::collections::btree_map::Entry::Occupied(mut taken) => taken.get_mut().bytes += part.bytes,
+                std::collections::btree_map::Entry::Occupied(mut taken) => {
+                    let mut later = part;
+                    let earlier = taken.get().bytes;
+                    later.bytes += earlier;
+                    if !later.parts.is_empty() && earlier > 0 {
+                        later.parts.push(structure(earlier));
+                    }
+                    taken.insert(later);
+                }
             }
         }
         let mut parts: Vec<Part> = parts.into_values().collect();
         if left > 0 && !parts.is_empty() {
-            parts.push(Part {
-                path: Vec::new(),
-                kind: PartKind::Structure,
-                bytes: left,
-                size: left,
-                origin: None,
-                place: None,
-                parts: Vec::new(),
-            });
+            parts.push(structure(left));
         }
         Ok(parts)
     }
+}
+
+/// What a container has beside its files.
+fn structure(bytes: u64) -> Part {
+    let (origin, place) = (None, None);
+    Part { path: Vec::new(), kind: PartKind::Structure, bytes, size: bytes, origin, place, parts: Vec::new() }
 }
 
 fn digest(data: &Region) -> Result<Digest, Fault> {

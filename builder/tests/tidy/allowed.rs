@@ -126,7 +126,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("cve", &["beneath", "digest", "input", "interrupt", "kernel", "printable", "similar", "source", "yaml"]),
     // What an image's content comes from.
-    ("sizes", &["digest", "html", "input", "printable", "reader"]),
+    ("sizes", &["digest", "html", "input", "interrupt", "printable", "reader"]),
     (
         "attribution",
         &[

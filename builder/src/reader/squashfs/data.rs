@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
+use super::super::Blocks;
 use super::super::region::Region;
 use super::metadata::decompress;
 use super::{Fault, Limits, SquashfsInfo};
@@ -20,15 +21,19 @@ pub struct FileData {
 }
 
 impl FileData {
-    /// The bytes that its blocks take, and its part of the fragment, in which each byte counts the same. `block` is the size
-    /// of a block, unpacked.
-    pub fn stored(&self, fragments: &Fragments, block: u32) -> u64 {
-        let blocks: u64 = self.blocks.iter().map(|stored| u64::from(stored & !PLAIN)).sum();
-        let share = self.fragment.and_then(|(index, _)| {
-            let (_, stored) = fragments.rows.get(index as usize)?;
-            Some(self.end(block) * u64::from(stored & !PLAIN) / fragments.unpacked.get(index as usize)?.max(&1))
-        });
-        blocks + share.unwrap_or(0)
+    /// Its blocks, and its part of the fragment, in which each byte counts the same. `block` is the size of a block, unpacked.
+    pub fn stored(&self, fragments: &Fragments, block: u32) -> Vec<Blocks> {
+        let bytes = self.blocks.iter().map(|stored| u64::from(stored & !PLAIN)).sum();
+        let mut stored = vec![Blocks { place: (self.start, self.blocks.len() as u64), bytes }];
+        if let Some((index, offset)) = self.fragment
+            && let (Some((_, packed)), Some(unpacked)) =
+                (fragments.rows.get(index as usize), fragments.unpacked.get(index as usize))
+        {
+            let bytes = self.end(block) * u64::from(packed & !PLAIN) / unpacked.max(&1);
+            // No block starts there.
+            stored.push(Blocks { place: (u64::MAX - u64::from(index), offset.into()), bytes });
+        }
+        stored
     }
 
     /// The bytes of its content that are in the fragment.

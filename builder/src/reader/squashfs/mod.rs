@@ -135,7 +135,7 @@ impl Filesystem for Squashfs {
 
     fn stored(&self, entry: &Entry) -> Option<StoredAs> {
         let file = self.files.get(usize::try_from(entry.content).ok()?)?;
-        Some(StoredAs::Bytes(file.stored(&self.fragments, self.info.block)))
+        Some(StoredAs::Blocks(file.stored(&self.fragments, self.info.block)))
     }
 }
 

@@ -7,7 +7,7 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     let image = subject.image;
     for (kind, budget) in image.budgets.iter().filter(|(kind, _)| !image.gives(*kind)) {
         // A recipe may have fewer outputs than the one that it extends.
-        if image.outputs.first().is_none_or(|output| output.span.file != budget.span.file) {
+        if budget.span.file != image.name.span.file {
             continue;
         }
         let message = format!("`budgets` has `{}`, which is not in the recipe's `outputs`", kind.word());

@@ -32,6 +32,14 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
             }
             check_fields(user, &mut add);
             check_keys(user, sink);
+            let same = |other: &&User| !other.ssh_keys.is_empty() && other.home == user.home;
+            if let (Some(key), Some(other)) = (user.ssh_keys.first(), before.iter().find(same)) {
+                let message = format!(
+                    "accounts `{}` and `{}` both have `ssh-keys`, and the same home folder, {}: sshd would accept the file of one of them",
+                    other.name.value, user.name.value, user.home
+                );
+                sink.borrow_mut().add(CHECK.id, key.span, message);
+            }
             check_memberships(rootfs, user, sink);
         }
     }
