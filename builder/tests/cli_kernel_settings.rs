@@ -57,6 +57,13 @@ fn what_can_not_be_known_is_a_note() {
     let odd = project("CONFIG_SUB=y\n");
     odd.write("sources/kernel/sub/Kconfig", "config SUB\n\tbool \"sub\"\n\tfrobnicate\n");
     odd.dbco(&["check", "small.yaml"]).ends(0).says(&["not checked: sub/Kconfig:3: unknown keyword `frobnicate`"]);
+    // The patches are not applied to a folder.
+    let patched = project("CONFIG_SUB=y\n");
+    let change = "--- a/FILE\n+++ b/FILE\n@@ -1 +1 @@\n-x\n+y\n";
+    patched.write("patches/first.patch", change.replace("FILE", "sub/Kconfig"));
+    patched.dbco(&["check", "small.yaml"]).ends(0).says(&["not checked: its source is a folder whose Kconfig files"]);
+    patched.write("patches/first.patch", change.replace("FILE", "main.c"));
+    patched.dbco(&["check", "small.yaml"]).ends(2).says(&["kernel: 0 of 1 setting"]);
     // A source without Kconfig files is somebody else's.
     Project::new().dbco(&["check", "small.yaml"]).ends(0).never_says("kernel's settings");
     let remote = project("CONFIG_SUB=y\n");

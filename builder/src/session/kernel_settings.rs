@@ -72,7 +72,19 @@ impl Session<'_> {
                 let folder = Dir::open(path, Links::Never).map_err(|error| Obstacle::Known(error.to_string()))?;
                 let files = SourceFiles::from(&folder);
                 let kinds = ["Kconfig", "Makefile"];
-                return Ok(kinds.iter().all(|name| files.has_file(name)).then_some(files));
+                if !kinds.iter().all(|name| files.has_file(name)) {
+                    return Ok(None);
+                }
+                // The store is neither made nor needed for patches of the project.
+                let remote = subject.has_remote_patches() && self.store_path()?.is_dir();
+                let store = if remote { Some(self.store()?) } else { None };
+                for (name, text) in subject.patches(lock, store.as_ref(), &fetch)? {
+                    if changes_needed_files(&name, &text)? {
+                        let why = format!("its source is a folder whose Kconfig files {name} changes");
+                        return Err(Obstacle::Known(why));
+                    }
+                }
+                return Ok(Some(files));
             }
             Origin::Path { .. } => {
                 return Err(Obstacle::Known("its source is an archive of the project".to_owned()));
@@ -101,7 +113,7 @@ impl Session<'_> {
             return Err(Obstacle::Known(format!("its source is not in the store: {}", fetch())));
         }
         let store = self.store()?;
-        let patches = subject.patches(lock, &store, &fetch)?;
+        let patches = subject.patches(lock, Some(&store), &fetch)?;
         let digests = patches.iter().map(|(_, text)| Digest::of(text));
         let digests = digests.enumerate().map(|(number, digest)| (format!("patch {number}"), digest));
         let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", strip).rows(digests);
@@ -157,11 +169,16 @@ impl<'r> Subject<'r> {
         Some(Self { component, config, patches })
     }
 
+    fn has_remote_patches(&self) -> bool {
+        let mut patches = self.component.patches.iter().chain(self.patches);
+        patches.any(|patch| matches!(patch.value, Origin::Remote(_)))
+    }
+
     /// The patches in their order, with their plain texts.
     fn patches(
         &self,
         lock: Option<&Lock>,
-        store: &Store,
+        store: Option<&Store>,
         fetch: &dyn Fn() -> String,
     ) -> Result<Vec<(String, Vec<u8>)>, Obstacle> {
         let mut texts = Vec::new();
@@ -174,7 +191,8 @@ impl<'r> Subject<'r> {
                 }
                 Origin::Remote(request) => {
                     let file = lock.and_then(|lock| lock.find(request)).and_then(|entry| entry.files.first());
-                    let Some(file) = file.filter(|file| store.has_blob(&file.sha256)) else {
+                    let stored = file.zip(store).filter(|(file, store)| store.has_blob(&file.sha256));
+                    let Some((file, store)) = stored else {
                         return Err(Obstacle::Known(format!("a patch is not in the store: {}", fetch())));
                     };
                     let mut bytes = Vec::new();
@@ -282,6 +300,12 @@ fn numbers(version: &str) -> [u32; 3] {
 /// The files, if they include that which `conf` starts with.
 fn has_top(files: &SourceFiles) -> Option<SourceFiles> {
     files.has_file("Kconfig").then(|| files.clone())
+}
+
+/// Whether a patch changes files on which the settings depend.
+fn changes_needed_files(name: &str, text: &[u8]) -> Result<bool, Obstacle> {
+    let parts = patch::inspect(name, text, &Budget::USUAL).map_err(|error| Obstacle::Known(error.to_string()))?;
+    Ok(parts.iter().any(|part| part.old.iter().chain(&part.new).any(|file| is_needed(file))))
 }
 
 /// The files that an earlier call has stored.
