@@ -73,15 +73,48 @@ fn what_can_not_be_known_is_a_note() {
     assert!(!remote.path("home/.cache/dbco").exists(), "the store is not made for it");
 }
 
-/// A project whose kernel is an archive, which is locked.
+/// A project whose kernel is an archive.
 fn archived(fragment: &str) -> Project {
     let project = project(fragment);
-    let mut tar = tar::Builder::new(Vec::new());
-    tar.append_dir_all("linux-6.1", project.path("sources/kernel")).unwrap();
-    project.write("mirror/linux-6.1.tar", tar.into_inner().unwrap());
+    archive(&project, &["linux-6.1"]);
     let url = format!("file://{}", project.path("mirror/linux-6.1.tar").display());
     project.edit("components/kernel.yaml", "{path: ../sources/kernel}", &format!("{{url: '{url}'}}"));
     project
+}
+
+/// Writes the archive of the kernel's source: with the source in each of these folders.
+fn archive(project: &Project, folders: &[&str]) {
+    let mut tar = tar::Builder::new(Vec::new());
+    for folder in folders {
+        tar.append_dir_all(folder, project.path("sources/kernel")).unwrap();
+    }
+    project.write("mirror/linux-6.1.tar", tar.into_inner().unwrap());
+}
+
+#[test]
+fn the_top_of_an_archive_is_handled_as_by_a_build() {
+    let settings = "CONFIG_SUB=y\nCONFIG_USB=y\nCONFIG_PCI=y\n";
+    for (folders, strip) in [
+        (&["linux-6.1"][..], ""),
+        (&["linux-6.1"], "strip: 1"),
+        // No folder encloses the source; that `sub` has Kconfig files as well changes nothing.
+        (&["."], ""),
+        (&["."], "strip: 0"),
+        (&["a/b"], "strip: 2"),
+    ] {
+        let project = archived(settings);
+        archive(&project, folders);
+        if !strip.is_empty() {
+            project.edit("components/kernel.yaml", ".tar'}", &format!(".tar', {strip}}}"));
+        }
+        project.dbco(&["lock", "small.yaml"]).ends(0);
+        project.dbco(&["check", "small.yaml"]).ends(0).says(&["kernel: 3 of 3 settings take effect"]);
+    }
+    // Two folders: neither is the source, which has no Kconfig files at its top.
+    let project = archived(settings);
+    archive(&project, &["one", "other"]);
+    project.dbco(&["lock", "small.yaml"]).ends(0);
+    project.dbco(&["check", "small.yaml"]).ends(0).never_says("settings take effect");
 }
 
 #[test]

@@ -90,12 +90,14 @@ impl Session<'_> {
                 return Err(Obstacle::Known("its source is an archive of the project".to_owned()));
             }
             Origin::Remote(request) => {
+                let strip = component.unpacking.strip.as_ref().map(|strip| strip.value);
                 let strip = match request.kind().content() {
                     SourceContent::Packages(_) => {
                         return Err(Obstacle::Known("its source is inside Debian packages".to_owned()));
                     }
-                    SourceContent::File => component.unpacking.strip.as_ref().map_or(1, |strip| strip.value),
-                    SourceContent::Tree => component.unpacking.strip.as_ref().map_or(0, |strip| strip.value),
+                    SourceContent::File => strip,
+                    // A commit's tree has no folder around it.
+                    SourceContent::Tree => strip.or(Some(0)),
                 };
                 let entry = lock.and_then(|lock| lock.find(request)).and_then(|entry| entry.files.first());
                 let Some(file) = entry else {
@@ -116,7 +118,8 @@ impl Session<'_> {
         let patches = subject.patches(lock, Some(&store), &fetch)?;
         let digests = patches.iter().map(|(_, text)| Digest::of(text));
         let digests = digests.enumerate().map(|(number, digest)| (format!("patch {number}"), digest));
-        let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", strip).rows(digests);
+        let stripped = strip.map_or("only".to_owned(), |strip| strip.to_string());
+        let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", stripped).rows(digests);
         if let Some(files) = kept(&store, &key)? {
             self.report_damages(&store);
             return Ok(has_top(&files));
@@ -323,17 +326,48 @@ fn kept(store: &Store, key: &Key) -> Result<Option<SourceFiles>, Obstacle> {
     Ok(unpack(&bytes))
 }
 
-/// The needed files of an archive.
-fn read(store: &Store, blob: &Digest, name: &str, strip: u32) -> Result<BTreeMap<String, String>, Obstacle> {
+/// What is at the top of an archive.
+#[derive(Default)]
+enum Top {
+    #[default]
+    Nothing,
+    /// Only a folder of this name.
+    Folder(String),
+    /// Anything else.
+    Other,
+}
+
+impl Top {
+    /// Takes a member into account.
+    fn add(&mut self, path: &str, is_folder: bool) {
+        let (name, inside) = path.split_once('/').map_or((path, false), |(name, _)| (name, true));
+        match self {
+            // The root itself.
+            _ if name.is_empty() || name == "." => {}
+            Self::Nothing if is_folder || inside => *self = Self::Folder(name.to_owned()),
+            Self::Folder(only) if only == name => {}
+            _ => *self = Self::Other,
+        }
+    }
+}
+
+/// The needed files of an archive. `strip` enclosing folders are removed; if that is not stated, one, if it is the only entry
+/// at the top, as for a build.
+fn read(store: &Store, blob: &Digest, name: &str, strip: Option<u32>) -> Result<BTreeMap<String, String>, Obstacle> {
     let failed = |error: crate::archive::ArchiveError| Obstacle::Failed(Error::Source(error.into()));
     let stream = decompress(store.open_blob(blob)?, name, &Budget::USUAL).map_err(failed)?;
     let mut entries = Entries::new(stream, name, &Budget::USUAL);
     let (mut files, mut left) = (BTreeMap::new(), MOST_FILES);
+    let mut top = Top::default();
     while let Some(member) = entries.next_member().map_err(failed)? {
         let path = String::from_utf8_lossy(&member.path).into_owned();
-        let path =
-            path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
-        if member.kind != MemberKind::File || member.size > MOST_FILE || !is_needed(path) {
+        let path = path.trim_start_matches("./");
+        top.add(path, member.kind == MemberKind::Dir);
+        let needed = match strip {
+            Some(strip) => is_needed(without(path, strip)),
+            None => is_needed(path) || is_needed(without(path, 1)),
+        };
+        if member.kind != MemberKind::File || member.size > MOST_FILE || !needed {
             continue;
         }
         left = left
@@ -344,5 +378,12 @@ fn read(store: &Store, blob: &Digest, name: &str, strip: u32) -> Result<BTreeMap
         read.map_err(|error| Obstacle::Failed(Error::Source(error.into())))?;
         files.insert(path.to_owned(), String::from_utf8_lossy(&text).into_owned());
     }
-    Ok(files)
+    let strip = strip.unwrap_or(u32::from(matches!(top, Top::Folder(_))));
+    let files = files.into_iter().map(|(path, text)| (without(&path, strip).to_owned(), text));
+    Ok(files.filter(|(path, _)| is_needed(path)).collect())
+}
+
+/// A path below so many enclosing folders; empty if it is not below them.
+fn without(path: &str, folders: u32) -> &str {
+    path.splitn(folders as usize + 1, '/').nth(folders as usize).unwrap_or_default()
 }
