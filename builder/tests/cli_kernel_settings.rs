@@ -2,7 +2,7 @@
 
 mod project;
 
-use project::Project;
+use project::{Project, host};
 
 const KCONFIG: &str = "\
 mainmenu \"Linux\"
@@ -71,6 +71,44 @@ fn what_can_not_be_known_is_a_note() {
     remote.edit("components/kernel.yaml", "source: {path: ../sources/kernel}", source);
     remote.dbco(&["check", "small.yaml"]).ends(0).says(&["its source is not locked: run `dbco lock small.yaml`"]);
     assert!(!remote.path("home/.cache/dbco").exists(), "the store is not made for it");
+}
+
+#[test]
+fn a_program_is_missing_only_if_the_recipe_can_not_bring_another() {
+    let run = |program: &str, edits: &[(&str, &str)]| {
+        let project = project("CONFIG_SUB=y\n");
+        let test = format!("$(shell,{{ {program} --version; }} >/dev/null 2>&1 && echo \"y\" || echo \"n\")");
+        project.write("sources/kernel/Kconfig", format!("{KCONFIG}config HAS\n\tdef_bool {test}\n"));
+        project.write("sources/kernel/sub/Kconfig", "config SUB\n\tbool \"sub\"\n\tdepends on HAS\n");
+        project.edit("small.yaml", "{build: none,", "{build: host,");
+        host::provide(&project);
+        project.write(
+            "components/lib.yaml",
+            "component: lib\nversion: '1'\nlicense: MIT\nsource: {path: ../sources/kernel}\n",
+        );
+        for (from, to) in edits {
+            project.edit("components/kernel.yaml", from, to);
+        }
+        project.dbco(&["check", "small.yaml"])
+    };
+    let make = |arguments: &'static str| [("allnoconfig}", arguments)];
+    for program in ["rustc", "pahole"] {
+        run(program, &[]).ends(2).says(&["kernel: 0 of 1 setting", "it depends on HAS, which is n"]);
+        let others = make("allnoconfig, make: [RUSTDOC=x]}\nenv: {HOME: /build}");
+        run(program, &others).ends(2).says(&["kernel: 0 of 1 setting"]);
+        for edits in [
+            make("allnoconfig}\nenv: {PATH: '/deps/bin:/usr/bin'}"),
+            make("allnoconfig}\nenv: {RUSTC: x, PAHOLE: x}"),
+            make("allnoconfig, make: ['PATH:=/deps/bin']}"),
+            make("allnoconfig}\nneeds: [lib]"),
+        ] {
+            run(program, &edits).ends(0).says(&["kernel: 1 of 1 setting"]);
+        }
+    }
+    let pahole = make("allnoconfig, make: [PAHOLE=/build/pahole]}");
+    run("pahole", &pahole).ends(0).says(&["kernel: 1 of 1 setting"]);
+    // The variable of one says nothing about the other.
+    run("rustc", &make("allnoconfig}\nenv: {PAHOLE: x}")).ends(2).says(&["kernel: 0 of 1 setting"]);
 }
 
 /// A project whose kernel is an archive.

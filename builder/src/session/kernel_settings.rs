@@ -3,7 +3,7 @@
 //! They are taken from the source's archive once, with the recipe's patches applied, and kept in the store as the result of
 //! a step is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::time::Instant;
 
@@ -262,8 +262,10 @@ impl<'r> Subject<'r> {
     fn facts(&self, recipe: &Recipe, lock: Option<&Lock>) -> ToolchainFacts {
         let other = |name: &str| ["CC", "LD", "LLVM", "HOSTCC", "CROSS_COMPILE"].contains(&name);
         let make = self.component.kconfig.iter().flat_map(|kconfig| &kconfig.make);
-        let mut named = make.filter_map(|argument| argument.split_once('=')).map(|(name, _)| name);
-        if named.any(other) || self.component.env.keys().any(|name| other(name)) {
+        let assigned = make.filter_map(|argument| argument.split_once('='));
+        let assigned = assigned.map(|(name, _)| name.trim_end_matches([':', '?', '+']));
+        let named: BTreeSet<&str> = assigned.chain(self.component.env.keys().map(String::as_str)).collect();
+        if named.iter().any(|name| other(name)) {
             return ToolchainFacts::default();
         }
         let own = self.component.toolchain.as_ref().and_then(|name| recipe.toolchains.get(&name.value));
@@ -279,7 +281,13 @@ impl<'r> Subject<'r> {
         let series = version("gcc").map(|[major, ..]| format!("gcc-{major}"));
         let gcc = series.and_then(|name| version(&name));
         let has = |program: &str| entry.files.iter().any(|file| file.name.starts_with(program));
-        let missing = OPTIONAL_PROGRAMS.into_iter();
+        // Another program may be named, or be where the toolchain's packages do not put it: in a needed component.
+        let elsewhere = |program: &str| {
+            !self.component.needs.is_empty()
+                || named.contains("PATH")
+                || named.contains(program.to_ascii_uppercase().as_str())
+        };
+        let missing = OPTIONAL_PROGRAMS.into_iter().filter(|program| !elsewhere(program));
         let missing = missing.filter(|program| !has(program) && (*program != "pahole" || !has("dwarves")));
         ToolchainFacts {
             gcc: gcc.map(|[major, minor, patch]| major * 10_000 + minor * 100 + patch),
