@@ -2,7 +2,7 @@
 
 mod project;
 
-use project::Project;
+use project::{Project, host};
 
 const KCONFIG: &str = "\
 mainmenu \"Linux\"
@@ -57,6 +57,13 @@ fn what_can_not_be_known_is_a_note() {
     let odd = project("CONFIG_SUB=y\n");
     odd.write("sources/kernel/sub/Kconfig", "config SUB\n\tbool \"sub\"\n\tfrobnicate\n");
     odd.dbco(&["check", "small.yaml"]).ends(0).says(&["not checked: sub/Kconfig:3: unknown keyword `frobnicate`"]);
+    // The patches are not applied to a folder.
+    let patched = project("CONFIG_SUB=y\n");
+    let change = "--- a/FILE\n+++ b/FILE\n@@ -1 +1 @@\n-x\n+y\n";
+    patched.write("patches/first.patch", change.replace("FILE", "sub/Kconfig"));
+    patched.dbco(&["check", "small.yaml"]).ends(0).says(&["not checked: its source is a folder whose Kconfig files"]);
+    patched.write("patches/first.patch", change.replace("FILE", "main.c"));
+    patched.dbco(&["check", "small.yaml"]).ends(2).says(&["kernel: 0 of 1 setting"]);
     // A source without Kconfig files is somebody else's.
     Project::new().dbco(&["check", "small.yaml"]).ends(0).never_says("kernel's settings");
     let remote = project("CONFIG_SUB=y\n");
@@ -66,15 +73,86 @@ fn what_can_not_be_known_is_a_note() {
     assert!(!remote.path("home/.cache/dbco").exists(), "the store is not made for it");
 }
 
-/// A project whose kernel is an archive, which is locked.
+#[test]
+fn a_program_is_missing_only_if_the_recipe_can_not_bring_another() {
+    let run = |program: &str, edits: &[(&str, &str)]| {
+        let project = project("CONFIG_SUB=y\n");
+        let test = format!("$(shell,{{ {program} --version; }} >/dev/null 2>&1 && echo \"y\" || echo \"n\")");
+        project.write("sources/kernel/Kconfig", format!("{KCONFIG}config HAS\n\tdef_bool {test}\n"));
+        project.write("sources/kernel/sub/Kconfig", "config SUB\n\tbool \"sub\"\n\tdepends on HAS\n");
+        project.edit("small.yaml", "{build: none,", "{build: host,");
+        host::provide(&project);
+        project.write(
+            "components/lib.yaml",
+            "component: lib\nversion: '1'\nlicense: MIT\nsource: {path: ../sources/kernel}\n",
+        );
+        for (from, to) in edits {
+            project.edit("components/kernel.yaml", from, to);
+        }
+        project.dbco(&["check", "small.yaml"])
+    };
+    let make = |arguments: &'static str| [("allnoconfig}", arguments)];
+    for program in ["rustc", "pahole"] {
+        run(program, &[]).ends(2).says(&["kernel: 0 of 1 setting", "it depends on HAS, which is n"]);
+        let others = make("allnoconfig, make: [RUSTDOC=x]}\nenv: {HOME: /build}");
+        run(program, &others).ends(2).says(&["kernel: 0 of 1 setting"]);
+        for edits in [
+            make("allnoconfig}\nenv: {PATH: '/deps/bin:/usr/bin'}"),
+            make("allnoconfig}\nenv: {RUSTC: x, PAHOLE: x}"),
+            make("allnoconfig, make: ['PATH:=/deps/bin']}"),
+            make("allnoconfig}\nneeds: [lib]"),
+        ] {
+            run(program, &edits).ends(0).says(&["kernel: 1 of 1 setting"]);
+        }
+    }
+    let pahole = make("allnoconfig, make: [PAHOLE=/build/pahole]}");
+    run("pahole", &pahole).ends(0).says(&["kernel: 1 of 1 setting"]);
+    // The variable of one says nothing about the other.
+    run("rustc", &make("allnoconfig}\nenv: {PAHOLE: x}")).ends(2).says(&["kernel: 0 of 1 setting"]);
+}
+
+/// A project whose kernel is an archive.
 fn archived(fragment: &str) -> Project {
     let project = project(fragment);
-    let mut tar = tar::Builder::new(Vec::new());
-    tar.append_dir_all("linux-6.1", project.path("sources/kernel")).unwrap();
-    project.write("mirror/linux-6.1.tar", tar.into_inner().unwrap());
+    archive(&project, &["linux-6.1"]);
     let url = format!("file://{}", project.path("mirror/linux-6.1.tar").display());
     project.edit("components/kernel.yaml", "{path: ../sources/kernel}", &format!("{{url: '{url}'}}"));
     project
+}
+
+/// Writes the archive of the kernel's source: with the source in each of these folders.
+fn archive(project: &Project, folders: &[&str]) {
+    let mut tar = tar::Builder::new(Vec::new());
+    for folder in folders {
+        tar.append_dir_all(folder, project.path("sources/kernel")).unwrap();
+    }
+    project.write("mirror/linux-6.1.tar", tar.into_inner().unwrap());
+}
+
+#[test]
+fn the_top_of_an_archive_is_handled_as_by_a_build() {
+    let settings = "CONFIG_SUB=y\nCONFIG_USB=y\nCONFIG_PCI=y\n";
+    for (folders, strip) in [
+        (&["linux-6.1"][..], ""),
+        (&["linux-6.1"], "strip: 1"),
+        // No folder encloses the source; that `sub` has Kconfig files as well changes nothing.
+        (&["."], ""),
+        (&["."], "strip: 0"),
+        (&["a/b"], "strip: 2"),
+    ] {
+        let project = archived(settings);
+        archive(&project, folders);
+        if !strip.is_empty() {
+            project.edit("components/kernel.yaml", ".tar'}", &format!(".tar', {strip}}}"));
+        }
+        project.dbco(&["lock", "small.yaml"]).ends(0);
+        project.dbco(&["check", "small.yaml"]).ends(0).says(&["kernel: 3 of 3 settings take effect"]);
+    }
+    // Two folders: neither is the source, which has no Kconfig files at its top.
+    let project = archived(settings);
+    archive(&project, &["one", "other"]);
+    project.dbco(&["lock", "small.yaml"]).ends(0);
+    project.dbco(&["check", "small.yaml"]).ends(0).never_says("settings take effect");
 }
 
 #[test]

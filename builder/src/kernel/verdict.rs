@@ -123,7 +123,8 @@ pub struct Verdict {
     pub lost: Vec<Lost>,
     /// How many settings are requested.
     pub settings: usize,
-    /// The symbols whose settings take effect, or not, depending on what only the compiler can tell.
+    /// The symbols whose settings are lost with a compiler that passes each test, but take effect with another. What takes
+    /// effect with the former is not among them.
     pub uncertain: Vec<String>,
 }
 
@@ -168,7 +169,7 @@ pub fn foresee(fragments: &[Fragment], prospect: &Prospect<'_>) -> Result<Verdic
     let found = mismatches(fragments, &usual, &is_unknown);
     let ever: BTreeSet<String> = found.iter().map(|one| one.symbol.clone()).collect();
     let mut always = ever.clone();
-    // What does not hold with the best compiler may hold with another.
+    // What does not hold with a compiler that passes each test may hold with another.
     while !always.is_empty()
         && let Some(text) = configs.next()
     {

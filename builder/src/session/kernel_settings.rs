@@ -3,7 +3,7 @@
 //! They are taken from the source's archive once, with the recipe's patches applied, and kept in the store as the result of
 //! a step is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::time::Instant;
 
@@ -72,18 +72,32 @@ impl Session<'_> {
                 let folder = Dir::open(path, Links::Never).map_err(|error| Obstacle::Known(error.to_string()))?;
                 let files = SourceFiles::from(&folder);
                 let kinds = ["Kconfig", "Makefile"];
-                return Ok(kinds.iter().all(|name| files.has_file(name)).then_some(files));
+                if !kinds.iter().all(|name| files.has_file(name)) {
+                    return Ok(None);
+                }
+                // The store is neither made nor needed for patches of the project.
+                let remote = subject.has_remote_patches() && self.store_path()?.is_dir();
+                let store = if remote { Some(self.store()?) } else { None };
+                for (name, text) in subject.patches(lock, store.as_ref(), &fetch)? {
+                    if changes_needed_files(&name, &text)? {
+                        let why = format!("its source is a folder whose Kconfig files {name} changes");
+                        return Err(Obstacle::Known(why));
+                    }
+                }
+                return Ok(Some(files));
             }
             Origin::Path { .. } => {
                 return Err(Obstacle::Known("its source is an archive of the project".to_owned()));
             }
             Origin::Remote(request) => {
+                let strip = component.unpacking.strip.as_ref().map(|strip| strip.value);
                 let strip = match request.kind().content() {
                     SourceContent::Packages(_) => {
                         return Err(Obstacle::Known("its source is inside Debian packages".to_owned()));
                     }
-                    SourceContent::File => component.unpacking.strip.as_ref().map_or(1, |strip| strip.value),
-                    SourceContent::Tree => component.unpacking.strip.as_ref().map_or(0, |strip| strip.value),
+                    SourceContent::File => strip,
+                    // A commit's tree has no folder around it.
+                    SourceContent::Tree => strip.or(Some(0)),
                 };
                 let entry = lock.and_then(|lock| lock.find(request)).and_then(|entry| entry.files.first());
                 let Some(file) = entry else {
@@ -101,10 +115,11 @@ impl Session<'_> {
             return Err(Obstacle::Known(format!("its source is not in the store: {}", fetch())));
         }
         let store = self.store()?;
-        let patches = subject.patches(lock, &store, &fetch)?;
+        let patches = subject.patches(lock, Some(&store), &fetch)?;
         let digests = patches.iter().map(|(_, text)| Digest::of(text));
         let digests = digests.enumerate().map(|(number, digest)| (format!("patch {number}"), digest));
-        let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", strip).rows(digests);
+        let stripped = strip.map_or("only".to_owned(), |strip| strip.to_string());
+        let key = Key::new("kconfig-files", 1).row("source", file.sha256).row("strip", stripped).rows(digests);
         if let Some(files) = kept(&store, &key)? {
             self.report_damages(&store);
             return Ok(has_top(&files));
@@ -157,11 +172,16 @@ impl<'r> Subject<'r> {
         Some(Self { component, config, patches })
     }
 
+    fn has_remote_patches(&self) -> bool {
+        let mut patches = self.component.patches.iter().chain(self.patches);
+        patches.any(|patch| matches!(patch.value, Origin::Remote(_)))
+    }
+
     /// The patches in their order, with their plain texts.
     fn patches(
         &self,
         lock: Option<&Lock>,
-        store: &Store,
+        store: Option<&Store>,
         fetch: &dyn Fn() -> String,
     ) -> Result<Vec<(String, Vec<u8>)>, Obstacle> {
         let mut texts = Vec::new();
@@ -174,7 +194,8 @@ impl<'r> Subject<'r> {
                 }
                 Origin::Remote(request) => {
                     let file = lock.and_then(|lock| lock.find(request)).and_then(|entry| entry.files.first());
-                    let Some(file) = file.filter(|file| store.has_blob(&file.sha256)) else {
+                    let stored = file.zip(store).filter(|(file, store)| store.has_blob(&file.sha256));
+                    let Some((file, store)) = stored else {
                         return Err(Obstacle::Known(format!("a patch is not in the store: {}", fetch())));
                     };
                     let mut bytes = Vec::new();
@@ -241,8 +262,10 @@ impl<'r> Subject<'r> {
     fn facts(&self, recipe: &Recipe, lock: Option<&Lock>) -> ToolchainFacts {
         let other = |name: &str| ["CC", "LD", "LLVM", "HOSTCC", "CROSS_COMPILE"].contains(&name);
         let make = self.component.kconfig.iter().flat_map(|kconfig| &kconfig.make);
-        let mut named = make.filter_map(|argument| argument.split_once('=')).map(|(name, _)| name);
-        if named.any(other) || self.component.env.keys().any(|name| other(name)) {
+        let assigned = make.filter_map(|argument| argument.split_once('='));
+        let assigned = assigned.map(|(name, _)| name.trim_end_matches([':', '?', '+']));
+        let named: BTreeSet<&str> = assigned.chain(self.component.env.keys().map(String::as_str)).collect();
+        if named.iter().any(|name| other(name)) {
             return ToolchainFacts::default();
         }
         let own = self.component.toolchain.as_ref().and_then(|name| recipe.toolchains.get(&name.value));
@@ -258,7 +281,13 @@ impl<'r> Subject<'r> {
         let series = version("gcc").map(|[major, ..]| format!("gcc-{major}"));
         let gcc = series.and_then(|name| version(&name));
         let has = |program: &str| entry.files.iter().any(|file| file.name.starts_with(program));
-        let missing = OPTIONAL_PROGRAMS.into_iter();
+        // Another program may be named, or be where the toolchain's packages do not put it: in a needed component.
+        let elsewhere = |program: &str| {
+            !self.component.needs.is_empty()
+                || named.contains("PATH")
+                || named.contains(program.to_ascii_uppercase().as_str())
+        };
+        let missing = OPTIONAL_PROGRAMS.into_iter().filter(|program| !elsewhere(program));
         let missing = missing.filter(|program| !has(program) && (*program != "pahole" || !has("dwarves")));
         ToolchainFacts {
             gcc: gcc.map(|[major, minor, patch]| major * 10_000 + minor * 100 + patch),
@@ -284,6 +313,12 @@ fn has_top(files: &SourceFiles) -> Option<SourceFiles> {
     files.has_file("Kconfig").then(|| files.clone())
 }
 
+/// Whether a patch changes files on which the settings depend.
+fn changes_needed_files(name: &str, text: &[u8]) -> Result<bool, Obstacle> {
+    let parts = patch::inspect(name, text, &Budget::USUAL).map_err(|error| Obstacle::Known(error.to_string()))?;
+    Ok(parts.iter().any(|part| part.old.iter().chain(&part.new).any(|file| is_needed(file))))
+}
+
 /// The files that an earlier call has stored.
 fn kept(store: &Store, key: &Key) -> Result<Option<SourceFiles>, Obstacle> {
     let digest = key.digest();
@@ -299,17 +334,48 @@ fn kept(store: &Store, key: &Key) -> Result<Option<SourceFiles>, Obstacle> {
     Ok(unpack(&bytes))
 }
 
-/// The needed files of an archive.
-fn read(store: &Store, blob: &Digest, name: &str, strip: u32) -> Result<BTreeMap<String, String>, Obstacle> {
+/// What is at the top of an archive.
+#[derive(Default)]
+enum Top {
+    #[default]
+    Nothing,
+    /// Only a folder of this name.
+    Folder(String),
+    /// Anything else.
+    Other,
+}
+
+impl Top {
+    /// Takes a member into account.
+    fn add(&mut self, path: &str, is_folder: bool) {
+        let (name, inside) = path.split_once('/').map_or((path, false), |(name, _)| (name, true));
+        match self {
+            // The root itself.
+            _ if name.is_empty() || name == "." => {}
+            Self::Nothing if is_folder || inside => *self = Self::Folder(name.to_owned()),
+            Self::Folder(only) if only == name => {}
+            _ => *self = Self::Other,
+        }
+    }
+}
+
+/// The needed files of an archive. `strip` enclosing folders are removed; if that is not stated, one, if it is the only entry
+/// at the top, as for a build.
+fn read(store: &Store, blob: &Digest, name: &str, strip: Option<u32>) -> Result<BTreeMap<String, String>, Obstacle> {
     let failed = |error: crate::archive::ArchiveError| Obstacle::Failed(Error::Source(error.into()));
     let stream = decompress(store.open_blob(blob)?, name, &Budget::USUAL).map_err(failed)?;
     let mut entries = Entries::new(stream, name, &Budget::USUAL);
     let (mut files, mut left) = (BTreeMap::new(), MOST_FILES);
+    let mut top = Top::default();
     while let Some(member) = entries.next_member().map_err(failed)? {
         let path = String::from_utf8_lossy(&member.path).into_owned();
-        let path =
-            path.trim_start_matches("./").splitn(strip as usize + 1, '/').nth(strip as usize).unwrap_or_default();
-        if member.kind != MemberKind::File || member.size > MOST_FILE || !is_needed(path) {
+        let path = path.trim_start_matches("./");
+        top.add(path, member.kind == MemberKind::Dir);
+        let needed = match strip {
+            Some(strip) => is_needed(without(path, strip)),
+            None => is_needed(path) || is_needed(without(path, 1)),
+        };
+        if member.kind != MemberKind::File || member.size > MOST_FILE || !needed {
             continue;
         }
         left = left
@@ -320,5 +386,12 @@ fn read(store: &Store, blob: &Digest, name: &str, strip: u32) -> Result<BTreeMap
         read.map_err(|error| Obstacle::Failed(Error::Source(error.into())))?;
         files.insert(path.to_owned(), String::from_utf8_lossy(&text).into_owned());
     }
-    Ok(files)
+    let strip = strip.unwrap_or(u32::from(matches!(top, Top::Folder(_))));
+    let files = files.into_iter().map(|(path, text)| (without(&path, strip).to_owned(), text));
+    Ok(files.filter(|(path, _)| is_needed(path)).collect())
+}
+
+/// A path below so many enclosing folders; empty if it is not below them.
+fn without(path: &str, folders: u32) -> &str {
+    path.splitn(folders as usize + 1, '/').nth(folders as usize).unwrap_or_default()
 }

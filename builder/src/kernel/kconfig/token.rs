@@ -131,12 +131,16 @@ impl Variables {
         let mut parts = arguments(inner).into_iter();
         let name = parts.next()?;
         if let Ok(number) = name.parse::<usize>() {
-            return Some(outer.get(number.checked_sub(1)?).cloned().unwrap_or_default());
+            let value = outer.get(number.checked_sub(1)?).cloned().unwrap_or_default();
+            *left = left.checked_sub(value.len())?;
+            return Some(value);
         }
         let given: Option<Vec<String>> = parts.map(|part| self.expand_within(part, outer, depth + 1, left)).collect();
         let given = given?;
         if name == "shell" {
-            return self.facts.shell(given.first()?);
+            let printed = self.facts.shell(given.first()?)?;
+            *left = left.checked_sub(printed.len())?;
+            return Some(printed);
         }
         self.expand_within(self.get(name)?, &given, depth + 1, left)
     }
@@ -354,6 +358,24 @@ mod tests {
             assert_eq!(tokens("x $(v14)", &variables).unwrap()[1], Token::Unknown("$(v14)".into()));
             assert_eq!(variables.expand("$(v1)"), Some(value.repeat(100)));
         }
+    }
+
+    #[test]
+    fn arguments_that_multiply_at_each_step_count_for_the_limit() {
+        let mut variables = Variables::default();
+        variables.set("four", "$(1)$(1)$(1)$(1)");
+        let within = |steps: usize, mut limit: usize| {
+            let text = format!("{}text{}", "$(four,".repeat(steps), ")".repeat(steps));
+            variables.expand_within(&text, &[], 0, &mut limit)
+        };
+        assert_eq!(within(3, 4096), Some("text".repeat(64)));
+        assert_eq!(within(6, 4096), None, "16 KB from a text of 52 bytes");
+        // What a command prints counts as well.
+        let printed = "$(shell,set -- 1234567890 && echo $1)";
+        let within = |mut limit: usize| variables.expand_within(printed, &[], 0, &mut limit);
+        let read = printed.len() + "set -- 1234567890 && echo $1".len() + 2;
+        assert_eq!(within(read + 10).as_deref(), Some("1234567890"));
+        assert_eq!(within(read + 9), None);
     }
 
     #[test]
