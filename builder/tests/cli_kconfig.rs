@@ -216,3 +216,22 @@ fn a_kernel_from_a_package_has_nothing_to_change() {
     let ran = project.dbco(&["kconfig", "--offline", "small.yaml", "--set-symbol", "A=y"]).ends(2);
     ran.says(&["the recipe's kernel is a package"]);
 }
+
+#[test]
+fn what_prevents_saving_is_reported_before_the_kernel_is_configured() {
+    let project = project();
+    let refused = |fragment: &str, parts: &[&str]| {
+        let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "CLOCK=y", "--fragment", fragment];
+        project.dbco(&words).ends(2).says(parts);
+        assert!(!project.path("store/steps").read_dir().is_ok_and(|mut steps| steps.next().is_some()));
+    };
+    refused("none/a.config", &["can't save none/a.config: can't write into none: No such file", "make this folder"]);
+    project.write("a.config", "CONFIG_CLOCK: y\n");
+    refused("a.config", &["a.config:1: expected `CONFIG_NAME=value`"]);
+    // This is only known afterwards.
+    let text = "#if version < 6\nCONFIG_CLOCK=n\n#endif\n";
+    project.write("a.config", text);
+    let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "CLOCK=y", "--fragment", "a.config"];
+    project.dbco(&words).ends(2).says(&["a.config:", "these are the settings to save:\n  CONFIG_CLOCK=y"]);
+    assert_eq!(project.read("a.config"), text);
+}

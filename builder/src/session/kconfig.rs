@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
 use super::shell::NamedStep;
 use super::{Error, Options, Session};
 use crate::beneath::{BeneathError, Dir, Links};
@@ -95,11 +98,7 @@ impl Session<'_> {
         let kconfig = kconfig.ok_or_else(|| request(format!("component {} has no `kconfig`", component.value)))?;
         let used: Vec<&At<PathBuf>> = kconfig.fragments.iter().chain(config).collect();
         let path = fragment.map_or_else(|| default_fragment(recipe, config, kconfig), Path::to_owned);
-        let old = match read_text(&path, LIMIT) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "# Set by `dbco kconfig`.\n".to_owned(),
-            Err(error) => return Err(request(format!("can't read {}: {error}", path.display()))),
-        };
+        let old = read_fragment(&path)?;
         if let KconfigChange::Symbols(wanted) = change {
             parse(wanted)?;
         }
@@ -132,9 +131,10 @@ impl Session<'_> {
             return Ok(report);
         }
         let new = edit::set(&path.display().to_string(), &old, changed.version, &values);
-        let new = new.map_err(|errors| request(lines(&errors)))?;
+        let new = new.map_err(|errors| unsaved(&lines(&errors), &values))?;
         if new != old {
-            write_atomically(&path, new.as_bytes())?;
+            write_atomically(&path, new.as_bytes())
+                .map_err(|error| unsaved(&format!("{:#}", anyhow::Error::from(error)), &values))?;
         }
         for later in place.iter().flat_map(|place| &used[place + 1..]) {
             let text = read_text(&later.value, LIMIT).unwrap_or_default();
@@ -272,6 +272,35 @@ fn default_fragment(recipe: &Recipe, config: &[At<PathBuf>], kconfig: &KconfigOp
     let other = config.last().or(kconfig.fragments.last()).and_then(|path| path.value.parent());
     let folder = other.map_or_else(|| recipe.project.join("kernel-config"), Path::to_owned);
     folder.join(format!("{}.config", recipe.image.name.value))
+}
+
+/// The text of the fragment, or the start of a new one. What would prevent it from being saved is an error now, before anybody
+/// works at it.
+fn read_fragment(path: &Path) -> Result<String, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let usable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
+    usable.map_err(|errno| {
+        let why = io::Error::from(errno);
+        let help = match errno {
+            Errno::ENOENT => "make this folder, or pass --fragment with a file in another one",
+            _ => "pass --fragment with a file in a folder that you can write",
+        };
+        request(format!("can't save {}: can't write into {}: {why}; {help}", path.display(), folder.display()))
+    })?;
+    match read_text(path, LIMIT) {
+        Ok(text) => {
+            let parsed = Fragment::parse(&path.display().to_string(), &text);
+            parsed.map(|_| text).map_err(|errors| request(lines(&errors)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("# Set by `dbco kconfig`.\n".to_owned()),
+        Err(error) => Err(request(format!("can't read {}: {error}", path.display()))),
+    }
+}
+
+/// The error if settings could not be saved, with these as lines of a fragment.
+fn unsaved(why: &str, values: &[(String, SymbolValue)]) -> Error {
+    let settings: Vec<String> = values.iter().map(|(symbol, value)| value.line(symbol)).collect();
+    request(format!("{why}\nthe fragment is not changed; these are the settings to save:\n  {}", lines(&settings)))
 }
 
 fn request(text: impl ToString) -> Error {
