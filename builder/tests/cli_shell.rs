@@ -320,3 +320,15 @@ fn without_the_terminal_the_shell_ends() {
     }
     reader.join().unwrap();
 }
+
+#[test]
+fn a_command_leaves_the_terminal_as_it_was() {
+    let project = project_with(&["stty"]);
+    let words = "stty -g; $DBCO shell --offline small.yaml tool -c 'stty raw -echo'; stty -g";
+    let mut script = command("script");
+    script.args(["-qec", words, "/dev/null"]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = project.prepare(&mut script).stdout(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let settings: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.split(':').count() > 30).collect();
+    assert!(settings.len() == 2 && settings[0] == settings[1], "{shown}");
+}
