@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::interrupt;
 use leash::Leash;
 
-pub use terminal::SavedTerminal;
+pub use terminal::{SavedTerminal, restore_terminals};
 
 /// A list of arguments from printable values.
 macro_rules! argv {

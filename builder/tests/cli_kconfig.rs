@@ -216,3 +216,60 @@ fn a_kernel_from_a_package_has_nothing_to_change() {
     let ran = project.dbco(&["kconfig", "--offline", "small.yaml", "--set-symbol", "A=y"]).ends(2);
     ran.says(&["the recipe's kernel is a package"]);
 }
+
+#[test]
+fn what_prevents_saving_is_reported_before_the_kernel_is_configured() {
+    let project = project();
+    let refused = |fragment: &str, parts: &[&str]| {
+        let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "CLOCK=y", "--fragment", fragment];
+        project.dbco(&words).ends(2).says(parts);
+        assert!(!project.path("store/steps").read_dir().is_ok_and(|mut steps| steps.next().is_some()));
+    };
+    refused("none/a.config", &["can't save none/a.config: can't write into none: No such file", "make this folder"]);
+    project.write("a.config", "CONFIG_CLOCK: y\n");
+    refused("a.config", &["a.config:1: expected `CONFIG_NAME=value`"]);
+    // This is only known afterwards.
+    let text = "#if version < 6\nCONFIG_CLOCK=n\n#endif\n";
+    project.write("a.config", text);
+    let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "CLOCK=y", "--fragment", "a.config"];
+    project.dbco(&words).ends(2).says(&["a.config:", "these are the settings to save:\n  CONFIG_CLOCK=y"]);
+    assert_eq!(project.read("a.config"), text);
+}
+
+#[test]
+fn settings_of_other_fragments_that_no_longer_hold_are_reported() {
+    let project = project();
+    // A choice: with one the other is dropped.
+    let rule =
+        "\tif grep -q CONFIG_FAST=y new; then grep -v CONFIG_SLOW new > one; mv one new; fi\n\tmv new .config\nsave";
+    project.write("sources/kernel/Makefile", MAKEFILE.replace("\tmv new .config\nsave", rule));
+    let choice = "choice\n\tprompt \"Speed\"\nconfig SLOW\n\tbool \"slow\"\nconfig FAST\n\tbool \"fast\"\nendchoice\n";
+    project.write("sources/kernel/Kconfig", format!("{KCONFIG}{choice}"));
+    project.write("kernel-config/slow.config", "# Speed.\nCONFIG_SLOW=y\n");
+    project.edit("small.yaml", "config: [tiny]", "config: [tiny, slow, kernel-config/fast]");
+    project.write("kernel-config/fast", "");
+    let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "FAST=y", "--fragment", "kernel-config/fast"];
+    let ran = project.dbco(&words).ends(0);
+    let warning = "warning: the build fails with this, as another setting no longer holds: ";
+    let (_, lost) = ran.out.split_once(warning).unwrap();
+    assert!(lost.ends_with("slow.config:2: CONFIG_SLOW=y: write `# CONFIG_SLOW is not set` instead\n"), "{lost}");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["CONFIG_SLOW=y is wanted"]);
+    project.write("kernel-config/slow.config", "# CONFIG_SLOW is not set\n");
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+}
+
+#[test]
+fn a_fragment_is_named_as_the_recipe_has_to() {
+    let project = project();
+    for (fragment, entry) in
+        [("kernel-config/a.config", "a"), ("kernel-config/a", "./kernel-config/a"), ("a.config", "./a.config")]
+    {
+        let words = ["kconfig", "--offline", "small.yaml", "--set-symbol", "CLOCK=y", "--fragment", fragment];
+        let ran = project.dbco(&words).ends(0);
+        assert!(ran.out.contains(&format!("add `{entry}` to the list `kernel.config`")), "{}", ran.out);
+        let list = format!("config: [tiny, {entry}]");
+        project.edit("small.yaml", "config: [tiny]", &list);
+        project.dbco(&["build", "--offline", "small.yaml"]).ends(0);
+        project.edit("small.yaml", &list, "config: [tiny]");
+    }
+}

@@ -3,12 +3,15 @@
 mod project;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use dbco::process::command;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use project::{Project, host};
 
 const COMPONENT: &str = "\
@@ -263,4 +266,69 @@ fn in_a_chroot_it_is_the_same() {
     let arguments = "shell --offline --sandbox chroot small.yaml tool";
     let shown = at_terminal(&project, arguments, &[("# ", "cat text\r"), ("\ntwo", "exit\r")]);
     assert!(shown.contains("[component tool] /build/src# "), "{shown}");
+}
+
+#[test]
+fn an_interrupted_command_has_not_failed() {
+    let project = project_with(&["sleep"]);
+    project.edit("components/tool.yaml", "  cat text > made\n", "  exec sleep 1000\n");
+    let mut dbco = command("env");
+    dbco.args(["--default-signal", env!("CARGO_BIN_EXE_dbco"), "shell", "--offline", "--json", "small.yaml", "tool"]);
+    dbco.args(["--from", "install", "--keep", "kept", "-c", "echo entered"]);
+    let mut child = project.prepare(&mut dbco).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut shown = String::new();
+    while !shown.contains("building") {
+        assert!(output.read_line(&mut shown).unwrap() > 0, "{shown}");
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    output.read_to_string(&mut shown).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    shown += &String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{shown}");
+    assert!(!shown.contains("where it failed") && !shown.contains("entered"), "{shown}");
+    assert_eq!(fs::read_dir(project.path("kept")).unwrap().count(), 0);
+}
+
+/// Even if SIGHUP is ignored, as it is below nohup(1).
+#[test]
+fn without_the_terminal_the_shell_ends() {
+    let project = project();
+    mkfifo(&project.path("alive"), Mode::S_IRWXU).unwrap();
+    // The pipe is open for writing as long as dbco runs.
+    let line = "trap '' HUP; echo $$ > pid; exec $DBCO shell --offline small.yaml tool 3> alive";
+    let mut script = command("script");
+    script.args(["-qec", line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = project.prepare(&mut script).spawn().unwrap();
+    let mut alive = fs::File::open(project.path("alive")).unwrap();
+    let (sender, ended) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let count = alive.read(&mut [0]);
+        sender.send(count.unwrap()).unwrap();
+    });
+    let (mut output, mut shown, mut buffer) = (child.stdout.take().unwrap(), String::new(), [0; 4096]);
+    while !shown.contains("[component tool] ") {
+        let count = output.read(&mut buffer).unwrap();
+        assert!(count > 0, "{shown}");
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if ended.recv_timeout(Duration::from_secs(60)) != Ok(0) {
+        kill(Pid::from_raw(project.read("pid").trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+        panic!("it runs on for a minute without its terminal");
+    }
+    reader.join().unwrap();
+}
+
+#[test]
+fn a_command_leaves_the_terminal_as_it_was() {
+    let project = project_with(&["stty"]);
+    let words = "stty -g; $DBCO shell --offline small.yaml tool -c 'stty raw -echo'; stty -g";
+    let mut script = command("script");
+    script.args(["-qec", words, "/dev/null"]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = project.prepare(&mut script).stdout(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let settings: Vec<&str> = shown.lines().map(str::trim).filter(|line| line.split(':').count() > 30).collect();
+    assert!(settings.len() == 2 && settings[0] == settings[1], "{shown}");
 }

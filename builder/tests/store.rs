@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use dbco::digest::Digest;
-use dbco::store::{Key, Output, StepResult, Store, StoreError};
+use dbco::store::{Key, Output, Sharing, StepResult, Store, StoreError};
 
 /// Tells a process of this test that it is to write into the store named here.
 const WRITER: &str = "DBCO_TEST_STORE";
@@ -183,4 +183,15 @@ fn content_that_is_not_what_was_locked_is_not_kept() {
     assert!(matches!(writer.commit_as(&want), Err(StoreError::Mismatch { .. })));
     assert!(!store.has_blob(&want) && !store.has_blob(&Digest::of("tampered")));
     assert_eq!(files(&folder.path().join("tmp")), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn an_error_of_the_path_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file/store");
+    fs::write(folder.path().join("file"), "").unwrap();
+    for sharing in [Sharing::Reading, Sharing::Builds] {
+        let error = Store::open_as(&path, sharing, &|| {}).unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    }
 }

@@ -77,6 +77,7 @@ pub fn listen(printer: &Arc<Printer>) -> io::Result<Arc<Interrupt>> {
     threads::spawn("signals", move || {
         for signal in signals.forever() {
             if interrupt::raised().is_some() {
+                process::restore_terminals();
                 std::process::exit(status(signal).into());
             }
             interrupt::raise(signal);
@@ -119,6 +120,7 @@ fn backstop(interrupt: &Interrupt, printer: &Printer) {
     if interrupt::temporaries().iter().any(|path| path.symlink_metadata().is_ok()) {
         text += "; the next run removes the remaining temporary files in the store";
     }
+    process::restore_terminals();
     printer.note(&text);
     std::process::exit(status.into());
 }

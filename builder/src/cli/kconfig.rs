@@ -98,12 +98,12 @@ fn value(report: &KconfigReport) -> serde_json::Value {
     let change = |ConfigDifference { symbol, values: [before, after], saved }: &ConfigDifference| json!({"symbol": symbol, "before": before.to_string(), "after": after.to_string(), "saved": saved});
     json!({
         "event": "kconfig", "changes": report.differences.iter().map(change).collect::<Vec<_>>(), "fragment": report.fragment,
-        "listed": report.is_listed, "overridden": report.overridden,
+        "listed": report.is_listed, "entry": report.entry, "overridden": report.overridden, "lost": report.lost,
     })
 }
 
 fn text(report: &KconfigReport) -> String {
-    let KconfigReport { differences, fragment, is_listed, overridden } = report;
+    let KconfigReport { differences, fragment, is_listed, entry, overridden, lost } = report;
     if differences.is_empty() {
         return "nothing has changed".to_owned();
     }
@@ -115,11 +115,13 @@ fn text(report: &KconfigReport) -> String {
     let saved = differences.iter().filter(|difference| difference.saved).count();
     text += &format!("{} in {}", count(saved, "setting"), fragment.display());
     if !is_listed {
-        let name = fragment.file_stem().unwrap_or_default().display();
-        text += &format!("\nthe recipe does not use it yet: add `{name}` to the list `kernel.config`");
+        text += &format!("\nthe recipe does not use it yet: add `{entry}` to the list `kernel.config`");
     }
     for setting in overridden {
         text += &format!("\nwarning: a later fragment overrides it: {setting}");
+    }
+    for setting in lost {
+        text += &format!("\nwarning: the build fails with this, as another setting no longer holds: {setting}");
     }
     text
 }

@@ -232,6 +232,8 @@ impl Sandbox {
     pub fn attached(&self, spec: &Spec) -> Result<i32, SandboxError> {
         let command = spec.quoted();
         let failed = |source| ProcessError::Start { command: command.clone(), source };
+        // The command may change the settings of a terminal, and be killed before it restores them.
+        let _terminal = process::SavedTerminal::take(std::io::stdin());
         let mut child = self.command(spec).spawn().map_err(failed)?;
         let _guard = process::Registered::new(&child);
         Self::ended(spec, child.wait().map_err(failed)?)

@@ -46,7 +46,8 @@ pub fn run(mut command: Command) -> io::Result<ExitStatus> {
     copied.map(|()| status)
 }
 
-/// Copies both ways until the other side is closed.
+/// Copies both ways until the other side is closed, or the terminal is gone. The command is then sent SIGHUP, as `master`
+/// is closed.
 fn copy(mut terminal: &File, mut master: File) -> io::Result<()> {
     let (mut resized, signal) = io::pipe()?;
     let signal = low_level::pipe::register(SIGWINCH, OwnedFd::from(signal))?;
@@ -54,10 +55,9 @@ fn copy(mut terminal: &File, mut master: File) -> io::Result<()> {
     fcntl(&master, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     let mut typed: Vec<u8> = Vec::new();
     let mut buffer = [0; 16 * 1024];
-    let mut open = true;
     let ended = loop {
         let output = if typed.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
-        let input = if open && typed.len() < MOST_TYPED { PollFlags::POLLIN } else { PollFlags::empty() };
+        let input = if typed.len() < MOST_TYPED { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut polled = [
             PollFd::new(master.as_fd(), PollFlags::POLLIN | output),
             PollFd::new(resized.as_fd(), PollFlags::POLLIN),
@@ -95,11 +95,16 @@ fn copy(mut terminal: &File, mut master: File) -> io::Result<()> {
                 let _ = sys::set_window_size(&master, &size);
             }
         }
-        if !input.is_empty() && !ready[2].is_empty() {
+        // These are reported whether or not they are requested.
+        if ready[2].intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) {
+            break Ok(());
+        }
+        if ready[2].contains(PollFlags::POLLIN) {
             match terminal.read(&mut buffer) {
-                // The terminal is gone: the command learns of it when this process ends.
-                Ok(0) | Err(_) => open = false,
+                Ok(0) => break Ok(()),
                 Ok(count) => typed.extend(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
             }
         }
     };

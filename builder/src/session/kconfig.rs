@@ -5,12 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
 use super::shell::NamedStep;
 use super::{Error, Options, Session};
 use crate::beneath::{BeneathError, Dir, Links};
 use crate::input::{LIMIT, read_text};
 use crate::kernel::config::{self, Config};
-use crate::kernel::{self, Fragment, SymbolValue, edit, source_version};
+use crate::kernel::{self, Fragment, Setting, SymbolValue, edit, source_version};
 use crate::recipe::Recipe;
 use crate::recipe::component::KconfigOptions;
 use crate::recipe::decode::At;
@@ -60,8 +63,13 @@ pub struct KconfigReport {
     pub fragment: PathBuf,
     /// Whether the recipe uses it.
     pub is_listed: bool,
+    /// How a recipe names the fragment in a list of fragments.
+    pub entry: String,
     /// Settings of later fragments that override saved ones: `FILE:LINE: CONFIG_X=n`.
     pub overridden: Vec<String>,
+    /// Other settings that no longer hold, with which the build fails, and what to write there instead:
+    /// `FILE:LINE: CONFIG_X=y: write ...`.
+    pub lost: Vec<String>,
 }
 
 /// Before and after.
@@ -95,11 +103,7 @@ impl Session<'_> {
         let kconfig = kconfig.ok_or_else(|| request(format!("component {} has no `kconfig`", component.value)))?;
         let used: Vec<&At<PathBuf>> = kconfig.fragments.iter().chain(config).collect();
         let path = fragment.map_or_else(|| default_fragment(recipe, config, kconfig), Path::to_owned);
-        let old = match read_text(&path, LIMIT) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "# Set by `dbco kconfig`.\n".to_owned(),
-            Err(error) => return Err(request(format!("can't read {}: {error}", path.display()))),
-        };
+        let old = read_fragment(&path)?;
         if let KconfigChange::Symbols(wanted) = change {
             parse(wanted)?;
         }
@@ -126,27 +130,39 @@ impl Session<'_> {
             _ => other.value == path,
         };
         let place = used.iter().position(|fragment| same(fragment));
-        let mut report =
-            KconfigReport { differences, fragment: path.clone(), is_listed: place.is_some(), overridden: Vec::new() };
+        let entry = entry(recipe, &path);
+        let (is_listed, overridden, lost) = (place.is_some(), Vec::new(), Vec::new());
+        let mut report = KconfigReport { differences, fragment: path.clone(), is_listed, entry, overridden, lost };
         if values.is_empty() {
             return Ok(report);
         }
         let new = edit::set(&path.display().to_string(), &old, changed.version, &values);
-        let new = new.map_err(|errors| request(lines(&errors)))?;
+        let new = new.map_err(|errors| unsaved(&lines(&errors), &values))?;
         if new != old {
-            write_atomically(&path, new.as_bytes())?;
+            write_atomically(&path, new.as_bytes())
+                .map_err(|error| unsaved(&format!("{:#}", anyhow::Error::from(error)), &values))?;
         }
-        for later in place.iter().flat_map(|place| &used[place + 1..]) {
-            let text = read_text(&later.value, LIMIT).unwrap_or_default();
-            let Ok(later) = Fragment::parse(&later.value.display().to_string(), &text) else { continue };
-            let later = changed.version.map_or(later.clone(), |version| later.at(version));
-            for setting in later.settings {
+        let fragment = |used: &&At<PathBuf>| {
+            let text = read_text(&used.value, LIMIT).unwrap_or_default();
+            let fragment = Fragment::parse(&used.value.display().to_string(), &text).ok();
+            fragment.map_or_else(
+                || Fragment { name: String::new(), settings: Vec::new() },
+                |fragment| match changed.version {
+                    Some(version) => fragment.at(version),
+                    None => fragment,
+                },
+            )
+        };
+        let fragments: Vec<Fragment> = used.iter().map(fragment).collect();
+        for later in place.iter().flat_map(|place| &fragments[place + 1..]) {
+            for setting in &later.settings {
                 if values.iter().any(|(symbol, value)| *symbol == setting.symbol && !value.same(&setting.value)) {
                     let line = setting.value.line(&setting.symbol);
                     report.overridden.push(format!("{}:{}: {line}", later.name, setting.line));
                 }
             }
         }
+        report.lost = changed.lost(&fragments, &values);
         Ok(report)
     }
 }
@@ -162,6 +178,22 @@ impl Changed {
             (!values[0].same(&values[1])).then(|| ConfigDifference { symbol: symbol.to_owned(), values, saved })
         };
         symbols.into_iter().filter_map(difference).collect()
+    }
+
+    /// The settings of a recipe's fragments that held before and don't now, except those of saved symbols.
+    fn lost(&self, fragments: &[Fragment], saved: &[(String, SymbolValue)]) -> Vec<String> {
+        let [before, after] = &self.configs;
+        let mut lost = Vec::new();
+        for (name, setting) in fragments.iter().flat_map(|one| one.settings.iter().map(|setting| (&one.name, setting)))
+        {
+            let Setting { symbol, value, line, .. } = setting;
+            let is_saved = saved.iter().any(|(saved, _)| saved == symbol);
+            if !is_saved && before.holds(symbol, value) && !after.holds(symbol, value) {
+                let now = after.get(symbol).unwrap_or(&SymbolValue::No).line(symbol);
+                lost.push(format!("{name}:{line}: {}: write `{now}` instead", value.line(symbol)));
+            }
+        }
+        lost
     }
 }
 
@@ -260,10 +292,14 @@ fn needs_curses(spec: &Spec, target: &str, recipe: &Recipe) -> Result<(), Error>
         Kernel::Package { .. } => None,
     };
     let toolchain = toolchain.map_or(recipe.build.name.as_str(), |name| &name.value);
+    let (needs, packages) = match compiles {
+        true => ("needs a description of the terminal", "ncurses-base"),
+        false => ("needs ncurses", "libncurses-dev, ncurses-base"),
+    };
     Err(request(format!(
-        "make {target} compiles a program that needs ncurses, which toolchain {toolchain} lacks. Use `--tool config`, or make a \
+        "make {target} compiles a program that {needs}, which toolchain {toolchain} lacks. Use `--tool config`, or make a \
          toolchain for this only, toolchains/menuconfig.yaml:\n  toolchain: menuconfig\n  extends: {toolchain}.yaml\n  packages: \
-         [libncurses-dev, ncurses-base]\nand pass `--toolchain menuconfig`: the kernel is still built with {toolchain}"
+         [{packages}]\nand pass `--toolchain menuconfig`: the kernel is still built with {toolchain}"
     )))
 }
 
@@ -272,6 +308,53 @@ fn default_fragment(recipe: &Recipe, config: &[At<PathBuf>], kconfig: &KconfigOp
     let other = config.last().or(kconfig.fragments.last()).and_then(|path| path.value.parent());
     let folder = other.map_or_else(|| recipe.project.join("kernel-config"), Path::to_owned);
     folder.join(format!("{}.config", recipe.image.name.value))
+}
+
+/// How a recipe names a fragment: by its name if it is where names are looked for, otherwise by its path.
+fn entry(recipe: &Recipe, path: &Path) -> String {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or(path.to_owned());
+    let folder =
+        |path: &Path| whole(path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+    let (home, recipes) = (folder(path), folder(&recipe.path));
+    let file = path.file_name().unwrap_or_default();
+    if path.extension().is_some_and(|extension| extension == "config")
+        && recipes.ancestors().any(|above| above.join("kernel-config") == home)
+    {
+        return path.file_stem().unwrap_or_default().display().to_string();
+    }
+    match home.strip_prefix(&recipes) {
+        Ok(below) => Path::new(".").join(below).join(file).display().to_string(),
+        Err(_) => home.join(file).display().to_string(),
+    }
+}
+
+/// The text of the fragment, or the start of a new one. What would prevent it from being saved is an error now, before anybody
+/// works at it.
+fn read_fragment(path: &Path) -> Result<String, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let usable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
+    usable.map_err(|errno| {
+        let why = io::Error::from(errno);
+        let help = match errno {
+            Errno::ENOENT => "make this folder, or pass --fragment with a file in another one",
+            _ => "pass --fragment with a file in a folder that you can write",
+        };
+        request(format!("can't save {}: can't write into {}: {why}; {help}", path.display(), folder.display()))
+    })?;
+    match read_text(path, LIMIT) {
+        Ok(text) => {
+            let parsed = Fragment::parse(&path.display().to_string(), &text);
+            parsed.map(|_| text).map_err(|errors| request(lines(&errors)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("# Set by `dbco kconfig`.\n".to_owned()),
+        Err(error) => Err(request(format!("can't read {}: {error}", path.display()))),
+    }
+}
+
+/// The error if settings could not be saved, with these as lines of a fragment.
+fn unsaved(why: &str, values: &[(String, SymbolValue)]) -> Error {
+    let settings: Vec<String> = values.iter().map(|(symbol, value)| value.line(symbol)).collect();
+    request(format!("{why}\nthe fragment is not changed; these are the settings to save:\n  {}", lines(&settings)))
 }
 
 fn request(text: impl ToString) -> Error {

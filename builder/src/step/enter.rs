@@ -11,6 +11,7 @@ use crate::execution::{BUILD, Execution, ExecutionInput, Invocation, Stdin};
 use crate::executor::{Call, CommandRunner, Executed, ExecutionObserver, Executor as _, Local};
 use crate::image::Contents;
 use crate::image::tar::write_tar;
+use crate::interrupt;
 use crate::process::{Feed, quote};
 use crate::sandbox::{Sandbox, SandboxError, Spec};
 
@@ -260,7 +261,8 @@ impl CommandRunner for Entering<'_> {
             return self.visit(call, next, None);
         }
         match self.runner.run(call, feed, watch) {
-            Err(error @ SandboxError::Tool(_)) => {
+            // A command that a signal has ended has not failed.
+            Err(error @ SandboxError::Tool(_)) if interrupt::raised().is_none() => {
                 self.visit(call, next, Some(error.to_string()))?;
                 Err(error)
             }

@@ -149,11 +149,11 @@ impl Store {
     }
 
     fn open_for_reading(root: &Path, waiting: &dyn Fn()) -> Result<Self, StoreError> {
-        let root = match root.canonicalize() {
+        let whole = match root.canonicalize() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(root),
             other => other,
         };
-        let root = root.map_err(StoreError::io("open", Path::new(".")))?;
+        let root = whole.map_err(StoreError::io("open", root))?;
         let in_use = Arc::new(usage::take(&root, Sharing::Reading, waiting)?);
         let store = Self { root, found: Arc::default(), sharing: Sharing::Reading, _in_use: in_use };
         store.check_format()?;

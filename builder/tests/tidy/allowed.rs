@@ -83,6 +83,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "executor",
             "image",
             "input",
+            "interrupt",
             "kernel",
             "path_error",
             "platform",
