@@ -96,6 +96,7 @@ fn mistakes_in_attributes_are_findings() {
     wrong("attributes: [{path: /usr/a, group: wheel}]", &["has no group `wheel`"]);
     wrong("attributes: [{path: /usr/a, owner: root, uid: 1}]", &["set the same attribute"]);
     wrong("attributes: [{path: \"/usr/[a\"}]", &["is not a valid pattern"]);
+    wrong("attributes: [{path: \"/usr/[a/b]\"}]", &["between two `/`"]);
     wrong("modes: [{path: /usr/a}]", &["`modes` was renamed to `attributes`"]);
     wrong("exclude: [/usr/share/doc]", &["there are no `packages`"]);
 }

@@ -23,7 +23,7 @@ impl Contents for Memory {
 
 fuzz_target!(|data: &[u8]| {
     let (tree, memory) = tree(data);
-    within_memory(16, || {
+    within_memory(48, || {
         let mut archive = Vec::new();
         match write_cpio(&tree, &memory, 1, &mut archive) {
             Ok(()) => in_cpio(&tree, &memory, &archive),

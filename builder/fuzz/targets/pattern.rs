@@ -25,19 +25,26 @@ fuzz_target!(|text: &str| {
 
 /// Component by component: `**` is any number of them, `*` any characters of one, `?` one character.
 fn fits(pattern: &str, path: &str) -> bool {
+    /// A table: whether the first components of the pattern match the first names.
     fn below(pattern: &[&str], path: &[&str]) -> bool {
-        match (pattern, path) {
-            ([], []) => true,
-            // A folder's pattern does not match the folder itself.
-            (["**"], []) => false,
-            (["**"], _) => true,
-            (["**", rest @ ..], _) => (0..=path.len()).any(|skipped| below(rest, &path[skipped..])),
-            ([one, rest @ ..], [name, more @ ..]) => {
-                let (one, name): (Vec<char>, Vec<char>) = (one.chars().collect(), name.chars().collect());
-                word(&one, &name) && below(rest, more)
+        let mut matched = vec![false; path.len() + 1];
+        matched[0] = true;
+        for (number, one) in pattern.iter().enumerate() {
+            let mut next = vec![false; path.len() + 1];
+            for names in 0..=path.len() {
+                next[names] = match *one {
+                    // A folder's pattern does not match the folder itself.
+                    "**" if number + 1 == pattern.len() => matched[..names].contains(&true),
+                    "**" => matched[..=names].contains(&true),
+                    one => {
+                        let chars = |text: &str| text.chars().collect::<Vec<char>>();
+                        names > 0 && matched[names - 1] && word(&chars(one), &chars(path[names - 1]))
+                    }
+                };
             }
-            _ => false,
+            matched = next;
         }
+        matched[path.len()]
     }
     /// Only the last star is tried again at the next character: an earlier one can't do better.
     fn word(pattern: &[char], name: &[char]) -> bool {

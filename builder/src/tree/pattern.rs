@@ -6,23 +6,73 @@ use super::{Tree, TreePath};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
-    glob: glob::Pattern,
+    components: Vec<Component>,
+}
+
+/// The part of a pattern between two `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Component {
+    /// `**`: any number of names.
+    Any,
+    /// One name.
+    Name(glob::Pattern),
 }
 
 impl Pattern {
     /// Parses a pattern; `Err` says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, String> {
-        if !text.starts_with('/') {
+        let Some(below) = text.strip_prefix('/') else {
             return Err(format!("`{text}` does not begin with `/`"));
+        };
+        let wrong = |error: glob::PatternError| format!("`{text}`: {}", error.msg);
+        // The rules for `**` are those of a whole path.
+        glob::Pattern::new(text).map_err(wrong)?;
+        let mut components = Vec::new();
+        for part in below.split('/') {
+            components.push(match part {
+                "**" => Component::Any,
+                part => Component::Name(glob::Pattern::new(part).map_err(wrong)?),
+            });
         }
-        let glob = glob::Pattern::new(text).map_err(|error| format!("`{text}`: {}", error.msg))?;
-        Ok(Self { text: text.to_owned(), glob })
+        if components.last() == Some(&Component::Any) {
+            // At the end it stands for at least one name.
+            components.insert(components.len() - 1, Component::Name(glob::Pattern::new("*").map_err(wrong)?));
+        }
+        Ok(Self { text: text.to_owned(), components })
     }
 
     /// Whether a path matches.
+    ///
+    /// Names are matched one by one, so that the time grows with the lengths of pattern and path alone: the crate's matching
+    /// of whole paths with `require_literal_separator` has no such limit.
     pub fn matches(&self, path: &TreePath) -> bool {
-        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
-        self.glob.matches_with(&path.to_string(), options)
+        self.compare(path).0
+    }
+
+    /// Whether a path matches, and the number of names that were compared.
+    fn compare(&self, path: &TreePath) -> (bool, usize) {
+        let mut compared = 0;
+        let names: Vec<&str> = path.as_str().split('/').collect();
+        let (mut at, mut name) = (0, 0);
+        // The component after the last `**`, and the first name after those that it has taken. An earlier `**` need not be
+        // tried again: what follows it has matched as early as it can.
+        let mut retry = None;
+        while name < names.len() {
+            compared += 1;
+            match self.components.get(at) {
+                Some(Component::Any) => {
+                    at += 1;
+                    retry = Some((at, name));
+                }
+                Some(Component::Name(pattern)) if pattern.matches(names[name]) => (at, name) = (at + 1, name + 1),
+                _ => {
+                    let Some((after, taken)) = retry else { return (false, compared) };
+                    (at, name) = (after, taken + 1);
+                    retry = Some((after, taken + 1));
+                }
+            }
+        }
+        (self.components[at..].iter().all(|component| *component == Component::Any), compared)
     }
 
     /// The pattern as written.
@@ -114,6 +164,31 @@ mod tests {
             (fitted, all) = (fitted + usize::from(matched), all + 1);
         }
         assert!(fitted * 20 > all, "too few fit for a test: {fitted} of {all}");
+    }
+
+    #[test]
+    fn names_are_compared_no_more_often_than_the_lengths_allow() {
+        for (pattern, names) in [("/**/a/**/a/b", 40), ("/**/a/a/a/b", 40), ("/**/**/a/**/*/b", 20), ("/a/**", 30)] {
+            let path = TreePath::new(&vec!["a"; names].join("/")).unwrap();
+            let (_, compared) = Pattern::new(pattern).unwrap().compare(&path);
+            let most = names * pattern.split('/').count();
+            assert!(compared <= most, "{pattern}: {compared}, at most {most}");
+        }
+    }
+
+    #[test]
+    fn the_root_and_ends_with_a_slash_match_as_before() {
+        let matches = |pattern: &str, path: &str| Pattern::new(pattern).unwrap().matches(&TreePath::new(path).unwrap());
+        for pattern in ["/", "/*", "/**", "/**/*"] {
+            assert!(matches(pattern, "/"), "{pattern}");
+        }
+        assert!(
+            !matches("/a/", "/a") && !matches("/a/**", "/a") && matches("/a/**/b", "/a/b") && matches("/**/b", "/b")
+        );
+        assert!(matches("/[ab]/[!c]", "/a/d") && !matches("/[ab]/[!c]", "/a/c"));
+        for wrong in ["/a**", "/**b", "/a/***", "/[a", "a"] {
+            assert!(Pattern::new(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@ use crate::recipe::Origin;
 use crate::recipe::decode::{At, FindingSink};
 use crate::recipe::image::Kernel;
 use crate::recipe::rootfs::Rootfs;
+use crate::tree::Pattern;
 
 pub const CHECK: Check = Check {
     id: "patterns",
@@ -56,5 +57,9 @@ fn check(stated: &At<String>, pattern: &str, begin: &str, sink: &FindingSink) {
     } else if !pattern.starts_with(|c| begin.contains(c)) {
         let message = format!("`{pattern}` does not begin with `/`, so it matches no path");
         findings.add(CHECK.id, stated.span, message).suggest(format_args!("/{pattern}"));
+    } else if begin == "/"
+        && let Err(why) = Pattern::new(pattern)
+    {
+        findings.add(CHECK.id, stated.span, why).label("valid between two `/`: brackets can't contain one");
     }
 }
