@@ -2,12 +2,12 @@
 
 mod project;
 
-use std::io::{Read as _, Write as _};
-use std::process::Stdio;
-
-use dbco::process::command;
+use project::terminal::{Shown, at_terminal};
 use project::{Project, host};
 use serde_json::Value;
+
+/// Columns and rows of the terminals.
+const SIZE: (usize, usize) = (160, 40);
 
 /// As the kernel's: what is not visible is dropped, and `CLOCK` turns on `TIMER`. Its `config` asks one question.
 const MAKEFILE: &str = "\
@@ -139,43 +139,11 @@ fn what_does_not_take_effect_is_explained_and_not_saved() {
     project.dbco(&["kconfig", "--offline", "small.yaml"]).ends(2).says(&["not a terminal: pass --set-symbol"]);
 }
 
-/// dbco at script(1)'s terminal; `typed` is typed when `wanted` has been shown. Gives what was shown, and whether it succeeded.
-fn at_terminal(project: &Project, arguments: &str, wanted: &str, typed: &str) -> (String, bool) {
-    let mut script = command("script");
-    script
-        .args(["-qec", &format!("exec $DBCO {arguments}"), "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = project.prepare(&mut script).env("TERM", "xterm").spawn().unwrap();
-    let (mut output, mut input) = (child.stdout.take().unwrap(), Some(child.stdin.take().unwrap()));
-    let (mut all, mut buffer) = (String::new(), [0; 4096]);
-    while let Ok(count @ 1..) = output.read(&mut buffer) {
-        all += &String::from_utf8_lossy(&buffer[..count]);
-        if all.contains(wanted)
-            && let Some(input) = &mut input
-            && !typed.is_empty()
-        {
-            input.write_all(typed.as_bytes()).unwrap();
-            // Only once.
-            if all.matches(wanted).count() > 0 {
-                break;
-            }
-        }
-    }
-    while let Ok(count @ 1..) = output.read(&mut buffer) {
-        all += &String::from_utf8_lossy(&buffer[..count]);
-    }
-    drop(input.take());
-    (all, child.wait().unwrap().success())
-}
-
 #[test]
 fn a_program_of_the_kernel_changes_it_at_a_terminal() {
     let project = project();
-    let (shown, ended) =
-        at_terminal(&project, "kconfig --offline --tool config small.yaml", "A clock (CLOCK) [N/y/?]", "y\r");
-    assert!(ended, "{shown}");
+    let keys = [("A clock (CLOCK) [N/y/?]", "y\r")];
+    let shown = at_terminal(&project, SIZE, "$DBCO kconfig --offline --tool config small.yaml", &keys).success();
     for part in ["CONFIG_CLOCK: n -> y", "CONFIG_TIMER: n -> y  (follows, not saved)", "1 setting in "] {
         assert!(shown.contains(part), "no `{part}` in {shown}");
     }
@@ -185,8 +153,8 @@ fn a_program_of_the_kernel_changes_it_at_a_terminal() {
 #[test]
 fn menus_need_a_toolchain_with_ncurses() {
     let project = project();
-    let (shown, ended) = at_terminal(&project, "kconfig --offline small.yaml", "no such text", "");
-    assert!(!ended && shown.contains("toolchain host lacks") && shown.contains("extends: host.yaml"), "{shown}");
+    let Shown { text, succeeded, .. } = at_terminal(&project, SIZE, "$DBCO kconfig --offline small.yaml", &[]);
+    assert!(!succeeded && text.contains("toolchain host lacks") && text.contains("extends: host.yaml"), "{text}");
     // With one that has it, which is only for this.
     let menu = "toolchain: menuconfig\nextends: host.yaml\npackages: [libncurses-dev]\n";
     project.write("toolchains/menuconfig.yaml", menu);
@@ -201,9 +169,9 @@ fn menus_need_a_toolchain_with_ncurses() {
     let tools = lock.rsplit_once("  files:\n").unwrap().1.to_owned();
     let both = entry.replace("[libncurses-dev]", "[libncurses-dev, tools]") + &tools;
     project.write("dbco.lock", lock + &both);
-    let arguments = "kconfig --offline --toolchain menuconfig small.yaml";
-    let (shown, ended) = at_terminal(&project, arguments, "A clock (CLOCK) [N/y/?]", "y\r");
-    assert!(ended && shown.contains("CONFIG_CLOCK: n -> y"), "{shown}");
+    let arguments = "$DBCO kconfig --offline --toolchain menuconfig small.yaml";
+    let shown = at_terminal(&project, SIZE, arguments, &[("A clock (CLOCK) [N/y/?]", "y\r")]).success();
+    assert!(shown.contains("CONFIG_CLOCK: n -> y"), "{shown}");
     project
         .dbco(&["kconfig", "small.yaml", "--toolchain", "none-such", "--set-symbol", "A=y"])
         .ends(2)

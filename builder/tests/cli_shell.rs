@@ -5,14 +5,18 @@ mod project;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self};
 use std::time::Duration;
 
 use dbco::process::command;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+use project::terminal::at_terminal;
 use project::{Project, host};
+
+/// Columns and rows of the terminals.
+const SIZE: (usize, usize) = (97, 31);
 
 const COMPONENT: &str = "\
 source: {path: ../sources/tool}
@@ -178,56 +182,14 @@ fn the_content_of_an_image_is_a_file_for_the_tool_that_packs_it() {
     assert_eq!(ran.out, "./system/etc/motd\n1\n");
 }
 
-/// dbco at a terminal, script(1)'s. When each text of `keys` appears, in order, its keys are typed.
-fn at_terminal(project: &Project, arguments: &str, keys: &[(&str, &str)]) -> String {
-    let line = format!("stty cols 97 rows 31; exec $DBCO {arguments}");
-    let mut script = command("env");
-    script
-        .args(["--default-signal", "script", "-qec", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = project.prepare(&mut script).env("TERM", "xterm").spawn().unwrap();
-    let (mut output, mut input) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-    let (sender, shown) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = output.read(&mut buffer) {
-            sender.send(buffer[..count].to_vec()).unwrap();
-        }
-    });
-    let (mut all, mut from, mut keys) = (String::new(), 0, keys.iter().peekable());
-    loop {
-        match shown.recv_timeout(Duration::from_secs(60)) {
-            Ok(bytes) => all += &String::from_utf8_lossy(&bytes),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                child.kill().unwrap();
-                panic!("nothing more was shown for a minute, waiting for {:?}: {all}", keys.peek());
-            }
-        }
-        while let Some((wanted, typed)) = keys.peek()
-            && let Some(at) = all[from..].find(wanted)
-        {
-            from += at + wanted.len();
-            input.write_all(typed.as_bytes()).unwrap();
-            keys.next();
-        }
-    }
-    drop(input);
-    assert!(child.wait().unwrap().success(), "{all}");
-    reader.join().unwrap();
-    assert_eq!(keys.next(), None, "{all}");
-    all
-}
-
 #[test]
 fn a_terminal_has_history_size_job_control_and_its_own_interrupts() {
     let project = project_with(&["bash", "sleep", "stty"]);
     // A job prints when it is in the foreground already. ^C ends what runs in the shell, neither the shell nor dbco; ^Z suspends it.
     let shown = at_terminal(
         &project,
-        "shell --offline small.yaml tool",
+        SIZE,
+        "$DBCO shell --offline small.yaml tool",
         &[
             ("[component tool]", "stty size; echo size-$?\r"),
             ("size-0", "sh -c 'echo waiting; exec sleep 1000'\r"),
@@ -239,7 +201,8 @@ fn a_terminal_has_history_size_job_control_and_its_own_interrupts() {
             ("\nstill-here", &format!("{}\r", "\x1b[A".repeat(8))),
             ("\nbuilding", "cat made; exit 3\r"),
         ],
-    );
+    )
+    .success();
     for text in ["31 97", "sh -eu /in/dbco-shell/build", "sh -eu /in/dbco-shell/install", "\ntwo\r"] {
         assert!(shown.contains(text), "no `{text}` in {shown}");
     }
@@ -249,11 +212,11 @@ fn a_terminal_has_history_size_job_control_and_its_own_interrupts() {
 fn a_root_without_bash_has_a_plain_shell() {
     let project = project();
     let keys = [("# ", "echo $TERM; cat text\r"), ("\ntwo", "exit\r")];
-    let shown = at_terminal(&project, "shell --offline small.yaml tool", &keys);
+    let shown = at_terminal(&project, SIZE, "$DBCO shell --offline small.yaml tool", &keys).success();
     assert!(shown.contains("[component tool] /build/src# ") && shown.contains("\ndumb\r"), "{shown}");
 }
 
-/// Where namespaces are forbidden, root's tools run in a chroot.
+/// Where namespaces are forbidden, root's tools run in a chroot. Root of a user namespace can't make its device nodes.
 #[test]
 fn in_a_chroot_it_is_the_same() {
     if !nix::unistd::Uid::effective().is_root() {
@@ -263,8 +226,8 @@ fn in_a_chroot_it_is_the_same() {
     let words = ["shell", "--offline", "--sandbox", "chroot", "small.yaml", "tool", "--keep", "kept", "-c", "cat text"];
     assert_eq!(project.dbco(&words).ends(0).out, "two\n");
     assert_eq!(project.read("kept/src/text"), "two\n");
-    let arguments = "shell --offline --sandbox chroot small.yaml tool";
-    let shown = at_terminal(&project, arguments, &[("# ", "cat text\r"), ("\ntwo", "exit\r")]);
+    let line = "$DBCO shell --offline --sandbox chroot small.yaml tool";
+    let shown = at_terminal(&project, SIZE, line, &[("# ", "cat text\r"), ("\ntwo", "exit\r")]).success();
     assert!(shown.contains("[component tool] /build/src# "), "{shown}");
 }
 

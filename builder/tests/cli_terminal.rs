@@ -3,64 +3,14 @@
 mod project;
 mod servers;
 
-use std::io::{Read, Write};
-use std::process::Stdio;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
-
-use dbco::process::command;
+use project::terminal::at_terminal;
 use project::{Project, host};
 use servers::Server;
 
 const COLUMNS: usize = 50;
 
-/// dbco at a terminal of [`COLUMNS`] columns. When each text of `keys` appears, in order, its keys are typed.
-fn at_terminal(project: &Project, arguments: &str, keys: &[(&str, &str)]) -> String {
-    let line = format!("stty cols {COLUMNS} rows 24; exec $DBCO {arguments}");
-    // Whatever the tests themselves were started to ignore, as with nohup(1): ^C must be a signal.
-    let mut script = command("env");
-    script
-        .args(["--default-signal", "script", "-qec", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = project.prepare(&mut script).env("TERM", "xterm").spawn().unwrap();
-    let (mut output, mut input) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-    let (sender, shown) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = output.read(&mut buffer) {
-            sender.send(buffer[..count].to_vec()).unwrap();
-        }
-    });
-    let mut all = Vec::new();
-    let mut keys = keys.iter();
-    let mut next = keys.next();
-    let mut from = 0;
-    loop {
-        match shown.recv_timeout(Duration::from_secs(120)) {
-            Ok(bytes) => all.extend(bytes),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                child.kill().unwrap();
-                panic!("nothing more was shown for two minutes: {}", String::from_utf8_lossy(&all));
-            }
-        }
-        let text = String::from_utf8_lossy(&all);
-        if let Some((wanted, typed)) = next
-            && let Some(at) = text.get(from..).and_then(|text| text.find(wanted))
-        {
-            from += at;
-            input.write_all(typed.as_bytes()).unwrap();
-            next = keys.next();
-        }
-    }
-    drop(input);
-    child.wait().unwrap();
-    reader.join().unwrap();
-    assert!(next.is_none(), "{next:?} was not shown in {}", String::from_utf8_lossy(&all));
-    String::from_utf8(all).unwrap()
-}
+/// Columns and rows of the terminals.
+const SIZE: (usize, usize) = (COLUMNS, 24);
 
 /// The rows that were shown, without control sequences (ECMA-48, 5.4). Progress fills each of its rows to the end, and
 /// continues in the next: what does not fit into one row would displace everything after it.
@@ -109,7 +59,7 @@ fn steps_have_numbers_and_no_line_is_wider_than_the_terminal() {
     let long = "0123456789 ".repeat(20);
     let project =
         with_component(&format!("echo '{long}'; echo a > a; mkfifo p; env cat p & echo x > p; echo '{long}'"));
-    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    let shown = at_terminal(&project, SIZE, "$DBCO build --offline --only initrd small.yaml", &[]).text;
     let rows = rows(&shown);
     assert!(rows.iter().any(|row| moves(row) && row.contains("[2/5] component tool")), "{rows:#?}");
     assert!(rows.iter().any(|row| moves(row) && row.ends_with("0123456789")), "{rows:#?}");
@@ -118,17 +68,18 @@ fn steps_have_numbers_and_no_line_is_wider_than_the_terminal() {
     // A recipe that was never built has no changes.
     assert!(!shown.contains("changed"), "{shown}");
     project.write("overlay/system/etc/motd", "other\n");
-    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    let shown = at_terminal(&project, SIZE, "$DBCO build --offline --only initrd small.yaml", &[]).text;
     assert!(!shown.contains("component tool"), "{shown}");
     project.write("components/tool.yaml", project.read("components/tool.yaml").replace("a > a", "b > a"));
-    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[]);
+    let shown = at_terminal(&project, SIZE, "$DBCO build --offline --only initrd small.yaml", &[]).text;
     assert!(shown.contains("component tool") && shown.contains("(changed: build)"), "{shown}");
 }
 
 #[test]
 fn interrupted_it_says_so_at_once_and_leaves_no_moving_line() {
     let project = with_component("mkfifo p; echo waiting; cat p");
-    let shown = at_terminal(&project, "build --offline --only initrd small.yaml", &[("waiting", "\x03")]);
+    let shown =
+        at_terminal(&project, SIZE, "$DBCO build --offline --only initrd small.yaml", &[("waiting", "\x03")]).text;
     let lines = rows(&shown);
     let ending = lines.iter().position(|line| line.starts_with("stopping (^C again")).expect("it says so");
     assert!(lines[ending..].iter().any(|line| line.starts_with("interrupted: ")), "{lines:#?}");
@@ -149,7 +100,7 @@ fn downloads_have_a_total() {
     }
     project.dbco(&["lock", "small.yaml"]).ends(0);
     std::fs::remove_dir_all(project.path("store/blobs")).unwrap();
-    let shown = at_terminal(&project, "fetch small.yaml", &[]);
+    let shown = at_terminal(&project, SIZE, "$DBCO fetch small.yaml", &[]).text;
     let rows = rows(&shown);
     assert!(rows.iter().any(|row| row.contains(" 0/3 ") && row.ends_with(" left")), "{rows:#?}");
     assert!(rows.iter().any(|row| row.contains(" 3/3 ")), "{rows:#?}");

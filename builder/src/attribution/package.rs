@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::archive::{Budget, PackageFile};
 use crate::plan::Plan;
 use crate::source::debian::Control;
-use crate::step::{Materials, StepError};
+use crate::step::{Materials, StepError, control};
 use crate::store::Store;
 
 /// The packages of a build's root filesystems, with the package that each was taken for.
@@ -23,7 +22,7 @@ impl PackageReasons {
         for step in &plan.graph.steps {
             let Materials::Packages(packages) = step.action.materials() else { continue };
             for package in packages {
-                controls.push(control(package, store, plan.graph.budget(step))?);
+                controls.push(control(package, store, plan.graph.budget(step))?.0);
             }
         }
         Ok(Self::from_controls(&controls, requested))
@@ -65,13 +64,6 @@ impl PackageReasons {
         chain.reverse();
         chain
     }
-}
-
-fn control(package: &PackageFile, store: &Store, budget: &Budget) -> Result<Control, StepError> {
-    let PackageFile { name, blob, format } = package;
-    let files = format.metadata(Box::new(store.open_blob(blob)?), name, budget)?;
-    let text = files.get("control").map(Vec::as_slice).unwrap_or_default();
-    Control::parse(text).map_err(|why| StepError::Control { package: name.to_owned(), why })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::session::{Error, KernelSettings, Locks, stale};
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
     let lines = |stale: Vec<StaleEntry>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
-    let locks = Locks::open(&recipe, args.lock.as_deref());
+    let locks = Locks::open(&recipe, args.lock());
     let found =
         locks.as_ref().map_err(ToString::to_string).and_then(|locks| locks.current().map_err(|e| e.to_string()));
     let stale = match found {

@@ -8,7 +8,7 @@ use crate::session::{Error, Locks, stale};
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, connections: usize) -> CommandResult {
     let recipe = session.recipe(args)?;
     let store = session.store()?;
-    let locks = Locks::open(&recipe, args.lock.as_deref()).map_err(Error::from)?;
+    let locks = Locks::open(&recipe, args.lock()).map_err(Error::from)?;
     let (path, lock) = locks.current().map_err(Error::from)?;
     let stale = stale(&recipe, lock);
     if !stale.is_empty() {

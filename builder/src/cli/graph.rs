@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::args::StepArgs;
 use super::session::CliSession;
-use super::step_args::StepArgs;
 use super::{CommandResult, usage};
 use crate::graph::{PlanGraph, dot, svg, text};
 use crate::plan::PlanTargets;
@@ -53,10 +53,10 @@ enum GraphFormat {
 
 pub fn run(session: &CliSession<'_>, args: &GraphArgs) -> CommandResult {
     let (path, step) = args.target.target();
-    let recipe = load(path, &args.target.settings()).map_err(usage)?;
+    let recipe = load(path, &args.target.given.settings()).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { only: args.only.clone(), ..PlanTargets::default() };
-    let options = Options { lock: args.target.lock.clone(), ..Options::default() };
+    let options = Options { lock: args.target.given.lock.clone(), ..Options::default() };
     let planned = session.plan_only(&recipe, &store, &options, &wanted)?;
     let all = PlanGraph::of(&planned.plan, &planned.states, &store);
     let (graph, start) = match step {

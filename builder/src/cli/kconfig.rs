@@ -7,10 +7,10 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::args::{OptionArgs, RecipeArgs};
 use super::prose::count;
 use super::session::CliSession;
-use super::shell::StepBuildArgs;
-use super::{CommandResult, RecipeArgs, usage};
+use super::{CommandResult, usage};
 use crate::recipe::{load, load_with_kernel_toolchain};
 use crate::session::{ConfigDifference, KconfigChange, KconfigReport};
 
@@ -45,7 +45,7 @@ pub struct KconfigArgs {
     #[arg(long, value_name = "NAME")]
     toolchain: Option<String>,
     #[command(flatten)]
-    build: StepBuildArgs,
+    how: OptionArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,7 +80,7 @@ pub fn run(session: &CliSession<'_>, args: &KconfigArgs) -> CommandResult {
     };
     let recipe = recipe.map_err(usage)?;
     let store = session.store()?;
-    let options = args.build.options_with(args.recipe.lock.as_deref());
+    let options = args.how.options(args.recipe.lock());
     let leave = || session.printer.finish();
     let report = session.kconfig(&recipe, &store, &options, &change, args.fragment.as_deref(), &leave)?;
     if !session.printer.value(&value(&report)) {

@@ -28,7 +28,7 @@ pub struct LockArgs {
 pub fn run(session: &CliSession<'_>, args: &LockArgs) -> CommandResult {
     let recipe = session.recipe(&args.recipe)?;
     let store = session.store()?;
-    let locks = Locks::open(&recipe, args.recipe.lock.as_deref()).map_err(Error::from)?;
+    let locks = Locks::open(&recipe, args.recipe.lock()).map_err(Error::from)?;
     let requests = match args.update.as_deref() {
         None => Vec::new(),
         Some("") => recipe.requests(),

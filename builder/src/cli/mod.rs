@@ -1,5 +1,6 @@
 //! The command line: arguments, progress, prose and exit codes; no logic of its own.
 
+mod args;
 mod audit;
 mod boot;
 mod build;
@@ -26,22 +27,20 @@ mod shell;
 mod show;
 mod sign;
 mod sizes;
-mod step_args;
 mod vendor;
 mod verify;
 mod vulnerabilities;
 mod why;
 
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use args::{BuildArgs, DEFAULT_RECIPE, RecipeArgs, positive, setting};
+
 use crate::recipe::OutputKind;
-use crate::recipe::Settings;
-use crate::sandbox::Mode;
 use crate::source::VendoredPlace;
 
 /// Builds bootable, reproducible Linux images from a YAML recipe: no root, no container engine.
@@ -88,43 +87,6 @@ struct Global {
     /// Colours and progress display
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: clap::ColorChoice,
-}
-
-/// The recipe of commands that are given none.
-const DEFAULT_RECIPE: &str = "recipes/dbcolinux.yaml";
-
-#[derive(Debug, Args)]
-struct RecipeArgs {
-    /// The image recipe
-    #[arg(default_value = DEFAULT_RECIPE, value_name = "RECIPE")]
-    recipe: PathBuf,
-    /// Sets a parameter of the recipe; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
-    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct BuildArgs {
-    #[command(flatten)]
-    recipe: RecipeArgs,
-    /// Where outputs go: DIR/<recipe>/
-    #[arg(short, long, default_value = "out", value_name = "DIR")]
-    output: PathBuf,
-    /// Fail if the lock does not match the recipe, instead of updating it
-    #[arg(long)]
-    locked: bool,
-    /// Use no network: everything has to be fetched already (implies --locked)
-    #[arg(long)]
-    offline: bool,
-    /// Processes that a build may run in parallel [default: the number of processors]
-    #[arg(short, long, value_name = "N", value_parser = positive)]
-    jobs: Option<NonZero<usize>>,
-    /// How tools are isolated [default: in namespaces if possible]
-    #[arg(long, value_name = "MODE", value_parser = Mode::parse, hide = true)]
-    sandbox: Option<Mode>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -349,24 +311,9 @@ fn usage(error: impl Into<anyhow::Error>) -> CommandError {
     CommandError::Usage(error.into())
 }
 
-fn positive(text: &str) -> Result<NonZero<usize>, String> {
-    text.parse().map_err(|_| "expected a positive whole number".to_owned())
-}
-
 fn vendored(text: &str) -> Result<VendoredPlace, String> {
     match text {
         "" if std::env::var_os("DBCO_VENDOR").is_none() => Err("expected a folder, an archive or a URL".into()),
         text => Ok(VendoredPlace::parse(text)),
-    }
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((pair.0.to_owned(), pair.1.to_owned()))
-}
-
-impl RecipeArgs {
-    fn settings(&self) -> Settings {
-        self.set.iter().cloned().collect()
     }
 }

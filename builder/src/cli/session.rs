@@ -2,10 +2,10 @@
 
 use super::interrupt::Interrupt;
 use super::printer::Printer;
-use super::{BuildArgs, CommandError, Global, RecipeArgs, usage};
+use super::{CommandError, Global, RecipeArgs, usage};
 use crate::build::{BuildEvent, Observer};
 use crate::recipe::{Recipe, load};
-use crate::session::{self, Notice, Options, OutputsState, Reporter, SessionConfig};
+use crate::session::{self, Notice, OutputsState, Reporter, SessionConfig};
 use crate::source::{Meter, Progress, VendoredPlace};
 
 /// The command line as a reporter: text and events go to the printer, and the state of the outputs to the message for
@@ -121,18 +121,5 @@ impl<'a> std::ops::Deref for CliSession<'a> {
 
     fn deref(&self) -> &Self::Target {
         &self.library
-    }
-}
-
-impl BuildArgs {
-    /// The library's options.
-    pub fn options(&self) -> Options {
-        Options {
-            lock: self.recipe.lock.clone(),
-            locked: self.locked,
-            offline: self.offline,
-            jobs: self.jobs.map_or(0, std::num::NonZero::get),
-            sandbox: self.sandbox,
-        }
     }
 }

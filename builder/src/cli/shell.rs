@@ -2,21 +2,20 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
+use super::args::{OptionArgs, StepArgs};
 use super::session::CliSession;
-use super::step_args::StepArgs;
-use super::{CommandError, CommandResult, positive, usage};
+use super::{CommandError, CommandResult, usage};
 use crate::beneath::{Dir, Links};
 use crate::printable;
 use crate::recipe::load;
-use crate::sandbox::{Mode, SandboxError};
-use crate::session::{NamedStep, Options};
+use crate::sandbox::SandboxError;
+use crate::session::NamedStep;
 use crate::step::{Enter, Entrance};
 
 pub const EXAMPLES: &str = "\
@@ -45,37 +44,7 @@ pub struct ShellArgs {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     #[command(flatten)]
-    build: StepBuildArgs,
-}
-
-/// How what a step needs is built.
-#[derive(Debug, Args)]
-pub struct StepBuildArgs {
-    /// Fail if the lock does not match the recipe, instead of updating it
-    #[arg(long)]
-    locked: bool,
-    /// Use no network: everything has to be fetched already (implies --locked)
-    #[arg(long)]
-    offline: bool,
-    /// Processes that a build may run in parallel [default: the number of processors]
-    #[arg(short, long, value_name = "N", value_parser = positive)]
-    jobs: Option<NonZero<usize>>,
-    /// How tools are isolated [default: in namespaces if possible]
-    #[arg(long, value_name = "MODE", value_parser = Mode::parse, hide = true)]
-    sandbox: Option<Mode>,
-}
-
-impl StepBuildArgs {
-    /// The library's options, with the lock of `--lock`.
-    pub fn options_with(&self, lock: Option<&Path>) -> Options {
-        Options {
-            lock: lock.map(Path::to_owned),
-            locked: self.locked,
-            offline: self.offline,
-            jobs: self.jobs.map_or(0, NonZero::get),
-            sandbox: self.sandbox,
-        }
-    }
+    how: OptionArgs,
 }
 
 pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
@@ -86,7 +55,7 @@ pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
     if args.command.is_none() && !io::stdin().is_terminal() {
         return Err(usage(anyhow!("standard input is not a terminal: pass --command 'CMD'")));
     }
-    let recipe = load(path, &args.target.settings()).map_err(usage)?;
+    let recipe = load(path, &args.target.given.settings()).map_err(usage)?;
     let kept = args.keep.as_deref().map(new_folder).transpose()?;
     let store = session.store()?;
     let outcome: Mutex<CommandResult> = Mutex::new(Ok(()));
@@ -112,7 +81,7 @@ pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
     session.enter(
         &recipe,
         &store,
-        &args.build.options_with(args.target.lock.as_deref()),
+        &args.how.options(args.target.given.lock.as_deref()),
         NamedStep::Called(step),
         enter,
     )?;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::args::recipe_and;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
+use super::{CommandError, CommandResult, setting, usage};
 use crate::recipe::{BadRecipe, Effective, LoadError, Settings, effective};
 use crate::show::{self, Style};
 
@@ -41,20 +42,9 @@ pub struct ShowArgs {
 impl ShowArgs {
     /// The recipe and the key. A single argument that is neither a file nor named like one is a key.
     fn target(&self) -> (&Path, &str) {
-        match (self.recipe.as_deref(), self.key.as_deref()) {
-            (None, _) => (Path::new(DEFAULT_RECIPE), ""),
-            (Some(recipe), Some(key)) => (recipe, key),
-            (Some(only), None) => match only.to_str() {
-                Some(key) if !is_file_name(only) && !only.exists() => (Path::new(DEFAULT_RECIPE), key),
-                _ => (only, ""),
-            },
-        }
+        let (recipe, key) = recipe_and(self.recipe.as_deref(), self.key.as_deref());
+        (recipe, key.unwrap_or_default())
     }
-}
-
-/// Whether a path is named like a recipe.
-pub fn is_file_name(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
 }
 
 pub fn run(session: &CliSession<'_>, args: &ShowArgs) -> CommandResult {

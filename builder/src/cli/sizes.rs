@@ -6,14 +6,14 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
+use super::args::{OptionArgs, SettingArgs, is_yaml};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
+use super::{CommandError, CommandResult, DEFAULT_RECIPE, usage};
 use crate::attribution::{KnownContent, roots};
 use crate::path_error::FromPathError as _;
 use crate::plan::PlanTargets;
 use crate::reader::Limits;
 use crate::recipe::{OutputKind, load};
-use crate::session::Options;
 use crate::sizes::{Group, Grouping, Part, groups, html, measure};
 use crate::store::StoreError;
 
@@ -54,19 +54,14 @@ pub struct SizesArgs {
     /// Also write a page with a treemap: of the only output, or of the first
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Sets a parameter of the recipe; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
-    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
-    /// Use no network: everything has to be fetched already
-    #[arg(long)]
-    offline: bool,
+    #[command(flatten)]
+    given: SettingArgs,
+    #[command(flatten)]
+    how: OptionArgs,
 }
 
 pub fn run(session: &CliSession<'_>, args: &SizesArgs) -> CommandResult {
-    let is_recipe = args.subject.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let is_recipe = is_yaml(&args.subject);
     let measured = match is_recipe {
         true => recipe(session, args)?,
         false => vec![image(args)?],
@@ -94,8 +89,8 @@ fn image(args: &SizesArgs) -> Result<(String, Part), CommandError> {
 }
 
 fn recipe(session: &CliSession<'_>, args: &SizesArgs) -> Result<Vec<(String, Part)>, CommandError> {
-    let recipe = load(&args.subject, &args.set.iter().cloned().collect()).map_err(usage)?;
-    let options = Options { lock: args.lock.clone(), offline: args.offline, ..Options::default() };
+    let recipe = load(&args.subject, &args.given.settings()).map_err(usage)?;
+    let options = args.how.options(args.given.lock.as_deref());
     let wanted = PlanTargets { only: args.only.clone(), every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &options, &wanted)?;
     let roots = roots(&done.plan, &done.built, &done.store)?;

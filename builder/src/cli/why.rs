@@ -6,14 +6,15 @@ use std::time::SystemTime;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::args::{OptionArgs, SettingArgs, is_yaml};
 use super::prose::count;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
+use super::{CommandError, CommandResult, DEFAULT_RECIPE, usage};
 use crate::attribution::{Explainer, Explanation, PackageReasons, Rebuilt, rebuilt, roots};
-use crate::plan::{PlanTargets, plan};
-use crate::recipe::{OutputKind, Recipe, load, recipes_below};
+use crate::plan::PlanTargets;
+use crate::recipe::{Recipe, load, recipes_below};
 use crate::session::Options;
-use crate::similar;
+use crate::store::Sharing;
 use crate::tree::Node;
 
 pub const EXAMPLES: &str = "\
@@ -38,20 +39,15 @@ pub struct WhyArgs {
     /// Instead of a path: a step, and which of its inputs changed since its result before (labels as in `dbco graph`)
     #[arg(long, value_name = "STEP", conflicts_with = "path")]
     rebuilt: Option<String>,
-    /// Sets a parameter of the recipe; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
-    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
-    /// Use no network: everything has to be fetched already
-    #[arg(long)]
-    offline: bool,
+    #[command(flatten)]
+    given: SettingArgs,
+    #[command(flatten)]
+    how: OptionArgs,
 }
 
 impl WhyArgs {
     fn options(&self) -> Options {
-        Options { lock: self.lock.clone(), offline: self.offline, ..Options::default() }
+        self.how.options(self.given.lock.as_deref())
     }
 }
 
@@ -111,10 +107,6 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
     Ok(())
 }
 
-fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
-}
-
 /// The names of the packages that the recipe states.
 fn requested(recipe: &Recipe) -> Vec<String> {
     let content = [Some(&recipe.image.rootfs), recipe.image.template.content.as_ref()];
@@ -124,7 +116,7 @@ fn requested(recipe: &Recipe) -> Vec<String> {
 
 /// The recipe, or that of an image: its folder has the recipe's name, and the recipe is in the project.
 fn subject(path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
-    let settings = args.set.iter().cloned().collect();
+    let settings = args.given.settings();
     let is_image = path.is_file() && !is_yaml(path);
     if !is_image {
         return Ok(Subject { recipe: load(path, &settings).map_err(usage)?, image: None });
@@ -224,28 +216,17 @@ fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &st
         let text = "--rebuilt compares what a recipe builds now; give the recipe in place of the image";
         return Err(usage(anyhow::anyhow!(text)));
     }
-    let recipe = load(path, &args.set.iter().cloned().collect()).map_err(usage)?;
-    let store = session.store()?;
-    let lock = session.lock(&recipe, &Options { locked: true, ..args.options() }, &store)?;
-    let outputs: Vec<OutputKind> = Vec::new();
-    let wanted = PlanTargets { only: outputs, boot: true, ..PlanTargets::default() };
-    let plan = plan(&recipe, &lock, &wanted).map_err(crate::session::Error::from)?;
-    let labels: Vec<&str> = plan.graph.steps.iter().map(|step| step.label.as_str()).collect();
-    // The last word is enough where it is clear.
-    let short = |label: &str| label == name || label.rsplit(' ').next() == Some(name);
-    let index = labels.iter().position(|label| *label == name).or_else(|| labels.iter().position(|label| short(label)));
-    let Some(index) = index else {
-        let near = similar::similar(name, labels.iter().copied());
-        let hint = match near.is_empty() {
-            true => format!("; it has: {}", labels.join(", ")),
-            false => similar::or_did_you_mean(&near),
-        };
-        return Err(usage(anyhow::anyhow!("the plan of {} has no step `{name}`{hint}", path.display())));
-    };
-    let Some(found) = rebuilt(&plan.graph, crate::step::StepId(index), &store)? else {
-        let text = format!("the store has no other result of {}", labels[index]);
-        if !session.printer.value(&json!({"event": "rebuilt", "step": labels[index], "before": null})) {
-            session.printer.line(&text);
+    let recipe = load(path, &args.given.settings()).map_err(usage)?;
+    let store = session.store_as(Sharing::Reading)?;
+    let wanted = PlanTargets { boot: true, ..PlanTargets::default() };
+    let plan = session.plan_only(&recipe, &store, &args.options(), &wanted)?.plan;
+    let step = plan.find_step(name).map_err(usage)?;
+    let found = rebuilt(&plan.graph, step, &store)?;
+    session.report_damages(&store);
+    let Some(found) = found else {
+        let label = &plan.graph.step(step).label;
+        if !session.printer.value(&json!({"event": "rebuilt", "step": label, "before": null})) {
+            session.printer.line(&format!("the store has no other result of {label}"));
         }
         return Ok(());
     };

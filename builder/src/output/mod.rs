@@ -159,8 +159,6 @@ fn list(names: &[String]) -> String {
 pub struct OutputFolder {
     looker: FolderScanner,
     overwrite: bool,
-    /// What was there before.
-    before: FileDigests,
 }
 
 impl OutputFolder {
@@ -171,14 +169,9 @@ impl OutputFolder {
             return Err(OutputError::Name(name.to_owned()));
         }
         let looker = FolderScanner::new(&parent.join(name));
-        let mut target = Self { looker, overwrite, before: FileDigests::new() };
-        target.before = target.look(store)?.unchanged;
+        let mut target = Self { looker, overwrite };
+        target.look(store)?;
         Ok(target)
-    }
-
-    /// The bytes of a file that was there before, unless it was edited.
-    pub fn before(&self, name: &str) -> Option<u64> {
-        self.before.get(name).map(|(_, size)| *size)
     }
 
     /// The files in the folder that dbco wrote and that are unchanged, with digest and length in bytes; without

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::StatedFile;
+use crate::process::quote;
 use crate::recipe::rootfs::{Log, Restart, Service};
 
 /// The folder with a folder for each service.
@@ -75,16 +76,16 @@ fn run(service: &Service) -> String {
     }
     script.push_str("export PATH=/system/sbin:/system/bin:/usr/sbin:/usr/bin\n");
     for (name, value) in env {
-        let _ = writeln!(script, "export {}={}", name.value, quoted(value));
+        let _ = writeln!(script, "export {}={}", name.value, quote(value));
     }
     if let Some(folder) = directory {
-        let _ = writeln!(script, "cd {} || exit", quoted(&folder.value));
+        let _ = writeln!(script, "cd {} || exit", quote(&folder.value));
     }
     let _ = write!(script, ": >{STATE}/{}{STARTED}\nexec ", &*name.value);
     if let Some(user) = user {
-        let _ = write!(script, "chpst -u {} ", quoted(&user.value));
+        let _ = write!(script, "chpst -u {} ", quote(&user.value));
     }
-    let words: Vec<String> = command.value.iter().map(|word| quoted(word)).collect();
+    let words: Vec<String> = command.value.iter().map(|word| quote(word)).collect();
     script.push_str(&words.join(" "));
     script.push('\n');
     script
@@ -104,27 +105,4 @@ fn finish(service: &Service) -> String {
         Restart::Never => "exec sv down .\n",
     });
     script
-}
-
-/// A word for a shell, in quotes where it needs them.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_reach_the_program_as_they_are() {
-        for word in ["a", "", "a b", "it's", "$HOME", "*", "\"", "\\", "-x=1", "#", "~", "你好"] {
-            let line = format!("printf %s {}", quoted(word));
-            let output = crate::process::command("sh").args(["-c", &line]).output().unwrap();
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{line}");
-        }
-    }
 }

@@ -35,7 +35,7 @@ impl std::fmt::Display for OverBudget {
 ///
 /// # Errors
 /// [`Error::Budget`] if any is larger.
-pub(super) fn check(done: &BuiltRecipe, target: &OutputFolder) -> Result<(), Error> {
+pub(super) fn check(done: &BuiltRecipe, target: &mut OutputFolder) -> Result<(), Error> {
     let mut over = Vec::new();
     for product in &done.plan.products {
         // Beside a kernel, its configuration and symbols are files of the same output.
@@ -50,9 +50,16 @@ pub(super) fn check(done: &BuiltRecipe, target: &OutputFolder) -> Result<(), Err
                 bytes: blob.size,
                 budget: budget.value,
                 place: done.recipe.files.locate(budget.span),
-                before: target.before(&product.name),
+                before: None,
             });
         }
     }
-    if over.is_empty() { Ok(()) } else { Err(Error::Budget { recipe: done.recipe.path.clone(), over }) }
+    if over.is_empty() {
+        return Ok(());
+    }
+    let present = target.present(&done.store)?;
+    for one in &mut over {
+        one.before = present.get(&one.name).map(|(_, size)| *size);
+    }
+    Err(Error::Budget { recipe: done.recipe.path.clone(), over })
 }

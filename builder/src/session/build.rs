@@ -96,7 +96,7 @@ impl Session<'_> {
             None => (PlanTargets { only: outputs.only.clone(), ..PlanTargets::default() }, None),
         };
         let mut done = self.build_once(recipe, store, &options, &wanted)?;
-        budget::check(&done, &target)?;
+        budget::check(&done, &mut target)?;
         let mut round = 0;
         let report = loop {
             let documents = match &commit {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Part, PartKind};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::input;
 use crate::interrupt;
 use crate::printable::printable;
@@ -63,7 +63,7 @@ impl Measuring<'_> {
     /// A file that takes `bytes` of the outermost one.
     fn part(&self, path: Vec<u8>, data: &Region, bytes: u64, place: &[u8], depth: usize) -> Result<Part, MeasureError> {
         let at = |fault| MeasureError { place: place.to_vec(), fault };
-        let digest = digest(data).map_err(at)?;
+        let (digest, _) = Digest::of_reader(data.cursor()).map_err(|error| at(error.into()))?;
         let (origin, stated) = self.known.content(&digest).unzip();
         let mut part = Part {
             path,
@@ -164,10 +164,4 @@ impl Measuring<'_> {
 fn structure(bytes: u64) -> Part {
     let (origin, place) = (None, None);
     Part { path: Vec::new(), kind: PartKind::Structure, bytes, size: bytes, origin, place, parts: Vec::new() }
-}
-
-fn digest(data: &Region) -> Result<Digest, Fault> {
-    let mut hasher = Hasher::new(std::io::sink());
-    std::io::copy(&mut data.cursor(), &mut hasher)?;
-    Ok(hasher.finish().0)
 }

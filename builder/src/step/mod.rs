@@ -55,6 +55,7 @@ pub use initrd::InitrdStep;
 pub use iso::IsoStep;
 pub use kernel_package::KernelPackageStep;
 pub use output::{Id, OutputName, Ref, StepId, Value};
+pub use package::control;
 pub use packages::{Diversion, PackagesStep};
 pub use squashfs::SquashfsStep;
 pub use toolchain::ToolchainStep;

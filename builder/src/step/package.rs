@@ -1,9 +1,10 @@
 //! Packages, as several kinds of step use them.
 
 use super::{StepError, Work};
-use crate::archive::PackageFile;
+use crate::archive::{Budget, PackageFile};
 use crate::digest::Digest;
 use crate::source::debian::Control;
+use crate::store::Store;
 
 /// Packages in the lock's order, which is part of the key: it decides which of two equal files is written.
 pub(super) fn package_rows(packages: &[PackageFile]) -> impl Iterator<Item = (String, Digest)> {
@@ -21,15 +22,20 @@ pub(super) fn package_blobs(packages: &[PackageFile]) -> Vec<Digest> {
     packages.iter().map(|package| package.blob).collect()
 }
 
+/// The content of a package's control file, and whether its maintainer scripts divert paths.
+pub fn control(package: &PackageFile, store: &Store, budget: &Budget) -> Result<(Control, bool), StepError> {
+    const CALL: &[u8] = b"dpkg-divert";
+    let PackageFile { name, blob, format } = package;
+    let files = format.metadata(Box::new(store.open_blob(blob)?), name, budget)?;
+    let text = files.get("control").map(Vec::as_slice).unwrap_or_default();
+    let control = Control::parse(text).map_err(|why| StepError::Control { package: name.to_owned(), why })?;
+    let mut scripts = ["preinst", "postinst"].iter().filter_map(|name| files.get(*name));
+    Ok((control, scripts.any(|script| script.windows(CALL.len()).any(|word| word == CALL))))
+}
+
 impl Work<'_> {
-    /// The content of a package's control file, and whether its maintainer scripts divert paths.
+    /// See [`control`].
     pub(super) fn control(&self, package: &PackageFile) -> Result<(Control, bool), StepError> {
-        const CALL: &[u8] = b"dpkg-divert";
-        let PackageFile { name, blob, format } = package;
-        let files = format.metadata(Box::new(self.store().open_blob(blob)?), name, self.budget())?;
-        let text = files.get("control").map(Vec::as_slice).unwrap_or_default();
-        let control = Control::parse(text).map_err(|why| StepError::Control { package: name.to_owned(), why })?;
-        let mut scripts = ["preinst", "postinst"].iter().filter_map(|name| files.get(*name));
-        Ok((control, scripts.any(|script| script.windows(CALL.len()).any(|word| word == CALL))))
+        control(package, self.store(), self.budget())
     }
 }

@@ -8,6 +8,7 @@ pub mod ar;
 pub mod host;
 pub mod releases;
 pub mod seccomp;
+pub mod terminal;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

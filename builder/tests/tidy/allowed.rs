@@ -68,7 +68,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("show", &["printable", "recipe", "similar", "yaml"]),
     ("lock", &["input", "interrupt", "path_error", "source", "store"]),
-    ("rootfs", &["beneath", "digest", "image", "path_error", "recipe", "store", "tree"]),
+    ("rootfs", &["beneath", "digest", "image", "path_error", "process", "recipe", "store", "tree"]),
     (
         "executor",
         &["beneath", "digest", "execution", "image", "path_error", "process", "rootfs", "sandbox", "store", "tree"],
@@ -130,10 +130,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("sizes", &["digest", "html", "input", "interrupt", "printable", "reader"]),
     (
         "attribution",
-        &[
-            "archive", "build", "digest", "plan", "recipe", "rootfs", "similar", "sizes", "source", "step", "store",
-            "tree",
-        ],
+        &["build", "digest", "plan", "recipe", "rootfs", "similar", "sizes", "source", "step", "store", "tree"],
     ),
     // What the stages read, for editors and people.
     ("schema", &["cve", "recipe", "source", "yaml"]),

@@ -425,16 +425,7 @@ impl Resolver<'_> {
         let both_text = (kind_a, kind_b) == (Some(SymbolType::Text), Some(SymbolType::Text));
         let numbers = parse(kind_a, &a).zip(parse(kind_b, &b)).filter(|_| !both_text);
         let ordering = numbers.map_or_else(|| a.cmp(&b), |(a, b)| a.cmp(&b));
-        let holds = match op {
-            Op::Equal => ordering.is_eq(),
-            Op::Unequal => ordering.is_ne(),
-            Op::Less => ordering.is_lt(),
-            Op::LessEqual => ordering.is_le(),
-            Op::Greater => ordering.is_gt(),
-            Op::GreaterEqual => ordering.is_ge(),
-            Op::And | Op::Or | Op::Not | Op::Open | Op::Close => false,
-        };
-        if holds { Tristate::Yes } else { Tristate::No }
+        if op.holds(ordering) { Tristate::Yes } else { Tristate::No }
     }
 
     fn kind_of(&self, operand: &Operand) -> Option<SymbolType> {

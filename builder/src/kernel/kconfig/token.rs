@@ -23,6 +23,21 @@ pub enum Op {
     Close,
 }
 
+impl Op {
+    /// Whether a comparison of two operands with this order is true.
+    pub fn holds(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::Unequal => order.is_ne(),
+            Self::Less => order.is_lt(),
+            Self::LessEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterEqual => order.is_ge(),
+            Self::And | Self::Or | Self::Not | Self::Open | Self::Close => false,
+        }
+    }
+}
+
 /// Longer spellings first: the first match is used.
 const OPERATORS: [(&str, Op); 11] = [
     ("&&", Op::And),

@@ -82,16 +82,7 @@ impl<'a> Values<'a> {
             (Some((_, left)), Some((_, right))) => left.cmp(&right),
             _ => left.cmp(&right),
         };
-        let holds = match op {
-            Op::Equal => ordering.is_eq(),
-            Op::Unequal => ordering.is_ne(),
-            Op::Less => ordering.is_lt(),
-            Op::LessEqual => ordering.is_le(),
-            Op::Greater => ordering.is_gt(),
-            Op::GreaterEqual => ordering.is_ge(),
-            Op::And | Op::Or | Op::Not | Op::Open | Op::Close => false,
-        };
-        if holds { Tristate::Yes } else { Tristate::No }
+        if op.holds(ordering) { Tristate::Yes } else { Tristate::No }
     }
 
     /// All conditions under which a block counts: its own `depends on` and those of the enclosing scopes.

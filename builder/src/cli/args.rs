@@ -1,0 +1,150 @@
+//! Arguments that several commands have.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::recipe::Settings;
+use crate::sandbox::Mode;
+use crate::session::Options;
+
+/// The recipe of commands that are given none.
+pub const DEFAULT_RECIPE: &str = "recipes/dbcolinux.yaml";
+
+/// Whether a path is named like a recipe, a component or a toolchain.
+pub fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+/// A recipe's parameters, and its lock.
+#[derive(Debug, Args)]
+pub struct SettingArgs {
+    /// Sets a parameter of the recipe; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+}
+
+impl SettingArgs {
+    /// The recipe's parameters.
+    pub fn settings(&self) -> Settings {
+        self.set.iter().cloned().collect()
+    }
+}
+
+/// A recipe.
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
+    /// The image recipe
+    #[arg(default_value = DEFAULT_RECIPE, value_name = "RECIPE")]
+    pub recipe: PathBuf,
+    #[command(flatten)]
+    given: SettingArgs,
+}
+
+impl RecipeArgs {
+    /// The recipe's parameters.
+    pub fn settings(&self) -> Settings {
+        self.given.settings()
+    }
+
+    /// The lock file, if one is given.
+    pub fn lock(&self) -> Option<&Path> {
+        self.given.lock.as_deref()
+    }
+}
+
+/// A recipe and one of its steps.
+#[derive(Debug, Args)]
+pub struct StepArgs {
+    /// The image recipe [default: recipes/dbcolinux.yaml]
+    #[arg(value_name = "RECIPE")]
+    recipe: Option<PathBuf>,
+    /// A step of it
+    #[arg(value_name = "STEP")]
+    step: Option<String>,
+    #[command(flatten)]
+    pub given: SettingArgs,
+}
+
+impl StepArgs {
+    /// The recipe and the step. A single argument that is neither a file nor named like one is a step.
+    pub fn target(&self) -> (&Path, Option<&str>) {
+        recipe_and(self.recipe.as_deref(), self.step.as_deref())
+    }
+}
+
+/// The recipe, and a part of it. A single argument that is neither a file nor named like one is a part of the default recipe.
+pub fn recipe_and<'a>(recipe: Option<&'a Path>, part: Option<&'a str>) -> (&'a Path, Option<&'a str>) {
+    match (recipe, part) {
+        (None, _) => (Path::new(DEFAULT_RECIPE), None),
+        (Some(recipe), Some(part)) => (recipe, Some(part)),
+        (Some(only), None) => match only.to_str() {
+            Some(part) if !is_yaml(only) && !only.exists() => (Path::new(DEFAULT_RECIPE), Some(part)),
+            _ => (only, None),
+        },
+    }
+}
+
+/// How something is built.
+#[derive(Debug, Args)]
+pub struct OptionArgs {
+    /// Fail if the lock does not match the recipe, instead of updating it
+    #[arg(long)]
+    locked: bool,
+    /// Use no network: everything has to be fetched already (implies --locked)
+    #[arg(long)]
+    offline: bool,
+    /// Processes that a build may run in parallel [default: the number of processors]
+    #[arg(short, long, value_name = "N", value_parser = positive)]
+    jobs: Option<NonZero<usize>>,
+    /// How tools are isolated [default: in namespaces if possible]
+    #[arg(long, value_name = "MODE", value_parser = Mode::parse, hide = true)]
+    sandbox: Option<Mode>,
+}
+
+impl OptionArgs {
+    /// The library's options, with a lock file if one is given.
+    pub fn options(&self, lock: Option<&Path>) -> Options {
+        Options {
+            lock: lock.map(Path::to_owned),
+            locked: self.locked,
+            offline: self.offline,
+            jobs: self.jobs.map_or(0, NonZero::get),
+            sandbox: self.sandbox,
+        }
+    }
+}
+
+/// A recipe whose outputs are built.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Where outputs go: DIR/<recipe>/
+    #[arg(short, long, default_value = "out", value_name = "DIR")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    how: OptionArgs,
+}
+
+impl BuildArgs {
+    /// The library's options.
+    pub fn options(&self) -> Options {
+        self.how.options(self.recipe.lock())
+    }
+}
+
+/// Parses the number of processes.
+pub fn positive(text: &str) -> Result<NonZero<usize>, String> {
+    text.parse().map_err(|_| "expected a positive whole number".to_owned())
+}
+
+/// Parses `NAME=VALUE`.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
