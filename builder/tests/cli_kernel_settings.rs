@@ -52,7 +52,7 @@ fn what_can_not_be_known_is_a_note() {
     let target = project("CONFIG_SUB=y\n");
     target.edit("components/kernel.yaml", "base: allnoconfig", "base: randconfig");
     target.dbco(&["check", "small.yaml"]).ends(0).says(&[
-        "the kernel's settings were not checked: what `make randconfig` does can't be told without running it",
+        "the kernel's settings were not checked: what `make randconfig` does can't be known without running it",
     ]);
     let odd = project("CONFIG_SUB=y\n");
     odd.write("sources/kernel/sub/Kconfig", "config SUB\n\tbool \"sub\"\n\tfrobnicate\n");

@@ -76,7 +76,7 @@ pub struct KconfigReport {
 struct Changed {
     configs: [Config; 2],
     /// The symbols that have to be saved.
-    asked: BTreeSet<String>,
+    requested: BTreeSet<String>,
     version: Option<kernel::versions::Version>,
 }
 
@@ -174,7 +174,7 @@ impl Changed {
         let value = |config: &Config, symbol: &str| config.get(symbol).cloned().unwrap_or(SymbolValue::No);
         let difference = |symbol: &str| {
             let values = [value(before, symbol), value(after, symbol)];
-            let saved = self.asked.contains(symbol);
+            let saved = self.requested.contains(symbol);
             (!values[0].same(&values[1])).then(|| ConfigDifference { symbol: symbol.to_owned(), values, saved })
         };
         symbols.into_iter().filter_map(difference).collect()
@@ -239,8 +239,8 @@ fn make(
                     lines(&mismatches)
                 )));
             }
-            let asked = wanted.settings.iter().map(|setting| setting.symbol.clone()).collect();
-            Ok(Changed { configs: [before, after].map(|text| Config::parse(&text)), asked, version })
+            let requested = wanted.settings.iter().map(|setting| setting.symbol.clone()).collect();
+            Ok(Changed { configs: [before, after].map(|text| Config::parse(&text)), requested, version })
         }
         KconfigChange::Terminal { target: name, terminal } => {
             let program = entrance.with_terminal(target(name), terminal);
@@ -260,7 +260,7 @@ fn make(
             let after = build.read_text(CONFIG, MOST).map_err(failed)?;
             let configs = [before, after].map(|text| Config::parse(&text));
             // A value that differs although the minimal configurations agree on it follows from another.
-            let asked = match minimal_before.zip(minimal()) {
+            let requested = match minimal_before.zip(minimal()) {
                 Some((one, other)) => {
                     let symbols: BTreeSet<&str> = one.symbols().chain(other.symbols()).collect();
                     let differ = |symbol: &&str| one.get(symbol) != other.get(symbol);
@@ -268,7 +268,7 @@ fn make(
                 }
                 None => configs.iter().flat_map(Config::symbols).map(str::to_owned).collect(),
             };
-            Ok(Changed { configs, asked, version })
+            Ok(Changed { configs, requested, version })
         }
     }
 }

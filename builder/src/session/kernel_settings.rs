@@ -258,7 +258,7 @@ impl<'r> Subject<'r> {
         foresee(&fragments, &prospect).map_err(|error| known(&error))
     }
 
-    /// What the lock tells of the toolchain. Nothing if make is given another compiler.
+    /// What the lock states about the toolchain; nothing if make is given another compiler.
     fn facts(&self, recipe: &Recipe, lock: Option<&Lock>) -> ToolchainFacts {
         let other = |name: &str| ["CC", "LD", "LLVM", "HOSTCC", "CROSS_COMPILE"].contains(&name);
         let make = self.component.kconfig.iter().flat_map(|kconfig| &kconfig.make);

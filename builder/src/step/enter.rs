@@ -147,7 +147,7 @@ impl Work<'_> {
         enter: &Enter<'_>,
         mut execution: Execution,
         runner: &Sandboxed<'_>,
-        told: ExecutionObserver<'_>,
+        observer: ExecutionObserver<'_>,
     ) -> Result<Executed, StepError> {
         let toolchain = || {
             let step = self.context.graph.steps.iter().find(|step| step.digest == execution.root);
@@ -176,7 +176,7 @@ impl Work<'_> {
         }
         let entering = Entering { enter, runner, commands: &commands, shell, start, next: AtomicUsize::new(0) };
         let local = Local { store: self.store(), contents: &contents, runner: &entering };
-        let done = local.execute(execution, told);
+        let done = local.execute(execution, observer);
         if enter.has_entered() && done.is_ok() {
             return Err(StepError::Entered);
         }

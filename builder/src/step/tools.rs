@@ -84,7 +84,7 @@ impl Work<'_> {
     ) -> Result<Executed, StepError> {
         let root = self.root(&execution.root)?;
         let runner = Sandboxed { sandbox: self.sandbox()?, env: environment(&root), root, log: &self.log };
-        let told = |event: ExecutionProgress<'_>| match event {
+        let observer = |event: ExecutionProgress<'_>| match event {
             ExecutionProgress::Started(title) => self.line(title),
             ExecutionProgress::Line { command, text } => {
                 self.line(text);
@@ -93,8 +93,10 @@ impl Work<'_> {
         };
         let contents = self.contents();
         match &self.context.enter {
-            Some(enter) => self.enter(enter, execution, &runner, &told),
-            None => Ok(Local { store: self.store(), contents: &contents, runner: &runner }.execute(execution, &told)?),
+            Some(enter) => self.enter(enter, execution, &runner, &observer),
+            None => {
+                Ok(Local { store: self.store(), contents: &contents, runner: &runner }.execute(execution, &observer)?)
+            }
         }
     }
 

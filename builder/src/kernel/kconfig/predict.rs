@@ -31,7 +31,7 @@ pub enum Base<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unpredictable {
     /// What the make target does is not known.
-    #[error("what `make {0}` does can't be told without running it")]
+    #[error("what `make {0}` does can't be known without running it")]
     Target(String),
     /// A file that the target needs is missing.
     #[error("the source has no {0}")]

@@ -1,4 +1,4 @@
-//! What is assumed of a compiler that is not asked.
+//! What is assumed of a compiler that is not run.
 
 /// One way in which the compiler may answer the macros that only it can answer. The first passes each test, the second
 /// none, and the others are mixed; each is always the same, so that a verdict is.
