@@ -76,7 +76,8 @@ lay_out() {
     for file in "$folder"/recipes/components/*.yaml; do
       name=$(basename "$file" .yaml)
       case $name in
-        linux-* | musl | libcap | libnet | libnl | libseccomp | protobuf-c) ;;
+        # Built as dependencies; a template is built for another layout.
+        linux-* | musl | libcap | libnet | libnl | libseccomp | protobuf-c | alpine-minirootfs) ;;
         *) echo "    - $name" ;;
       esac
     done

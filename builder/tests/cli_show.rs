@@ -269,3 +269,27 @@ fn what_is_shown_of_a_recipe_in_another_folder_has_its_paths() {
     shows(&project, &["more/again.yaml"], &first.out);
     project.dbco(&["check", "more/again.yaml"]).ends(0);
 }
+
+/// What is a comment stays one, whatever the names in it are: of parameters, of files.
+#[test]
+fn names_with_line_breaks_do_not_end_comments() {
+    let project = Project::new();
+    let name = "more\nboot: {timeout: 9}/large.yaml";
+    project.write(
+        name,
+        "extends: ../small.yaml\nrecipe: large\nboot: {cmdline: \"${a\\n- b}${host}\"}\nrootfs: {users: {remove: [\"x\\ny\"]}}\n",
+    );
+    // One parameter and one user are unknown: what there is of the recipe is shown beside the errors.
+    for style in [&["show", name, "--origin"][..], &["show", name]] {
+        let ran = project.dbco(style);
+        for line in ran.out.lines() {
+            assert!(!line.starts_with("- b") && !line.starts_with("boot: {timeout"), "{}", ran.out);
+        }
+    }
+    let name = "line\nbreak.yaml";
+    project.write(name, "extends: small.yaml\nrecipe: large\nboot: {timeout: 9}\n");
+    let ran = project.dbco(&["show", name, "--origin"]).ends(0);
+    assert!(ran.out.contains("timeout: 9") && ran.out.contains("# line\\nbreak.yaml:3"), "{}", ran.out);
+    project.write("again.yaml", &ran.out);
+    project.dbco(&["check", "again.yaml"]).ends(0);
+}

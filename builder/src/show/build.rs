@@ -25,7 +25,9 @@ impl Builder<'_> {
     }
 
     fn origin(&self, span: Span, history: &History) -> Origin {
+        // A parameter that the recipe does not have was reported, and brought nothing.
         let uses = self.effective.uses.get(&span).into_iter().flatten();
+        let uses = uses.filter(|name| self.effective.params.contains_key(*name));
         Origin {
             set: SetBy::File(self.place(span)),
             overrode: history.overrode.iter().map(|past| self.place(past.span)).collect(),

@@ -1,7 +1,7 @@
 //! An effective recipe as YAML that can be read back, with origins as comments.
 
 use super::{Content, Origin, Place, SetBy, Shown};
-use crate::printable::is_harmless;
+use crate::printable::{is_harmless, printable};
 
 /// The most characters of a line that holds several values.
 const WIDTH: usize = 100;
@@ -24,6 +24,8 @@ pub fn write(shown: &Shown, style: Style) -> String {
     writer.value(shown, "", 0);
     let mut text = String::new();
     for (line, comment) in writer.lines {
+        // Names of files, parameters and elements are the user's, and a comment ends at the end of its line.
+        let comment = printable(&comment).to_string();
         match comment.is_empty() {
             true => text += &line,
             false if line.trim().is_empty() => text += &format!("{line}# {comment}"),
