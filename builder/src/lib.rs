@@ -20,6 +20,7 @@ pub mod input;
 pub mod inspect;
 pub mod interrupt;
 pub mod kernel;
+pub mod library;
 pub mod lock;
 pub mod mask;
 pub mod output;

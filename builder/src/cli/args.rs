@@ -9,8 +9,19 @@ use crate::recipe::Settings;
 use crate::sandbox::Mode;
 use crate::session::Options;
 
-/// The recipe of commands that are given none.
-pub const DEFAULT_RECIPE: &str = "recipes/dbcolinux.yaml";
+/// The recipe of commands that are given none: the shipped one or, where it is not, the only one in `recipes`.
+pub fn default_recipe() -> PathBuf {
+    let shipped = PathBuf::from("recipes/dbcolinux.yaml");
+    if shipped.exists() {
+        return shipped;
+    }
+    let entries = std::fs::read_dir("recipes").into_iter().flatten().flatten().take(1000);
+    let mut files = entries.map(|entry| entry.path()).filter(|path| is_yaml(path) && path.is_file());
+    match (files.next(), files.next()) {
+        (Some(only), None) => only,
+        _ => shipped,
+    }
+}
 
 /// Whether a path is named like a recipe, a component or a toolchain.
 pub fn is_yaml(path: &Path) -> bool {
@@ -38,8 +49,8 @@ impl SettingArgs {
 /// A recipe.
 #[derive(Debug, Args)]
 pub struct RecipeArgs {
-    /// The image recipe
-    #[arg(default_value = DEFAULT_RECIPE, value_name = "RECIPE")]
+    /// The image recipe, or library:PATH for one of the library [default: recipes/dbcolinux.yaml, or the only one in recipes]
+    #[arg(default_value_os_t = default_recipe(), hide_default_value = true, value_name = "RECIPE")]
     pub recipe: PathBuf,
     #[command(flatten)]
     given: SettingArgs,
@@ -60,7 +71,7 @@ impl RecipeArgs {
 /// A recipe and one of its steps.
 #[derive(Debug, Args)]
 pub struct StepArgs {
-    /// The image recipe [default: recipes/dbcolinux.yaml]
+    /// The image recipe [default: as for `dbco build`]
     #[arg(value_name = "RECIPE")]
     recipe: Option<PathBuf>,
     /// A step of it
@@ -72,19 +83,19 @@ pub struct StepArgs {
 
 impl StepArgs {
     /// The recipe and the step. A single argument that is neither a file nor named like one is a step.
-    pub fn target(&self) -> (&Path, Option<&str>) {
+    pub fn target(&self) -> (PathBuf, Option<&str>) {
         recipe_and(self.recipe.as_deref(), self.step.as_deref())
     }
 }
 
 /// The recipe, and a part of it. A single argument that is neither a file nor named like one is a part of the default recipe.
-pub fn recipe_and<'a>(recipe: Option<&'a Path>, part: Option<&'a str>) -> (&'a Path, Option<&'a str>) {
+pub fn recipe_and<'a>(recipe: Option<&'a Path>, part: Option<&'a str>) -> (PathBuf, Option<&'a str>) {
     match (recipe, part) {
-        (None, _) => (Path::new(DEFAULT_RECIPE), None),
-        (Some(recipe), Some(part)) => (recipe, Some(part)),
+        (None, _) => (default_recipe(), None),
+        (Some(recipe), Some(part)) => (recipe.to_owned(), Some(part)),
         (Some(only), None) => match only.to_str() {
-            Some(part) if !is_yaml(only) && !only.exists() => (Path::new(DEFAULT_RECIPE), Some(part)),
-            _ => (only, None),
+            Some(part) if !is_yaml(only) && !only.exists() => (default_recipe(), Some(part)),
+            _ => (only.to_owned(), None),
         },
     }
 }

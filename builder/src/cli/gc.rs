@@ -14,7 +14,7 @@ use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
 use crate::plan::{PlanTargets, plan};
 use crate::recipe::Settings;
-use crate::recipe::{load, recipes_below};
+use crate::recipe::recipes_below;
 use crate::session::{Locks, digests};
 use crate::store::{Garbage, KeptObjects, ObjectKind, Policy, Sharing, Store};
 
@@ -102,7 +102,7 @@ fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut 
             if !args.dry_run {
                 store.forget_recipe(&path)?;
             }
-        } else if load(&path, &Settings::default()).is_err() {
+        } else if session.load(&path, &Settings::default()).is_err() {
             let path = path.display();
             session.printer.note(&format!("{path}: it has errors (`dbco check`), so none of its results are kept"));
         } else {
@@ -115,7 +115,7 @@ fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut 
 /// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
 /// lock names.
 fn keep(session: &CliSession<'_>, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
-    let recipe = load(&named.path, &Settings::default()).map_err(usage)?;
+    let recipe = session.load(&named.path, &Settings::default()).map_err(usage)?;
     let locks = Locks::open(&recipe, None).map_err(usage)?;
     let requests = recipe.requests();
     let lock = match locks.current() {

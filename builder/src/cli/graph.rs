@@ -10,7 +10,7 @@ use super::session::CliSession;
 use super::{CommandResult, usage};
 use crate::graph::{PlanGraph, dot, svg, text};
 use crate::plan::PlanTargets;
-use crate::recipe::{OutputKind, load};
+use crate::recipe::OutputKind;
 use crate::session::Options;
 use crate::store::Sharing;
 
@@ -53,7 +53,7 @@ enum GraphFormat {
 
 pub fn run(session: &CliSession<'_>, args: &GraphArgs) -> CommandResult {
     let (path, step) = args.target.target();
-    let recipe = load(path, &args.target.given.settings()).map_err(usage)?;
+    let recipe = session.load(&path, &args.target.given.settings()).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { only: args.only.clone(), ..PlanTargets::default() };
     let options = Options { lock: args.target.given.lock.clone(), ..Options::default() };
@@ -71,7 +71,7 @@ pub fn run(session: &CliSession<'_>, args: &GraphArgs) -> CommandResult {
         }
     };
     session.report_damages(&store);
-    if session.printer.value(&value(path, &graph)) {
+    if session.printer.value(&value(&path, &graph)) {
         return Ok(());
     }
     let text = match args.format {

@@ -11,7 +11,7 @@ use super::args::{OptionArgs, RecipeArgs};
 use super::prose::count;
 use super::session::CliSession;
 use super::{CommandResult, usage};
-use crate::recipe::{load, load_with_kernel_toolchain};
+use crate::recipe::{LoadOptions, load_with};
 use crate::session::{ConfigDifference, KconfigChange, KconfigReport};
 
 pub const EXAMPLES: &str = "\
@@ -73,12 +73,8 @@ pub fn run(session: &CliSession<'_>, args: &KconfigArgs) -> CommandResult {
             KconfigChange::Terminal { target: target.into(), terminal: std::env::var("TERM").unwrap_or_default() }
         }
     };
-    let settings = args.recipe.settings();
-    let recipe = match &args.toolchain {
-        Some(name) => load_with_kernel_toolchain(&args.recipe.recipe, &settings, name),
-        None => load(&args.recipe.recipe, &settings),
-    };
-    let recipe = recipe.map_err(usage)?;
+    let loading = LoadOptions { kernel_toolchain: args.toolchain.clone(), ..session.load_options() };
+    let recipe = load_with(&args.recipe.recipe, &args.recipe.settings(), &loading).map_err(usage)?;
     let store = session.store()?;
     let options = args.how.options(args.recipe.lock());
     let leave = || session.printer.finish();

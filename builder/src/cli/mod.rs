@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-use args::{BuildArgs, DEFAULT_RECIPE, RecipeArgs, positive, setting};
+use args::{BuildArgs, default_recipe, RecipeArgs, positive, setting};
 
 use crate::recipe::OutputKind;
 use crate::source::VendoredPlace;

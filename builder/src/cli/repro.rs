@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::prose::count;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, positive, setting, usage};
+use super::{CommandError, CommandResult, default_recipe, positive, setting, usage};
 use crate::recipe::OutputKind;
 use crate::repro::{
     self, BUILDS, Programs, Report, ReproError, ReproObserver, ReproOptions, Variations, html, repro, text,
@@ -18,7 +18,7 @@ use crate::store::write_atomically;
 
 #[derive(Debug, Args)]
 pub struct ReproArgs {
-    /// The image recipes, of one project; their builds share the two stores [default: recipes/dbcolinux.yaml]
+    /// The image recipes, of one project; their builds share the two stores [default: as for `dbco build`]
     #[arg(value_name = "RECIPE")]
     recipes: Vec<PathBuf>,
     /// Sets a parameter of the recipes; may be repeated
@@ -84,7 +84,7 @@ impl ReproObserver for Observer<'_> {
 
 pub fn run(session: &CliSession<'_>, args: &ReproArgs) -> CommandResult {
     let wanted = ReproOptions {
-        recipes: if args.recipes.is_empty() { vec![DEFAULT_RECIPE.into()] } else { args.recipes.clone() },
+        recipes: if args.recipes.is_empty() { vec![default_recipe()] } else { args.recipes.clone() },
         settings: args.set.iter().cloned().collect(),
         only: args.only.clone(),
         options: Options {

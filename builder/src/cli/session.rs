@@ -4,7 +4,7 @@ use super::interrupt::Interrupt;
 use super::printer::Printer;
 use super::{CommandError, Global, RecipeArgs, usage};
 use crate::build::{BuildEvent, Observer};
-use crate::recipe::{Recipe, load};
+use crate::recipe::Recipe;
 use crate::session::{self, Notice, OutputsState, Reporter, SessionConfig};
 use crate::source::{Meter, Progress, VendoredPlace};
 
@@ -73,7 +73,7 @@ impl<'a> CliSession<'a> {
     }
 
     pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, CommandError> {
-        load(&args.recipe, &args.settings()).map_err(usage)
+        self.load(&args.recipe, &args.settings()).map_err(usage)
     }
 
     /// Maps a library error to a command's error by its kind. For errors of several sources each error is printed here,

@@ -13,7 +13,6 @@ use super::session::CliSession;
 use super::{CommandError, CommandResult, usage};
 use crate::beneath::{Dir, Links};
 use crate::printable;
-use crate::recipe::load;
 use crate::sandbox::SandboxError;
 use crate::session::NamedStep;
 use crate::step::{Enter, Entrance};
@@ -55,7 +54,7 @@ pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
     if args.command.is_none() && !io::stdin().is_terminal() {
         return Err(usage(anyhow!("standard input is not a terminal: pass --command 'CMD'")));
     }
-    let recipe = load(path, &args.target.given.settings()).map_err(usage)?;
+    let recipe = session.load(&path, &args.target.given.settings()).map_err(usage)?;
     let kept = args.keep.as_deref().map(new_folder).transpose()?;
     let store = session.store()?;
     let outcome: Mutex<CommandResult> = Mutex::new(Ok(()));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::args::recipe_and;
 use super::session::CliSession;
 use super::{CommandError, CommandResult, setting, usage};
-use crate::recipe::{BadRecipe, Effective, LoadError, Settings, effective};
+use crate::recipe::{BadRecipe, Effective, LoadError, Settings};
 use crate::show::{self, Style};
 
 pub const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ pub struct ShowArgs {
 
 impl ShowArgs {
     /// The recipe and the key. A single argument that is neither a file nor named like one is a key.
-    fn target(&self) -> (&Path, &str) {
+    fn target(&self) -> (PathBuf, &str) {
         let (recipe, key) = recipe_and(self.recipe.as_deref(), self.key.as_deref());
         (recipe, key.unwrap_or_default())
     }
@@ -50,7 +50,7 @@ impl ShowArgs {
 pub fn run(session: &CliSession<'_>, args: &ShowArgs) -> CommandResult {
     let (path, key) = args.target();
     let settings: Settings = args.set.iter().cloned().collect();
-    let effective = effective(path, &settings).map_err(usage)?;
+    let effective = session.effective(&path, &settings).map_err(usage)?;
     let all = show::shown(&effective);
     let part = show::select(&all, key).map_err(|error| usage(anyhow::anyhow!("{}: {error}", path.display())));
     let part = match part {

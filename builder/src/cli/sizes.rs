@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::args::{OptionArgs, SettingArgs, is_yaml};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, usage};
+use super::{CommandError, CommandResult, default_recipe, usage};
 use crate::attribution::{KnownContent, roots};
 use crate::path_error::FromPathError as _;
 use crate::plan::PlanTargets;
 use crate::reader::Limits;
-use crate::recipe::{OutputKind, load};
+use crate::recipe::OutputKind;
 use crate::sizes::{Group, Grouping, Part, groups, html, measure};
 use crate::store::StoreError;
 
@@ -39,8 +39,8 @@ fn grouping() -> impl TypedValueParser<Value = Grouping> {
 
 #[derive(Debug, Args)]
 pub struct SizesArgs {
-    /// The recipe, or an image [default: recipes/dbcolinux.yaml]
-    #[arg(value_name = "RECIPE|IMAGE", default_value = DEFAULT_RECIPE, hide_default_value = true)]
+    /// The recipe, or an image [default: as for `dbco build`]
+    #[arg(value_name = "RECIPE|IMAGE", default_value_os_t = default_recipe(), hide_default_value = true)]
     subject: PathBuf,
     /// Measure only this output of the recipe; may be repeated
     #[arg(long, value_name = "OUTPUT", value_parser = OutputKind::parse)]
@@ -89,7 +89,7 @@ fn image(args: &SizesArgs) -> Result<(String, Part), CommandError> {
 }
 
 fn recipe(session: &CliSession<'_>, args: &SizesArgs) -> Result<Vec<(String, Part)>, CommandError> {
-    let recipe = load(&args.subject, &args.given.settings()).map_err(usage)?;
+    let recipe = session.load(&args.subject, &args.given.settings()).map_err(usage)?;
     let options = args.how.options(args.given.lock.as_deref());
     let wanted = PlanTargets { only: args.only.clone(), every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &options, &wanted)?;

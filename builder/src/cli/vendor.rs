@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::prose::{bytes, count};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, setting, usage};
-use crate::recipe::{Recipe, Settings, load};
+use super::{CommandError, CommandResult, default_recipe, setting, usage};
+use crate::recipe::{Recipe, Settings};
 use crate::session::{Error, LockedSources};
 use crate::vendor::{ArchiveFormat, FolderReport, Manifest, Selection, verify, write_archive, write_folder};
 
@@ -20,7 +20,7 @@ use crate::vendor::{ArchiveFormat, FolderReport, Manifest, Selection, verify, wr
                         A folder can be served by any HTTP server: `--vendor http://mirror.example/vendor`. For apt it is a flat \
                         repository: `deb [trusted=yes] file:/srv/mirror ./`.")]
 pub struct VendorArgs {
-    /// The image recipes [default: recipes/dbcolinux.yaml]
+    /// The image recipes [default: as for `dbco build`]
     #[arg(value_name = "RECIPE")]
     recipes: Vec<PathBuf>,
     /// Everything that the lock of the recipe's project names, and the crates of all its recipes
@@ -48,15 +48,15 @@ pub struct VendorArgs {
 }
 
 impl VendorArgs {
-    fn load(&self) -> Result<Vec<Recipe>, CommandError> {
+    fn load(&self, session: &CliSession<'_>) -> Result<Vec<Recipe>, CommandError> {
         let settings: Settings = self.set.iter().cloned().collect();
-        let default = [PathBuf::from(DEFAULT_RECIPE)];
+        let default = [default_recipe()];
         let paths = if self.recipes.is_empty() { &default[..] } else { &self.recipes };
-        paths.iter().map(|path| load(path, &settings).map_err(usage)).collect()
+        paths.iter().map(|path| session.load(path, &settings).map_err(usage)).collect()
     }
 
     fn sources(&self, session: &CliSession<'_>) -> Result<(Vec<Recipe>, LockedSources), CommandError> {
-        let recipes = self.load()?;
+        let recipes = self.load(session)?;
         let sources = match &recipes[..] {
             [one] if self.all => LockedSources::of_project(session, one, self.lock.as_deref())?,
             _ if self.all => return Err(usage(anyhow!("--all takes one recipe, whose project is meant"))),

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::args::{OptionArgs, SettingArgs, is_yaml};
 use super::prose::count;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, DEFAULT_RECIPE, usage};
+use super::{CommandError, CommandResult, default_recipe, usage};
 use crate::attribution::{Explainer, Explanation, PackageReasons, Rebuilt, rebuilt, roots};
 use crate::plan::PlanTargets;
-use crate::recipe::{Recipe, load, recipes_below};
+use crate::recipe::{Recipe, recipes_below};
 use crate::session::Options;
 use crate::store::Sharing;
 use crate::tree::Node;
@@ -30,7 +30,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// The recipe, or an image that it built [default: recipes/dbcolinux.yaml]
+    /// The recipe, or an image that it built [default: as for `dbco build`]
     #[arg(value_name = "RECIPE|IMAGE")]
     recipe: Option<PathBuf>,
     /// The path in the image
@@ -59,7 +59,8 @@ struct Subject {
 }
 
 pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
-    let default = Path::new(DEFAULT_RECIPE);
+    let default = default_recipe();
+    let default = default.as_path();
     if let Some(step) = &args.rebuilt {
         return rebuilt_step(session, args, args.recipe.as_deref().unwrap_or(default), step);
     }
@@ -75,7 +76,7 @@ pub fn run(session: &CliSession<'_>, args: &WhyArgs) -> CommandResult {
         (None, _) => return Err(usage(anyhow::anyhow!("a path in the image, or --rebuilt STEP, is missing"))),
     };
     let path = format!("/{}", path.trim_matches('/'));
-    let Subject { recipe, image } = subject(recipe, args)?;
+    let Subject { recipe, image } = subject(session, recipe, args)?;
     let wanted = PlanTargets { every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &args.options(), &wanted)?;
     if let Some((path, name)) = image {
@@ -115,11 +116,11 @@ fn requested(recipe: &Recipe) -> Vec<String> {
 }
 
 /// The recipe, or that of an image: its folder has the recipe's name, and the recipe is in the project.
-fn subject(path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
+fn subject(session: &CliSession<'_>, path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
     let settings = args.given.settings();
     let is_image = path.is_file() && !is_yaml(path);
     if !is_image {
-        return Ok(Subject { recipe: load(path, &settings).map_err(usage)?, image: None });
+        return Ok(Subject { recipe: session.load(path, &settings).map_err(usage)?, image: None });
     }
     let folder = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -127,7 +128,7 @@ fn subject(path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
     for candidate in recipes_below(Path::new("."))? {
         let candidate = candidate.strip_prefix(".").unwrap_or(&candidate);
         // Of other recipes it does not matter whether they are right.
-        if let Ok(recipe) = load(candidate, &settings)
+        if let Ok(recipe) = session.load(candidate, &settings)
             && recipe.image.name.value.to_string() == name
         {
             return Ok(Subject { recipe, image: Some((path.to_owned(), file)) });
@@ -216,7 +217,7 @@ fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &st
         let text = "--rebuilt compares what a recipe builds now; give the recipe in place of the image";
         return Err(usage(anyhow::anyhow!(text)));
     }
-    let recipe = load(path, &args.given.settings()).map_err(usage)?;
+    let recipe = session.load(path, &args.given.settings()).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { boot: true, ..PlanTargets::default() };
     let plan = session.plan_only(&recipe, &store, &args.options(), &wanted)?.plan;

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::LoadError;
-use super::load::Loader;
+use super::libraries::{as_text, in_library};
+use super::load::{LoadOptions, Loader};
 use super::merge::FileKind;
 use super::node::{YamlNode, YamlValue};
 use super::params::{Parameter, Settings};
 use super::text::{BadRecipe, FileId, Finding, KnownKeys, RecipeFiles, Span};
+use crate::library::Library;
 
 /// A recipe, component or toolchain, merged over the files that it extends.
 #[derive(Debug)]
@@ -39,7 +41,12 @@ pub struct Effective {
 /// # Errors
 /// If there is no content: a file can't be read or is not YAML, or a file extends itself. All other errors are findings.
 pub fn effective(path: &Path, settings: &Settings) -> Result<Effective, LoadError> {
-    let (mut loader, file) = Loader::open(path)?;
+    effective_with(path, settings, &LoadOptions::default())
+}
+
+/// As [`effective`], with other options.
+pub fn effective_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Result<Effective, LoadError> {
+    let (mut loader, file) = Loader::open(path, options)?;
     let node = loader.parse(file);
     let kind = node.as_ref().and_then(|node| loader.other_kind(node)).unwrap_or(FileKind::Recipe);
     if let Some(name) = settings.keys().next().filter(|_| kind != FileKind::Recipe) {
@@ -55,9 +62,10 @@ pub fn effective(path: &Path, settings: &Settings) -> Result<Effective, LoadErro
     let mut found = loader.sink.take();
     let notes = std::mem::take(&mut found.notes);
     let findings = found.sorted();
-    let Loader { files, .. } = loader;
+    let Loader { files, library, .. } = loader;
     let Some(mut merged) = merged else { return Err(Box::new(BadRecipe { files, findings }).into()) };
-    relative_to(file, &mut merged.node, &notes.paths, &files);
+    let places = Places { file, paths: &notes.paths, files: &files, library: library.as_ref() };
+    places.rewrite(&mut merged.node);
     Ok(Effective {
         kind,
         chain: merged.chain.iter().map(|extended| extended.file).collect(),
@@ -71,16 +79,33 @@ pub fn effective(path: &Path, settings: &Settings) -> Result<Effective, LoadErro
     })
 }
 
-/// Makes the paths below a node relative to the folder of one file. `paths` are their locations.
-fn relative_to(file: FileId, node: &mut YamlNode, paths: &BTreeSet<Span>, files: &RecipeFiles) {
-    let folder = files.folder(file);
-    match &mut node.value {
-        YamlValue::Text { text, .. } if paths.contains(&node.span) && files.folder(node.span.file) != folder => {
-            let path = files.folder(node.span.file).join(&*text);
-            *text = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+/// What the paths of an effective recipe are relative to.
+struct Places<'a> {
+    /// The file that is shown.
+    file: FileId,
+    /// The locations of paths.
+    paths: &'a BTreeSet<Span>,
+    files: &'a RecipeFiles,
+    library: Option<&'a Library>,
+}
+
+impl Places<'_> {
+    /// Makes the paths below a node relative to the folder of the file that is shown, or paths in the library.
+    fn rewrite(&self, node: &mut YamlNode) {
+        let folder = self.files.folder(self.file);
+        match &mut node.value {
+            YamlValue::Text { text, .. } if self.paths.contains(&node.span) && in_library(text).is_none() => {
+                let own = self.files.folder(node.span.file);
+                if own != folder {
+                    let path = own.join(&*text);
+                    let library = self.library.filter(|library| library.name_of(folder).is_none());
+                    let inside = as_text(&path, library);
+                    *text = inside.unwrap_or_else(|| path.strip_prefix(folder).unwrap_or(&path).display().to_string());
+                }
+            }
+            YamlValue::Null | YamlValue::Text { .. } => {}
+            YamlValue::List(nodes) => nodes.iter_mut().for_each(|node| self.rewrite(node)),
+            YamlValue::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| self.rewrite(node)),
         }
-        YamlValue::Null | YamlValue::Text { .. } => {}
-        YamlValue::List(nodes) => nodes.iter_mut().for_each(|node| relative_to(file, node, paths, files)),
-        YamlValue::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| relative_to(file, node, paths, files)),
     }
 }

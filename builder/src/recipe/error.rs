@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::text::BadRecipe;
+use crate::library::LibraryError;
 
 /// Why a recipe could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum LoadError {
     /// The recipe is invalid.
     #[error(transparent)]
     Bad(#[from] Box<BadRecipe>),
+    /// The program's library can't be unpacked.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
     /// `--set` names a parameter that does not exist.
     #[error("`--set {name}=…`: the recipe has no parameter `{name}`{hint}")]
     Parameter {

@@ -1,12 +1,12 @@
 //! Finding the image recipes of a folder, and the one that was meant by a wrong path.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::project::{LOCK, is_repository};
+use super::project::{is_repository, is_top};
+use super::sniff::is_recipe;
 use crate::input::{LIMIT, read_text};
 use crate::similar;
 
@@ -17,10 +17,10 @@ pub fn recipes_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     below(folder, &|_| true)
 }
 
-/// The image recipes of the project in a folder, as [`recipes_below`] finds them, without folders that have their own
-/// lock or are other repositories.
+/// The image recipes of the project in a folder, as [`recipes_below`] finds them, without folders that are other
+/// projects or repositories.
 pub fn recipes_of_project(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    below(folder, &|folder| folder.join(LOCK).symlink_metadata().is_err() && !is_repository(folder))
+    below(folder, &|folder| !is_top(folder) && !is_repository(folder))
 }
 
 fn below(folder: &Path, enter: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
@@ -45,23 +45,6 @@ fn below(folder: &Path, enter: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathBuf
     }
     found.sort();
     Ok(found)
-}
-
-/// Whether a YAML file describes an image. Its name may come from the recipe that it extends; other programs' settings
-/// with a key `extends` are usually in hidden files.
-fn is_recipe(name: &OsStr, text: &str) -> bool {
-    let has = |key: &str| text.lines().any(|line| states(line, key));
-    let extends = text.lines().any(|line| line.starts_with("extends") && states(line, "extends"));
-    let hidden = name.as_encoded_bytes().starts_with(b".");
-    has("recipe") || (extends && !hidden && !has("toolchain") && !has("component"))
-}
-
-/// Whether a line starts with a key, in any of YAML's notations.
-fn states(line: &str, key: &str) -> bool {
-    let line = line.trim_start_matches(['{', ' ']);
-    let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
-    let rest = line.strip_prefix(key).map(|rest| rest.strip_prefix(['"', '\'']).unwrap_or(rest));
-    rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
 
 /// The maximum number of recipes listed in a message.

@@ -10,6 +10,7 @@ use super::decode::{At, Decode, FindingSink};
 use super::error::LoadError;
 use super::find::{nearest, suggest_path};
 use super::image::{self, Image, Kernel};
+use super::libraries::{self, LibraryChoice, in_library};
 use super::merge::{self, FileKind};
 use super::name::Name;
 use super::node::{self, YamlNode};
@@ -20,8 +21,9 @@ use super::text::{BadRecipe, FileId, RecipeFiles, Span};
 use super::texts;
 use super::toolchain::{self, Toolchain};
 use crate::input::{LIMIT, read_text};
+use crate::library::{Library, RECIPES};
 use crate::platform::Platform;
-use crate::source::{CargoLock, Request, SourceContext};
+use crate::source::{CargoLock, LibraryContent, Request, SourceContext};
 
 /// A recipe with everything it refers to.
 #[derive(Debug)]
@@ -30,6 +32,10 @@ pub struct Recipe {
     pub path: PathBuf,
     /// The folder of its project, which contains the lock: [`project::folder`].
     pub project: PathBuf,
+    /// The library that its project builds on.
+    pub library: Option<Library>,
+    /// The folder of the store that it was loaded with: [`LoadOptions::store`].
+    pub store: Option<PathBuf>,
     /// Its parameters, by name.
     pub params: BTreeMap<String, Parameter>,
     /// The values of parameters that were set.
@@ -50,32 +56,39 @@ pub struct Recipe {
     pub files: RecipeFiles,
 }
 
-/// Reads a recipe and everything it refers to. All errors are reported at once.
+/// What loading depends on, beside the files and parameters of a recipe.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The folder of the store, which the program's library is unpacked into; by default the user's.
+    pub store: Option<PathBuf>,
+    /// The toolchain of the kernel's component, instead of the recipe's: for tools that only a user needs.
+    pub kernel_toolchain: Option<String>,
+}
+
+/// Reads a recipe and everything it refers to, with the default options. All errors are reported at once.
 pub fn load(path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
-    let (loader, file) = Loader::open(path)?;
-    load_by(loader, file, path, settings)
+    load_with(path, settings, &LoadOptions::default())
 }
 
-/// As [`load`], but the kernel's component is in another toolchain, which has its name: for tools that only a user needs.
-pub fn load_with_kernel_toolchain(path: &Path, settings: &Settings, toolchain: &str) -> Result<Recipe, LoadError> {
-    let (loader, file) = Loader::open(path)?;
-    load_by(Loader { kernel_toolchain: Some(toolchain.to_owned()), ..loader }, file, path, settings)
-}
-
-fn load_by(mut loader: Loader, file: FileId, path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
+/// Reads a recipe and everything it refers to. All errors are reported at once. `library:PATH` is a recipe of the
+/// library: that of the project which the working folder belongs to, or the program's own.
+pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Result<Recipe, LoadError> {
+    let (mut loader, file) = Loader::open(path, options)?;
     let merged = loader.image_file(file, settings)?;
     let parts = merged.as_ref().and_then(|merged| loader.decode(&merged.node));
     let findings = loader.sink.take();
     match parts.zip(merged) {
         Some((parts, merged)) if findings.is_empty() => {
             let Parts { image, components, own, toolchains: [build, packer, boot] } = parts;
-            let Loader { files, project, .. } = loader;
-            let (path, settings) = (path.to_owned(), settings.clone());
+            let path = loader.files.path(file).to_owned();
+            let Loader { files, project, library, options, .. } = loader;
             Ok(Recipe {
                 path,
                 project,
+                library,
+                store: options.store,
                 params: merged.params.declared,
-                settings,
+                settings: settings.clone(),
                 image,
                 components,
                 build,
@@ -118,13 +131,14 @@ pub(super) struct Loader {
     pub files: RecipeFiles,
     /// The findings so far.
     pub sink: FindingSink,
-    /// The folder of the first file.
+    /// The folder of the first file; if that is in the library, the folder for recipes of the project.
     root: PathBuf,
     project: PathBuf,
+    /// The library that the project builds on.
+    pub library: Option<Library>,
     /// Toolchains that were read, by name; `None` for an invalid one.
     toolchains: BTreeMap<String, Option<Toolchain>>,
-    /// The toolchain of the kernel's component, if it is not the recipe's.
-    kernel_toolchain: Option<String>,
+    options: LoadOptions,
 }
 
 struct Parts {
@@ -137,28 +151,63 @@ struct Parts {
 }
 
 impl Loader {
-    /// Reads the first file.
-    pub fn open(path: &Path) -> Result<(Self, FileId), LoadError> {
-        let text = read_text(path, LIMIT).map_err(|source| LoadError::Read {
+    /// Reads the first file, and the project's.
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<(Self, FileId), LoadError> {
+        let inside = path.to_str().and_then(in_library);
+        let root = match (inside, path.parent()) {
+            (Some(_), _) if Path::new(RECIPES).is_dir() => RECIPES.into(),
+            (None, Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut loader = Self {
+            files: RecipeFiles::default(),
+            sink: RefCell::default(),
+            project: project::folder(&root),
+            root,
+            library: None,
+            toolchains: BTreeMap::new(),
+            options: options.clone(),
+        };
+        let mut choice = loader.project_file();
+        if inside.is_some() {
+            choice = choice.or(Some(LibraryChoice::Embedded));
+        }
+        loader.library = choice.map(|choice| choice.open(options.store.as_deref())).transpose()?;
+        let found = match (inside, &loader.library) {
+            (Some(name), Some(library)) => library.path_of(Path::new(name)),
+            _ => None,
+        };
+        let read = found.as_deref().unwrap_or(path);
+        let text = read_text(read, LIMIT).map_err(|source| LoadError::Read {
             path: path.to_owned(),
-            hint: suggest_path(path),
+            hint: match (inside, &loader.library) {
+                (Some(name), Some(library)) => libraries::suggest(name, library),
+                _ => suggest_path(path),
+            },
             source,
         })?;
-        let mut files = RecipeFiles::default();
-        let file = files.add(path, text);
-        let root = files.folder(file).to_owned();
-        let project = project::folder(&root);
-        Ok((
-            Self {
-                files,
-                sink: RefCell::default(),
-                root,
-                project,
-                toolchains: BTreeMap::new(),
-                kernel_toolchain: None,
-            },
-            file,
-        ))
+        let file = loader.files.add(read, text);
+        Ok((loader, file))
+    }
+
+    /// The library that the project's file states. What is wrong with that file is a finding.
+    fn project_file(&mut self) -> Option<LibraryChoice> {
+        let path = project::file_of(&self.root)?;
+        // As a user would write it.
+        let path = path.strip_prefix(".").unwrap_or(&path);
+        let text = read_text(path, LIMIT);
+        let is_read = text.as_ref().err().map(ToString::to_string);
+        let file = self.files.add(path, text.unwrap_or_default());
+        if let Some(error) = is_read {
+            let start = Span { file, start: 0, end: 0 };
+            self.sink.borrow_mut().add("missing-file", start, format!("can't read the project's file: {error}"));
+            return None;
+        }
+        if self.files.text(file).trim().is_empty() {
+            return None;
+        }
+        let node = self.parse(file)?;
+        LibraryChoice::decode(&node, &self.files, &self.sink).map(|choice| choice.value)
     }
 
     /// The kind of a file that does not say that it is a recipe.
@@ -210,7 +259,7 @@ impl Loader {
         let (image, names) = image::decode(node, &place, &self.sink);
         let mut components = self.components(names);
         if let (Some(name), Some(Kernel::Component { component, .. })) =
-            (&self.kernel_toolchain, image.as_ref().map(|image| &image.kernel))
+            (&self.options.kernel_toolchain, image.as_ref().map(|image| &image.kernel))
             && let Some(kernel) = components.get_mut(&component.value)
         {
             kernel.toolchain = Some(At { value: name.clone(), span: component.span });
@@ -264,7 +313,10 @@ impl Loader {
         chain.push(ExtendedFile { file, canonical, extends: extends.as_ref().map(|node| node.span) });
         let Some(extends) = extends else { return Some(node) };
         let name = At::<String>::decode(&extends, &self.sink)?;
-        let path = self.files.folder(file).join(&name.value);
+        let path = match in_library(&name.value) {
+            Some(inside) => libraries::locate(inside, self.library.as_ref(), name.span, &self.sink)?,
+            None => self.files.folder(file).join(&name.value),
+        };
         let canonical = path.canonicalize().unwrap_or_default();
         if let Some(first) = chain.iter().position(|known| known.canonical == canonical) {
             self.report_circle(&chain[first..], kind);
@@ -300,7 +352,8 @@ impl Loader {
 
     /// The context of a file's references, for packages of an architecture.
     fn place(&self, platform: Platform) -> FileFinder<'_> {
-        FileFinder { files: &self.files, scope: SourceContext { recipe: &self.root, project: &self.project, platform } }
+        let scope = SourceContext { recipe: &self.root, project: &self.project, platform };
+        FileFinder { files: &self.files, scope, library: self.library.as_ref() }
     }
 
     /// Parses a file.
@@ -416,10 +469,18 @@ impl Recipe {
         let content = self.image.template.content.as_ref();
         let packages = [Some(&self.image.rootfs), content].into_iter().flatten();
         let packages = packages.filter_map(|rootfs| Some(rootfs.packages.as_ref()?.value.clone()));
-        let mut requests: Vec<Request> = toolchains.chain(components).chain(kernel).chain(packages).collect();
+        let library = self.library.as_ref().and_then(Library::digest);
+        let library = library.map(|sha256| Request::Library(LibraryContent { sha256 }));
+        let mut requests: Vec<Request> =
+            toolchains.chain(components).chain(kernel).chain(packages).chain(library).collect();
         requests.sort();
         requests.dedup();
         requests
+    }
+
+    /// Reads another recipe, with the library in the same store.
+    pub fn load_another(&self, path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
+        load_with(path, settings, &LoadOptions { store: self.store.clone(), ..LoadOptions::default() })
     }
 
     /// The `Cargo.lock` files of its components, by path. They are locks themselves, and not part of `dbco.lock`.

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::decode::FindingSink;
+use super::libraries::{in_library, locate};
 use super::project::above;
 use super::text::{RecipeFiles, Span};
+use crate::library::Library;
 use crate::similar;
 use crate::source::SourceContext;
 
@@ -15,12 +17,18 @@ pub struct FileFinder<'a> {
     pub files: &'a RecipeFiles,
     /// The context that sources are decoded in.
     pub scope: SourceContext<'a>,
+    /// The library that the project builds on.
+    pub library: Option<&'a Library>,
 }
 
 impl FileFinder<'_> {
-    /// A path relative to the file that contains it, which must exist. `what` describes it in the finding.
+    /// A path relative to the file that contains it, or `library:PATH`, which must exist. `what` describes it in the
+    /// finding.
     pub fn existing(&self, path: &str, span: Span, what: &str, sink: &FindingSink) -> Option<PathBuf> {
-        let found = self.files.folder(span.file).join(path);
+        let found = match in_library(path) {
+            Some(name) => locate(name, self.library, span, sink)?,
+            None => self.files.folder(span.file).join(path),
+        };
         sink.borrow_mut().notes.paths.insert(span);
         if let Ok(metadata) = found.metadata() {
             let fits = match what {
@@ -42,7 +50,8 @@ impl FileFinder<'_> {
     }
 
     /// The file `name` + `suffix` in `folder`, which is looked for beside the file that names it and in every folder
-    /// above. Findings omit the suffix, as recipes do.
+    /// above, and then in the library; `library:NAME` is only looked for there. For a file of the library the project
+    /// comes first, so that what stands there replaces what the library has. Findings omit the suffix, as recipes do.
     pub fn find_file(
         &self,
         folder: &str,
@@ -51,13 +60,21 @@ impl FileFinder<'_> {
         what: &str,
         sink: &FindingSink,
     ) -> Option<PathBuf> {
-        let found = find(self.files.folder(span.file), folder, &format!("{name}{suffix}"));
+        let from = self.files.folder(span.file);
+        let (name, bases) = match in_library(name) {
+            Some(inside) => {
+                locate(inside, self.library, span, sink)?;
+                (inside, self.library.iter().flat_map(|library| library.folders()).collect())
+            }
+            None => (name, self.bases(from)),
+        };
+        let file = format!("{name}{suffix}");
+        let found = bases.iter().map(|base| base.join(folder).join(&file)).find(|path| path.is_file());
         if found.is_none() {
-            let known = known(self.files.folder(span.file), folder, (name, suffix));
-            let message = format!(
-                "there is no {what} `{name}` in any `{folder}/` from {} upwards",
-                self.files.folder(span.file).display()
-            );
+            let known = known(&bases, folder, (name, suffix));
+            let also = if self.library.is_some() { ", nor in the library" } else { "" };
+            let message =
+                format!("there is no {what} `{name}` in any `{folder}/` from {} upwards{also}", from.display());
             let mut findings = sink.borrow_mut();
             let finding = findings.add("missing-file", span, message);
             match similar::nearest(name, known.iter().map(String::as_str)) {
@@ -68,17 +85,22 @@ impl FileFinder<'_> {
         }
         found
     }
-}
 
-/// The nearest `folder/name` at `from` or above.
-fn find(from: &Path, folder: &str, name: &str) -> Option<PathBuf> {
-    above(from).map(|base| base.join(folder).join(name)).find(|path| path.is_file())
+    /// The folders that may contain what a file in the folder `from` names, the first one first.
+    fn bases(&self, from: &Path) -> Vec<PathBuf> {
+        let Some(library) = self.library else { return above(from).collect() };
+        let own = if library.name_of(from).is_some() { self.scope.recipe } else { from };
+        // The recipe itself may be in the library, without a project.
+        let own = above(own).take_while(|folder| library.name_of(folder).is_none());
+        own.chain(library.folders()).collect()
+    }
 }
 
 /// The names of the files in `folder` that have the form of `like` (relative to it), for suggestions.
-fn known(from: &Path, folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
+fn known(bases: &[PathBuf], folder: &str, (like, suffix): (&str, &str)) -> Vec<String> {
     let within = Path::new(like).parent().unwrap_or(Path::new("")).to_owned();
-    let mut names: Vec<String> = above(from)
+    let mut names: Vec<String> = bases
+        .iter()
         .filter_map(|base| fs::read_dir(base.join(folder).join(&within)).ok())
         .flat_map(|entries| entries.flatten())
         .filter(|entry| entry.path().is_file())

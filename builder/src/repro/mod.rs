@@ -30,7 +30,7 @@ use crate::build::needed_blobs;
 use crate::lock::Lock;
 use crate::path_error::FromPathError as _;
 use crate::plan::{Plan, PlanTargets, plan};
-use crate::recipe::{LoadError, OutputKind, Recipe, Settings, load};
+use crate::recipe::{LoadError, LoadOptions, OutputKind, Recipe, Settings, load_with};
 use crate::session::{Error, Options, Session};
 use crate::store::Store;
 
@@ -144,7 +144,7 @@ pub fn repro(
     programs: &Programs,
     observer: &dyn ReproObserver,
 ) -> Result<Vec<Report>, ReproError> {
-    let recipes = wanted.recipes.iter().map(|path| load(path, &wanted.settings)).collect::<Result<Vec<_>, _>>()?;
+    let recipes = wanted.recipes.iter().map(|path| session.load(path, &wanted.settings)).collect::<Result<Vec<_>, _>>()?;
     let store = session.store()?;
     let locks = recipes.iter().map(|recipe| session.lock(recipe, &wanted.options, &store));
     let locks = locks.collect::<Result<Vec<_>, _>>()?;
@@ -197,7 +197,8 @@ pub fn repro(
         let ran = [&ran_first[index], &ran_second[index]];
         let built = |side, ran| {
             let side: &Side = side;
-            let recipe = load(&side.recipe(&recipe.path), &wanted.settings)?;
+            let options = LoadOptions { store: Some(side.store()), ..LoadOptions::default() };
+            let recipe = load_with(&side.recipe(&recipe.path), &wanted.settings, &options)?;
             let store = Store::open(&side.store())?;
             let plan = plan(&recipe, lock, &targets)?;
             Ok::<_, ReproError>(BuiltSide { side, ran, outputs: side.outputs().join(&name), store, plan })

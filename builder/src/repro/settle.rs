@@ -14,7 +14,7 @@ use super::stage::Surroundings;
 use super::vary::Variation;
 use super::{Programs, ReproError, ReproOptions};
 use crate::path_error::FromPathError as _;
-use crate::recipe::Recipe;
+use crate::recipe::{LoadOptions, Recipe};
 use crate::sandbox::Mode;
 
 /// The user of the second build: the id of no account.
@@ -354,8 +354,9 @@ impl<'a> Settling<'a> {
         };
         let below = self.recipes.iter().map(below).collect::<Result<Vec<_>, _>>()?;
         project::copy(&top, to, style).map_err(|error| error.to_string())?;
+        let options = LoadOptions { store: Some(self.store.clone()), ..LoadOptions::default() };
         for recipe in below {
-            crate::recipe::load(&to.join(&recipe), &self.wanted.settings)
+            crate::recipe::load_with(&to.join(&recipe), &self.wanted.settings, &options)
                 .map_err(|_| format!("{} needs files outside of {}", recipe.display(), top.display()))?;
         }
         Ok(top)

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::lock::{Lock, LockEntry, LockError, StaleEntry};
 use crate::recipe::Settings;
-use crate::recipe::{Recipe, load, recipes_of_project};
+use crate::recipe::project::LOCK;
+use crate::recipe::{Recipe, recipes_of_project};
 use crate::source::Request;
 
 /// The lock files that were found.
@@ -15,6 +16,8 @@ pub struct Locks {
     shared: Option<Lock>,
     /// The recipe's own lock, as formats before version 2 had it, if the shared one is missing or lacks something.
     own: Option<(PathBuf, Lock)>,
+    /// The lock of the library that the project builds on.
+    library: Option<Lock>,
 }
 
 impl Locks {
@@ -29,7 +32,13 @@ impl Locks {
             None if !needed => None,
             _ => there(&own_path)?.map(|lock| (own_path, lock)),
         };
-        Ok(Self { path, shared, own })
+        let library = match &recipe.library {
+            Some(library) if !shared.as_ref().is_some_and(|lock| lock.fits(&recipe.requests())) => {
+                there(&library.recipes().join(LOCK))?
+            }
+            _ => None,
+        };
+        Ok(Self { path, shared, own, library })
     }
 
     /// The lock to use for a build, and its file.
@@ -42,8 +51,20 @@ impl Locks {
     }
 
     /// The starting point of a change: the shared lock, with entries taken over from the recipe's own: all of them the
-    /// first time, later those that the shared one lacks.
+    /// first time, later those that the shared one lacks. What the library has locked for requests that are still open
+    /// is taken over as well, so that a project which only builds on it needs no network to lock.
     pub fn base(&self, wanted: &[Request]) -> LockBase<'_> {
+        let mut base = self.base_with_own(wanted);
+        for entry in wanted.iter().filter_map(|request| self.library.as_ref()?.valid_entry(request)) {
+            if base.lock.valid_entry(&entry.request).is_none() {
+                base.lock.set(entry.clone());
+                base.taken.push(entry.clone());
+            }
+        }
+        base
+    }
+
+    fn base_with_own(&self, wanted: &[Request]) -> LockBase<'_> {
         let mut base = LockBase { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
         let Some((path, own)) = &self.own else { return base };
         base.taken = own.entries().filter(|entry| entry.broken().is_empty()).cloned().collect();
@@ -61,9 +82,9 @@ impl Locks {
 pub struct LockBase<'a> {
     /// All entries.
     pub lock: Lock,
-    /// Those that are from a recipe's own lock.
+    /// Those that are from a recipe's own lock, or the library's.
     pub taken: Vec<LockEntry>,
-    /// The file of that lock.
+    /// The file of the recipe's own lock.
     pub from: Option<&'a Path>,
 }
 
@@ -84,6 +105,6 @@ pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<StaleEntry> {
     // Requests of other recipes are not older forms of this one's. A recipe that can't be read is ignored: this only
     // affects the message.
     let paths = recipes_of_project(&recipe.project).unwrap_or_default();
-    let others = paths.iter().filter(|path| **path != recipe.path).filter_map(|path| load(path, &Settings::new()).ok());
+    let others = paths.iter().filter(|path| **path != recipe.path).filter_map(|path| recipe.load_another(path, &Settings::new()).ok());
     lock.check(&wanted, &others.flat_map(|other| other.requests()).collect())
 }

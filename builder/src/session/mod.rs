@@ -1,7 +1,7 @@
 //! From a recipe to its outputs, as a library: the command line is built on it, and other programs can be.
 //!
 //! A [`Session`] holds what the calls have in common: the path of the store, the mirrors, the reporter. A recipe is
-//! loaded by [`load`](crate::recipe::load), [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) turns both
+//! loaded by [`Session::load`], [`Session::lock`] pins its sources, [`plan`](crate::plan::plan) turns both
 //! into steps, [`Session::build`] does all of it and runs the steps that the store has no result for, and
 //! [`Session::outputs`] also writes the outputs.
 //!
@@ -9,7 +9,7 @@
 //! [`interrupt::raise`](crate::interrupt::raise), and [`Cancel::cancel`] for downloads.
 //!
 //! ```
-//! use dbco::recipe::{Settings, load};
+//! use dbco::recipe::Settings;
 //! use dbco::session::{OutputOptions, SessionConfig, Session, SilentReporter};
 //!
 //! # let folder = tempfile::tempdir()?;
@@ -34,7 +34,7 @@
 //! # ")?;
 //! # let (path, out, store) = (folder.path().join("mine.yaml"), folder.path().join("out"), folder.path().join("store"));
 //! let session = Session::new(SessionConfig { store: Some(store), ..SessionConfig::default() }, &SilentReporter);
-//! let recipe = load(&path, &Settings::new())?;
+//! let recipe = session.load(&path, &Settings::new())?;
 //! let (done, report) = session.outputs(recipe, session.store()?, &OutputOptions { folder: out.clone(), ..OutputOptions::default() })?;
 //! assert_eq!(done.built.ran.len(), 1, "the menu");
 //! assert!(std::fs::read_to_string(out.join("mine/grub.cfg"))?.contains("menuentry 'Live'"));
@@ -65,8 +65,9 @@ mod vulnerabilities;
 use std::path::{Path, PathBuf};
 
 use crate::build::Observer;
+use crate::recipe::{Effective, LoadError, LoadOptions, Recipe, Settings, effective_with, load_with};
 use crate::source::{Cancel, Meter, Mirrors, Network, NetworkLimits, Progress, UserConfig, VendoredPlace};
-use crate::store::{Sharing, Store};
+use crate::store::{Sharing, Store, default_path};
 
 pub use budget::OverBudget;
 pub use build::{BuiltRecipe, Options, OutputOptions, ReleaseOptions};
@@ -142,6 +143,21 @@ impl<'a> Session<'a> {
         Self { cancel, ..self }
     }
 
+    /// Reads a recipe and everything it refers to, as [`load_with`] does, with the library in this session's store.
+    pub fn load(&self, path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
+        load_with(path, settings, &self.load_options())
+    }
+
+    /// Reads a recipe, component or toolchain as [`effective_with`] does, with the library in this session's store.
+    pub fn effective(&self, path: &Path, settings: &Settings) -> Result<Effective, LoadError> {
+        effective_with(path, settings, &self.load_options())
+    }
+
+    /// Options for loading recipes.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions { store: self.places.store.clone(), ..LoadOptions::default() }
+    }
+
     /// The store, opened for builds.
     pub fn store(&self) -> Result<Store, Error> {
         self.store_as(Sharing::Builds)
@@ -162,9 +178,7 @@ impl<'a> Session<'a> {
         if let Some(path) = &self.places.store {
             return Ok(path.clone());
         }
-        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-        Ok(base.ok_or(Error::NoHome)?.join("dbco"))
+        default_path().ok_or(Error::NoHome)
     }
 
     /// Reports objects of the store that were found damaged since the last call.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::notice::Notice;
 use super::{Error, Reporter};
 use crate::recipe::Settings;
-use crate::recipe::{Recipe, load, recipes_of_project};
+use crate::recipe::{Recipe, recipes_of_project};
 use crate::source::Request;
 
 /// The maximum number of combinations of a recipe's parameters.
@@ -21,16 +21,16 @@ pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BT
     })?;
     let mut requests: BTreeSet<Request> = named.requests().into_iter().collect();
     for path in &paths {
-        let recipe = load(path, &Settings::new()).map_err(|error| {
+        let recipe = named.load_another(path, &Settings::new()).map_err(|error| {
             reporter.notice(&Notice::NothingDropped(path));
             Error::from(error)
         })?;
         let default = recipe.requests();
         for settings in combinations(&recipe, path)? {
             // A choice with which the recipe can't be built has no requests.
-            requests.extend(load(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
+            requests.extend(named.load_another(path, &settings).ok().into_iter().flat_map(|recipe| recipe.requests()));
         }
-        let open = free_parameters(&recipe).filter(|name| changes_sources(path, name, &default));
+        let open = free_parameters(&recipe).filter(|name| changes_sources(&recipe, path, name, &default));
         let open: Vec<&str> = open.map(String::as_str).collect();
         if !open.is_empty() {
             reporter.notice(&Notice::OpenParameters(path, &open));
@@ -70,9 +70,9 @@ fn free_parameters(recipe: &Recipe) -> impl Iterator<Item = &String> {
 
 /// Whether another value of a parameter leads to other requests; also if the recipe accepts none of the other values
 /// tried.
-fn changes_sources(path: &Path, name: &str, default: &[Request]) -> bool {
+fn changes_sources(recipe: &Recipe, path: &Path, name: &str, default: &[Request]) -> bool {
     // A word, and numbers, at least one of which is not the default.
-    let with = |value: &str| load(path, &Settings::from([(name.to_owned(), value.to_owned())])).ok();
+    let with = |value: &str| recipe.load_another(path, &Settings::from([(name.to_owned(), value.to_owned())])).ok();
     let mut others = ["dbco-0", "7", "8"].into_iter().filter_map(with).peekable();
     others.peek().is_none() || others.any(|recipe| recipe.requests() != default)
 }

@@ -8,7 +8,7 @@ use super::locks::Locks;
 use super::{Error, Session};
 use crate::lock::Lock;
 use crate::plan::{Plan, PlanTargets, plan};
-use crate::recipe::{Recipe, load};
+use crate::recipe::Recipe;
 use crate::release::{ProjectCommit, ReleaseError, ReleaseInput, check_out, documents};
 use crate::step::Blob;
 use crate::store::Store;
@@ -39,7 +39,7 @@ impl Session<'_> {
         let folder = work.path().join("commit");
         std::fs::create_dir(&folder).map_err(|error| ReleaseError::read(&folder, error))?;
         check_out(&project.top.display().to_string(), &project.commit, &folder).map_err(ReleaseError::from)?;
-        let there = load(&folder.join(&recipe_name), &recipe.settings)?;
+        let there = self.load(&folder.join(&recipe_name), &recipe.settings)?;
         let lock = Lock::load(&folder.join(&lock_name))?;
         let wanted = there.requests();
         if !lock.fits(&wanted) {

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::{Error, Session};
 use crate::digest::Digest;
 use crate::lock::LockEntry;
-use crate::recipe::{Recipe, Settings, load, recipes_of_project};
+use crate::recipe::{Recipe, Settings, recipes_of_project};
 use crate::source::{CargoLock, Crate, Vendored, WantedFile};
 use crate::store::Store;
 use crate::vendor::Selection;
@@ -50,7 +50,7 @@ impl LockedSources {
             Error::Request(format!("can't find all recipes in {folder}: {error}"))
         })?;
         for path in paths {
-            let recipe = load(&path, &Settings::new())?;
+            let recipe = session.load(&path, &Settings::new())?;
             let open = recipe.requests().iter().filter(|request| lock.valid_entry(request).is_none()).count();
             if open > 0 {
                 session.reporter.notice(&Notice::NotLocked(&path, open));

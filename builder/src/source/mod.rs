@@ -39,8 +39,8 @@ pub use failures::FetchFailure;
 pub use fetch::{Access, CONNECTIONS, FetchReport, fetch};
 pub use git::host_git;
 pub use kind::{
-    DebianPackages, DebianSource, GitCommit, PackageText, Request, SourceContent, SourceContext, SourceKind, UrlFile,
-    decode_suites, packages_of,
+    DebianPackages, DebianSource, GitCommit, LibraryContent, PackageText, Request, SourceContent, SourceContext,
+    SourceKind, UrlFile, decode_suites, packages_of,
 };
 pub(crate) use list::list;
 pub(crate) use locked::is_pool_path;

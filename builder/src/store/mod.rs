@@ -13,6 +13,7 @@
 //! <store>/roots/<key>/          toolchain roots: trees laid out as folders
 //! <store>/seals/<key>.files     the content of a toolchain root; <key>.stamps: that all of it was read (`roots`)
 //! <store>/times/<label>         how long the last step with a label took (`times`)
+//! <store>/libraries/<digest>/   the program's library, unpacked (`crate::library`); its time is that of its last use
 //! <store>/recipes/<digest>      the path of a recipe that was built with this store (`seen`)
 //! <store>/damaged/<kind>-<name> damaged objects (`damage`)
 //! <store>/logs/<key>.log        the output of a step's commands
@@ -59,7 +60,7 @@ pub use results::{Blob, EarlierResult, Key, Output, StepResult};
 pub use roots::Depth;
 pub use stamp::Stamp;
 pub use times::StepTime;
-pub use usage::Sharing;
+pub use usage::{PRECISION, Sharing};
 pub use verify::StoreContents;
 pub use work::{FileLock, WorkDir};
 
@@ -110,6 +111,13 @@ impl StoreError {
         matches!(self, StoreError::Io(PathError { source, .. })
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
+}
+
+/// The user's store: `$XDG_CACHE_HOME/dbco` or `~/.cache/dbco`; none if neither variable has an absolute path.
+pub fn default_path() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    Some(base?.join("dbco"))
 }
 
 impl Store {

@@ -20,6 +20,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("html", &["printable"]),
     ("beneath", &["printable"]),
     ("store", &["beneath", "digest", "inherited", "input", "interrupt", "path_error", "threads", "tree"]),
+    ("library", &["beneath", "digest", "inherited", "interrupt", "path_error", "store"]),
     ("archive", &["beneath", "digest", "interrupt", "path_error", "printable", "store", "threads", "tree"]),
     // Images of any origin, and what they mean.
     ("reader", &["archive", "input", "interrupt", "printable"]),
@@ -64,7 +65,10 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // The stages: recipe, lock, plan, build, outputs.
     (
         "recipe",
-        &["archive", "boot", "image", "input", "kernel", "platform", "printable", "similar", "source", "tree", "yaml"],
+        &[
+            "archive", "boot", "image", "input", "kernel", "library", "platform", "printable", "similar", "source",
+            "store", "tree", "yaml",
+        ],
     ),
     ("show", &["printable", "recipe", "similar", "yaml"]),
     ("lock", &["input", "interrupt", "path_error", "source", "store"]),

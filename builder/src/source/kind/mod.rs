@@ -7,6 +7,7 @@
 mod debian;
 mod debian_source;
 mod git;
+mod library;
 mod suites;
 mod url;
 
@@ -29,6 +30,7 @@ use crate::yaml::text::Span;
 pub use debian::{DebianPackages, PackageText, packages_of};
 pub use debian_source::DebianSource;
 pub use git::GitCommit;
+pub use library::LibraryContent;
 pub use suites::{SourceContext, decode_suites};
 pub use url::UrlFile;
 
@@ -42,6 +44,8 @@ pub enum Request {
     DebianSource(DebianSource),
     /// The tree of a commit.
     Git(GitCommit),
+    /// The library that the project builds on.
+    Library(LibraryContent),
     /// One file, from any of several places.
     Url(UrlFile),
 }
@@ -194,6 +198,7 @@ impl Request {
             Self::Debian(packages) => packages,
             Self::DebianSource(source) => source,
             Self::Git(commit) => commit,
+            Self::Library(library) => library,
             Self::Url(file) => file,
         }
     }
