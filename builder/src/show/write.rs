@@ -238,7 +238,8 @@ fn can_be_plain(text: &str, place: Where) -> bool {
     let dashes = text.starts_with("- ") || text == "-" || text.starts_with("---") || text.starts_with("...");
     let inside = match place {
         Where::Block => !text.contains(": ") && !text.ends_with(':'),
-        Where::Flow | Where::Key => !text.contains([',', '[', ']', '{', '}', ':']),
+        // The parser takes `[a -]`, which is valid, for the start of another element.
+        Where::Flow | Where::Key => !text.contains([',', '[', ']', '{', '}', ':']) && !text.ends_with(" -"),
     };
     let null = ["null", "~"].contains(&text);
     starts
@@ -278,7 +279,7 @@ mod tests {
         Shown::new(Content::Text { text: text.to_owned(), plain, verbatim: true }, SetBy::Default)
     }
 
-    const TEXTS: [&str; 48] = [
+    const TEXTS: [&str; 50] = [
         "",
         "a",
         "a b",
@@ -300,6 +301,8 @@ mod tests {
         "{a: b}",
         "a, b",
         "a]",
+        "a -",
+        "a - b",
         "*a",
         "&a",
         "!a",
