@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Writes the archive; gives the sha256 of its uncompressed bytes.
 fn write(checkout: &Path, to: &Path) -> Result<String, Box<dyn Error>> {
-    let mut hashed = Hashed { to: GzEncoder::new(BufWriter::new(File::create(to)?), Compression::best()), hash: Sha256::new() };
+    let mut hashed =
+        Hashed { to: GzEncoder::new(BufWriter::new(File::create(to)?), Compression::best()), hash: Sha256::new() };
     pack::pack(checkout, &mut hashed)?;
     hashed.to.finish()?.flush()?;
     Ok(hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

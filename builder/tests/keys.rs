@@ -26,7 +26,7 @@ const NONE: &str = "qqqqqqqqqqqqqqqq";
 
 /// Kinds that the recipe's parser reads.
 fn parsed() -> impl Iterator<Item = Place> {
-    KINDS.iter().filter(|kind| ["recipe", "component", "toolchain"].contains(&kind.name)).flat_map(places)
+    KINDS.iter().filter(|kind| ["recipe", "component", "toolchain", "project"].contains(&kind.name)).flat_map(places)
 }
 
 fn list(findings: &[Finding]) -> String {
@@ -272,7 +272,7 @@ fn settings_and_exceptions_have_the_documented_keys_and_no_others() {
     }
     none(&errors);
     let words = dbco::cve::JUSTIFICATIONS.map(str::to_owned);
-    let entry = places(&KINDS[4]).into_iter().find_map(|place| words_of(place.keys.find("justification")?));
+    let entry = places(&KINDS[5]).into_iter().find_map(|place| words_of(place.keys.find("justification")?));
     assert_eq!(entry.unwrap(), words);
 }
 

@@ -181,6 +181,7 @@ fn words(kind: ObjectKind) -> (&'static str, &'static str, &'static str) {
         ObjectKind::Result => ("step-result", "step result", "step results"),
         ObjectKind::Root => ("toolchain-root", "toolchain root", "toolchain roots"),
         ObjectKind::Blob => ("file", "file", "files"),
+        ObjectKind::Library => ("library", "library", "libraries"),
         ObjectKind::Log => ("log", "log", "logs"),
         ObjectKind::Partial => ("partial-download", "partial download", "partial downloads"),
         ObjectKind::Damaged => ("damaged-object", "damaged object", "damaged objects"),

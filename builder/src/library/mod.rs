@@ -28,7 +28,9 @@ pub struct Library {
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// The folder of the store is unknown.
-    #[error("the library of this program is unpacked into the store, and neither XDG_CACHE_HOME nor HOME is set: pass --store DIR")]
+    #[error(
+        "the library of this program is unpacked into the store, and neither XDG_CACHE_HOME nor HOME is set: pass --store DIR"
+    )]
     NoStore,
     /// A system call failed on a path.
     #[error("the library of this program: {0}")]
@@ -47,7 +49,8 @@ impl Library {
         match PROGRAM {
             Program::Packed { archive, digest } => {
                 let store = store.ok_or(LibraryError::NoStore)?;
-                let digest = digest.parse::<Digest>().map_err(io::Error::other).map_err(PathError::io("read", store))?;
+                let digest =
+                    digest.parse::<Digest>().map_err(io::Error::other).map_err(PathError::io("read", store))?;
                 let folder = unpacked::unpacked(&store.join(FOLDER), archive, &digest)?;
                 Ok(Self { folder, digest: Some(digest) })
             }

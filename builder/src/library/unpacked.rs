@@ -28,7 +28,8 @@ pub fn unpacked(libraries: &Path, archive: &[u8], digest: &Digest) -> Result<Pat
         return Ok(folder);
     }
     inherited::for_user(|| fs::create_dir_all(libraries)).map_err(PathError::io("make", libraries))?;
-    let new = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(libraries).map_err(PathError::io("make", libraries))?;
+    let new =
+        tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(libraries).map_err(PathError::io("make", libraries))?;
     let _temporary = Temporary::new(new.path());
     let content = new.path().join("new");
     entries.iter().try_for_each(|entry| entry.write(&content))?;
@@ -77,7 +78,8 @@ fn entries(archive: &[u8]) -> io::Result<Vec<Entry<'_>>> {
             tar::EntryType::Symlink => Content::Link(entry.link_name()?.unwrap_or_default().into_owned()),
             _ => {
                 let range = usize::try_from(start).ok().zip(usize::try_from(start + size).ok());
-                let bytes = range.and_then(|(start, end)| archive.get(start..end)).ok_or(io::ErrorKind::UnexpectedEof)?;
+                let bytes =
+                    range.and_then(|(start, end)| archive.get(start..end)).ok_or(io::ErrorKind::UnexpectedEof)?;
                 Content::File { bytes, mode: entry.header().mode()? }
             }
         };
@@ -93,9 +95,9 @@ impl Entry<'_> {
         let written = match &self.content {
             Content::Folder => fs::create_dir(&path).and_then(|()| set_mode(&path, 0o755)),
             Content::Link(target) => symlink(target, &path),
-            Content::File { bytes, mode } => {
-                fs::File::create_new(&path).and_then(|mut file| file.write_all(bytes)).and_then(|()| set_mode(&path, *mode))
-            }
+            Content::File { bytes, mode } => fs::File::create_new(&path)
+                .and_then(|mut file| file.write_all(bytes))
+                .and_then(|()| set_mode(&path, *mode)),
         };
         written.map_err(PathError::io("write", &path))
     }

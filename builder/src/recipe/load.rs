@@ -478,6 +478,11 @@ impl Recipe {
         requests
     }
 
+    /// A path in the library as recipes write it: `library:PATH`.
+    pub fn path_in_library(&self, path: &Path) -> Option<String> {
+        libraries::as_text(path, self.library.as_ref())
+    }
+
     /// Reads another recipe, with the library in the same store.
     pub fn load_another(&self, path: &Path, settings: &Settings) -> Result<Recipe, LoadError> {
         load_with(path, settings, &LoadOptions { store: self.store.clone(), ..LoadOptions::default() })

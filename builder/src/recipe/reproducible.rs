@@ -82,8 +82,10 @@ pub fn unpinned(recipe: &Recipe) -> Vec<String> {
     });
     let overlays = recipe.image.contents().flat_map(|contents| &contents.overlays);
     let overlays = overlays.map(|overlay| (&overlay.path.value, overlay.path.span));
+    // The lock pins the program's library.
+    let is_pinned = |path: &Path| recipe.library.as_ref().is_some_and(|library| library.name_of(path).is_some());
     let outside = |(path, span): (&PathBuf, Span)| {
-        let found = path.canonicalize().ok()?;
+        let found = path.canonicalize().ok().filter(|_| !is_pinned(path))?;
         let text = || {
             let place = recipe.files.locate(span);
             format!(
@@ -95,5 +97,18 @@ pub fn unpinned(recipe: &Recipe) -> Vec<String> {
         };
         (!found.starts_with(top)).then(text)
     };
-    sources.chain(overlays).filter_map(outside).collect()
+    library_outside(recipe, top).into_iter().chain(sources.chain(overlays).filter_map(outside)).collect()
+}
+
+/// The library, if it is a folder outside of the repository.
+fn library_outside(recipe: &Recipe, top: &Path) -> Option<String> {
+    let library = recipe.library.as_ref().filter(|library| library.digest().is_none())?;
+    let found = library.folder().canonicalize().ok().filter(|found| !found.starts_with(top))?;
+    Some(format!(
+        "{}: the library {} is outside of the repository {}, so nothing pins it\n  help: `library: embedded`, or move it into the \
+         repository",
+        recipe.project.join(project::FILE).display(),
+        found.display(),
+        top.display()
+    ))
 }

@@ -38,6 +38,13 @@ pub struct ReleaseInput<'a> {
     pub project: &'a ProjectCommit,
 }
 
+impl ReleaseInput<'_> {
+    /// A path of the project relative to the top of its repository; one of the library as recipes write it.
+    pub fn name_of(&self, path: &Path) -> String {
+        self.recipe.path_in_library(path).unwrap_or_else(|| self.project.relative(path))
+    }
+}
+
 /// Why the documents of a release could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {

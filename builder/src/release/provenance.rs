@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::input::{HOME, ReleaseError, ReleaseInput, TOOL, TOOL_VERSION};
 use super::sbom::model::git_uri;
 use crate::digest::Digest;
+use crate::library::Library;
 use crate::lock::{Location, LockEntry, LockedFile};
 use crate::step::{Step, StepId};
 use crate::store::Output;
@@ -136,6 +137,9 @@ const PROJECT: &str = "project";
 /// The name of the descriptor of the lock.
 const LOCK: &str = "lock";
 
+/// The name of the descriptor of the library that the project builds on, by the digest in the lock.
+const LIBRARY: &str = "library";
+
 impl Resource {
     /// A file by its sha256.
     pub fn file(name: &str, sha256: &Digest) -> Self {
@@ -226,7 +230,7 @@ impl Statement {
     }
 }
 
-/// The project, the lock and every source that the plan uses, each once.
+/// The project, the lock, the library and every source that the plan uses, each once.
 fn dependencies(input: &ReleaseInput<'_>) -> Result<Vec<Resource>, ReleaseError> {
     let commit = &input.project.commit;
     let project = Resource {
@@ -249,7 +253,9 @@ fn dependencies(input: &ReleaseInput<'_>) -> Result<Vec<Resource>, ReleaseError>
         .collect();
     sources.sort_by(|a, b| (&a.name, &a.digest).cmp(&(&b.name, &b.digest)));
     sources.dedup();
-    Ok([project, Resource::file(LOCK, &lock)].into_iter().chain(sources).collect())
+    let library = input.recipe.library.as_ref().and_then(Library::digest);
+    let library = library.map(|digest| Resource::file(LIBRARY, &digest));
+    Ok([project, Resource::file(LOCK, &lock)].into_iter().chain(library).chain(sources).collect())
 }
 
 fn source(entry: &LockEntry, file: &LockedFile) -> Resource {

@@ -144,7 +144,8 @@ pub fn repro(
     programs: &Programs,
     observer: &dyn ReproObserver,
 ) -> Result<Vec<Report>, ReproError> {
-    let recipes = wanted.recipes.iter().map(|path| session.load(path, &wanted.settings)).collect::<Result<Vec<_>, _>>()?;
+    let recipes =
+        wanted.recipes.iter().map(|path| session.load(path, &wanted.settings)).collect::<Result<Vec<_>, _>>()?;
     let store = session.store()?;
     let locks = recipes.iter().map(|recipe| session.lock(recipe, &wanted.options, &store));
     let locks = locks.collect::<Result<Vec<_>, _>>()?;

@@ -6,7 +6,7 @@ mod json;
 mod reference;
 
 use crate::cve::EXCEPTIONS;
-use crate::recipe::keys::{COMPONENT, RECIPE, TOOLCHAIN};
+use crate::recipe::keys::{COMPONENT, PROJECT, RECIPE, TOOLCHAIN};
 use crate::source::keys::CONFIG;
 use crate::yaml::keys::Keys;
 
@@ -29,10 +29,11 @@ pub struct DocumentKind {
 }
 
 /// All kinds. The lock is not among them: only dbco writes it.
-pub static KINDS: [DocumentKind; 5] = [
+pub static KINDS: [DocumentKind; 6] = [
     DocumentKind { name: "recipe", files: "recipes/*.yaml", keys: &RECIPE, parameters: true, extends: true },
     DocumentKind { name: "component", files: "components/*.yaml", keys: &COMPONENT, parameters: false, extends: true },
     DocumentKind { name: "toolchain", files: "toolchains/*.yaml", keys: &TOOLCHAIN, parameters: false, extends: true },
+    DocumentKind { name: "project", files: "dbco.yaml", keys: &PROJECT, parameters: false, extends: false },
     DocumentKind {
         name: "config",
         files: "~/.config/dbco/config.yaml",

@@ -73,6 +73,10 @@ impl Session<'_> {
                     None => lock.add(entry),
                 }
             }
+            // A project builds on one library.
+            let libraries = lock.entries().map(|entry| &entry.request).filter(|one| matches!(one, Request::Library(_)));
+            let others: Vec<Request> = libraries.filter(|one| !wanted.contains(one)).cloned().collect();
+            others.iter().for_each(|one| _ = lock.remove(one));
             let unused = before.entries().filter(|entry| used.is_some_and(|used| !used.contains(&entry.request)));
             dropped = unused.filter_map(|entry| lock.remove(&entry.request)).collect();
             Ok(())

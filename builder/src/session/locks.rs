@@ -105,6 +105,9 @@ pub fn stale(recipe: &Recipe, lock: &Lock) -> Vec<StaleEntry> {
     // Requests of other recipes are not older forms of this one's. A recipe that can't be read is ignored: this only
     // affects the message.
     let paths = recipes_of_project(&recipe.project).unwrap_or_default();
-    let others = paths.iter().filter(|path| **path != recipe.path).filter_map(|path| recipe.load_another(path, &Settings::new()).ok());
+    let others = paths
+        .iter()
+        .filter(|path| **path != recipe.path)
+        .filter_map(|path| recipe.load_another(path, &Settings::new()).ok());
     lock.check(&wanted, &others.flat_map(|other| other.requests()).collect())
 }

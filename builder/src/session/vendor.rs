@@ -62,7 +62,8 @@ impl LockedSources {
 
     fn add_crates(&mut self, recipe: &Recipe) {
         for lock in recipe.cargo_locks() {
-            let path = relative(&recipe.project, &lock.path);
+            let path = recipe.path_in_library(&lock.path);
+            let path = path.unwrap_or_else(|| relative(&recipe.project, &lock.path));
             if self.cargo.iter().all(|(_, known)| *known != path) {
                 self.cargo.push((lock.clone(), path));
             }

@@ -1,6 +1,7 @@
 //! Documents as dbco's parser reads them.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use dbco::recipe::{Finding, LoadError, Recipe, Settings, load};
 use dbco::schema::DocumentKind;
@@ -21,6 +22,7 @@ pub fn project() -> Project {
         "components/base.yaml",
         "component: base\nversion: '1'\nlicense: MIT\nsource: {path: ../sources/kernel}\n",
     );
+    project.write("dbcolinux/recipes/quick.yaml", "");
     project.write("toolchains/bookworm.yaml", "toolchain: bookworm\ndebian: bookworm\npackages: [perl]\n");
     project
 }
@@ -40,10 +42,12 @@ pub fn parse(project: &Project, kind: &DocumentKind, document: &YamlNode) -> Res
             project.write("toolchains/tools.yaml", &text);
             project.edit("small.yaml", "{build: none,", "{build: tools,");
         }
+        "project" => project.write("dbco.yaml", &text),
         other => panic!("{other} is not part of a recipe"),
     }
     let loaded = load(&project.path("small.yaml"), &Settings::new());
     project.write("small.yaml", user);
+    let _ = fs::remove_file(project.path("dbco.yaml"));
     loaded
 }
 

@@ -105,6 +105,13 @@ impl Project {
         project
     }
 
+    /// An empty folder, and an empty home in it.
+    pub fn bare() -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(project.path("home")).unwrap();
+        project
+    }
+
     /// A project whose recipe has `from` replaced by `to`.
     pub fn with(from: &str, to: &str) -> Self {
         let project = Self::new();

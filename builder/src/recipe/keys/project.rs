@@ -30,13 +30,14 @@ pub static PROJECT: Keys = Keys {
 pub static LIBRARY_FOLDER: Keys = Keys {
     id: "library-folder",
     what: "a library in a folder",
-    about: "A library that is developed beside the project. The lock does not pin its content.",
-    example: "{path: ../dbcolinux}",
+    about: "A library in a folder: a submodule, or a clone that is developed beside the project. The lock does not pin it; a folder in \
+            the project's repository is pinned by its commits.",
+    example: "{path: dbcolinux}",
     keys: &[&[Key::required(
         "path",
         Form::TEXT,
         "A folder with `recipes` in it, as dbco's repository; relative to this file.",
-        "../dbcolinux",
+        "dbcolinux",
     )]],
     rules: &[],
 };

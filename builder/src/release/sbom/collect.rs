@@ -250,7 +250,7 @@ impl<'a> Collector<'a> {
     /// A file of the lock, or else of the project.
     fn source_file(&self, sha256: &Digest, name: &str) -> SourceFile {
         let Some((_, file)) = self.locked.get(sha256) else {
-            let name = self.input.project.relative(Path::new(name));
+            let name = self.input.name_of(Path::new(name));
             return SourceFile { name, location: SourceLocation::Project, sha256: *sha256 };
         };
         let location = match &file.at {
@@ -285,7 +285,7 @@ impl<'a> Collector<'a> {
                 PatchContent::Blob(blob) => sha1_of_blob(self.input.store, blob)?,
             };
             let name = match &patch.content {
-                PatchContent::Bytes(_) => self.input.project.relative(Path::new(&patch.name)),
+                PatchContent::Bytes(_) => self.input.name_of(Path::new(&patch.name)),
                 PatchContent::Blob(_) => patch.name.clone(),
             };
             patches.push(PatchFile { name, sha256: patch.content.digest(), sha1 });
@@ -325,7 +325,7 @@ impl<'a> Collector<'a> {
         match (&step.source, &described.source.value) {
             (Source::Folder(_), Origin::Path { path, .. }) => {
                 let sha256 = step.source.tree().unwrap_or_else(|| Digest::of(""));
-                let name = self.input.project.relative(path);
+                let name = self.input.name_of(path);
                 vec![SourceFile { name, location: SourceLocation::Project, sha256 }]
             }
             (source, _) => {

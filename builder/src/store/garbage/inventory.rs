@@ -88,6 +88,12 @@ impl Store {
                 add(ObjectKind::Leftover, &[path], LastUse::Never)?;
             }
         }
+        for path in entries(&folder("libraries"))? {
+            match name(&path) {
+                Some(_) => add(ObjectKind::Library, std::slice::from_ref(&path), modified(&path))?,
+                None => add(ObjectKind::Leftover, std::slice::from_ref(&path), LastUse::Never)?,
+            }
+        }
         for path in entries(&folder("logs"))? {
             let named = name(&path).map_or(LastUse::Never, |key| of(&graph.named, &key));
             let own = modified(&path);

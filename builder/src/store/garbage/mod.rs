@@ -49,6 +49,8 @@ pub enum ObjectKind {
     Root,
     /// A file's content, or a tree.
     Blob,
+    /// The program's library, unpacked.
+    Library,
     /// The output of a step's commands.
     Log,
     /// An interrupted download.
