@@ -138,7 +138,7 @@ fn what_a_project_has_replaces_what_the_library_has() {
     project.write("own/kernel-config/own.config", "CONFIG_A=y\n");
     project.write(
         "own/components/kernel.yaml",
-        "component: kernel\nextends: library:components/kernel.yaml\nversion: '2'\npatches: [library:first.patch]\n",
+        "component: kernel\nextends: library:components/kernel.yaml\nversion: '2'\nenv: {A: a}\npatches: [library:first.patch]\n",
     );
     project.write("own/patches/first.patch", patch("a"));
     project.dbco(&["check", "own/mine.yaml"]).ends(0);
@@ -152,7 +152,7 @@ fn what_a_project_has_replaces_what_the_library_has() {
     project.unshared("unshare --net \"$DBCO\" lock own/mine.yaml").ends(0);
     let keys = |project: &Project| project.dbco(&["--json", "graph", "own/mine.yaml"]).ends(0).out;
     let before = keys(&project);
-    project.write("own/components/kernel.yaml", project.read("own/components/kernel.yaml").replace("'2'", "'3'"));
+    project.write("own/components/kernel.yaml", project.read("own/components/kernel.yaml").replace("A: a", "A: b"));
     assert_ne!(keys(&project), before);
     let before = keys(&project);
     project.write("own/patches/first.patch", patch("b"));

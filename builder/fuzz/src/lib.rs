@@ -25,6 +25,19 @@ pub fn within_memory<T>(budget: usize, target: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The files of a project, the recipe first.
+pub const RECIPE_FILES: [&str; 9] = [
+    "recipe.yaml",
+    "base.yaml",
+    "dbco.yaml",
+    "components/a.yaml",
+    "components/b.yaml",
+    "toolchains/t.yaml",
+    "kernel-config/k.config",
+    "patches/p.patch",
+    "Cargo.lock",
+];
+
 /// A folder for this process, below `TMPDIR`; ci/test.sh puts it into memory and removes it.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
