@@ -4,7 +4,7 @@
 #   ci/hosts.sh [PART|HOST...]     default: all
 #
 #   program    a static dbco is compiled twice, in folders of different length: the same bytes, at most 20 MB stripped; it remains as
-#              out/hosts/dbco
+#              out/hosts/dbco. With it, a project in an empty folder builds on the library that is in the program, from no clone
 #   arm64      that program assembles a root of Debian 13 with a cross compiler, in which a static dbco for arm64 is compiled twice, from
 #              vendored crates, without a network and with equal results; it remains as out/hosts/dbco-arm64. Emulated by QEMU, it
 #              checks $RECIPE and packs a template as that for x86-64 does, to the same bytes
@@ -57,7 +57,7 @@ flags() { # FOLDER CRATES
 compile() { # FOLDER
   git clone -q "$project" "$1"
   (cd "$1" && RUSTFLAGS=$(flags "$1" "${CARGO_HOME:-$HOME/.cargo}") \
-    cargo build --quiet --locked --profile dist --target $TARGET --bin dbco)
+    cargo build --quiet --locked --profile dist --target $TARGET --features embedded-library --bin dbco)
 }
 
 # Two compilations of a target, of which the first is kept.
@@ -77,6 +77,25 @@ program() {
   compile "$one"
   compile "$two"
   keep "$out/dbco" "$one" "$two" $TARGET
+  without_clone
+}
+
+# The checkouts that the program was compiled in are gone.
+without_clone() {
+  local folder=$work/new/box
+  rm -rf "$work/one" "$work/a"
+  mkdir -p "$folder/recipes" "$work/new/home"
+  echo 'library: embedded' > "$folder/dbco.yaml"
+  printf 'recipe: box\nextends: library:%s.yaml\ntests: []\n' "$RECIPE" > "$folder/recipes/box.yaml"
+  (
+    cd "$folder"
+    export HOME=$work/new/home XDG_CACHE_HOME=
+    unshare --user --map-root-user --net "$out/dbco" lock --store "$work/new/store"
+    "$out/dbco" check --locked --store "$work/new/store"
+    "$out/dbco" graph --store "$work/new/store" | tail -n 3
+  )
+  [ -d "$work/new/store/libraries" ] || fail 'the library was not unpacked'
+  echo 'a project without a clone: locked and planned'
 }
 
 # The archive of a template of Debian 13.
@@ -108,7 +127,7 @@ compile_arm64() { # ROOT FOLDER
   printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "%s/vendor"\n' "$home" > "$work$home/config.toml"
   inside "$1" "cd $2; export HOME=/given CARGO_HOME=$home PATH=/usr/bin:/bin RUSTFLAGS='$(flags "$2" "$home")'
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-    cargo build --quiet --locked --offline --profile dist --target $ARM_TARGET --bin dbco"
+    cargo build --quiet --locked --offline --profile dist --target $ARM_TARGET --features embedded-library --bin dbco"
 }
 
 # Debian's compiler and its standard library for arm64 are of one source; Rust's own library for arm64 fits only Rust's own compiler, and

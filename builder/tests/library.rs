@@ -50,7 +50,7 @@ fn the_library_itself_is_checked_from_any_folder() {
     let project = Project::bare();
     let ran = project.dbco(&["check", "library:quick.yaml"]).ends(0);
     assert!(ran.err.contains("quick: "), "{}", ran.err);
-    assert_eq!(fs::read_dir(project.path(".")).unwrap().count(), 1, "only `home`");
+    assert!(!project.path("dbco.lock").exists() && !project.path("recipes").exists());
     refuses(&project, &["check", "library:quik.yaml"], &["did you mean library:quick.yaml?"]);
     refuses(&project, &["check", "library:none"], &["the library has: ", "dbcolinux.yaml"]);
     refuses(&project, &["check", "library:../../etc/passwd"], &["can't read the recipe library:../../etc/passwd"]);
