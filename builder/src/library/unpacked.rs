@@ -188,7 +188,8 @@ mod tests {
         let (_checkout, archive) = archive();
         let store = tempfile::tempdir().unwrap();
         let digest = Digest::of(b"x");
-        let changes: [(&str, fn(&Path)); 8] = [
+        type Change = (&'static str, fn(&Path));
+        let changes: [Change; 8] = [
             ("a byte", |folder| fs::write(folder.join("recipes/a.yaml"), "recipez").unwrap()),
             ("a mode", |folder| set_mode(&folder.join("recipes/a/run"), 0o644).unwrap()),
             ("a file more", |folder| fs::write(folder.join("recipes/c.yaml"), "").unwrap()),
