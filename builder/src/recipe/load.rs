@@ -1,22 +1,24 @@
 //! From a file's path to a complete [`Recipe`].
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
-use super::decode::{At, Decode, FindingSink};
+use super::decode::{At, FindingSink};
 use super::error::LoadError;
-use super::find::{nearest, suggest_path};
+use super::extends::{Extended, MergedFile};
+use super::find::suggest_path;
 use super::image::{self, Image, Kernel};
 use super::libraries::{self, LibraryChoice, in_library};
 use super::merge::{self, FileKind};
 use super::name::Name;
-use super::node::{self, YamlNode};
-use super::params::{Parameter, Parameters, Settings, substitute};
+use super::node::{YamlNode, is_blank};
+use super::params::Parameter;
 use super::place::FileFinder;
 use super::project;
+use super::settings::Settings;
 use super::text::{BadRecipe, FileId, RecipeFiles, Span};
 use super::texts;
 use super::toolchain::{self, Toolchain};
@@ -38,7 +40,9 @@ pub struct Recipe {
     pub store: Option<PathBuf>,
     /// Its parameters, by name.
     pub params: BTreeMap<String, Parameter>,
-    /// The values of parameters that were set.
+    /// The names of its profiles.
+    pub profiles: BTreeSet<String>,
+    /// The values of parameters that were set, and the profiles that were applied.
     pub settings: Settings,
     /// The recipe itself.
     pub image: Image,
@@ -88,6 +92,7 @@ pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Res
                 library,
                 store: options.store,
                 params: merged.params.declared,
+                profiles: merged.profiles,
                 settings: settings.clone(),
                 image,
                 components,
@@ -100,29 +105,6 @@ pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Res
         }
         _ => Err(Box::new(BadRecipe { files: loader.files, findings: findings.sorted() }).into()),
     }
-}
-
-/// The maximum length of a chain of `extends`.
-const CHAIN: usize = 16;
-
-/// A file, merged over those that it extends.
-pub(super) struct MergedFile {
-    /// The result, without `extends`.
-    pub node: YamlNode,
-    /// The file and those that it extends, from itself to the last.
-    pub chain: Vec<ExtendedFile>,
-    /// Its parameters; only image recipes have any.
-    pub params: Parameters,
-}
-
-/// A file in a chain of `extends`.
-pub(super) struct ExtendedFile {
-    /// The file.
-    pub file: FileId,
-    /// Its absolute path without links, to notice that it is extended twice.
-    canonical: PathBuf,
-    /// The location of the path that it extends.
-    extends: Option<Span>,
 }
 
 /// Reads files and everything that they refer to.
@@ -203,7 +185,7 @@ impl Loader {
             self.sink.borrow_mut().add("missing-file", start, format!("can't read the project's file: {error}"));
             return None;
         }
-        if self.files.text(file).trim().is_empty() {
+        if is_blank(self.files.text(file)) {
             return None;
         }
         let node = self.parse(file)?;
@@ -228,23 +210,6 @@ impl Loader {
             return Ok(None);
         }
         self.merged(file, node, FileKind::Recipe, settings)
-    }
-
-    /// A parsed file, merged over those that it extends; for a recipe with the values of its parameters.
-    pub fn merged(
-        &mut self,
-        file: FileId,
-        node: YamlNode,
-        kind: FileKind,
-        settings: &Settings,
-    ) -> Result<Option<MergedFile>, LoadError> {
-        let mut chain = Vec::new();
-        let Some(mut node) = self.extended(file, node, kind, &mut chain) else { return Ok(None) };
-        let params = match kind {
-            FileKind::Recipe => substitute(&mut node, settings, &self.files, &self.sink)?,
-            _ => Parameters::default(),
-        };
-        Ok(Some(MergedFile { node, chain, params }))
     }
 
     /// Decodes an image recipe, and reads and checks everything that it refers to.
@@ -298,86 +263,10 @@ impl Loader {
         }
     }
 
-    /// Merges a parsed file over the one that it extends, and that over its own. `chain` gets them in this order.
-    fn extended(
-        &mut self,
-        file: FileId,
-        mut node: YamlNode,
-        kind: FileKind,
-        chain: &mut Vec<ExtendedFile>,
-    ) -> Option<YamlNode> {
-        let extends = node.take("extends");
-        // A repeated key has been reported.
-        while node.take("extends").is_some() {}
-        let canonical = self.files.path(file).canonicalize().unwrap_or_default();
-        chain.push(ExtendedFile { file, canonical, extends: extends.as_ref().map(|node| node.span) });
-        let Some(extends) = extends else { return Some(node) };
-        let name = At::<String>::decode(&extends, &self.sink)?;
-        let path = match in_library(&name.value) {
-            Some(inside) => libraries::locate(inside, self.library.as_ref(), name.span, &self.sink)?,
-            None => self.files.folder(file).join(&name.value),
-        };
-        let canonical = path.canonicalize().unwrap_or_default();
-        if let Some(first) = chain.iter().position(|known| known.canonical == canonical) {
-            self.report_circle(&chain[first..], kind);
-            return None;
-        }
-        if chain.len() == CHAIN {
-            let message = format!("more than {CHAIN} files extend each other");
-            let mut findings = self.sink.borrow_mut();
-            let finding = findings.add("extends", name.span, message);
-            chain[0].extends.into_iter().for_each(|span| _ = finding.relate(span, "the first"));
-            return None;
-        }
-        let base = self.read(&path, name.span, kind.word())?;
-        let parsed = self.parse(base)?;
-        let mut base = self.extended(base, parsed, kind, chain)?;
-        merge::merge(&mut base, node, kind, &self.sink);
-        Some(base)
-    }
-
-    /// Reports that the last of the files extends the first.
-    fn report_circle(&self, files: &[ExtendedFile], kind: FileKind) {
-        let name = |file: &ExtendedFile| file.canonical.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let circle: Vec<String> = files.iter().chain(files.first()).map(name).collect();
-        let message = format!("a {} extends itself: {}", kind.word(), circle.join(" → "));
-        let mut findings = self.sink.borrow_mut();
-        if let Some((last, others)) = files.split_last()
-            && let Some(span) = last.extends
-        {
-            let finding = findings.add("extends-itself", span, message);
-            others.iter().filter_map(|other| other.extends).for_each(|span| _ = finding.relate(span, "by this"));
-        }
-    }
-
     /// The context of a file's references, for packages of an architecture.
     fn place(&self, platform: Platform) -> FileFinder<'_> {
         let scope = SourceContext { recipe: &self.root, project: &self.project, platform };
         FileFinder { files: &self.files, scope, library: self.library.as_ref() }
-    }
-
-    /// Parses a file.
-    pub fn parse(&mut self, file: FileId) -> Option<YamlNode> {
-        node::parse(&self.files, file, &mut self.sink.borrow_mut())
-    }
-
-    fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
-        match read_text(path, LIMIT) {
-            // As a user would write it.
-            Ok(text) => Some(self.files.add(path.strip_prefix(".").unwrap_or(path), text)),
-            Err(error) => {
-                let message = format!("can't read the {what} {}: {error}", path.display());
-                let mut findings = self.sink.borrow_mut();
-                let finding = findings.add("missing-file", span, message);
-                // As it would be written in the extending file.
-                let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
-                let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
-                if let Some(near) = near {
-                    finding.suggest(near.display());
-                }
-                None
-            }
-        }
     }
 
     /// The file of a component or a toolchain, merged over those that it extends.
@@ -392,7 +281,7 @@ impl Loader {
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
         let file = self.read(&path, name.span, what)?;
         let node = self.parse(file)?;
-        Some((file, self.extended(file, node, kind, &mut Vec::new())?))
+        Some((file, self.extended(file, node, kind, &mut Extended::default())?))
     }
 
     /// Reports that a component or a toolchain has another name than its file. `stated` is the name in it.

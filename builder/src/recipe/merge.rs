@@ -37,7 +37,7 @@ impl FileKind {
 }
 
 /// Mappings whose keys the author chooses: decoding can't notice that one of them is misspelt.
-const CHOSEN_KEYS: [&str; 6] = ["early", "env", "files", "links", "params", "xattrs"];
+const CHOSEN_KEYS: [&str; 7] = ["early", "env", "files", "links", "params", "profiles", "xattrs"];
 
 /// Merges a file over the one that it extends, which becomes the result.
 pub(super) fn merge(base: &mut YamlNode, mut over: YamlNode, kind: FileKind, sink: &FindingSink) {
@@ -210,7 +210,7 @@ mod tests {
             let mut forms = vec![&key.form];
             while let Some(form) = forms.pop() {
                 match form {
-                    Form::Scalar(_) | Form::Words(_) => {}
+                    Form::Scalar(_) | Form::Words(_) | Form::Difference(_) => {}
                     Form::List(of) => forms.push(of),
                     Form::Any(all) => forms.extend(all.iter()),
                     Form::Mapping(keys) => chosen(keys, seen, found),

@@ -145,6 +145,11 @@ impl YamlNode {
     }
 }
 
+/// Whether a file has nothing but comments, which only some kinds of file may.
+pub fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
 /// The maximum nesting of mappings and lists; those of this repository have up to 7 levels.
 const DEPTH: usize = 64;
 
