@@ -25,7 +25,7 @@ fn main() {
         match event {
             Ok((Event::Scalar(text, ..), _)) => print!("<{text}>"),
             Ok(_) => {}
-            Err(error) => print!("rejected: {}", error.info()),
+            Err(error) => return print!("rejected: {}", error.info()),
         }
     }
 }
@@ -36,13 +36,13 @@ echo "$CRATE, PyYAML 6.0.2, yaml 2.8.0 of npm"
 changed=0
 seen() { # TEXT EXPECTED
   local got
-  got="$(target/debug/probe "$1"), $(python/bin/python -c 'import sys, yaml; print("".join(f"<{x}>" for x in yaml.safe_load(sys.argv[1])), end="")' "$1"), $(node -e 'console.log(require("./node/node_modules/yaml").parse(process.argv[1]).map(x => `<${x}>`).join(""))' "$1")"
+  got="$(target/debug/probe "$1"), $(python/bin/python -c 'import sys, yaml; print("".join(f"<{x}>" for x in yaml.safe_load(sys.argv[1])), end="")' "$1"), $(node -e 'console.log(require("./node/node_modules/yaml").parse(process.argv[1]).map(x => `<${x}>`).join(""))' -- "$1")"
   printf '%-12q %s\n' "$1" "$got"
   [ "$got" = "$2" ] || { echo "  changed: it was $2"; changed=1; }
 }
 wrong='rejected: plain scalar cannot start with '\''-'\'' followed by ,[]{}'
 seen '[a -]' "$wrong, <a ->, <a ->"
-seen '[a -, b]' "<a $wrong, <a -><b>, <a -><b>"
+seen '[a -, b]' "$wrong, <a -><b>, <a -><b>"
 seen '[a - b]' '<a - b>, <a - b>, <a - b>'
 seen '[a-]' '<a->, <a->, <a->'
 seen '- a -' '<a ->, <a ->, <a ->'

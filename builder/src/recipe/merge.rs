@@ -100,6 +100,8 @@ fn merge_maps(base: &mut YamlNode, pairs: Vec<(MappingKey, YamlNode)>, key: &str
         }
     }
     gone.sort_unstable();
+    // A repeated key has been reported.
+    gone.dedup();
     gone.into_iter().rev().for_each(|index| drop(mine.remove(index)));
 }
 

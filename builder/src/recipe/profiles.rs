@@ -68,10 +68,10 @@ impl Profiles {
         }
     }
 
-    /// Merges the profiles of these names over a recipe, in their order; of each first what the file states that is
+    /// Merges the profiles of these names over a recipe, in their order, each once; of each first what the file states that is
     /// extended by all others.
     pub fn apply(&self, names: &[String], recipe: &mut YamlNode, sink: &FindingSink) {
-        for name in names {
+        for (_, name) in names.iter().enumerate().filter(|(at, name)| !names[..*at].contains(name)) {
             for (_, profile) in self.stated.iter().rev().filter(|(key, _)| key.name == *name) {
                 merge::merge(recipe, profile.clone(), FileKind::Recipe, sink);
             }
