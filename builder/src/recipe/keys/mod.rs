@@ -7,6 +7,7 @@ mod component;
 mod image;
 mod rootfs;
 mod scalars;
+mod system;
 mod test;
 mod toolchain;
 
@@ -15,5 +16,6 @@ pub use changes::LIST_CHANGES;
 pub use component::{CARGO, COMPONENT, KCONFIG, LIMITS, SOURCE};
 pub use image::{BUDGETS, INITRD, ISO, KERNEL, PARAMETER, RECIPE, SQUASHFS, TEMPLATE, TOOLCHAINS};
 pub use rootfs::{ATTRIBUTES, AUDIT, DIVERSION, GROUP, NODE, OVERLAY, ROOTFS, SERVICE, USER};
+pub use system::INTERFACE;
 pub use test::{CUT, DISK, LOGIN, PEER, STEP, TEST, TEST_BOOT};
 pub use toolchain::TOOLCHAIN;
