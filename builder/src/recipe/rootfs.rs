@@ -1,6 +1,7 @@
 //! The root filesystem of a recipe.
 
 mod attributes;
+mod domain;
 mod network;
 mod overlay;
 mod service;

@@ -215,7 +215,7 @@ fn assembled() -> AssembleStep {
         nodes: vec![DeviceNode { path: at("/n"), block: false, major: 1, minor: 2, mode: 0o600 }],
         links: vec![("/l".into(), "t".into())],
         files: vec![StatedFile { path: "/s".into(), content: "x".into(), mode: 0o755, owner: (0, 0) }],
-        settings: vec![StatedFile { path: "/t".into(), content: "x".into(), mode: 0o644, owner: (0, 0) }],
+        settings: Vec::new(),
         attributes: vec![on(attributes())],
         replace: vec![Pattern::new("/r").unwrap()],
         programs: Vec::new(),
@@ -293,7 +293,9 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
             of.assembly.dirs.extend(of.assembly.attributes.pop().map(|(_, stated)| stated))
         }),
     ];
-    every_row(&assembled(), changes);
+    let mut base = assembled();
+    base.assembly.settings.push(StatedFile { path: "/t".into(), content: "x".into(), mode: 0o644, owner: (0, 0) });
+    every_row(&base, changes);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::{Check, CheckInput};
 use crate::recipe::decode::{At, FindingSink};

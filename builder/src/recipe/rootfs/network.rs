@@ -1,11 +1,11 @@
 //! How network cards are configured.
 
-use std::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::super::decode::{At, Decode, FindingSink, Table, word, wrong_type};
 use super::super::keys;
 use super::super::node::{YamlNode, YamlValue};
-use super::system::domain_fault;
+use super::domain::domain_fault;
 
 /// How a network card is configured.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Decode for Address {
         let mut findings = sink.borrow_mut();
         let finding =
             findings.add("network", node.span, format!("{text:?} is not an address with the length of its network"));
-        let mask = length.and_then(|text| text.parse::<std::net::Ipv4Addr>().ok()).map(std::net::Ipv4Addr::to_bits);
+        let mask = length.and_then(|text| text.parse::<Ipv4Addr>().ok()).map(Ipv4Addr::to_bits);
         match (parsed, mask.filter(|mask| mask.leading_ones() + mask.trailing_zeros() == 32)) {
             (Some(ip), Some(mask)) => finding.help(format!("{ip}/{}", mask.leading_ones())),
             (Some(ip), None) => finding.help(format!("expected {ip}/LENGTH, with a length from 1 to {most} bits")),
@@ -212,7 +212,8 @@ mod tests {
         for (text, reserved) in [
             ("192.168.1.0/24", true),
             ("192.168.1.255/24", true),
-            ("192.168.1.255/23", false),
+            ("192.168.0.255/23", false),
+            ("192.168.1.255/23", true),
             ("192.168.1.1/24", false),
             ("192.168.1.0/31", false),
             ("192.168.1.0/32", false),
