@@ -127,7 +127,7 @@ fn cards_are_configured_as_interfaces_says_and_by_dhcp_otherwise() {
     ] {
         assert_eq!((by_ifup(&calls, card), asked(&calls, card)), (ifup, dhcp), "{card}: {calls:#?}");
     }
-    // ifup does nothing without them.
+    // ifup would complain of each that is missing.
     for folder in ["if-pre-up.d", "if-up.d"] {
         assert!(system.project.path(&format!("root/system/etc/network/{folder}")).is_dir(), "{folder}");
     }
