@@ -153,7 +153,11 @@ fn an_account_with_keys_has_a_shell_that_servers_accept() {
 #[test]
 fn a_script_in_init_d_is_named_by_something() {
     let id = "unstarted-scripts";
-    let project = Project::new();
+    let init = |project: Project| {
+        project.write("overlay/system/etc/inittab", "::sysinit:/system/bin/sh\n");
+        project
+    };
+    let project = init(Project::new());
     executable(&project, "overlay/system/etc/init.d/S99mine", true);
     warns(
         &project,
@@ -171,21 +175,27 @@ fn a_script_in_init_d_is_named_by_something() {
     for (file, text) in [
         ("overlay/system/etc/inittab", "::once:/system/etc/init.d/S99mine\n"),
         ("overlay/usr/bin/tool", "[ -x /system/etc/init.d/S99mine ] && . /system/etc/init.d/S99mine\n"),
+        ("overlay/usr/bin/tool", "for script in /system/etc/init.d/S*; do $script; done\n"),
+        ("overlay/usr/bin/tool", "run-parts /system/etc/init.d\n"),
     ] {
-        let project = Project::new();
+        let project = init(Project::new());
         executable(&project, "overlay/system/etc/init.d/S99mine", true);
         project.write(file, text);
         is_silent(&project, file);
     }
-    let linked = rootfs("  links: {/system/sbin/mine: ../etc/init.d/mine}\n");
+    // Another init than the one whose table is known.
+    let other = Project::new();
+    executable(&other, "overlay/system/etc/init.d/S99mine", true);
+    is_silent(&other, "no inittab");
+    let linked = init(rootfs("  links: {/system/sbin/mine: ../etc/init.d/mine}\n"));
     executable(&linked, "overlay/system/etc/init.d/mine", true);
     linked.write("overlay/system/etc/init.d/.keep", "");
     is_silent(&linked, "a link");
-    let served = rootfs("  services: [{name: mine, command: [/system/bin/sh, /system/etc/init.d/mine]}]\n");
+    let served = init(rootfs("  services: [{name: mine, command: [/system/bin/sh, /system/etc/init.d/mine]}]\n"));
     executable(&served, "overlay/system/etc/init.d/mine", false);
     executable(&served, "overlay/system/bin/runsvdir", true);
     is_silent(&served, "a service");
-    let fhs = Project::with("layout: split", "layout: fhs");
+    let fhs = init(Project::with("layout: split", "layout: fhs"));
     executable(&fhs, "overlay/system/etc/init.d/mine", true);
     is_silent(&fhs, "another init");
 }

@@ -53,7 +53,10 @@ fn problem(path: &str, is_executable: bool, mentions: &Mentions) -> Option<(Stri
         if name.contains('/') || name.starts_with('.') {
             return None;
         }
-        if !mentions.names.contains(name) {
+        if mentions.has_inittab
+            && !mentions.names.contains(name)
+            && !mentions.prefixes.iter().any(|of| name.starts_with(of))
+        {
             let why = "nothing starts this script: no file of the root's overlays and components names it".to_owned();
             let help = format!(
                 "add a line such as `::once:/{path}` to /system/etc/inittab, or state what it starts as one of the `services`"
@@ -152,8 +155,12 @@ impl OverlayFiles {
 #[derive(Default)]
 struct Mentions {
     names: BTreeSet<String>,
+    /// The beginnings of names, as of `init.d/S*`; an empty one if something runs the whole folder.
+    prefixes: BTreeSet<String>,
     /// Those that init starts itself.
     by_init: BTreeSet<String>,
+    /// Whether an overlay has init's table: what another init starts is not known.
+    has_inittab: bool,
 }
 
 impl Mentions {
@@ -170,30 +177,42 @@ impl Mentions {
                     .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             });
             let own = path.strip_prefix(SCRIPTS).map(|name| name.trim_start_matches('/'));
-            let named = names(&text.unwrap_or_default());
+            let text = text.unwrap_or_default();
+            let named = mentions.read(&text);
             if path == "system/etc/inittab" {
+                mentions.has_inittab = true;
                 mentions.by_init.extend(named.iter().cloned());
             }
             // A script's usage names itself.
             mentions.names.extend(named.into_iter().filter(|name| Some(name.as_str()) != own));
         }
         let components = rootfs.components.iter().filter_map(|name| recipe.components.get(&name.value));
-        components.for_each(|component| mentions.names.extend(names(&component.install)));
-        for service in &rootfs.services {
-            service.command.value.iter().for_each(|word| mentions.names.extend(names(word)));
+        let texts = components.map(|component| component.install.as_str());
+        let texts = texts.chain(rootfs.services.iter().flat_map(|service| &service.command.value).map(String::as_str));
+        for text in texts.chain(rootfs.links.iter().map(|(_, target)| target.as_str())) {
+            let named = mentions.read(text);
+            mentions.names.extend(named);
         }
-        rootfs.links.iter().for_each(|(_, target)| mentions.names.extend(names(target)));
         mentions
     }
-}
 
-/// The names behind `init.d/` in a text.
-fn names(text: &str) -> BTreeSet<String> {
-    let name = |rest: &str| {
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.+".contains(c)).unwrap_or(rest.len());
-        rest[..end].trim_end_matches('.').to_owned()
-    };
-    text.split("init.d/").skip(1).map(name).filter(|name| !name.is_empty()).collect()
+    /// The names behind `init.d/` in a text; notes beginnings of names.
+    fn read(&mut self, text: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for rest in text.split("init.d/").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.+".contains(c)).unwrap_or(rest.len());
+            let name = rest[..end].trim_end_matches('.');
+            // What a shell completes may be anything.
+            if rest[end..].trim_start_matches('"').starts_with(['*', '?', '[', '$', '{']) {
+                self.prefixes.insert(name.to_owned());
+            }
+            names.extend((!name.is_empty()).then(|| name.to_owned()));
+        }
+        if text.lines().any(|line| line.contains("run-parts") && line.contains("init.d")) {
+            self.prefixes.insert(String::new());
+        }
+        names
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +221,19 @@ mod tests {
 
     #[test]
     fn names_of_scripts_are_found_in_texts() {
-        let text = "::sysinit:/system/etc/init.d/rcS\n. /system/etc/init.d/boot-codes\n# See init.d/network. \"$d/init.d/a_b\" init.d/";
-        assert_eq!(names(text).into_iter().collect::<Vec<_>>(), ["a_b", "boot-codes", "network", "rcS"]);
+        let mut mentions = Mentions::default();
+        let text = "::sysinit:/system/etc/init.d/rcS\n. /system/etc/init.d/boot-codes\n# See init.d/network. $d/init.d/a_b init.d/";
+        assert_eq!(mentions.read(text).into_iter().collect::<Vec<_>>(), ["a_b", "boot-codes", "network", "rcS"]);
+        assert!(mentions.prefixes.is_empty(), "{:?}", mentions.prefixes);
+        for (text, prefix) in [
+            ("for s in /system/etc/init.d/S*; do", "S"),
+            ("sh /system/etc/init.d/S[0-9]x", "S"),
+            ("/system/etc/init.d/$name start", ""),
+            ("run-parts /system/etc/init.d", ""),
+        ] {
+            let mut mentions = Mentions::default();
+            mentions.read(text);
+            assert_eq!(mentions.prefixes.into_iter().collect::<Vec<_>>(), [prefix], "{text}");
+        }
     }
 }
