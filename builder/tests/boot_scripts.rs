@@ -255,3 +255,19 @@ fn the_shell_of_the_system_can_read_every_script() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn a_name_server_of_the_command_line_replaces_the_recipes() {
+    for (cmdline, expected) in [
+        ("dns=10.0.0.9", "nameserver 10.0.0.9\n"),
+        ("dns=10.0.0.9 ip=10.0.0.2:::24::eth0::10.0.0.3", "nameserver 10.0.0.9\nnameserver 10.0.0.3\n"),
+        ("ip=10.0.0.2:::24::eth0", "nameserver 192.0.2.1\n"),
+        ("dns=", "nameserver 192.0.2.1\n"),
+    ] {
+        let system = System::new();
+        system.project.write("root/system/etc/resolv.conf", "nameserver 192.0.2.1\n");
+        system.link("eth0", true);
+        system.network(cmdline);
+        assert_eq!(system.read("system/etc/resolv.conf"), expected, "{cmdline}");
+    }
+}

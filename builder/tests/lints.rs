@@ -33,6 +33,7 @@ fn a_boot_code_that_overrides_a_key_is_named_with_both_places() {
         ("locale: C.UTF-8", "lang=de_DE.UTF-8"),
         ("keymap: de", "kmap=fr"),
         (cards, "nodhcp"),
+        ("network: {eth0: {address: 10.0.0.2/24, dns: 10.0.0.3}}", "dns=10.0.0.4"),
         (cards, "ip=10.0.0.3:::24::eth0"),
         (cards, "ip=10.0.0.3::10.0.0.1:255.255.255.0::eth1::10.0.0.4"),
     ] {
@@ -49,7 +50,7 @@ fn a_boot_code_that_overrides_a_key_is_named_with_both_places() {
     for (key, code) in [
         ("timezone: UTC", "host=${host}"),
         ("hostname: crate", "x=${host} host= hostname=b xhost=c"),
-        ("network: {eth0: {address: 10.0.0.2/24}}", "x=${host} nodhcp"),
+        ("network: {eth0: {address: 10.0.0.2/24}}", "x=${host} nodhcp dns=10.0.0.4"),
         (cards, "x=${host} ip=10.0.0.3:::24::eth2 ip=10.0.0.3:::24 ip=dhcp"),
         ("locale: C.UTF-8", "x=${host} kmap=de tz=UTC"),
     ] {

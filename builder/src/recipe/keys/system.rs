@@ -71,8 +71,8 @@ pub static SYSTEM: [Key; 5] = [
             ]),
             Form::Mapping(&INTERFACE),
         ])),
-        "Network cards by name, in layout `split`: `dhcp`, `none`, or a mapping with addresses. The boot codes `ip=` and `nodhcp` \
-         override it.",
+        "Network cards by name, in layout `split`: `dhcp`, `none`, or a mapping with addresses. The boot codes `ip=`, `dns=` \
+         and `nodhcp` override it.",
         "{eth0: dhcp, eth1: {address: 192.168.1.2/24}}",
     ),
 ];

@@ -42,6 +42,11 @@ fn overridden(word: &str, system: &SystemKeys) -> Option<(&'static str, Span)> {
         ("tz", _) => Some(("timezone", timezone.as_ref()?.span)),
         ("lang", _) => Some(("locale", locale.as_ref()?.span)),
         ("kmap", _) => Some(("keymap", keymap.as_ref()?.span)),
+        ("dns", _) => {
+            let names =
+                |card: &Interface| matches!(card, Interface::Static(of) if !of.dns.is_empty() || !of.search.is_empty());
+            Some(("network", network.iter().find(|(_, card)| names(card))?.0.span))
+        }
         ("ip", Some(value)) if value.contains(':') => {
             // ADDRESS::GATEWAY:MASK::INTERFACE; without an interface it is the first one, which depends on the machine.
             let card = value.split(':').nth(5).unwrap_or_default();
