@@ -77,11 +77,13 @@ fn check(session: &CliSession<'_>, recipe: &Recipe, args: &RecipeArgs, locked: b
     if found.is_empty() { Ok(()) } else { Err(usage(anyhow!(found.join("; ")))) }
 }
 
-/// What is legal and probably a mistake, with its place.
+/// What is legal and probably a mistake, with its places.
 fn warning(recipe: &Recipe, finding: &Finding) -> String {
-    let Finding { id, message, span, help, .. } = finding;
+    let Finding { id, message, span, related, help, .. } = finding;
+    let places = related.iter().map(|(span, label)| format!("\n  {}: {label}", recipe.files.locate(*span)));
+    let places: String = places.collect();
     let help = help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-    format!("warning: {}: {message} [{id}]{help}", recipe.files.locate(*span))
+    format!("warning: {}: {message} [{id}]{places}{help}", recipe.files.locate(*span))
 }
 
 fn summary_of(verdict: &Verdict) -> String {

@@ -4,6 +4,7 @@ use super::boot::BOOT;
 use super::component::{LIMITS, PATCHES};
 use super::rootfs::{CONTENT, OVERLAYS, ROOTFS};
 use super::scalars::{APP, COMPRESSION, DATE_FORM, FHS, GZIP, LZ4, NAME_FORM, SPLIT, XZ, ZSTD};
+use super::system::SYSTEM;
 use super::test::TEST;
 use crate::platform::Platform;
 use crate::source::keys::{DEBIAN, PACKAGE_FORM};
@@ -159,6 +160,7 @@ pub static TEMPLATE: Keys = Keys {
             .depends("none: the content is that of `rootfs`"),
         ],
         &CONTENT,
+        &SYSTEM,
     ],
     rules: &[Rule::Needs(
         &[
@@ -174,8 +176,14 @@ pub static TEMPLATE: Keys = Keys {
             "nodes",
             "links",
             "attributes",
+            "services",
             "replace",
             "audit",
+            "hostname",
+            "timezone",
+            "locale",
+            "keymap",
+            "network",
         ],
         "layout",
     )],
