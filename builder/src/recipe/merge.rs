@@ -38,6 +38,7 @@ impl FileKind {
 
 /// Mappings whose keys the author chooses: decoding can't notice that one of them is misspelt.
 const CHOSEN_KEYS: [&str; 8] = ["early", "env", "files", "links", "network", "params", "profiles", "xattrs"];
+
 /// Merges a file over the one that it extends, which becomes the result.
 pub(super) fn merge(base: &mut YamlNode, mut over: YamlNode, kind: FileKind, sink: &FindingSink) {
     if kind == FileKind::Toolchain {
