@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::LoadError;
 use super::libraries::{as_text, in_library};
-use super::load::{LoadOptions, Loader};
+use super::loader::{LoadOptions, Loader};
 use super::merge::FileKind;
 use super::node::{YamlNode, YamlValue};
 use super::params::Parameter;

@@ -1,31 +1,27 @@
 //! From a file's path to a complete [`Recipe`].
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
-use super::decode::{At, FindingSink};
+use super::decode::At;
 use super::error::LoadError;
-use super::extends::{Extended, MergedFile};
-use super::find::suggest_path;
 use super::image::{self, Image, Kernel};
-use super::libraries::{self, LibraryChoice, in_library};
+use super::libraries;
+use super::loader::{Extended, LoadOptions, Loader, MergedFile};
 use super::merge::{self, FileKind};
 use super::name::Name;
-use super::node::{YamlNode, is_blank};
+use super::node::YamlNode;
 use super::params::Parameter;
-use super::place::FileFinder;
 use super::project;
 use super::settings::Settings;
 use super::text::{BadRecipe, FileId, RecipeFiles, Span};
 use super::texts;
 use super::toolchain::{self, Toolchain};
-use crate::input::{LIMIT, read_text};
-use crate::library::{Library, RECIPES};
+use crate::library::Library;
 use crate::platform::Platform;
-use crate::source::{CargoLock, LibraryContent, Request, SourceContext};
+use crate::source::{CargoLock, LibraryContent, Request};
 
 /// A recipe with everything it refers to.
 #[derive(Debug)]
@@ -58,15 +54,6 @@ pub struct Recipe {
     pub boot: Toolchain,
     /// The files that it was read from, for messages of later stages.
     pub files: RecipeFiles,
-}
-
-/// What loading depends on, beside the files and parameters of a recipe.
-#[derive(Clone, Debug, Default)]
-pub struct LoadOptions {
-    /// The folder of the store, which the program's library is unpacked into; by default the user's.
-    pub store: Option<PathBuf>,
-    /// The toolchain of the kernel's component, instead of the recipe's: for tools that only a user needs.
-    pub kernel_toolchain: Option<String>,
 }
 
 /// Reads a recipe and everything it refers to, with the default options. All errors are reported at once.
@@ -107,22 +94,6 @@ pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Res
     }
 }
 
-/// Reads files and everything that they refer to.
-pub(super) struct Loader {
-    /// The files read so far.
-    pub files: RecipeFiles,
-    /// The findings so far.
-    pub sink: FindingSink,
-    /// The folder of the first file; if that is in the library, the folder for recipes of the project.
-    root: PathBuf,
-    project: PathBuf,
-    /// The library that the project builds on.
-    pub library: Option<Library>,
-    /// Toolchains that were read, by name; `None` for an invalid one.
-    toolchains: BTreeMap<String, Option<Toolchain>>,
-    options: LoadOptions,
-}
-
 struct Parts {
     image: Image,
     components: BTreeMap<String, Component>,
@@ -133,65 +104,6 @@ struct Parts {
 }
 
 impl Loader {
-    /// Reads the first file, and the project's.
-    pub fn open(path: &Path, options: &LoadOptions) -> Result<(Self, FileId), LoadError> {
-        let inside = path.to_str().and_then(in_library);
-        let root = match (inside, path.parent()) {
-            (Some(_), _) if Path::new(RECIPES).is_dir() => RECIPES.into(),
-            (None, Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let mut loader = Self {
-            files: RecipeFiles::default(),
-            sink: RefCell::default(),
-            project: project::folder(&root),
-            root,
-            library: None,
-            toolchains: BTreeMap::new(),
-            options: options.clone(),
-        };
-        let mut choice = loader.project_file();
-        if inside.is_some() {
-            choice = choice.or(Some(LibraryChoice::Embedded));
-        }
-        loader.library = choice.map(|choice| choice.open(options.store.as_deref())).transpose()?;
-        let found = match (inside, &loader.library) {
-            (Some(name), Some(library)) => library.path_of(Path::new(name)),
-            _ => None,
-        };
-        let read = found.as_deref().unwrap_or(path);
-        let text = read_text(read, LIMIT).map_err(|source| LoadError::Read {
-            path: path.to_owned(),
-            hint: match (inside, &loader.library) {
-                (Some(name), Some(library)) => libraries::suggest(name, library),
-                _ => suggest_path(path),
-            },
-            source,
-        })?;
-        let file = loader.files.add(read, text);
-        Ok((loader, file))
-    }
-
-    /// The library that the project's file states. What is wrong with that file is a finding.
-    fn project_file(&mut self) -> Option<LibraryChoice> {
-        let path = project::file_of(&self.root)?;
-        // As a user would write it.
-        let path = path.strip_prefix(".").unwrap_or(&path);
-        let text = read_text(path, LIMIT);
-        let is_read = text.as_ref().err().map(ToString::to_string);
-        let file = self.files.add(path, text.unwrap_or_default());
-        if let Some(error) = is_read {
-            let start = Span { file, start: 0, end: 0 };
-            self.sink.borrow_mut().add("missing-file", start, format!("can't read the project's file: {error}"));
-            return None;
-        }
-        if is_blank(self.files.text(file)) {
-            return None;
-        }
-        let node = self.parse(file)?;
-        LibraryChoice::decode(&node, &self.files, &self.sink).map(|choice| choice.value)
-    }
-
     /// The kind of a file that does not say that it is a recipe.
     pub fn other_kind(&self, node: &YamlNode) -> Option<FileKind> {
         let kinds = [FileKind::Component, FileKind::Toolchain].into_iter();
@@ -261,12 +173,6 @@ impl Loader {
                 self.toolchain(&At { value: text.to_owned(), span });
             }
         }
-    }
-
-    /// The context of a file's references, for packages of an architecture.
-    fn place(&self, platform: Platform) -> FileFinder<'_> {
-        let scope = SourceContext { recipe: &self.root, project: &self.project, platform };
-        FileFinder { files: &self.files, scope, library: self.library.as_ref() }
     }
 
     /// The file of a component or a toolchain, merged over those that it extends.

@@ -1,20 +1,35 @@
-//! Reading a file and those that it extends.
+//! Reading the files of a recipe: the project's, the first one, those that a file extends.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::decode::{At, Decode};
+use super::decode::{At, Decode, FindingSink};
 use super::error::LoadError;
-use super::find::nearest;
-use super::libraries::{self, in_library};
-use super::load::Loader;
+use super::find::{nearest, suggest_path};
+use super::libraries::{self, LibraryChoice, in_library};
 use super::merge::{self, FileKind};
-use super::node::{self, YamlNode};
+use super::node::{self, YamlNode, is_blank};
 use super::params::{Parameters, substitute};
+use super::place::FileFinder;
 use super::profiles::Profiles;
+use super::project;
 use super::settings::Settings;
-use super::text::{FileId, Span};
+use super::text::{FileId, RecipeFiles, Span};
+use super::toolchain::Toolchain;
 use crate::input::{LIMIT, read_text};
+use crate::library::{Library, RECIPES};
+use crate::platform::Platform;
+use crate::source::SourceContext;
+
+/// What loading depends on, beside the files and parameters of a recipe.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The folder of the store, which the program's library is unpacked into; by default the user's.
+    pub store: Option<PathBuf>,
+    /// The toolchain of the kernel's component, instead of the recipe's: for tools that only a user needs.
+    pub kernel_toolchain: Option<String>,
+}
 
 /// The maximum length of a chain of `extends`.
 const CHAIN: usize = 16;
@@ -50,7 +65,84 @@ pub(super) struct Extended {
     profiles: Profiles,
 }
 
+/// Reads files and everything that they refer to.
+pub(super) struct Loader {
+    /// The files read so far.
+    pub files: RecipeFiles,
+    /// The findings so far.
+    pub sink: FindingSink,
+    /// The folder of the first file; if that is in the library, the folder for recipes of the project.
+    root: PathBuf,
+    /// The folder of the project.
+    pub project: PathBuf,
+    /// The library that the project builds on.
+    pub library: Option<Library>,
+    /// Toolchains that were read, by name; `None` for an invalid one.
+    pub toolchains: BTreeMap<String, Option<Toolchain>>,
+    /// What loading depends on, beside files.
+    pub options: LoadOptions,
+}
+
 impl Loader {
+    /// Reads the first file, and the project's.
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<(Self, FileId), LoadError> {
+        let inside = path.to_str().and_then(in_library);
+        let root = match (inside, path.parent()) {
+            (Some(_), _) if Path::new(RECIPES).is_dir() => RECIPES.into(),
+            (None, Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut loader = Self {
+            files: RecipeFiles::default(),
+            sink: RefCell::default(),
+            project: project::folder(&root),
+            root,
+            library: None,
+            toolchains: BTreeMap::new(),
+            options: options.clone(),
+        };
+        let mut choice = loader.project_file();
+        if inside.is_some() {
+            choice = choice.or(Some(LibraryChoice::Embedded));
+        }
+        loader.library = choice.map(|choice| choice.open(options.store.as_deref())).transpose()?;
+        let found = match (inside, &loader.library) {
+            (Some(name), Some(library)) => library.path_of(Path::new(name)),
+            _ => None,
+        };
+        let read = found.as_deref().unwrap_or(path);
+        let text = read_text(read, LIMIT).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            hint: match (inside, &loader.library) {
+                (Some(name), Some(library)) => libraries::suggest(name, library),
+                _ => suggest_path(path),
+            },
+            source,
+        })?;
+        let file = loader.files.add(read, text);
+        Ok((loader, file))
+    }
+
+    /// The library that the project's file states. What is wrong with that file is a finding.
+    fn project_file(&mut self) -> Option<LibraryChoice> {
+        let path = project::file_of(&self.root)?;
+        // As a user would write it.
+        let path = path.strip_prefix(".").unwrap_or(&path);
+        let text = read_text(path, LIMIT);
+        let is_read = text.as_ref().err().map(ToString::to_string);
+        let file = self.files.add(path, text.unwrap_or_default());
+        if let Some(error) = is_read {
+            let start = Span { file, start: 0, end: 0 };
+            self.sink.borrow_mut().add("missing-file", start, format!("can't read the project's file: {error}"));
+            return None;
+        }
+        if is_blank(self.files.text(file)) {
+            return None;
+        }
+        let node = self.parse(file)?;
+        LibraryChoice::decode(&node, &self.files, &self.sink).map(|choice| choice.value)
+    }
+
     /// A parsed file, merged over those that it extends; for a recipe with the
     /// chosen profiles and the values of its parameters.
     pub fn merged(
@@ -154,5 +246,11 @@ impl Loader {
                 None
             }
         }
+    }
+
+    /// The context of a file's references, for packages of an architecture.
+    pub fn place(&self, platform: Platform) -> FileFinder<'_> {
+        let scope = SourceContext { recipe: &self.root, project: &self.project, platform };
+        FileFinder { files: &self.files, scope, library: self.library.as_ref() }
     }
 }
