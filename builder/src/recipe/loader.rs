@@ -234,14 +234,19 @@ impl Loader {
             // As a user would write it.
             Ok(text) => Some(self.files.add(path.strip_prefix(".").unwrap_or(path), text)),
             Err(error) => {
-                let message = format!("can't read the {what} {}: {error}", path.display());
+                let library = self.library.as_ref();
+                let shown = libraries::as_text(path, library).unwrap_or_else(|| path.display().to_string());
+                let message = format!("can't read the {what} {shown}: {error}");
                 let mut findings = self.sink.borrow_mut();
                 let finding = findings.add("missing-file", span, message);
                 // As it would be written in the extending file.
                 let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
-                let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
-                if let Some(near) = near {
-                    finding.suggest(near.display());
+                let relative = |near: PathBuf| {
+                    let inside = libraries::as_text(&near, library);
+                    inside.or_else(|| Some(near.strip_prefix(path.parent()?).ok()?.display().to_string()))
+                };
+                if let Some(near) = near.and_then(relative) {
+                    finding.suggest(near);
                 }
                 None
             }

@@ -3,6 +3,8 @@
 //! values are also given as JSON ([`json`]).
 
 pub mod decode;
+mod explain;
+
 pub mod json;
 pub mod keys;
 pub mod node;
