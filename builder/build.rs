@@ -1,5 +1,5 @@
 //! Packs the shipped recipes, fragments and sources of the live system into the program (`src/library`), if the program
-//! will leave this checkout: if it is built into a folder outside, as `cargo install` does, or with the feature
+//! will leave this checkout: if it is built into a folder outside, as `cargo install --git` does, or with the feature
 //! `embedded-library`.
 
 use std::error::Error;
@@ -30,8 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for folder in pack::FOLDERS {
         println!("cargo:rerun-if-changed={}", checkout.join(folder).display());
     }
-    let digest = write(checkout, &out.join("library.tar.gz"))?;
-    println!("cargo:rustc-env=DBCO_LIBRARY={digest}");
+    let content = write(checkout, &out.join("library.tar.gz"))?;
+    println!("cargo:rustc-env=DBCO_LIBRARY_CONTENT={content}");
+    let mut pinned = Hashed { to: std::io::sink(), hash: Sha256::new() };
+    pack::pack(checkout, pack::Part::Pinned, &mut pinned)?;
+    println!("cargo:rustc-env=DBCO_LIBRARY={}", pinned.digest());
     Ok(())
 }
 
@@ -39,14 +42,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn write(checkout: &Path, to: &Path) -> Result<String, Box<dyn Error>> {
     let mut hashed =
         Hashed { to: GzEncoder::new(BufWriter::new(File::create(to)?), Compression::best()), hash: Sha256::new() };
-    pack::pack(checkout, &mut hashed)?;
+    pack::pack(checkout, pack::Part::All, &mut hashed)?;
+    let digest = hashed.digest();
     hashed.to.finish()?.flush()?;
-    Ok(hashed.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest)
 }
 
 struct Hashed<W> {
     to: W,
     hash: Sha256,
+}
+
+impl<W> Hashed<W> {
+    fn digest(&self) -> String {
+        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl<W: Write> Write for Hashed<W> {

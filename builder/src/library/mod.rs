@@ -32,6 +32,12 @@ pub enum LibraryError {
         "the library of this program is unpacked into the store, and neither XDG_CACHE_HOME nor HOME is set: pass --store DIR"
     )]
     NoStore,
+    /// The checkout that the program was built in is gone.
+    #[error(
+        "the library of this program was the folder {}, which is gone: build dbco with `--features embedded-library`",
+        .0.display()
+    )]
+    NoCheckout(PathBuf),
     /// A system call failed on a path.
     #[error("the library of this program: {0}")]
     Io(#[from] PathError),
@@ -47,15 +53,19 @@ impl Library {
     /// already; each of its files is compared, as the store's content is not trusted.
     pub fn of_program(store: Option<&Path>) -> Result<Self, LibraryError> {
         match PROGRAM {
-            Program::Packed { archive, digest } => {
+            Program::Packed { archive, digest, content } => {
                 let store = store.ok_or(LibraryError::NoStore)?;
-                let digest =
-                    digest.parse::<Digest>().map_err(io::Error::other).map_err(PathError::io("read", store))?;
-                let folder = unpacked::unpacked(&store.join(FOLDER), archive, &digest)?;
+                let parse =
+                    |text: &str| text.parse::<Digest>().map_err(io::Error::other).map_err(PathError::io("read", store));
+                let (digest, content) = (parse(digest)?, parse(content)?);
+                let folder = unpacked::unpacked(&store.join(FOLDER), archive, &content)?;
                 Ok(Self { folder, digest: Some(digest) })
             }
             Program::Checkout(manifest) => {
                 let folder = Path::new(manifest).parent().unwrap_or(Path::new("/")).to_owned();
+                if !folder.join(RECIPES).is_dir() {
+                    return Err(LibraryError::NoCheckout(folder));
+                }
                 let digest = digest_of_checkout(&folder)?;
                 Ok(Self { folder, digest: Some(digest) })
             }
@@ -77,14 +87,18 @@ impl Library {
         [self.recipes(), self.folder.clone()]
     }
 
-    /// The sha256 of its content as a tar archive; none for a folder that the user names.
+    /// The sha256 of its content as a tar archive, without its lock: what that names is in the project's lock. None for a
+    /// folder that the user names.
     pub fn digest(&self) -> Option<Digest> {
         self.digest
     }
 
-    /// A path relative to its recipes, if `path` is inside of it (as written, without reading links).
+    /// A path relative to its recipes, if `path` is inside of it.
     pub fn name_of(&self, path: &Path) -> Option<PathBuf> {
-        let inside = normal(path.strip_prefix(&self.folder).ok()?)?;
+        let written = || normal(path.strip_prefix(&self.folder).ok()?);
+        let resolved =
+            || Some(path.canonicalize().ok()?.strip_prefix(self.folder.canonicalize().ok()?).ok()?.to_owned());
+        let inside = written().or_else(resolved).filter(|inside| is_part(inside))?;
         Some(match inside.strip_prefix(RECIPES) {
             Ok(name) => name.to_owned(),
             Err(_) => Path::new("..").join(inside),
@@ -93,8 +107,14 @@ impl Library {
 
     /// The file that a path relative to its recipes names; none if the path leaves the library.
     pub fn path_of(&self, name: &Path) -> Option<PathBuf> {
-        Some(self.folder.join(normal(&Path::new(RECIPES).join(name))?))
+        let inside = normal(&Path::new(RECIPES).join(name)).filter(|inside| is_part(inside))?;
+        Some(self.folder.join(inside))
     }
+}
+
+/// Whether a path relative to a library's folder is part of it: a checkout has other folders, too.
+fn is_part(inside: &Path) -> bool {
+    inside.components().next().is_some_and(|first| pack::FOLDERS.iter().any(|folder| first.as_os_str() == *folder))
 }
 
 /// A relative path without `.` and `..`; none if it is absolute or begins above its start.
@@ -119,7 +139,13 @@ pub const FOLDER: &str = "libraries";
 enum Program {
     /// Inside of the program.
     #[cfg_attr(not(embedded_library), expect(dead_code))]
-    Packed { archive: &'static [u8], digest: &'static str },
+    Packed {
+        archive: &'static [u8],
+        /// The digest that locks pin.
+        digest: &'static str,
+        /// The digest of the uncompressed archive.
+        content: &'static str,
+    },
     /// The checkout that the program was built from, and is in: the folder of the crate in it.
     #[cfg_attr(embedded_library, expect(dead_code))]
     Checkout(&'static str),
@@ -129,6 +155,7 @@ enum Program {
 const PROGRAM: Program = Program::Packed {
     archive: include_bytes!(concat!(env!("OUT_DIR"), "/library.tar.gz")),
     digest: env!("DBCO_LIBRARY"),
+    content: env!("DBCO_LIBRARY_CONTENT"),
 };
 
 #[cfg(not(embedded_library))]
@@ -141,7 +168,7 @@ fn digest_of_checkout(folder: &Path) -> Result<Digest, PathError> {
         return Ok(*known);
     }
     let mut hasher = Hasher::new(io::sink());
-    pack::pack(folder, &mut hasher).map_err(PathError::io("read", folder))?;
+    pack::pack(folder, pack::Part::Pinned, &mut hasher).map_err(PathError::io("read", folder))?;
     Ok(*DIGEST.get_or_init(|| hasher.finish().0))
 }
 
@@ -158,6 +185,9 @@ mod tests {
             ("./a", Some("/l/recipes/a")),
             ("../kernel-config/tiny.config", Some("/l/kernel-config/tiny.config")),
             ("x/../../livefs", Some("/l/livefs")),
+            ("..", None),
+            ("../builder/src", None),
+            ("../.git", None),
             ("../..", None),
             ("../../x", None),
             ("x/../../../y", None),

@@ -28,17 +28,20 @@ pub fn unpacked(libraries: &Path, archive: &[u8], digest: &Digest) -> Result<Pat
         return Ok(folder);
     }
     inherited::for_user(|| fs::create_dir_all(libraries)).map_err(PathError::io("make", libraries))?;
+    // Another process may be unpacking it.
+    let held = fs::File::open(libraries).map_err(PathError::io("lock", libraries))?;
+    let _ = held.lock();
+    if is_same(&folder, &entries) {
+        return Ok(folder);
+    }
     let new =
         tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(libraries).map_err(PathError::io("make", libraries))?;
     let _temporary = Temporary::new(new.path());
     let content = new.path().join("new");
     entries.iter().try_for_each(|entry| entry.write(&content))?;
-    // What is there is damaged: the way is free after it was moved aside. Another process may do the same.
+    // What is there is damaged.
     let _ = fs::rename(&folder, new.path().join("damaged"));
-    match fs::rename(&content, &folder) {
-        Err(_) if is_same(&folder, &entries) => {}
-        moved => moved.map_err(PathError::io("make", &folder))?,
-    }
+    fs::rename(&content, &folder).map_err(PathError::io("make", &folder))?;
     // Whatever its content is.
     let _ = beneath::remove_all(new.path());
     Ok(folder)
@@ -149,13 +152,16 @@ mod tests {
         for folder in super::super::pack::FOLDERS {
             fs::create_dir_all(checkout.path().join(folder).join("a")).unwrap();
             fs::create_dir_all(checkout.path().join(folder).join("target/x")).unwrap();
+            if folder == "livefs" {
+                fs::write(checkout.path().join(folder).join("Cargo.toml"), "").unwrap();
+            }
             fs::write(checkout.path().join(folder).join("a.yaml"), folder).unwrap();
             fs::write(checkout.path().join(folder).join("a/run"), "#!/bin/sh\n").unwrap();
             set_mode(&checkout.path().join(folder).join("a/run"), 0o700).unwrap();
         }
         symlink("a.yaml", checkout.path().join("recipes/b.yaml")).unwrap();
         let mut tar = Vec::new();
-        super::super::pack::pack(checkout.path(), &mut tar).unwrap();
+        super::super::pack::pack(checkout.path(), super::super::pack::Part::All, &mut tar).unwrap();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&tar).unwrap();
         (checkout, packed.finish().unwrap())
@@ -175,7 +181,7 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("livefs/a.yaml")).unwrap(), "livefs");
         assert_eq!(fs::read_link(folder.join("recipes/b.yaml")).unwrap(), Path::new("a.yaml"));
         assert_eq!((mode(&folder.join("recipes/a/run")), mode(&folder.join("recipes/a.yaml"))), (0o755, 0o644));
-        assert!(!folder.join("livefs/target").exists());
+        assert!(!folder.join("livefs/target").exists() && folder.join("recipes/target/x").is_dir());
         let before = fs::metadata(folder.join("recipes/a.yaml")).unwrap().modified().unwrap();
         assert_eq!(unpacked(store.path(), &archive, &digest).unwrap(), folder);
         assert_eq!(fs::metadata(folder.join("recipes/a.yaml")).unwrap().modified().unwrap(), before);

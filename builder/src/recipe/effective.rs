@@ -103,10 +103,10 @@ impl Places<'_> {
         match &mut node.value {
             YamlValue::Text { text, .. } if self.paths.contains(&node.span) && in_library(text).is_none() => {
                 let own = self.files.folder(node.span.file);
-                if own != folder {
+                let is_inside = self.library.is_some_and(|library| library.name_of(folder).is_some());
+                if own != folder || is_inside {
                     let path = own.join(&*text);
-                    let library = self.library.filter(|library| library.name_of(folder).is_none());
-                    let inside = as_text(&path, library);
+                    let inside = as_text(&path, self.library);
                     *text = inside.unwrap_or_else(|| path.strip_prefix(folder).unwrap_or(&path).display().to_string());
                 }
             }

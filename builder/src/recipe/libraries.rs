@@ -35,8 +35,14 @@ impl LibraryChoice {
             let value = match &node.value {
                 YamlValue::Text { text, .. } if text == "embedded" => Self::Embedded,
                 YamlValue::Map(_) => Self::Folder(folder(node, files, sink)?),
-                _ => {
+                other => {
                     wrong_type(node, "`embedded` or `{path: FOLDER}`", sink);
+                    if let YamlValue::Text { text, .. } = other
+                        && let Some(near) = similar::nearest(text, ["embedded"])
+                        && let Some(finding) = sink.borrow_mut().iter_mut().last()
+                    {
+                        finding.suggest(near);
+                    }
                     return None;
                 }
             };
@@ -80,6 +86,10 @@ pub(super) fn in_library(text: &str) -> Option<&str> {
 /// The file that `library:NAME` stands for. Without a library, and for a path that leaves it, there is a finding.
 pub(super) fn locate(name: &str, library: Option<&Library>, span: Span, sink: &FindingSink) -> Option<PathBuf> {
     let Some(library) = library else {
+        // What is wrong with the project's file is the reason.
+        if sink.borrow().has_any(&["library", "missing-file", "unknown-key", "wrong-type", "yaml"]) {
+            return None;
+        }
         let message = format!("`{PREFIX}{name}` is a path in a library, and this project states none");
         sink.borrow_mut()
             .add("library", span, message)
@@ -99,15 +109,32 @@ pub(super) fn as_text(path: &Path, library: Option<&Library>) -> Option<String> 
     Some(format!("{PREFIX}{}", library?.name_of(path)?.display()))
 }
 
-/// The recipe of a library that was probably meant by a wrong path, as the end of a sentence.
-pub(super) fn suggest(name: &str, library: &Library) -> String {
+/// The names of the recipes of a library, without their ending.
+fn names(library: &Library) -> Vec<String> {
     let entries = std::fs::read_dir(library.recipes()).into_iter().flatten().flatten();
     let names = entries.filter(|entry| entry.path().is_file()).filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".yaml")).collect();
+    let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".yaml")?.to_owned())).collect();
     names.sort();
-    let known = names.iter().map(|name| name.trim_end_matches(".yaml"));
-    match similar::nearest(name.trim_end_matches(".yaml"), known) {
-        Some(near) => format!(" (did you mean {PREFIX}{near}.yaml?)"),
-        None => format!(" (the library has: {})", names.join(", ")),
+    names
+}
+
+/// What recipes there are in a library.
+pub(super) fn recipes(library: &Library) -> String {
+    format!("the library has the recipes {}", names(library).join(", "))
+}
+
+/// The recipe of a library that was probably meant by a wrong path.
+pub(super) fn nearest(path: &Path, library: &Library) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let names = names(library);
+    let near = similar::nearest(name.trim_end_matches(".yaml"), names.iter().map(String::as_str))?;
+    Some(format!("{PREFIX}{near}.yaml"))
+}
+
+/// The recipe of a library that was probably meant by a wrong path, as the end of a sentence.
+pub(super) fn suggest(name: &str, library: &Library) -> String {
+    match nearest(Path::new(name), library) {
+        Some(near) => format!(" (did you mean {near}?)"),
+        None => format!(" ({})", recipes(library)),
     }
 }

@@ -178,6 +178,11 @@ impl Loader {
     /// The file of a component or a toolchain, merged over those that it extends.
     fn open_named(&mut self, folder: &str, name: &At<String>, kind: FileKind) -> Option<(FileId, YamlNode)> {
         let what = kind.word();
+        if let Some(inside) = libraries::in_library(&name.value) {
+            let message = format!("a {what} is named without a place: the project's is used, or else the library's");
+            self.sink.borrow_mut().add("name", name.span, message).suggest(inside);
+            return None;
+        }
         if let Some(why) = Name::fault(&name.value) {
             let message = format!("{:?} can't be the name of a {what}: {why}", name.value);
             self.sink.borrow_mut().add("name", name.span, message);

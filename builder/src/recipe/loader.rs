@@ -88,7 +88,11 @@ impl Loader {
     pub fn open(path: &Path, options: &LoadOptions) -> Result<(Self, FileId), LoadError> {
         let inside = path.to_str().and_then(in_library);
         let root = match (inside, path.parent()) {
-            (Some(_), _) if Path::new(RECIPES).is_dir() => RECIPES.into(),
+            (Some(_), _) => {
+                let top = project::folder(Path::new("."));
+                let recipes = top.strip_prefix(".").unwrap_or(&top).join(RECIPES);
+                if recipes.is_dir() { recipes } else { top }
+            }
             (None, Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
@@ -107,9 +111,21 @@ impl Loader {
         }
         loader.library = choice.map(|choice| choice.open(options.store.as_deref())).transpose()?;
         let found = match (inside, &loader.library) {
-            (Some(name), Some(library)) => library.path_of(Path::new(name)),
+            (Some(name), Some(library)) => Some(library.path_of(Path::new(name)).ok_or_else(|| LoadError::Read {
+                path: path.to_owned(),
+                hint: String::new(),
+                source: std::io::Error::other(format!(
+                    "it is not in the library, whose paths begin at its `{RECIPES}`"
+                )),
+            })?),
             _ => None,
         };
+        if let (Some(found), Some(library)) = (&found, &loader.library)
+            && library.name_of(&loader.project).is_some()
+        {
+            // In the library itself, its recipes are those of the project.
+            return Self::open(found, options);
+        }
         let read = found.as_deref().unwrap_or(path);
         let text = read_text(read, LIMIT).map_err(|source| LoadError::Read {
             path: path.to_owned(),
@@ -241,11 +257,14 @@ impl Loader {
                 let finding = findings.add("missing-file", span, message);
                 // As it would be written in the extending file.
                 let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
-                let relative = |near: PathBuf| {
-                    let inside = libraries::as_text(&near, library);
-                    inside.or_else(|| Some(near.strip_prefix(path.parent()?).ok()?.display().to_string()))
-                };
-                if let Some(near) = near.and_then(relative) {
+                let relative = |near: PathBuf| Some(near.strip_prefix(path.parent()?).ok()?.display().to_string());
+                let inside = library.filter(|library| library.name_of(path).is_some());
+                if let Some(library) = inside.filter(|_| what == "recipe") {
+                    match libraries::nearest(path, library) {
+                        Some(near) => finding.suggest(near),
+                        None => finding.help(libraries::recipes(library)),
+                    };
+                } else if let Some(near) = near.and_then(relative) {
                     finding.suggest(near);
                 }
                 None

@@ -103,6 +103,11 @@ impl Session<'_> {
         let kconfig = kconfig.ok_or_else(|| request(format!("component {} has no `kconfig`", component.value)))?;
         let used: Vec<&At<PathBuf>> = kconfig.fragments.iter().chain(config).collect();
         let path = fragment.map_or_else(|| default_fragment(recipe, config, kconfig), Path::to_owned);
+        if let Some(name) = recipe.path_in_library(&path) {
+            return Err(request(format!(
+                "{name} is in the library, which is not changed: pass `--fragment kernel-config/NAME.config`"
+            )));
+        }
         let old = read_fragment(&path)?;
         if let KconfigChange::Symbols(wanted) = change {
             parse(wanted)?;
@@ -303,9 +308,10 @@ fn needs_curses(spec: &Spec, target: &str, recipe: &Recipe) -> Result<(), Error>
     )))
 }
 
-/// The fragment with the recipe's name, in the folder of its others.
+/// The fragment with the recipe's name, in the folder of its others, or the project's if those are in the library.
 fn default_fragment(recipe: &Recipe, config: &[At<PathBuf>], kconfig: &KconfigOptions) -> PathBuf {
     let other = config.last().or(kconfig.fragments.last()).and_then(|path| path.value.parent());
+    let other = other.filter(|folder| recipe.path_in_library(folder).is_none());
     let folder = other.map_or_else(|| recipe.project.join("kernel-config"), Path::to_owned);
     folder.join(format!("{}.config", recipe.image.name.value))
 }

@@ -56,7 +56,7 @@ impl Session<'_> {
             return Err(Error::Request(text.into()));
         }
         let wanted = recipe.requests();
-        let LockBase { lock: before, taken, from } = locks.base(&wanted);
+        let LockBase { lock: before, taken, from, from_library } = locks.base(&wanted);
         let open: Vec<&Request> = wanted
             .iter()
             .filter(|request| renewed.contains(request) || before.valid_entry(request).is_none())
@@ -74,15 +74,21 @@ impl Session<'_> {
                 }
             }
             // A project builds on one library.
-            let libraries = lock.entries().map(|entry| &entry.request).filter(|one| matches!(one, Request::Library(_)));
-            let others: Vec<Request> = libraries.filter(|one| !wanted.contains(one)).cloned().collect();
-            others.iter().for_each(|one| _ = lock.remove(one));
+            let is_library = |request: &Request| matches!(request, Request::Library(_));
+            if wanted.iter().any(is_library) {
+                let libraries = lock.entries().map(|entry| &entry.request).filter(|one| is_library(one));
+                let others: Vec<Request> = libraries.filter(|one| !wanted.contains(one)).cloned().collect();
+                others.iter().for_each(|one| _ = lock.remove(one));
+            }
             let unused = before.entries().filter(|entry| used.is_some_and(|used| !used.contains(&entry.request)));
             dropped = unused.filter_map(|entry| lock.remove(&entry.request)).collect();
             Ok(())
         })?;
         if let Some(from) = from {
             self.reporter.notice(&Notice::LockTakenOver(&locks.path, from));
+        }
+        if from_library > 0 {
+            self.reporter.notice(&Notice::LockedAsLibrary(&locks.path, from_library));
         }
         for entry in &dropped {
             self.reporter.notice(&Notice::EntryDropped(&locks.path, entry));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lock::{Lock, LockEntry, LockError, StaleEntry};
+use crate::lock::{Lock, LockEntry, LockError, StaleEntry, rollback};
 use crate::recipe::Settings;
 use crate::recipe::project::LOCK;
 use crate::recipe::{Recipe, recipes_of_project};
@@ -56,16 +56,19 @@ impl Locks {
     pub fn base(&self, wanted: &[Request]) -> LockBase<'_> {
         let mut base = self.base_with_own(wanted);
         for entry in wanted.iter().filter_map(|request| self.library.as_ref()?.valid_entry(request)) {
-            if base.lock.valid_entry(&entry.request).is_none() {
+            // What is older than the rest of the lock is resolved, so that it is noticed.
+            if base.lock.valid_entry(&entry.request).is_none() && rollback(&base.lock, entry).is_none() {
                 base.lock.set(entry.clone());
                 base.taken.push(entry.clone());
+                base.from_library += 1;
             }
         }
         base
     }
 
     fn base_with_own(&self, wanted: &[Request]) -> LockBase<'_> {
-        let mut base = LockBase { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None };
+        let mut base =
+            LockBase { lock: self.shared.clone().unwrap_or_default(), taken: Vec::new(), from: None, from_library: 0 };
         let Some((path, own)) = &self.own else { return base };
         base.taken = own.entries().filter(|entry| entry.broken().is_empty()).cloned().collect();
         if self.shared.is_some() {
@@ -86,6 +89,8 @@ pub struct LockBase<'a> {
     pub taken: Vec<LockEntry>,
     /// The file of the recipe's own lock.
     pub from: Option<&'a Path>,
+    /// How many of those that were taken over are from the library's lock.
+    pub from_library: usize,
 }
 
 fn there(path: &Path) -> Result<Option<Lock>, LockError> {

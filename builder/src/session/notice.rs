@@ -17,6 +17,8 @@ pub enum Notice<'a> {
     LockOutdated(&'a Path, &'a [StaleEntry]),
     /// Entries of a recipe's own lock (the second file) were taken over into the project's lock.
     LockTakenOver(&'a Path, &'a Path),
+    /// This number of sources were locked as the library has them locked.
+    LockedAsLibrary(&'a Path, usize),
     /// An entry was removed from a lock.
     EntryDropped(&'a Path, &'a LockEntry),
     /// Packages that are downgraded.
@@ -52,6 +54,12 @@ impl fmt::Display for Notice<'_> {
             Self::LockTakenOver(path, from) => {
                 write!(f, "{}: imported the entries of {}, which can be removed", path.display(), from.display())
             }
+            Self::LockedAsLibrary(path, number) => write!(
+                f,
+                "{}: {} as in the library; `dbco lock --update` resolves them anew",
+                path.display(),
+                if *number == 1 { "1 source is locked".to_owned() } else { format!("{number} sources are locked") }
+            ),
             Self::EntryDropped(path, entry) => {
                 write!(f, "{}: removed, as no recipe uses it: {}", path.display(), entry.request)
             }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::notice::Notice;
 use super::{Error, Reporter};
+use crate::lock::Lock;
 use crate::recipe::Settings;
+use crate::recipe::project::LOCK;
 use crate::recipe::{Recipe, recipes_of_project};
 use crate::source::Request;
 
@@ -36,6 +38,12 @@ pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BT
             reporter.notice(&Notice::OpenParameters(path, &open));
         }
         requests.extend(default);
+    }
+    // The library's own recipes may be built in this project.
+    if let Some(library) = &named.library
+        && let Ok(lock) = Lock::load(&library.recipes().join(LOCK))
+    {
+        requests.extend(lock.entries().map(|entry| entry.request.clone()));
     }
     Ok(requests)
 }

@@ -12,7 +12,7 @@ use crate::input::{LIMIT, read_text};
 use crate::interrupt;
 use crate::path_error::FromPathError as _;
 use crate::store::listing::{entries, measure, name, sharded_entries};
-use crate::store::{Output, StepResult, Store, StoreError, open_lock, sharded};
+use crate::store::{Output, PRECISION, StepResult, Store, StoreError, open_lock, sharded};
 use crate::tree::{Node, Tree};
 
 type Uses = HashMap<Digest, LastUse>;
@@ -90,6 +90,8 @@ impl Store {
         }
         for path in entries(&folder("libraries"))? {
             match name(&path) {
+                // A command reads recipes, and so the library, before it has the store open.
+                _ if is_recent(&path) => add(ObjectKind::Library, std::slice::from_ref(&path), LastUse::Kept)?,
                 Some(_) => add(ObjectKind::Library, std::slice::from_ref(&path), modified(&path))?,
                 None => add(ObjectKind::Leftover, std::slice::from_ref(&path), LastUse::Never)?,
             }
@@ -229,6 +231,12 @@ impl ReferenceGraph {
             }
         }
     }
+}
+
+/// Whether a library may be in use: its time has a resolution of one day.
+fn is_recent(path: &Path) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age < 2 * PRECISION))
 }
 
 /// The time of the last change of a file; `Never` if it does not exist.
