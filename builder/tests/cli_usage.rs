@@ -214,6 +214,10 @@ fn origins_that_disagree_are_both_named() {
 fn what_lies_outside_of_the_layout_is_named() {
     let project = Project::new();
     project.write("overlay/var/log/x", "");
+    let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(2);
+    ran.says(&["`/var` of this overlay is outside of layout `split`", "/dev, /proc, /sys, /system, /usr"]);
+    // With patterns that exclude some files the build decides, which knows all of them.
+    project.edit("small.yaml", "  layout: split\n", "  layout: split\n  exclude: [/usr/share/doc/**]\n");
     let ran = project.dbco(&["build", "--offline", "small.yaml"]).ends(1);
     ran.says(&["outside of layout `split`", "/dev, /proc, /sys, /system, /usr", "/var/log/x"]);
 }
@@ -259,7 +263,11 @@ fn a_template_is_the_root_filesystem_as_an_archive_or_an_applications_own_conten
     assert!(names.contains("./usr/app/run") && !names.contains("system"), "{names}");
     // An application has nothing outside /usr.
     project.write("app/system/etc/motd", "mine\n");
-    project.dbco(&["build", "--offline", "small.yaml"]).ends(1).says(&["layout `app`", "/system/etc/motd", "/usr"]);
+    project.dbco(&["build", "--offline", "small.yaml"]).ends(2).says(&[
+        "layout `app`",
+        "`/system` of this overlay",
+        "/usr",
+    ]);
     project.edit("small.yaml", "layout: app, overlays: [app]", "layout: app, dirs: [/etc]");
     project.dbco(&["check", "small.yaml"]).ends(2).says(&["`/etc` is outside of layout `app`"]);
 }

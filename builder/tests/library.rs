@@ -53,7 +53,8 @@ fn the_library_itself_is_checked_from_any_folder() {
     assert!(!project.path("dbco.lock").exists() && !project.path("recipes").exists());
     refuses(&project, &["check", "library:quik.yaml"], &["did you mean library:quick.yaml?"]);
     refuses(&project, &["check", "library:none"], &["the library has: ", "dbcolinux.yaml"]);
-    refuses(&project, &["check", "library:../../etc/passwd"], &["can't read the recipe library:../../etc/passwd"]);
+    refuses(&project, &["check", "library:../../etc/passwd"], &["it is not in the library"]);
+    refuses(&project, &["check", "library:../builder/src/lib.rs"], &["it is not in the library"]);
 }
 
 #[test]
@@ -119,7 +120,9 @@ fn mistakes_in_the_project_file_have_their_place() {
 
 #[test]
 fn paths_stay_in_the_library() {
-    for path in ["library:../../x.yaml", "library:/etc/x.yaml", "library:a/../../../x.yaml"] {
+    for path in
+        ["library:..", "library:../docs", "library:../../x.yaml", "library:/etc/x.yaml", "library:a/../../../x.yaml"]
+    {
         let project = empty(EMBEDDED, &format!("recipe: box\nextends: {path}\n"));
         refuses(&project, &["check"], &["recipes/box.yaml:2:10", "is not in the library"]);
     }
@@ -204,4 +207,56 @@ fn several_recipes_have_no_default() {
     let project = empty(EMBEDDED, BOX);
     project.write("recipes/other.yaml", BOX.replace("box", "other"));
     refuses(&project, &["check"], &["can't read the recipe recipes/dbcolinux.yaml", "recipes/box.yaml"]);
+}
+
+#[test]
+fn an_older_lock_of_the_library_is_no_way_back() {
+    let project = empty(EMBEDDED, BOX);
+    project.unshared("unshare --net \"$DBCO\" lock").ends(0);
+    let lock = project.read("dbco.lock");
+    // One entry is missing, and the others are newer than the library's.
+    let entries: Vec<&str> = lock.split("\n- request:").collect();
+    let dated = |entry: &&str| entry.contains("archive-date");
+    let index = entries.iter().position(|entry| dated(&entry)).unwrap();
+    let date = entries[index].split("archive-date: ").nth(1).unwrap().lines().next().unwrap();
+    let others: Vec<String> = entries
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != index)
+        .map(|(_, entry)| entry.replace(date, "\"2036-01-01T00:00:00Z\""))
+        .collect();
+    assert!(others.iter().any(|entry| entry.contains("2036")), "another entry of that archive");
+    project.write("dbco.lock", others.join("\n- request:"));
+    let ran = project.unshared("unshare --net \"$DBCO\" lock --mirror http://127.0.0.1:9/");
+    assert_ne!(ran.code, Some(0), "it is resolved by the network: {}", ran.err);
+}
+
+#[test]
+fn the_recipes_of_a_library_are_the_same_from_every_folder_of_a_project() {
+    let project = on_folder("recipe: mine\nextends: library:small.yaml\n");
+    fs::rename(project.path("own"), project.path("recipes")).unwrap();
+    project.write(
+        "recipes/components/kernel.yaml",
+        "component: kernel\nextends: library:components/kernel.yaml\nenv: {A: b}\n",
+    );
+    fs::create_dir(project.path("sub")).unwrap();
+    let keys = |folder: &str| {
+        let line = format!(
+            "cd {folder} && \"$DBCO\" show library:small.yaml recipe && \"$DBCO\" check library:small.yaml 2>&1"
+        );
+        project.unshared(&line).ends(0).out
+    };
+    assert_eq!(keys("."), keys("sub"));
+    assert_eq!(keys("."), keys("recipes"));
+}
+
+#[test]
+fn components_and_toolchains_have_names_and_no_places() {
+    for (text, expected) in [
+        ("rootfs: {components: {add: ['library:dropbear']}}", "did you mean `dropbear`?"),
+        ("toolchains: {build: 'library:bookworm'}", "did you mean `bookworm`?"),
+    ] {
+        let project = empty(EMBEDDED, &format!("{BOX}{text}\n"));
+        refuses(&project, &["check"], &["recipes/box.yaml:3:", "is named without a place", expected]);
+    }
 }

@@ -200,7 +200,7 @@ fn mistakes_in_a_file_of_settings_have_their_place() {
         ("host: box\nn: x\n", ["s.yaml:2:1", "`x` is not a valid value of parameter `n`"]),
         ("- n\n", ["s.yaml:1:1", "expected a mapping"]),
         ("n: [1]\n", ["s.yaml:1:4", "expected text"]),
-        ("n: 1\nn: 2\n", ["s.yaml:2:1", "n"]),
+        ("n: 1\nn: 2\n", ["s.yaml:2:1", "duplicate key `n`"]),
         ("n: 'x\n", ["s.yaml:", "quote"]),
     ] {
         project.write("s.yaml", text);
@@ -219,4 +219,35 @@ fn a_parameter_that_only_a_profile_uses_is_used() {
     assert!(project.dbco(&["check", "small.yaml"]).ends(0).err.contains(unused));
     project.edit("small.yaml", "outputs:", "profiles:\n  named: {boot: {cmdline: \"host=${host}\"}}\noutputs:");
     assert!(!project.dbco(&["check", "small.yaml"]).ends(0).err.contains(unused));
+}
+
+#[test]
+fn a_default_alone_keeps_the_type_and_bounds_of_the_extended_parameter() {
+    let project = with_parameter("{type: integer, default: 1, maximum: 9}");
+    project.write("mine.yaml", "recipe: mine\nextends: small.yaml\nparams: {n: 6, host: crate}\n");
+    let ran = project.dbco(&["show", "mine.yaml", "boot.cmdline"]).ends(0);
+    assert_eq!(ran.out, "host=crate n=6\n");
+    for value in ["n=hello", "n=10", "host=barrel"] {
+        project.dbco(&["check", "mine.yaml", "--set", value]).ends(2).says(&["is not a valid value of parameter"]);
+    }
+    project.edit("mine.yaml", "n: 6", "n: x");
+    project.dbco(&["check", "mine.yaml"]).ends(2).says(&["`x` is not a valid value", "mine.yaml:3"]);
+}
+
+#[test]
+fn a_profile_without_a_value_removes_that_of_the_extended_file() {
+    let project = with_profiles();
+    project.edit("mine.yaml", "  release:\n    boot: {timeout: 0}\n", "  tiny:\n");
+    let ran = project.dbco(&["check", "mine.yaml", "--profile", "tiny"]).ends(2);
+    ran.says(&["`--profile tiny`", "there are: debug"]);
+    project.edit("mine.yaml", "  tiny:\n", "  tniy:\n");
+    project.dbco(&["check", "mine.yaml"]).ends(2).says(&["mine.yaml:9:3", "there is no profile `tniy` to remove"]);
+}
+
+#[test]
+fn check_reports_the_mistakes_of_all_profiles() {
+    let project = with_profiles();
+    project.edit("mine.yaml", "boot: {timeout: 0}", "boot: {timeuot: 0}");
+    project.edit("mine.yaml", "boot: {timeout: 12}", "boot: {timeoout: 12}");
+    project.dbco(&["check", "mine.yaml"]).ends(2).says(&["unknown key `timeuot`", "unknown key `timeoout`"]);
 }

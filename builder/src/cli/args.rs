@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::recipe::{LoadError, Settings};
+use crate::recipe::{LoadError, Settings, recipes_in};
 use crate::sandbox::Mode;
 use crate::session::Options;
 
@@ -15,10 +15,8 @@ pub fn default_recipe() -> PathBuf {
     if shipped.exists() {
         return shipped;
     }
-    let entries = std::fs::read_dir("recipes").into_iter().flatten().flatten().take(1000);
-    let mut files = entries.map(|entry| entry.path()).filter(|path| is_yaml(path) && path.is_file());
-    match (files.next(), files.next()) {
-        (Some(only), None) => only,
+    match &recipes_in(Path::new("recipes"))[..] {
+        [only] => only.clone(),
         _ => shipped,
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::prose::count;
+use super::prose::{count, fail};
 use super::session::CliSession;
 use super::{CommandResult, RecipeArgs, usage};
 use crate::kernel::verdict::{Lost, Verdict};
@@ -13,17 +13,23 @@ use crate::session::{Error, KernelSettings, Locks, stale};
 
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
-    check(session, &recipe, args, locked)?;
+    let mut failure = check(session, &recipe, args, locked).err();
     // Each profile by itself, unless some are chosen: a mistake in one would only be found when someone needs it.
     if recipe.settings.profiles.is_empty() {
         for name in &recipe.profiles {
+            if let Some(error) = failure.take() {
+                fail(session.printer, &session.failure(error));
+                failure = Some(usage(anyhow!("not all of the recipe and its profiles are right")));
+            }
             let mut settings = recipe.settings.clone();
             settings.profiles.push(name.clone());
             session.printer.note(&format!("profile {name}:"));
-            check(session, &session.load(&args.recipe, &settings).map_err(usage)?, args, locked)?;
+            let checked = session.load(&args.recipe, &settings).map_err(usage);
+            let checked = checked.and_then(|recipe| check(session, &recipe, args, locked));
+            failure = checked.err().or(failure);
         }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 fn check(session: &CliSession<'_>, recipe: &Recipe, args: &RecipeArgs, locked: bool) -> CommandResult {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::project::{is_repository, is_top};
+use super::project::{FILE, is_repository, is_top};
 use super::sniff::is_recipe;
 use crate::input::{LIMIT, read_text};
 use crate::similar;
@@ -21,6 +21,17 @@ pub fn recipes_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// projects or repositories.
 pub fn recipes_of_project(folder: &Path) -> io::Result<Vec<PathBuf>> {
     below(folder, &|folder| !is_top(folder) && !is_repository(folder))
+}
+
+/// The image recipes in a folder itself, in order; what can't be read is left out.
+pub fn recipes_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().take(1000);
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_yaml).collect();
+    paths
+        .retain(|path| read_text(path, LIMIT).is_ok_and(|text| is_recipe(path.file_name().unwrap_or_default(), &text)));
+    paths.sort();
+    paths
 }
 
 fn below(folder: &Path, enter: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
@@ -72,7 +83,8 @@ pub(super) fn nearest(path: &Path) -> (Option<String>, Vec<String>) {
         let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         for entry in fs::read_dir(here).into_iter().flatten().flatten().take(1000) {
             let path = folder.join(entry.file_name());
-            if path.extension().is_some_and(|end| end == "yaml") && path.is_file() {
+            let is_project = entry.file_name() == FILE;
+            if path.extension().is_some_and(|end| end == "yaml") && path.is_file() && !is_project {
                 known.push(path.display().to_string());
             }
         }

@@ -171,6 +171,7 @@ impl Loader {
         let mut others = Extended::default();
         let Some(mut node) = self.extended(file, node, kind, &mut others) else { return Ok(None) };
         let Extended { chain, profiles } = others;
+        profiles.close(&self.sink);
         if let Some(name) = profiles.unknown(&settings.profiles) {
             return Err(LoadError::Profile { name: name.clone(), hint: profiles.hint(name) });
         }

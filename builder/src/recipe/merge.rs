@@ -80,6 +80,14 @@ fn merge_maps(base: &mut YamlNode, pairs: Vec<(MappingKey, YamlNode)>, key: &str
                 base.history.removed.push(Removed { name: own.name, by: own.span, was });
                 gone.push(index);
             }
+            // A default alone is that of the extended parameter, whose type and bounds stay.
+            (Some(index), YamlValue::Text { .. })
+                if key == "params" && matches!(mine[index].1.value, YamlValue::Map(_)) =>
+            {
+                let span = node.span;
+                let default = MappingKey { name: "default".to_owned(), span };
+                merge_maps(&mut mine[index].1, vec![(default, node)], &own.name, sink);
+            }
             (Some(index), _) => merge_node(&mut mine[index].1, node, &own.name, sink),
             (None, YamlValue::Null) if CHOSEN_KEYS.contains(&key) => {
                 let message = format!("the extended `{key}` has no `{}`", own.name);

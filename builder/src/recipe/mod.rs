@@ -38,7 +38,7 @@ pub use crate::yaml::{decode, node, text};
 pub use component::{BaseConfig, Component, KconfigOptions, Resolve};
 pub use effective::{Effective, effective, effective_with};
 pub use error::LoadError;
-pub use find::{recipes_below, recipes_of_project};
+pub use find::{recipes_below, recipes_in, recipes_of_project};
 pub use image::Image;
 pub use lints::lint;
 pub use load::{Recipe, load, load_with};

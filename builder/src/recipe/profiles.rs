@@ -18,6 +18,8 @@ const OUTSIDE: [&str; 2] = ["extends", "profiles"];
 pub(super) struct Profiles {
     /// Each profile that a file states, from the recipe itself to the last that it extends.
     stated: Vec<(MappingKey, YamlNode)>,
+    /// Names without a value, which remove the profiles of extended files, and whether there was one.
+    removed: Vec<(MappingKey, bool)>,
 }
 
 impl Profiles {
@@ -28,7 +30,14 @@ impl Profiles {
             YamlValue::Map(pairs) => pairs,
             _ => return wrong_type(&node, "a mapping of names to parts of a recipe", sink),
         };
+        // They concern what follows: files that this one extends.
+        let mut gone = Vec::new();
         for (key, profile) in pairs {
+            let mut removed = self.removed.iter_mut().filter(|(own, _)| own.name == key.name).peekable();
+            if removed.peek().is_some() {
+                removed.for_each(|(_, found)| *found = true);
+                continue;
+            }
             if let Some(why) = Name::fault(&key.name) {
                 let message = format!("{:?} can't be the name of a profile: {why}", key.name);
                 sink.borrow_mut().add("name", key.span, message);
@@ -42,9 +51,18 @@ impl Profiles {
                     }
                     self.stated.push((key, profile));
                 }
-                YamlValue::Null => self.stated.push((key, YamlNode::new(YamlValue::Map(Vec::new()), profile.span))),
+                YamlValue::Null => gone.push((key, false)),
                 _ => wrong_type(&profile, "a part of a recipe (a mapping)", sink),
             }
+        }
+        self.removed.extend(gone);
+    }
+
+    /// Reports names without a value that remove nothing.
+    pub fn close(&self, sink: &FindingSink) {
+        for (key, _) in self.removed.iter().filter(|(_, found)| !found) {
+            let message = format!("there is no profile `{}` to remove", key.name);
+            sink.borrow_mut().add("extends", key.span, message).help("a profile is a mapping: a part of a recipe");
         }
     }
 

@@ -89,6 +89,9 @@ fn bad_name(name: &str) -> Option<String> {
     if name.len() > NAME {
         return Some(format!("it has {} bytes, the kernel's limit is {NAME}", name.len()));
     }
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Some("it begins with neither a letter of ASCII nor a digit".into());
+    }
     let wrong = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.@+".contains(*c))?;
     Some(format!("it contains {wrong:?}; letters of ASCII, digits, `-`, `_`, `.`, `@` and `+` are allowed"))
 }
@@ -104,9 +107,14 @@ fn bad_address(address: &Address) -> Option<&'static str> {
     }
 }
 
-fn check_card(name: &str, card: &StaticInterface, sink: &FindingSink) {
+fn check_card(at: &At<String>, card: &StaticInterface, sink: &FindingSink) {
     let StaticInterface { addresses, gateways, dns, search: _, mtu } = card;
+    let (name, span) = (&at.value, at.span);
     let mut findings = sink.borrow_mut();
+    if addresses.is_empty() {
+        let message = format!("{name} has no address");
+        findings.add(CHECK.id, span, message).help("`none` leaves a card alone, `dhcp` asks for an address");
+    }
     for address in addresses {
         if let Some(why) = bad_address(address) {
             findings.add(

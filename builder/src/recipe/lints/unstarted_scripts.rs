@@ -96,7 +96,7 @@ fn services(rootfs: &Rootfs, found: &OverlayFiles, sink: &FindingSink) {
     }
     let stated: Vec<&str> = rootfs.services.iter().map(|service| &*service.name.value).collect();
     for (name, span) in &folders {
-        let runs = ["run"].iter().any(|file| found.files.contains_key(&format!("{SERVICES}/{name}/{file}")));
+        let runs = found.files.contains_key(&format!("{SERVICES}/{name}/run"));
         if !runs && !stated.contains(name) && rootfs.components.is_empty() && rootfs.packages.is_none() {
             let message = format!("/{SERVICES}/{name} has no script `run`, so that the supervisor starts nothing");
             sink.borrow_mut().add(LINT.id, *span, message);
