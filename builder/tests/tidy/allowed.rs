@@ -13,7 +13,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &["input", "interrupt"]),
     ("tree", &["digest"]),
     ("mask", &[]),
-    ("yaml", &["mask", "similar"]),
+    ("yaml", &["mask", "printable", "similar"]),
     ("process", &["interrupt", "mask"]),
     ("platform", &[]),
     ("printable", &[]),
