@@ -32,7 +32,7 @@ impl Value {
     }
 
     /// The value on one line, as it may be inside of brackets. `None` if that would be unreadable: a text of several lines.
-    pub(super) fn inline(&self) -> Option<String> {
+    pub fn inline(&self) -> Option<String> {
         Some(match self {
             Self::Text(text) if text.contains('\n') => return None,
             Self::Text(text) => scalar(text, false, Where::Flow),
