@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::template::{fill, quoted};
+use super::template::{fill, inside, line};
 use super::{Changes, ScaffoldError, checked};
 
 /// An application container: a recipe whose template is one program, and the program.
@@ -30,10 +30,10 @@ impl App {
     /// The name can't be used.
     pub fn changes(&self) -> Result<Changes, ScaffoldError> {
         let name = checked(&self.name)?;
-        let (quoted_name, port) = (quoted(name), self.port.to_string());
-        let source = format!("{{path: {}}}", quoted(&format!("../sources/{name}")));
-        let summary = quoted(&format!("The application {name} in a container of its own"));
-        let extends = quoted(&self.extends);
+        let (quoted_name, port) = (line(name), self.port.to_string());
+        let source = format!("{{path: {}}}", inside(&format!("../sources/{name}")));
+        let summary = line(&format!("The application {name} in a container of its own"));
+        let extends = line(&self.extends);
         let values = [
             ("NAME", name),
             ("RECIPE", &quoted_name),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::names::checked_crate;
-use super::template::{fill, quoted};
+use super::template::{fill, inside, line};
 use super::{Changes, ScaffoldError, TargetRecipe, checked};
 use crate::yaml::edit::Value;
 
@@ -120,9 +120,9 @@ impl Component {
             _ => "1",
         };
         let lock = format!("{}/Cargo.lock", path.unwrap_or_default());
-        let (quoted_name, quoted_license) = (quoted(name), quoted(&self.license));
-        let summary = quoted(&format!("The program {name}"));
-        let (source, lock, version) = (source.inline().unwrap_or_default(), quoted(&lock), quoted(version));
+        let (quoted_name, quoted_license) = (line(name), line(&self.license));
+        let summary = line(&format!("The program {name}"));
+        let (source, lock, version) = (source.inline().unwrap_or_default(), inside(&lock), line(version));
         let values = [
             ("NAME", name),
             ("COMPONENT", &quoted_name),

@@ -60,7 +60,9 @@ impl TargetRecipe {
             node.get("extends").is_some() && self.at(path).is_some_and(|node| matches!(node.value, YamlValue::List(_)));
         let list = Value::List(vec![element.clone()]);
         let addition = if inherits { Value::map([("add", list)]) } else { list };
-        let after = match path.iter().try_fold(&node, |node, key| node.get(key)) {
+        let stated = path.iter().try_fold(&node, |node, key| node.get(key));
+        let is_list = stated.is_some_and(|node| matches!(node.value, YamlValue::List(_)));
+        let after = match stated {
             Some(found) => match &found.value {
                 YamlValue::Map(_) if found.get("add").is_some() => {
                     edit::push(&self.text, &[path, &["add"]].concat(), element)
@@ -80,9 +82,11 @@ impl TargetRecipe {
         };
         Ok(match after {
             Ok(after) => Edited::Done(Edit { path: self.path.clone(), before: self.text.clone(), after }),
-            Err(error) => {
-                Edited::Manual(Manual { path: self.path.clone(), why: error.to_string(), lines: lines(path, addition) })
-            }
+            Err(error) => Edited::Manual(Manual {
+                path: self.path.clone(),
+                why: error.to_string(),
+                lines: lines(path, if is_list { Value::List(vec![element.clone()]) } else { addition }),
+            }),
         })
     }
 
@@ -142,6 +146,10 @@ mod tests {
         let edited = recipe(text, BASE).add_to_list(&["rootfs", "components"], &Value::text("new")).unwrap();
         let Edited::Manual(manual) = edited else { panic!("{edited:?}") };
         assert!(manual.why.contains("alias"), "{}", manual.why);
+        assert_eq!(manual.lines, "rootfs: {components: [new]}\n");
+        let text = "extends: b\nrootfs: &r {layout: split}\nx: *r\n";
+        let edited = recipe(text, BASE).add_to_list(&["rootfs", "components"], &Value::text("new")).unwrap();
+        let Edited::Manual(manual) = edited else { panic!("{edited:?}") };
         assert_eq!(manual.lines, "rootfs:\n  components: {add: [new]}\n");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::names::host;
-use super::template::{fill, quoted};
+use super::template::{fill, inside, line};
 use super::{Changes, DEFAULT_EXTENDS, ScaffoldError, checked};
 
 /// An image's recipe.
@@ -35,14 +35,14 @@ impl Image {
             include_str!("templates/recipe.yaml"),
             &[
                 ("NAME", name),
-                ("RECIPE", &quoted(name)),
-                ("TEST", &quoted(name)),
-                ("EXTENDS", &quoted(&self.extends)),
-                ("SUMMARY", &quoted(&format!("The image {name}"))),
-                ("HOST", &quoted(&host(name))),
-                ("OVERLAY", &quoted(&overlay)),
+                ("RECIPE", &line(name)),
+                ("TEST", &line(name)),
+                ("EXTENDS", &line(&self.extends)),
+                ("SUMMARY", &line(&format!("The image {name}"))),
+                ("HOST", &inside(&host(name))),
+                ("OVERLAY", &inside(&overlay)),
                 ("ENTRY", "live"),
-                ("ABOUT", &quoted(&about)),
+                ("ABOUT", &inside(&about)),
             ],
         );
         let mut changes = Changes::default();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::template::quoted;
+use super::template::line;
 use super::{Changes, ScaffoldError, TargetRecipe, checked};
 use crate::archive::Budget;
 use crate::kernel::patch::inspect;
@@ -42,12 +42,8 @@ impl Patch {
     /// It is no patch, its name can't be used, or the series has it already.
     pub fn changes(&self, target: &PatchTarget) -> Result<Changes, ScaffoldError> {
         let file = checked(&self.file)?;
-        let files = inspect(file, self.text.as_bytes(), &Budget::default())
+        inspect(file, self.text.as_bytes(), &Budget::default())
             .map_err(|error| ScaffoldError::Answer(error.to_string()))?;
-        if files.is_empty() {
-            let message = format!("{file} is no patch: expected a unified diff (`diff -u`, `git diff`)");
-            return Err(ScaffoldError::Answer(message));
-        }
         let name = format!("{}/{file}", self.component);
         let mut changes = Changes::default();
         changes.file(self.folder.join("patches").join(&self.component).join(file), self.text.clone());
@@ -61,8 +57,8 @@ impl Patch {
                 let text = format!(
                     "# In place of the library's component, in all recipes of this project.\ncomponent: {}\nextends: {}\n\
                      patches: {}\n",
-                    quoted(component),
-                    quoted(&format!("library:components/{component}.yaml")),
+                    line(component),
+                    line(&format!("library:components/{component}.yaml")),
                     patches.inline().unwrap_or_default()
                 );
                 changes.file(self.folder.join("components").join(format!("{component}.yaml")), text);

@@ -25,9 +25,14 @@ pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text + rest
 }
 
-/// A text as a value in YAML.
-pub fn quoted(text: &str) -> String {
+/// A text as a value in YAML, in brackets or braces.
+pub fn inside(text: &str) -> String {
     scalar(text, false, Where::Flow)
+}
+
+/// A text as a value in YAML, on a line of its own.
+pub fn line(text: &str) -> String {
+    scalar(text, false, Where::Block)
 }
 
 #[cfg(test)]

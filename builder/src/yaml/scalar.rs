@@ -62,7 +62,8 @@ fn can_be_plain(text: &str, place: Where) -> bool {
 /// Whether a reader of YAML may take a text without quotes for a number, a boolean or a date.
 fn looks_typed(text: &str) -> bool {
     let word = text.to_ascii_lowercase();
-    text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+    let is_path = text.starts_with("./") || text.starts_with("../");
+    (text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) && !is_path)
         || ["true", "false", "yes", "no", "on", "off", "y", "n", "null"].contains(&word.as_str())
 }
 
@@ -72,13 +73,14 @@ mod tests {
 
     #[test]
     fn a_text_that_may_be_read_as_something_else_is_quoted() {
-        for text in
-            ["n", "y", "on", "No", "1.0", "true", "null", "~", "", "- a", "a: b", "a #b", "*a", "&a", "[a]", " a"]
-        {
+        for text in [
+            "n", "y", "on", "No", "1.0", "true", "null", "~", "", "- a", "a: b", "a #b", "*a", "&a", ".5", ".inf",
+            "[a]", " a",
+        ] {
             let written = scalar(text, false, Where::Block);
             assert!(written.starts_with(['"', '\'']), "{text:?}: {written}");
         }
-        for text in ["hello", "a b", "a-b", "/a/b", "a, b", "a:b"] {
+        for text in ["hello", "a b", "a-b", "/a/b", "a, b", "a:b", "../a", "./a"] {
             assert_eq!(scalar(text, false, Where::Block), text);
         }
         assert_eq!(scalar("1.0", true, Where::Block), "1.0");

@@ -95,7 +95,9 @@ pub fn place(changes: &Changes) -> Result<Placed, CommandError> {
         .map(|file| file.path.display().to_string())
         .collect();
     if !existing.is_empty() {
-        return Err(usage(anyhow!("{} exists already: nothing was made; choose another name", existing.join(", "))));
+        let exist = if existing.len() == 1 { "exists" } else { "exist" };
+        let message = format!("{} {exist} already: nothing was made; choose another name", existing.join(", "));
+        return Err(usage(anyhow!(message)));
     }
     let mut placed = Placed { files: Vec::new(), folders: Vec::new(), edits: Vec::new(), is_kept: false };
     for NewFile { path, text } in &changes.files {
