@@ -12,13 +12,12 @@ use super::apply::{list, place, report};
 use super::ask::Questions;
 use super::{Lang, Part, PartArgs};
 use crate::input;
-use crate::library::Library;
-use crate::recipe::Settings;
+use crate::recipe::node::YamlValue;
+use crate::recipe::{Recipe, Settings};
 use crate::scaffold::{
     App, BootTest, Changes, Component, Fragment, Image, Language, Origin, Patch, PatchTarget, ScaffoldError,
     TargetRecipe, checked,
 };
-use crate::yaml::node::YamlValue;
 
 /// Makes a part.
 pub fn run(session: &CliSession<'_>, part: &Part) -> CommandResult {
@@ -82,7 +81,7 @@ pub fn run(session: &CliSession<'_>, part: &Part) -> CommandResult {
             let name = name(given, "fragment", "mine")?;
             let target = Target::open(session, part, &questions)?;
             let folder = target.fragments();
-            if let Some(library) = &target.library
+            if let Some(library) = &target.loaded.library
                 && library
                     .path_of(&Path::new("../kernel-config").join(format!("{name}.config")))
                     .is_some_and(|path| path.is_file())
@@ -174,7 +173,7 @@ struct Target {
     recipe: TargetRecipe,
     /// Its folder.
     folder: PathBuf,
-    library: Option<Library>,
+    loaded: Recipe,
 }
 
 impl Target {
@@ -187,13 +186,13 @@ impl Target {
             None => only_recipe(questions)?,
         };
         let loaded = session.load(&path, &Settings::default()).map_err(usage)?;
-        Ok(Self { folder: folder_of(&path), recipe: target(session, &path)?, library: loaded.library })
+        Ok(Self { folder: folder_of(&path), recipe: target(session, &path)?, loaded })
     }
 
     /// A new component would take the place of another one.
     fn is_unknown_component(&self, name: &str) -> Result<(), CommandError> {
         let file = Path::new("components").join(format!("{name}.yaml"));
-        if self.library.as_ref().and_then(|library| library.path_of(&file)).is_some_and(|path| path.is_file()) {
+        if self.loaded.library.as_ref().and_then(|library| library.path_of(&file)).is_some_and(|path| path.is_file()) {
             return Err(usage(anyhow!(
                 "the library has a component `{name}`: choose another name, or add `{name}` to `rootfs.components`"
             )));
@@ -221,7 +220,7 @@ impl Target {
         if own.exists() {
             return Ok(PatchTarget::Component(target(session, &own)?));
         }
-        match self.library.as_ref().and_then(|library| library.path_of(&file)).filter(|path| path.is_file()) {
+        match self.loaded.library.as_ref().and_then(|library| library.path_of(&file)).filter(|path| path.is_file()) {
             Some(path) => {
                 let effective = session.effective(&path, &Settings::default()).map_err(usage)?;
                 let patches = effective.node.get("patches").map(|node| &node.value);
