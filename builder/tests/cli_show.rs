@@ -37,6 +37,7 @@ params:
   host:
     default: crate
     choices: [box, crate]
+    type: string
 kernel:
   component: kernel
   patches: [first.patch]

@@ -92,7 +92,8 @@ fn another_library_than_the_locked_one_is_noticed() {
 fn a_project_without_a_library_is_told_how_to_state_one() {
     for text in ["", "{}\n", "# nothing\n"] {
         let project = empty(text, BOX);
-        refuses(&project, &["check"], &["recipes/box.yaml:2:10", "states none", "library: embedded", "dbco.yaml"]);
+        refuses(&project, &["check"], &["recipes/box.yaml:2:10", "states none", "library: embedded", "dbco.yaml"])
+            .never_says("the file is empty");
     }
     let project = Project::bare();
     project.write("recipes/box.yaml", BOX);

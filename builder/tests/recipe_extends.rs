@@ -292,3 +292,24 @@ fn long_lists_are_changed_in_little_time() {
     assert!(format!("{:?}", left.kind()).contains("list") && left.history.removed.len() == 20_000);
     assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
 }
+
+/// Found by fuzzing: the second of two keys without a value removed what the first had removed.
+#[test]
+fn repeated_keys_are_findings_whatever_they_do() {
+    for (mapping, key) in [
+        ("boot: {cmdline: , cmdline: }", "cmdline"),
+        ("boot:\nboot:\n", "boot"),
+        ("params: {host: , host: {default: x}}", "host"),
+        ("params: {host: {default: crate}, host: }", "host"),
+        ("outputs: \noutputs: {add: [iso]}\noutputs: \n", "outputs"),
+        ("rootfs: {users: {remove: [root], remove: [root]}, users: , users: }", "users"),
+        ("extends: small.yaml\n", "extends"),
+        ("profiles: {a: {boot: , boot: }}\nprofiles: {a: , a: }\n", "profiles"),
+    ] {
+        let project = Project::new();
+        project.write("mine.yaml", format!("recipe: mine\nextends: small.yaml\n{mapping}\n"));
+        for arguments in [&["check", "mine.yaml"][..], &["show", "mine.yaml", "--origin"]] {
+            project.dbco(arguments).ends(2).says(&["repeated-key", &format!("`{key}`")]);
+        }
+    }
+}

@@ -132,25 +132,29 @@ fn every_lint_has_an_id_of_its_own_a_rule_a_file_and_documentation_and_no_shippe
     }
 }
 
-/// The YAML blocks of the README that are image recipes, as a user would copy them: beside the shipped recipes.
+/// The YAML blocks of the README and of two pages that are image recipes, as a user would copy them: beside the shipped recipes.
 #[test]
-fn the_recipes_in_the_readme_are_accepted() {
-    let readme = repository().join("README.md");
-    if !readme.exists() {
-        return;
+fn the_recipes_in_the_documentation_are_accepted() {
+    let mut recipes = Vec::new();
+    for page in ["README.md", "docs/services.md", "docs/system.md"] {
+        let path = repository().join(page);
+        if !path.exists() {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+        let before = recipes.len();
+        recipes.extend(blocks.filter(|block| block.starts_with("recipe:")));
+        assert!(recipes.len() > before, "{page} has no ```yaml block that begins with `recipe:`");
     }
-    let text = fs::read_to_string(readme).unwrap();
-    let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let recipes: Vec<&str> = blocks.filter(|block| block.starts_with("recipe:")).collect();
-    assert!(!recipes.is_empty(), "README.md has no ```yaml block that begins with `recipe:`");
-    // A copy of what is shipped, so that the README's recipes find what they refer to, with the files that they add.
+    // A copy of what is shipped, so that these recipes find what they refer to, with the files that they add.
     let project = Project::new();
     let copy = format!("cp -R '{0}/recipes' '{0}/kernel-config' .", repository().display());
     project.unshared(&copy).ends(0);
     for (number, recipe) in recipes.iter().enumerate() {
-        let name = format!("recipes/readme-{number}.yaml");
+        let name = format!("recipes/documented-{number}.yaml");
         project.write(&name, recipe);
-        let overlays = |line: &str| Some(line.trim().strip_prefix("overlays: {add: [")?.strip_suffix("]}")?.to_owned());
+        let overlays = |line: &str| Some(line.trim().strip_prefix("overlays: {add: [")?.split_once("]}")?.0.to_owned());
         for overlay in recipe.lines().filter_map(overlays) {
             for folder in overlay.split(", ") {
                 fs::create_dir_all(project.path("recipes").join(folder)).unwrap();

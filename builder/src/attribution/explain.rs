@@ -137,7 +137,7 @@ impl<'a> Explainer<'a> {
 
     /// Where the recipe itself states something about a path.
     fn stated(&self, content: &Rootfs, path: &TreePath) -> Vec<(&'static str, String)> {
-        let Rootfs { layout, users, groups, dirs, nodes, links, services, attributes, .. } = content;
+        let Rootfs { layout, users, groups, dirs, nodes, links, services, system, attributes, .. } = content;
         let is = |text: &str| TreePath::new(text).is_ok_and(|stated| stated == *path);
         let mut spans = Vec::new();
         spans.extend(dirs.iter().filter(|dir| is(&dir.path)).map(|dir| ("dirs", dir.path.span)));
@@ -158,6 +158,10 @@ impl<'a> Explainer<'a> {
         let own =
             services.iter().filter(|service| folder(&service.name.value).is_ok_and(|folder| path.is_within(&folder)));
         spans.extend(own.map(|service| ("services", service.name.span)));
+        for (key, span) in system.stated() {
+            let files = crate::rootfs::system::files_of(key, system, *layout);
+            spans.extend(files.iter().any(|file| is(&file.path)).then_some((key, span)));
+        }
         let matching = |stated: &str| Pattern::new(stated).is_ok_and(|pattern| pattern.matches(path));
         let changed = attributes.iter().filter(|stated| matching(&stated.path));
         spans.extend(changed.map(|stated| ("attributes", stated.path.span)));

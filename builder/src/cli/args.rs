@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::recipe::Settings;
+use crate::recipe::{LoadError, Settings};
 use crate::sandbox::Mode;
 use crate::session::Options;
 
@@ -28,21 +28,48 @@ pub fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "yaml" || end == "yml")
 }
 
-/// A recipe's parameters, and its lock.
+/// What is chosen of a recipe: parameters and profiles.
 #[derive(Debug, Args)]
-pub struct SettingArgs {
+pub struct ChoiceArgs {
     /// Sets a parameter of the recipe; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+    /// Sets the parameters in a YAML file, a mapping of names to values; may be repeated. Later files replace values of earlier
+    /// ones, and --set those of all files
+    #[arg(long, value_name = "FILE")]
+    settings: Vec<PathBuf>,
+    /// Merges a profile of the recipe over it; may be repeated, in this order
+    #[arg(long, value_name = "NAME")]
+    profile: Vec<String>,
+}
+
+impl ChoiceArgs {
+    /// The recipe's parameters and profiles; reads the files.
+    pub fn settings(&self) -> Result<Settings, LoadError> {
+        let mut settings = Settings::new();
+        for path in &self.settings {
+            settings.extend(Settings::read(path)?);
+        }
+        settings.extend(self.set.iter().cloned().collect());
+        settings.profiles.clone_from(&self.profile);
+        Ok(settings)
+    }
+}
+
+/// What is chosen of a recipe, and its lock.
+#[derive(Debug, Args)]
+pub struct SettingArgs {
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
 }
 
 impl SettingArgs {
-    /// The recipe's parameters.
-    pub fn settings(&self) -> Settings {
-        self.set.iter().cloned().collect()
+    /// The recipe's parameters and profiles.
+    pub fn settings(&self) -> Result<Settings, LoadError> {
+        self.choice.settings()
     }
 }
 
@@ -57,8 +84,8 @@ pub struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The recipe's parameters.
-    pub fn settings(&self) -> Settings {
+    /// The recipe's parameters and profiles.
+    pub fn settings(&self) -> Result<Settings, LoadError> {
         self.given.settings()
     }
 

@@ -13,13 +13,27 @@ use crate::session::{Error, KernelSettings, Locks, stale};
 
 pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> CommandResult {
     let recipe = session.recipe(args)?;
+    check(session, &recipe, args, locked)?;
+    // Each profile by itself, unless some are chosen: a mistake in one would only be found when someone needs it.
+    if recipe.settings.profiles.is_empty() {
+        for name in &recipe.profiles {
+            let mut settings = recipe.settings.clone();
+            settings.profiles.push(name.clone());
+            session.printer.note(&format!("profile {name}:"));
+            check(session, &session.load(&args.recipe, &settings).map_err(usage)?, args, locked)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(session: &CliSession<'_>, recipe: &Recipe, args: &RecipeArgs, locked: bool) -> CommandResult {
     let lines = |stale: Vec<StaleEntry>| -> String { stale.iter().map(|stale| format!("\n  {stale}")).collect() };
-    let locks = Locks::open(&recipe, args.lock());
+    let locks = Locks::open(recipe, args.lock());
     let found =
         locks.as_ref().map_err(ToString::to_string).and_then(|locks| locks.current().map_err(|e| e.to_string()));
     let stale = match found {
         Ok((path, lock)) => {
-            let stale = stale(&recipe, lock);
+            let stale = stale(recipe, lock);
             if locked && !stale.is_empty() {
                 return Err(Error::Stale { path: path.to_owned(), stale }.into());
             }
@@ -35,10 +49,10 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
     let (components, tests) = (count(recipe.components.len(), "component"), count(tests, "test"));
     let summary = format!("{}: {components}, {entries}, {tests}{note}", image.name.value);
     session.printer.note(&summary);
-    lint(&recipe).iter().for_each(|finding| session.printer.note(&warning(&recipe, finding)));
+    lint(recipe).iter().for_each(|finding| session.printer.note(&warning(recipe, finding)));
     let lock = locks.as_ref().ok().and_then(|locks| locks.current().ok()).map(|(_, lock)| lock);
     let mut lost = Vec::new();
-    match session.kernel_settings(&recipe, lock)? {
+    match session.kernel_settings(recipe, lock)? {
         None => {}
         Some(KernelSettings::Unknown(why)) => {
             session.printer.note(&format!("the kernel's settings were not checked: {why}"));
@@ -49,7 +63,7 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
         }
     }
     lost.iter().for_each(|lost| session.printer.error(&finding(lost)));
-    let unstable = [unstable_kernel(&recipe), unpinned(&recipe)].concat();
+    let unstable = [unstable_kernel(recipe), unpinned(recipe)].concat();
     unstable.iter().for_each(|finding| session.printer.error(finding));
     let mut found = Vec::new();
     if !lost.is_empty() {
@@ -63,11 +77,13 @@ pub fn run(session: &CliSession<'_>, args: &RecipeArgs, locked: bool) -> Command
     if found.is_empty() { Ok(()) } else { Err(usage(anyhow!(found.join("; ")))) }
 }
 
-/// What is legal and probably a mistake, with its place.
+/// What is legal and probably a mistake, with its places.
 fn warning(recipe: &Recipe, finding: &Finding) -> String {
-    let Finding { id, message, span, help, .. } = finding;
+    let Finding { id, message, span, related, help, .. } = finding;
+    let places = related.iter().map(|(span, label)| format!("\n  {}: {label}", recipe.files.locate(*span)));
+    let places: String = places.collect();
     let help = help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-    format!("warning: {}: {message} [{id}]{help}", recipe.files.locate(*span))
+    format!("warning: {}: {message} [{id}]{places}{help}", recipe.files.locate(*span))
 }
 
 fn summary_of(verdict: &Verdict) -> String {

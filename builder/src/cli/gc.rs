@@ -13,8 +13,7 @@ use super::session::CliSession;
 use super::{CommandError, CommandResult, usage};
 use crate::lock::LockError;
 use crate::plan::{PlanTargets, plan};
-use crate::recipe::Settings;
-use crate::recipe::recipes_below;
+use crate::recipe::{Recipe, Settings, recipes_below};
 use crate::session::{Locks, digests};
 use crate::store::{Garbage, KeptObjects, ObjectKind, Policy, Sharing, Store};
 
@@ -112,11 +111,23 @@ fn keep_seen(session: &CliSession<'_>, store: &Store, args: &GcArgs, kept: &mut 
     Ok(())
 }
 
-/// Adds everything that a recipe uses: for each of its outputs, its boot tests and its audit, with everything that its
-/// lock names.
+/// Adds everything that a recipe uses, without a profile and with each of them.
 fn keep(session: &CliSession<'_>, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
-    let recipe = session.load(&named.path, &Settings::default()).map_err(usage)?;
-    let locks = Locks::open(&recipe, None).map_err(usage)?;
+    let recipe = session.load(&named.path, &Settings::new()).map_err(usage)?;
+    keep_one(session, &recipe, named, kept)?;
+    for name in &recipe.profiles {
+        // One that was never built with its lock has nothing to keep.
+        let profile = KeptRecipe { path: named.path.clone(), found: true };
+        if let Ok(recipe) = session.load(&named.path, &Settings::of_profile(name)) {
+            keep_one(session, &recipe, &profile, kept)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds what is used for each output, for boot tests and for the audit of a recipe, with everything that its lock names.
+fn keep_one(session: &CliSession<'_>, recipe: &Recipe, named: &KeptRecipe, kept: &mut KeptObjects) -> CommandResult {
+    let locks = Locks::open(recipe, None).map_err(usage)?;
     let requests = recipe.requests();
     let lock = match locks.current() {
         Err(LockError::Missing(_)) if named.found => None,
@@ -124,7 +135,7 @@ fn keep(session: &CliSession<'_>, named: &KeptRecipe, kept: &mut KeptObjects) ->
     };
     let Some(lock) = lock.filter(|lock| !named.found || lock.fits(&requests)) else {
         // Sources in its lock may have been fetched for other recipes, or for an earlier form of this one.
-        kept.blobs.extend(lock.iter().flat_map(|lock| digests(&recipe, &lock.only(&requests)).collect::<Vec<_>>()));
+        kept.blobs.extend(lock.iter().flat_map(|lock| digests(recipe, &lock.only(&requests)).collect::<Vec<_>>()));
         let path = named.path.display();
         session.printer.note(&format!("{path}: not all of its sources are locked, so none of its results are kept"));
         return Ok(());
@@ -134,11 +145,11 @@ fn keep(session: &CliSession<'_>, named: &KeptRecipe, kept: &mut KeptObjects) ->
     let audit = PlanTargets { rootfs: true, ..PlanTargets::default() };
     for wanted in [all, audit] {
         let plan =
-            plan(&recipe, &lock, &wanted).with_context(|| format!("--keep {}", named.path.display())).map_err(usage)?;
+            plan(recipe, &lock, &wanted).with_context(|| format!("--keep {}", named.path.display())).map_err(usage)?;
         kept.steps.extend(plan.graph.steps.iter().map(|step| step.digest));
         kept.blobs.extend(plan.graph.steps.iter().flat_map(|step| step.action.blobs()));
     }
-    kept.blobs.extend(digests(&recipe, &lock));
+    kept.blobs.extend(digests(recipe, &lock));
     Ok(())
 }
 

@@ -53,7 +53,8 @@ enum GraphFormat {
 
 pub fn run(session: &CliSession<'_>, args: &GraphArgs) -> CommandResult {
     let (path, step) = args.target.target();
-    let recipe = session.load(&path, &args.target.given.settings()).map_err(usage)?;
+    let settings = args.target.given.settings().map_err(usage)?;
+    let recipe = session.load(&path, &settings).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { only: args.only.clone(), ..PlanTargets::default() };
     let options = Options { lock: args.target.given.lock.clone(), ..Options::default() };

@@ -74,7 +74,8 @@ pub fn run(session: &CliSession<'_>, args: &KconfigArgs) -> CommandResult {
         }
     };
     let loading = LoadOptions { kernel_toolchain: args.toolchain.clone(), ..session.load_options() };
-    let recipe = load_with(&args.recipe.recipe, &args.recipe.settings(), &loading).map_err(usage)?;
+    let settings = args.recipe.settings().map_err(usage)?;
+    let recipe = load_with(&args.recipe.recipe, &settings, &loading).map_err(usage)?;
     let store = session.store()?;
     let options = args.how.options(args.recipe.lock());
     let leave = || session.printer.finish();

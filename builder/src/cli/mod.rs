@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-use args::{BuildArgs, RecipeArgs, default_recipe, positive, setting};
+use args::{BuildArgs, RecipeArgs, default_recipe, positive};
 
 use crate::recipe::OutputKind;
 use crate::source::VendoredPlace;

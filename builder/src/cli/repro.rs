@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::args::ChoiceArgs;
 use super::prose::count;
 use super::session::CliSession;
-use super::{CommandError, CommandResult, default_recipe, positive, setting, usage};
+use super::{CommandError, CommandResult, default_recipe, positive, usage};
 use crate::recipe::OutputKind;
 use crate::repro::{
     self, BUILDS, Programs, Report, ReproError, ReproObserver, ReproOptions, Variations, html, repro, text,
@@ -21,9 +22,8 @@ pub struct ReproArgs {
     /// The image recipes, of one project; their builds share the two stores [default: as for `dbco build`]
     #[arg(value_name = "RECIPE")]
     recipes: Vec<PathBuf>,
-    /// Sets a parameter of the recipes; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl ReproObserver for Observer<'_> {
 pub fn run(session: &CliSession<'_>, args: &ReproArgs) -> CommandResult {
     let wanted = ReproOptions {
         recipes: if args.recipes.is_empty() { vec![default_recipe()] } else { args.recipes.clone() },
-        settings: args.set.iter().cloned().collect(),
+        settings: args.choice.settings().map_err(usage)?,
         only: args.only.clone(),
         options: Options {
             lock: args.lock.clone(),

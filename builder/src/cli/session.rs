@@ -73,7 +73,8 @@ impl<'a> CliSession<'a> {
     }
 
     pub fn recipe(&self, args: &RecipeArgs) -> Result<Recipe, CommandError> {
-        self.load(&args.recipe, &args.settings()).map_err(usage)
+        let settings = args.settings().map_err(usage)?;
+        self.load(&args.recipe, &settings).map_err(usage)
     }
 
     /// Maps a library error to a command's error by its kind. For errors of several sources each error is printed here,

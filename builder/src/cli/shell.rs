@@ -54,7 +54,8 @@ pub fn run(session: &CliSession<'_>, args: &ShellArgs) -> CommandResult {
     if args.command.is_none() && !io::stdin().is_terminal() {
         return Err(usage(anyhow!("standard input is not a terminal: pass --command 'CMD'")));
     }
-    let recipe = session.load(&path, &args.target.given.settings()).map_err(usage)?;
+    let settings = args.target.given.settings().map_err(usage)?;
+    let recipe = session.load(&path, &settings).map_err(usage)?;
     let kept = args.keep.as_deref().map(new_folder).transpose()?;
     let store = session.store()?;
     let outcome: Mutex<CommandResult> = Mutex::new(Ok(()));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::args::recipe_and;
+use super::args::{ChoiceArgs, recipe_and};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, setting, usage};
-use crate::recipe::{BadRecipe, Effective, LoadError, Settings};
+use super::{CommandError, CommandResult, usage};
+use crate::recipe::{BadRecipe, Effective, LoadError};
 use crate::show::{self, Style};
 
 pub const EXAMPLES: &str = "\
@@ -34,9 +34,8 @@ pub struct ShowArgs {
     /// Also print which file and line set each value, and those of the values that it replaced
     #[arg(long)]
     origin: bool,
-    /// Sets a parameter of the recipe; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
 }
 
 impl ShowArgs {
@@ -49,7 +48,7 @@ impl ShowArgs {
 
 pub fn run(session: &CliSession<'_>, args: &ShowArgs) -> CommandResult {
     let (path, key) = args.target();
-    let settings: Settings = args.set.iter().cloned().collect();
+    let settings = args.choice.settings().map_err(usage)?;
     let effective = session.effective(&path, &settings).map_err(usage)?;
     let all = show::shown(&effective);
     let part = show::select(&all, key).map_err(|error| usage(anyhow::anyhow!("{}: {error}", path.display())));

@@ -89,7 +89,8 @@ fn image(args: &SizesArgs) -> Result<(String, Part), CommandError> {
 }
 
 fn recipe(session: &CliSession<'_>, args: &SizesArgs) -> Result<Vec<(String, Part)>, CommandError> {
-    let recipe = session.load(&args.subject, &args.given.settings()).map_err(usage)?;
+    let settings = args.given.settings().map_err(usage)?;
+    let recipe = session.load(&args.subject, &settings).map_err(usage)?;
     let options = args.how.options(args.given.lock.as_deref());
     let wanted = PlanTargets { only: args.only.clone(), every_step: true, ..PlanTargets::default() };
     let done = session.build(recipe, session.store()?, &options, &wanted)?;

@@ -6,10 +6,11 @@ use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
 
+use super::args::ChoiceArgs;
 use super::prose::{bytes, count};
 use super::session::CliSession;
-use super::{CommandError, CommandResult, default_recipe, setting, usage};
-use crate::recipe::{Recipe, Settings};
+use super::{CommandError, CommandResult, default_recipe, usage};
+use crate::recipe::Recipe;
 use crate::session::{Error, LockedSources};
 use crate::vendor::{ArchiveFormat, FolderReport, Manifest, Selection, verify, write_archive, write_folder};
 
@@ -36,9 +37,8 @@ pub struct VendorArgs {
     /// those of the recipes that are given; without any, only the manifest counts
     #[arg(long, value_name = "DIR|ARCHIVE", conflicts_with_all = ["output", "prune"])]
     verify: Option<PathBuf>,
-    /// Sets a parameter of the recipes; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    choice: ChoiceArgs,
     /// The lock file [default: the nearest dbco.lock in the recipe's folder or above it]
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct VendorArgs {
 
 impl VendorArgs {
     fn load(&self, session: &CliSession<'_>) -> Result<Vec<Recipe>, CommandError> {
-        let settings: Settings = self.set.iter().cloned().collect();
+        let settings = self.choice.settings().map_err(usage)?;
         let default = [default_recipe()];
         let paths = if self.recipes.is_empty() { &default[..] } else { &self.recipes };
         paths.iter().map(|path| session.load(path, &settings).map_err(usage)).collect()

@@ -117,7 +117,7 @@ fn requested(recipe: &Recipe) -> Vec<String> {
 
 /// The recipe, or that of an image: its folder has the recipe's name, and the recipe is in the project.
 fn subject(session: &CliSession<'_>, path: &Path, args: &WhyArgs) -> Result<Subject, CommandError> {
-    let settings = args.given.settings();
+    let settings = args.given.settings().map_err(usage)?;
     let is_image = path.is_file() && !is_yaml(path);
     if !is_image {
         return Ok(Subject { recipe: session.load(path, &settings).map_err(usage)?, image: None });
@@ -217,7 +217,8 @@ fn rebuilt_step(session: &CliSession<'_>, args: &WhyArgs, path: &Path, name: &st
         let text = "--rebuilt compares what a recipe builds now; give the recipe in place of the image";
         return Err(usage(anyhow::anyhow!(text)));
     }
-    let recipe = session.load(path, &args.given.settings()).map_err(usage)?;
+    let settings = args.given.settings().map_err(usage)?;
+    let recipe = session.load(path, &settings).map_err(usage)?;
     let store = session.store_as(Sharing::Reading)?;
     let wanted = PlanTargets { boot: true, ..PlanTargets::default() };
     let plan = session.plan_only(&recipe, &store, &args.options(), &wanted)?.plan;

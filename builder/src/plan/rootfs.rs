@@ -7,9 +7,11 @@ use super::packages::patterns;
 use super::planner::{PlanError, Planner};
 use crate::recipe::decode::At;
 use crate::recipe::programs;
-use crate::recipe::rootfs::{Attributes, Overlay, Rootfs, User};
+use crate::recipe::rootfs::{Attributes, Keymap, Overlay, Rootfs, User};
 use crate::recipe::text::Span;
-use crate::rootfs::{Account, Assembly, LayerOrigin, Modes, Pattern, Program, StatedFile, scan, services};
+use crate::rootfs::{
+    Account, Assembly, LayerOrigin, Modes, NeededFile, Pattern, Program, StatedFile, scan, services, system,
+};
 use crate::step::{AssembleStep, ComponentStep, Id, LayerFrom, PackagesStep};
 use crate::tree::TreePath;
 
@@ -29,7 +31,8 @@ impl Planner<'_> {
         };
         let mut programs = rootfs.shells().map(shell).collect::<Result<Vec<_>, _>>()?;
         programs.extend(self.services(rootfs)?);
-        let assembly = Assembly { programs, ..assembly(rootfs)? };
+        let needed = self.keymap(rootfs)?.into_iter().collect();
+        let assembly = Assembly { programs, needed, ..assembly(rootfs)? };
         Ok(self.plan.graph.add(AssembleStep { label: label.to_owned(), assembly, layers, firmware: None }))
     }
 
@@ -46,6 +49,18 @@ impl Planner<'_> {
             programs.push(self.program(program, role, service.command.span, programs::SERVICE)?);
         }
         Ok(programs)
+    }
+
+    /// The keyboard map that the root has to contain.
+    fn keymap(&self, rootfs: &Rootfs) -> Result<Option<NeededFile>, PlanError> {
+        let Some(map) = &rootfs.system.keymap else { return Ok(None) };
+        let path = |folder: &str| TreePath::new(&format!("{folder}/{}.kmap", map.value.0)).map_err(PlanError::Path);
+        Ok(Some(NeededFile {
+            paths: Keymap::FOLDERS.into_iter().map(path).collect::<Result<_, _>>()?,
+            role: format!("the map of `keymap: {}`", map.value.0),
+            place: self.recipe.files.locate(map.span),
+            remedy: programs::KEYMAP.to_owned(),
+        }))
     }
 
     /// What components install, as layers.
@@ -107,7 +122,7 @@ pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
     let folder = |user: &User| format!("{}/.ssh", user.home.trim_end_matches('/'));
     let keys = with_keys().map(|user| StatedFile {
         path: format!("{}/authorized_keys", folder(user)),
-        text: user.ssh_keys.iter().map(|key| format!("{}\n", key.value)).collect(),
+        content: user.ssh_keys.iter().map(|key| format!("{}\n", key.value)).collect::<String>().into_bytes(),
         mode: 0o600,
         owner: (user.uid, user.gid),
     });
@@ -127,9 +142,11 @@ pub(super) fn assembly(rootfs: &Rootfs) -> Result<Assembly, PlanError> {
         nodes: rootfs.nodes.clone(),
         links: links.chain(services::links(&rootfs.services)).collect(),
         files: services::files(&rootfs.services).into_iter().chain(keys).collect(),
+        settings: system::files(&rootfs.system, rootfs.layout),
         dirs: rootfs.dirs.iter().cloned().chain(folders).collect(),
         attributes: patterned(&rootfs.attributes)?,
         replace: patterns(&rootfs.replace)?,
         programs: Vec::new(),
+        needed: Vec::new(),
     })
 }

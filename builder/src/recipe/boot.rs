@@ -4,6 +4,7 @@ use super::decode::{At, Decode, FindingSink, Table, required, word};
 use super::keys;
 use super::name::Name;
 use super::node::YamlNode;
+use super::text::Span;
 use crate::image::serial::Serial;
 use crate::platform::Platform;
 
@@ -14,6 +15,8 @@ pub struct BootMenu {
     pub timeout: u32,
     /// Kernel parameters of every entry.
     pub cmdline: String,
+    /// Their location, if there are any.
+    pub cmdline_span: Option<Span>,
     /// The entries; the first is the default.
     pub entries: Vec<BootEntry>,
 }
@@ -62,6 +65,8 @@ pub struct BootEntry {
     pub waitusb: Option<u32>,
     /// Further kernel parameters.
     pub cmdline: String,
+    /// Their location, if there are any.
+    pub cmdline_span: Option<Span>,
 }
 
 impl BootMenu {
@@ -99,10 +104,10 @@ impl Decode for BootMenu {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         let table = Table::open(node, &keys::BOOT, sink)?;
         let timeout = table.or("timeout", 3);
-        let cmdline = table.or_default("cmdline");
+        let (cmdline, cmdline_span) = (table.or_default("cmdline"), table.value("cmdline"));
         let entries = table.required("entries");
         table.close();
-        Some(Self { timeout, cmdline, entries: entries? })
+        Some(Self { timeout, cmdline, cmdline_span, entries: entries? })
     }
 }
 
@@ -119,8 +124,8 @@ impl Decode for BootEntry {
         let mode = required(&table, "mode", |node| word(node, &modes, sink));
         let (root, system) = (table.optional("root"), table.optional("system"));
         let (disk, waitusb) = (table.optional("disk"), table.optional("waitusb"));
-        let cmdline = table.or_default("cmdline");
+        let (cmdline, cmdline_span) = (table.or_default("cmdline"), table.value("cmdline"));
         table.close();
-        Some(Self { id: id?, title: title?, mode: mode?, root, system, disk, waitusb, cmdline })
+        Some(Self { id: id?, title: title?, mode: mode?, root, system, disk, waitusb, cmdline, cmdline_span })
     }
 }

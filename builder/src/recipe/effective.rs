@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::error::LoadError;
 use super::libraries::{as_text, in_library};
-use super::load::{LoadOptions, Loader};
+use super::loader::{LoadOptions, Loader};
 use super::merge::FileKind;
 use super::node::{YamlNode, YamlValue};
-use super::params::{Parameter, Settings};
+use super::params::Parameter;
+use super::settings::Settings;
 use super::text::{BadRecipe, FileId, Finding, KnownKeys, RecipeFiles, Span};
 use crate::library::Library;
 
@@ -49,8 +50,14 @@ pub fn effective_with(path: &Path, settings: &Settings, options: &LoadOptions) -
     let (mut loader, file) = Loader::open(path, options)?;
     let node = loader.parse(file);
     let kind = node.as_ref().and_then(|node| loader.other_kind(node)).unwrap_or(FileKind::Recipe);
-    if let Some(name) = settings.keys().next().filter(|_| kind != FileKind::Recipe) {
-        return Err(LoadError::Parameter { name: name.clone(), hint: format!(": it is a {}", kind.word()) });
+    if kind != FileKind::Recipe {
+        let hint = format!(": it is a {}", kind.word());
+        if let Some(name) = settings.names().next() {
+            return Err(LoadError::Parameter { stated: format!("`--set {name}=…`"), name: name.clone(), hint });
+        }
+        if let Some(name) = settings.profiles.first() {
+            return Err(LoadError::Profile { name: name.clone(), hint });
+        }
     }
     let merged = match node {
         Some(node) => loader.merged(file, node, kind, settings)?,

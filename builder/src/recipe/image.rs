@@ -166,7 +166,7 @@ fn decode_image(
 ) -> Option<Image> {
     let table = Table::open(node, &keys::RECIPE, sink)?;
     // Resolved before; listed here so that they are known keys.
-    let _ = (table.node("extends"), table.node("params"));
+    let _ = (table.node("extends"), table.node("params"), table.node("profiles"));
     let name = table.required("recipe");
     let summary = table.or_default("summary");
     let arch = table.node("arch");

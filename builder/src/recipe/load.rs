@@ -1,29 +1,27 @@
 //! From a file's path to a complete [`Recipe`].
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::checks;
 use super::component::{self, Component};
-use super::decode::{At, Decode, FindingSink};
+use super::decode::At;
 use super::error::LoadError;
-use super::find::{nearest, suggest_path};
 use super::image::{self, Image, Kernel};
-use super::libraries::{self, LibraryChoice, in_library};
+use super::libraries;
+use super::loader::{Extended, LoadOptions, Loader, MergedFile};
 use super::merge::{self, FileKind};
 use super::name::Name;
-use super::node::{self, YamlNode};
-use super::params::{Parameter, Parameters, Settings, substitute};
-use super::place::FileFinder;
+use super::node::YamlNode;
+use super::params::Parameter;
 use super::project;
+use super::settings::Settings;
 use super::text::{BadRecipe, FileId, RecipeFiles, Span};
 use super::texts;
 use super::toolchain::{self, Toolchain};
-use crate::input::{LIMIT, read_text};
-use crate::library::{Library, RECIPES};
+use crate::library::Library;
 use crate::platform::Platform;
-use crate::source::{CargoLock, LibraryContent, Request, SourceContext};
+use crate::source::{CargoLock, LibraryContent, Request};
 
 /// A recipe with everything it refers to.
 #[derive(Debug)]
@@ -38,7 +36,9 @@ pub struct Recipe {
     pub store: Option<PathBuf>,
     /// Its parameters, by name.
     pub params: BTreeMap<String, Parameter>,
-    /// The values of parameters that were set.
+    /// The names of its profiles.
+    pub profiles: BTreeSet<String>,
+    /// The values of parameters that were set, and the profiles that were applied.
     pub settings: Settings,
     /// The recipe itself.
     pub image: Image,
@@ -54,15 +54,6 @@ pub struct Recipe {
     pub boot: Toolchain,
     /// The files that it was read from, for messages of later stages.
     pub files: RecipeFiles,
-}
-
-/// What loading depends on, beside the files and parameters of a recipe.
-#[derive(Clone, Debug, Default)]
-pub struct LoadOptions {
-    /// The folder of the store, which the program's library is unpacked into; by default the user's.
-    pub store: Option<PathBuf>,
-    /// The toolchain of the kernel's component, instead of the recipe's: for tools that only a user needs.
-    pub kernel_toolchain: Option<String>,
 }
 
 /// Reads a recipe and everything it refers to, with the default options. All errors are reported at once.
@@ -88,6 +79,7 @@ pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Res
                 library,
                 store: options.store,
                 params: merged.params.declared,
+                profiles: merged.profiles,
                 settings: settings.clone(),
                 image,
                 components,
@@ -102,45 +94,6 @@ pub fn load_with(path: &Path, settings: &Settings, options: &LoadOptions) -> Res
     }
 }
 
-/// The maximum length of a chain of `extends`.
-const CHAIN: usize = 16;
-
-/// A file, merged over those that it extends.
-pub(super) struct MergedFile {
-    /// The result, without `extends`.
-    pub node: YamlNode,
-    /// The file and those that it extends, from itself to the last.
-    pub chain: Vec<ExtendedFile>,
-    /// Its parameters; only image recipes have any.
-    pub params: Parameters,
-}
-
-/// A file in a chain of `extends`.
-pub(super) struct ExtendedFile {
-    /// The file.
-    pub file: FileId,
-    /// Its absolute path without links, to notice that it is extended twice.
-    canonical: PathBuf,
-    /// The location of the path that it extends.
-    extends: Option<Span>,
-}
-
-/// Reads files and everything that they refer to.
-pub(super) struct Loader {
-    /// The files read so far.
-    pub files: RecipeFiles,
-    /// The findings so far.
-    pub sink: FindingSink,
-    /// The folder of the first file; if that is in the library, the folder for recipes of the project.
-    root: PathBuf,
-    project: PathBuf,
-    /// The library that the project builds on.
-    pub library: Option<Library>,
-    /// Toolchains that were read, by name; `None` for an invalid one.
-    toolchains: BTreeMap<String, Option<Toolchain>>,
-    options: LoadOptions,
-}
-
 struct Parts {
     image: Image,
     components: BTreeMap<String, Component>,
@@ -151,65 +104,6 @@ struct Parts {
 }
 
 impl Loader {
-    /// Reads the first file, and the project's.
-    pub fn open(path: &Path, options: &LoadOptions) -> Result<(Self, FileId), LoadError> {
-        let inside = path.to_str().and_then(in_library);
-        let root = match (inside, path.parent()) {
-            (Some(_), _) if Path::new(RECIPES).is_dir() => RECIPES.into(),
-            (None, Some(folder)) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let mut loader = Self {
-            files: RecipeFiles::default(),
-            sink: RefCell::default(),
-            project: project::folder(&root),
-            root,
-            library: None,
-            toolchains: BTreeMap::new(),
-            options: options.clone(),
-        };
-        let mut choice = loader.project_file();
-        if inside.is_some() {
-            choice = choice.or(Some(LibraryChoice::Embedded));
-        }
-        loader.library = choice.map(|choice| choice.open(options.store.as_deref())).transpose()?;
-        let found = match (inside, &loader.library) {
-            (Some(name), Some(library)) => library.path_of(Path::new(name)),
-            _ => None,
-        };
-        let read = found.as_deref().unwrap_or(path);
-        let text = read_text(read, LIMIT).map_err(|source| LoadError::Read {
-            path: path.to_owned(),
-            hint: match (inside, &loader.library) {
-                (Some(name), Some(library)) => libraries::suggest(name, library),
-                _ => suggest_path(path),
-            },
-            source,
-        })?;
-        let file = loader.files.add(read, text);
-        Ok((loader, file))
-    }
-
-    /// The library that the project's file states. What is wrong with that file is a finding.
-    fn project_file(&mut self) -> Option<LibraryChoice> {
-        let path = project::file_of(&self.root)?;
-        // As a user would write it.
-        let path = path.strip_prefix(".").unwrap_or(&path);
-        let text = read_text(path, LIMIT);
-        let is_read = text.as_ref().err().map(ToString::to_string);
-        let file = self.files.add(path, text.unwrap_or_default());
-        if let Some(error) = is_read {
-            let start = Span { file, start: 0, end: 0 };
-            self.sink.borrow_mut().add("missing-file", start, format!("can't read the project's file: {error}"));
-            return None;
-        }
-        if self.files.text(file).trim().is_empty() {
-            return None;
-        }
-        let node = self.parse(file)?;
-        LibraryChoice::decode(&node, &self.files, &self.sink).map(|choice| choice.value)
-    }
-
     /// The kind of a file that does not say that it is a recipe.
     pub fn other_kind(&self, node: &YamlNode) -> Option<FileKind> {
         let kinds = [FileKind::Component, FileKind::Toolchain].into_iter();
@@ -228,23 +122,6 @@ impl Loader {
             return Ok(None);
         }
         self.merged(file, node, FileKind::Recipe, settings)
-    }
-
-    /// A parsed file, merged over those that it extends; for a recipe with the values of its parameters.
-    pub fn merged(
-        &mut self,
-        file: FileId,
-        node: YamlNode,
-        kind: FileKind,
-        settings: &Settings,
-    ) -> Result<Option<MergedFile>, LoadError> {
-        let mut chain = Vec::new();
-        let Some(mut node) = self.extended(file, node, kind, &mut chain) else { return Ok(None) };
-        let params = match kind {
-            FileKind::Recipe => substitute(&mut node, settings, &self.files, &self.sink)?,
-            _ => Parameters::default(),
-        };
-        Ok(Some(MergedFile { node, chain, params }))
     }
 
     /// Decodes an image recipe, and reads and checks everything that it refers to.
@@ -298,88 +175,6 @@ impl Loader {
         }
     }
 
-    /// Merges a parsed file over the one that it extends, and that over its own. `chain` gets them in this order.
-    fn extended(
-        &mut self,
-        file: FileId,
-        mut node: YamlNode,
-        kind: FileKind,
-        chain: &mut Vec<ExtendedFile>,
-    ) -> Option<YamlNode> {
-        let extends = node.take("extends");
-        // A repeated key has been reported.
-        while node.take("extends").is_some() {}
-        let canonical = self.files.path(file).canonicalize().unwrap_or_default();
-        chain.push(ExtendedFile { file, canonical, extends: extends.as_ref().map(|node| node.span) });
-        let Some(extends) = extends else { return Some(node) };
-        let name = At::<String>::decode(&extends, &self.sink)?;
-        let path = match in_library(&name.value) {
-            Some(inside) => libraries::locate(inside, self.library.as_ref(), name.span, &self.sink)?,
-            None => self.files.folder(file).join(&name.value),
-        };
-        let canonical = path.canonicalize().unwrap_or_default();
-        if let Some(first) = chain.iter().position(|known| known.canonical == canonical) {
-            self.report_circle(&chain[first..], kind);
-            return None;
-        }
-        if chain.len() == CHAIN {
-            let message = format!("more than {CHAIN} files extend each other");
-            let mut findings = self.sink.borrow_mut();
-            let finding = findings.add("extends", name.span, message);
-            chain[0].extends.into_iter().for_each(|span| _ = finding.relate(span, "the first"));
-            return None;
-        }
-        let base = self.read(&path, name.span, kind.word())?;
-        let parsed = self.parse(base)?;
-        let mut base = self.extended(base, parsed, kind, chain)?;
-        merge::merge(&mut base, node, kind, &self.sink);
-        Some(base)
-    }
-
-    /// Reports that the last of the files extends the first.
-    fn report_circle(&self, files: &[ExtendedFile], kind: FileKind) {
-        let name = |file: &ExtendedFile| file.canonical.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let circle: Vec<String> = files.iter().chain(files.first()).map(name).collect();
-        let message = format!("a {} extends itself: {}", kind.word(), circle.join(" → "));
-        let mut findings = self.sink.borrow_mut();
-        if let Some((last, others)) = files.split_last()
-            && let Some(span) = last.extends
-        {
-            let finding = findings.add("extends-itself", span, message);
-            others.iter().filter_map(|other| other.extends).for_each(|span| _ = finding.relate(span, "by this"));
-        }
-    }
-
-    /// The context of a file's references, for packages of an architecture.
-    fn place(&self, platform: Platform) -> FileFinder<'_> {
-        let scope = SourceContext { recipe: &self.root, project: &self.project, platform };
-        FileFinder { files: &self.files, scope, library: self.library.as_ref() }
-    }
-
-    /// Parses a file.
-    pub fn parse(&mut self, file: FileId) -> Option<YamlNode> {
-        node::parse(&self.files, file, &mut self.sink.borrow_mut())
-    }
-
-    fn read(&mut self, path: &Path, span: Span, what: &str) -> Option<FileId> {
-        match read_text(path, LIMIT) {
-            // As a user would write it.
-            Ok(text) => Some(self.files.add(path.strip_prefix(".").unwrap_or(path), text)),
-            Err(error) => {
-                let message = format!("can't read the {what} {}: {error}", path.display());
-                let mut findings = self.sink.borrow_mut();
-                let finding = findings.add("missing-file", span, message);
-                // As it would be written in the extending file.
-                let near = nearest(path).0.map(PathBuf::from).filter(|_| what == "recipe");
-                let near = near.and_then(|near| near.strip_prefix(path.parent()?).ok().map(Path::to_owned));
-                if let Some(near) = near {
-                    finding.suggest(near.display());
-                }
-                None
-            }
-        }
-    }
-
     /// The file of a component or a toolchain, merged over those that it extends.
     fn open_named(&mut self, folder: &str, name: &At<String>, kind: FileKind) -> Option<(FileId, YamlNode)> {
         let what = kind.word();
@@ -392,7 +187,7 @@ impl Loader {
         let path = place.find_file(folder, (&name.value, ".yaml"), name.span, what, &self.sink)?;
         let file = self.read(&path, name.span, what)?;
         let node = self.parse(file)?;
-        Some((file, self.extended(file, node, kind, &mut Vec::new())?))
+        Some((file, self.extended(file, node, kind, &mut Extended::default())?))
     }
 
     /// Reports that a component or a toolchain has another name than its file. `stated` is the name in it.

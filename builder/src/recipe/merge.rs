@@ -37,7 +37,7 @@ impl FileKind {
 }
 
 /// Mappings whose keys the author chooses: decoding can't notice that one of them is misspelt.
-const CHOSEN_KEYS: [&str; 6] = ["early", "env", "files", "links", "params", "xattrs"];
+const CHOSEN_KEYS: [&str; 8] = ["early", "env", "files", "links", "network", "params", "profiles", "xattrs"];
 
 /// Merges a file over the one that it extends, which becomes the result.
 pub(super) fn merge(base: &mut YamlNode, mut over: YamlNode, kind: FileKind, sink: &FindingSink) {
@@ -100,6 +100,8 @@ fn merge_maps(base: &mut YamlNode, pairs: Vec<(MappingKey, YamlNode)>, key: &str
         }
     }
     gone.sort_unstable();
+    // A repeated key has been reported.
+    gone.dedup();
     gone.into_iter().rev().for_each(|index| drop(mine.remove(index)));
 }
 
@@ -210,7 +212,7 @@ mod tests {
             let mut forms = vec![&key.form];
             while let Some(form) = forms.pop() {
                 match form {
-                    Form::Scalar(_) | Form::Words(_) => {}
+                    Form::Scalar(_) | Form::Words(_) | Form::Difference(_) => {}
                     Form::List(of) => forms.push(of),
                     Form::Any(all) => forms.extend(all.iter()),
                     Form::Mapping(keys) => chosen(keys, seen, found),

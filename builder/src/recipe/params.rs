@@ -2,23 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decode::{Decode, FindingSink, Table, word};
+use super::decode::{At, Decode, FindingSink, Table, size};
 use super::error::LoadError;
 use super::keys;
 use super::node::{self, YamlNode, YamlValue};
+use super::settings::Settings;
 use super::text::{RecipeFiles, Span};
 use crate::similar;
 
-/// Settings of parameters: `--set name=value`.
-pub type Settings = BTreeMap<String, String>;
-
 /// A parameter of a recipe.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Parameter {
+    /// What its value is.
+    pub kind: ParameterType,
     /// Its default value.
     pub default: Option<String>,
     /// The permitted values; empty for any.
     pub choices: Vec<String>,
+    /// The least and the greatest permitted value of a number or a size.
+    pub bounds: (Option<String>, Option<String>),
     /// Where it is declared.
     pub declared: Option<Span>,
     /// Whether a text of the recipe contains it.
@@ -28,18 +30,92 @@ pub struct Parameter {
 impl Decode for Parameter {
     fn decode(node: &YamlNode, sink: &FindingSink) -> Option<Self> {
         if let YamlValue::Text { text, .. } = &node.value {
-            let default = Some(text.clone());
-            return Some(Self { default, choices: Vec::new(), declared: None, is_used: false });
+            return Some(Self { default: Some(text.clone()), ..Self::default() });
         }
         let table = Table::open(node, &keys::PARAMETER, sink)?;
-        if let Some(kind) = table.node("type") {
-            word(kind, &[("string", ())], sink);
-        }
+        let kind = table.word_or("type", &ParameterType::WORDS, ParameterType::Text).unwrap_or_default();
         let (default, choices) = (table.optional("default"), table.or_default("choices"));
-        let parameter = Self { default, choices, declared: None, is_used: false };
+        let bounds = ["minimum", "maximum"].map(|name| {
+            let bound: Option<At<String>> = table.optional(name);
+            let message = match &bound {
+                Some(_) if kind.number("0").is_none() => {
+                    format!("`{name}` is only valid for a parameter of type `integer` or `size`")
+                }
+                Some(bound) if kind.number(bound).is_none() => format!("`{name}` is not {}", kind.what()),
+                _ => return bound.map(|bound| bound.value),
+            };
+            bound.iter().for_each(|bound| _ = sink.borrow_mut().add("parameter", bound.span, message.clone()));
+            None
+        });
+        let [minimum, maximum] = bounds;
         let _help: Option<String> = table.optional("help");
         table.close();
-        Some(parameter)
+        Some(Self { kind, default, choices, bounds: (minimum, maximum), ..Self::default() })
+    }
+}
+
+/// What the value of a parameter is. Each is inserted as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParameterType {
+    /// Any text.
+    #[default]
+    Text,
+    /// A whole number, with or without a sign.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A number of bytes: `512M`.
+    Size,
+}
+
+impl ParameterType {
+    const WORDS: [(&str, Self); 4] =
+        [("string", Self::Text), ("integer", Self::Integer), ("boolean", Self::Boolean), ("size", Self::Size)];
+
+    /// What a value is, for messages.
+    fn what(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Integer => "a whole number",
+            Self::Boolean => "`true` or `false`",
+            Self::Size => "a size: a number with K, M, G or T (`512M`)",
+        }
+    }
+
+    /// The number that a value stands for; none for a value that is not of this type, and for types without an order.
+    fn number(self, value: &str) -> Option<i128> {
+        match self {
+            Self::Integer => value.parse::<i64>().ok().map(i128::from),
+            // A parameter may also switch something off.
+            Self::Size if value == "0" => Some(0),
+            Self::Size => size(value).map(i128::from),
+            Self::Text | Self::Boolean => None,
+        }
+    }
+}
+
+impl Parameter {
+    /// What is wrong with a value, and what would be right.
+    fn fault(&self, name: &str, value: &str) -> Option<(String, String)> {
+        let is_typed = match self.kind {
+            ParameterType::Text => true,
+            ParameterType::Boolean => ["true", "false"].contains(&value),
+            ParameterType::Integer | ParameterType::Size => self.kind.number(value).is_some(),
+        };
+        let wrong = |help: String| Some((format!("`{value}` is not a valid value of parameter `{name}`"), help));
+        if !is_typed {
+            return wrong(format!("expected {}", self.kind.what()));
+        }
+        if !self.choices.is_empty() && !self.choices.iter().any(|choice| choice == value) {
+            return wrong(format!("one of: {}", self.choices.join(", ")));
+        }
+        let number = self.kind.number(value)?;
+        let bound = |bound: &Option<String>| bound.as_deref().and_then(|bound| self.kind.number(bound));
+        match (&self.bounds, bound(&self.bounds.0), bound(&self.bounds.1)) {
+            ((Some(least), _), Some(limit), _) if number < limit => wrong(format!("at least {least}")),
+            ((_, Some(most)), _, Some(limit)) if number > limit => wrong(format!("at most {most}")),
+            _ => None,
+        }
     }
 }
 
@@ -52,10 +128,12 @@ pub(super) struct Parameters {
     pub uses: BTreeMap<Span, BTreeSet<String>>,
 }
 
-/// Substitutes the values of parameters for `${name}`; `$${` stands for `${`.
+/// Substitutes the values of parameters for `${name}`; `$${` stands for `${`. `elsewhere` has the names of parameters that
+/// parts of the recipe use which are not in it now.
 pub(super) fn substitute(
     root: &mut YamlNode,
     settings: &Settings,
+    elsewhere: &BTreeSet<String>,
     files: &RecipeFiles,
     sink: &FindingSink,
 ) -> Result<Parameters, LoadError> {
@@ -67,19 +145,20 @@ pub(super) fn substitute(
     for (key, parameter) in &params {
         let value = settings.get(&key.name).or(parameter.default.as_ref());
         if let Some(value) = value {
-            if !parameter.choices.is_empty() && !parameter.choices.contains(value) {
-                let message = format!("`{value}` is not a valid value of parameter `{}`", key.name);
-                let help = format!("one of: {}", parameter.choices.join(", "));
+            if let Some((mut message, help)) = parameter.fault(&key.name, value) {
+                if let Some(place) = settings.place(&key.name) {
+                    message = format!("{place}: {message}");
+                }
                 let mut findings = sink.borrow_mut();
                 let finding = findings.add("parameter", key.span, message).help(help);
                 // Each may be of another file.
                 let stated = root.get("params").and_then(|params| params.get(&key.name));
-                stated
-                    .and_then(|node| node.get("choices"))
-                    .into_iter()
-                    .for_each(|node| _ = finding.relate(node.span, "the valid values"));
+                for (key, what) in [("choices", "the valid values"), ("type", "its type")] {
+                    let node = stated.and_then(|node| node.get(key));
+                    node.into_iter().for_each(|node| _ = finding.relate(node.span, what));
+                }
                 let default = stated.map(|node| node.get("default").unwrap_or(node));
-                let default = default.filter(|_| !settings.contains_key(&key.name));
+                let default = default.filter(|_| settings.get(&key.name).is_none());
                 default.into_iter().for_each(|node| _ = finding.relate(node.span, "its default"));
             }
             values.insert(key.name.clone(), value.clone());
@@ -89,7 +168,7 @@ pub(super) fn substitute(
             sink.borrow_mut().add("parameter", key.span, message).help(help);
         }
     }
-    if let Some(name) = settings.keys().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
+    if let Some(name) = settings.names().find(|name| !params.iter().any(|(key, _)| key.name == **name)) {
         let names: Vec<&str> = params.iter().map(|(key, _)| key.name.as_str()).collect();
         let hint = match similar::nearest(name, names.iter().copied()) {
             Some(near) => format!("; {}", similar::did_you_mean(near)),
@@ -97,7 +176,11 @@ pub(super) fn substitute(
         };
         let place = root.get("params").map(|node| format!(" ({})", files.locate(node.span)));
         let hint = hint + &place.unwrap_or_default();
-        return Err(LoadError::Parameter { name: name.clone(), hint });
+        let stated = match settings.place(name) {
+            Some(place) => format!("{place}: `{name}`"),
+            None => format!("`--set {name}=…`"),
+        };
+        return Err(LoadError::Parameter { stated, name: name.clone(), hint });
     }
     let declared = root.get("params").map(|node| (node.span, node.history.removed.clone()));
     let mut uses: BTreeMap<Span, BTreeSet<String>> = BTreeMap::new();
@@ -123,13 +206,18 @@ pub(super) fn substitute(
             uses.insert(span, names);
         }
     });
-    let used: BTreeSet<&String> = uses.values().flatten().collect();
+    let used: BTreeSet<&String> = uses.values().flatten().chain(elsewhere).collect();
     let noted = |(key, parameter): (node::MappingKey, Parameter)| {
         let is_used = used.contains(&key.name);
         (key.name, Parameter { declared: Some(key.span), is_used, ..parameter })
     };
     let declared = params.into_iter().map(noted).collect();
     Ok(Parameters { declared, uses })
+}
+
+/// The names of the parameters in a text.
+pub(super) fn names_in(text: &str) -> BTreeSet<String> {
+    expand(text, &BTreeMap::new()).1
 }
 
 /// A text with the values of its parameters, and their names.

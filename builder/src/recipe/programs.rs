@@ -12,6 +12,8 @@ pub const EARLY_INIT: &str =
 pub const SUPERVISOR: &str = "add the component `runit`";
 /// What to do if the program of a service is missing.
 pub const SERVICE: &str = "add a package, component or overlay that provides it";
+/// What to do if a keyboard map is missing.
+pub const KEYMAP: &str = "add the component `keymaps`, or an overlay that provides it";
 /// What to do if a shell is missing.
 pub const SHELL: &str = "add a package, component or overlay that provides it, or set another `shell`";
 

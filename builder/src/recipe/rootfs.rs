@@ -1,8 +1,11 @@
 //! The root filesystem of a recipe.
 
 mod attributes;
+mod domain;
+mod network;
 mod overlay;
 mod service;
+mod system;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,8 +18,10 @@ use crate::image::compress::Compression;
 use crate::source::{PackageText, Request, decode_suites, packages_of};
 use crate::tree::capabilities::Capabilities;
 
+pub use network::{Address, Interface, StaticInterface};
 pub use overlay::decode_overlays;
 pub use service::{Log, Restart, Service};
+pub use system::{Hostname, Keymap, Locale, SystemKeys, TimeZone};
 
 use attributes::{AccountNames, StatedAttributes};
 
@@ -105,6 +110,8 @@ pub struct Rootfs {
     pub attributes: Vec<Attributes>,
     /// Programs that it runs from its start.
     pub services: Vec<Service>,
+    /// Host name, time zone, locale, keyboard and network cards.
+    pub system: SystemKeys,
     /// Paths for which a later origin may replace an earlier one; a trailing `/**` covers everything below.
     pub replace: Vec<At<String>>,
     /// What the audit ignores: `<path>: <string>`, either with `*`.
@@ -311,6 +318,7 @@ fn rootfs_keys(
         links,
         attributes,
         services: table.or_default("services"),
+        system: SystemKeys::decode(table),
         replace: table.or_default("replace"),
         audit_allow: audit_allow.unwrap_or_default(),
     }

@@ -44,7 +44,7 @@ pub struct Test {
     /// Time limit in seconds for the whole test under TCG; with `cut`, for each start.
     pub timeout: u32,
     /// TCP ports of the machine that the test connects to.
-    pub forward: Vec<u16>,
+    pub forward: Vec<At<u16>>,
     /// Each start of the machine, in order; never empty.
     pub boots: Vec<TestBoot>,
     /// A second machine.
@@ -176,8 +176,8 @@ impl Decode for Test {
         let medium = required(&table, "medium", |node| decode_medium(node, sink));
         let machine = decode_machine(&table, medium, &SMALL);
         let timeout = table.or("timeout", 90);
-        let forward = table.or_default::<Vec<Port>>("forward");
-        let forward = forward.into_iter().map(|port| port.0).collect();
+        let forward = table.or_default::<Vec<At<Port>>>("forward");
+        let forward = forward.into_iter().map(|port| At { value: port.value.0, span: port.span }).collect();
         let boots = match table.node("boots") {
             Some(_) => table.required("boots"),
             // A single boot is written in the test itself.

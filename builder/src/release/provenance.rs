@@ -81,6 +81,9 @@ pub struct ExternalParameters {
     pub lock: String,
     /// The parameters that were set.
     pub parameters: BTreeMap<String, String>,
+    /// The profiles that were applied, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
     /// The kinds of output.
     pub outputs: Vec<String>,
 }
@@ -161,7 +164,8 @@ impl Statement {
         let external_parameters = ExternalParameters {
             recipe: input.project.relative(&input.recipe.path),
             lock: input.project.relative(input.lock_path),
-            parameters: input.recipe.settings.clone(),
+            parameters: input.recipe.settings.values(),
+            profiles: input.recipe.settings.profiles.clone(),
             outputs,
         };
         let internal_parameters = InternalParameters {

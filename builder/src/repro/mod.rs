@@ -240,7 +240,10 @@ struct BuiltSide<'a> {
 /// The arguments of a build that are the same for both.
 fn arguments(wanted: &ReproOptions) -> Result<Vec<String>, ReproError> {
     let mut words = Vec::new();
-    for (name, value) in &wanted.settings {
+    for profile in &wanted.settings.profiles {
+        words.extend(["--profile".to_owned(), profile.clone()]);
+    }
+    for (name, value) in wanted.settings.values() {
         words.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
     for kind in &wanted.only {

@@ -2,19 +2,19 @@
 
 use std::io;
 
-use super::{Account, Conflict, Layer, Merged, Pattern, Program, accounts, merge, programs};
+use super::{Account, Conflict, Layer, Merged, NeededFile, Pattern, Program, accounts, merge, programs};
 use crate::digest::Digest;
 use crate::recipe::rootfs::{Attributes, DeviceNode, Layout};
 use crate::store::{Store, StoreError};
 use crate::tree::{Entry, Node, Tree, TreePath};
 
-/// A text file that follows from what the recipe states.
+/// A file that follows from what the recipe states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatedFile {
     /// Its path.
     pub path: String,
     /// Its content.
-    pub text: String,
+    pub content: Vec<u8>,
     /// Its permission bits.
     pub mode: u32,
     /// Its owner and group.
@@ -36,14 +36,18 @@ pub struct Assembly {
     pub nodes: Vec<DeviceNode>,
     /// Symbolic links: path to target.
     pub links: Vec<(String, String)>,
-    /// Text files.
+    /// Files, whose paths no layer may have with another content.
     pub files: Vec<StatedFile>,
+    /// Files that replace those of layers: what the recipe states about the system as a whole.
+    pub settings: Vec<StatedFile>,
     /// Modes, owners and extended attributes to set at the end, in order.
     pub attributes: Vec<(Pattern, Attributes)>,
     /// Paths at which a later layer may replace an earlier one.
     pub replace: Vec<Pattern>,
     /// Programs that something starts by path.
     pub programs: Vec<Program>,
+    /// Files that something reads.
+    pub needed: Vec<NeededFile>,
 }
 
 impl Assembly {
@@ -57,9 +61,11 @@ impl Assembly {
             nodes: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
+            settings: Vec::new(),
             attributes: Vec::new(),
             replace,
             programs: Vec::new(),
+            needed: Vec::new(),
         }
     }
 }
@@ -99,6 +105,9 @@ pub enum AssemblyError {
     /// Programs that something starts but that do not exist.
     #[error("required programs are missing:{}", list(.0))]
     Programs(Vec<String>),
+    /// Files that something reads but that do not exist.
+    #[error("required files are missing:{}", list(.0))]
+    Files(Vec<String>),
     /// A path that is not allowed in a tree.
     #[error(transparent)]
     Path(#[from] crate::tree::BadPath),
@@ -122,8 +131,10 @@ fn list<T: ToString>(items: &[T]) -> String {
 /// Merges the layers and adds what the recipe itself states.
 pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> Result<Merged, AssemblyError> {
     layers.push(Layer::new("the recipe", stated(assembly, store)?));
-    let Merged { mut tree, unused, origins } = merge(layers, &assembly.replace).map_err(AssemblyError::Conflicts)?;
-    let mut origins = origins;
+    let own = assembly.settings.iter().filter_map(|file| Pattern::new(&file.path).ok());
+    let replace: Vec<Pattern> = assembly.replace.iter().cloned().chain(own).collect();
+    let Merged { mut tree, mut unused, mut origins } = merge(layers, &replace).map_err(AssemblyError::Conflicts)?;
+    unused.retain(|pattern| assembly.replace.contains(pattern));
     add_homes(&assembly.accounts, &mut tree)?;
     for account in &assembly.accounts {
         origins.complete(TreePath::new(&account.home)?, &tree);
@@ -143,6 +154,10 @@ pub fn assemble(assembly: &Assembly, mut layers: Vec<Layer>, store: &Store) -> R
     let missing = programs::missing(&assembly.programs, &tree);
     if !missing.is_empty() {
         return Err(AssemblyError::Programs(missing));
+    }
+    let missing = programs::missing_files(&assembly.needed, &tree);
+    if !missing.is_empty() {
+        return Err(AssemblyError::Files(missing));
     }
     Ok(Merged { tree, unused, origins })
 }
@@ -219,9 +234,9 @@ fn stated(assembly: &Assembly, store: &Store) -> Result<Tree, AssemblyError> {
     for (path, target) in &assembly.links {
         state(&mut tree, path, Entry::symlink(target))?;
     }
-    for StatedFile { path, text, mode, owner: (uid, gid) } in &assembly.files {
-        let blob: Digest = store.add_bytes(text.as_bytes())?;
-        let entry = Entry::file(blob, text.len() as u64, *mode);
+    for StatedFile { path, content, mode, owner: (uid, gid) } in assembly.files.iter().chain(&assembly.settings) {
+        let blob: Digest = store.add_bytes(content)?;
+        let entry = Entry::file(blob, content.len() as u64, *mode);
         state(&mut tree, path, Entry { uid: *uid, gid: *gid, ..entry })?;
     }
     if let Some(layout) = assembly.layout {

@@ -8,6 +8,7 @@ mod layer;
 mod merge;
 mod programs;
 pub mod services;
+pub mod system;
 mod usrmerge;
 
 pub use crate::tree::Pattern;
@@ -16,5 +17,5 @@ pub use assemble::{Assembly, AssemblyError, StatedFile, assemble};
 pub use folder::{Folder, FolderError, Modes, Times, lay_out, read_built, scan, scan_unpacked};
 pub use layer::{Layer, LayerOrigin};
 pub use merge::{Conflict, Merged, Origins, merge};
-pub use programs::Program;
+pub use programs::{NeededFile, Program};
 pub use usrmerge::{follow_usr_links, usr_links};

@@ -30,7 +30,8 @@ pub fn files(services: &[Service]) -> Vec<StatedFile> {
     for service in services {
         let name: &str = &service.name.value;
         let mut add = |path: &str, text: String| {
-            files.push(StatedFile { path: format!("{FOLDER}/{name}/{path}"), text, mode: 0o755, owner: (0, 0) });
+            let (path, content) = (format!("{FOLDER}/{name}/{path}"), text.into_bytes());
+            files.push(StatedFile { path, content, mode: 0o755, owner: (0, 0) });
         };
         add("run", run(service));
         add("finish", finish(service));

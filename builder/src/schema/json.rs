@@ -122,6 +122,7 @@ impl SchemaWriter {
                 json!({ "type": "object", "additionalProperties": value })
             }
             Form::Mapping(keys) => self.mapping(keys, part),
+            Form::Difference(keys) => self.mapping(keys, Part::Difference),
             Form::Any(forms) => {
                 let forms: Vec<Value> = forms.iter().map(|form| self.form(form, part)).collect();
                 json!({ "anyOf": forms })

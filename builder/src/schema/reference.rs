@@ -47,7 +47,7 @@ fn section(kind: &DocumentKind, seen: &mut Vec<&'static str>, text: &mut String)
 /// Adds the mappings of a form that are not described yet, each with its path.
 fn below(form: &Form, path: &str, seen: &mut Vec<&'static str>, found: &mut Vec<(String, &'static Keys)>) {
     match form {
-        Form::Scalar(_) | Form::Words(_) => {}
+        Form::Scalar(_) | Form::Words(_) | Form::Difference(_) => {}
         Form::List(of) => below(of, &format!("{path}[]"), seen, found),
         Form::Map(of) => below(of, &format!("{path}.*"), seen, found),
         Form::Any(forms) => forms.iter().for_each(|form| below(form, path, seen, found)),
@@ -99,6 +99,7 @@ fn form(of: &Form) -> String {
         Form::List(of) => format!("list: {}", form(of)),
         Form::Map(of) => format!("mapping of names to: {}", form(of)),
         Form::Mapping(keys) => format!("mapping [{0}](#{0})", keys.id),
+        Form::Difference(keys) => format!("any part of {}", keys.what),
         Form::Any(forms) => forms.iter().map(form).collect::<Vec<_>>().join("; or "),
     }
 }

@@ -234,7 +234,8 @@ fn is_damage(error: &Error) -> bool {
 
 pub(super) fn plan_for(recipe: &Recipe, lock: &Lock, wanted: &PlanTargets) -> Result<Plan, Error> {
     if let Some(kind) = wanted.only.iter().find(|kind| !recipe.image.gives(**kind)) {
-        return Err(Error::NoOutput(*kind));
+        let known = recipe.image.outputs.iter().map(|output| output.value.word()).collect();
+        return Err(Error::NoOutput(*kind, known));
     }
     Ok(plan(recipe, lock, wanted)?)
 }

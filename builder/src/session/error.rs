@@ -53,8 +53,8 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
     /// The recipe has no such output.
-    #[error("--only {}: it is not in the recipe's `outputs`", .0.word())]
-    NoOutput(OutputKind),
+    #[error("--only {}: it is not in the recipe's `outputs`, which are {}", .0.word(), .1.join(", "))]
+    NoOutput(OutputKind, Vec<&'static str>),
     /// The user's configuration or the mirrors are invalid or missing.
     #[error(transparent)]
     Config(anyhow::Error),
@@ -151,7 +151,7 @@ impl Error {
                 | Self::NoHome
                 | Self::Recipe(_)
                 | Self::Request(_)
-                | Self::NoOutput(_)
+                | Self::NoOutput(..)
                 | Self::Config(_)
                 | Self::Lock(
                     LockError::Missing(_)

@@ -92,7 +92,7 @@ pub fn boot_test(done: &BuiltRecipe, test: &Test) -> Result<BootTest, Error> {
         name: test.name.to_string(),
         boots: starts.next().unwrap_or_default(),
         timeout: Duration::from_secs(test.timeout.into()),
-        forward: test.forward.clone(),
+        forward: test.forward.iter().map(|port| port.value).collect(),
         peer: starts.flatten().next(),
     })
 }

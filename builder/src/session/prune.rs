@@ -13,7 +13,7 @@ use crate::source::Request;
 const MOST_COMBINATIONS: usize = 256;
 
 /// The requests of all recipes of a project, for `--prune`: `named` as it was loaded, and each recipe with its defaults
-/// and with all choices of its parameters. A recipe that can't be read is an error, since its requests are unknown.
+/// with each of its profiles, and with all choices of its parameters. A recipe that can't be read is an error, since its requests are unknown.
 pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BTreeSet<Request>, Error> {
     let paths = recipes_of_project(&named.project).map_err(|error| {
         let folder = named.project.display();
@@ -40,13 +40,14 @@ pub fn requests_of_project(reporter: &dyn Reporter, named: &Recipe) -> Result<BT
     Ok(requests)
 }
 
-/// Each combination of the choices of a recipe's parameters.
+/// Each combination of the choices of a recipe's parameters, without a profile and with each of them.
 fn combinations(recipe: &Recipe, path: &Path) -> Result<Vec<Settings>, Error> {
-    let mut all = vec![Settings::new()];
+    let profiles = recipe.profiles.iter().map(|name| Settings::of_profile(name));
+    let mut all: Vec<Settings> = std::iter::once(Settings::new()).chain(profiles).collect();
     for (name, parameter) in recipe.params.iter().filter(|(_, parameter)| !parameter.choices.is_empty()) {
         if all.len() * parameter.choices.len() > MOST_COMBINATIONS {
             return Err(Error::Request(format!(
-                "--prune: the parameters of {} have more than {MOST_COMBINATIONS} combinations, so its sources are not all \
+                "--prune: the parameters and profiles of {} have more than {MOST_COMBINATIONS} combinations, so its sources are not all \
                  known; nothing was removed",
                 path.display()
             )));
@@ -55,7 +56,7 @@ fn combinations(recipe: &Recipe, path: &Path) -> Result<Vec<Settings>, Error> {
             let settings = settings.clone();
             parameter.choices.iter().map(move |choice| {
                 let mut settings = settings.clone();
-                settings.insert(name.clone(), choice.clone());
+                settings.set(name, choice);
                 settings
             })
         };
@@ -72,7 +73,8 @@ fn free_parameters(recipe: &Recipe) -> impl Iterator<Item = &String> {
 /// tried.
 fn changes_sources(recipe: &Recipe, path: &Path, name: &str, default: &[Request]) -> bool {
     // A word, and numbers, at least one of which is not the default.
-    let with = |value: &str| recipe.load_another(path, &Settings::from([(name.to_owned(), value.to_owned())])).ok();
+    let with =
+        |value: &str| recipe.load_another(path, &Settings::from_iter([(name.to_owned(), value.to_owned())])).ok();
     let mut others = ["dbco-0", "7", "8"].into_iter().filter_map(with).peekable();
     others.peek().is_none() || others.any(|recipe| recipe.requests() != default)
 }

@@ -9,7 +9,7 @@ use super::{Error, Session};
 use crate::digest::Digest;
 use crate::lock::Lock;
 use crate::output::{SUMS, add_signatures};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Settings};
 use crate::release::signature::{SecretKey, TrustedKeys};
 use crate::release::verify::{VerifiedRelease, verify, verify_unsigned};
 use crate::release::{PROVENANCE, ReleaseError, Statement, check_out, first_difference};
@@ -113,7 +113,9 @@ impl Session<'_> {
             let text = format!("{} of commit {commit} is not the lock that the statement names", parameters.lock);
             return Err(request(text));
         }
-        let recipe = self.load(&project.join(&parameters.recipe), &parameters.parameters)?;
+        let mut settings: Settings = parameters.parameters.clone().into_iter().collect();
+        settings.profiles.clone_from(&parameters.profiles);
+        let recipe = self.load(&project.join(&parameters.recipe), &settings)?;
         let store = match options.reuse {
             true => known.clone(),
             false => with_sources(&known, &work.path().join("store"), &recipe, &Lock::load(&lock_path)?)?,

@@ -39,7 +39,7 @@ impl Builder<'_> {
     fn parameter(&self, name: &str) -> ParameterUse {
         let stated = self.effective.node.get("params").and_then(|params| params.get(name));
         let default = stated.map(|node| self.place(node.get("default").unwrap_or(node).span));
-        let default = default.filter(|_| !self.effective.settings.contains_key(name));
+        let default = default.filter(|_| self.effective.settings.get(name).is_none());
         ParameterUse { name: name.to_owned(), default }
     }
 

@@ -214,10 +214,12 @@ fn assembled() -> AssembleStep {
         dirs: vec![attributes()],
         nodes: vec![DeviceNode { path: at("/n"), block: false, major: 1, minor: 2, mode: 0o600 }],
         links: vec![("/l".into(), "t".into())],
-        files: vec![StatedFile { path: "/s".into(), text: "x".into(), mode: 0o755, owner: (0, 0) }],
+        files: vec![StatedFile { path: "/s".into(), content: "x".into(), mode: 0o755, owner: (0, 0) }],
+        settings: Vec::new(),
         attributes: vec![on(attributes())],
         replace: vec![Pattern::new("/r").unwrap()],
         programs: Vec::new(),
+        needed: Vec::new(),
     };
     let origin = || LayerOrigin::from("o");
     let layers = vec![
@@ -257,9 +259,15 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
         change("stated", |of: &mut AssembleStep| of.assembly.accounts[0].password.clear()),
         change("stated", |of: &mut AssembleStep| of.assembly.groups[0].1 = 6),
         change("stated", |of: &mut AssembleStep| of.assembly.files[0].path.push('x')),
-        change("stated", |of: &mut AssembleStep| of.assembly.files[0].text.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.files[0].content.push(b'x')),
         change("stated", |of: &mut AssembleStep| of.assembly.files[0].mode = 0o644),
         change("stated", |of: &mut AssembleStep| of.assembly.files[0].owner = (0, 1)),
+        change("stated", |of: &mut AssembleStep| of.assembly.settings[0].path.push('x')),
+        change("stated", |of: &mut AssembleStep| of.assembly.settings[0].content.push(b'x')),
+        change("stated", |of: &mut AssembleStep| {
+            let settings = std::mem::take(&mut of.assembly.settings);
+            of.assembly.files.extend(settings);
+        }),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].path = at("/other")),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].mode = None),
         change("stated", |of: &mut AssembleStep| of.assembly.dirs[0].uid = Some(0)),
@@ -285,7 +293,9 @@ fn a_root_is_assembled_again_for_each_of_its_inputs() {
             of.assembly.dirs.extend(of.assembly.attributes.pop().map(|(_, stated)| stated))
         }),
     ];
-    every_row(&assembled(), changes);
+    let mut base = assembled();
+    base.assembly.settings.push(StatedFile { path: "/t".into(), content: "x".into(), mode: 0o644, owner: (0, 0) });
+    every_row(&base, changes);
 }
 
 #[test]

@@ -191,8 +191,15 @@ impl<T: Decode> Decode for Vec<T> {
         match &node.value {
             YamlValue::Null => Some(Vec::new()),
             YamlValue::List(nodes) => Some(nodes.iter().filter_map(|node| T::decode(node, sink)).collect()),
-            _ => {
-                wrong_type(node, "a list", sink);
+            other => {
+                let message = format!("expected a list, found {}", node.kind());
+                let mut findings = sink.borrow_mut();
+                let finding = findings.add("wrong-type", node.span, message).label("expected a list here");
+                if let YamlValue::Text { text, .. } = other
+                    && !text.contains(['\n', ',', '[', ']', '{', '}', '#', ':'])
+                {
+                    finding.help(format!("a list with this text: `[{text}]`"));
+                }
                 None
             }
         }

@@ -53,7 +53,7 @@ pub fn push(text: &str, path: &[&str], element: &Value) -> Result<String, EditEr
         (Form::Null, Some(key)) => document.fill(part, key, path, &Value::List(vec![element.clone()])),
         (Form::FlowList { parts, close }, _) => {
             let inline = element.inline().ok_or_else(|| form(path))?;
-            document.into_flow(part, parts.last(), *close, &inline, path)
+            document.in_brackets(part, parts.last(), *close, &inline, path)
         }
         (Form::BlockList(parts), _) => {
             let column = document.column(part.start);
@@ -89,7 +89,13 @@ pub fn insert(text: &str, path: &[&str], key: &str, value: &Value) -> Result<Str
         (Form::Null, Some(own)) => document.fill(part, own, path, &Value::Map(vec![(key.to_owned(), value.clone())])),
         (Form::FlowMap { pairs, close }, _) => {
             let inline = value.inline().ok_or_else(|| form(path))?;
-            document.into_flow(part, pairs.last().map(|(_, part)| part), *close, &format!("{written}: {inline}"), path)
+            document.in_brackets(
+                part,
+                pairs.last().map(|(_, part)| part),
+                *close,
+                &format!("{written}: {inline}"),
+                path,
+            )
         }
         (Form::BlockMap(pairs), _) => {
             let column = document.column(part.start);
@@ -208,7 +214,7 @@ impl<'a> Document<'a> {
     }
 
     /// Adds something between brackets or braces: after the last part there, or into empty ones.
-    fn into_flow(
+    fn in_brackets(
         &self,
         part: &Part,
         last: Option<&Part>,

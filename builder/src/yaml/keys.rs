@@ -84,6 +84,8 @@ pub enum Form {
     Map(&'static Form),
     /// A mapping with known keys.
     Mapping(&'static Keys),
+    /// Any part of a mapping with known keys, to be merged over one.
+    Difference(&'static Keys),
     /// Any of several forms.
     Any(&'static [Form]),
 }

@@ -5,6 +5,7 @@
 
 pub mod decode;
 pub mod edit;
+mod explain;
 pub mod json;
 pub mod keys;
 pub mod node;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use super::explain::explain;
 use super::text::{FileId, Findings, RecipeFiles, Span};
 
 /// A value with its location.
@@ -145,6 +146,11 @@ impl YamlNode {
     }
 }
 
+/// Whether a file has nothing but comments, which only some kinds of file may.
+pub fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
 /// The maximum nesting of mappings and lists; those of this repository have up to 7 levels.
 const DEPTH: usize = 64;
 
@@ -164,7 +170,7 @@ pub fn parse(files: &RecipeFiles, file: FileId, findings: &mut Findings) -> Opti
             Err(error) => {
                 let at = builder.offset(error.marker().index());
                 let span = Span { file, start: at, end: at };
-                explain(error.info(), text, at, findings.add("yaml", span, ""));
+                explain(error.info(), text, at, DEPTH, findings.add("yaml", span, ""));
                 return None;
             }
         };
@@ -186,36 +192,6 @@ pub fn parse(files: &RecipeFiles, file: FileId, findings: &mut Findings) -> Opti
         findings.add("yaml", Span { file, start: 0, end: 0 }, "the file is empty");
     }
     root
-}
-
-/// Explains a parser's message to the author of the file.
-fn explain(info: &str, text: &str, at: usize, finding: &mut super::text::Finding) {
-    let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-    let tab = line[..indent(line)].contains('\t') || info.contains("tab");
-    let before = text[..line_start].lines().enumerate().filter(|(_, line)| {
-        let line = line.trim_start();
-        !line.is_empty() && !line.starts_with('#')
-    });
-    let other = before.last().filter(|(_, before)| indent(before) != indent(line) && indent(line) > 0);
-    finding.message = match other {
-        _ if info.contains("recursion limit") => format!("mappings and lists are nested deeper than {DEPTH} levels"),
-        _ if tab => "invalid YAML: tabs can't be used for indentation".into(),
-        Some((number, before)) if info.contains("block") || info.contains("mapping values") => format!(
-            "invalid YAML: the line is indented by {}, line {} before it by {}",
-            indent(line),
-            number + 1,
-            indent(before)
-        ),
-        _ => format!("invalid YAML: {info}"),
-    };
-    if tab {
-        finding.label("use spaces");
-    }
-    if tab || other.is_some() {
-        finding.help(format!("parser message: {info}"));
-    }
 }
 
 struct Builder {
@@ -329,7 +305,11 @@ impl Builder {
                         }
                     };
                     if !names.insert(name.clone()) {
-                        findings.add("repeated-key", node.span, format!("duplicate key `{name}`"));
+                        let message = format!("duplicate key `{name}`");
+                        let finding = findings.add("repeated-key", node.span, message);
+                        if let Some((first, _)) = pairs.iter().find(|(key, _)| key.name == name) {
+                            finding.relate(first.span, "the first one");
+                        }
                     }
                     *key = Some(MappingKey { name, span: node.span });
                 }

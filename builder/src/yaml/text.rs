@@ -137,6 +137,11 @@ impl Findings {
         self.list.last_mut().expect("one was just added")
     }
 
+    /// Whether there is a finding with one of these ids.
+    pub fn has_any(&self, ids: &[&str]) -> bool {
+        self.list.iter().any(|finding| ids.contains(&finding.id))
+    }
+
     /// The findings so far, to add to them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Finding> {
         self.list.iter_mut()

@@ -84,7 +84,7 @@ pub fn places(kind: &'static DocumentKind) -> Vec<Place> {
 
 fn below(form: &'static Form, hops: &mut Vec<Hop>, found: &mut impl FnMut(&'static Keys, &[Hop])) {
     match form {
-        Form::Scalar(_) | Form::Words(_) => {}
+        Form::Scalar(_) | Form::Words(_) | Form::Difference(_) => {}
         Form::List(of) => {
             hops.push(Hop::List);
             below(of, hops, found);
@@ -185,7 +185,7 @@ fn remove(keys: &'static Keys, mapping: &mut YamlNode, key: &str) {
 pub fn wrong(form: &Form) -> &'static str {
     match form {
         Form::Scalar(_) | Form::Words(_) => "{qqqqqqqq: 1}",
-        Form::List(_) | Form::Map(_) | Form::Mapping(_) => "5",
+        Form::List(_) | Form::Map(_) | Form::Mapping(_) | Form::Difference(_) => "5",
         Form::Any(_) => "[[5]]",
     }
 }

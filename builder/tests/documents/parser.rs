@@ -12,7 +12,7 @@ use crate::project::{Project, RECIPE};
 
 /// The findings that the structure of a file gives, in contrast to its content.
 const STRUCTURE: [&str; 6] =
-    ["unknown-key", "wrong-type", "unknown-word", "missing-key", "source-kind", "duplicate-key"];
+    ["unknown-key", "wrong-type", "unknown-word", "missing-key", "source-kind", "repeated-key"];
 
 /// A project with the files that the examples name.
 pub fn project() -> Project {

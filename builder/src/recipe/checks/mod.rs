@@ -8,6 +8,7 @@ mod kernel_config;
 mod kernel_image;
 mod layouts;
 mod limits;
+mod network;
 mod overlay_modes;
 mod overlays;
 mod paths;
@@ -15,6 +16,7 @@ mod patterns;
 mod platform;
 mod programs;
 mod services;
+mod system_keys;
 mod test_entries;
 mod users;
 
@@ -61,6 +63,7 @@ pub const CHECKS: &[Check] = &[
     kernel_image::CHECK,
     layouts::CHECK,
     limits::CHECK,
+    network::CHECK,
     overlay_modes::CHECK,
     overlays::CHECK,
     paths::CHECK,
@@ -68,6 +71,7 @@ pub const CHECKS: &[Check] = &[
     platform::CHECK,
     programs::CHECK,
     services::CHECK,
+    system_keys::CHECK,
     test_entries::CHECK,
     users::CHECK,
 ];

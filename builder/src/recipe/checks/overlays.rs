@@ -10,7 +10,7 @@ use crate::tree::{Pattern, TreePath};
 
 pub const CHECK: Check = Check {
     id: "overlays",
-    rule: "No two overlays provide one path with different contents, unless `replace` names it.",
+    rule: "What overlays have at the top is in the layout; no two overlays provide one path with different contents, unless `replace` names it.",
     run,
 };
 
@@ -22,6 +22,7 @@ const BYTES: u64 = 16 << 20;
 
 fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
+        outside_of_layout(rootfs, sink);
         let mut known: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
         for overlay in &rootfs.overlays {
             for path in files(&overlay.path.value) {
@@ -40,6 +41,23 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
                 }
                 known.insert(inside, path);
             }
+        }
+    }
+}
+
+/// Reports what overlays have at the top that the layout does not permit, unless patterns exclude some files: then the
+/// build decides.
+fn outside_of_layout(rootfs: &Rootfs, sink: &FindingSink) {
+    let Some(top) = rootfs.layout.top().filter(|_| rootfs.exclude.is_empty()) else { return };
+    for overlay in &rootfs.overlays {
+        let entries = fs::read_dir(&overlay.path.value).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| !top.contains(&name.as_str()));
+        names.sort();
+        for name in names {
+            let message = format!("`/{name}` of this overlay is outside of layout `{}`", rootfs.layout.name());
+            let help = format!("allowed at the top: /{}", top.join(", /"));
+            sink.borrow_mut().add(CHECK.id, overlay.path.span, message).help(help);
         }
     }
 }

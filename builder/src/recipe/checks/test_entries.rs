@@ -5,7 +5,7 @@ use crate::image::serial::LAST_PORT;
 use crate::printable::file_name;
 use crate::recipe::OutputKind;
 use crate::recipe::boot::BootMode;
-use crate::recipe::decode::FindingSink;
+use crate::recipe::decode::{At, FindingSink};
 use crate::recipe::test::{Test, TestBoot, TestEnd, TestFirmware, TestMachine, TestMedium};
 use crate::recipe::text::Span;
 use crate::similar;
@@ -50,7 +50,7 @@ struct Tested<'a> {
     /// The location of findings about the machine.
     span: Span,
     /// The forwarded ports; None if it can't have any.
-    forward: Option<&'a [u16]>,
+    forward: Option<&'a [At<u16>]>,
 }
 
 fn check_machine(tested: &Tested<'_>, sink: &FindingSink) {
@@ -125,7 +125,7 @@ fn check_boot(subject: &CheckInput<'_>, tested: &Tested<'_>, boot: &TestBoot, si
     for action in &boot.run {
         let TestStep::Tcp { port, .. } = &action.step else { continue };
         match forward {
-            Some(forward) if forward.contains(port) => {}
+            Some(forward) if forward.iter().any(|of| of.value == *port) => {}
             Some(_) => {
                 let message = format!("port {port} is not forwarded");
                 findings.add(CHECK.id, action.span, message).help(format!("forward: [{port}]"));

@@ -17,16 +17,18 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     for rootfs in subject.contents() {
         check_groups(rootfs, sink);
         for (index, user) in rootfs.users.iter().enumerate() {
+            let before = &rootfs.users[..index];
+            let relate = |message: String, other: &User| {
+                sink.borrow_mut().add(CHECK.id, user.name.span, message).relate(other.name.span, "the other one");
+            };
+            if let Some(other) = before.iter().find(|other| other.name.value == user.name.value) {
+                relate(format!("duplicate account `{}`", user.name.value), other);
+            } else if let Some(other) = before.iter().find(|other| other.uid == user.uid) {
+                relate(format!("uid {} is already used by another account", user.uid), other);
+            }
             let mut add = |message: String| {
                 sink.borrow_mut().add(CHECK.id, user.name.span, message);
             };
-            let before = &rootfs.users[..index];
-            if before.iter().any(|other| other.name.value == user.name.value) {
-                add(format!("duplicate account `{}`", user.name.value));
-            }
-            if before.iter().any(|other| other.uid == user.uid) {
-                add(format!("uid {} is already used by another account", user.uid));
-            }
             if let Some(why) = bad_name(&user.name) {
                 add(format!("`{}` can't be an account's name: {why}", user.name.value));
             }

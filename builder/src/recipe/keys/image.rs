@@ -4,6 +4,7 @@ use super::boot::BOOT;
 use super::component::{LIMITS, PATCHES};
 use super::rootfs::{CONTENT, OVERLAYS, ROOTFS};
 use super::scalars::{APP, COMPRESSION, DATE_FORM, FHS, GZIP, LZ4, NAME_FORM, SPLIT, XZ, ZSTD};
+use super::system::SYSTEM;
 use super::test::TEST;
 use crate::platform::Platform;
 use crate::source::keys::{DEBIAN, PACKAGE_FORM};
@@ -16,9 +17,22 @@ pub static PARAMETER: Keys = Keys {
     about: "A parameter, which `--set NAME=VALUE` sets. `${name}` stands for its value in any text, `$${` for `${`.",
     example: "{default: box}",
     keys: &[&[
-        Key::optional("type", Form::Words(&[Word::new("string", "text")]), "Its type.", "string").default("string"),
+        Key::optional(
+            "type",
+            Form::Words(&[
+                Word::new("string", "any text"),
+                Word::new("integer", "a whole number"),
+                Word::new("boolean", "`true` or `false`"),
+                Word::new("size", "a number of bytes with K, M, G or T: `512M`; or `0`"),
+            ]),
+            "What its value is. It is inserted as text.",
+            "integer",
+        )
+        .default("string"),
         Key::optional("default", Form::TEXT, "Its value if it is not set.", "box").depends("none: it has to be set"),
         Key::optional("choices", Form::TEXTS, "The permitted values.", "[box, crate]").depends("any"),
+        Key::optional("minimum", Form::TEXT, "The least value of an integer or a size.", "1").depends("any"),
+        Key::optional("maximum", Form::TEXT, "The greatest value of an integer or a size.", "64").depends("any"),
         Key::optional("help", Form::TEXT, "What it is for.", "The host name"),
     ]],
     rules: &[],
@@ -146,6 +160,7 @@ pub static TEMPLATE: Keys = Keys {
             .depends("none: the content is that of `rootfs`"),
         ],
         &CONTENT,
+        &SYSTEM,
     ],
     rules: &[Rule::Needs(
         &[
@@ -161,8 +176,14 @@ pub static TEMPLATE: Keys = Keys {
             "nodes",
             "links",
             "attributes",
+            "services",
             "replace",
             "audit",
+            "hostname",
+            "timezone",
+            "locale",
+            "keymap",
+            "network",
         ],
         "layout",
     )],
@@ -257,6 +278,12 @@ pub static RECIPE: Keys = Keys {
             Form::Map(&Form::Any(&[Form::TEXT, Form::Mapping(&PARAMETER)])),
             "Parameters, by name: a default, or a mapping.",
             "{host: {default: box, choices: [box, crate]}, console: ttyS0}",
+        ),
+        Key::optional(
+            "profiles",
+            Form::Map(&Form::Difference(&RECIPE)),
+            "Parts of a recipe, by name, that `--profile NAME` merges over it as an extending recipe would be.",
+            "{debug: {boot: {timeout: 10}, kernel: {config: {add: [tiny]}}}}",
         ),
         Key::required(
             "toolchains",

@@ -8,6 +8,7 @@ mod image;
 mod project;
 mod rootfs;
 mod scalars;
+mod system;
 mod test;
 mod toolchain;
 
@@ -17,5 +18,6 @@ pub use component::{CARGO, COMPONENT, KCONFIG, LIMITS, SOURCE};
 pub use image::{BUDGETS, INITRD, ISO, KERNEL, PARAMETER, RECIPE, SQUASHFS, TEMPLATE, TOOLCHAINS};
 pub use project::{LIBRARY_FOLDER, PROJECT};
 pub use rootfs::{ATTRIBUTES, AUDIT, DIVERSION, GROUP, NODE, OVERLAY, ROOTFS, SERVICE, USER};
+pub use system::INTERFACE;
 pub use test::{CUT, DISK, LOGIN, PEER, STEP, TEST, TEST_BOOT};
 pub use toolchain::TOOLCHAIN;

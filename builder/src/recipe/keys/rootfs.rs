@@ -1,6 +1,7 @@
 //! The keys of a root filesystem.
 
 use super::scalars::{COMPRESSION, FHS, OCTAL_FORM, SPLIT};
+use super::system::SYSTEM;
 use crate::source::keys::{DEBIAN, PACKAGE_FORM};
 use crate::yaml::keys::{Form, Key, Keys, Rule, Word};
 
@@ -285,6 +286,7 @@ pub static ROOTFS: Keys = Keys {
     keys: &[
         &[LAYOUT],
         &CONTENT,
+        &SYSTEM,
         &[Key::optional("compression", COMPRESSION, "The compression of the output `rootfs`.", "xz").default("zstd")],
     ],
     rules: &[],

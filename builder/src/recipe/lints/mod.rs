@@ -1,8 +1,12 @@
 //! Rules about what is legal and probably a mistake, one file each: `dbco check` warns of it, and a build does not.
 
+mod login_accounts;
+mod overridden_settings;
 mod repeated_fragments;
 mod silent_tests;
+mod unstarted_scripts;
 mod unused_parameters;
+mod unused_ports;
 
 use std::cell::RefCell;
 
@@ -20,7 +24,15 @@ pub struct Lint {
 }
 
 /// All rules.
-pub const LINTS: &[Lint] = &[repeated_fragments::LINT, silent_tests::LINT, unused_parameters::LINT];
+pub const LINTS: &[Lint] = &[
+    login_accounts::LINT,
+    overridden_settings::LINT,
+    repeated_fragments::LINT,
+    silent_tests::LINT,
+    unstarted_scripts::LINT,
+    unused_parameters::LINT,
+    unused_ports::LINT,
+];
 
 /// Applies every rule; the findings are sorted by location.
 pub fn lint(recipe: &Recipe) -> Vec<Finding> {

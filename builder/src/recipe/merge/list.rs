@@ -265,11 +265,14 @@ impl List<'_> {
     fn add(&mut self, nodes: Vec<YamlNode>, beside: Vec<(Side, At<String>, Vec<YamlNode>)>) {
         let all = nodes.iter().chain(beside.iter().flat_map(|(_, _, nodes)| nodes));
         let mut known: HashMap<String, Span> = HashMap::new();
+        // What is reported is not added: it would only be reported once more.
+        let mut refused: HashSet<Span> = HashSet::new();
         let unique = !REPEATED.contains(&self.key);
         for (old, node) in self.nodes.iter().map(|node| (true, node)).chain(all.map(|node| (false, node))) {
             let Some(name) = named(node, self.key).first().copied().filter(|_| unique) else { continue };
             match known.get(name).filter(|_| !old) {
                 Some(there) => {
+                    refused.insert(node.span);
                     let message = format!("the list has `{name}` already");
                     let mut findings = self.sink.borrow_mut();
                     let finding = findings.add("extends", node.span, message).relate(*there, "it is here");
@@ -280,12 +283,16 @@ impl List<'_> {
                 None => _ = known.insert(name.to_owned(), node.span),
             }
         }
-        self.nodes.extend(nodes);
+        let is_added = |node: &YamlNode| !refused.contains(&node.span);
+        self.nodes.extend(nodes.into_iter().filter(is_added));
         let positions = self.positions();
         let mut inserted: BTreeMap<usize, Vec<YamlNode>> = BTreeMap::new();
         for (side, anchor, nodes) in beside {
             if let Some(index) = self.only(&positions, &anchor.value, anchor.span) {
-                inserted.entry(index + usize::from(side == Side::After)).or_default().extend(nodes);
+                inserted
+                    .entry(index + usize::from(side == Side::After))
+                    .or_default()
+                    .extend(nodes.into_iter().filter(is_added));
             }
         }
         for (index, node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {

@@ -139,7 +139,8 @@ pub(super) fn decode(
     }
     let sha256 = match sha256.map(|text| text.parse::<Digest>()) {
         Some(Err(error)) => {
-            sink.borrow_mut().add("wrong-type", beside.span, error.to_string());
+            let span = beside.value(SHA256).unwrap_or(beside.span);
+            sink.borrow_mut().add("wrong-type", span, error.to_string());
             return None;
         }
         Some(Ok(digest)) => Some(digest),

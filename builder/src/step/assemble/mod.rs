@@ -97,7 +97,7 @@ impl Action for AssembleStep {
 
     /// | row | why |
     /// |---|---|
-    /// | `stated` | accounts, folders, nodes, links, attributes, layout and `replace` |
+    /// | `stated` | accounts, folders, nodes, links, files, settings, attributes, layout and `replace` |
     /// | `layer <n>` | what is merged, in order; origins' names are for messages only |
     fn key(&self, graph: &Graph) -> Key {
         let layer = |layer: &LayerFrom| match layer {
@@ -164,7 +164,20 @@ fn layer(work: &Work<'_>, from: &LayerFrom) -> Result<Layer, StepError> {
 /// Everything that an assembly states, as canonical text. All fields are destructured by name, so that none can be
 /// forgotten.
 pub(super) fn stated(assembly: &Assembly) -> String {
-    let Assembly { layout, accounts, groups, dirs, nodes, links, files, attributes, replace, programs } = assembly;
+    let Assembly {
+        layout,
+        accounts,
+        groups,
+        dirs,
+        nodes,
+        links,
+        files,
+        settings,
+        attributes,
+        replace,
+        programs,
+        needed: _,
+    } = assembly;
     let given = |stated: &Attributes| {
         let Attributes { path, mode, uid, gid, capabilities: _, xattrs: _ } = stated;
         format!("{:?} {mode:?} {uid:?} {gid:?} {:?}", path.value, stated.all_xattrs())
@@ -177,13 +190,14 @@ pub(super) fn stated(assembly: &Assembly) -> String {
         format!("node {:?} {} {}:{} {:o}", node.path.value, node.block, node.major, node.minor, node.mode)
     }));
     lines.extend(links.iter().map(|link| format!("link {link:?}")));
-    let file = |StatedFile { path, text, mode, owner }: &StatedFile| {
-        format!("file {path:?} {mode:o} {owner:?} {}", Digest::of(text))
+    let file = |StatedFile { path, content, mode, owner }: &StatedFile| {
+        format!("file {path:?} {mode:o} {owner:?} {}", Digest::of(content))
     };
     lines.extend(files.iter().map(file));
+    lines.extend(settings.iter().map(|of| format!("setting: {}", file(of))));
     lines.extend(attributes.iter().map(|(_, entry)| format!("attributes {}", given(entry))));
     lines.extend(replace.iter().map(|pattern| format!("replace {:?}", pattern.as_str())));
-    // Shells are part of the accounts, and `/init` is always required.
+    // What is needed is named by a setting. Shells are part of the accounts, and `/init` is always required.
     let starts: Vec<_> = programs.iter().map(|program| program.path.as_str()).collect();
     if layout.is_none() && starts != ["init"] {
         lines.push(format!("starts {starts:?}"));
