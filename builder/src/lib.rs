@@ -35,6 +35,7 @@ pub mod release;
 pub mod repro;
 pub mod rootfs;
 pub mod sandbox;
+pub mod scaffold;
 pub mod schema;
 pub mod session;
 pub mod show;

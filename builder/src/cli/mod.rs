@@ -18,6 +18,7 @@ mod interrupt;
 mod kconfig;
 mod lock;
 mod merge_errors;
+mod new;
 mod printer;
 mod prose;
 mod report;
@@ -55,6 +56,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  dbco new my-image                      makes a project with a recipe of its own
   dbco build recipes/quick.yaml          an image with a distribution's kernel, in about a minute
   dbco build recipes/dbcolinux.yaml      the whole system, its kernel built from source
   dbco run recipes/quick.yaml            boots it in this terminal
@@ -91,6 +93,9 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project, or a part of one: an image, component, application, fragment, test or patch
+    #[command(after_help = new::EXAMPLES)]
+    New(new::NewArgs),
     /// Build an image
     #[command(
         after_help = "Examples:\n  dbco build\n  dbco build --only iso --set console=ttyS1\n  dbco build --offline -o /tmp/images\n  dbco build --dry-run"
@@ -236,6 +241,7 @@ pub fn main() -> ExitCode {
         Command::Build { args, only, overwrite, release, .. } => {
             build::run(&session, &args, &only, overwrite, &release)
         }
+        Command::New(args) => new::run(&session, &args),
         Command::Lock(args) => lock::run(&session, &args),
         Command::Fetch { recipe, jobs } => fetch::run(&session, &recipe, jobs),
         Command::Check { recipe, locked } => check::run(&session, &recipe, locked),

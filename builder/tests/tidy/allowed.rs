@@ -13,7 +13,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("digest", &["input", "interrupt"]),
     ("tree", &["digest"]),
     ("mask", &[]),
-    ("yaml", &["mask", "similar"]),
+    ("yaml", &["mask", "printable", "similar"]),
     ("process", &["interrupt", "mask"]),
     ("platform", &[]),
     ("printable", &[]),
@@ -147,6 +147,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         "attribution",
         &["build", "digest", "plan", "recipe", "rootfs", "similar", "sizes", "source", "step", "store", "tree"],
     ),
+    // What `dbco new` makes.
+    ("scaffold", &["archive", "kernel", "recipe", "yaml"]),
     // What the stages read, for editors and people.
     ("schema", &["cve", "recipe", "source", "yaml"]),
     (
@@ -232,6 +234,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
             "release",
             "rootfs",
             "sandbox",
+            "scaffold",
             "schema",
             "session",
             "show",

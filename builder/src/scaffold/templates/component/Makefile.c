@@ -1,0 +1,2 @@
+@NAME@: @NAME@.c
+	$(CC) -Os -Wall -Wextra -s -o $@ @NAME@.c
