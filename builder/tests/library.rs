@@ -52,7 +52,7 @@ fn the_library_itself_is_checked_from_any_folder() {
     assert!(ran.err.contains("quick: "), "{}", ran.err);
     assert!(!project.path("dbco.lock").exists() && !project.path("recipes").exists());
     refuses(&project, &["check", "library:quik.yaml"], &["did you mean library:quick.yaml?"]);
-    refuses(&project, &["check", "library:none"], &["the library has: ", "dbcolinux.yaml"]);
+    refuses(&project, &["check", "library:none"], &["the library has the recipes ", "dbcolinux, "]);
     refuses(&project, &["check", "library:../../etc/passwd"], &["it is not in the library"]);
     refuses(&project, &["check", "library:../builder/src/lib.rs"], &["it is not in the library"]);
 }

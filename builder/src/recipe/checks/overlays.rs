@@ -45,10 +45,9 @@ fn run(subject: &CheckInput<'_>, sink: &FindingSink) {
     }
 }
 
-/// Reports what overlays have at the top that the layout does not permit, unless patterns exclude some files: then the
-/// build decides.
+/// Reports what overlays have at the top that the layout does not permit.
 fn outside_of_layout(rootfs: &Rootfs, sink: &FindingSink) {
-    let Some(top) = rootfs.layout.top().filter(|_| rootfs.exclude.is_empty()) else { return };
+    let Some(top) = rootfs.layout.top() else { return };
     for overlay in &rootfs.overlays {
         let entries = fs::read_dir(&overlay.path.value).into_iter().flatten().flatten();
         let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
