@@ -79,8 +79,9 @@ fn a_key_without_a_value_takes_away_what_lies_below() {
 fn anchors_stand_for_what_they_name() {
     let project = Project::with("image: none,", "image: *t,");
     project.edit("small.yaml", "build: none", "build: &t none");
-    project.edit("small.yaml", "  overlays: [overlay]", "  overlays: &o [overlay, early]");
+    project.edit("small.yaml", "  overlays: [overlay]", "  overlays: &o [overlay]");
     project.edit("small.yaml", "  overlays: [early]", "  overlays: *o");
+    project.edit("small.yaml", "  cmdline: host=${host}", "  cmdline: rdinit=/system/bin/sh host=${host}");
     let image = read(&project, "small.yaml", &[]).image;
     assert_eq!(image.toolchains.image.value, "none");
     assert_eq!(image.initrd.overlays[0].path.value, image.rootfs.overlays[0].path.value);
