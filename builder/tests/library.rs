@@ -216,8 +216,8 @@ fn an_older_lock_of_the_library_is_no_way_back() {
     let lock = project.read("dbco.lock");
     // One entry is missing, and the others are newer than the library's.
     let entries: Vec<&str> = lock.split("\n- request:").collect();
-    let dated = |entry: &&str| entry.contains("archive-date");
-    let index = entries.iter().position(|entry| dated(&entry)).unwrap();
+    let dated = |entry: &str| entry.contains("archive-date");
+    let index = entries.iter().position(|entry| dated(entry)).unwrap();
     let date = entries[index].split("archive-date: ").nth(1).unwrap().lines().next().unwrap();
     let others: Vec<String> = entries
         .iter()
