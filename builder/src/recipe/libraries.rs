@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::decode::{At, FindingSink, Table, wrong_type};
 use super::error::LoadError;
+use super::find::recipes_in;
 use super::keys;
 use super::node::{YamlNode, YamlValue};
 use super::text::{RecipeFiles, Span};
@@ -111,11 +112,8 @@ pub(super) fn as_text(path: &Path, library: Option<&Library>) -> Option<String> 
 
 /// The names of the recipes of a library, without their ending.
 fn names(library: &Library) -> Vec<String> {
-    let entries = std::fs::read_dir(library.recipes()).into_iter().flatten().flatten();
-    let names = entries.filter(|entry| entry.path().is_file()).filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".yaml")?.to_owned())).collect();
-    names.sort();
-    names
+    let paths = recipes_in(&library.recipes());
+    paths.iter().filter_map(|path| Some(path.file_name()?.to_str()?.strip_suffix(".yaml")?.to_owned())).collect()
 }
 
 /// What recipes there are in a library.
